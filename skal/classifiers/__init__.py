@@ -1,1 +1,7 @@
+"""Torch modules as scikit-learn classifiers."""
 
+from .cnn import CNNClassifier
+from .linear import LinearClassifier
+from .net_classifier import NetClassifier
+
+__all__ = ["CNNClassifier", "LinearClassifier", "NetClassifier"]

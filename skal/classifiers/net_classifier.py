@@ -1,0 +1,585 @@
+"""Any torch module as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from skorch.callbacks import EarlyStopping
+
+from ..nets import MLP
+from ._batches import Rows, as_tensor
+from ._net import Net
+
+# Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
+# make its cores wait for each other; a GPU wants to be filled.
+_BLOCK_ROWS = {"cpu": (256, 1024), "cuda": (2048, 65536)}
+
+
+class NetClassifier(ClassifierMixin, BaseEstimator):
+    """A torch module as a scikit-learn classifier, trained by skorch.
+
+    Everything that scikit-learn asks of a classifier holds: any labels, weights, clones, pickles, the same result
+    for the same `random_state`; the global random states are never touched.
+
+    Parameters
+    ----------
+    module : type or callable, default=skal.nets.MLP
+        A class of `torch.nn.Module`, never an instance. It is built when the data are known, with those of
+        ``input_shape`` (tuple, the shape of a row) and ``n_classes`` (int) that it takes, and with
+        `module_params`. It maps rows (N, *input_shape) to logits (N, n_classes).
+    module_params : dict, default=None
+        Further arguments of the module.
+    optimizer : type or callable, default=torch.optim.Adam
+        A class of `torch.optim.Optimizer`.
+    optimizer_params : dict, default=None
+        Further arguments of the optimizer, such as ``{"weight_decay": 1e-4}``. ``fused=True``, several times faster
+        on CPUs, is the default where the optimizer has it.
+    lr : float, default=1e-3
+        Learning rate.
+    max_epochs : int, default=50
+        Passes over the rows; fewer where early stopping ends them.
+    batch_size : int, default=64
+        Rows of a training step. A last batch of a single row joins the one before.
+    validation_fraction : float, default=None
+        Share of the rows, in (0, 1), that is held out, class by class, and decides when to stop: after `patience`
+        epochs without a smaller loss on it, with the weights of the best epoch. At least one row of every class
+        stays in training. None trains on all rows for `max_epochs`.
+    patience : int, default=10
+        Epochs without improvement before training stops; needs `validation_fraction`.
+    image_shape : tuple of int, default=None
+        Shape of a row, such as (C, H, W), where X has 2-D rows and the module wants images. N-D X brings its own
+        shape; both give the same answer.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
+        Bytes stay bytes until a batch is cast, and are not scaled.
+    amp : bool, default=False
+        Whether to train and predict under bfloat16 autocast, with about three significant digits; "auto" then means
+        float32. Faster on GPUs and on CPUs with bfloat16 arithmetic (AVX-512 BF16, AMX), several times slower on CPUs
+        without.
+    device : str or torch.device, default="auto"
+        "auto" is the GPU where CUDA has one, else the CPU.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last `fit`, with a fresh optimizer. Classes and shape must be
+        those of that fit.
+    callbacks : list of skorch callbacks, default=None
+        Used in copies: `fit` leaves the given ones as they are.
+    verbose : int, default=0
+        Whether skorch prints a line for each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Decides initial weights, order of the rows, dropout and the held-out share. None is different each time.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the columns of `predict_proba`.
+    net_ : skorch.NeuralNetClassifier
+        The trained net; ``net_.history`` has the losses of each epoch.
+    module_ : torch.nn.Module
+        The trained module, in evaluation mode after `fit`.
+    input_shape_ : tuple of int
+        Shape in which the module gets a row.
+    dtype_ : torch.dtype
+        Numbers of the network.
+    device_ : torch.device
+        Where the network lies.
+    n_features_in_ : int
+        Numbers in a row: the product of its shape.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    Notes
+    -----
+    Rows of weight zero take no part at all. Within a batch the loss is the weighted mean; whole numbers as weights
+    therefore equal repeated rows as long as one batch holds them all.
+
+    Ctrl-C ends the training and keeps what was learned, as it does in skorch.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.classifiers import NetClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = NetClassifier(module_params={"hidden": (32,)}, lr=0.01, random_state=0).fit(X, y)
+    >>> clf.predict_proba(X[:2]).shape
+    (2, 3)
+    >>> clf.embed(X[:2]).shape
+    (2, 32)
+    """
+
+    _parameter_constraints: dict = {
+        "module": [callable],
+        "module_params": [dict, None],
+        "optimizer": [callable],
+        "optimizer_params": [dict, None],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "amp": ["boolean"],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "callbacks": [list, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    classes_: NDArray[Any]
+    net_: Net
+    input_shape_: tuple[int, ...]
+    dtype_: torch.dtype
+    n_features_in_: int
+
+    def __init__(
+        self,
+        module: Callable[..., torch.nn.Module] = MLP,
+        *,
+        module_params: dict[str, Any] | None = None,
+        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_params: dict[str, Any] | None = None,
+        lr: float = 1e-3,
+        max_epochs: int = 50,
+        batch_size: int = 64,
+        validation_fraction: float | None = None,
+        patience: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        dtype: str = "auto",
+        amp: bool = False,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.module = module
+        self.module_params = module_params
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.image_shape = image_shape
+        self.dtype = dtype
+        self.amp = amp
+        self.device = device
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def module_(self) -> torch.nn.Module:
+        """The trained module."""
+        return self.net_.module_
+
+    @property
+    def device_(self) -> torch.device:
+        """Where the network lies; another device after loading a GPU's network without one."""
+        return torch.device(self.net_.device)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Build the network and train it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, such as images (n_samples, C, H, W).
+        y : array-like of shape (n_samples,)
+            Labels of any kind, of two classes or more.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, none negative.
+
+        Returns
+        -------
+        self : NetClassifier
+
+        Raises
+        ------
+        ValueError
+            For NaN or infinity, one class only, weights that are negative or all zero, a shape that does not suit
+            `image_shape` or the module, other classes than a warm start needs, a device that is not there, a module
+            that returns no logits; when the loss diverges.
+        TypeError
+            If `module` is an instance.
+        """
+        device = _resolve_device(self.device)
+        previous = self.net_ if self.warm_start and hasattr(self, "net_") else None
+        rows, labels = self._validate(X, y, reset=previous is None)
+        check_classification_targets(labels)
+        classes, codes = np.unique(labels, return_inverse=True)
+        rows, codes, weight = self._weighted_rows(rows, codes, sample_weight)
+        present = np.unique(codes)
+        if len(present) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least two classes, got one class: "
+                f"{classes[present[0]]!r}; add labelled rows of another class"
+            )
+        input_shape = self._input_shape(rows.shape[1:])
+        if previous is not None and not (
+            np.array_equal(classes, self.classes_) and input_shape == self.input_shape_
+        ):
+            raise ValueError(
+                f"warm_start=True continues with the classes {self.classes_} and rows of shape {self.input_shape_}, "
+                f"got {classes} and {input_shape}; fit with warm_start=False to start anew"
+            )
+
+        dtype = self._network_dtype(rows)
+        seed = _draw_seed(self.random_state)
+        datasets = [
+            Rows(
+                rows[part], codes[part], None if weight is None else weight[part], dtype=dtype, device=device
+            )
+            for part in self._split(codes, np.random.default_rng(seed))
+        ]
+
+        net = Net(
+            self._module_builder(input_shape, len(classes)),
+            input_shape=input_shape,
+            n_classes=len(classes),
+            dtype=dtype,
+            amp=self.amp,
+            seed=seed,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            device=str(device),
+            callbacks=self._callbacks(),
+            verbose=self.verbose,
+            classes=classes,
+            **{f"optimizer__{name}": value for name, value in self._optimizer_params().items()},
+        )
+        with _seeded(seed, device):
+            net.initialize()
+            if previous is not None:
+                _copy_weights(previous.module_, net.module_)
+            net.partial_fit(datasets, codes)
+        if not all(torch.isfinite(parameter).all() for parameter in net.module_.parameters()):
+            raise ValueError(
+                f"the weights became infinite or NaN in epoch {len(net.history)}: training diverged; "
+                f"set a smaller lr (now {self.lr:g}) or scale X"
+            )
+        net.module_.eval()
+
+        self.classes_ = classes
+        self.input_shape_ = input_shape
+        self.dtype_ = dtype
+        self.net_ = net
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the labels of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows in either of the two shapes: flat, or that of `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        (codes,) = self._run(X, lambda x: (self.net_.infer(x).argmax(1),))
+        return self.classes_[codes]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the network's numbers; columns in the order of `classes_`.
+        """
+        (probabilities,) = self._run(X, lambda x: (self.net_.infer(x).softmax(1),))
+        return probabilities
+
+    def embed(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Compute the penultimate activations.
+
+        These are what the module's own ``embed`` returns where it has one, else the input of its last linear layer
+        with `n_classes` outputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+
+        Raises
+        ------
+        TypeError
+            If the module has neither.
+        """
+        return self.embed_and_predict_proba(X)[0]
+
+    def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Compute embeddings and class probabilities in one pass.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+            See `embed`.
+        probabilities : ndarray of shape (n_samples, n_classes)
+            See `predict_proba`.
+        """
+        check_is_fitted(self)
+        with _recorded_embedding(self.module_, len(self.classes_)) as recorded:
+
+            def compute(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                probabilities = self.net_.infer(x).softmax(1)
+                return recorded().flatten(1).to(self.dtype_), probabilities
+
+            embeddings, probabilities = self._run(X, compute)
+        return embeddings, probabilities
+
+    def _run(self, X: Any, compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:
+        """Apply `compute` to X block by block, without ever copying X, and gather its results."""
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        is_image = len(self.input_shape_) == 3
+        block_rows = _BLOCK_ROWS.get(self.device_.type, _BLOCK_ROWS["cpu"])[0 if is_image else 1]
+        results: list[NDArray[Any]] = []
+        with _evaluating(self.module_), torch.inference_mode():
+            for start in range(0, len(X), block_rows):
+                block = slice(start, start + block_rows)
+                values = [value.numpy(force=True) for value in compute(as_tensor(X[block]))]
+                results = results or [np.empty((len(X), *value.shape[1:]), value.dtype) for value in values]
+                for result, value in zip(results, values, strict=True):
+                    result[block] = value
+        return results
+
+    def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
+        """Validate rows, flat or N-D, and the labels where given; `n_features_in_` counts a whole row."""
+        if isinstance(X, list | tuple):
+            X = np.asarray(X)
+        flat = getattr(X, "ndim", 2) <= 2
+        checked = validate_data(self, X, *y, reset=reset, dtype="numeric", allow_nd=True, ensure_2d=flat)
+        X = checked[0] if y else checked
+        if not flat and reset:
+            self.n_features_in_ = math.prod(X.shape[1:])
+        elif not flat and self._input_shape(X.shape[1:]) != self.input_shape_:
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows of shape "
+                f"{self.input_shape_}; reshape X"
+            )
+        return checked
+
+    def _weighted_rows(
+        self, X: NDArray[Any], codes: NDArray[Any], sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Return the rows that have weight, their classes and weights."""
+        if sample_weight is None:
+            return X, codes, None
+        weight = _check_sample_weight(sample_weight, X)
+        if (weight < 0).any():
+            raise ValueError(f"sample_weight must not be negative, got {weight.min():g}; drop those rows")
+        used = weight > 0
+        if not used.any():
+            raise ValueError("sample_weight is zero for all rows; give at least two rows a positive weight")
+        return (X, codes, weight) if used.all() else (X[used], codes[used], weight[used])
+
+    def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape in which the module gets a row of the given shape."""
+        if self.image_shape is None:
+            return row_shape
+        image_shape = tuple(self.image_shape)
+        if not all(isinstance(side, Integral) and side > 0 for side in image_shape):
+            raise ValueError(f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)")
+        agree = len(row_shape) == 1 or row_shape[-2:] == image_shape[-2:]
+        if math.prod(image_shape) != math.prod(row_shape) or not agree:
+            raise ValueError(
+                f"image_shape={image_shape} holds {math.prod(image_shape)} numbers, but the rows of X have shape "
+                f"{row_shape}; give the shape (C, H, W) of one row"
+            )
+        return image_shape
+
+    def _network_dtype(self, X: NDArray[Any]) -> torch.dtype:
+        if self.amp and self.dtype == "float64":
+            raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
+        if self.dtype == "auto":
+            wide = X.dtype.newbyteorder("=") == np.float64 and not self.amp
+            return torch.float64 if wide else torch.float32
+        return torch.float32 if self.dtype == "float32" else torch.float64
+
+    def _split(self, codes: NDArray[Any], rng: np.random.Generator) -> list[Any]:
+        """Return the positions of the training rows and, with a validation share, of the held-out ones.
+
+        The held-out rows lie evenly among the rows sorted by class, hence are stratified even where a class has few.
+        """
+        if self.validation_fraction is None:
+            return [slice(None)]
+        order = np.lexsort((rng.random(len(codes)), codes))
+        is_first = np.diff(codes[order], prepend=-1) > 0
+        spare = order[~is_first]
+        n_held_out = max(1, round(self.validation_fraction * len(codes)))
+        if n_held_out > len(spare):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction:g} of {len(codes)} rows leaves less than one row of "
+                f"each of the {is_first.sum()} classes for training; label more rows, or use validation_fraction=None"
+            )
+        held_out = spare[(np.arange(n_held_out) * len(spare) + len(spare) // 2) // n_held_out]
+        return [np.setdiff1d(order, held_out), held_out]
+
+    def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., torch.nn.Module]:
+        """Return what builds the module for rows of the given shape; subclasses choose here."""
+        return self.module
+
+    def _module_builder(self, input_shape: tuple[int, ...], n_classes: int) -> Callable[[], torch.nn.Module]:
+        module = self._module_class(input_shape)
+        if isinstance(module, torch.nn.Module):
+            raise TypeError(
+                f"the module is an instance of {type(module).__name__}: training would change it and clones would "
+                f"share it. Pass the class, module={type(module).__name__}, and its arguments as module_params"
+            )
+        known = {"input_shape": input_shape, "n_classes": n_classes}
+        accepted = inspect.signature(module).parameters.values()
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):
+            names = {parameter.name for parameter in accepted}
+            known = {name: value for name, value in known.items() if name in names}
+        return partial(module, **{**known, **(self.module_params or {})})
+
+    def _optimizer_params(self) -> dict[str, Any]:
+        fused = {"fused": True} if "fused" in inspect.signature(self.optimizer).parameters else {}
+        params = self.optimizer_params or {}
+        return params if {"foreach", "fused", "differentiable"} & params.keys() else fused | params
+
+    def _callbacks(self) -> list[Any]:
+        callbacks = copy.deepcopy(self.callbacks or [])
+        if self.validation_fraction is not None:
+            stop = EarlyStopping(monitor="valid_loss", patience=self.patience, load_best=True)
+            callbacks.append(("early_stopping", stop))
+        return callbacks
+
+
+def _resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device that a parameter names, with its number where it is a GPU."""
+    available = torch.cuda.is_available()
+    if device == "auto":
+        device = "cuda" if available else "cpu"
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f'device={device!r} is no device of torch; use "auto", "cpu", "cuda" or "cuda:1"'
+        ) from error
+    if device.type != "cuda":
+        return device
+    if not available or (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f'device="{device}" is not there ({torch.cuda.device_count()} GPUs are); use "auto" or "cpu"'
+        )
+    return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+
+
+def _draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return a seed from `random_state`; for None a fresh one, not numpy's global state."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(np.iinfo(np.int32).max))
+    return int(random_state)
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators of the CPU and the device inside, and give them their old states back."""
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every GPU
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode inside, and each of its parts back afterwards."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "warm_start=True needs the architecture of the last fit, but the module or its parameters have changed; "
+            "fit with warm_start=False to start anew"
+        ) from error
+
+
+@contextmanager
+def _recorded_embedding(module: torch.nn.Module, n_classes: int) -> Iterator[Callable[[], torch.Tensor]]:
+    """Record the embedding inside every forward pass, so that logits and embeddings cost one."""
+    last: list[torch.Tensor] = []
+
+    embed: Any = getattr(module, "embed", None)
+    if inspect.ismethod(embed):
+
+        def record(x: torch.Tensor) -> torch.Tensor:
+            last[:] = [embed(x)]
+            return last[0]
+
+        def complete(_: Any, inputs: tuple[torch.Tensor, ...], logits: Any) -> None:
+            if not last:  # a forward that does not go through embed
+                record(inputs[0])
+
+        vars(module)["embed"] = record
+        handle = module.register_forward_hook(complete)
+        try:
+            yield last.pop
+        finally:
+            del vars(module)["embed"]
+            handle.remove()
+        return
+
+    heads = [
+        part
+        for part in module.modules()
+        if isinstance(part, torch.nn.Linear) and part.out_features == n_classes
+    ]
+    if not heads:
+        raise TypeError(
+            f"{type(module).__name__} has no penultimate embedding: give it a method embed(x), or end it in a "
+            f"torch.nn.Linear with {n_classes} outputs"
+        )
+    handle = heads[-1].register_forward_pre_hook(lambda _, inputs: last.__setitem__(slice(None), inputs[:1]))
+    try:
+        yield last.pop
+    finally:
+        handle.remove()

@@ -1,0 +1,30 @@
+"""How the convolutional networks read the shape of one row."""
+
+import torch
+
+
+def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[int, int, int]:
+    """Return ``input_shape`` as ``(C, H, W)``, reading ``(H, W)`` as one gray channel.
+
+    Raises
+    ------
+    ValueError
+        If the shape is no image, or one with fewer than ``smallest`` pixels to a side.
+    """
+    if len(input_shape) not in (2, 3):
+        raise ValueError(
+            f"a convolutional network needs images of shape (C, H, W) or (H, W), got rows of shape "
+            f"{tuple(input_shape)}; reshape X, or pass image_shape=(C, H, W) with 2-D rows"
+        )
+    channels, height, width = (1, *input_shape)[-3:]
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"this network needs images of at least {smallest}x{smallest} pixels, got {height}x{width}; "
+            "take one for small images, such as DigitsNet"
+        )
+    return channels, height, width
+
+
+def as_images(x: torch.Tensor) -> torch.Tensor:
+    """Give gray images ``(N, H, W)`` their channel axis; leave ``(N, C, H, W)`` as it is."""
+    return x.unsqueeze(1) if x.ndim == 3 else x

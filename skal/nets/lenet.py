@@ -1,0 +1,72 @@
+"""The classifier of ASAL's MNIST experiments."""
+
+import math
+
+import torch
+from torch import nn
+
+from ._shapes import as_image_shape, as_images
+
+
+class LeNet(nn.Module):
+    """LeNet-like classifier of ASAL [1]_, supplement Table 5, column "Classifier".
+
+    ===========================  ===============
+    layer                        output at 28x28
+    ===========================  ===============
+    5x5 conv, padding 2, ReLU    32 x 28 x 28
+    2x2 max pooling              32 x 14 x 14
+    5x5 conv, padding 2, ReLU    64 x 14 x 14
+    2x2 max pooling              64 x 7 x 7
+    linear 3136 x 1024, ReLU     1024
+    dropout 0.5                  1024
+    linear 1024 x `n_classes`    `n_classes`
+    ===========================  ===============
+
+    The table does not state the padding: 2 is what makes 3136 of 28x28 pixels. Other sizes and channels change
+    the first linear layer only.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one image, (C, H, W) or (H, W); any size.
+    n_classes : int
+        Number of logits.
+    dropout : float, default=0.5
+        Share of the 1024 units dropped in training.
+
+    References
+    ----------
+    .. [1] Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import LeNet
+    >>> LeNet((1, 28, 28), 10).embed(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 1024])
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], n_classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        channels, height, width = as_image_shape(input_shape)
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 32, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
+            nn.Conv2d(32, 64, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Flatten(),
+        )
+        n_features = 64 * math.ceil(height / 4) * math.ceil(width / 4)
+        self.hidden = nn.Sequential(nn.Linear(n_features, 1024), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Linear(1024, n_classes)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the penultimate activations, shape (N, 1024)."""
+        return self.hidden(self.features(as_images(x)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits, shape (N, n_classes)."""
+        return self.head(self.embed(x))

@@ -1,0 +1,74 @@
+"""Where a strategy that compares rows takes the rows' embedding from."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import _num_samples
+
+from ..access import blockwise, embed, has_embedding
+from .base import QueryStrategy, seed_random_states
+
+
+class EmbeddingStrategy(QueryStrategy):
+    """Base class of strategies that compare rows by their distance in an embedding.
+
+    Parameters
+    ----------
+    embedding : {"auto", "classifier", "input"} or transformer, default="auto"
+        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
+          network, the transformed rows for a pipeline;
+        - ``"input"``: the rows themselves (images flattened, sparse rows densified), for which no
+          classifier is needed;
+        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
+        - a transformer, such as ``PCA(50)``: fitted on the pool once, for this and later pools.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    encoder_ : transformer
+        The fitted transformer, where `embedding` is one.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **QueryStrategy._parameter_constraints,
+        "embedding": [StrOptions({"auto", "classifier", "input"}), HasMethods(["fit", "transform"])],
+    }
+
+    def __init__(self, embedding: Any = "auto", *, random_state: Any = None) -> None:
+        super().__init__(random_state=random_state)
+        self.embedding = embedding
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("embed",) if isinstance(self.embedding, str) and self.embedding == "classifier" else ()
+
+    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
+        if not isinstance(self.embedding, str):
+            self.encoder_ = clone(self.embedding)
+            seed_random_states(self.encoder_, self._seed)
+            self.encoder_.fit(X)
+
+    def _prepare(self, X: Any) -> None:
+        if not isinstance(self.embedding, str):
+            self._encoded = blockwise(
+                lambda block: self.encoder_.transform(block).astype(np.float32, copy=False), X
+            )
+
+    def _embed(self, X: Any, estimator: Any) -> tuple[NDArray[Any], bool]:
+        """The embedding of every row, shape (n_samples, d), and whether it stays the same from query to query."""
+        if not isinstance(self.embedding, str):
+            return self._encoded, True
+        if self.embedding == "classifier" or (
+            self.embedding == "auto" and estimator is not None and has_embedding(estimator)
+        ):
+            embedding = embed(estimator, X)
+        else:
+            embedding = X.toarray() if sparse.issparse(X) else X
+        embedding = np.asarray(embedding).reshape(_num_samples(X), -1)
+        return embedding, isinstance(X, np.ndarray) and np.may_share_memory(embedding, X)

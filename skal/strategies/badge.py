@@ -1,0 +1,58 @@
+"""BADGE: k-means++ on gradient embeddings (Ash et al., 2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..access import embed_and_predict_proba
+from ..selection import badge_kmeans_plusplus
+from .base import QueryStrategy, Rows
+
+
+class BADGE(QueryStrategy):
+    r"""Choose rows whose loss gradients are large and diverse.
+
+    The gradient of the last layer's cross-entropy at the predicted label is an outer product,
+
+    .. math:: g_i = (p_i - \mathrm{onehot}(\arg\max p_i)) \otimes h_i
+
+    and the rows are chosen by k-means++ on it: the largest gradient first, then each next with
+    probability proportional to the squared distance to the nearest one chosen ([1]_, Algorithm 1).
+    The outer product is never formed: distances come from its two factors.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+
+    References
+    ----------
+    .. [1] Ash, Zhang, Krishnamurthy, Langford, Agarwal. Deep batch active learning by diverse, uncertain
+       gradient lower bounds. ICLR 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies import BADGE
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=1000).fit(X, y)
+    >>> BADGE(random_state=0).fit(X).query(X, n_queries=4, estimator=classifier).shape
+    (4,)
+    """
+
+    requires = ("predict_proba", "embed")
+
+    def _query(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        embedding, probabilities = embed_and_predict_proba(estimator, X, candidates)
+        return candidates[badge_kmeans_plusplus(embedding, probabilities, n_queries, rng)]

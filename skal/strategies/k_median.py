@@ -1,0 +1,80 @@
+"""K-median: the medoids of the unlabelled rows."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from ..selection import k_medians
+from ._embedding import EmbeddingStrategy
+from .base import Rows
+
+
+class KMedian(EmbeddingStrategy):
+    r"""Choose rows whose sum of distances to all unlabelled rows is small.
+
+    .. math:: \min_{S \subset U, |S| = k} \sum_{i \in U} \min_{j \in S} \lVert h(x_i) - h(x_j) \rVert
+
+    solved locally by alternating assignment and median, the k-median baseline of [1]_ and [2]_. It
+    needs no classifier unless ``embedding="classifier"``.
+
+    Parameters
+    ----------
+    embedding : {"auto", "classifier", "input"} or transformer, default="auto"
+        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
+          network, the transformed rows for a pipeline;
+        - ``"input"``: the rows themselves (images flattened, sparse rows densified), for which no
+          classifier is needed;
+        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
+        - a transformer, such as ``PCA(50)``: fitted on the pool once, for this and later pools.
+    max_iter : int, default=100
+        Most alternations of assignment and median.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the first medoids and the transformer.
+
+    Attributes
+    ----------
+    encoder_ : transformer
+        The fitted transformer, where `embedding` is one.
+
+    References
+    ----------
+    .. [1] Sener, Savarese. Active learning for convolutional neural networks: a core-set approach. ICLR 2018.
+    .. [2] Shui, Zhou, Gagné, Wang. Deep active learning: unified and principled method for query and
+       training. AISTATS 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies import KMedian
+    >>> X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+    >>> sorted(KMedian("input", random_state=0).fit(X).query(X, n_queries=2).tolist())
+    [1, 4]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **EmbeddingStrategy._parameter_constraints,
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, embedding: Any = "auto", *, max_iter: int = 100, random_state: Any = None) -> None:
+        super().__init__(embedding, random_state=random_state)
+        self.max_iter = max_iter
+
+    def _query(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        embedding = self._embed(X, estimator)[0]
+        if len(candidates) < len(embedding):
+            embedding = embedding[candidates]
+        return candidates[k_medians(embedding, n_queries, rng, max_iter=self.max_iter)]

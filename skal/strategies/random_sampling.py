@@ -1,0 +1,45 @@
+"""Random sampling: the baseline that every other strategy must beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import QueryStrategy, Rows
+
+
+class RandomSampling(QueryStrategy):
+    """Choose rows uniformly at random, without replacement.
+
+    It needs no classifier, so it can start from a pool without any label.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies import RandomSampling
+    >>> X = np.arange(20.0).reshape(10, 2)
+    >>> RandomSampling(random_state=0).fit(X).query(X, n_queries=3).shape
+    (3,)
+    """
+
+    def _query(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        return rng.choice(candidates, n_queries, replace=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # it never looks at the rows
+        return tags

@@ -1,0 +1,65 @@
+"""Random subset, then a criterion: the cheapest way to a sub-linear query."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from .base import CandidateStrategy, QueryStrategy, Rows
+
+
+class RandomSubset(CandidateStrategy):
+    """Run a criterion on a random subset of the unlabelled rows.
+
+    With ``criterion=UncertaintySampling("margin")`` it is the RSMG baseline of DGAL.
+
+    Parameters
+    ----------
+    n_candidates : int, default=1000
+        How many unlabelled rows the criterion sees (never fewer than are asked for).
+    criterion : QueryStrategy, default=None
+        The strategy that chooses among them; margin sampling by default.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    criterion_ : QueryStrategy
+        The fitted criterion.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies import RandomSubset, UncertaintySampling
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=1000).fit(X, y)
+    >>> strategy = RandomSubset(20, UncertaintySampling("entropy"), random_state=0).fit(X)
+    >>> strategy.query(X, n_queries=5, estimator=classifier).shape
+    (5,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CandidateStrategy._parameter_constraints,
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self, n_candidates: int = 1000, criterion: QueryStrategy | None = None, *, random_state: Any = None
+    ) -> None:
+        super().__init__(criterion, random_state=random_state)
+        self.n_candidates = n_candidates
+
+    def _restrict(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        return rng.choice(candidates, min(max(self.n_candidates, n_queries), len(candidates)), replace=False)

@@ -1,0 +1,36 @@
+import os
+
+# The tests run side by side, and threads that wait for each other take longer than one alone. Before numpy is imported.
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "thorough", parent=settings.get_profile("default"), max_examples=1000, derandomize=False, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An array in the IDX format of MNIST: two zero bytes, the type (8: uint8), the rank, the sizes, the data."""
+    raw = path.read_bytes()
+    assert raw[:3] == b"\x00\x00\x08", f"{path} is no IDX file of bytes"
+    shape = np.frombuffer(raw, ">u4", raw[3], offset=4)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+@pytest.fixture(scope="session")
+def mnist() -> tuple[np.ndarray, np.ndarray]:
+    """The 60,000 training images (uint8, 28 x 28) and labels of MNIST."""
+    folder = Path(os.environ.get("SKAL_DATA", "")) / "MNIST" / "raw"
+    if "SKAL_DATA" not in os.environ or not folder.is_dir():
+        pytest.skip("SKAL_DATA names no folder with MNIST/raw")
+    return read_idx(folder / "train-images-idx3-ubyte"), read_idx(folder / "train-labels-idx1-ubyte")

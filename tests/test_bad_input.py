@@ -1,0 +1,175 @@
+"""The table of docs/bad_input.md, over every strategy."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC, LinearSVC
+
+from skal import ActiveLearner
+from skal.exceptions import PoolExhaustedWarning
+
+from .properties.strategies import STRATEGIES
+
+X, TRUTH = make_blobs(40, n_features=3, centers=3, random_state=0)
+Y = np.where(np.arange(40) < 15, TRUTH, -1)
+
+
+class Untrainable(LogisticRegression):
+    """Bad input must be refused before this is fitted."""
+
+    def fit(self, X, y):
+        raise AssertionError("the classifier was trained on bad input")
+
+
+@pytest.fixture(params=STRATEGIES, ids=str)
+def strategy(request):
+    return request.param
+
+
+def unfitted(strategy, classifier=None):
+    return ActiveLearner(classifier or Untrainable(), clone(strategy), n_queries=3, random_state=0)
+
+
+@pytest.fixture
+def learner(strategy):
+    return unfitted(strategy, LogisticRegression()).fit(X, Y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_not_finite(strategy, learner, value):
+    bad = X.copy()
+    bad[20, 1] = value
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        unfitted(strategy).fit(bad, Y)
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        learner.query(bad)
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        learner.extend(bad[20:21], [0])
+
+
+def test_empty_pool(strategy, learner):
+    with pytest.raises(ValueError, match="0 sample"):
+        unfitted(strategy).fit(X[:0], Y[:0])
+    with pytest.raises(ValueError, match="0 sample"):
+        learner.query(X[:0])
+
+
+@pytest.mark.parametrize("n_labels", [0, 3])
+def test_no_labels_or_one_class(strategy, n_labels):
+    y = np.full(40, -1)
+    y[:n_labels] = 1
+    learner = unfitted(strategy, LogisticRegression()).fit(X, y)
+    if strategy.requires:
+        with pytest.raises(NotFittedError, match=r"RandomSampling\(\), CoreSet\(.*\) or KMedian\(.*\)"):
+            learner.query()
+    else:
+        assert learner.query().shape == (3,)
+    if n_labels:
+        assert_array_equal(learner.predict(X), np.ones(40))
+    else:
+        with pytest.raises(NotFittedError, match="no row is labelled yet"):
+            learner.predict(X)
+
+
+@pytest.mark.parametrize("n_queries", [0, -1, 2.5, True, "3"])
+def test_bad_n_queries(strategy, learner, n_queries):
+    with pytest.raises(ValueError, match="n_queries"):
+        learner.query(n_queries=n_queries)
+    with pytest.raises(ValueError, match="n_queries"):
+        learner.strategy_.query(X, Y, n_queries, estimator=learner.estimator_)
+    if n_queries is not True:  # to scikit-learn's validation of parameters, True is the integer 1
+        with pytest.raises(ValueError, match="n_queries"):
+            unfitted(strategy).set_params(n_queries=n_queries).fit(X, Y)
+
+
+def test_more_than_left(learner):
+    with pytest.warns(PoolExhaustedWarning, match="26 rows were asked for and 25 are unlabelled"):
+        rows = learner.query(n_queries=26)
+    assert_array_equal(np.sort(rows), np.arange(15, 40))
+    learner.teach(rows, TRUTH[rows])
+    with pytest.warns(PoolExhaustedWarning, match="1 rows were asked for and 0"):
+        assert learner.query(n_queries=1).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Y[:-1], "inconsistent numbers of samples"),
+        (None, "requires y"),
+        (np.linspace(0, 1, 40), "continuous"),
+        (np.where(Y < 0, np.nan, Y), "NaN"),
+    ],
+)
+def test_bad_labels(strategy, y, message):
+    with pytest.raises(ValueError, match=message):
+        unfitted(strategy).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        ([20], [-1], "unlabelled"),
+        ([20], ["cat"], "all of them as numbers"),
+        ([20, 21], [0], "2 rows and 1 labels"),
+        ([40], [0], "out of range"),
+        ([-1], [0], "out of range"),
+        ([20, 20], [0, 0], "more than once"),
+        ([20.5], [0], "integer positions"),
+        ([[20]], [0], "1-D array"),
+        ([3], [0], "labelled already"),
+    ],
+)
+def test_bad_teaching(learner, rows, labels, message):
+    fitted = learner.estimator_
+    with pytest.raises(ValueError, match=message):
+        learner.teach(rows, labels)
+    assert_array_equal(learner.y_, Y)
+    assert learner.estimator_ is fitted
+
+
+def test_taught_twice(learner):
+    rows = learner.query()
+    learner.teach(rows, TRUTH[rows])
+    with pytest.raises(ValueError, match="labelled already"):
+        learner.teach(rows[:1], TRUTH[rows[:1]])
+
+
+def test_classifier_without_what_is_required(strategy):
+    for classifier in (LinearSVC(), SVC(kernel="rbf")):
+        class_ = type(classifier)
+        lacking = type(class_.__name__, (class_,), {"fit": Untrainable.fit})()
+        missing = {"predict_proba": True, "decision_function": False, "embed": class_ is SVC}
+        if any(missing[need] for need in strategy.requires):
+            with pytest.raises(
+                TypeError, match=rf"needs a classifier with .* and {class_.__name__} has none\. \w+"
+            ):
+                unfitted(strategy, lacking).fit(X, Y)
+
+
+def test_wrong_number_of_features(learner):
+    with pytest.raises(ValueError, match="4 features"):
+        learner.query(np.hstack([X, X[:, :1]]))
+    with pytest.raises(ValueError, match="2 features"):
+        learner.extend(X[:1, :2], [0])
+    with pytest.raises(ValueError, match="2 features"):
+        learner.predict(X[:, :2])
+
+
+def test_changed_in_place(strategy):
+    pool = X.copy()
+    learner = unfitted(strategy, LogisticRegression()).fit(pool, Y)
+    pool[:, 0] *= 2
+    with pytest.raises(ValueError, match="changed in place"):
+        learner.query(pool)
+
+
+def test_unfitted(strategy):
+    for method in ("query", "predict"):
+        with pytest.raises(NotFittedError):
+            getattr(unfitted(strategy), method)(X)
+    with pytest.raises(NotFittedError):
+        clone(strategy).query(X)

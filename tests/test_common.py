@@ -1,0 +1,41 @@
+"""Both check suites over every public estimator, from one list."""
+
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skal import ActiveLearner, SimulatedLearner
+from skal.strategies import BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+from skal.utils.estimator_checks import check_strategy
+
+STRATEGIES = [
+    RandomSampling(),
+    UncertaintySampling(),
+    UncertaintySampling("min_distance"),
+    CoreSet(),
+    CoreSet(StandardScaler()),
+    KMedian(),
+    BADGE(),
+    RandomSubset(),
+    RandomSubset(20, CoreSet("input")),
+]
+LEARNERS = [
+    ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
+    SimulatedLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
+]
+MINUS_ONE = {"check_classifiers_classes": "-1 marks an unlabelled row, and this check uses it as a class"}
+
+
+@parametrize_with_checks(
+    [*STRATEGIES, *LEARNERS],
+    expected_failed_checks=lambda estimator: MINUS_ONE if isinstance(estimator, ActiveLearner) else {},
+    xfail_strict=True,
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
+def test_strategy_checks(strategy):
+    check_strategy(strategy)
