@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
 UNLABELED = -1
 
 
-def check_partial_labels(y: ArrayLike, n_samples: int | None = None) -> NDArray[Any]:
+def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
     """Validate partial labels and bring them to one of two forms.
 
     Parameters
@@ -54,7 +54,7 @@ def check_partial_labels(y: ArrayLike, n_samples: int | None = None) -> NDArray[
     dtype = getattr(y, "dtype", None)
     # Nullable columns of pandas and polars would become floats on their way to numpy.
     if dtype is not None and not isinstance(dtype, np.dtype):
-        y = np.array(y.to_list(), dtype=object)  # type: ignore[union-attr]
+        y = np.array(y.to_list(), dtype=object)
     elif isinstance(y, (list, tuple)) and any(isinstance(label, str) or label is None for label in y):
         y = np.array(y, dtype=object)
     y = column_or_1d(y, warn=True)
@@ -127,7 +127,7 @@ def labeled_mask(y: NDArray[Any]) -> NDArray[np.bool_]:
     return np.ones(len(y), dtype=bool)
 
 
-def check_new_labels(labels: ArrayLike, rows: int) -> NDArray[Any]:
+def check_new_labels(labels: Any, rows: int) -> NDArray[Any]:
     """Validate the labels that an annotator gave: as many as rows, and none of them unlabelled."""
     y = check_partial_labels(np.atleast_1d(labels) if np.isscalar(labels) else labels)
     if len(y) != rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
@@ -32,7 +33,7 @@ from .strategies.base import (
     draw_seed,
     seed_random_states,
 )
-from .utils.validation import Fingerprint, check_pool, check_rows, is_frame, same_pool
+from .utils.validation import Fingerprint, check_pool, check_rows, is_frame, is_sparse, same_pool
 
 
 def _estimator_has(method: str) -> Callable[[Any], bool]:
@@ -427,7 +428,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If no row is labelled.
         """
         estimator = self._fitted_estimator()
-        if not is_frame(X) and not sparse.issparse(X):
+        if not is_frame(X) and not is_sparse(X):
             X = np.asarray(X)
         y = check_partial_labels(y, _num_samples(X))
         if params and _routing_enabled():
@@ -560,12 +561,8 @@ def _has_length(value: Any, n_samples: int) -> bool:
 
 def _concatenate(parts: list[Any]) -> Any:
     """Rows of several containers of one kind, one below the other."""
-    if sparse.issparse(parts[0]):
+    if is_sparse(parts[0]):
         return sparse.vstack(parts, format="csr")
     if is_frame(parts[0]):
-        if hasattr(parts[0], "iloc"):
-            from pandas import concat
-        else:
-            from polars import concat
-        return concat(parts)
+        return importlib.import_module("pandas" if hasattr(parts[0], "iloc") else "polars").concat(parts)
     return np.concatenate(parts)

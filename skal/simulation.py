@@ -129,7 +129,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, X: Any, y: ArrayLike, *, X_val: Any = None, y_val: ArrayLike = None, **fit_params: Any
+        self, X: Any, y: ArrayLike, *, X_val: Any = None, y_val: ArrayLike | None = None, **fit_params: Any
     ) -> Self:
         """Run the loop until the budget is spent.
 
@@ -301,7 +301,7 @@ def simulate(
     y: ArrayLike,
     *,
     X_val: Any = None,
-    y_val: ArrayLike = None,
+    y_val: ArrayLike | None = None,
     n_repeats: int = 5,
     n_jobs: int | None = None,
     random_state: Any = None,

@@ -1,14 +1,31 @@
 import os
 
 # The tests run side by side, and threads that wait for each other take longer than one alone. Before numpy is imported.
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+
+
+def _benchmarks_named(config: pytest.Config) -> bool:
+    return any("benchmarks" in argument for argument in config.invocation_params.args)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Benchmarks run only where they are named: ``pytest tests/benchmarks``."""
+    return True if collection_path.name == "benchmarks" and not _benchmarks_named(config) else None
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Benchmarks run alone."""
+    return 0 if _benchmarks_named(config) else None
+
 
 settings.register_profile(
     "default", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from ..access import blockwise, embed, has_embedding
+from ..utils.validation import is_sparse
 from .base import QueryStrategy, seed_random_states
 
 
@@ -69,6 +69,6 @@ class EmbeddingStrategy(QueryStrategy):
         ):
             embedding = embed(estimator, X)
         else:
-            embedding = X.toarray() if sparse.issparse(X) else X
+            embedding = X.toarray() if is_sparse(X) else X
         embedding = np.asarray(embedding).reshape(_num_samples(X), -1)
         return embedding, isinstance(X, np.ndarray) and np.may_share_memory(embedding, X)

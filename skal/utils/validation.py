@@ -19,9 +19,14 @@ from sklearn.utils.validation import (
 )
 
 
+def is_sparse(X: Any) -> bool:
+    """Whether `X` is a scipy sparse matrix or array."""
+    return bool(sparse.issparse(X))  # untyped on purpose: scipy's guard narrows to a class without `data`
+
+
 def is_frame(X: Any) -> bool:
     """Whether `X` is a pandas or polars data frame."""
-    return hasattr(X, "columns") and hasattr(X, "shape") and not sparse.issparse(X)
+    return hasattr(X, "columns") and hasattr(X, "shape") and not is_sparse(X)
 
 
 def check_pool(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -118,7 +123,7 @@ def same_pool(X: Any, pool: Any) -> bool:
         return False
     if is_frame(X):
         return bool(X.equals(pool))
-    if sparse.issparse(X):
+    if is_sparse(X):
         return all(
             np.array_equal(getattr(X, part), getattr(pool, part)) for part in ("indptr", "indices", "data")
         )
@@ -167,7 +172,7 @@ class Fingerprint:
     def _digest(self, X: Any) -> tuple[Any, ...]:
         if is_frame(X):
             return (type(X).__name__, X.shape, tuple(X.columns), self._frame_digest(X))
-        if sparse.issparse(X):
+        if is_sparse(X):
             parts = (X.indptr, X.indices, X.data)
             return ("sparse", X.shape, *(self._array_digest(part) for part in parts))
         return ("array", X.shape, X.dtype.str, self._array_digest(X))
