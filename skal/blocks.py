@@ -64,7 +64,8 @@ def row_blocks(
     for start in range(0, n_rows, step):
         where = slice(start, min(start + step, n_rows))
         positions: Any = where if wanted is None else _as_slice(wanted[where])
-        yield _safe_indexing(X, positions), where
+        # scikit-learn's indexing asks first what kind of frame it has, which takes as long as a small block.
+        yield X[positions] if isinstance(X, np.ndarray) else _safe_indexing(X, positions), where
 
 
 def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = None) -> Any:
@@ -112,13 +113,16 @@ def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = N
         answers = function(block)
         single = not isinstance(answers, tuple)
         parts = (answers,) if single else answers
+        for part in parts:
+            if len(part) != block.shape[0]:
+                raise ValueError(
+                    f"{block.shape[0]} rows were given and {len(part)} answers came back; there must be one a row."
+                )
+        if isinstance(where, slice) and where == slice(0, n_rows):  # one block holds all
+            return answers
         if outputs is None:
             outputs = tuple(np.empty((n_rows, *part.shape[1:]), part.dtype) for part in parts)
         for output, part in zip(outputs, parts, strict=True):
-            if len(part) != _num_samples(block):
-                raise ValueError(
-                    f"{_num_samples(block)} rows were given and {len(part)} answers came back; there must be one a row."
-                )
             output[where] = part[keep]
     if outputs is None:
         raise ValueError(f"X has no rows (shape={X.shape}); at least 1 is required.")
@@ -172,4 +176,4 @@ def _plan(X: Any, wanted: NDArray[np.intp] | None, n_samples: int) -> Iterator[t
     for block, span in row_blocks(X):
         low, high = np.searchsorted(ascending, (span.start, span.stop))
         if low < high:
-            yield block, ascending[low:high] - span.start, order[low:high]
+            yield block, _as_slice(ascending[low:high] - span.start), order[low:high]

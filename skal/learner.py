@@ -25,14 +25,8 @@ from sklearn.utils.validation import _check_method_params, _num_samples, check_i
 from skorch import NeuralNet
 
 from .labels import check_new_labels, check_partial_labels, check_same_kind, labeled_mask, merge_labels
-from .strategies.base import (
-    QueryStrategy,
-    Rows,
-    ScoreStrategy,
-    check_requirements,
-    draw_seed,
-    seed_random_states,
-)
+from .strategies.base import QueryStrategy, Rows, ScoreStrategy, check_requirements
+from .utils.random import draw_seed, seed_random_states
 from .utils.validation import Fingerprint, check_pool, check_rows, is_frame, is_sparse, same_pool
 
 

@@ -22,8 +22,9 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from .access import predict_proba
 from .labels import UNLABELED, check_partial_labels, labeled_mask, merge_labels
 from .learner import ActiveLearner
-from .strategies.base import QueryStrategy, Rows, draw_seed
+from .strategies.base import QueryStrategy, Rows
 from .utils.callbacks import CallbackSupportMixin, with_callbacks
+from .utils.random import draw_seed
 from .utils.validation import check_pool
 
 History = dict[str, NDArray[Any]]

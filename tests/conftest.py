@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 
-
 def _benchmarks_named(config: pytest.Config) -> bool:
     return any("benchmarks" in argument for argument in config.invocation_params.args)
 

@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch.callbacks import EarlyStopping
 
 from ..nets import MLP
+from ..utils.random import draw_seed
 from ._batches import Rows, as_tensor
 from ._net import Net
 
@@ -46,8 +47,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
     optimizer : type or callable, default=torch.optim.Adam
         A class of `torch.optim.Optimizer`.
     optimizer_params : dict, default=None
-        Further arguments of the optimizer, such as ``{"weight_decay": 1e-4}``. ``fused=True``, several times faster
-        on CPUs, is the default where the optimizer has it.
+        Further arguments of the optimizer, such as ``{"weight_decay": 1e-4}``. ``fused=True`` is the
+        default where the optimizer has it.
     lr : float, default=1e-3
         Learning rate.
     max_epochs : int, default=50
@@ -243,7 +244,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
             )
 
         dtype = self._network_dtype(rows)
-        seed = _draw_seed(self.random_state)
+        seed = draw_seed(self.random_state)
         datasets = [
             Rows(
                 rows[part], codes[part], None if weight is None else weight[part], dtype=dtype, device=device
@@ -498,15 +499,6 @@ def _resolve_device(device: str | torch.device) -> torch.device:
             f'device="{device}" is not there ({torch.cuda.device_count()} GPUs are); use "auto" or "cpu"'
         )
     return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
-
-
-def _draw_seed(random_state: int | np.random.RandomState | None) -> int:
-    """Return a seed from `random_state`; for None a fresh one, not numpy's global state."""
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(np.iinfo(np.int32).max))
-    return int(random_state)
 
 
 @contextmanager

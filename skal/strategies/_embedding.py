@@ -11,8 +11,9 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from ..access import blockwise, embed, has_embedding
+from ..utils.random import seed_random_states
 from ..utils.validation import is_sparse
-from .base import QueryStrategy, seed_random_states
+from .base import QueryStrategy
 
 
 class EmbeddingStrategy(QueryStrategy):

@@ -1,11 +1,9 @@
 """NetClassifier against bare PyTorch loops and skorch's own path, on MNIST with the LeNet of ASAL's Table 5.
 
-Run with ``pytest tests/benchmarks/test_net_classifier.py -s``. Contestants take turns, so that a slow moment of the
-machine meets all of them; the printed figures are medians, and ratios are above 1 where ours is faster.
+Run with ``pytest tests/benchmarks/test_net_classifier.py -s``.
 """
 
 import os
-import time
 
 import numpy as np
 import pytest
@@ -17,8 +15,10 @@ from torch.nn import functional as F
 from skal.classifiers import CNNClassifier
 from skal.nets import LeNet
 
-N_TRAIN = 640
-N_PREDICT = 1_024  # a contestant's turn is short, so that each has many
+from .timing import in_turns, report
+
+N_TRAIN = 3_200
+N_PREDICT = 60_000
 ROUNDS = 7
 
 
@@ -41,24 +41,6 @@ def fitted(images):
     X, y = images
     clf = CNNClassifier("lenet", max_epochs=3, device="cpu", random_state=0)
     return clf.fit(X[-N_TRAIN:], y[-N_TRAIN:])
-
-
-def in_turns(contestants, rounds=ROUNDS):
-    """The median time of each contestant; every round runs all of them, in an order that rotates."""
-    names = list(contestants)
-    times = {name: [] for name in names}
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
-            contestants[name]()
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in times.items()}
-
-
-def report(title, n_rows, times, ours):
-    print(f"\n{title}")
-    for name, seconds in times.items():
-        print(f"  {name:<42} {n_rows / seconds:>9,.0f} images/s   ours is {seconds / times[ours]:.2f}x")
 
 
 def bare_predict_proba(module, X, batch_size):
@@ -97,9 +79,10 @@ def test_predict_proba(benchmark, images, fitted):
                 for size in (64, 128, 256)
             },
             "skorch's default": lambda: skorch.predict_proba(part),
-        }
+        },
+        ROUNDS,
     )
-    report("predict_proba, LeNet, float32", len(part), times, "NetClassifier")
+    report(benchmark, "predict_proba, LeNet, float32", times, len(part))
     best = min(seconds for name, seconds in times.items() if name.startswith("bare"))
     benchmark.extra_info["share of the best bare loop"] = best / times["NetClassifier"]
     print(f"  share of the best bare loop: {best / times['NetClassifier']:.3f} (goal 0.95)")
@@ -117,8 +100,8 @@ def test_bfloat16(benchmark, images, fitted):
         finally:
             fitted.net_.amp = False
 
-    times = in_turns({"float32": lambda: fitted.predict_proba(X[test]), "bfloat16": autocast}, rounds=3)
-    report("predict_proba, LeNet, amp=True", N_PREDICT, times, "bfloat16")
+    times = in_turns({"bfloat16": autocast, "float32": lambda: fitted.predict_proba(X[test])}, rounds=3)
+    report(benchmark, "predict_proba, LeNet, amp=True", times, N_PREDICT)
     exact, rounded = fitted.predict_proba(X[test]), autocast()
     accuracies = [np.mean(p.argmax(1) == y[test]) for p in (exact, rounded)]
     print(f"  accuracy {accuracies[0]:.4f} in float32, {accuracies[1]:.4f} in bfloat16")
@@ -159,9 +142,10 @@ def test_training(benchmark, images):
             "bare loop, fused Adam": lambda: bare(channels_last=False, fused=True),
             "bare loop, Adam, channels-last": bare,
             "skorch's default": skorch,
-        }
+        },
+        ROUNDS,
     )
-    report("one epoch of LeNet, batches of 64", N_TRAIN, times, ours)
+    report(benchmark, "one epoch of LeNet, batches of 64", times, N_TRAIN)
     share = times["bare loop, fused Adam, channels-last"] / times[ours]
     benchmark.extra_info["share of the bare loop"] = share
     print(f"  share of the same bare loop: {share:.3f} (goal 0.95)")
