@@ -27,7 +27,7 @@ from ._net import Net
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
-_BLOCK_ROWS = {"cpu": (256, 1024), "cuda": (2048, 65536)}
+_BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 
 
 class NetClassifier(ClassifierMixin, BaseEstimator):

@@ -17,9 +17,9 @@ from skal.nets import LeNet
 
 from .timing import in_turns, report
 
-N_TRAIN = 3_200
-N_PREDICT = 60_000
-ROUNDS = 7
+N_TRAIN = 1_280
+N_PREDICT = 6_000
+ROUNDS = 5
 
 
 @pytest.fixture(scope="module", autouse=True)
