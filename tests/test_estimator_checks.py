@@ -1,0 +1,91 @@
+"""check_strategy passes a sound strategy and catches each kind of broken one."""
+
+import numpy as np
+import pytest
+
+from skal.access import predict_proba
+from skal.strategies import QueryStrategy, ScoreStrategy
+from skal.utils.estimator_checks import check_strategy
+
+
+class SecondGuess(ScoreStrategy):
+    """The strategy of docs/write_your_own_strategy.md."""
+
+    requires = ("predict_proba",)
+
+    def _score(self, X, estimator):
+        return np.sort(predict_proba(estimator, X), axis=1)[:, -2]
+
+
+def test_a_sound_strategy_passes():
+    check_strategy(SecondGuess())
+
+
+class GlobalRandom(QueryStrategy):
+    def _query(self, X, y, candidates, n_queries, estimator, rng):
+        return np.random.permutation(candidates)[:n_queries]  # noqa: NPY002
+
+
+class CallCounting(QueryStrategy):
+    calls = 0
+
+    def _query(self, X, y, candidates, n_queries, estimator, rng):
+        self.calls += 1
+        return np.roll(candidates, self.calls)[:n_queries]
+
+
+class Scaling(QueryStrategy):
+    def _query(self, X, y, candidates, n_queries, estimator, rng):
+        X[-1] *= 2
+        return candidates[:n_queries]
+
+
+class Refitting(QueryStrategy):
+    requires = ("predict_proba",)
+
+    def _query(self, X, y, candidates, n_queries, estimator, rng):
+        estimator.coef_ = estimator.coef_ * 2
+        return candidates[:n_queries]
+
+
+class Batchwise(SecondGuess):
+    """Scores that depend on the other rows of the block."""
+
+    def _score(self, X, estimator):
+        return super()._score(X, estimator) * np.arange(len(X))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        (GlobalRandom(), "differs|random state"),
+        (CallCounting(), "a second query differs"),
+        (Scaling(), "changed: X|changed in place|differs"),
+        (Refitting(), "changed: classifier"),
+        (Batchwise(), "check_query_permutation"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_broken_strategies_are_caught(strategy, message):
+    with pytest.raises((AssertionError, ValueError), match=message):
+        check_strategy(strategy)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda candidates, n: candidates[: n - 1], "must return 5 integer positions"),
+        (lambda candidates, n: candidates[:n].astype(float), "must return 5 integer positions"),
+        (lambda candidates, n: candidates[:1].repeat(n), "repeated, out of range or labelled"),
+        (lambda candidates, n: candidates[:n] - candidates[0], "repeated, out of range or labelled"),
+        (lambda candidates, n: candidates[:n] + 1_000, "repeated, out of range or labelled"),
+    ],
+)
+def test_the_base_class_refuses_a_wrong_answer(answer, message, monkeypatch):
+    def query(self, X, y, candidates, n_queries, estimator, rng):
+        return answer(candidates, n_queries)
+
+    monkeypatch.setattr(CallCounting, "_query", query)
+    X, y = np.eye(20), np.where(np.arange(20) < 10, 0, -1)
+    with pytest.raises(RuntimeError, match=message):
+        CallCounting().fit(X).query(X, y, 5)
