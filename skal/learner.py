@@ -96,7 +96,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "strategy": [HasMethods(["fit"])],
+        "strategy": [QueryStrategy],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -109,7 +109,6 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.n_queries = n_queries
         self.random_state = random_state
 
-    # fit_context: the nested estimators are validated by their own fit.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
         """Fit the classifier on the labelled rows and prepare the strategy for the pool.
@@ -149,10 +148,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self._params = self._route(fit_params)
         # What has a value a row is masked with y, and asked for again by extend.
         self._per_row = {name for name, value in self._params.items() if _has_length(value, len(y))}
-        if (
-            "sample_weight" in self._params.keys() - self._per_row
-            and self._params["sample_weight"] is not None
-        ):
+        if self._params.get("sample_weight") is not None and "sample_weight" not in self._per_row:
             raise ValueError(f"sample_weight must have one entry a row of X, {len(y)}.")
         self.X_, self.y_ = X, y
         self._fingerprint = Fingerprint(X, max_bytes=1 << 18)
@@ -172,25 +168,30 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _fit_estimator(self) -> None:
         """Fit a fresh clone of the classifier on all that is labelled."""
-        X, y, params = self._training_set()
         prefitted = _is_prefitted(self.estimator)
-        n_classes = len(
-            {*self.y_[labeled_mask(self.y_)].tolist(), *(c for part in self._extensions for c in part[1])}
-        )
-        self._can_guide = prefitted or n_classes >= 2
-        if not prefitted and n_classes == 0:
-            self.__dict__.pop("estimator_", None)
-            return
-        # Most classifiers refuse a single class, which is how many loops begin.
-        estimator = clone(self.estimator) if self._can_guide else DummyClassifier(strategy="most_frequent")
-        if self.random_state is not None:
-            seed_random_states(estimator, self._seed)
-        if not prefitted:
+        known = [self.y_[labeled_mask(self.y_)], *(labels for _, labels, _ in self._extensions)]
+        classes = {label for labels in known for label in labels.tolist()}
+        self._can_guide = prefitted or len(classes) >= 2
+        if prefitted:
+            self.estimator_ = clone(self.estimator)
+        elif len(classes) >= 2:
+            X, y, params = self._training_set()
+            estimator = clone(self.estimator)
+            if self.random_state is not None:
+                seed_random_states(estimator, self._seed)
             if isinstance(estimator, NeuralNet):
                 _fit_raw_net(estimator, X, y, params, self._seed)
             else:
                 estimator.fit(X, y, **params)
-        self.estimator_ = estimator
+            self.estimator_ = estimator
+        elif classes:
+            # Most classifiers refuse a single class, which is how many loops begin.
+            only = np.array([*classes])
+            self.estimator_ = DummyClassifier(strategy="most_frequent").fit(
+                np.zeros((1, self.n_features_in_)), only
+            )
+        else:
+            self.__dict__.pop("estimator_", None)
 
     def _training_set(self) -> tuple[Any, NDArray[Any], dict[str, Any]]:
         labeled = np.flatnonzero(labeled_mask(self.y_))

@@ -25,6 +25,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skal import UNLABELED, ActiveLearner
+from skal.classifiers import CNNClassifier
 from skal.strategies import BADGE, CoreSet, RandomSampling, UncertaintySampling
 
 X, TRUTH = load_iris(return_X_y=True)
@@ -311,6 +312,50 @@ def test_another_pool_has_no_labelled_rows():
     assert_array_equal(np.sort(fitted.query(X[:30], n_queries=30)), np.arange(30))
     # An equal array is the fitted pool: its labelled rows stay out.
     assert not (Y[fitted.query(X.copy(), n_queries=100)] >= 0).any()
+
+
+def test_the_fitted_pool_is_known_by_its_content():
+    images = X.reshape(-1, 1, 2, 2)
+    fitted = learner(estimator=make_pipeline(Flatten(), logistic())).fit(images, Y)
+    assert_array_equal(fitted.query(X.copy()), fitted.query())
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    fitted = learner().fit(frame, Y)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert_array_equal(fitted.query(X), fitted.query())
+    assert not len(set(fitted.query(frame.iloc[::-1], n_queries=150)) - set(range(150)))
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_frame_changed_in_place_is_noticed(frame):
+    pool = frame(np.zeros((500, 3)) + np.arange(500)[:, None])
+    fitted = learner(strategy=RandomSampling()).fit(pool, np.arange(500) % 2)
+    if frame is pd.DataFrame:
+        pool.iloc[77, 1] = -1
+    else:
+        pool[77, 1] = -1
+    with pytest.raises(ValueError, match="changed in place"):
+        fitted.query(pool)
+
+
+def test_one_class_with_a_semi_supervised_classifier():
+    fitted = learner(estimator=SelfTrainingClassifier(logistic()), strategy=RandomSampling())
+    fitted.fit(X, np.where(np.arange(150) < 3, 1, UNLABELED))
+    assert set(fitted.predict(X)) == {1}
+    assert fitted.query().shape == (5,)
+
+
+def test_images_and_flat_rows_give_the_same_queries():
+    X8, y8 = load_digits(return_X_y=True)
+    X8, y = (X8[:200] / 16).astype(np.float32), np.where(np.arange(200) < 40, y8[:200], UNLABELED)
+    for strategy in (UncertaintySampling(), BADGE(), CoreSet()):
+        flat = learner(estimator=CNNClassifier(image_shape=(1, 8, 8), max_epochs=3), strategy=strategy).fit(
+            X8, y
+        )
+        images = learner(estimator=CNNClassifier(max_epochs=3), strategy=strategy).fit(
+            X8.reshape(-1, 1, 8, 8), y
+        )
+        assert_array_equal(flat.query(), images.query())
+        assert_array_equal(flat.query(X8.reshape(-1, 1, 8, 8)), flat.query())
 
 
 def test_a_pool_changed_in_place_is_noticed():

@@ -38,6 +38,11 @@ class QueryStrategy(ABC, BaseEstimator):
         builds what belongs to the rows of one pool (an index, a graph). It is called by `fit` and
         again, on a copy of the strategy, when `query` is given another pool.
 
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Seeds every random choice; by default each `fit` draws a fresh seed.
+
     Attributes
     ----------
     requires : tuple of str
@@ -208,6 +213,11 @@ class ScoreStrategy(QueryStrategy):
     An author writes `_score(X, estimator)`: one score a row, higher is more wanted. `X` is a block
     of rows of the pool, so no score may depend on the other rows. Ties are broken at random: a
     sorted pool must not decide which class is queried.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Breaks ties.
     """
 
     @abstractmethod

@@ -114,24 +114,27 @@ def check_rows(rows: Any, n_samples: int) -> NDArray[np.intp]:
 
 
 def same_pool(X: Any, pool: Any) -> bool:
-    """Whether `X` has the content of `pool`, compared block by block and given up at the first difference."""
+    """Whether `X` has the content of `pool`, compared block by block and given up at the first difference.
+
+    Images and their flat rows have the same content, and so have a data frame and its array.
+    """
     if X is pool:
         return True
-    if type(X) is not type(pool) and not (isinstance(X, np.ndarray) and isinstance(pool, np.ndarray)):
+    if _num_samples(X) != _num_samples(pool) or is_sparse(X) != is_sparse(pool):
         return False
-    if X.shape != pool.shape:
-        return False
-    if is_frame(X):
-        return bool(X.equals(pool))
     if is_sparse(X):
-        return all(
-            np.array_equal(getattr(X, part), getattr(pool, part)) for part in ("indptr", "indices", "data")
-        )
-    step = max(1, _BLOCK_BYTES * len(X) // max(X.nbytes, 1))
-    floating = X.dtype.kind == "f" and pool.dtype.kind == "f"
+        parts = ("indptr", "indices", "data")
+        return X.shape == pool.shape and all(np.array_equal(getattr(X, p), getattr(pool, p)) for p in parts)
+    if is_frame(X) and type(X) is type(pool):
+        return bool(X.equals(pool))
+    rows, pool_rows = (np.asarray(part).reshape(_num_samples(part), -1) for part in (X, pool))
+    if rows.shape != pool_rows.shape:
+        return False
+    step = max(1, _BLOCK_BYTES * len(rows) // max(rows.nbytes, 1))
+    floating = rows.dtype.kind == "f" and pool_rows.dtype.kind == "f"
     return all(
-        np.array_equal(X[start : start + step], pool[start : start + step], equal_nan=floating)
-        for start in range(0, len(X), step)
+        np.array_equal(rows[start : start + step], pool_rows[start : start + step], equal_nan=floating)
+        for start in range(0, len(rows), step)
     )
 
 
@@ -178,11 +181,12 @@ class Fingerprint:
         return ("array", X.shape, X.dtype.str, self._array_digest(X))
 
     def _frame_digest(self, X: Any) -> int:
+        step = max(1, -(-8 * X.shape[0] * X.shape[1] // self.max_bytes))
         if hasattr(X, "hash_rows"):  # polars
-            return int(X.hash_rows().sum())
+            return self._array_digest(X.gather_every(step).hash_rows().to_numpy())
         from pandas.util import hash_pandas_object
 
-        return int(hash_pandas_object(X, index=False).sum())
+        return self._array_digest(hash_pandas_object(X.iloc[::step], index=False).to_numpy())
 
     def _array_digest(self, X: NDArray[Any]) -> int:
         if X.dtype.hasobject:

@@ -1,0 +1,40 @@
+"""Every name of docs/api.md has a numpydoc docstring with its parameters and a runnable example."""
+
+import inspect
+import re
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+import torch
+from numpydoc.validate import validate
+
+import skal.access
+import skal.classifiers
+import skal.exceptions
+import skal.nets
+import skal.plotting
+import skal.selection
+import skal.strategies
+import skal.utils.estimator_checks
+
+# A docstring, its summary, and all parameters in it.
+CODES = {"GL08", "SS01", "PR01", "PR02"}
+API = re.findall(r"^   ([\w.]+)$", (Path(__file__).parents[1] / "docs" / "api.md").read_text(), flags=re.MULTILINE)
+
+
+def test_every_exported_name_is_in_the_api():
+    modules = [skal, skal.access, skal.classifiers, skal.nets, skal.selection, skal.strategies]
+    exported = {f"{m.__name__}.{name}".removeprefix("skal.") for m in modules for name in m.__all__}
+    assert exported - {"UNLABELED", "nets.ARCHITECTURES"} <= set(API)
+
+
+@pytest.mark.parametrize("name", API)
+def test_docstring(name):
+    value = attrgetter(name)(skal)
+    names = [f"skal.{name}"]
+    if inspect.isclass(value) and not issubclass(value, torch.nn.Module):
+        names += [f"skal.{name}.{key}" for key, f in vars(value).items() if inspect.isfunction(f) and key[0] != "_"]
+    found = [f"{n}: {text}" for n in names for code, text in validate(n)["errors"] if code in CODES]
+    assert not found
+    assert inspect.isabstract(value) or ">>>" in value.__doc__
