@@ -36,7 +36,12 @@ STRATEGIES = {
 CLASSIFIERS = {
     "linear": LogisticRegression(C=10, max_iter=200),
     "CNN": CNNClassifier(
-        "digits", module_params={"width": 16}, lr=5e-3, batch_size=32, max_epochs=20, image_shape=(1, 8, 8)
+        "digits",
+        module_params={"n_filters": 16},
+        lr=5e-3,
+        batch_size=32,
+        max_epochs=15,
+        image_shape=(1, 8, 8),
     ),
 }
 
@@ -48,7 +53,7 @@ def main(picture: str = "quickstart.png") -> None:
 
     runs = {
         (classifier, strategy): SimulatedLearner(
-            CLASSIFIERS[classifier], STRATEGIES[strategy], n_initial=20, n_queries=20, budget=300
+            CLASSIFIERS[classifier], STRATEGIES[strategy], n_initial=25, n_queries=25, budget=300
         )
         for classifier in CLASSIFIERS
         for strategy in STRATEGIES

@@ -7,7 +7,7 @@ nearest pick can only fall, so that an old one is an upper bound, and most rows 
 
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -256,7 +256,11 @@ class FarthestFirst:
 
 @_single_threaded
 def badge_kmeans_plusplus(
-    embeddings: Floats, probabilities: Floats, k: int, rng: np.random.Generator
+    embeddings: Floats,
+    probabilities: Floats,
+    k: int,
+    rng: np.random.Generator,
+    candidates: Rows | None = None,
 ) -> Rows:
     """Batch of BADGE: k-means++ seeding of the rows' gradient embeddings.
 
@@ -267,12 +271,14 @@ def badge_kmeans_plusplus(
     Parameters
     ----------
     embeddings : ndarray of shape (n_samples, n_features)
-        Penultimate features of the candidates.
+        Penultimate features.
     probabilities : ndarray of shape (n_samples, n_classes)
-        Predicted class probabilities of the candidates.
+        Predicted class probabilities.
     k : int
-        At most n_samples.
+        At most the number of candidates.
     rng : numpy.random.Generator
+    candidates : ndarray of int of shape (n_candidates,), default=None
+        The rows that may be picked; None stands for all.
 
     Returns
     -------
@@ -304,15 +310,17 @@ def badge_kmeans_plusplus(
     if len(embeddings) != len(probabilities):
         raise ValueError(
             f"{len(embeddings)} rows of embeddings and {len(probabilities)} of probabilities; "
-            "give both for the same candidates."
+            "give both for the same rows."
         )
-    _check_k(k, len(embeddings))
-    points = _GradientEmbeddings(embeddings, probabilities)
-    return _plus_plus(points, int(points.sq_norms.argmax()), k, rng)
+    points = _GradientEmbeddings(embeddings, probabilities, candidates)
+    _check_k(k, len(points))
+    return points.positions(_plus_plus(points, int(points.sq_norms.argmax()), k, rng))
 
 
 @_single_threaded
-def k_medians(X: Floats, k: int, rng: np.random.Generator, max_iter: int = 100) -> Rows:
+def k_medians(
+    X: Floats, k: int, rng: np.random.Generator, candidates: Rows | None = None, *, max_iter: int = 100
+) -> Rows:
     """Rows of X that locally minimise the sum of all rows' distances to the nearest of them.
 
     The K-median baseline of Sener & Savarese (2018): a k-medoids search over Euclidean distances. Rows
@@ -325,9 +333,11 @@ def k_medians(X: Floats, k: int, rng: np.random.Generator, max_iter: int = 100) 
     X : ndarray of shape (n_samples, n_features)
         Finite rows.
     k : int
-        At most n_samples.
+        At most the number of candidates.
     rng : numpy.random.Generator
         Draws the start, k-means++ with distances in place of their squares.
+    candidates : ndarray of int of shape (n_candidates,), default=None
+        The rows that take part; None stands for all.
     max_iter : int, default=100
         Rounds of assignment and update; fewer when nothing changes.
 
@@ -354,9 +364,9 @@ def k_medians(X: Floats, k: int, rng: np.random.Generator, max_iter: int = 100) 
     >>> k_medians(X, 2, np.random.default_rng(0))
     array([2, 0])
     """
-    _check_k(k, len(X))
-    points = _Rows(X)
-    medians = _plus_plus(points, int(rng.integers(len(X))), k, rng, weight=np.sqrt)
+    points = _Rows(X, candidates)
+    _check_k(k, len(points))
+    medians = _plus_plus(points, int(rng.integers(len(points))), k, rng, weight=np.sqrt)
     labels = points.nearest(medians)
     settled = np.zeros(k, dtype=bool)
     for _ in range(max_iter):
@@ -374,7 +384,7 @@ def k_medians(X: Floats, k: int, rng: np.random.Generator, max_iter: int = 100) 
         settled[:] = True
         settled[labels[moved]] = settled[before[moved]] = False
     sizes = np.bincount(labels, minlength=k)
-    return medians[np.lexsort((medians, -sizes))]
+    return points.positions(medians[np.lexsort((medians, -sizes))])
 
 
 class _ActiveBlock:
@@ -427,10 +437,26 @@ class _Points(Protocol):
     def min_sq_distances(self, rows: Rows | None, centers: Rows) -> Floats: ...
 
 
-class _Rows:
-    """The rows of X as points of Euclidean space."""
+class _Chosen:
+    """Some rows, or all, counted from zero without a copy of them."""
 
-    def __init__(self, X: Floats) -> None:
+    def __init__(self, n_rows: int, candidates: Rows | None) -> None:
+        self._candidates = candidates
+        self._n_rows = n_rows if candidates is None else len(candidates)
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def positions(self, rows: Any) -> Any:
+        """Where rows (an array, a list or a slice) stand among all rows."""
+        return rows if self._candidates is None else self._candidates[rows]
+
+
+class _Rows(_Chosen):
+    """Rows of X as points of Euclidean space."""
+
+    def __init__(self, X: Floats, candidates: Rows | None = None) -> None:
+        super().__init__(len(X), candidates)
         self.X = X
         # Any shift will do to keep a common offset from drowning the differences. A float32 one is subtracted
         # from float32 or grid-valued data without rounding, and so keeps equal distances equal.
@@ -439,13 +465,13 @@ class _Rows:
         self.shift = sample.clip(-largest, largest).astype(np.float32)
         self.dtype = np.result_type(X.dtype, np.float32)
 
-    def __len__(self) -> int:
-        return len(self.X)
+    def _raw(self, rows: Rows | slice | list[int]) -> Floats:
+        positions = self.positions(rows)
+        return self.X[positions] if isinstance(positions, slice) else self.X.take(positions, axis=0)
 
     def take(self, rows: Rows | slice | list[int]) -> Floats:
         """Rows in float64, shifted."""
-        chosen = self.X[rows] if isinstance(rows, slice) else self.X.take(rows, axis=0)
-        return chosen.astype(np.float64) - self.shift
+        return self._raw(rows).astype(np.float64) - self.shift
 
     def blocks(self, rows: Rows | None = None, width: int = 0) -> Iterator[tuple[slice, Floats]]:
         """Rows in float64 with as many at a time as leave room for `width` numbers more beside each."""
@@ -482,7 +508,7 @@ class _Rows:
         margin = (self.X.shape[1] + 16) * np.finfo(self.dtype).eps
         bounds = np.empty(len(self if rows is None else rows))
         for block in _slices(len(bounds), self.X.shape[1] + len(targets)):
-            chosen = self.X[block] if rows is None else self.X.take(rows[block], axis=0)
+            chosen = self._raw(block if rows is None else rows[block])
             points = np.subtract(chosen, self.shift, dtype=self.dtype)
             products = (-2 * targets) @ points.T
             products += sq_norms
@@ -494,7 +520,7 @@ class _Rows:
         # Sums of a block in the data's own precision, as the mean needs no more digits than the data have.
         total = np.zeros(self.X.shape[1])
         for block in _slices(len(self), self.X.shape[1]):
-            total += np.subtract(self.X[block], self.shift, dtype=self.dtype).sum(axis=0)
+            total += np.subtract(self._raw(block), self.shift, dtype=self.dtype).sum(axis=0)
         mean = total[np.newaxis] / len(self)
         bounds = np.where(allowed, self.rough_sq_distances(None, mean), -1)
         best = _sq_norms(self.take([int(bounds.argmax())]) - mean)
@@ -520,20 +546,19 @@ class _Rows:
         return np.sqrt(np.concatenate([_sq_norms(points - point) for _, points in self.blocks(rows)]))
 
 
-class _GradientEmbeddings:
+class _GradientEmbeddings(_Chosen):
     """Outer products of residual and features, by their inner products only."""
 
-    def __init__(self, embeddings: Floats, probabilities: Floats) -> None:
+    def __init__(self, embeddings: Floats, probabilities: Floats, candidates: Rows | None) -> None:
+        super().__init__(len(embeddings), candidates)
         self.embeddings, self.probabilities = embeddings, probabilities
-        self.sq_norms = np.empty(len(embeddings))
+        self.sq_norms = np.empty(len(self))
         for block in _slices(len(self), embeddings.shape[1] + probabilities.shape[1]):
             residuals, features = self.take(block)
             self.sq_norms[block] = _sq_norms(residuals) * _sq_norms(features)
 
-    def __len__(self) -> int:
-        return len(self.embeddings)
-
     def take(self, rows: Rows | slice) -> tuple[Floats, Floats]:
+        rows = self.positions(rows)
         residuals = -self.probabilities[rows].astype(np.float64)
         residuals[np.arange(len(residuals)), residuals.argmin(axis=1)] += 1
         return residuals, self.embeddings[rows].astype(np.float64)

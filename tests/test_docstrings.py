@@ -20,7 +20,9 @@ import skal.utils.estimator_checks
 
 # A docstring, its summary, and all parameters in it.
 CODES = {"GL08", "SS01", "PR01", "PR02"}
-API = re.findall(r"^   ([\w.]+)$", (Path(__file__).parents[1] / "docs" / "api.md").read_text(), flags=re.MULTILINE)
+API = re.findall(
+    r"^   ([\w.]+)$", (Path(__file__).parents[1] / "docs" / "api.md").read_text(), flags=re.MULTILINE
+)
 
 
 def test_every_exported_name_is_in_the_api():
@@ -34,7 +36,9 @@ def test_docstring(name):
     value = attrgetter(name)(skal)
     names = [f"skal.{name}"]
     if inspect.isclass(value) and not issubclass(value, torch.nn.Module):
-        names += [f"skal.{name}.{key}" for key, f in vars(value).items() if inspect.isfunction(f) and key[0] != "_"]
+        names += [
+            f"skal.{name}.{key}" for key, f in vars(value).items() if inspect.isfunction(f) and key[0] != "_"
+        ]
     found = [f"{n}: {text}" for n in names for code, text in validate(n)["errors"] if code in CODES]
     assert not found
     assert inspect.isabstract(value) or ">>>" in value.__doc__

@@ -301,7 +301,7 @@ def test_k_medians_never_gets_worse(X, seed, data):
     k = data.draw(st.integers(1, len(X)))
     values = []
     for max_iter in (1, 2, 3, 100):
-        rows = k_medians(X, k, np.random.default_rng(seed), max_iter)
+        rows = k_medians(X, k, np.random.default_rng(seed), max_iter=max_iter)
         assert len(set(rows.tolist())) == k
         assert np.isin(rows, np.arange(len(X))).all()
         values.append(objective(X, rows))
@@ -352,3 +352,16 @@ def test_no_copy_of_the_rows(select):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < X.nbytes / 2
+
+
+@given(grids(), st.data())
+def test_candidates_equal_a_copy_of_them(X, data):
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(X) - 1), unique=True, min_size=1)))
+    k = data.draw(st.integers(1, len(chosen)))
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), len(X))
+    fresh = np.random.default_rng
+    badge = badge_kmeans_plusplus(X, proba, k, fresh(0), chosen)
+    assert badge.tolist() == chosen[badge_kmeans_plusplus(X[chosen], proba[chosen], k, fresh(0))].tolist()
+    medians = k_medians(X, k, fresh(0), chosen)
+    assert set(medians.tolist()) <= set(chosen.tolist())
+    assert len(set(medians.tolist())) == k

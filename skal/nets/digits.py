@@ -30,7 +30,7 @@ class DigitsNet(nn.Module):
         Shape of one image, (C, H, W) or (H, W); any size, meant for sides below 16.
     n_classes : int
         Number of logits.
-    width : int, default=32
+    n_filters : int, default=32
         Channels of the first convolution; the other two have twice as many.
 
     Examples
@@ -41,21 +41,21 @@ class DigitsNet(nn.Module):
     torch.Size([2, 256])
     """
 
-    def __init__(self, input_shape: tuple[int, ...], n_classes: int, width: int = 32) -> None:
+    def __init__(self, input_shape: tuple[int, ...], n_classes: int, n_filters: int = 32) -> None:
         super().__init__()
         channels, height, width = as_image_shape(input_shape)
         self.features = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1),
+            nn.Conv2d(channels, n_filters, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.Conv2d(n_filters, 2 * n_filters, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.Conv2d(2 * n_filters, 2 * n_filters, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.Flatten(),
         )
-        self.head = nn.Linear(2 * width * math.ceil(height / 4) * math.ceil(width / 4), n_classes)
+        self.head = nn.Linear(2 * n_filters * math.ceil(height / 4) * math.ceil(width / 4), n_classes)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return the flattened feature maps, shape (N, 256) at 8x8."""

@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from ..access import blockwise, embed, has_embedding
 from ..utils.random import seed_random_states
 from ..utils.validation import is_sparse
-from .base import QueryStrategy
+from .base import QueryStrategy, Rows
 
 
 class EmbeddingStrategy(QueryStrategy):
@@ -49,6 +50,12 @@ class EmbeddingStrategy(QueryStrategy):
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         return ("embed",) if isinstance(self.embedding, str) and self.embedding == "classifier" else ()
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if not isinstance(self.embedding, str):
+            tags.input_tags.sparse = get_tags(self.embedding).input_tags.sparse
+        return tags
+
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
         if not isinstance(self.embedding, str):
             self.encoder_ = clone(self.embedding)
@@ -61,15 +68,21 @@ class EmbeddingStrategy(QueryStrategy):
                 lambda block: self.encoder_.transform(block).astype(np.float32, copy=False), X
             )
 
-    def _embed(self, X: Any, estimator: Any) -> tuple[NDArray[Any], bool]:
-        """The embedding of every row, shape (n_samples, d), and whether it stays the same from query to query."""
+    def _embed(self, X: Any, estimator: Any, rows: Rows | None = None) -> tuple[NDArray[Any], bool]:
+        """The embedding of the given rows, or all, of shape (n_rows, d); and whether it is the same at every query."""
         if not isinstance(self.embedding, str):
-            return self._encoded, True
+            return self._encoded if rows is None else self._encoded[rows], True
         if self.embedding == "classifier" or (
             self.embedding == "auto" and estimator is not None and has_embedding(estimator)
         ):
-            embedding = embed(estimator, X)
+            embedding = embed(estimator, X, rows)
         else:
-            embedding = X.toarray() if is_sparse(X) else X
-        embedding = np.asarray(embedding).reshape(_num_samples(X), -1)
+            embedding = X if rows is None else _safe_indexing(X, rows)
+            embedding = embedding.toarray() if is_sparse(embedding) else np.asarray(embedding)
+            embedding = embedding.reshape(len(embedding), -1)
         return embedding, isinstance(X, np.ndarray) and np.may_share_memory(embedding, X)
+
+
+def are_few(rows: Rows, X: Any) -> bool:
+    """Whether a strategy should look at the given rows alone: two-stage strategies promise not to scan the pool."""
+    return len(rows) < _num_samples(X) / 2

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..access import embed_and_predict_proba
 from ..selection import badge_kmeans_plusplus
+from ._embedding import are_few
 from .base import QueryStrategy, Rows
 
 
@@ -54,5 +55,8 @@ class BADGE(QueryStrategy):
         estimator: Any,
         rng: np.random.Generator,
     ) -> Rows:
-        embedding, probabilities = embed_and_predict_proba(estimator, X, candidates)
-        return candidates[badge_kmeans_plusplus(embedding, probabilities, n_queries, rng)]
+        if are_few(candidates, X):
+            factors = embed_and_predict_proba(estimator, X, candidates)
+            return candidates[badge_kmeans_plusplus(*factors, n_queries, rng)]
+        # A linear model's embedding is the pool itself, which is not to be copied.
+        return badge_kmeans_plusplus(*embed_and_predict_proba(estimator, X), n_queries, rng, candidates)

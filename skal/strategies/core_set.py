@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..labels import labeled_mask
 from ..selection import FarthestFirst
-from ._embedding import EmbeddingStrategy
+from ._embedding import EmbeddingStrategy, are_few
 from .base import Rows
 
 
@@ -65,8 +65,15 @@ class CoreSet(EmbeddingStrategy):
         estimator: Any,
         rng: np.random.Generator,
     ) -> Rows:
-        embedding, stays = self._embed(X, estimator)
         labeled = labeled_mask(y)
+        seen = np.concatenate([np.flatnonzero(labeled), candidates])
+        if are_few(seen, X):
+            traversal = FarthestFirst(self._embed(X, estimator, seen)[0])
+            n_labeled = len(seen) - len(candidates)
+            traversal.add(np.arange(n_labeled))
+            return seen[traversal.pick(n_queries, np.arange(n_labeled, len(seen)))]
+
+        embedding, stays = self._embed(X, estimator)
         if stays and self._kept is not None and not (self._kept[0] & ~labeled).any():
             before, traversal = self._kept
         else:

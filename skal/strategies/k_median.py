@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from ..selection import k_medians
-from ._embedding import EmbeddingStrategy
+from ._embedding import EmbeddingStrategy, are_few
 from .base import Rows
 
 
@@ -74,7 +74,7 @@ class KMedian(EmbeddingStrategy):
         estimator: Any,
         rng: np.random.Generator,
     ) -> Rows:
-        embedding = self._embed(X, estimator)[0]
-        if len(candidates) < len(embedding):
-            embedding = embedding[candidates]
-        return candidates[k_medians(embedding, n_queries, rng, max_iter=self.max_iter)]
+        if are_few(candidates, X):
+            embedding = self._embed(X, estimator, candidates)[0]
+            return candidates[k_medians(embedding, n_queries, rng, max_iter=self.max_iter)]
+        return k_medians(self._embed(X, estimator)[0], n_queries, rng, candidates, max_iter=self.max_iter)

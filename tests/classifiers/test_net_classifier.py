@@ -240,7 +240,7 @@ def test_embedding_of_the_cnns(architecture):
     calls = []
     clf.module_.features.register_forward_hook(lambda *_: calls.append(1))
     embeddings, probabilities = clf.embed_and_predict_proba(images)
-    assert len(calls) == 2, "400 images are two blocks, each run once"
+    assert len(calls) == 4, "400 images are four blocks of up to 128, each run once"
     head = clf.module_.head
     with torch.no_grad():
         logits = torch.from_numpy(embeddings) @ head.weight.T + head.bias

@@ -1,0 +1,59 @@
+"""No query copies the pool, and a two-stage strategy looks at its candidates alone."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from skal import ActiveLearner
+from skal.strategies import BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+
+N_SAMPLES, N_FEATURES = 60_000, 200
+
+
+@pytest.fixture(scope="module")
+def pool():
+    X = np.random.default_rng(0).normal(size=(N_SAMPLES, N_FEATURES)).astype(np.float32)
+    y = np.where(np.arange(N_SAMPLES) < 100, X[:, 0] > 0, -1)
+    return X, y
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [RandomSampling(), UncertaintySampling(), CoreSet(), KMedian(max_iter=2), BADGE(), RandomSubset(500)],
+    ids=lambda strategy: type(strategy).__name__,
+)
+def test_no_copy_of_the_pool(strategy, pool):
+    X, y = pool
+    learner = ActiveLearner(LogisticRegression(), strategy, n_queries=20, random_state=0).fit(X, y)
+    tracemalloc.start()
+    learner.query(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
+
+
+@pytest.mark.parametrize(
+    "criterion", [UncertaintySampling(), CoreSet(), CoreSet("classifier"), KMedian(), BADGE()], ids=str
+)
+def test_a_criterion_looks_at_its_candidates_alone(criterion, pool, monkeypatch):
+    X, y = pool
+    seen = []
+
+    class Watched(LogisticRegression):
+        def predict_proba(self, X):
+            seen.append(len(X))
+            return super().predict_proba(X)
+
+    strategy = RandomSubset(500, criterion)
+    learner = ActiveLearner(Watched(), strategy, n_queries=20, random_state=0).fit(X, y)
+    tracemalloc.start()
+    rows = learner.query(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(seen) <= 500
+    assert len(rows) == 20
+    assert (
+        peak < 40 * (500 + 100) * N_FEATURES
+    )  # some copies of what it sees, in float64, and masks of the pool
