@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.linear_model._base import LinearClassifierMixin
@@ -372,6 +373,8 @@ def _(estimator: MLPClassifier) -> nn.Module:
 
 @torch_module.register
 def _(net: NeuralNet) -> nn.Module:
+    if not net.initialized_:  # older skorch does not tell check_is_fitted
+        raise NotFittedError(f"This {type(net).__name__} is not fitted yet; call fit first.")
     criterion = getattr(net, "criterion_", None)
     criterion = getattr(criterion, "_orig_mod", criterion)
     if callable(net.predict_nonlinearity):

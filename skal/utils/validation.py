@@ -170,6 +170,9 @@ class Fingerprint:
         self.digest = self._digest(X)
 
     def matches(self, X: Any) -> bool:
+        """Whether `X` has the content of the pool."""
+        if is_sparse(X) and X.format != "csr":
+            return False
         return self.digest == self._digest(X)
 
     def _digest(self, X: Any) -> tuple[Any, ...]:

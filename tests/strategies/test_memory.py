@@ -9,12 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from skal import ActiveLearner
 from skal.strategies import BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
 
-N_SAMPLES, N_FEATURES = 60_000, 200
+N_SAMPLES, N_FEATURES = 60_000, 100
 
 
 @pytest.fixture(scope="module")
 def pool():
-    X = np.random.default_rng(0).normal(size=(N_SAMPLES, N_FEATURES)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(N_SAMPLES, N_FEATURES))
     y = np.where(np.arange(N_SAMPLES) < 100, X[:, 0] > 0, -1)
     return X, y
 
