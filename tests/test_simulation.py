@@ -171,10 +171,12 @@ def test_display_shows_mean_and_band_of_several_strategies():
     mpl.pyplot.close("all")
 
 
-callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+@pytest.fixture
+def callback():
+    return pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 
 
-def test_scoring_monitor_and_progress_bar(capsys):
+def test_scoring_monitor_and_progress_bar(callback, capsys):
     monitor = callback.ScoringMonitor(scoring="accuracy")
     watched = (
         learner()
@@ -186,6 +188,7 @@ def test_scoring_monitor_and_progress_bar(capsys):
     assert "SimulatedLearner" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("callback")
 def test_a_callback_can_stop_the_loop():
     class Stop:
         def setup(self, estimator, context):
