@@ -465,8 +465,11 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             "score",
         ):
             mapping = mapping.add(caller=method, callee=method)
-        # extend is no method that scikit-learn can route; it takes what fit takes.
-        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self.estimator, method_mapping=mapping)
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "strategy_")

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import entropy
 from sklearn.datasets import load_digits, load_iris
@@ -23,9 +24,8 @@ X, Y = load_iris(return_X_y=True)
 
 def learner(strategy=None, **params):
     defaults = {"n_initial": 6, "n_queries": 4, "budget": 19, "random_state": 0}
-    return SimulatedLearner(
-        LogisticRegression(max_iter=1000), strategy or UncertaintySampling(), **defaults | params
-    )
+    simulated = SimulatedLearner(LogisticRegression(max_iter=1000), strategy or UncertaintySampling())
+    return simulated.set_params(**defaults | params)
 
 
 def test_history_is_that_of_the_loop_done_by_hand():
@@ -120,6 +120,19 @@ def test_grid_search_separates_strategies():
     assert len(set(search.cv_results_["mean_test_score"].round(6))) == 6
     worst = search.cv_results_["mean_test_score"].min()
     assert search.best_score_ > worst
+
+
+def test_validation_rows_and_weights_are_routed():
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=75)
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = LogisticRegression(max_iter=1000)
+        classifier.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        routed = learner(estimator=classifier).set_fit_request(X_val=True, y_val=True)
+        search = GridSearchCV(routed, {"n_queries": [4]}, cv=2)
+        search.fit(X[::2], Y[::2], sample_weight=weight, X_val=X[1:100:2], y_val=Y[1:100:2])
+        assert "score" in search.best_estimator_.history_
+        alone = learner().fit(X[::2], Y[::2], X_val=X[1:100:2], y_val=Y[1:100:2])
+        assert (search.best_estimator_.history_["score"] != alone.history_["score"]).any()
 
 
 def test_simulate_shares_initial_labels_and_does_not_depend_on_n_jobs():
