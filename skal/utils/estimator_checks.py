@@ -126,7 +126,8 @@ def check_other_pool(strategy: QueryStrategy, problem: Problem) -> None:
     learner = problem.learner(strategy)
     rows = _query(learner)
     other = problem.X[::-1] + 1.0
-    assert len(_query(learner, other, len(other))) == len(other)
+    assert_array_equal(np.sort(_query(learner, other, len(other))), np.arange(len(other)))
+    assert_array_equal(_query(learner, other[:1]), [0], err_msg="a pool of one row is not answered")
     assert_array_equal(_query(learner), rows, err_msg="a query with another pool changed the fitted one")
 
 
