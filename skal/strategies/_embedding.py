@@ -80,7 +80,17 @@ class EmbeddingStrategy(QueryStrategy):
             embedding = X if rows is None else _safe_indexing(X, rows)
             embedding = embedding.toarray() if is_sparse(embedding) else np.asarray(embedding)
             embedding = embedding.reshape(len(embedding), -1)
-        return embedding, isinstance(X, np.ndarray) and np.may_share_memory(embedding, X)
+        return embedding, isinstance(X, np.ndarray) and _is_whole(embedding, X)
+
+
+def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:
+    """Whether an embedding is the pool itself, in its own memory; a view of some columns is not."""
+    return (
+        embedding.ctypes.data == X.ctypes.data
+        and embedding.size == X.size
+        and embedding.dtype == X.dtype
+        and embedding.flags.c_contiguous == X.flags.c_contiguous
+    )
 
 
 def are_few(rows: Rows, X: Any) -> bool:
