@@ -183,6 +183,16 @@ def test_frozen_classifier_is_never_refitted_and_needs_no_label():
         fitted.teach([0], [7])
 
 
+def test_a_pipeline_of_frozen_steps_is_pretrained():
+    scaler = StandardScaler().fit(X)
+    pretrained = make_pipeline(
+        FrozenEstimator(scaler), FrozenEstimator(logistic().fit(scaler.transform(X), TRUTH))
+    )
+    fitted = learner(estimator=pretrained).fit(X, np.full(150, UNLABELED))
+    rows = fitted.query()
+    assert_array_equal(fitted.teach(rows, TRUTH[rows]).predict(X), pretrained.predict(X))
+
+
 def test_a_frozen_scaler_before_a_classifier_is_no_pretrained_pipeline():
     pipeline = make_pipeline(FrozenEstimator(StandardScaler().fit(X)), logistic())
     fitted = learner(estimator=pipeline).fit(X, Y)
