@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
+
+from .utils.validation import is_sparse
 
 # Large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
 _BLOCK_BYTES = 64 * 2**20
@@ -55,7 +56,7 @@ def row_blocks(
     slice(0, 2, None) [[8.0, 9.0], [0.0, 1.0]]
     slice(2, 3, None) [[2.0, 3.0]]
     """
-    if _is_sparse(X):
+    if is_sparse(X):
         X = X.tocsr()
     n_samples = _num_samples(X)
     wanted = None if rows is None else _check_rows(rows, n_samples)
@@ -146,12 +147,8 @@ def _check_rows(rows: ArrayLike, n_samples: int) -> NDArray[np.intp]:
     return positions.astype(np.intp, copy=False)
 
 
-def _is_sparse(X: Any) -> bool:
-    return bool(sparse.issparse(X))
-
-
 def _row_bytes(X: Any) -> float:
-    if _is_sparse(X):
+    if is_sparse(X):
         return max(1.0, (X.data.nbytes + X.indices.nbytes) / max(1, X.shape[0]))
     # A cell of a data frame is counted as eight bytes.
     return max(1, getattr(getattr(X, "dtype", None), "itemsize", 8) * int(np.prod(X.shape[1:])))
