@@ -1,4 +1,4 @@
-"""Warnings that skal raises."""
+"""Warnings and errors that skal raises."""
 
 
 class PoolExhaustedWarning(UserWarning):
@@ -14,4 +14,21 @@ class PoolExhaustedWarning(UserWarning):
     ...     rows = RandomSampling(random_state=0).fit([[0.0], [1.0]]).query([[0.0], [1.0]], n_queries=3)
     >>> len(rows), caught[0].category.__name__
     (2, 'PoolExhaustedWarning')
+    """
+
+
+class ModelFileError(ValueError):
+    """A file is not a model file that skal can load: foreign, truncated, altered, or of a newer skal.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skal.exceptions import ModelFileError
+    >>> from skal.persistence import read_file
+    >>> with tempfile.NamedTemporaryFile() as empty:
+    ...     try:
+    ...         read_file(empty.name)
+    ...     except ModelFileError as error:
+    ...         print(str(error).removeprefix(empty.name))
+    is not a model file of skal, or only the start of one; give a file that skal has saved
     """

@@ -11,8 +11,12 @@ from numpydoc.validate import validate
 
 import skal.access
 import skal.classifiers
+import skal.datasets
 import skal.exceptions
+import skal.generators
+import skal.generators.losses
 import skal.nets
+import skal.persistence
 import skal.plotting
 import skal.selection
 import skal.strategies
@@ -26,9 +30,24 @@ API = re.findall(
 
 
 def test_every_exported_name_is_in_the_api():
-    modules = [skal, skal.access, skal.classifiers, skal.nets, skal.selection, skal.strategies]
+    modules = [
+        skal,
+        skal.access,
+        skal.classifiers,
+        skal.datasets,
+        skal.generators,
+        skal.nets,
+        skal.selection,
+        skal.strategies,
+    ]
     exported = {f"{m.__name__}.{name}".removeprefix("skal.") for m in modules for name in m.__all__}
-    assert exported - {"UNLABELED", "nets.ARCHITECTURES"} <= set(API)
+    assert exported - {
+        "UNLABELED",
+        "nets.ARCHITECTURES",
+        "nets.AUTOENCODERS",
+        "nets.GANS",
+        "nets.VAES",
+    } <= set(API)
 
 
 @pytest.mark.parametrize("name", API)

@@ -45,7 +45,7 @@ device, warm_start, callbacks, verbose, random_state
     >>> from skal.classifiers import CNNClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X.astype("float32")
-    >>> clf = CNNClassifier(max_epochs=5, random_state=0).fit(X[:500], y[:500])
+    >>> clf = CNNClassifier(max_epochs=10, random_state=0).fit(X[:500], y[:500])
     >>> clf.input_shape_, clf.score(X[500:], y[500:]) > 0.9
     ((1, 8, 8), True)
     """

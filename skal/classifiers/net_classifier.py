@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from skorch.callbacks import EarlyStopping
 
 from ..nets import MLP
+from ..training.batches import LabeledRows
+from ..training.estimator import NetworkEstimator, module_builder, optimizer_params, resolve_device, seeded
+from ..training.net import check_weights
 from ..utils.random import draw_seed
-from ._batches import Rows, as_tensor
 from ._net import Net
 
-# Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
-# make its cores wait for each other; a GPU wants to be filled.
-_BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 
-
-class NetClassifier(ClassifierMixin, BaseEstimator):
+class NetClassifier(ClassifierMixin, NetworkEstimator):
     """A torch module as a scikit-learn classifier, trained by skorch.
 
     Everything that scikit-learn asks of a classifier holds: any labels, weights, clones, pickles, the same result
@@ -143,9 +139,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
 
     classes_: NDArray[Any]
     net_: Net
-    input_shape_: tuple[int, ...]
-    dtype_: torch.dtype
-    n_features_in_: int
 
     def __init__(
         self,
@@ -191,11 +184,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         """The trained module."""
         return self.net_.module_
 
-    @property
-    def device_(self) -> torch.device:
-        """Where the network lies; another device after loading a GPU's network without one."""
-        return torch.device(self.net_.device)
-
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Build the network and train it.
@@ -222,7 +210,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         TypeError
             If `module` is an instance.
         """
-        device = _resolve_device(self.device)
+        device = resolve_device(self.device)
         previous = self.net_ if self.warm_start and hasattr(self, "net_") else None
         rows, labels = self._validate(X, y, reset=previous is None)
         check_classification_targets(labels)
@@ -246,39 +234,21 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         dtype = self._network_dtype(rows)
         seed = draw_seed(self.random_state)
         datasets = [
-            Rows(
+            LabeledRows(
                 rows[part], codes[part], None if weight is None else weight[part], dtype=dtype, device=device
             )
             for part in self._split(codes, np.random.default_rng(seed))
         ]
 
-        net = Net(
-            self._module_builder(input_shape, len(classes)),
-            input_shape=input_shape,
-            n_classes=len(classes),
-            dtype=dtype,
-            amp=self.amp,
-            seed=seed,
-            optimizer=self.optimizer,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            device=str(device),
-            callbacks=self._callbacks(),
-            verbose=self.verbose,
-            classes=classes,
-            **{f"optimizer__{name}": value for name, value in self._optimizer_params().items()},
+        net = self._make_net(
+            input_shape, classes=classes, dtype=dtype, amp=self.amp, seed=seed, device=str(device)
         )
-        with _seeded(seed, device):
+        with seeded(seed, device):
             net.initialize()
             if previous is not None:
                 _copy_weights(previous.module_, net.module_)
             net.partial_fit(datasets, codes)
-        if not all(torch.isfinite(parameter).all() for parameter in net.module_.parameters()):
-            raise ValueError(
-                f"the weights became infinite or NaN in epoch {len(net.history)}: training diverged; "
-                f"set a smaller lr (now {self.lr:g}) or scale X"
-            )
+        check_weights(net, net.module_)
         net.module_.eval()
 
         self.classes_ = classes
@@ -362,38 +332,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
             embeddings, probabilities = self._run(X, compute)
         return embeddings, probabilities
 
-    def _run(self, X: Any, compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:
-        """Apply `compute` to X block by block, without ever copying X, and gather its results."""
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        is_image = len(self.input_shape_) == 3
-        block_rows = _BLOCK_ROWS.get(self.device_.type, _BLOCK_ROWS["cpu"])[0 if is_image else 1]
-        results: list[NDArray[Any]] = []
-        with _evaluating(self.module_), torch.inference_mode():
-            for start in range(0, len(X), block_rows):
-                block = slice(start, start + block_rows)
-                values = [value.numpy(force=True) for value in compute(as_tensor(X[block]))]
-                results = results or [np.empty((len(X), *value.shape[1:]), value.dtype) for value in values]
-                for result, value in zip(results, values, strict=True):
-                    result[block] = value
-        return results
-
-    def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
-        """Validate rows, flat or N-D, and the labels where given; `n_features_in_` counts a whole row."""
-        if isinstance(X, list | tuple):
-            X = np.asarray(X)
-        flat = getattr(X, "ndim", 2) <= 2
-        checked = validate_data(self, X, *y, reset=reset, dtype="numeric", allow_nd=True, ensure_2d=flat)
-        X = checked[0] if y else checked
-        if not flat and reset:
-            self.n_features_in_ = math.prod(X.shape[1:])
-        elif not flat and self._input_shape(X.shape[1:]) != self.input_shape_:
-            raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows of shape "
-                f"{self.input_shape_}; reshape X"
-            )
-        return checked
-
     def _weighted_rows(
         self, X: NDArray[Any], codes: NDArray[Any], sample_weight: ArrayLike | None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
@@ -407,29 +345,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         if not used.any():
             raise ValueError("sample_weight is zero for all rows; give at least two rows a positive weight")
         return (X, codes, weight) if used.all() else (X[used], codes[used], weight[used])
-
-    def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape in which the module gets a row of the given shape."""
-        if self.image_shape is None:
-            return row_shape
-        image_shape = tuple(self.image_shape)
-        if not all(isinstance(side, Integral) and side > 0 for side in image_shape):
-            raise ValueError(f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)")
-        agree = len(row_shape) == 1 or row_shape[-2:] == image_shape[-2:]
-        if math.prod(image_shape) != math.prod(row_shape) or not agree:
-            raise ValueError(
-                f"image_shape={image_shape} holds {math.prod(image_shape)} numbers, but the rows of X have shape "
-                f"{row_shape}; give the shape (C, H, W) of one row"
-            )
-        return image_shape
-
-    def _network_dtype(self, X: NDArray[Any]) -> torch.dtype:
-        if self.amp and self.dtype == "float64":
-            raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
-        if self.dtype == "auto":
-            wide = X.dtype.newbyteorder("=") == np.float64 and not self.amp
-            return torch.float64 if wide else torch.float32
-        return torch.float32 if self.dtype == "float32" else torch.float64
 
     def _split(self, codes: NDArray[Any], rng: np.random.Generator) -> list[Any]:
         """Return the positions of the training rows and, with a validation share, of the held-out ones.
@@ -454,24 +369,30 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         """Return what builds the module for rows of the given shape; subclasses choose here."""
         return self.module
 
-    def _module_builder(self, input_shape: tuple[int, ...], n_classes: int) -> Callable[[], torch.nn.Module]:
-        module = self._module_class(input_shape)
-        if isinstance(module, torch.nn.Module):
-            raise TypeError(
-                f"the module is an instance of {type(module).__name__}: training would change it and clones would "
-                f"share it. Pass the class, module={type(module).__name__}, and its arguments as module_params"
-            )
-        known = {"input_shape": input_shape, "n_classes": n_classes}
-        accepted = inspect.signature(module).parameters.values()
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):
-            names = {parameter.name for parameter in accepted}
-            known = {name: value for name, value in known.items() if name in names}
-        return partial(module, **{**known, **(self.module_params or {})})
-
-    def _optimizer_params(self) -> dict[str, Any]:
-        fused = {"fused": True} if "fused" in inspect.signature(self.optimizer).parameters else {}
-        params = self.optimizer_params or {}
-        return params if {"foreach", "fused", "differentiable"} & params.keys() else fused | params
+    def _make_net(
+        self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
+    ) -> Net:
+        """Return the net, not initialized, for new classes or for those of the last `fit`."""
+        classes = self.classes_ if classes is None else classes
+        return Net(
+            module_builder(
+                self._module_class(input_shape),
+                self.module_params,
+                input_shape=input_shape,
+                n_classes=len(classes),
+            ),
+            input_shape=input_shape,
+            n_classes=len(classes),
+            optimizer=self.optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            callbacks=self._callbacks(),
+            verbose=self.verbose,
+            classes=classes,
+            **optimizer_params(self.optimizer, self.optimizer_params),
+            **params,
+        )
 
     def _callbacks(self) -> list[Any]:
         callbacks = copy.deepcopy(self.callbacks or [])
@@ -479,50 +400,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
             stop = EarlyStopping(monitor="valid_loss", patience=self.patience, load_best=True)
             callbacks.append(("early_stopping", stop))
         return callbacks
-
-
-def _resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device that a parameter names, with its number where it is a GPU."""
-    available = torch.cuda.is_available()
-    if device == "auto":
-        device = "cuda" if available else "cpu"
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(
-            f'device={device!r} is no device of torch; use "auto", "cpu", "cuda" or "cuda:1"'
-        ) from error
-    if device.type != "cuda":
-        return device
-    if not available or (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f'device="{device}" is not there ({torch.cuda.device_count()} GPUs are); use "auto" or "cpu"'
-        )
-    return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators of the CPU and the device inside, and give them their old states back."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every GPU
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Put a module in evaluation mode inside, and each of its parts back afterwards."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:

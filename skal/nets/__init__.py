@@ -1,17 +1,85 @@
-"""Plain torch modules: the papers' architectures, built as ``module(input_shape, n_classes)``.
+"""Plain torch modules: the papers' architectures.
 
-Each has ``forward(x)``, the logits, and ``embed(x)``, the input of its last layer. `ARCHITECTURES` names the
-convolutional ones for :class:`skal.classifiers.CNNClassifier`.
+Classifiers are built as ``module(input_shape, n_classes)`` and have ``forward(x)``, the logits, and ``embed(x)``, the
+input of the last layer; `ARCHITECTURES` names the convolutional ones. `GANS` names pairs of a generator,
+``module(input_shape, n_latent)``, and a critic, ``module(input_shape)`` with ``embed(x)`` and a linear layer `head`.
+`AUTOENCODERS` and `VAES` name modules with ``encode(x)`` and ``decode(z)``. What generates rows says in `output_range`
+between which numbers these lie.
 """
 
 from torch import nn
 
+from .asal_autoencoder import CelebAAutoEncoder, CIFARAutoEncoder, MNISTAutoEncoder
+from .asal_gan import (
+    CelebACritic,
+    CelebAGenerator,
+    CIFARCritic,
+    CIFARGenerator,
+    ConvCritic,
+    ConvGenerator,
+    DigitsCritic,
+    DigitsGenerator,
+    MNISTCritic,
+    MNISTGenerator,
+)
+from .dense import DenseAutoEncoder, DenseCritic, DenseGenerator, DenseVAE
 from .digits import DigitsNet
 from .lenet import LeNet
 from .linear import Linear
 from .mlp import MLP
+from .residual_gan import ResidualCritic, ResidualGenerator
+from .vae import ConvVAE, ResNetVAE
 from .waal_lenet import WAALLeNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {"lenet": LeNet, "lenet_waal": WAALLeNet, "digits": DigitsNet}
 
-__all__ = ["ARCHITECTURES", "MLP", "DigitsNet", "LeNet", "Linear", "WAALLeNet"]
+GANS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+    "dense": (DenseGenerator, DenseCritic),
+    "digits": (DigitsGenerator, DigitsCritic),
+    "mnist": (MNISTGenerator, MNISTCritic),
+    "cifar": (CIFARGenerator, CIFARCritic),
+    "residual": (ResidualGenerator, ResidualCritic),
+    "celeba": (CelebAGenerator, CelebACritic),
+}
+
+AUTOENCODERS: dict[str, type[nn.Module]] = {
+    "dense": DenseAutoEncoder,
+    "mnist": MNISTAutoEncoder,
+    "cifar": CIFARAutoEncoder,
+    "celeba": CelebAAutoEncoder,
+}
+
+VAES: dict[str, type[nn.Module]] = {"dense": DenseVAE, "conv": ConvVAE, "resnet18": ResNetVAE}
+
+__all__ = [
+    "ARCHITECTURES",
+    "AUTOENCODERS",
+    "GANS",
+    "MLP",
+    "VAES",
+    "CIFARAutoEncoder",
+    "CIFARCritic",
+    "CIFARGenerator",
+    "CelebAAutoEncoder",
+    "CelebACritic",
+    "CelebAGenerator",
+    "ConvCritic",
+    "ConvGenerator",
+    "ConvVAE",
+    "DenseAutoEncoder",
+    "DenseCritic",
+    "DenseGenerator",
+    "DenseVAE",
+    "DigitsCritic",
+    "DigitsGenerator",
+    "DigitsNet",
+    "LeNet",
+    "Linear",
+    "MNISTAutoEncoder",
+    "MNISTCritic",
+    "MNISTGenerator",
+    "ResNetVAE",
+    "ResidualCritic",
+    "ResidualGenerator",
+    "WAALLeNet",
+]

@@ -20,7 +20,7 @@ def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[
     if min(height, width) < smallest:
         raise ValueError(
             f"this network needs images of at least {smallest}x{smallest} pixels, got {height}x{width}; "
-            "take one for small images, such as DigitsNet"
+            "take one for small images, such as DigitsNet, or a dense one"
         )
     return channels, height, width
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
@@ -28,4 +31,32 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupportMixin", "with_callbacks"]
+class EpochTasks(Callback):
+    """A skorch callback that tells scikit-learn's of each epoch: a progress bar, for one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one in whose `fit` the net is trained.
+    context : callback context of that `fit`
+    **task : object
+        What is said of each epoch: the data and the attributes that make up a fitted estimator.
+    """
+
+    def __init__(self, estimator: Any, context: Any, **task: Any) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.task = task
+
+    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Begin a task."""
+        self.epoch = self.context.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """End the task, and the training where a callback wants that."""
+        if self.epoch.call_on_fit_task_end(estimator=self.estimator, **self.task):
+            raise KeyboardInterrupt  # skorch's way to end a training and keep what was learned
+
+
+__all__ = ["CallbackSupportMixin", "EpochTasks", "with_callbacks"]

@@ -472,7 +472,7 @@ def test_read_only_memory_maps_are_read_where_they_lie(tmp_path, monkeypatch):
     reference = CNNClassifier(max_epochs=1, random_state=0).fit(IMAGES, DIGITS)
     assert same_weights(clf, reference)
 
-    import skal.classifiers.net_classifier as module
+    import skal.training.estimator as module
 
     seen = []
     original = module.as_tensor

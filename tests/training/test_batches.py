@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from skal.classifiers._batches import Batches, Rows, as_tensor
+from skal.training.batches import Batches, LabeledRows, Rows, as_tensor
 
 CPU = torch.device("cpu")
 
 
 def rows(n, weight=None):
-    return Rows(
+    return LabeledRows(
         np.arange(n, dtype=np.float32)[:, None], np.arange(n), weight, dtype=torch.float32, device=CPU
     )
 
@@ -33,7 +33,7 @@ def test_no_batch_of_one_row_unless_asked_for(n, batch_size, sizes):
 
 def test_shuffled_passes_hold_every_row_once():
     weight = np.arange(10) + 0.5
-    batches = Batches(rows(10, weight), 4, torch.Generator().manual_seed(0))
+    batches = Batches(rows(10, weight), 4, seed=0)
     passes = []
     for _ in range(2):
         taken = list(batches)
@@ -48,7 +48,7 @@ def test_shuffled_passes_hold_every_row_once():
 
 def test_bytes_stay_bytes_and_wide_numbers_are_narrowed():
     def stored(dtype, network=torch.float32):
-        return Rows(np.ones((2, 3), dtype), np.zeros(2), None, dtype=network, device=CPU).X.dtype
+        return Rows(np.ones((2, 3), dtype), dtype=network, device=CPU).X.dtype
 
     assert stored(np.uint8) == torch.uint8
     assert stored(bool) == torch.bool

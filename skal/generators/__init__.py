@@ -1,0 +1,7 @@
+"""Generators and encoders: estimators that learn from rows without labels."""
+
+from .autoencoder import AutoEncoder
+from .gan import GAN
+from .vae import VAE
+
+__all__ = ["GAN", "VAE", "AutoEncoder"]

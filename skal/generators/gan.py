@@ -1,0 +1,294 @@
+"""Generative adversarial networks: WGAN-GP, WGAN-CT and DCGAN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from ..nets import GANS
+from ..training.estimator import module_builder, optimizer_params
+from .base import GenerativeEstimator, Generator, LatentsToRows, RowsToFeatures
+from .gan_net import GANNet
+
+Module = Callable[..., nn.Module]
+
+
+class GAN(Generator):
+    """Generative adversarial network: a generator of rows, trained against a critic that tells them from real ones.
+
+    Wasserstein GAN with gradient penalty [1]_, the same with the consistency term (WGAN-CT) [2]_, or DCGAN [3]_, with
+    the networks and settings of ASAL's experiments [4]_. Rows may lie on any scale.
+
+    Parameters
+    ----------
+    loss : {"wgan_gp", "wgan_ct", "dcgan"}, default="wgan_gp"
+        With D the critic and G the generator, the critic descends
+
+        - ``"wgan_gp"``: E[D(G(z))] - E[D(x)] + `penalty` E[(||grad D(x')|| - 1)^2], with x' on the lines between real
+          and generated rows; the generator descends -E[D(G(z))];
+        - ``"wgan_ct"``: the same, with dropout in the critic, and a term that wants the same answer for a real row
+          under two dropout masks;
+        - ``"dcgan"``: half of -E[log s(D(x))] - E[log(1 - s(D(G(z))))] with the logistic function s; the generator
+          descends -E[log s(D(G(z)))].
+    architecture : str or tuple of types, default="auto"
+        A pair in `skal.nets.GANS`: "dense" for plain rows; "digits", "mnist", "cifar", "residual", "celeba" for
+        images of about 8x8, 28x28, 32x32, 32x32 and 64x64 pixels. Or the classes of a generator and a critic:
+        ``generator(input_shape, n_latent)`` with an `output_range` where its outputs have one, ``critic(input_shape)``
+        with ``embed(x)`` and a linear layer `head`, and no batch normalisation under a gradient penalty. "auto" chooses
+        by the shape of a row, and never "residual".
+    n_latent : int, default=128
+        Length of a latent vector, standard normal.
+    n_iter : int, default=3000
+        Generator steps. The papers make 40,000 to 200,000.
+    batch_size : int, default=64
+        Real rows of a critic step; all rows where there are fewer.
+    n_critic : int, default=None
+        Critic steps for each generator step; None is 5, and 1 for "dcgan".
+    penalty : float, default=10.0
+        Weight of the gradient penalty.
+    consistency : float, default=2.0
+        Weight of the consistency term.
+    generator_params, critic_params : dict, default=None
+        Further arguments of the networks.
+    optimizer : type or callable, default=torch.optim.Adam
+        A class of `torch.optim.Optimizer`, for both networks.
+    optimizer_params : dict, default=None
+        Further arguments of the optimizers; None is the paper's ``betas`` for Adam: (0.5, 0.9), (0.5, 0.999) for
+        "dcgan", (0, 0.9) for "residual".
+    lr : float, default=None
+        Learning rate; None is the paper's: 1e-4, and 2e-4 for "dcgan" and "residual".
+    image_shape : tuple of int, default=None
+        Shape of a row, such as (C, H, W), where X has 2-D rows of images. N-D X brings its own shape.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Numbers of the networks. "auto" follows X: float64 rows train float64 networks, all others float32 ones.
+    amp : bool, default=False
+        Whether to run the networks under bfloat16 autocast; the gradient penalty stays in full precision. Faster on
+        GPUs.
+    compile : bool, default=False
+        Whether to compile the generator, and the critic of "dcgan", with `torch.compile`. torch cannot compile what
+        a gradient penalty differentiates twice.
+    cuda_graph : bool, default=False
+        Whether to capture a step as a CUDA graph, which spares small networks the time of launching their kernels.
+        Needs a GPU.
+    device : str or torch.device, default="auto"
+        "auto" is the GPU where CUDA has one, else the CPU.
+    checkpoint : str or Path, default=None
+        File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
+        result as if it had never stopped; with a larger `n_iter` it trains further. Another training's file is refused.
+    checkpoint_every : int, default=1000
+        Steps between two checkpoints; they are written at the end of records, which have 100 steps.
+    callbacks : list of skorch callbacks, default=None
+        Used in copies: `fit` leaves the given ones as they are. An epoch of theirs is a record of 100 steps.
+    verbose : int, default=0
+        Whether skorch prints a line for each record.
+    random_state : int, RandomState instance or None, default=None
+        Decides initial weights, order of the rows, latents and dropout. None is different each time.
+
+    Attributes
+    ----------
+    history_ : dict of ndarray
+        Means over each record of up to 100 steps: ``critic_loss``, ``generator_loss``, ``wasserstein`` (E[D(x)] -
+        E[D(G(z))]), ``gradient_penalty`` and ``consistency`` (with their weights); and ``step``, the generator steps
+        made at its end.
+    generator_, critic_ : torch.nn.Module
+        The trained networks, in evaluation mode; rows are on their own scale there.
+    net_ : skorch.NeuralNet
+        What trained them.
+    input_shape_ : tuple of int
+        Shape in which the networks get a row.
+    n_latent_ : int
+        Length of a latent vector.
+    dtype_ : torch.dtype
+        Numbers of the networks.
+    device_ : torch.device
+        Where the networks lie.
+    n_features_in_ : int
+        Numbers in a row: the product of its shape.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    See Also
+    --------
+    VAE : The other generator; trains faster, generates blurred images.
+
+    Notes
+    -----
+    Settings that only "residual" has, those of its reference code: the learning rate falls linearly to zero over
+    `n_iter` steps, the real rows get uniform noise, and generator steps have twice the `batch_size`.
+
+    Ctrl-C ends the training and keeps what was learned, as it does in skorch.
+
+    References
+    ----------
+    .. [1] Gulrajani et al., "Improved Training of Wasserstein GANs", NeurIPS 2017.
+    .. [2] Wei et al., "Improving the Improved Training of Wasserstein GANs", ICLR 2018.
+    .. [3] Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
+       Adversarial Networks", ICLR 2016.
+    .. [4] Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020, supplement, Tables 3, 5, 7, 8, 10.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.generators import GAN
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> gan = GAN(n_latent=8, n_iter=20, random_state=0).fit(X)
+    >>> gan.sample(5).shape
+    (5, 4)
+    >>> gan.transform(X).shape
+    (150, 128)
+    """
+
+    _parameter_constraints: dict = {
+        "loss": [StrOptions({"wgan_gp", "wgan_ct", "dcgan"})],
+        "architecture": [StrOptions({"auto", *GANS}), tuple, list],
+        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "n_critic": [Interval(Integral, 1, None, closed="left"), None],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "consistency": [Interval(Real, 0, None, closed="left")],
+        "generator_params": [dict, None],
+        "critic_params": [dict, None],
+        "cuda_graph": ["boolean"],
+        **GenerativeEstimator._parameter_constraints,
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    net_: GANNet
+
+    def __init__(
+        self,
+        loss: str = "wgan_gp",
+        *,
+        architecture: str | tuple[Module, Module] = "auto",
+        n_latent: int = 128,
+        n_iter: int = 3000,
+        batch_size: int = 64,
+        n_critic: int | None = None,
+        penalty: float = 10.0,
+        consistency: float = 2.0,
+        generator_params: dict[str, Any] | None = None,
+        critic_params: dict[str, Any] | None = None,
+        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_params: dict[str, Any] | None = None,
+        lr: float | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        dtype: str = "auto",
+        amp: bool = False,
+        compile: bool = False,
+        cuda_graph: bool = False,
+        device: str | torch.device = "auto",
+        checkpoint: Any = None,
+        checkpoint_every: int = 1000,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.loss = loss
+        self.architecture = architecture
+        self.n_latent = n_latent
+        self.n_iter = n_iter
+        self.batch_size = batch_size
+        self.n_critic = n_critic
+        self.penalty = penalty
+        self.consistency = consistency
+        self.generator_params = generator_params
+        self.critic_params = critic_params
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.lr = lr
+        self.image_shape = image_shape
+        self.dtype = dtype
+        self.amp = amp
+        self.compile = compile
+        self.cuda_graph = cuda_graph
+        self.device = device
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def generator_(self) -> nn.Module:
+        """The trained generator."""
+        return self.net_.generator_
+
+    @property
+    def critic_(self) -> nn.Module:
+        """The trained critic."""
+        return self.net_.critic_
+
+    @property
+    def n_latent_(self) -> int:
+        """Length of a latent vector."""
+        return self.net_.n_latent
+
+    def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> GANNet:
+        generator, critic = self._networks(input_shape)
+        dcgan = self.loss == "dcgan"
+        residual = self.architecture == "residual"
+        settings = self.optimizer_params
+        if settings is None and self.optimizer is torch.optim.Adam:
+            settings = {"betas": (0.0 if residual else 0.5, 0.999 if dcgan else 0.9)}
+        # A critic takes of these what it has.
+        variant = {"batch_norm": dcgan, "dropout": 0.5 if self.loss == "wgan_ct" else 0.0}
+        return GANNet(
+            module_builder(
+                generator, self.generator_params, "generator", input_shape=input_shape, n_latent=self.n_latent
+            ),
+            module_builder(critic, self.critic_params, "critic", input_shape=input_shape, **variant),
+            loss=self.loss,
+            n_latent=self.n_latent,
+            n_iter=self.n_iter,
+            n_critic=self.n_critic or (1 if dcgan else 5),
+            generator_batch_size=(2 if residual else 1) * self.batch_size,
+            penalty=self.penalty,
+            consistency=self.consistency,
+            noise=1 / 128 if residual else 0.0,
+            decay=residual,
+            cuda_graph=self.cuda_graph,
+            output_range=getattr(generator, "output_range", None),
+            compile_modules=self.compile,
+            lr=self.lr or (2e-4 if dcgan or residual else 1e-4),
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            verbose=self.verbose,
+            **optimizer_params(self.optimizer, settings, "generator_optimizer"),
+            **optimizer_params(self.optimizer, settings, "critic_optimizer"),
+            input_shape=input_shape,
+            **params,
+        )
+
+    def _networks(self, input_shape: tuple[int, ...]) -> tuple[Module, Module]:
+        """Return the classes of the generator and the critic."""
+        if not isinstance(self.architecture, str):
+            if len(self.architecture) != 2 or not all(map(callable, self.architecture)):
+                raise ValueError(
+                    f"architecture={self.architecture!r} was given; it must be a name in skal.nets.GANS, "
+                    "or the two classes (generator, critic)"
+                )
+            generator, critic = self.architecture
+            return generator, critic
+        if self.architecture != "auto":
+            return GANS[self.architecture]
+        if len(input_shape) != 3:
+            return GANS["dense"]
+        n_channels, *sides = input_shape
+        if min(sides) < 16:
+            return GANS["digits"]
+        if n_channels == 1 and max(sides) <= 32:
+            return GANS["mnist"]
+        return GANS["cifar" if max(sides) <= 48 else "celeba"]
+
+    def _encoder(self) -> nn.Module:
+        return RowsToFeatures(self.critic_, "embed", self.net_)
+
+    def _decoder(self) -> nn.Module:
+        return LatentsToRows(self.generator_, "forward", self.net_, self.row_shape_)

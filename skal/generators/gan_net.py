@@ -1,0 +1,209 @@
+"""The training step of a GAN: several steps of the critic, then one of the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..training.batches import Stream
+from ..training.cuda_graph import CUDAGraph
+from .base import ScaledNet, compile_parts
+from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
+
+# Generator steps of a record, skorch's epoch: the losses are averaged over them and read from the device once.
+RECORD_STEPS = 100
+
+
+class GANNet(ScaledNet):
+    """A skorch net with a generator and a critic, each with its optimizer.
+
+    Parameters
+    ----------
+    module, critic : callable
+        Build the generator and the critic; take no arguments.
+    loss : {"wgan_gp", "wgan_ct", "dcgan"}
+    n_latent : int
+    n_iter : int
+        Generator steps.
+    n_critic : int
+        Critic steps for each of them.
+    generator_batch_size : int
+    penalty, consistency : float
+        Weights of the gradient penalty and of the consistency term.
+    noise : float
+        Uniform noise in [0, noise) is added to the real rows, on the networks' scale.
+    decay : bool
+        Whether the learning rate falls linearly to zero.
+    cuda_graph : bool
+    **params
+        Parameters of `ScaledNet`.
+    """
+
+    def __init__(
+        self,
+        module: Callable[[], nn.Module],
+        critic: Callable[[], nn.Module],
+        *,
+        loss: str,
+        n_latent: int,
+        n_iter: int,
+        n_critic: int,
+        generator_batch_size: int,
+        penalty: float,
+        consistency: float,
+        noise: float,
+        decay: bool,
+        cuda_graph: bool,
+        **params: Any,
+    ) -> None:
+        super().__init__(module, **params)
+        self.critic = critic
+        self.loss = loss
+        self.n_latent = n_latent
+        self.n_iter = n_iter
+        self.n_critic = n_critic
+        self.generator_batch_size = generator_batch_size
+        self.penalty = penalty
+        self.consistency = consistency
+        self.noise = noise
+        self.decay = decay
+        self.cuda_graph = cuda_graph
+
+    @property
+    def remaining_epochs(self) -> int:
+        """Records of steps still to make."""
+        return -(-(self.n_iter - self.n_steps) // RECORD_STEPS)
+
+    def build_modules(self) -> None:
+        """Build the generator and the critic."""
+        self.generator_ = self.prepare_module(self.module())
+        self.critic_ = self.prepare_module(self.critic())
+        if self.compile_modules:
+            compile_parts(self.generator_)
+            if self.loss == "dcgan":  # torch cannot compile what is differentiated twice
+                compile_parts(self.critic_)
+
+    def initialize_optimizer(self, *_: Any) -> GANNet:
+        """Build an optimizer for each of them."""
+        for_graph = {}
+        if self.cuda_graph:
+            for_graph = {"lr": torch.tensor(self.lr, device=self.device), "capturable": True}
+        for name in ("generator", "critic"):
+            weights = getattr(self, f"{name}_").parameters()
+            params = {"lr": self.lr, **for_graph, **self.get_params_for(f"{name}_optimizer")}
+            setattr(self, f"{name}_optimizer_", self.optimizer(weights, **params))
+        return self
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Stream:
+        """Give each step all the batches of its critic steps."""
+        if self.cuda_graph and torch.device(self.device).type != "cuda":
+            raise ValueError(
+                f'cuda_graph=True needs a GPU, but the networks are on device="{self.device}"; use cuda_graph=False'
+            )
+        self._step = CUDAGraph(self.step) if self.cuda_graph else self.step
+        self._n_steps = self.n_steps
+        return Stream(
+            dataset,
+            self.batch_size,
+            self.n_critic,
+            RECORD_STEPS,
+            self.seed,
+            start=self.n_steps,
+            stop=self.n_iter,
+        )
+
+    def train_step(self, batch: Tensor, **_: Any) -> dict[str, Any]:
+        """Make one step on the batches, at the step's learning rate."""
+        if self._n_steps % RECORD_STEPS == 0:
+            self._set_training(True)
+        if self.decay:
+            self._set_lr(self.lr * (1 - self._n_steps / self.n_iter))
+        self._n_steps += 1
+        real = self.prepare_rows(batch.flatten(0, 1))
+        losses = self._step(real)
+        return {"loss": losses["critic_loss"], "losses": losses}
+
+    def step(self, real: Tensor) -> dict[str, Tensor]:
+        """Make `n_critic` steps of the critic, each on its share of the real rows, and one of the generator."""
+        critic_losses = []
+        for rows in real.chunk(self.n_critic):
+            with torch.no_grad(), self.autocast():
+                fake = self.generator_(self.draw_latents(len(rows)))
+            losses = self.critic_losses(
+                rows + self.noise * torch.rand_like(rows) if self.noise else rows, fake
+            )
+            self.critic_optimizer_.zero_grad()
+            losses["critic_loss"].backward()
+            self.critic_optimizer_.step()
+            critic_losses.append({name: loss.detach() for name, loss in losses.items()})
+        with _frozen(self.critic_):
+            loss = self.generator_loss(self.draw_latents(self.generator_batch_size))
+            self.generator_optimizer_.zero_grad()
+            loss.backward()
+            self.generator_optimizer_.step()
+        means = {
+            name: torch.stack([each[name] for each in critic_losses]).mean() for name in critic_losses[0]
+        }
+        return {**means, "generator_loss": loss.detach()}
+
+    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Return the critic's loss, the sum of the terms that its kind of GAN has, and those terms."""
+        fake = fake.to(real.dtype)
+        if self.loss == "dcgan":  # two passes: batch normalisation has statistics of its own for each
+            return {"critic_loss": discriminator_loss(self._scores(real)[0], self._scores(fake)[0])}
+        scores, features = self._scores(torch.cat([real, fake]))
+        real_scores, fake_scores = scores.chunk(2)
+        terms = {
+            # The critic ascends this estimate of the Wasserstein distance.
+            "wasserstein": real_scores.mean() - fake_scores.mean(),
+            # In full precision: the penalty is a small difference, differentiated twice.
+            "gradient_penalty": self.penalty * gradient_penalty(self.critic_, interpolate(real, fake)),
+        }
+        loss = terms["gradient_penalty"] - terms["wasserstein"]
+        if self.loss == "wgan_ct":
+            other_scores, other_features = self._scores(real)  # under another dropout
+            terms["consistency"] = consistency_term(
+                real_scores, other_scores, features[: len(real)], other_features, weight=self.consistency
+            )
+            loss = loss + terms["consistency"]
+        return {"critic_loss": loss, **terms}
+
+    def generator_loss(self, latents: Tensor) -> Tensor:
+        """Return the generator's loss: fakes want high scores."""
+        with self.autocast():
+            scores, _ = self._scores(self.generator_(latents))
+        return F.softplus(-scores).mean() if self.loss == "dcgan" else -scores.mean()
+
+    def draw_latents(self, n_rows: int) -> Tensor:
+        """Draw standard normal latents on the device."""
+        return torch.randn(n_rows, self.n_latent, device=self.device, dtype=self.dtype)
+
+    def _scores(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the critic's scores and the features under them."""
+        with self.autocast():
+            features = self.critic_.embed(rows)  # type: ignore[operator]
+            scores = self.critic_.head(features)  # type: ignore[operator]
+        return scores.squeeze(1).to(self.dtype), features.to(self.dtype)
+
+    def _set_lr(self, lr: float) -> None:
+        for optimizer in (self.generator_optimizer_, self.critic_optimizer_):
+            for group in optimizer.param_groups:
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(lr)  # where the captured step reads it
+                else:
+                    group["lr"] = lr
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Ask no gradients of a module's weights inside."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

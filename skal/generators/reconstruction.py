@@ -1,0 +1,163 @@
+"""What autoencoders share: one module with an encoder and a decoder, trained epoch by epoch, early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval
+from skorch.callbacks import EarlyStopping
+from torch import Tensor, nn
+
+from ..training.estimator import module_builder, optimizer_params
+from .base import GenerativeEstimator, LatentsToRows, RowsToFeatures, ScaledNet
+from .losses import squared_error
+
+Losses = dict[str, Tensor]
+RowLosses = Callable[[nn.Module, Tensor], Losses]
+
+
+class ReconstructionNet(ScaledNet):
+    """A skorch net that trains a module with ``encode`` and ``decode`` to give rows back.
+
+    Parameters
+    ----------
+    module : callable
+    row_losses : callable
+        Maps the module and rows to the terms of the loss, each of shape (n_rows,).
+    **params
+        Parameters of `ScaledNet`.
+    """
+
+    def __init__(self, module: Any, *, row_losses: RowLosses, **params: Any) -> None:
+        super().__init__(module, **params)
+        self.row_losses = row_losses
+
+    def losses(self, batch: Tensor) -> Losses:
+        """Return the mean terms of the loss over a batch of rows of X."""
+        with self.autocast():
+            terms = self.row_losses(self.module_, self.prepare_rows(batch))
+        return {name: term.to(self.dtype).mean() for name, term in terms.items()}
+
+    def train_step_single(self, batch: Tensor, **_: Any) -> dict[str, Any]:
+        """Compute the losses and their gradients."""
+        self._set_training(True)
+        losses = self.losses(batch)
+        losses["loss"].backward()
+        return {"loss": losses["loss"], "losses": losses}
+
+    def validation_step(self, batch: Tensor, **_: Any) -> dict[str, Any]:
+        """Compute the losses on held-out rows."""
+        self._set_training(False)
+        with torch.no_grad():
+            losses = self.losses(batch)
+        return {"loss": losses["loss"], "losses": losses}
+
+
+class Reconstructor(GenerativeEstimator):
+    """Base of `AutoEncoder` and `VAE`: an encoder to latents and a decoder back, in one module."""
+
+    _architectures: ClassVar[dict[str, type[nn.Module]]]
+    _free_params = GenerativeEstimator._free_params | {"max_epochs"}
+    _parameter_constraints: dict = {
+        "module_params": [dict, None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        **GenerativeEstimator._parameter_constraints,
+    }
+
+    architecture: str | Callable[..., nn.Module]
+    module_params: dict[str, Any] | None
+    optimizer: Callable[..., torch.optim.Optimizer]
+    optimizer_params: dict[str, Any] | None
+    lr: float
+    max_epochs: int
+    validation_fraction: float | None
+    patience: int
+    compile: bool
+    verbose: int
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained module, in evaluation mode; rows are on its own scale there."""
+        return self.net_.module_
+
+    @property
+    def n_latent_(self) -> int:
+        """Length of a latent vector."""
+        return self.module_.n_latent  # type: ignore[return-value]
+
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
+        """Compute the rows of latent vectors; the same as `decode`.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_latent)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, ...)
+            On the scale and in the shape of the rows that `fit` saw.
+        """
+        return self.decode(Z)
+
+    def _row_losses(self) -> RowLosses:
+        """Return the function that computes the terms of the loss; it must pickle."""
+        raise NotImplementedError
+
+    def _choose(self, input_shape: tuple[int, ...]) -> str:
+        """Return the name of the architecture for rows of the given shape."""
+        raise NotImplementedError
+
+    def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> ScaledNet:
+        architecture = self.architecture
+        if architecture == "auto":
+            architecture = self._choose(input_shape)
+        module = self._architectures[architecture] if isinstance(architecture, str) else architecture
+        stopping = EarlyStopping(monitor="valid_loss", patience=self.patience, load_best=True)
+        return ReconstructionNet(
+            module_builder(module, self._module_params(), input_shape=input_shape),
+            row_losses=self._row_losses(),
+            output_range=getattr(module, "output_range", None),
+            compile_modules=self.compile,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            callbacks=[] if self.validation_fraction is None else [("early_stopping", stopping)],
+            verbose=self.verbose,
+            input_shape=input_shape,
+            **optimizer_params(self.optimizer, self.optimizer_params),
+            **params,
+        )
+
+    def _module_params(self) -> dict[str, Any] | None:
+        return self.module_params
+
+    def _split(self, n_rows: int, rng: np.random.Generator) -> list[NDArray[np.intp] | None]:
+        if self.validation_fraction is None:
+            return [None]
+        n_held_out = max(1, round(self.validation_fraction * n_rows))
+        if n_rows - n_held_out < self._min_samples:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction:g} of {n_rows} rows leaves {n_rows - n_held_out} for "
+                f"training, and at least {self._min_samples} are needed; give more rows, or validation_fraction=None"
+            )
+        order = rng.permutation(n_rows)
+        return [np.sort(order[n_held_out:]), np.sort(order[:n_held_out])]
+
+    def _encoder(self) -> nn.Module:
+        return RowsToFeatures(self.module_, "encode", self.net_)
+
+    def _decoder(self) -> nn.Module:
+        return LatentsToRows(self.module_, "decode", self.net_, self.row_shape_)
+
+
+def reconstruction_loss(module: nn.Module, rows: Tensor) -> Losses:
+    """Return the squared error of each row's reconstruction, summed over its numbers."""
+    return {"loss": squared_error(rows, module(rows))}

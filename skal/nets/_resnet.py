@@ -1,0 +1,45 @@
+"""The residual network with 18 layers, for small images."""
+
+import torch
+from torch import nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions, each with batch norm, around which the input takes a shortcut.
+
+    The shortcut is the input itself, or a 1x1 convolution of it where stride or channels change the shape.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(out_channels),
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the rectified sum of both ways."""
+        return torch.relu(self.residual(x) + self.shortcut(x))
+
+
+def resnet18(channels: int, n_filters: int = 64) -> nn.Sequential:
+    """Return ResNet-18 up to its pooled features, ``8 * n_filters`` a row: a stem and four stages of two blocks.
+
+    The stem is the one for small images: a 3x3 convolution of stride 1 and no pooling.
+    """
+    widths = [n_filters, 2 * n_filters, 4 * n_filters, 8 * n_filters]
+    layers = nn.Sequential(
+        nn.Conv2d(channels, n_filters, 3, padding=1, bias=False), nn.BatchNorm2d(n_filters), nn.ReLU()
+    )
+    for n_in, n_out, stride in zip([n_filters, *widths], widths, [1, 2, 2, 2], strict=False):
+        layers.append(nn.Sequential(BasicBlock(n_in, n_out, stride), BasicBlock(n_out, n_out)))
+    return layers.extend([nn.AdaptiveAvgPool2d(1), nn.Flatten()])

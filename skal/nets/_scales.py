@@ -1,0 +1,43 @@
+"""How the convolutional networks halve an image and double it back to the very size it had."""
+
+from torch import nn
+
+
+def halvings(size: tuple[int, int], times: int, *, ceil: bool = True) -> list[tuple[int, int]]:
+    """Return ``size`` and what is left of it after each of ``times`` halvings, rounded up or down."""
+    sizes = [size]
+    for _ in range(times):
+        height, width = sizes[-1]
+        sizes.append(((height + ceil) // 2, (width + ceil) // 2))
+    return sizes
+
+
+def deconvolution(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    size: tuple[int, int],
+    output_size: tuple[int, int],
+    *,
+    bias: bool = True,
+) -> nn.ConvTranspose2d:
+    """Return a deconvolution of stride 2 that makes images of ``output_size`` of ones of ``size``.
+
+    ``output_size`` is about twice ``size``, one of `halvings`: rounded up where ``kernel_size`` is odd, down where
+    it is even. Side n becomes 2n - 1 (odd kernels) or 2n (even ones), and the output padding adds the one pixel
+    that may lack.
+    """
+    padding = (kernel_size - 1) // 2
+    height, width = (
+        large - (2 * (small - 1) + kernel_size - 2 * padding)
+        for small, large in zip(size, output_size, strict=True)
+    )
+    return nn.ConvTranspose2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=2,
+        padding=padding,
+        output_padding=(height, width),
+        bias=bias,
+    )

@@ -1,0 +1,256 @@
+"""Generative networks for plain feature rows; no paper's."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from ._layers import LeakyReLU
+
+
+def _dense(sizes: Sequence[int]) -> nn.Sequential:
+    """Return linear layers from size to size, with ReLU between them and none at the end."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class DenseGenerator(nn.Module):
+    """Generator of plain feature rows: linear layers with ReLU between them.
+
+    ======================================  ===============
+    layer                                   output
+    ======================================  ===============
+    linear, ReLU, for each of `hidden`      128
+    linear                                  `input_shape`
+    ======================================  ===============
+
+    The output is linear, of any range: meant for standardised features.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row.
+    n_latent : int, default=128
+        Length of a latent vector.
+    hidden : sequence of int, default=(128, 128)
+        Units of each hidden layer.
+
+    Attributes
+    ----------
+    output_range : None
+        The output has no bounds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import DenseGenerator
+    >>> DenseGenerator((20,))(torch.zeros(5, 128)).shape
+    torch.Size([5, 20])
+    """
+
+    output_range: ClassVar[tuple[float, float] | None] = None
+
+    def __init__(
+        self, input_shape: tuple[int, ...], n_latent: int = 128, hidden: Sequence[int] = (128, 128)
+    ) -> None:
+        super().__init__()
+        self.input_shape = tuple(input_shape)
+        self.n_latent = n_latent
+        self.layers = _dense([n_latent, *hidden, math.prod(input_shape)])
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the rows of latent vectors, shape (N, *input_shape)."""
+        return self.layers(z).reshape(len(z), *self.input_shape)
+
+
+class DenseCritic(nn.Module):
+    """Critic of plain feature rows: linear layers with leaky ReLU.
+
+    =================================================================  ===============
+    layer                                                              output
+    =================================================================  ===============
+    linear, [batch norm,] leaky ReLU, dropout, for each of `hidden`    128
+    linear                                                             1
+    =================================================================  ===============
+
+    The slope is 0.2, and the first layer has no batch norm.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row.
+    dropout : float, default=0.0
+        Share of hidden units dropped in training, after each hidden layer; for the consistency term of WGAN-CT.
+    batch_norm : bool, default=False
+        Whether hidden layers but the first have batch norm, as in DCGAN. It ties the rows of a batch together, so a
+        gradient penalty forbids it.
+    hidden : sequence of int, default=(128, 128)
+        Units of each hidden layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import DenseCritic
+    >>> critic = DenseCritic((20,))
+    >>> critic(torch.zeros(5, 20)).shape, critic.embed(torch.zeros(5, 20)).shape
+    (torch.Size([5]), torch.Size([5, 128]))
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        hidden: Sequence[int] = (128, 128),
+    ) -> None:
+        super().__init__()
+        sizes = [math.prod(input_shape), *hidden]
+        self.features = nn.Sequential(nn.Flatten())
+        for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
+            self.features.append(nn.Linear(n_in, n_out))
+            if batch_norm and layer > 0:
+                self.features.append(nn.BatchNorm1d(n_out))
+            self.features.extend([LeakyReLU(0.2), nn.Dropout(dropout)])
+        self.head = nn.Linear(sizes[-1], 1)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features before the last layer, shape (N, hidden[-1])."""
+        return self.features(x)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores, shape (N,)."""
+        return self.head(self.embed(x)).squeeze(1)
+
+
+class DenseAutoEncoder(nn.Module):
+    """Autoencoder of plain feature rows: linear layers with ReLU between them.
+
+    ===========================================  ===============
+    layer                                        output
+    ===========================================  ===============
+    linear, ReLU, for each of `hidden`           128
+    linear: the code                             `n_latent`
+    linear, ReLU, for `hidden` in reverse        128
+    linear                                       `input_shape`
+    ===========================================  ===============
+
+    Code and output are linear, of any range: meant for standardised features.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row.
+    n_latent : int, default=None
+        Length of a code. None is 16, or the number of features where that is smaller: a code as long as the row
+        can be the row itself.
+    hidden : sequence of int, default=(128, 128)
+        Units of each hidden layer of the encoder.
+
+    Attributes
+    ----------
+    output_range : None
+        The output has no bounds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import DenseAutoEncoder
+    >>> net = DenseAutoEncoder((20,))
+    >>> code = net.encode(torch.zeros(5, 20))
+    >>> code.shape, net.decode(code).shape
+    (torch.Size([5, 16]), torch.Size([5, 20]))
+    """
+
+    output_range: ClassVar[tuple[float, float] | None] = None
+
+    def __init__(
+        self, input_shape: tuple[int, ...], n_latent: int | None = None, hidden: Sequence[int] = (128, 128)
+    ) -> None:
+        super().__init__()
+        n_features = math.prod(input_shape)
+        self.input_shape = tuple(input_shape)
+        self.n_latent = min(16, n_features) if n_latent is None else n_latent
+        sizes = [n_features, *hidden, self.n_latent]
+        self.encoder = nn.Sequential(nn.Flatten(), *_dense(sizes))
+        self.decoder = _dense(sizes[::-1])
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the codes, shape (N, n_latent)."""
+        return self.encoder(x)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the rows of codes, shape (N, *input_shape)."""
+        return self.decoder(z).reshape(len(z), *self.input_shape)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the reconstructions ``decode(encode(x))``."""
+        return self.decode(self.encode(x))
+
+
+class DenseVAE(nn.Module):
+    """Variational autoencoder of plain feature rows: linear layers with ReLU between them.
+
+    ===========================================  ===============
+    layer                                        output
+    ===========================================  ===============
+    linear, ReLU, for each of `hidden`           128
+    linear, the mean and the log-variance        2 x `n_latent`
+    linear, ReLU, for `hidden` in reverse        128
+    linear                                       `input_shape`
+    ===========================================  ===============
+
+    The output is linear, of any range: meant for standardised features.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row.
+    n_latent : int, default=50
+        Length of a latent vector. The Kullback-Leibler term switches off what the rows do not need.
+    hidden : sequence of int, default=(128, 128)
+        Units of each hidden layer of the encoder.
+
+    Attributes
+    ----------
+    output_range : None
+        The output has no bounds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import DenseVAE
+    >>> net = DenseVAE((20,))
+    >>> mean, log_variance = net.encode(torch.zeros(5, 20))
+    >>> mean.shape, log_variance.shape, net.decode(mean).shape
+    (torch.Size([5, 50]), torch.Size([5, 50]), torch.Size([5, 20]))
+    """
+
+    output_range: ClassVar[tuple[float, float] | None] = None
+
+    def __init__(
+        self, input_shape: tuple[int, ...], n_latent: int = 50, hidden: Sequence[int] = (128, 128)
+    ) -> None:
+        super().__init__()
+        n_features = math.prod(input_shape)
+        self.input_shape = tuple(input_shape)
+        self.n_latent = n_latent
+        self.encoder = nn.Sequential(nn.Flatten(), *_dense([n_features, *hidden, 2 * n_latent]))
+        self.decoder = _dense([n_latent, *reversed(hidden), n_features])
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and logarithm of the variance of the latent vectors, each (N, n_latent)."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the rows of latent vectors, shape (N, *input_shape)."""
+        return self.decoder(z).reshape(len(z), *self.input_shape)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the reconstructions from the means; nothing is drawn."""
+        return self.decode(self.encode(x)[0])

@@ -1,0 +1,195 @@
+"""Rows as tensors, and mini-batches sliced from them: a Dataset that fetches row by row costs more than a small net."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# A batch as skorch wants it, a pair (X, y); here X carries the rows' weights along.
+LabeledBatch = tuple[tuple[torch.Tensor, torch.Tensor | None], torch.Tensor]
+
+# What training data may take of a GPU's free memory; the net needs the rest. Larger data stay on the host.
+_DEVICE_SHARE = 0.5
+
+
+def as_tensor(array: NDArray[Any]) -> torch.Tensor:
+    """Return a tensor on the array's own memory, copied only where torch cannot read it as it lies."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    with warnings.catch_warnings():
+        # Nothing here writes to it: a read-only array, such as a memory map, is fine.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+class Rows:
+    """Training rows as a tensor: on the device where they fit, no wider than the network's numbers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    dtype : torch.dtype
+        What the network computes in. Narrower numbers, such as the bytes of images, stay narrow.
+    device : torch.device
+    """
+
+    def __init__(self, X: NDArray[Any], *, dtype: torch.dtype, device: torch.device) -> None:
+        self.X = as_tensor(X)
+        if self.X.element_size() >= dtype.itemsize:
+            self.X = self.X.to(dtype)
+        if _fits(self.X, device):
+            self.X = self.X.to(device)
+        self.positions: torch.Tensor | None = None
+
+    def subset(self, positions: NDArray[np.intp] | None) -> Rows:
+        """Return the rows at some positions, or all for None, without a copy of them."""
+        part = copy.copy(self)
+        part.positions = None if positions is None else torch.as_tensor(positions, device=self.X.device)
+        return part
+
+    def __len__(self) -> int:
+        return len(self.X if self.positions is None else self.positions)
+
+    def __getitem__(self, index: torch.Tensor | slice) -> Any:
+        if isinstance(index, torch.Tensor):
+            index = index.to(self.X.device)
+        return self.X[index if self.positions is None else self.positions[index]]
+
+
+class LabeledRows(Rows):
+    """Training rows with their classes and weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    y : ndarray of int of shape (n_samples,)
+        Positions of the classes.
+    weight : ndarray of shape (n_samples,) or None
+    dtype, device
+        As in `Rows`.
+    """
+
+    def __init__(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        weight: NDArray[Any] | None,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        super().__init__(X, dtype=dtype, device=device)
+        # The small ones are on the device always, and the loss never waits for them.
+        self.y = torch.as_tensor(y, dtype=torch.int64, device=device)
+        self.weight = None if weight is None else torch.as_tensor(weight, dtype=dtype, device=device)
+
+    def __getitem__(self, index: torch.Tensor | slice) -> LabeledBatch:
+        here = index.to(self.y.device) if isinstance(index, torch.Tensor) else index
+        weight = None if self.weight is None else self.weight[here]
+        return (super().__getitem__(index), weight), self.y[here]
+
+
+class Batches:
+    """All rows in mini-batches, in a new random order at each pass, or in their own order without a seed.
+
+    Parameters
+    ----------
+    rows : Rows
+    batch_size : int
+    seed : int, default=None
+    epoch : int, default=0
+        Passes that were made before; the order of a pass depends on its number and the seed alone.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, seed: int | None = None, epoch: int = 0) -> None:
+        self.rows = rows
+        self.seed = seed
+        self.epoch = epoch
+        n_rows = len(rows)
+        self.bounds = [*range(0, n_rows, batch_size), n_rows]
+        if n_rows % batch_size == 1 and 1 < batch_size < n_rows:
+            del self.bounds[-2]  # BatchNorm cannot train on a single row: it joins the batch before
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.seed is None:
+            for start, stop in pairwise(self.bounds):
+                yield self.rows[start:stop]
+            return
+        order = _order(len(self.rows), self.seed, self.epoch).to(self.rows.X.device)
+        self.epoch += 1
+        for start, stop in pairwise(self.bounds):
+            yield self.rows[order[start:stop]]
+
+
+class Stream:
+    """A stream of equally large batches, those of `n_steps` steps at each iteration.
+
+    The rows run through in a new random order again and again; those that fill no batch wait for another pass.
+    What a step gets depends on its number and the seed alone.
+
+    Parameters
+    ----------
+    rows : Rows
+    batch_size : int
+        All rows where there are fewer.
+    n_batches : int
+        Batches of one step; they come as one tensor of shape (n_batches, batch_size, ...).
+    n_steps : int
+        Steps of one iteration.
+    seed : int
+    start, stop : int
+        Steps that were made before, and the number of the step after the last.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, n_batches: int, n_steps: int, seed: int, *, start: int, stop: int
+    ) -> None:
+        self.rows = rows
+        self.batch_size = min(batch_size, len(rows))
+        self.n_batches = n_batches
+        self.n_steps = n_steps
+        self.seed = seed
+        self.step = start
+        self.stop = stop
+        self._epoch, self._permutation = -1, torch.empty(0)
+
+    def __len__(self) -> int:
+        return min(self.n_steps, self.stop - self.step)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for _ in range(len(self)):
+            first = self.step * self.n_batches
+            index = torch.cat([self._positions(first + i) for i in range(self.n_batches)])
+            self.step += 1
+            yield self.rows[index].unflatten(0, (self.n_batches, self.batch_size))
+
+    def _positions(self, batch: int) -> torch.Tensor:
+        epoch, place = divmod(batch, len(self.rows) // self.batch_size)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._permutation = _order(len(self.rows), self.seed, epoch).to(self.rows.X.device)
+        return self._permutation[place * self.batch_size :][: self.batch_size]
+
+
+def _order(n_rows: int, seed: int, epoch: int) -> torch.Tensor:
+    state = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+    return torch.randperm(n_rows, generator=torch.Generator().manual_seed(state))
+
+
+def _fits(tensor: torch.Tensor, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return tensor.nbytes <= _DEVICE_SHARE * free

@@ -1,0 +1,176 @@
+"""Checkpoints: the whole state of a training in one file, from which it goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import Callback, EarlyStopping
+
+from ..persistence import read_file, write_file
+from ..utils.validation import Fingerprint
+from .net import TrainingNet, part
+
+# The early stopping's own books; the best weights are kept beside them.
+_BOOKS = ("misses_", "dynamic_threshold_", "best_epoch_")
+
+
+class Checkpoint(Callback):
+    """Writes a checkpoint at the end of the first epoch after each `every` steps, and when training ends.
+
+    Weights, optimizers, history, early stopping and the states of torch's generators are in it; the order of the
+    batches follows from the seed and the step.
+
+    Parameters
+    ----------
+    path : str or Path
+    every : int
+        Steps between two checkpoints.
+    """
+
+    def __init__(self, path: str | Path, every: int) -> None:
+        self.path = path
+        self.every = every
+
+    def open(self, estimator: Any, rows: NDArray[Any], seed: int | None) -> int | None:
+        """Read the checkpoint where there is one, and return the seed of its training.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Its parameters, but those in its `_free_params`, must be those of the checkpoint's training.
+        rows : ndarray
+            Known by its digest.
+        seed : int or None
+            None accepts any.
+
+        Raises
+        ------
+        ValueError
+            If the file belongs to another training; `ModelFileError` if it is no whole checkpoint.
+        """
+        self.identity = _identity(estimator, rows)
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.found: dict[str, Any] = {}
+        if not Path(self.path).exists():
+            return None
+        self.tensors, self.found = read_file(self.path)
+        identity = self.found.get("identity", {})
+        differing = [name for name, value in self.identity.items() if identity.get(name) != value]
+        if seed is not None and self.found.get("seed") != seed:
+            differing.append("random_state")
+        if differing:
+            raise ValueError(
+                f"the checkpoint {str(self.path)!r} belongs to another training: {', '.join(differing)} differ; "
+                "delete the file, or name another one"
+            )
+        return self.found["seed"]
+
+    def restore(self, net: TrainingNet) -> None:
+        """Put an initialized net, and torch's generators, in the state of the checkpoint that was found."""
+        if not self.found:
+            return
+        net.load_state_dict(self.tensors)
+        for name in net._optimizers:
+            state = self.found["optimizers"][name]
+            _load_optimizer(getattr(net, f"{name}_"), part(self.tensors, name), state)
+        net.history.extend(self.found["history"])
+        torch.set_rng_state(self.tensors["random_state"])
+        if "random_state_cuda" in self.tensors and torch.device(net.device).type == "cuda":
+            torch.cuda.set_rng_state(self.tensors["random_state_cuda"], net.device)
+        if self.found["stopped"]:
+            net.max_epochs = len(net.history)
+
+    def initialize(self) -> Checkpoint:
+        return self
+
+    def on_train_begin(self, net: TrainingNet, **_: Any) -> None:
+        """Give early stopping its books back, which it has just emptied."""
+        self._written = net.n_steps
+        for stopping in _early_stopping(net):
+            for name, value in self.found.get("books", {}).items():
+                setattr(stopping, name, value)
+            stopping.best_model_weights_ = part(self.tensors, "best") or None
+        self.tensors = {}
+
+    def on_epoch_end(self, net: TrainingNet, **_: Any) -> None:
+        """Write a checkpoint where one is due."""
+        if net.n_steps - self._written >= self.every or net.remaining_epochs == 0:
+            self._write(net)
+
+    def on_train_end(self, net: TrainingNet, **_: Any) -> None:
+        """Write the last checkpoint where training stopped early; Ctrl-C leaves the last good one."""
+        if any(stopping.misses_ >= stopping.patience for stopping in _early_stopping(net)):
+            self._write(net, stopped=True)
+
+    def _write(self, net: TrainingNet, stopped: bool = False) -> None:
+        tensors = {"random_state": torch.get_rng_state(), **net.state_dict()}
+        if torch.device(net.device).type == "cuda":
+            tensors["random_state_cuda"] = torch.cuda.get_rng_state(net.device)
+        optimizers = {}
+        for name in net._optimizers:
+            state, optimizers[name] = _optimizer_state(getattr(net, f"{name}_"))
+            tensors |= _named(name, state)
+        books: dict[str, Any] = {}
+        for stopping in _early_stopping(net):
+            books = {name: getattr(stopping, name) for name in _BOOKS}
+            tensors |= _named("best", stopping.best_model_weights_ or {})
+        content = {
+            "identity": self.identity,
+            "seed": net.seed,
+            "stopped": stopped,
+            "optimizers": optimizers,
+            "history": net.saved_history(),
+            "books": books,
+        }
+        write_file(self.path, tensors, content)
+        self._written = net.n_steps
+
+
+def _identity(estimator: Any, rows: NDArray[Any]) -> dict[str, Any]:
+    """Return what decides a training, but its seed, in a form that JSON holds."""
+    identity: dict[str, Any] = {"estimator": type(estimator).__name__, "X": repr(Fingerprint(rows).digest)}
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in estimator._free_params:
+            identity[name] = getattr(value, "__qualname__", repr(value))
+    return identity
+
+
+def _early_stopping(net: TrainingNet) -> list[EarlyStopping]:
+    return [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+
+
+def _named(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Split an optimizer's state into tensors by name and what JSON can hold."""
+    state = optimizer.state_dict()
+    tensors: dict[str, torch.Tensor] = {}
+    others: dict[str, Any] = {}
+    for parameter, values in state["state"].items():
+        for name, value in values.items():
+            (tensors if isinstance(value, torch.Tensor) else others)[f"{parameter}/{name}"] = value
+    groups = [
+        {name: value.item() if isinstance(value, torch.Tensor) else value for name, value in group.items()}
+        for group in state["param_groups"]
+    ]
+    return tensors, {"state": others, "param_groups": groups}
+
+
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], content: dict[str, Any]
+) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in {**tensors, **content["state"]}.items():
+        number, name = key.split("/", 1)
+        parameter = parameters[int(number)]
+        if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+            # A fused optimizer walks through memory: its tensors must lie as the weights do, channels-last.
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": content["param_groups"]})

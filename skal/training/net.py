@@ -1,0 +1,192 @@
+"""The skorch net under all our networks: batches sliced from tensors on the device, losses read once an epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PrintLog
+from skorch.exceptions import DeviceWarning
+
+from .batches import Batches, Rows
+
+
+class TrainingNet(NeuralNet):
+    """A skorch net that trains on `Rows`, for an estimator that validates for it.
+
+    Parameters
+    ----------
+    module : callable
+        Builds the module; takes no arguments.
+    input_shape : tuple of int
+        Shape that the module wants a row in.
+    dtype : torch.dtype
+    amp : bool
+        Whether to run the modules under bfloat16 autocast.
+    seed : int
+        Seed of the order of the batches.
+    **params
+        Parameters of skorch's net.
+    """
+
+    def __init__(
+        self,
+        module: Callable[..., torch.nn.Module],
+        *,
+        input_shape: tuple[int, ...],
+        dtype: torch.dtype,
+        amp: bool,
+        seed: int,
+        **params: Any,
+    ) -> None:
+        super().__init__(module, train_split=None, **params)
+        self.input_shape = input_shape
+        self.dtype = dtype
+        self.amp = amp
+        self.seed = seed
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())] if self.verbose else []
+
+    @property
+    def modules(self) -> list[torch.nn.Module]:
+        """The modules that are trained."""
+        return [getattr(self, f"{name}_") for name in self._modules]
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the weights and buffers of all modules, by module and name."""
+        return {
+            f"{name}/{key}": tensor
+            for name in self._modules
+            for key, tensor in getattr(self, f"{name}_").state_dict().items()
+        }
+
+    def load_state_dict(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Load what `state_dict` returned, among other tensors."""
+        for name in self._modules:
+            getattr(self, f"{name}_").load_state_dict(part(tensors, name))
+
+    def saved_history(self) -> list[dict[str, Any]]:
+        """Return the history of the epochs, without that of their batches."""
+        return [{name: value for name, value in row.items() if name != "batches"} for row in self.history]
+
+    @property
+    def n_steps(self) -> int:
+        """Steps made so far."""
+        return self.history[-1, "step"] if len(self.history) else 0
+
+    @property
+    def remaining_epochs(self) -> int:
+        """Epochs still to train."""
+        return self.max_epochs - len(self.history)
+
+    def initialize_module(self) -> TrainingNet:
+        """Build the module in its number format and memory layout."""
+        super().initialize_module()
+        self.prepare_module(self.module_)
+        return self
+
+    def prepare_module(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Give a module the net's number format; convolutions run fastest channels-last."""
+        module.to(dtype=self.dtype)
+        if len(self.input_shape) == 3:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return module
+
+    def prepare_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return rows, whatever numbers and shape they lie in, as the modules want them."""
+        rows = rows.to(self.device, self.dtype).reshape(-1, *self.input_shape)
+        return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the modules run: bfloat16 where `amp` asks for it."""
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.amp)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Rows, Rows | None]:
+        """Take the sets of rows as they come: ``X`` is [training] or [training, validation]."""
+        training, *validation = X
+        return training, validation[0] if validation else None
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Let rows pass as they are, and skorch wrap anything else."""
+        return X if isinstance(X, Rows) else super().get_dataset(X, y)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Slice batches of rows, shuffled in training."""
+        if not isinstance(dataset, Rows):
+            return super().get_iterator(dataset, training=training)
+        if not training:
+            return Batches(dataset, self.batch_size)
+        return Batches(dataset, self.batch_size, self.seed, epoch=len(self.history))
+
+    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, torch.Tensor], Any]:
+        """Return the losses of a step by name, and its weight in the mean over the epoch."""
+        raise NotImplementedError
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable[..., Any], **params: Any
+    ) -> None:
+        """Run the batches and record the weighted mean losses; skorch would wait for the device at every batch."""
+        if iterator is None:
+            return
+        losses: list[torch.Tensor] = []
+        weights: list[Any] = []
+        names: list[str] = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **params)
+            values, weight = self.step_losses(batch, step)
+            names = list(values)
+            losses.append(torch.stack([value.detach() for value in values.values()]))
+            weights.append(weight)
+            size = weight if isinstance(weight, int) else len(batch[1])
+            self.history.record_batch(f"{prefix}_batch_size", size)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        table = torch.stack(losses).double()
+        self._check_finite(table, names, prefix)
+        share = torch.stack([torch.as_tensor(weight) for weight in weights]).to(table)
+        means = ((share / share.sum()) @ table).tolist()
+        for name, value in zip(names, means, strict=True):
+            self.history.record(f"{prefix}_{name}", value)
+        if "loss" in names:
+            best = min(self.history[:, f"{prefix}_loss"])
+            self.history.record(f"{prefix}_loss_best", self.history[-1, f"{prefix}_loss"] <= best)
+        self.history.record(f"{prefix}_batch_count", len(losses))
+        if training:
+            self.history.record("step", sum(self.history[:, f"{prefix}_batch_count"]))
+
+    def _check_finite(self, table: torch.Tensor, names: list[str], prefix: str) -> None:
+        finite = table.isfinite()
+        if finite.all():
+            return
+        step, which = finite.logical_not().nonzero()[0].tolist()
+        raise ValueError(
+            f"the {prefix} {names[which]} became {table[step, which].item()} in epoch {len(self.history)}, step "
+            f"{step + 1} of {len(table)}: training diverged; set a smaller lr (now {self.lr:g}) or scale X"
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            # A net that was saved on a GPU and is loaded without one belongs on the CPU; nothing to warn of.
+            warnings.simplefilter("ignore", DeviceWarning)
+            super().__setstate__(state)
+
+
+def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors named ``prefix/name``, by name."""
+    prefix = f"{prefix}/"
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def check_weights(net: TrainingNet, *modules: torch.nn.Module) -> None:
+    """Raise if a weight became infinite or NaN in the last step, after which no loss was computed."""
+    if all(torch.isfinite(parameter).all() for module in modules for parameter in module.parameters()):
+        return
+    raise ValueError(
+        f"the weights became infinite or NaN in epoch {len(net.history)}: training diverged; "
+        f"set a smaller lr (now {net.lr:g}) or scale X"
+    )

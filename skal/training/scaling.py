@@ -1,0 +1,81 @@
+"""Between the scale of X and that of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+from ..blocks import row_blocks
+
+# Blocks of this size are read as float64, eight times as large where X has bytes.
+_BLOCK_BYTES = 8 * 2**20
+
+
+class Scaling(torch.nn.Module):
+    """The affine map ``(x - shift) / scale`` from X's own scale to a network's; `inverse` maps back.
+
+    Parameters
+    ----------
+    shift, scale : array-like of shape () or (n_features,)
+    """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, shift: Any, scale: Any) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.shift) / self.scale
+
+    def inverse(self, x: torch.Tensor) -> torch.Tensor:
+        """Return rows of the network's scale in X's own."""
+        return x * self.scale + self.shift
+
+
+def learn_scaling(
+    X: NDArray[Any], output_range: tuple[float, float] | None, is_image: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Learn the map that a network with a range of outputs needs, reading X block by block.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    output_range : tuple of float or None
+        X's extreme values are mapped onto it; bytes count from 0 to 255. Without a range, X is standardised.
+    is_image : bool
+        All pixels of images share one map; the features of flat rows have one each.
+
+    Returns
+    -------
+    shift, scale : ndarray of shape () or (n_features,)
+        The arguments of `Scaling`.
+    """
+    whole_bytes = output_range is not None and X.dtype == np.uint8
+    moments = StandardScaler()
+    low, high = np.array([np.inf]), np.array([-np.inf])
+    for block, _ in () if whole_bytes else row_blocks(X, max_bytes=_BLOCK_BYTES):
+        columns = (block.reshape(-1, 1) if is_image else block.reshape(len(block), -1)).astype(np.float64)
+        if output_range is None:
+            with np.errstate(over="ignore", invalid="ignore"):  # told below
+                moments.partial_fit(columns)
+        else:
+            low, high = np.minimum(low, columns.min(axis=0)), np.maximum(high, columns.max(axis=0))
+    if output_range is None:
+        shift, scale = moments.mean_, moments.scale_
+        if not np.isfinite(scale).all():
+            raise ValueError(
+                f"X has numbers from {X.min():g} to {X.max():g}, whose variance overflows; scale X"
+            )
+    else:
+        if whole_bytes:
+            low, high = np.zeros(1), np.full(1, 255.0)
+        scale = np.where(high > low, high - low, 1.0) / (output_range[1] - output_range[0])
+        shift = low - output_range[0] * scale
+    return (shift[0], scale[0]) if len(shift) == 1 else (shift, scale)
