@@ -180,7 +180,8 @@ class AutoEncoder(Reconstructor):
 
         def errors(rows: torch.Tensor) -> tuple[torch.Tensor]:
             (reconstructions,) = decoder(encoder(rows)[0])
-            return ((rows.to(reconstructions) - reconstructions).square().flatten(1).mean(1),)
+            differences = rows.to(reconstructions).flatten(1) - reconstructions.flatten(1)
+            return (differences.square().mean(1),)
 
         (means,) = self._run(X, errors)
         return -float(means.mean(dtype=np.float64))

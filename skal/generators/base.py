@@ -26,6 +26,20 @@ from ..training.scaling import Scaling, learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from ..utils.random import draw_seed
 
+# What may be changed when training goes on from a checkpoint.
+_FREE_PARAMS = {
+    *(
+        "n_iter",
+        "max_epochs",
+        "device",
+        "checkpoint",
+        "checkpoint_every",
+        "callbacks",
+        "verbose",
+        "random_state",
+    ),
+}
+
 
 class ScaledNet(TrainingNet):
     """A `TrainingNet` whose modules see rows on a scale of their own.
@@ -83,8 +97,10 @@ class ScaledNet(TrainingNet):
 
 def compile_parts(module: nn.Module) -> None:
     """Compile the parts of a module in place; its methods call them, and ``forward`` may be none of these."""
-    for part in module.children():
-        part.compile()
+    # Otherwise torch skips modules of its own, such as `Sequential`, and compiles nothing.
+    with torch._dynamo.config.patch(wrap_top_frame=True):
+        for part in module.children():
+            part.compile()
 
 
 class GenerativeEstimator(
@@ -122,10 +138,6 @@ class GenerativeEstimator(
     }
 
     _min_samples = 2  # batch normalisation cannot train on one row
-    # What may be changed when training goes on from a checkpoint: none of it changes a step.
-    _free_params: frozenset[str] = frozenset(
-        {"n_iter", "device", "checkpoint", "checkpoint_every", "callbacks", "verbose", "random_state"}
-    )
 
     @abstractmethod
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> ScaledNet:
@@ -142,6 +154,11 @@ class GenerativeEstimator(
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
         shape = super()._input_shape(row_shape)
         return (1, *shape) if len(shape) == 2 else shape
+
+    def _deciding_params(self) -> dict[str, Any]:
+        """Return the parameters that decide a step; a training that goes on from a checkpoint must have the same."""
+        params = self.get_params(deep=False)
+        return {name: value for name, value in params.items() if name not in _FREE_PARAMS}
 
     def _split(self, n_rows: int, rng: np.random.Generator) -> list[NDArray[np.intp] | None]:
         """Return the positions of the training rows and of held-out ones; None stands for all."""
@@ -218,6 +235,8 @@ class GenerativeEstimator(
         """The mean losses of each epoch or record, and the number of steps at its end."""
         check_is_fitted(self)
         rows = self.net_.history
+        if not len(rows):  # stopped before the first was full
+            return {}
         names = [name for name in rows[0] if isinstance(rows[0][name], float) or name == "step"]
         return {name.removeprefix("train_"): np.array(rows[:, name]) for name in names if name != "dur"}
 

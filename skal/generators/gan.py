@@ -230,6 +230,12 @@ class GAN(Generator):
         """Length of a latent vector."""
         return self.net_.n_latent
 
+    def _deciding_params(self) -> dict[str, Any]:
+        params = super()._deciding_params()
+        if self.architecture == "residual":  # the learning rate follows from it
+            params["n_iter"] = self.n_iter
+        return params
+
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> GANNet:
         generator, critic = self._networks(input_shape)
         dcgan = self.loss == "dcgan"

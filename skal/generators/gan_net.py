@@ -91,7 +91,7 @@ class GANNet(ScaledNet):
     def initialize_optimizer(self, *_: Any) -> GANNet:
         """Build an optimizer for each of them."""
         for_graph = {}
-        if self.cuda_graph:
+        if self.cuda_graph and torch.device(self.device).type == "cuda":
             for_graph = {"lr": torch.tensor(self.lr, device=self.device), "capturable": True}
         for name in ("generator", "critic"):
             weights = getattr(self, f"{name}_").parameters()
@@ -105,6 +105,7 @@ class GANNet(ScaledNet):
             raise ValueError(
                 f'cuda_graph=True needs a GPU, but the networks are on device="{self.device}"; use cuda_graph=False'
             )
+        self._set_training(True)
         self._step = CUDAGraph(self.step) if self.cuda_graph else self.step
         self._n_steps = self.n_steps
         return Stream(
@@ -119,8 +120,6 @@ class GANNet(ScaledNet):
 
     def train_step(self, batch: Tensor, **_: Any) -> dict[str, Any]:
         """Make one step on the batches, at the step's learning rate."""
-        if self._n_steps % RECORD_STEPS == 0:
-            self._set_training(True)
         if self.decay:
             self._set_lr(self.lr * (1 - self._n_steps / self.n_iter))
         self._n_steps += 1

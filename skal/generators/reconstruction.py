@@ -62,7 +62,6 @@ class Reconstructor(GenerativeEstimator):
     """Base of `AutoEncoder` and `VAE`: an encoder to latents and a decoder back, in one module."""
 
     _architectures: ClassVar[dict[str, type[nn.Module]]]
-    _free_params = GenerativeEstimator._free_params | {"max_epochs"}
     _parameter_constraints: dict = {
         "module_params": [dict, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],

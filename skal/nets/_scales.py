@@ -1,5 +1,7 @@
 """How the convolutional networks halve an image and double it back to the very size it had."""
 
+import math
+
 from torch import nn
 
 
@@ -41,3 +43,19 @@ def deconvolution(
         output_padding=(height, width),
         bias=bias,
     )
+
+
+def keep_variance(module: nn.Module) -> None:
+    """Initialize the convolutions so that activations keep their variance through ReLUs (He et al., 2015).
+
+    torch's own initial weights halve it at each layer and more, until nothing of the input arrives behind the six
+    layers of a narrow autoencoder.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            n_inputs = float(layer.in_channels * math.prod(layer.kernel_size))
+            if isinstance(layer, nn.ConvTranspose2d):  # each output gets every stride-th tap only
+                n_inputs /= math.prod(layer.stride)
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / n_inputs))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from ._scales import deconvolution, halvings
+from ._scales import deconvolution, halvings, keep_variance
 from ._shapes import as_image_shape, as_images
 
 Size = tuple[int, int]
@@ -36,6 +36,7 @@ class _ConvAutoEncoder(nn.Module):
         for step in range(len(channels), 0, -1):
             n_in, n_out = widths[step], widths[step - 1]
             self.decoder.extend(self._up(n_in, n_out, sizes[step], sizes[step - 1], last=step == 1))
+        keep_variance(self)
 
     def _down(self, n_in: int, n_out: int, *, last: bool) -> list[nn.Module]:
         raise NotImplementedError

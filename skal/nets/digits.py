@@ -48,11 +48,11 @@ class DigitsNet(nn.Module):
             nn.Conv2d(channels, n_filters, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(n_filters, 2 * n_filters, 3, padding=1),
-            nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
-            nn.Conv2d(2 * n_filters, 2 * n_filters, 3, padding=1),
             nn.ReLU(),
+            nn.Conv2d(2 * n_filters, 2 * n_filters, 3, padding=1),
             nn.MaxPool2d(2, ceil_mode=True),
+            nn.ReLU(),
             nn.Flatten(),
         )
         self.head = nn.Linear(2 * n_filters * math.ceil(height / 4) * math.ceil(width / 4), n_classes)

@@ -50,13 +50,14 @@ class LeNet(nn.Module):
     def __init__(self, input_shape: tuple[int, ...], n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
         channels, height, width = as_image_shape(input_shape)
+        # ReLU behind the pooling: the same function and gradients for a quarter of the work.
         self.features = nn.Sequential(
             nn.Conv2d(channels, 32, 5, padding=2),
-            nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
-            nn.Conv2d(32, 64, 5, padding=2),
             nn.ReLU(),
+            nn.Conv2d(32, 64, 5, padding=2),
             nn.MaxPool2d(2, ceil_mode=True),
+            nn.ReLU(),
             nn.Flatten(),
         )
         n_features = 64 * math.ceil(height / 4) * math.ceil(width / 4)

@@ -17,6 +17,8 @@ LabeledBatch = tuple[tuple[torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 # What training data may take of a GPU's free memory; the net needs the rest. Larger data stay on the host.
 _DEVICE_SHARE = 0.5
+# Wider numbers than the network's are narrowed in a copy up to this size, above it batch by batch: no pool is copied.
+_MAX_NARROWED = 256 * 2**20
 
 
 def as_tensor(array: NDArray[Any]) -> torch.Tensor:
@@ -44,7 +46,7 @@ class Rows:
 
     def __init__(self, X: NDArray[Any], *, dtype: torch.dtype, device: torch.device) -> None:
         self.X = as_tensor(X)
-        if self.X.element_size() >= dtype.itemsize:
+        if self.X.element_size() >= dtype.itemsize and self.X.nbytes <= _MAX_NARROWED:
             self.X = self.X.to(dtype)
         if _fits(self.X, device):
             self.X = self.X.to(device)

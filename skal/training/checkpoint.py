@@ -40,7 +40,7 @@ class Checkpoint(Callback):
         Parameters
         ----------
         estimator : estimator
-            Its parameters, but those in its `_free_params`, must be those of the checkpoint's training.
+            Its `_deciding_params` must be those of the checkpoint's training.
         rows : ndarray
             Known by its digest.
         seed : int or None
@@ -82,6 +82,12 @@ class Checkpoint(Callback):
             torch.cuda.set_rng_state(self.tensors["random_state_cuda"], net.device)
         if self.found["stopped"]:
             net.max_epochs = len(net.history)
+        if (
+            net.remaining_epochs <= 0
+        ):  # nothing will be trained: the end of training, and its best epoch, come now
+            if best := part(self.tensors, "best"):
+                net.module_.load_state_dict(best)
+            self.tensors = {}
 
     def initialize(self) -> Checkpoint:
         return self
@@ -132,9 +138,8 @@ class Checkpoint(Callback):
 def _identity(estimator: Any, rows: NDArray[Any]) -> dict[str, Any]:
     """Return what decides a training, but its seed, in a form that JSON holds."""
     identity: dict[str, Any] = {"estimator": type(estimator).__name__, "X": repr(Fingerprint(rows).digest)}
-    for name, value in estimator.get_params(deep=False).items():
-        if name not in estimator._free_params:
-            identity[name] = getattr(value, "__qualname__", repr(value))
+    for name, value in estimator._deciding_params().items():
+        identity[name] = value.__qualname__ if callable(value) else repr(value)
     return identity
 
 

@@ -127,6 +127,15 @@ class TrainingNet(NeuralNet):
         """Return the losses of a step by name, and its weight in the mean over the epoch."""
         raise NotImplementedError
 
+    def fit_loop(self, *args: Any, **params: Any) -> TrainingNet:
+        """Run the epochs; one that Ctrl-C cuts short leaves no row in the history."""
+        try:
+            return super().fit_loop(*args, **params)
+        except KeyboardInterrupt:
+            if len(self.history) and "step" not in self.history[-1]:
+                self.history.pop()
+            raise
+
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable[..., Any], **params: Any
     ) -> None:
@@ -163,10 +172,11 @@ class TrainingNet(NeuralNet):
         finite = table.isfinite()
         if finite.all():
             return
-        step, which = finite.logical_not().nonzero()[0].tolist()
+        row, which = finite.logical_not().nonzero()[0].tolist()
+        step = row + 1 + (self.history[-2, "step"] if len(self.history) > 1 else 0)
         raise ValueError(
-            f"the {prefix} {names[which]} became {table[step, which].item()} in epoch {len(self.history)}, step "
-            f"{step + 1} of {len(table)}: training diverged; set a smaller lr (now {self.lr:g}) or scale X"
+            f"the {prefix} {names[which]} became {table[row, which].item()} in epoch {len(self.history)}, at step "
+            f"{step}: training diverged; set a smaller lr (now {self.lr:g}) or scale X"
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:

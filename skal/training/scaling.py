@@ -69,7 +69,7 @@ def learn_scaling(
             low, high = np.minimum(low, columns.min(axis=0)), np.maximum(high, columns.max(axis=0))
     if output_range is None:
         shift, scale = moments.mean_, moments.scale_
-        if not np.isfinite(scale).all():
+        if not np.isfinite(moments.var_).all():
             raise ValueError(
                 f"X has numbers from {X.min():g} to {X.max():g}, whose variance overflows; scale X"
             )
