@@ -95,6 +95,24 @@ class ScaledNet(TrainingNet):
         return step["losses"], len(batch)
 
 
+def check_parts(module: nn.Module, kind: str, *names: str) -> None:
+    """Raise TypeError where a module lacks something that its kind must have."""
+    missing = [name for name in names if not hasattr(module, name)]
+    if missing:
+        raise TypeError(
+            f"the {kind} {type(module).__name__} has no {' and no '.join(missing)}; see skal.nets for examples"
+        )
+
+
+def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> None:
+    """Raise ValueError where a module generated rows of another shape than those of X."""
+    if rows.shape != (n_rows, *input_shape):
+        raise ValueError(
+            f"the network generated shape {tuple(rows.shape)} for {n_rows} rows; it must be {(n_rows, *input_shape)}, "
+            "as its argument input_shape says"
+        )
+
+
 def compile_parts(module: nn.Module) -> None:
     """Compile the parts of a module in place; its methods call them, and ``forward`` may be none of these."""
     # Otherwise torch skips modules of its own, such as `Sequential`, and compiles nothing.

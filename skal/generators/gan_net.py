@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from ..training.batches import Stream
 from ..training.cuda_graph import CUDAGraph
-from .base import ScaledNet, compile_parts
+from ..training.estimator import evaluating
+from .base import ScaledNet, check_generated, check_parts, compile_parts
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
 
 # Generator steps of a record, skorch's epoch: the losses are averaged over them and read from the device once.
@@ -83,6 +84,10 @@ class GANNet(ScaledNet):
         """Build the generator and the critic."""
         self.generator_ = self.prepare_module(self.module())
         self.critic_ = self.prepare_module(self.critic())
+        check_parts(self.critic_, "critic", "embed", "head")
+        with evaluating(self.generator_), torch.no_grad():
+            fake = self.generator_(torch.zeros(1, self.n_latent, dtype=self.dtype))
+        check_generated(fake, 1, self.input_shape)
         if self.compile_modules:
             compile_parts(self.generator_)
             if self.loss == "dcgan":  # torch cannot compile what is differentiated twice

@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import Interval
 from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from ..training.estimator import module_builder, optimizer_params
-from .base import GenerativeEstimator, LatentsToRows, RowsToFeatures, ScaledNet
+from ..training.estimator import evaluating, module_builder, optimizer_params
+from .base import GenerativeEstimator, LatentsToRows, RowsToFeatures, ScaledNet, check_generated, check_parts
 from .losses import squared_error
 
 Losses = dict[str, Tensor]
@@ -36,6 +36,14 @@ class ReconstructionNet(ScaledNet):
     def __init__(self, module: Any, *, row_losses: RowLosses, **params: Any) -> None:
         super().__init__(module, **params)
         self.row_losses = row_losses
+
+    def build_modules(self) -> None:
+        """Build the module, and see that it encodes and decodes."""
+        super().build_modules()
+        check_parts(self.module_, "module", "encode", "decode", "n_latent")
+        with evaluating(self.module_), torch.no_grad():
+            latents = torch.zeros(1, self.module_.n_latent, dtype=self.dtype)  # type: ignore[arg-type]
+            check_generated(self.module_.decode(latents), 1, self.input_shape)  # type: ignore[operator]
 
     def losses(self, batch: Tensor) -> Losses:
         """Return the mean terms of the loss over a batch of rows of X."""

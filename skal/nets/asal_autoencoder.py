@@ -49,7 +49,7 @@ class _ConvAutoEncoder(nn.Module):
         return self.encoder(as_images(x))
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of codes, shape (N, *input_shape)."""
+        """Return the images of codes, shape ``(N, *input_shape)``."""
         return self.decoder(z).reshape(len(z), *self.input_shape)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

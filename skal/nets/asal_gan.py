@@ -73,7 +73,7 @@ class ConvGenerator(nn.Module):
         self.maps = nn.Sequential(*layers, nn.Sigmoid() if self.output_range == (0.0, 1.0) else nn.Tanh())
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape (N, *input_shape)."""
+        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
         return self.maps(self.linear(z).unflatten(1, self.first_shape)).reshape(-1, *self.input_shape)
 
 

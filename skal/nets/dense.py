@@ -64,7 +64,7 @@ class DenseGenerator(nn.Module):
         self.layers = _dense([n_latent, *hidden, math.prod(input_shape)])
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of latent vectors, shape (N, *input_shape)."""
+        """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
         return self.layers(z).reshape(len(z), *self.input_shape)
 
 
@@ -184,7 +184,7 @@ class DenseAutoEncoder(nn.Module):
         return self.encoder(x)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of codes, shape (N, *input_shape)."""
+        """Return the rows of codes, shape ``(N, *input_shape)``."""
         return self.decoder(z).reshape(len(z), *self.input_shape)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -248,7 +248,7 @@ class DenseVAE(nn.Module):
         return mean, log_variance
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of latent vectors, shape (N, *input_shape)."""
+        """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
         return self.decoder(z).reshape(len(z), *self.input_shape)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

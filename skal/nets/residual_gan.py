@@ -122,7 +122,7 @@ class ResidualGenerator(nn.Module):
         )
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape (N, *input_shape)."""
+        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
         return self.layers(z).reshape(len(z), *self.input_shape)
 
 

@@ -49,7 +49,7 @@ class _ConvVAE(nn.Module):
         return mean, log_variance
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape (N, *input_shape)."""
+        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
         return self.decoder(z).reshape(len(z), *self.input_shape)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
