@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from abc import abstractmethod
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -77,14 +78,18 @@ class ScaledNet(TrainingNet):
     def initialize_module(self) -> ScaledNet:
         """Build the modules, and the map onto their scale."""
         self.build_modules()
+        for module in self.modules_to_compile() if self.compile_modules else []:
+            compile_parts(module)
         self.scaling_ = Scaling(*self.scaling).to(self.dtype)
         return self
 
     def build_modules(self) -> None:
         """Build the modules that are trained."""
         super().initialize_module()
-        if self.compile_modules:
-            compile_parts(self.module_)
+
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return the modules that torch can compile."""
+        return [self.module_]
 
     def prepare_rows(self, rows: Tensor) -> Tensor:
         """Return rows on the modules' scale, in their numbers and layout."""
@@ -115,8 +120,9 @@ def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> 
 
 def compile_parts(module: nn.Module) -> None:
     """Compile the parts of a module in place; its methods call them, and ``forward`` may be none of these."""
-    # Otherwise torch skips modules of its own, such as `Sequential`, and compiles nothing.
-    with torch._dynamo.config.patch(wrap_top_frame=True):
+    config = torch._dynamo.config
+    # Where torch has this setting it otherwise skips modules of its own, such as `Sequential`, and compiles nothing.
+    with config.patch(wrap_top_frame=True) if hasattr(config, "wrap_top_frame") else nullcontext():
         for part in module.children():
             part.compile()
 
@@ -338,6 +344,13 @@ class GenerativeEstimator(
         net = self._make_net(self.input_shape_, **params)
         net.scaling = (tensors["scaling/shift"].numpy(), tensors["scaling/scale"].numpy())
         return net
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = (
+            ["float64", "float32"] if self.dtype == "auto" else [self.dtype]
+        )
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

@@ -60,7 +60,7 @@ class GAN(Generator):
         A class of `torch.optim.Optimizer`, for both networks.
     optimizer_params : dict, default=None
         Further arguments of the optimizers; None is the paper's ``betas`` for Adam: (0.5, 0.9), (0.5, 0.999) for
-        "dcgan", (0, 0.9) for "residual".
+        "dcgan", (0.0, 0.9) for "residual".
     lr : float, default=None
         Learning rate; None is the paper's: 1e-4, and 2e-4 for "dcgan" and "residual".
     image_shape : tuple of int, default=None

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..training.batches import Stream
 from ..training.cuda_graph import CUDAGraph
 from ..training.estimator import evaluating
-from .base import ScaledNet, check_generated, check_parts, compile_parts
+from .base import ScaledNet, check_generated, check_parts
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
 
 # Generator steps of a record, skorch's epoch: the losses are averaged over them and read from the device once.
@@ -88,10 +88,10 @@ class GANNet(ScaledNet):
         with evaluating(self.generator_), torch.no_grad():
             fake = self.generator_(torch.zeros(1, self.n_latent, dtype=self.dtype))
         check_generated(fake, 1, self.input_shape)
-        if self.compile_modules:
-            compile_parts(self.generator_)
-            if self.loss == "dcgan":  # torch cannot compile what is differentiated twice
-                compile_parts(self.critic_)
+
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return the generator, and the critic where it has no penalty: torch compiles nothing for two derivatives."""
+        return [self.generator_, self.critic_] if self.loss == "dcgan" else [self.generator_]
 
     def initialize_optimizer(self, *_: Any) -> GANNet:
         """Build an optimizer for each of them."""

@@ -21,8 +21,11 @@ class BasicBlock(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
+            # A strided 1x1 convolution is the same; torch 2.6 to 2.13 corrupt memory in its backward pass, on CPUs,
+            # with few channels last.
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
+                nn.AvgPool2d(1, stride),
+                nn.Conv2d(in_channels, out_channels, 1, bias=False),
                 nn.BatchNorm2d(out_channels),
             )
 

@@ -74,11 +74,11 @@ class DenseCritic(nn.Module):
     =================================================================  ===============
     layer                                                              output
     =================================================================  ===============
-    linear, [batch norm,] leaky ReLU, dropout, for each of `hidden`    128
+    linear, leaky ReLU, dropout, for each of `hidden`                  128
     linear                                                             1
     =================================================================  ===============
 
-    The slope is 0.2, and the first layer has no batch norm.
+    The slope is 0.2.
 
     Parameters
     ----------
@@ -86,9 +86,6 @@ class DenseCritic(nn.Module):
         Shape of one row.
     dropout : float, default=0.0
         Share of hidden units dropped in training, after each hidden layer; for the consistency term of WGAN-CT.
-    batch_norm : bool, default=False
-        Whether hidden layers but the first have batch norm, as in DCGAN. It ties the rows of a batch together, so a
-        gradient penalty forbids it.
     hidden : sequence of int, default=(128, 128)
         Units of each hidden layer.
 
@@ -105,17 +102,13 @@ class DenseCritic(nn.Module):
         self,
         input_shape: tuple[int, ...],
         dropout: float = 0.0,
-        batch_norm: bool = False,
         hidden: Sequence[int] = (128, 128),
     ) -> None:
         super().__init__()
         sizes = [math.prod(input_shape), *hidden]
         self.features = nn.Sequential(nn.Flatten())
-        for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
-            self.features.append(nn.Linear(n_in, n_out))
-            if batch_norm and layer > 0:
-                self.features.append(nn.BatchNorm1d(n_out))
-            self.features.extend([LeakyReLU(0.2), nn.Dropout(dropout)])
+        for n_in, n_out in pairwise(sizes):
+            self.features.extend([nn.Linear(n_in, n_out), LeakyReLU(0.2), nn.Dropout(dropout)])
         self.head = nn.Linear(sizes[-1], 1)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:

@@ -139,7 +139,7 @@ def _identity(estimator: Any, rows: NDArray[Any]) -> dict[str, Any]:
     """Return what decides a training, but its seed, in a form that JSON holds."""
     identity: dict[str, Any] = {"estimator": type(estimator).__name__, "X": repr(Fingerprint(rows).digest)}
     for name, value in estimator._deciding_params().items():
-        identity[name] = value.__qualname__ if callable(value) else repr(value)
+        identity[name] = getattr(value, "__qualname__", repr(value))
     return identity
 
 
@@ -178,4 +178,8 @@ def _load_optimizer(
             # A fused optimizer walks through memory: its tensors must lie as the weights do, channels-last.
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state.setdefault(int(number), {})[name] = value
+    rates = [group["lr"] for group in optimizer.param_groups]
     optimizer.load_state_dict({"state": state, "param_groups": content["param_groups"]})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(rate, torch.Tensor):  # a captured step reads the learning rate from this tensor
+            group["lr"] = rate.fill_(group["lr"])

@@ -266,7 +266,7 @@ def module_builder(
     if isinstance(module, torch.nn.Module):
         raise TypeError(
             f"the {name} is an instance of {type(module).__name__}: training would change it and clones would "
-            f"share it. Pass the class, {name}={type(module).__name__}, and its arguments as {name}_params"
+            f"share it. Pass the class {type(module).__name__}, and its arguments as {name}_params"
         )
     accepted = inspect.signature(module).parameters.values()
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):

@@ -439,7 +439,7 @@ def test_bad_input_fails_before_training(X_bad, y_bad, params, weight, message):
 
 
 def test_a_module_instance_is_refused():
-    with pytest.raises(TypeError, match=r"module=MLP, and its arguments as module_params"):
+    with pytest.raises(TypeError, match="Pass the class MLP, and its arguments as module_params"):
         NetClassifier(MLP((6,), 3)).fit(X, Y)
 
 

@@ -31,9 +31,7 @@ def test_layers():
     assert layers(vae.encoder) == [(7, 5), relu, (5, 6), relu, (6, 6)]
     assert layers(vae.decoder) == [(3, 6), relu, (6, 5), relu, (5, 7)]
     assert layers(DenseCritic((7,), hidden=(5, 6)).features) == [(7, 5), LeakyReLU, (5, 6), LeakyReLU]
-    norm = nn.BatchNorm1d
-    critic = DenseCritic((7,), dropout=0.3, batch_norm=True, hidden=(5, 6))
-    assert layers(critic.features) == [(7, 5), LeakyReLU, (5, 6), norm, LeakyReLU]
+    critic = DenseCritic((7,), dropout=0.3, hidden=(5, 6))
     assert [layer.p for layer in critic.features if isinstance(layer, nn.Dropout)] == [0.3, 0.3]
 
 
@@ -67,9 +65,8 @@ def test_any_shape(shape):
     assert vae(x).shape == x.shape
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_scores_are_the_head_of_the_embedding(batch_norm):
-    critic = DenseCritic((6,), dropout=0.5, batch_norm=batch_norm).double().eval()
+def test_scores_are_the_head_of_the_embedding():
+    critic = DenseCritic((6,), dropout=0.5).double().eval()
     x = torch.randn(4, 6, dtype=torch.float64)
     torch.testing.assert_close(critic(x), critic.embed(x) @ critic.head.weight[0] + critic.head.bias)
     torch.testing.assert_close(critic(x[:1]), critic(x)[:1])

@@ -69,7 +69,7 @@ def test_basic_block_is_the_rectified_sum_of_both_ways(n_out, stride):
     if (n_out, stride) == (3, 1):
         expected = expected + x
     else:
-        projection = block.shortcut[0].weight[:, :, 0, 0]
+        projection = block.shortcut[1].weight[:, :, 0, 0]
         expected = expected + normalised(
             torch.einsum("oc,nchw->nohw", projection, x[:, :, ::stride, ::stride])
         )

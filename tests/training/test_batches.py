@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from skal.training.batches import Batches, LabeledRows, Rows, as_tensor
+from skal.training.batches import Batches, LabeledRows, Rows, Stream, as_tensor
 
 CPU = torch.device("cpu")
 
@@ -65,3 +65,90 @@ def test_tensors_share_the_memory_of_arrays(tmp_path):
         assert as_tensor(array).data_ptr() == array.ctypes.data
     for array in (X[::-1], X.astype(">f8")):
         assert torch.equal(as_tensor(array), torch.tensor(array.astype(float)))
+
+
+def test_a_subset_has_its_rows_and_the_memory_of_all():
+    everything = Rows(np.arange(10.0)[:, None], dtype=torch.float64, device=CPU)
+    part = everything.subset(np.array([7, 2, 4]))
+    assert len(part) == 3
+    assert part.X is everything.X
+    assert part[torch.tensor([2, 0])][:, 0].tolist() == [4, 7]
+    assert part[1:][:, 0].tolist() == [2, 4]
+    assert len(everything) == len(everything.subset(None)) == 10
+    order = [row for batch in Batches(part, 2, seed=0) for row in batch[:, 0].tolist()]
+    assert sorted(order) == [2, 4, 7]
+    assert everything[:3][:, 0].tolist() == [0, 1, 2]
+
+
+def stream(n=12, batch_size=2, n_batches=2, n_steps=100, seed=0, *, start=0, stop=6):
+    everything = Rows(np.arange(float(n))[:, None], dtype=torch.float64, device=CPU)
+    return Stream(everything, batch_size, n_batches, n_steps, seed, start=start, stop=stop)
+
+
+def steps_of(stream):
+    return [batches[..., 0].tolist() for batches in stream]
+
+
+def test_a_stream_holds_every_row_once_a_pass():
+    steps = steps_of(stream())
+    assert np.shape(steps) == (6, 2, 2)
+    first, second = (
+        np.array(steps[:3]).ravel(),
+        np.array(steps[3:]).ravel(),
+    )  # three steps of four rows are a pass
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert first.tolist() != second.tolist()
+
+
+def test_rows_that_fill_no_batch_wait_for_another_pass():
+    """Five batches of two of eleven rows are a pass; the steps of two batches cross the passes."""
+    batches = np.concatenate(steps_of(stream(n=11, stop=20)))
+    assert batches.shape == (40, 2)
+    left_out = set()
+    for k in range(8):
+        seen = batches[5 * k : 5 * (k + 1)].ravel().tolist()
+        assert len(set(seen)) == 10
+        left_out |= set(range(11)) - set(seen)
+    assert len(left_out) > 1
+
+
+@pytest.mark.parametrize("n", [11, 12, 3])
+def test_a_step_depends_on_its_number_alone(n):
+    whole = steps_of(stream(n=n, stop=9))
+    for start in (1, 4, 8):
+        assert steps_of(stream(n=n, start=start, stop=9)) == whole[start:]
+    assert steps_of(stream(n=n, seed=1, stop=9)) != whole
+
+
+def test_iterations_of_a_stream_follow_one_another():
+    batches = stream(n_steps=4, stop=10)
+    lengths, steps = [], []
+    while len(batches):
+        lengths.append(len(batches))
+        taken = steps_of(batches)
+        assert len(taken) == lengths[-1]
+        steps += taken
+    assert lengths == [4, 4, 2]
+    assert steps == steps_of(stream(stop=10))
+    assert steps_of(batches) == []
+
+
+def test_a_stream_of_fewer_rows_than_a_batch():
+    steps = steps_of(stream(n=3, batch_size=100, stop=4))
+    assert np.shape(steps) == (4, 2, 3)
+    for batch in np.reshape(steps, (8, 3)):
+        assert sorted(batch) == [0, 1, 2]
+
+
+def test_a_stream_of_some_rows():
+    everything = Rows(np.arange(10.0)[:, None], dtype=torch.float64, device=CPU)
+    part = everything.subset(np.array([1, 3, 5, 9]))
+    (batches,) = Stream(part, 2, 2, 1, 0, start=0, stop=1)
+    assert sorted(batches.flatten().tolist()) == [1, 3, 5, 9]
+
+
+def test_orders_leave_the_global_generator_alone():
+    state = torch.get_rng_state()
+    steps_of(stream())
+    list(Batches(rows(10), 3, seed=0))
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,272 @@
+import pickle
+import shutil
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skal.access import as_torch
+from skal.generators import AutoEncoder
+from skal.nets import AUTOENCODERS, DenseAutoEncoder, MNISTAutoEncoder
+from skal.training.batches import Rows
+
+from ..networks import DIGITS, X, generator_states, same_tensors, tiny_autoencoder, weights
+
+IMAGES = DIGITS[:40].astype(np.float32)
+
+
+def image_autoencoder(**params):
+    """A convolutional autoencoder of a few hundred weights."""
+    defaults = {
+        "architecture": "mnist",
+        "module_params": {"channels": (2, 3)},
+        "max_epochs": 1,
+        "random_state": 0,
+    }
+    return AutoEncoder(**{**defaults, **params})
+
+
+def test_shapes_of_rows():
+    encoder = tiny_autoencoder(module_params={"hidden": (4,), "n_latent": 2}).fit(X)
+    codes = encoder.transform(X)
+    assert codes.shape == (60, 2)
+    assert encoder.inverse_transform(codes).shape == (60, 3)
+    np.testing.assert_array_equal(encoder.inverse_transform(codes), encoder.decode(codes))
+    assert (encoder.n_features_in_, encoder.input_shape_, encoder.n_latent_) == (3, (3,), 2)
+    assert encoder.get_feature_names_out().tolist() == ["autoencoder0", "autoencoder1"]
+    assert not hasattr(encoder, "sample")
+
+
+def test_every_layout_of_the_same_images_gives_the_same_answer():
+    flat = IMAGES.reshape(40, 64)
+    fits = [
+        ((1, 8, 8), image_autoencoder().fit(IMAGES)),
+        ((8, 8), image_autoencoder().fit(IMAGES[:, 0])),
+        ((64,), image_autoencoder(image_shape=(1, 8, 8)).fit(flat)),
+        ((64,), image_autoencoder(image_shape=[8, 8]).fit(flat)),
+    ]
+    first = fits[0][1]
+    codes = first.transform(IMAGES)
+    rows_back = first.inverse_transform(codes)
+    assert codes.shape == (40, 3 * 2 * 2)
+    for shape, encoder in fits:
+        assert same_tensors(weights(encoder), weights(first))
+        np.testing.assert_array_equal(encoder.inverse_transform(codes), rows_back.reshape(40, *shape))
+        for rows in (IMAGES, IMAGES[:, 0], flat):
+            np.testing.assert_array_equal(encoder.transform(rows), codes)
+            assert encoder.score(rows) == first.score(IMAGES)
+
+
+def test_architecture_chosen_by_shape():
+    for shape, name in [
+        ((5,), "dense"),
+        ((1, 8, 8), "dense"),
+        ((1, 28, 28), "mnist"),
+        ((3, 32, 32), "cifar"),
+        ((1, 16, 40), "cifar"),
+        ((3, 64, 64), "celeba"),
+    ]:
+        assert AutoEncoder()._choose(shape) == name
+    assert isinstance(tiny_autoencoder(architecture=DenseAutoEncoder).fit(X).module_, AUTOENCODERS["dense"])
+    assert isinstance(image_autoencoder().fit(IMAGES).module_, MNISTAutoEncoder)
+
+
+def test_another_scale_of_the_data_is_another_scale_of_the_reconstructions():
+    scale, shift = np.array([7.0, 0.01, 300.0]), np.array([-2.0, 5.0, 1e4])
+    moved = scale * X + shift
+    one, other = tiny_autoencoder().fit(X), tiny_autoencoder().fit(moved)
+    codes = one.transform(X)
+    np.testing.assert_allclose(other.transform(moved), codes, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        other.inverse_transform(codes), scale * one.inverse_transform(codes) + shift, rtol=1e-7
+    )
+    images = DIGITS[:20]
+    one, other = image_autoencoder().fit(images), image_autoencoder().fit(1000 * images - 7)
+    assert other.score(1000 * images - 7) == pytest.approx(1e6 * one.score(images))
+
+
+@pytest.mark.parametrize("architecture", ["mnist", "celeba"])
+def test_reconstructions_lie_within_the_range_of_the_data(architecture):
+    rows = 100 + DIGITS[:20] / 32  # 100 to 100.5
+    params = {"channels": (2, 3)}
+    encoder = image_autoencoder(architecture=architecture, module_params=params).fit(rows)
+    codes = 1e6 * np.random.default_rng(0).normal(size=(50, encoder.n_latent_))  # saturated pixels
+    rows_back = encoder.inverse_transform(codes)
+    assert rows_back.min() == pytest.approx(100, abs=1e-9)
+    assert rows_back.max() == pytest.approx(100.5, abs=1e-9)
+
+
+def test_random_state_decides_everything():
+    states = generator_states()
+    one, same, other = (
+        tiny_autoencoder().fit(X),
+        tiny_autoencoder().fit(X),
+        tiny_autoencoder(random_state=1).fit(X),
+    )
+    one.score(X)
+    one.inverse_transform(one.transform(X))
+    assert generator_states() == states
+    assert same_tensors(weights(one), weights(same))
+    assert not same_tensors(weights(one), weights(other))
+
+
+def test_a_memory_map_is_read_where_it_lies(tmp_path, monkeypatch):
+    """Bytes stay bytes, numbers of the network's width are not copied, and only blocks are read as float64."""
+    rng = np.random.default_rng(0)
+    for dtype in (np.uint8, np.float32):
+        path = tmp_path / np.dtype(dtype).name
+        rng.integers(0, 255, size=(40_000, 256)).astype(dtype).tofile(path)
+        mapped = np.memmap(path, dtype=dtype, mode="r", shape=(40_000, 256))
+        held = []
+        monkeypatch.setattr(
+            "skal.generators.base.Rows",
+            lambda *args, held=held, **kwargs: held.append(Rows(*args, **kwargs)) or held[-1],
+        )
+        encoder = tiny_autoencoder(
+            batch_size=20_000, max_epochs=1, module_params={"n_latent": 2, "hidden": ()}
+        )
+        monkeypatch.setattr(
+            "skal.generators.reconstruction.ReconstructionNet.losses",
+            lambda net, batch: {"loss": sum(weight.square().sum() for weight in net.module_.parameters())},
+        )
+        encoder.fit(mapped)
+        assert held[0].X.data_ptr() == mapped.ctypes.data
+        monkeypatch.undo()
+        tracemalloc.start()
+        encoder.transform(mapped)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < mapped.nbytes / 4
+
+
+def test_torch_views():
+    encoder = tiny_autoencoder().fit(X)
+    decode, encode = encoder.torch_decoder(), as_torch(encoder)
+    rows = torch.tensor(X, requires_grad=True)
+    codes = encode(rows)
+    np.testing.assert_array_equal(codes.detach().numpy(), encoder.transform(X))
+    rows_back = decode(codes)
+    np.testing.assert_array_equal(
+        rows_back.detach().numpy(), encoder.inverse_transform(codes.detach().numpy())
+    )
+    (gradient,) = torch.autograd.grad(rows_back.sum(), rows)
+    assert (gradient != 0).any()
+    before = encoder.transform(X), encoder.score(X)
+    with torch.no_grad():
+        for tensor in (*decode.parameters(), *encode.parameters(), *decode.buffers(), *encode.buffers()):
+            tensor.add_(1)
+    np.testing.assert_array_equal(encoder.transform(X), before[0])
+    assert encoder.score(X) == before[1]
+
+
+def test_score_is_minus_the_mean_squared_error():
+    for encoder, rows in (
+        (tiny_autoencoder().fit(X), X),
+        (image_autoencoder().fit(DIGITS[:30]), DIGITS[:30]),
+    ):
+        rows_back = encoder.inverse_transform(encoder.transform(rows))
+        assert encoder.score(rows) == pytest.approx(-((rows - rows_back) ** 2).mean())
+
+
+def test_loss_is_the_squared_error_on_the_networks_scale():
+    """With a rate that moves no weight, the history has the loss of the final weights."""
+    encoder = tiny_autoencoder(lr=1e-300, max_epochs=1, batch_size=7).fit(X)
+    rows_back = encoder.inverse_transform(encoder.transform(X))
+    expected = (((X - rows_back) / X.std(0)) ** 2).sum(1).mean()
+    assert encoder.history_["loss"].tolist() == pytest.approx([expected])
+    assert encoder.history_.keys() == {"loss", "step"}
+    assert encoder.history_["step"].tolist() == [9]  # 60 rows in batches of 7
+
+
+def test_digits_are_reconstructed():
+    rows = DIGITS[:600].reshape(600, 64).astype(np.float32)
+    encoder = AutoEncoder(module_params={"n_latent": 16}, max_epochs=15, lr=3e-3, random_state=0).fit(rows)
+    unseen = DIGITS[600:900].reshape(300, 64).astype(np.float32)
+    error_of_the_mean = ((unseen - rows.mean(0)) ** 2).mean()
+    assert -encoder.score(unseen) < 0.5 * error_of_the_mean
+    assert encoder.history_["loss"][-1] < 0.5 * encoder.history_["loss"][0]
+
+
+def test_codes_suit_a_linear_classifier():
+    from sklearn.datasets import load_digits
+
+    rows, y = load_digits(return_X_y=True)
+    encoder = AutoEncoder(dtype="float32", max_epochs=10, lr=3e-3, random_state=0)
+    classifier = make_pipeline(encoder, StandardScaler(), LogisticRegression())
+    assert classifier.fit(rows[:600], y[:600]).score(rows[600:900], y[600:900]) > 0.8
+
+
+def test_early_stopping_stops():
+    encoder = tiny_autoencoder(max_epochs=60, patience=2, validation_fraction=0.2, lr=0.5, batch_size=8).fit(
+        X
+    )
+    losses = encoder.history_["valid_loss"]
+    assert len(losses) == losses.argmin() + 1 + 2 < 60
+
+
+def test_mixed_precision_on_the_cpu():
+    encoder, exact = tiny_autoencoder(amp=True).fit(X), tiny_autoencoder(dtype="float32").fit(X)
+    assert encoder.transform(X).dtype == np.float32
+    np.testing.assert_allclose(encoder.transform(X), exact.transform(X), rtol=0.1, atol=0.1)
+    assert not np.array_equal(encoder.transform(X), exact.transform(X))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # of torch, about itself
+def test_compiled_networks_learn_the_same():
+    from torch._dynamo import utils
+
+    utils.counters.clear()
+    compiled = tiny_autoencoder(compile=True, max_epochs=1).fit(X)
+    assert utils.counters["stats"]["unique_graphs"] >= 2  # of the encoder and of the decoder
+    eager = tiny_autoencoder(max_epochs=1).fit(X)
+    for name, weight in weights(eager).items():
+        torch.testing.assert_close(weights(compiled)[name], weight, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        pickle.loads(pickle.dumps(compiled)).transform(X), eager.transform(X), rtol=1e-9
+    )
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("params", "rows", "error", "message"),
+    [
+        ({}, X[:1], ValueError, "1 sample"),
+        ({}, np.where(X > 8, np.nan, X), ValueError, "NaN"),
+        ({"image_shape": (1, 2, 2)}, X, ValueError, r"image_shape=\(1, 2, 2\) holds 4 numbers"),
+        ({"architecture": DenseAutoEncoder((3,))}, X, TypeError, "instance of DenseAutoEncoder"),
+        ({"architecture": "conv"}, X, ValueError, "architecture"),
+        ({"architecture": "mnist", "module_params": None}, X, ValueError, "image_shape"),
+        ({"validation_fraction": 0.0}, X, ValueError, "validation_fraction"),
+        ({"amp": True, "dtype": "float64"}, X, ValueError, "bfloat16"),
+        ({"device": "cuda:99"}, X, ValueError, 'use "auto" or "cpu"'),
+    ],
+)
+def test_bad_input(params, rows, error, message, monkeypatch):
+    monkeypatch.setattr("skal.generators.reconstruction.ReconstructionNet.train_step", None)
+    with pytest.raises(error, match=message):
+        tiny_autoencoder(**params).fit(rows)
+
+
+def test_divergence_names_loss_step_and_remedy():
+    with pytest.raises(
+        ValueError, match=r"train loss became (nan|inf) in epoch 1, at step 2: .*smaller lr .*1e\+40"
+    ):
+        tiny_autoencoder(optimizer=torch.optim.SGD, lr=1e40, batch_size=8).fit(X)
+
+
+def test_weights_that_diverge_in_the_last_step():
+    """No loss sees them, and the estimator must not pass for fitted."""
+
+    class Steep(DenseAutoEncoder):
+        def decode(self, z):
+            return 1e3 * super().decode(z)
+
+    encoder = tiny_autoencoder(architecture=Steep, optimizer=torch.optim.SGD, lr=1e308, max_epochs=1)
+    with pytest.raises(ValueError, match=r"weights became infinite or NaN in epoch 1.* smaller lr"):
+        encoder.fit(X)
+    assert not hasattr(encoder, "net_")

@@ -1,0 +1,61 @@
+"""Tiny network estimators, their data, and what their tests compare."""
+
+import random
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from skal.generators import GAN, VAE, AutoEncoder
+
+HIDDEN = {"hidden": (4,)}
+X = np.random.default_rng(0).normal([5.0, -1.0, 0.2], [2.0, 0.1, 30.0], size=(60, 3))
+DIGITS = load_digits().data.reshape(-1, 1, 8, 8)  # from 0 to 16
+
+
+def tiny_gan(loss="wgan_gp", **params):
+    networks = {"generator_params": HIDDEN, "critic_params": HIDDEN}
+    return GAN(
+        loss, **{"n_latent": 2, "n_iter": 2, "batch_size": 16, "random_state": 0, **networks, **params}
+    )
+
+
+def tiny_vae(**params):
+    defaults = {"n_latent": 2, "max_epochs": 2, "module_params": HIDDEN, "random_state": 0}
+    return VAE(**{**defaults, **params})
+
+
+def tiny_autoencoder(**params):
+    return AutoEncoder(**{"max_epochs": 2, "module_params": HIDDEN, "random_state": 0, **params})
+
+
+TINY = {
+    "wgan_gp": tiny_gan,
+    "wgan_ct": lambda **params: tiny_gan("wgan_ct", **params),
+    "dcgan": lambda **params: tiny_gan("dcgan", **params),
+    "vae": tiny_vae,
+    "autoencoder": tiny_autoencoder,
+}
+
+
+def weights(estimator):
+    """All numbers that training learned: weights, buffers, and the map onto the networks' scale."""
+    return estimator.net_.state_dict()
+
+
+def same_tensors(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def same_history(a, b):
+    a, b = a.history_, b.history_
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def generator_states():
+    """The states of all global random generators."""
+    return (
+        torch.get_rng_state().numpy().tobytes(),
+        str(np.random.get_state()),  # noqa: NPY002
+        random.getstate(),
+    )
