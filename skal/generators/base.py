@@ -28,18 +28,10 @@ from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from ..utils.random import draw_seed
 
 # What may be changed when training goes on from a checkpoint.
-_FREE_PARAMS = {
-    *(
-        "n_iter",
-        "max_epochs",
-        "device",
-        "checkpoint",
-        "checkpoint_every",
-        "callbacks",
-        "verbose",
-        "random_state",
-    ),
-}
+_FREE_PARAMS = frozenset(
+    {"n_iter", "max_epochs", "device", "callbacks", "verbose", "random_state"}
+    | {"checkpoint", "checkpoint_every"}
+)
 
 
 class ScaledNet(TrainingNet):

@@ -77,8 +77,9 @@ class GANNet(ScaledNet):
 
     @property
     def remaining_epochs(self) -> int:
-        """Records of steps still to make."""
-        return -(-(self.n_iter - self.n_steps) // RECORD_STEPS)
+        """Records of steps still to make; negative where too many are made."""
+        steps = self.n_iter - self.n_steps
+        return -(-steps // RECORD_STEPS) if steps >= 0 else -1
 
     def build_modules(self) -> None:
         """Build the generator and the critic."""

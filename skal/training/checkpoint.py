@@ -69,7 +69,13 @@ class Checkpoint(Callback):
         return self.found["seed"]
 
     def restore(self, net: TrainingNet) -> None:
-        """Put an initialized net, and torch's generators, in the state of the checkpoint that was found."""
+        """Put an initialized net, and torch's generators, in the state of the checkpoint that was found.
+
+        Raises
+        ------
+        ValueError
+            If that training made more steps than the net is to make.
+        """
         if not self.found:
             return
         net.load_state_dict(self.tensors)
@@ -82,14 +88,19 @@ class Checkpoint(Callback):
             torch.cuda.set_rng_state(self.tensors["random_state_cuda"], net.device)
         if self.found["stopped"]:
             net.max_epochs = len(net.history)
-        if (
-            net.remaining_epochs <= 0
-        ):  # nothing will be trained: the end of training, and its best epoch, come now
+        if net.remaining_epochs < 0:
+            raise ValueError(
+                f"the checkpoint {str(self.path)!r} holds {net.n_steps} steps in {len(net.history)} epochs or records, "
+                "more than are asked for; raise n_iter or max_epochs, or name another file"
+            )
+        if net.remaining_epochs == 0:
+            # Nothing will be trained: what early stopping does at the end of training is done here.
             if best := part(self.tensors, "best"):
                 net.module_.load_state_dict(best)
             self.tensors = {}
 
     def initialize(self) -> Checkpoint:
+        """Keep what `open` found; skorch calls this."""
         return self
 
     def on_train_begin(self, net: TrainingNet, **_: Any) -> None:

@@ -11,6 +11,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skal.exceptions import ModelFileError
 from skal.generators import GAN, gan_net
+from skal.nets import ConvCritic, ConvGenerator
 from skal.persistence import read_file
 from skal.training import checkpoint as checkpoint_module
 
@@ -53,14 +54,22 @@ def residual_gan(**params):
 
 
 def dcgan(**params):
-    return tiny_gan("dcgan", critic_params={"hidden": (4, 4)}, **params)  # with batch normalisation
+    """With batch normalisation in both networks."""
+    narrow = {"generator_params": {"channels": (4, 2)}, "critic_params": {"channels": (2, 4)}}
+    networks = {"architecture": (BatchNormGenerator, ConvCritic), **narrow}
+    return GAN("dcgan", n_latent=2, batch_size=4, random_state=0, **networks, **params)
+
+
+class BatchNormGenerator(ConvGenerator):
+    def __init__(self, input_shape, n_latent, channels):
+        super().__init__(input_shape, n_latent, channels, batch_norm=True)
 
 
 # What is trained, on which rows, and the step at which it crashes.
 TRAININGS = {
     "wgan_gp": (functools.partial(TINY["wgan_gp"], n_iter=11), X, 8),
     "wgan_ct": (functools.partial(TINY["wgan_ct"], n_iter=11), X, 8),
-    "dcgan": (functools.partial(dcgan, n_iter=11), X, 8),
+    "dcgan": (functools.partial(dcgan, n_iter=11), IMAGES, 8),
     "residual": (functools.partial(residual_gan, n_iter=7), IMAGES, 5),
     "sgd": (
         functools.partial(tiny_gan, n_iter=11, optimizer=torch.optim.SGD, optimizer_params={"momentum": 0.5}),
@@ -191,6 +200,16 @@ def test_more_steps_go_on(make, shorter, longer, tmp_path):
     resumed, whole = make(**longer, checkpoint=tmp_path / "checkpoint").fit(X), make(**longer).fit(X)
     assert same_training(resumed, whole)
     assert resumed.history_["step"][-1] == whole.history_["step"][-1]
+
+
+@pytest.mark.parametrize(
+    ("make", "longer", "shorter"),
+    [(tiny_gan, {"n_iter": 5}, {"n_iter": 4}), (tiny_vae, {"max_epochs": 2}, {"max_epochs": 1})],
+)
+def test_fewer_steps_are_refused(make, longer, shorter, tmp_path):
+    make(**longer, checkpoint=tmp_path / "checkpoint").fit(X)
+    with pytest.raises(ValueError, match="more than are asked for; raise n_iter or max_epochs"):
+        make(**shorter, checkpoint=tmp_path / "checkpoint").fit(X)
 
 
 def test_checkpoints_are_due_after_so_many_steps(tmp_path, monkeypatch):
