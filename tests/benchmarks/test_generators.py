@@ -3,46 +3,18 @@
 Run with ``pytest tests/benchmarks/test_generators.py -s``. On a GPU the rows compare GPU loops, and our CUDA graph.
 """
 
-import os
-
-import numpy as np
-import pytest
 import torch
 from torch import nn
 
 from skal.generators import GAN, VAE
 from skal.nets import ConvVAE, MNISTCritic, MNISTGenerator
 
-from .timing import in_turns, report
+from .timing import DEVICE, in_turns, report
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 ON_GPU = DEVICE == "cuda"
 GAN_STEPS = 300 if ON_GPU else 4
 VAE_ROWS = 60_000 if ON_GPU else 1_920
 ROUNDS = 5
-
-
-@pytest.fixture(scope="module", autouse=True)
-def all_cores():
-    before = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def images(mnist):
-    pixels, _ = mnist
-    return (pixels[:, None] / np.float32(255)).astype(np.float32)
-
-
-def synchronized(function):
-    def run():
-        function()
-        if ON_GPU:
-            torch.cuda.synchronize()
-
-    return run
 
 
 def with_torch_activations(module):
@@ -96,6 +68,7 @@ def bare_vae(X, batch_size=64):
 
 
 def test_wgan_gp(benchmark, images):
+    images, _ = images
     tensor = torch.from_numpy(images).to(DEVICE)
     gan = GAN(n_iter=GAN_STEPS, batch_size=50, device=DEVICE, random_state=0)
     contestants = {
@@ -108,7 +81,7 @@ def test_wgan_gp(benchmark, images):
     if ON_GPU:
         graph = GAN(n_iter=GAN_STEPS, batch_size=50, cuda_graph=True, random_state=0)
         contestants["GAN, cuda_graph=True"] = lambda: graph.fit(images)
-    times = in_turns({name: synchronized(run) for name, run in contestants.items()}, ROUNDS)
+    times = in_turns(contestants, ROUNDS)
     report(benchmark, f"{GAN_STEPS} generator steps of WGAN-GP, MNIST networks, batch 50, {DEVICE}", times)
     share = times["bare loop"] / times["GAN"]
     print(f"  share of the bare loop: {share:.3f} (goal 0.95)")
@@ -117,11 +90,11 @@ def test_wgan_gp(benchmark, images):
 
 
 def test_vae(benchmark, images):
-    part = images[:VAE_ROWS]
+    part = images[0][:VAE_ROWS]
     tensor = torch.from_numpy(part).to(DEVICE)
     vae = VAE(max_epochs=1, validation_fraction=None, device=DEVICE, random_state=0)
     contestants = {"VAE": lambda: vae.fit(part), "bare loop": lambda: bare_vae(tensor)}
-    times = in_turns({name: synchronized(run) for name, run in contestants.items()}, ROUNDS)
+    times = in_turns(contestants, ROUNDS)
     report(benchmark, f"one epoch of ConvVAE, batch 64, {DEVICE}", times, len(part))
     share = times["bare loop"] / times["VAE"]
     print(f"  share of the bare loop: {share:.3f} (goal 0.95)")

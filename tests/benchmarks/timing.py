@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 Times = dict[str, float]
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def in_turns(contestants: dict[str, Callable], rounds: int) -> Times:
@@ -16,6 +19,8 @@ def in_turns(contestants: dict[str, Callable], rounds: int) -> Times:
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             start = time.perf_counter()
             contestants[name]()
+            if DEVICE == "cuda":
+                torch.cuda.synchronize()
             times[name].append(time.perf_counter() - start)
     return {name: float(np.median(values)) for name, values in times.items()}
 
