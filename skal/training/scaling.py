@@ -61,12 +61,14 @@ def learn_scaling(
     moments = StandardScaler()
     low, high = np.array([np.inf]), np.array([-np.inf])
     for block, _ in () if whole_bytes else row_blocks(X, max_bytes=_BLOCK_BYTES):
-        columns = (block.reshape(-1, 1) if is_image else block.reshape(len(block), -1)).astype(np.float64)
         if output_range is None:
+            columns = block.reshape(-1, 1) if is_image else block.reshape(len(block), -1)
             with np.errstate(over="ignore", invalid="ignore"):  # told below
-                moments.partial_fit(columns)
+                moments.partial_fit(columns.astype(np.float64))
         else:
-            low, high = np.minimum(low, columns.min(axis=0)), np.maximum(high, columns.max(axis=0))
+            axis = None if is_image else 0
+            columns = block.reshape(len(block), -1)
+            low, high = np.minimum(low, columns.min(axis)), np.maximum(high, columns.max(axis))
     if output_range is None:
         shift, scale = moments.mean_, moments.scale_
         if not np.isfinite(moments.var_).all():
