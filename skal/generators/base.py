@@ -27,11 +27,9 @@ from ..training.scaling import Scaling, learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from ..utils.random import draw_seed
 
-# What may be changed when training goes on from a checkpoint.
-_FREE_PARAMS = frozenset(
-    {"n_iter", "max_epochs", "device", "callbacks", "verbose", "random_state"}
-    | {"checkpoint", "checkpoint_every"}
-)
+# What may be changed when training goes on from a checkpoint: the length, and where and how it runs.
+_LENGTH = frozenset({"n_iter", "max_epochs"})
+_SETTING = frozenset({"device", "checkpoint", "checkpoint_every", "callbacks", "verbose", "random_state"})
 
 
 class ScaledNet(TrainingNet):
@@ -174,7 +172,7 @@ class GenerativeEstimator(
     def _deciding_params(self) -> dict[str, Any]:
         """Return the parameters that decide a step; a training that goes on from a checkpoint must have the same."""
         params = self.get_params(deep=False)
-        return {name: value for name, value in params.items() if name not in _FREE_PARAMS}
+        return {name: value for name, value in params.items() if name not in _LENGTH | _SETTING}
 
     def _split(self, n_rows: int, rng: np.random.Generator) -> list[NDArray[np.intp] | None]:
         """Return the positions of the training rows and of held-out ones; None stands for all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -113,13 +114,13 @@ class Reconstructor(GenerativeEstimator):
         """
         return self.decode(Z)
 
+    @abstractmethod
     def _row_losses(self) -> RowLosses:
         """Return the function that computes the terms of the loss; it must pickle."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _choose(self, input_shape: tuple[int, ...]) -> str:
         """Return the name of the architecture for rows of the given shape."""
-        raise NotImplementedError
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> ScaledNet:
         architecture = self.architecture
