@@ -25,9 +25,10 @@ class CNNClassifier(NetClassifier):
 
     Parameters
     ----------
-    architecture : {"auto", "lenet", "lenet_waal", "digits"} or type, default="auto"
+    architecture : {"auto", "lenet", "lenet_waal", "all_cnn", "conv_small", "celeba", "digits"} or type, default="auto"
         A name in `skal.nets.ARCHITECTURES`, or a class of `torch.nn.Module` as in :class:`NetClassifier`. "auto"
-        is "lenet" for images of 16x16 pixels and more, else "digits".
+        is "lenet" for images of 16x16 pixels and more, else "digits". The settings of the papers are in the
+        docstrings of their networks, such as :class:`~skal.nets.AllCNN`.
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"dropout": 0.3}``.
     optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, amp, \

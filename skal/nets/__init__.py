@@ -9,6 +9,7 @@ between which numbers these lie.
 
 from torch import nn
 
+from .all_cnn import AllCNN
 from .asal_autoencoder import CelebAAutoEncoder, CIFARAutoEncoder, MNISTAutoEncoder
 from .asal_gan import (
     CelebACritic,
@@ -22,6 +23,8 @@ from .asal_gan import (
     MNISTCritic,
     MNISTGenerator,
 )
+from .celeba_cnn import CelebACNN
+from .conv_small import ConvSmall
 from .dense import DenseAutoEncoder, DenseCritic, DenseGenerator, DenseVAE
 from .digits import DigitsNet
 from .lenet import LeNet
@@ -31,7 +34,14 @@ from .residual_gan import ResidualCritic, ResidualGenerator
 from .vae import ConvVAE, ResNetVAE
 from .waal_lenet import WAALLeNet
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"lenet": LeNet, "lenet_waal": WAALLeNet, "digits": DigitsNet}
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "lenet": LeNet,
+    "lenet_waal": WAALLeNet,
+    "all_cnn": AllCNN,
+    "conv_small": ConvSmall,
+    "celeba": CelebACNN,
+    "digits": DigitsNet,
+}
 
 GANS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "dense": (DenseGenerator, DenseCritic),
@@ -57,14 +67,17 @@ __all__ = [
     "GANS",
     "MLP",
     "VAES",
+    "AllCNN",
     "CIFARAutoEncoder",
     "CIFARCritic",
     "CIFARGenerator",
     "CelebAAutoEncoder",
+    "CelebACNN",
     "CelebACritic",
     "CelebAGenerator",
     "ConvCritic",
     "ConvGenerator",
+    "ConvSmall",
     "ConvVAE",
     "DenseAutoEncoder",
     "DenseCritic",

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from skal.nets import ARCHITECTURES, MLP, DigitsNet, LeNet, Linear, WAALLeNet
+from skal.nets import ARCHITECTURES, MLP, CelebACNN, DigitsNet, LeNet, Linear, WAALLeNet
 
-NETS = [Linear, MLP, LeNet, WAALLeNet, DigitsNet]
+NETS = [Linear, MLP, *ARCHITECTURES.values()]
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)
@@ -18,7 +18,7 @@ def test_logits_are_the_head_of_the_embedding(net, shape):
     assert module(x).shape == (4, 7)
 
 
-@pytest.mark.parametrize("net", [Linear, MLP, LeNet, DigitsNet], ids=lambda net: net.__name__)
+@pytest.mark.parametrize("net", [Linear, MLP, LeNet, CelebACNN, DigitsNet], ids=lambda net: net.__name__)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 3), (1, 2, 2), (1, 3, 5)], ids=str)
 def test_tiny_images(net, shape):
     assert net(shape, 2)(torch.zeros(3, *shape)).shape == (3, 2)

@@ -1,0 +1,84 @@
+"""The classifier of ASAL's CelebA experiments."""
+
+import math
+
+import torch
+from torch import nn
+
+from ._scales import halvings
+from ._shapes import as_image_shape, as_images
+
+
+class CelebACNN(nn.Module):
+    """Classifier of ASAL [1]_ for CelebA, supplement Table 10, column "Classifier".
+
+    ===========================  ===============
+    layer                        output at 64x64
+    ===========================  ===============
+    3x3 conv, padding 1, ReLU    16 x 64 x 64
+    2x2 max pooling              16 x 32 x 32
+    3x3 conv, padding 1, ReLU    32 x 32 x 32
+    2x2 max pooling              32 x 16 x 16
+    3x3 conv, padding 1, ReLU    64 x 16 x 16
+    2x2 max pooling              64 x 8 x 8
+    linear 4096 x 1024, ReLU     1024
+    dropout 0.5                  1024
+    linear 1024 x `n_classes`    `n_classes`
+    ===========================  ===============
+
+    The table ends in one logit for its two classes; ours is the difference of two. It does not state the padding: 1
+    is what makes 4096 of 64x64 pixels. Other sizes and channels change the first linear layer only.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one image, (C, H, W) or (H, W); any size.
+    n_classes : int
+        Number of logits.
+    dropout : float, default=0.5
+        Share of the 1024 units dropped in training.
+
+    Notes
+    -----
+    ASAL trains for 30 epochs by Adam with a learning rate of 0.001 and batches of 50 (A.5):
+    ``CNNClassifier("celeba", max_epochs=30, batch_size=50)``.
+
+    References
+    ----------
+    .. [1] Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import CelebACNN
+    >>> CelebACNN((3, 64, 64), 2).embed(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 1024])
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], n_classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        channels, height, width = as_image_shape(input_shape)
+        # ReLU behind the pooling: the same function and gradients for a quarter of the work.
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, padding=1),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        n_features = 64 * math.prod(halvings((height, width), 3)[-1])
+        self.hidden = nn.Sequential(nn.Linear(n_features, 1024), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Linear(1024, n_classes)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the penultimate activations, shape (N, 1024)."""
+        return self.hidden(self.features(as_images(x)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits, shape (N, n_classes)."""
+        return self.head(self.embed(x))
