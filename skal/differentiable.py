@@ -34,6 +34,8 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .training.estimator import NetworkEstimator
+
 
 def as_torch(estimator: Any) -> nn.Module:
     """Return a differentiable function of rows that computes the logits of a fitted classifier.
@@ -97,9 +99,65 @@ def as_torch(estimator: Any) -> nn.Module:
     >>> bool((rows.grad > 0).all())
     True
     """
+    check_differentiable(estimator)
     estimator = unwrap(estimator)
     check_is_fitted(estimator)
     return torch_module(estimator).eval().requires_grad_(False)
+
+
+def check_differentiable(estimator: Any) -> None:
+    """Check that `as_torch` will take an estimator, by its type and parameters; it need not be fitted.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Anything that `as_torch` takes, fitted or not.
+
+    Raises
+    ------
+    TypeError
+        If the estimator, or a step of the pipeline, which is then named, cannot be differentiated. What only `fit`
+        decides, such as the number of classes of an `SVC`, is left to `as_torch`.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.differentiable import check_differentiable
+    >>> check_differentiable(LinearSVC())
+    >>> check_differentiable(RandomForestClassifier())
+    Traceback (most recent call last):
+        ...
+    TypeError: RandomForestClassifier cannot be differentiated. as_torch takes linear models, ...
+    """
+    estimator = unwrap(estimator)
+    if isinstance(estimator, Pipeline):
+        for position, (name, step) in enumerate(estimator.steps, start=1):
+            if step is None or isinstance(step, str):  # "passthrough"
+                continue
+            try:
+                if position < len(estimator.steps) and is_classifier(unwrap(step)):
+                    raise _refusal(step, " as a transformer")
+                check_differentiable(step)
+            except TypeError as error:
+                raise TypeError(f"Step {name!r} of the pipeline: {error}") from error
+    converter = torch_module.dispatch(type(estimator))
+    if converter is torch_module.dispatch(object):
+        if not isinstance(estimator, NetworkEstimator) and not isinstance(
+            getattr(estimator, "net_", None), NeuralNet
+        ):
+            raise _refusal(estimator)
+    elif converter is torch_module.dispatch(LinearClassifierMixin) and hasattr(estimator, "predict_proba"):
+        raise _refusal(estimator, ", as its predict_proba is not known to follow its decision values")
+    elif converter is torch_module.dispatch(SVC):
+        if estimator.kernel != "linear":
+            raise _refusal(
+                estimator, f" with kernel={estimator.kernel!r}, only kernel='linear' with two classes"
+            )
+        if hasattr(estimator, "predict_proba"):
+            raise _refusal(estimator, " with probability=True, as its probabilities are calibrated apart")
+    elif converter is torch_module.dispatch(FunctionTransformer) and estimator.func is not None:
+        raise _refusal(estimator, f" with func={estimator.func!r}, only with func=None")
 
 
 def unwrap(estimator: Any) -> Any:
@@ -316,8 +374,6 @@ def _decision_values(estimator: Any) -> RowFunction:
 
 @torch_module.register
 def _(estimator: LinearClassifierMixin) -> nn.Module:
-    if hasattr(estimator, "predict_proba"):
-        raise _refusal(estimator, ", as its predict_proba is not known to follow its decision values")
     return nn.Sequential(_decision_values(estimator), RowFunction(_two_columns))
 
 
@@ -349,15 +405,11 @@ def _(estimator: SGDClassifier) -> nn.Module:
 @torch_module.register(SVC)
 @torch_module.register(NuSVC)
 def _(estimator: Any) -> nn.Module:
-    if estimator.kernel != "linear":
-        raise _refusal(estimator, f" with kernel={estimator.kernel!r}, only kernel='linear' with two classes")
     if len(estimator.classes_) > 2:
         raise _refusal(
             estimator,
             f" with {len(estimator.classes_)} classes, as it votes one-vs-one; LinearSVC does not",
         )
-    if hasattr(estimator, "predict_proba"):
-        raise _refusal(estimator, " with probability=True, as its probabilities are calibrated apart")
     return nn.Sequential(_decision_values(estimator), RowFunction(_two_columns))
 
 
@@ -398,12 +450,10 @@ def _(net: NeuralNet) -> nn.Module:
 @torch_module.register
 def _(pipeline: Pipeline) -> nn.Module:
     modules = []
-    for position, (name, step) in enumerate(pipeline.steps, start=1):
+    for name, step in pipeline.steps:
         if step is None or isinstance(step, str):  # "passthrough"
             continue
         try:
-            if position < len(pipeline.steps) and is_classifier(unwrap(step)):
-                raise _refusal(step, " as a transformer")
             modules.append(as_torch(step))
         except TypeError as error:
             raise TypeError(f"Step {name!r} of the pipeline: {error}") from error
@@ -465,6 +515,4 @@ def _(svd: TruncatedSVD) -> nn.Module:
 
 @torch_module.register
 def _(transformer: FunctionTransformer) -> nn.Module:
-    if transformer.func is not None:
-        raise _refusal(transformer, f" with func={transformer.func!r}, only with func=None")
     return RowFunction(_same)

@@ -25,7 +25,13 @@ from sklearn.utils.validation import _check_method_params, _num_samples, check_i
 from skorch import NeuralNet
 
 from .labels import check_new_labels, check_partial_labels, check_same_kind, labeled_mask, merge_labels
-from .strategies.base import QueryStrategy, Rows, ScoreStrategy, check_requirements
+from .strategies.base import (
+    Rows,
+    ScoreStrategy,
+    Strategy,
+    SynthesisStrategy,
+    check_requirements,
+)
 from .utils.random import draw_seed, seed_random_states
 from .utils.validation import Fingerprint, check_pool, check_rows, is_frame, is_sparse, same_pool
 
@@ -41,17 +47,17 @@ def _estimator_has(method: str) -> Callable[[Any], bool]:
 
 
 class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A classifier that says which rows of its pool are worth labelling next.
+    """A classifier that says which rows of its pool, or which synthetic samples, are worth labelling next.
 
     Parameters
     ----------
     estimator : classifier
         Any scikit-learn classifier, a skorch ``NeuralNetClassifier``, or one of skal's. It is
         cloned and refitted on the labelled rows; a ``FrozenEstimator`` is never refitted.
-    strategy : QueryStrategy
-        Chooses the rows.
+    strategy : QueryStrategy or SynthesisStrategy
+        Chooses the rows, for `query`, or makes the samples, for `synthesize`.
     n_queries : int, default=1
-        How many rows `query` returns.
+        How many rows `query` returns, or samples `synthesize`.
     random_state : int, RandomState instance or None, default=None
         Seeds the strategy and the classifier, as far as their own ``random_state`` is None.
 
@@ -60,7 +66,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator_ : classifier
         The fitted classifier. It exists once a label is known; while only one class is known, it
         is a ``DummyClassifier`` that predicts that class, and no strategy is guided by it.
-    strategy_ : QueryStrategy
+    strategy_ : QueryStrategy or SynthesisStrategy
         The fitted strategy.
     classes_ : ndarray of shape (n_classes,)
         The classifier's classes.
@@ -96,14 +102,12 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "strategy": [QueryStrategy],
+        "strategy": [Strategy],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self, estimator: Any, strategy: QueryStrategy, *, n_queries: int = 1, random_state: Any = None
-    ):
+    def __init__(self, estimator: Any, strategy: Strategy, *, n_queries: int = 1, random_state: Any = None):
         self.estimator = estimator
         self.strategy = strategy
         self.n_queries = n_queries
@@ -231,17 +235,71 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If `X_pool` or `n_queries` is invalid, or the pool of `fit` was changed in place.
         NotFittedError
             If the strategy needs a fitted classifier and fewer than two classes are labelled.
+        TypeError
+            If the strategy makes samples instead, for `synthesize`.
 
         Warns
         -----
         PoolExhaustedWarning
             If fewer than `n_queries` rows are left; all of them are returned.
         """
+        if isinstance(self.strategy, SynthesisStrategy):
+            raise TypeError(
+                f"{type(self.strategy).__name__} makes samples instead of choosing rows of a pool: "
+                "learner.synthesize(n) gives samples to annotate, learner.extend(X, y) takes their labels."
+            )
         check_is_fitted(self, "strategy_")
         X, y = self._pool(X_pool)
         return self.strategy_.query(
             X, y, self.n_queries if n_queries is None else n_queries, estimator=self._guide()
         )
+
+    def synthesize(self, n_queries: int | None = None, *, random_state: Any = None) -> Any:
+        """Make samples to annotate, where the strategy is a `SynthesisStrategy`; `extend` takes their labels.
+
+        Parameters
+        ----------
+        n_queries : int, default=None
+            How many samples; the learner's own `n_queries` by default.
+        random_state : int, RandomState instance or None, default=None
+            By default the samples are the same until labels change. Another value makes others, where annotators
+            declined the first.
+
+        Returns
+        -------
+        samples : ndarray or data frame of shape (n_queries, ...)
+            On the scale and in the shape of the rows of the pool, unless the strategy says otherwise.
+
+        Raises
+        ------
+        ValueError
+            If `n_queries` is invalid, or the pool of `fit` was changed in place.
+        NotFittedError
+            If the strategy needs a fitted classifier and fewer than two classes are labelled.
+        TypeError
+            If the strategy chooses rows instead, for `query`.
+        """
+        if not isinstance(self.strategy, SynthesisStrategy):
+            raise TypeError(
+                f"{type(self.strategy).__name__} chooses rows of the pool instead of making samples: learner.query() "
+                "gives the rows to annotate, learner.teach(rows, y) takes their labels."
+            )
+        check_is_fitted(self, "strategy_")
+        self._pool(None)  # notices a pool that was changed
+        if random_state is None:
+            n_labeled = int(labeled_mask(self.y_).sum()) + sum(
+                len(labels) for _, labels, _ in self._extensions
+            )
+            random_state = self._synthesis_seed(n_labeled)
+        return self.strategy_.synthesize(
+            self.n_queries if n_queries is None else n_queries,
+            estimator=self._guide(),
+            random_state=random_state,
+        )
+
+    def _synthesis_seed(self, n_labeled: int) -> int:
+        # Of the strategy's seed, which is the learner's unless the strategy has a random_state of its own.
+        return int(np.random.SeedSequence([self.strategy_._seed, n_labeled]).generate_state(1)[0])
 
     def _guide(self) -> Any:
         """The classifier as strategies get it: none while it knows fewer than two classes."""
@@ -477,7 +535,8 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         estimator = get_tags(self.estimator)
-        tags.input_tags.sparse = estimator.input_tags.sparse
+        takes_sparse = not isinstance(self.strategy, Strategy) or get_tags(self.strategy).input_tags.sparse
+        tags.input_tags.sparse = estimator.input_tags.sparse and takes_sparse
         tags.input_tags.allow_nan = _allows_nan(self.estimator)
         tags.non_deterministic = estimator.non_deterministic
         if estimator.classifier_tags is not None:

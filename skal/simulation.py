@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -13,16 +13,17 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 from sklearn.base import _fit_context, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_method_params, _num_samples
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
 
 from .access import predict_proba
 from .labels import UNLABELED, check_partial_labels, labeled_mask, merge_labels
 from .learner import ActiveLearner
-from .strategies.base import QueryStrategy, Rows
+from .strategies.base import Rows, Strategy, SynthesisStrategy
 from .utils.callbacks import CallbackSupportMixin, with_callbacks
 from .utils.random import draw_seed
 from .utils.validation import check_pool
@@ -41,14 +42,18 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     ----------
     estimator : classifier
         As in :class:`ActiveLearner`.
-    strategy : QueryStrategy
-        As in :class:`ActiveLearner`.
+    strategy : QueryStrategy or SynthesisStrategy
+        As in :class:`ActiveLearner`. The samples of a `SynthesisStrategy` are labelled by the `annotator`.
     n_initial : int, default=10
         Number of labels at the start.
     n_queries : int, default=10
-        Number of labels revealed a round.
+        Number of labels revealed, or samples annotated, a round.
     budget : int, default=100
         Number of labels at the end, the initial ones included (fewer if the pool has fewer rows).
+    annotator : fitted classifier or callable, default=None
+        Labels the samples of a `SynthesisStrategy`: a classifier by its `predict`, best a strong one that was trained
+        on all labels, in a ``FrozenEstimator``; or a function of samples. A sample that it marks as unlabelled is not
+        learned, and costs an annotation all the same.
     initial : {"random", "one_per_class"}, default="random"
         How the initial rows are drawn: at random (with two classes among them at least, so that
         a classifier can be fitted), or one of each class and the rest at random.
@@ -66,11 +71,11 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     history_ : dict of ndarray
         One entry a fitted classifier, the initial one first:
 
-        - ``n_labeled``: labels it was fitted on;
+        - ``n_labeled``: annotations made for it: labels, or lines of `ADBA`, and samples that were declined;
         - ``score`` (or ``score_<name>`` for several metrics): on the validation rows, if there are any;
         - ``fit_time``, ``query_time``: seconds, the query being the one that led to it (0 at the start);
         - ``query_entropy``: mean entropy, in nats, of the previous classifier's probabilities at the rows
-          queried (NaN at the start and without `predict_proba`);
+          queried or synthesised (NaN at the start and without `predict_proba`);
         - ``class_counts``: labels of each class, shape (n_rounds, n_classes), classes in the order of ``np.unique``.
     pool_rows_ : ndarray of int of shape (n_pool,)
         The rows of `X` that make up the pool, all but the held-out ones.
@@ -102,6 +107,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         **ActiveLearner._parameter_constraints,
         "n_initial": [Interval(Integral, 0, None, closed="left")],
         "budget": [Interval(Integral, 1, None, closed="left")],
+        "annotator": [HasMethods(["predict"]), callable, None],
         "initial": [StrOptions({"random", "one_per_class"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "scoring": [str, callable, list, tuple, dict, None],
@@ -110,11 +116,12 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     def __init__(
         self,
         estimator: Any,
-        strategy: QueryStrategy,
+        strategy: Strategy,
         *,
         n_initial: int = 10,
         n_queries: int = 10,
         budget: int = 100,
+        annotator: Any = None,
         initial: str = "random",
         validation_fraction: float | None = None,
         scoring: Any = None,
@@ -123,6 +130,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         super().__init__(estimator, strategy, n_queries=n_queries, random_state=random_state)
         self.n_initial = n_initial
         self.budget = budget
+        self.annotator = annotator
         self.initial = initial
         self.validation_fraction = validation_fraction
         self.scoring = scoring
@@ -153,8 +161,12 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         Raises
         ------
         ValueError
-            If a row has no label, all rows are of one class, or both kinds of validation rows are given.
+            If a row has no label, all rows are of one class, or both kinds of validation rows are given; if the
+            strategy makes samples and there is no `annotator`, or does not and there is one.
+        NotFittedError
+            If the annotator is not fitted.
         """
+        annotate = self._check_annotator()
         X, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
         hidden = (
             np.full(len(oracle), None) if oracle.dtype.kind in "OUST" else np.full(len(oracle), UNLABELED)
@@ -163,8 +175,14 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         scorer = check_scoring(self, scoring=self.scoring) if X_val is not None else None
         classes, codes = np.unique(oracle, return_inverse=True)
 
-        budget = min(self.budget, len(oracle))
-        rows = self._initial_rows(codes, min(self.n_initial, budget))
+        if annotate is not None and self._per_row:
+            raise ValueError(
+                f"fit was given {sorted(self._per_row)} with a value a row, which synthetic samples do not have; "
+                "leave it out."
+            )
+
+        budget = self.budget if annotate is not None else min(self.budget, len(oracle))
+        rows = self._initial_rows(codes, min(self.n_initial, self.budget, len(oracle)))
         n_rounds = 1 + math.ceil((budget - len(rows)) / self.n_queries)
         callbacks = self._init_callback_context(max_subtasks=n_rounds)
         callbacks.call_on_fit_task_begin(estimator=self)
@@ -172,28 +190,44 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self._fit_strategy()
         records: list[dict[str, Any]] = []
         labeled: Rows = np.empty(0, dtype=np.intp)
-        query_time, query_entropy = 0.0, np.nan
+        class_counts = np.zeros(len(classes), dtype=np.intp)
+        n_labeled, query_time, query_entropy = 0, 0.0, np.nan
         for _ in range(n_rounds):
             task = callbacks.subcontext(task_name="round")
             task.call_on_fit_task_begin(estimator=self)
-            if records:
+            n_queries = min(self.n_queries, budget - n_labeled)
+            if records and annotate is not None:
                 started = time.perf_counter()
-                rows = self.query(n_queries=min(self.n_queries, budget - len(labeled)))
+                samples = self.synthesize(n_queries, random_state=self._synthesis_seed(n_labeled))
                 query_time = time.perf_counter() - started
-                query_entropy = self._mean_entropy(rows)
-            started = time.perf_counter()
-            self.y_ = merge_labels(self.y_, rows, oracle[rows])
-            self._fit_estimator()
+                query_entropy = self._mean_entropy(self.strategy_._like_pool(np.asarray(samples)))
+                new, labels = self.strategy_.annotate(samples, annotate, self.classes_)
+                class_counts += _count(labels, classes)
+                started = time.perf_counter()
+                if len(labels):
+                    self.extend(new, labels)
+                n_labeled += _num_samples(samples)
+            else:
+                if records:
+                    started = time.perf_counter()
+                    rows = self.query(n_queries=n_queries)
+                    query_time = time.perf_counter() - started
+                    query_entropy = self._mean_entropy(self.X_, rows)
+                started = time.perf_counter()
+                self.y_ = merge_labels(self.y_, rows, oracle[rows])
+                self._fit_estimator()
+                labeled = np.append(labeled, rows)
+                class_counts += np.bincount(codes[rows], minlength=len(classes))
+                n_labeled += len(rows)
             fit_time = time.perf_counter() - started
-            labeled = np.append(labeled, rows)
             records.append(
                 {
-                    "n_labeled": len(labeled),
+                    "n_labeled": n_labeled,
                     **self._scores(scorer, X_val, y_val),
                     "fit_time": fit_time,
                     "query_time": query_time,
                     "query_entropy": query_entropy,
-                    "class_counts": np.bincount(codes[labeled], minlength=len(classes)),
+                    "class_counts": class_counts.copy(),
                 }
             )
             X_seen, y_seen = (X_val, y_val) if X_val is not None else self._labeled_part(labeled)
@@ -272,11 +306,38 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             order[[n_initial - 1, other]] = order[[other, n_initial - 1]]
         return order[:n_initial]
 
-    def _mean_entropy(self, rows: Rows) -> float:
+    def _check_annotator(self) -> Callable[[Any], Any] | None:
+        """The function that labels samples, for a strategy that makes them."""
+        name, annotator = type(self.strategy).__name__, self.annotator
+        if not isinstance(self.strategy, SynthesisStrategy):
+            if annotator is not None:
+                raise ValueError(
+                    f"{name} chooses rows of the pool, whose labels are in y; annotator={annotator} is for "
+                    "strategies that make samples, such as GAAL. Leave it out."
+                )
+            return None
+        if annotator is None:
+            raise ValueError(
+                f"{name} makes samples, whose labels are not in y; give an annotator: a strong classifier, "
+                "FrozenEstimator(fitted), or a function that maps samples to labels."
+            )
+        if not hasattr(annotator, "predict"):
+            return annotator
+        if hasattr(annotator, "fit"):
+            try:
+                check_is_fitted(annotator)
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"The annotator {type(annotator).__name__} is not fitted. Fit it, and give it in a "
+                    "FrozenEstimator, as clones (in simulate, in GridSearchCV) forget what they learned."
+                ) from error
+        return annotator.predict
+
+    def _mean_entropy(self, X: Any, rows: Rows | None = None) -> float:
         estimator = self._guide()
         if estimator is None or not hasattr(estimator, "predict_proba"):
             return float("nan")
-        return float(entr(predict_proba(estimator, self.X_, rows)).sum(axis=1).mean())
+        return float(entr(predict_proba(estimator, X, rows)).sum(axis=1).mean())
 
     def _scores(self, scorer: Any, X_val: Any, y_val: Any) -> dict[str, float]:
         if scorer is None:
@@ -294,6 +355,16 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
 
     def _reconstruction(self) -> dict[str, Any] | None:
         return {"estimator_": self.estimator_} if hasattr(self, "estimator_") else None
+
+
+def _count(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
+    """How many of an annotator's labels are of each class."""
+    unknown = labels[~np.isin(labels, classes)]
+    if len(unknown):
+        raise ValueError(
+            f"The annotator answered {unknown.tolist()[0]!r}, and the classes of y are {classes.tolist()}."
+        )
+    return (labels[:, None] == classes).sum(axis=0)
 
 
 def simulate(

@@ -4,7 +4,9 @@ import random
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
+from torch import nn
 
 from skal.generators import GAN, VAE, AutoEncoder
 
@@ -36,6 +38,32 @@ TINY = {
     "vae": tiny_vae,
     "autoencoder": tiny_autoencoder,
 }
+
+
+class AffineGenerator(BaseEstimator):
+    """The smallest generator there is: x = mean + spread z, column by column, or by a given matrix and offset."""
+
+    def __init__(self, matrix=None, offset=None):
+        self.matrix = matrix
+        self.offset = offset
+
+    def fit(self, X, y=None):
+        X = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+        self.matrix_ = np.diag(X.std(axis=0)) if self.matrix is None else np.asarray(self.matrix)
+        self.offset_ = X.mean(axis=0) if self.offset is None else np.asarray(self.offset)
+        self.n_latent_ = self.matrix_.shape[1]
+        return self
+
+    def torch_decoder(self):
+        # Initial weights would be drawn from torch's global generator.
+        layer = nn.utils.skip_init(nn.Linear, self.n_latent_, len(self.matrix_), dtype=torch.float64)
+        with torch.no_grad():
+            layer.weight.copy_(torch.tensor(self.matrix_))
+            layer.bias.copy_(torch.tensor(self.offset_))
+        return layer.requires_grad_(False)
+
+    def transform(self, X):
+        return np.asarray(X).reshape(len(X), -1)
 
 
 def weights(estimator):

@@ -6,8 +6,20 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skal import ActiveLearner, SimulatedLearner
-from skal.strategies import BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+from skal.strategies import (
+    ADBA,
+    ASAL,
+    BADGE,
+    GAAL,
+    CoreSet,
+    KMedian,
+    RandomSampling,
+    RandomSubset,
+    UncertaintySampling,
+)
 from skal.utils.estimator_checks import check_strategy
+
+from .networks import tiny_gan, tiny_vae
 
 STRATEGIES = [
     RandomSampling(),
@@ -19,9 +31,17 @@ STRATEGIES = [
     BADGE(),
     RandomSubset(),
     RandomSubset(20, CoreSet("input")),
+    ASAL(tiny_gan(), n_steps=2),
+    ASAL(
+        tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"
+    ),
 ]
+SYNTHESIS = [GAAL(tiny_gan()), GAAL(tiny_gan(), "entropy"), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
+    ActiveLearner(LogisticRegression(), GAAL(tiny_gan()), random_state=0),
+    ActiveLearner(LogisticRegression(), ADBA(), random_state=0),
+    ActiveLearner(LogisticRegression(), ASAL(tiny_gan(), n_steps=2), random_state=0),
     SimulatedLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
 ]
 # Strict, as all expected failures are in the settings of pytest.
@@ -29,7 +49,7 @@ MINUS_ONE = {"check_classifiers_classes": "-1 marks an unlabelled row, and this 
 
 
 @parametrize_with_checks(
-    [*STRATEGIES, *LEARNERS],
+    [*STRATEGIES, *SYNTHESIS, *LEARNERS],
     expected_failed_checks=lambda estimator: MINUS_ONE if isinstance(estimator, ActiveLearner) else {},
 )
 def test_scikit_learn_checks(estimator, check):

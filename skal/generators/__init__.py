@@ -2,6 +2,7 @@
 
 from .autoencoder import AutoEncoder
 from .gan import GAN
+from .inversion import GANInversion
 from .vae import VAE
 
-__all__ = ["GAN", "VAE", "AutoEncoder"]
+__all__ = ["GAN", "VAE", "AutoEncoder", "GANInversion"]

@@ -1,15 +1,21 @@
 """Query strategies: estimators that choose the rows of a pool that are worth labelling."""
 
+from .adba import ADBA
+from .asal import ASAL
 from .badge import BADGE
-from .base import CandidateStrategy, QueryStrategy, ScoreStrategy
+from .base import CandidateStrategy, QueryStrategy, ScoreStrategy, SynthesisStrategy
 from .core_set import CoreSet
+from .gaal import GAAL
 from .k_median import KMedian
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .uncertainty import UncertaintySampling
 
 __all__ = [
+    "ADBA",
+    "ASAL",
     "BADGE",
+    "GAAL",
     "CandidateStrategy",
     "CoreSet",
     "KMedian",
@@ -17,5 +23,6 @@ __all__ = [
     "RandomSampling",
     "RandomSubset",
     "ScoreStrategy",
+    "SynthesisStrategy",
     "UncertaintySampling",
 ]

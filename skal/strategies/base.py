@@ -1,29 +1,102 @@
-"""What every query strategy shares: validation, seeds, masks, and the check of the answer."""
+"""What every strategy shares: validation, seeds, masks, and the check of the answer."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..access import blockwise, has_embedding
+from ..differentiable import check_differentiable
 from ..exceptions import PoolExhaustedWarning
 from ..labels import check_partial_labels, labeled_mask
 from ..selection import top_k
 from ..utils.random import draw_seed, seed_random_states
-from ..utils.validation import Fingerprint, check_n_queries, check_pool
+from ..utils.validation import Fingerprint, check_n_queries, check_pool, is_frame
 
 Rows = NDArray[np.intp]
 
 
-class QueryStrategy(ABC, BaseEstimator):
+class Strategy(ABC, BaseEstimator):
+    """What strategies that choose rows and strategies that make samples have in common.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Seeds every random choice; by default each `fit` draws a fresh seed.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"random_state": ["random_state"]}
+
+    def __init__(self, *, random_state: Any = None) -> None:
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Prepare the strategy for a pool.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, ...)
+            The pool, labelled rows included.
+        y : array-like of shape (n_samples,), default=None
+            Partial labels, with -1 or ``None`` where unlabelled.
+
+        Returns
+        -------
+        self : Strategy
+        """
+        X = check_pool(self, X, reset=True)
+        if y is not None:
+            y = check_partial_labels(y, _num_samples(X))
+        self._seed = draw_seed(self.random_state)
+        self._fit(X, y)
+        self._prepare(X)
+        self._fingerprint = Fingerprint(X, max_bytes=_PREPARED_BYTES if self._prepares else _UNPREPARED_BYTES)
+        return self
+
+    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
+        """Learn what every later pool shares; nothing by default."""
+
+    def _prepare(self, X: Any) -> None:
+        """Build what belongs to the rows of the pool `X`; nothing by default."""
+
+    @property
+    def _prepares(self) -> bool:
+        return type(self)._prepare is not Strategy._prepare
+
+    def _check_estimator(self, estimator: Any) -> None:
+        if not self.requires:
+            return
+        name = type(self).__name__
+        if estimator is None:
+            raise NotFittedError(
+                f"{name} needs a fitted classifier of at least two classes and there is none yet. Label the first rows "
+                "with a strategy that needs no classifier: RandomSampling(), CoreSet(embedding='input') or "
+                "KMedian(embedding='input')."
+            )
+        check_requirements(self, estimator)
+        check_is_fitted(estimator)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class QueryStrategy(Strategy):
     """Base class of the strategies that choose rows of a pool.
 
     A strategy is written as `_query` and, where something can be prepared, `_fit` and `_prepare`:
@@ -55,36 +128,7 @@ class QueryStrategy(ABC, BaseEstimator):
     classifier, nor the data, nor the global random state.
     """
 
-    requires: ClassVar[tuple[str, ...]] = ()
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"random_state": ["random_state"]}
-
-    def __init__(self, *, random_state: Any = None) -> None:
-        self.random_state = random_state
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Prepare the strategy for a pool.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-            The pool, labelled rows included.
-        y : array-like of shape (n_samples,), default=None
-            Partial labels, with -1 or ``None`` where unlabelled.
-
-        Returns
-        -------
-        self : QueryStrategy
-        """
-        X = check_pool(self, X, reset=True)
-        if y is not None:
-            y = check_partial_labels(y, _num_samples(X))
-        self._seed = draw_seed(self.random_state)
-        self._fit(X, y)
-        self._prepare(X)
-        self._fingerprint = Fingerprint(X, max_bytes=_PREPARED_BYTES if self._prepares else _UNPREPARED_BYTES)
-        return self
+    query_report_: Any  # what the last query did, where a strategy says so
 
     def query(self, X: Any, y: Any = None, n_queries: int = 1, *, estimator: Any = None) -> Rows:
         """Choose the rows to label next.
@@ -143,13 +187,9 @@ class QueryStrategy(ABC, BaseEstimator):
         self._check_estimator(estimator)
         rng = np.random.default_rng([self._seed, int(labeled.sum())])
         rows = strategy._query(X, y, candidates, n_queries, estimator, rng)
+        if hasattr(strategy, "query_report_"):  # of a copy, where the pool is another one
+            self.query_report_ = strategy.query_report_
         return self._check_rows(rows, labeled, n_queries)
-
-    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
-        """Learn what every later pool shares; nothing by default."""
-
-    def _prepare(self, X: Any) -> None:
-        """Build what belongs to the rows of the pool `X`; nothing by default."""
 
     @abstractmethod
     def _query(
@@ -162,23 +202,6 @@ class QueryStrategy(ABC, BaseEstimator):
         rng: np.random.Generator,
     ) -> Rows:
         """Choose `n_queries` of `candidates`, best first."""
-
-    @property
-    def _prepares(self) -> bool:
-        return type(self)._prepare is not QueryStrategy._prepare
-
-    def _check_estimator(self, estimator: Any) -> None:
-        if not self.requires:
-            return
-        name = type(self).__name__
-        if estimator is None:
-            raise NotFittedError(
-                f"{name} needs a fitted classifier of at least two classes and there is none yet. Label the first rows "
-                "with a strategy that needs no classifier: RandomSampling(), CoreSet(embedding='input') or "
-                "KMedian(embedding='input')."
-            )
-        check_requirements(self, estimator)
-        check_is_fitted(estimator)
 
     def _check_rows(self, rows: Any, labeled: NDArray[np.bool_], n_queries: int) -> Rows:
         """An author's mistake must not reach the annotators."""
@@ -199,12 +222,6 @@ class QueryStrategy(ABC, BaseEstimator):
                 "choose distinct rows among `candidates`."
             )
         return rows.astype(np.intp, copy=False)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.three_d_array = True
-        return tags
 
 
 class ScoreStrategy(QueryStrategy):
@@ -338,9 +355,133 @@ class CandidateStrategy(QueryStrategy):
         return self.criterion_._query(X, y, np.sort(restricted), n_queries, estimator, rng)
 
 
-def check_requirements(strategy: QueryStrategy, estimator: Any) -> None:
+class SynthesisStrategy(Strategy):
+    """Base class of the strategies that make samples to annotate instead of choosing rows of the pool.
+
+    A strategy is written as `_synthesize` and, where something can be prepared, `_fit` and `_prepare`, which are those
+    of a `QueryStrategy`:
+
+    `_synthesize(n_queries, estimator, rng)`
+        returns `n_queries` samples, an array of shape (n_queries, ...). `estimator` is fitted and has what `requires`
+        names, `rng` is a numpy ``Generator``. A `_prepare` of its own calls that of this class, which remembers for
+        `_like_pool` how rows of the pool look.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Seeds every random choice; by default each `fit` draws a fresh seed.
+
+    Attributes
+    ----------
+    requires : tuple of str
+        What the classifier must have: names of methods, or ``"as_torch"`` for a classifier that can be
+        differentiated.
+    query_report_ : Bunch
+        What the latest synthesis did; its keys are those of the strategy.
+
+    Notes
+    -----
+    The same pool, labels and `random_state` give the same samples. A synthesis changes neither the classifier, nor the
+    generator, nor the data, nor the global random state.
+    """
+
+    def synthesize(self, n_queries: int = 1, *, estimator: Any = None, random_state: Any = None) -> Any:
+        """Make samples that are worth annotating.
+
+        Parameters
+        ----------
+        n_queries : int, default=1
+            How many samples to make.
+        estimator : fitted classifier, default=None
+            The classifier to improve.
+        random_state : int, RandomState instance or None, default=None
+            Where other values make other samples; a learner passes one that changes with its labels. By default the
+            seed of `fit`, and so the same samples for the same classifier.
+
+        Returns
+        -------
+        samples : ndarray or data frame of shape (n_queries, ...)
+            On the scale and in the shape of the rows of the pool, unless the strategy says otherwise.
+
+        Raises
+        ------
+        ValueError
+            If `n_queries` is invalid.
+        NotFittedError
+            If the strategy needs a classifier and there is none that is fitted.
+        TypeError
+            If the classifier lacks what the strategy requires.
+        """
+        check_is_fitted(self)
+        n_queries = check_n_queries(n_queries)
+        self._check_estimator(estimator)
+        seed = self._seed if random_state is None else draw_seed(random_state)
+        samples = self._synthesize(n_queries, estimator, np.random.default_rng(seed))
+        if not 0 < _num_samples(samples) <= n_queries:
+            raise RuntimeError(
+                f"{type(self).__name__}._synthesize returned {_num_samples(samples)} samples; it must "
+                f"return {n_queries}."
+            )
+        return samples
+
+    def annotate(
+        self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None
+    ) -> tuple[Any, NDArray[Any]]:
+        """Ask a simulated annotator for the labels of samples.
+
+        Parameters
+        ----------
+        samples : ndarray or data frame of shape (n_queries, ...)
+            What `synthesize` returned.
+        annotator : callable
+            Maps samples to labels, of shape (n_queries,); the marker of unlabelled rows is an answer too, and declines
+            a sample.
+        classes : array-like of shape (n_classes,), default=None
+            The classes of the classifier, for the strategies whose question is about them.
+
+        Returns
+        -------
+        X : ndarray or data frame of shape (n_labeled, ...)
+            The samples that were not declined, for `ActiveLearner.extend`.
+        y : ndarray of shape (n_labeled,)
+            Their labels.
+        """
+        labels = check_partial_labels(annotator(samples), _num_samples(samples))
+        known = np.flatnonzero(labeled_mask(labels))
+        return _safe_indexing(samples, known), labels[known]
+
+    @abstractmethod
+    def _synthesize(self, n_queries: int, estimator: Any, rng: np.random.Generator) -> Any:
+        """Make `n_queries` samples."""
+
+    def _prepare(self, X: Any) -> None:
+        self._no_rows = X.head(0) if is_frame(X) else X[:0].copy()
+
+    def _like_pool(self, rows: NDArray[Any]) -> Any:
+        """Rows in the shape and the floating type of the pool's, and in a data frame where the pool is one."""
+        if not is_frame(self._no_rows):
+            dtype = self._no_rows.dtype if self._no_rows.dtype.kind == "f" else rows.dtype
+            return rows.reshape(-1, *self._no_rows.shape[1:]).astype(dtype, copy=False)
+        names = "columns" if hasattr(self._no_rows, "iloc") else "schema"  # of pandas and of polars
+        return type(self._no_rows)(
+            rows.reshape(-1, self._no_rows.shape[1]), **{names: list(self._no_rows.columns)}
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+
+def check_requirements(strategy: Strategy, estimator: Any) -> None:
     """Check, without fitting anything, that a classifier has what a strategy needs."""
     for need in strategy.requires:
+        if need == "as_torch":
+            try:
+                check_differentiable(estimator)
+            except TypeError as error:
+                raise TypeError(f"{strategy} needs a classifier with a gradient. {error}") from error
+            continue
         has = has_embedding(estimator) if need == "embed" else hasattr(estimator, need)
         if not has:
             raise TypeError(

@@ -189,7 +189,7 @@ def check_strategy(strategy: QueryStrategy, classifier: Any = None) -> None:
     >>> from skal.utils.estimator_checks import check_strategy
     >>> check_strategy(UncertaintySampling("entropy"))
     """
-    for name, problem in _problems(classifier or LogisticRegression()):
+    for name, problem in _problems(classifier or LogisticRegression(max_iter=10_000)):
         for check in CHECKS:
             try:
                 check(strategy, problem)

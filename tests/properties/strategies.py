@@ -4,12 +4,15 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.preprocessing import StandardScaler
 
+from skal.differentiable import torch_module
 from skal.labels import UNLABELED
-from skal.strategies import BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+from skal.strategies import ASAL, BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
 from skal.utils.estimator_checks import Problem
+from tests.networks import AffineGenerator
 
 STRATEGIES = [
     RandomSampling(),
@@ -20,6 +23,8 @@ STRATEGIES = [
     BADGE(),
     RandomSubset(4, UncertaintySampling("entropy")),
     RandomSubset(4, CoreSet("input")),
+    ASAL(AffineGenerator(), n_steps=2),
+    ASAL(AffineGenerator(), "classifier", n_components=2, objective="min_distance", n_neighbors=2, n_steps=1),
 ]
 
 
@@ -39,6 +44,17 @@ class NearestMean(LinearClassifierMixin, BaseEstimator):
         if decisions.ndim == 1:
             decisions = np.column_stack([np.zeros(len(decisions)), decisions])
         return softmax(decisions, axis=1)
+
+
+@torch_module.register
+def _(classifier: NearestMean):
+    known = LogisticRegression()  # whose view of coefficients is that of any linear model
+    known.classes_, known.coef_, known.intercept_ = (
+        classifier.classes_,
+        classifier.coef_,
+        classifier.intercept_,
+    )
+    return torch_module(known)
 
 
 @st.composite

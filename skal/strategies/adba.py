@@ -1,0 +1,376 @@
+"""ADBA: annotate where a line through latent space crosses the decision boundary (Huijser and van Gemert, 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from ..access import blockwise, row_blocks
+from ..differentiable import as_torch
+from ..labels import check_partial_labels, labeled_mask
+from .base import SynthesisStrategy
+
+
+class ADBA(SynthesisStrategy):
+    r"""Active decision boundary annotation: an annotator says where the class changes along a line.
+
+    The rows of the pool are latent codes, and the classifier is a linear one of two classes, :math:`w^\top z + b`. A
+    query is a line through the code z that is nearest to the hyperplane, along its normal, inside the ball of center c
+    and radius r that holds the codes ([1]_):
+
+    .. math::
+        z(s) = z - u u^\top (z - c) + s u, \quad u = w / \lVert w \rVert, \quad
+        \lvert s \rvert \le \sqrt{r^2 - \lVert z - c \rVert^2 + (u^\top (z - c))^2}
+
+    An annotator sees `n_points` decoded points of it, evenly spaced (`show`), and answers with the class at its
+    beginning and the position of the crossing; `label_points` turns that into labelled codes for ``learner.extend``.
+    A line begins where the classifier predicts the first class.
+
+    Parameters
+    ----------
+    decoder : fitted estimator, default=None
+        Has `decode` or `inverse_transform`, which give the images that annotators see. Give it in a
+        ``FrozenEstimator``, as clones forget what they learned. None shows the codes.
+    n_points : int, default=11
+        Points of a line; 11 are those of ASAL, Section 5.3, where a line counts as one annotation.
+    n_candidates : int, default=1000
+        Random rows of the pool, of which the nearest to the hyperplane are taken. None looks at all.
+    radius : float, default=None
+        Radius r of the ball around the mean c of the pool; by default it reaches the farthest row. Rows outside are no
+        candidates.
+    random_state : int, RandomState instance or None, default=None
+        Draws the candidates.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_features,)
+        Mean of the pool.
+    radius_ : float
+        Radius of the ball.
+    query_report_ : Bunch of ndarray
+        Of the latest synthesis: "lines", of shape (n_queries, n_points, n_features); "rows" of the pool through which
+        they go, "points", their codes, and "distances", of the points to the hyperplane.
+
+    See Also
+    --------
+    skal.generators.GANInversion : Codes of the rows of a pool, for a generator that has no encoder.
+
+    Notes
+    -----
+    In ASAL, Section 5.3, it needs the most annotations of all methods, although each labels 11 codes, and is "limited
+    to binary classification with linear models in latent space".
+
+    References
+    ----------
+    .. [1] Huijser, van Gemert. Active Decision Boundary Annotation with Deep Generative Models. ICCV 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.strategies import ADBA
+    >>> Z = np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> classifier = LinearSVC().fit(Z[:2], [0, 1])
+    >>> strategy = ADBA(n_points=5).fit(Z)
+    >>> lines = strategy.synthesize(1, estimator=classifier)
+    >>> lines[0, :, 0].round(2)
+    array([-1.73, -0.87,  0.  ,  0.87,  1.73])
+    >>> strategy.label_points(lines, crossings=[1.5], first=[0], classes=[0, 1])[1]
+    array([0, 0, 1, 1, 1])
+    """
+
+    requires = ("as_torch",)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **SynthesisStrategy._parameter_constraints,
+        "decoder": [HasMethods(["decode"]), HasMethods(["inverse_transform"]), None],
+        "n_points": [Interval(Integral, 2, None, closed="left")],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
+        "radius": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        decoder: Any = None,
+        *,
+        n_points: int = 11,
+        n_candidates: int | None = 1000,
+        radius: float | None = None,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(random_state=random_state)
+        self.decoder = decoder
+        self.n_points = n_points
+        self.n_candidates = n_candidates
+        self.radius = radius
+
+    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
+        if len(X.shape) != 2:
+            raise ValueError(
+                f"X has shape {X.shape}; ADBA takes latent codes of shape (n_samples, n_features): encode the rows "
+                "with skal.generators.GANInversion or VAE."
+            )
+        if hasattr(self.decoder, "fit"):
+            try:
+                check_is_fitted(self.decoder)
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"The decoder {type(self.decoder).__name__} is not fitted. Fit it, and pass it in a "
+                    "FrozenEstimator, as a learner's clone forgets what it learned."
+                ) from error
+
+    def _prepare(self, X: Any) -> None:
+        super()._prepare(X)
+        self._codes = X
+        self.center_ = sum(_numbers(block).sum(axis=0) for block, _ in row_blocks(X)) / _num_samples(X)
+        norms = blockwise(lambda block: np.linalg.norm(_numbers(block) - self.center_, axis=1), X)
+        self.radius_ = float(norms.max() if self.radius is None else self.radius)
+        self._inside = np.flatnonzero(norms <= self.radius_)
+        if not len(self._inside):
+            raise ValueError(
+                f"radius={self.radius} was given, and all rows of the pool are farther than that from their mean (the "
+                f"nearest by {norms.min():.3g}); give a larger one, or None."
+            )
+
+    def _synthesize(self, n_queries: int, estimator: Any, rng: np.random.Generator) -> NDArray[Any]:
+        candidates = self._inside
+        if self.n_candidates is not None and len(candidates) > max(self.n_candidates, n_queries):
+            candidates = rng.choice(candidates, max(self.n_candidates, n_queries), replace=False)
+        w, b = hyperplane(estimator, self._points(candidates[:_PROBES]))
+        norm = np.linalg.norm(w)
+        distances = np.abs(blockwise(lambda block: _numbers(block) @ w + b, self._codes, candidates)) / norm
+        nearest = np.argsort(distances, kind="stable")[:n_queries]
+        points = self._points(candidates[nearest])
+        lines = self._lines(points, w / norm)
+        self.query_report_ = Bunch(
+            lines=lines, rows=candidates[nearest], points=points, distances=distances[nearest]
+        )
+        return lines
+
+    def _points(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        return _numbers(_safe_indexing(self._codes, rows))
+
+    def _lines(self, points: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+        offsets = points - self.center_
+        along = offsets @ normal
+        # The foot of the perpendicular from the center halves the chord of the ball.
+        feet = points - along[:, None] * normal
+        half = np.sqrt(np.maximum(self.radius_**2 - (offsets**2).sum(axis=1) + along**2, 0))
+        steps = half[:, None] * np.linspace(-1, 1, self.n_points)
+        return feet[:, None] + steps[..., None] * normal
+
+    def show(self, lines: ArrayLike) -> NDArray[Any]:
+        """Decode the points of lines: what annotators see.
+
+        Parameters
+        ----------
+        lines : array-like of shape (n_lines, n_points, n_features)
+            What `synthesize` returned.
+
+        Returns
+        -------
+        images : ndarray of shape (n_lines, n_points, ...)
+            The codes themselves without a `decoder`.
+        """
+        codes = np.asarray(lines)
+        if self.decoder is None:
+            return codes
+        decode = self.decoder.decode if hasattr(self.decoder, "decode") else self.decoder.inverse_transform
+        images = np.asarray(decode(codes.reshape(-1, codes.shape[-1])))
+        return images.reshape(*codes.shape[:2], *images.shape[1:])
+
+    def label_points(
+        self, lines: ArrayLike, crossings: ArrayLike, first: ArrayLike, classes: ArrayLike
+    ) -> tuple[Any, NDArray[Any]]:
+        """Turn an annotator's answers into labelled codes.
+
+        Parameters
+        ----------
+        lines : array-like of shape (n_lines, n_points, n_features)
+            What `synthesize` returned.
+        crossings : array-like of float of shape (n_lines,)
+            Where the class changes, counted in points: 2.5 is halfway between the third and the fourth. NaN where it
+            does not. A point on the crossing itself is of the first class.
+        first : array-like of shape (n_lines,)
+            The class at the beginning of each line.
+        classes : array-like of shape (2,)
+            The two classes, ``learner.classes_``.
+
+        Returns
+        -------
+        X : ndarray or data frame of shape (n_lines * n_points, n_features)
+            The points, for `ActiveLearner.extend`.
+        y : ndarray of shape (n_lines * n_points,)
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, a crossing lies outside its line, or a label is not one of the two classes.
+        """
+        check_is_fitted(self)
+        codes, classes, first = np.asarray(lines), np.asarray(classes), np.asarray(first)
+        positions = np.asarray(crossings, dtype=float)
+        if codes.ndim != 3 or positions.shape != codes.shape[:1] or first.shape != codes.shape[:1]:
+            raise ValueError(
+                f"lines of shape {codes.shape}, crossings of shape {positions.shape} and first of shape {first.shape} "
+                "were given; they must be (n_lines, n_points, n_features), (n_lines,) and (n_lines,)."
+            )
+        last = codes.shape[1] - 1
+        outside = positions[(positions < 0) | (positions > last)]
+        if len(outside):
+            raise ValueError(f"crossings {outside[:5]} were given; they lie in [0, {last}], or are NaN.")
+        if len(classes) != 2 or not np.isin(first, classes).all():
+            raise ValueError(
+                f"first={first[:5].tolist()} and classes={classes.tolist()} were given; there are two classes, and "
+                "first has one of them for each line."
+            )
+        other = classes[(first == classes[0]).astype(np.intp)]
+        beyond = np.arange(last + 1) > positions[:, None]  # never for NaN
+        labels = np.where(beyond, other[:, None], first[:, None])
+        return self._like_pool(codes), labels.ravel()
+
+    def annotate(
+        self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None
+    ) -> tuple[Any, NDArray[Any]]:
+        """Ask a simulated annotator for the class of every point shown, and for each line draw the crossing from that.
+
+        Parameters
+        ----------
+        samples : ndarray of shape (n_lines, n_points, n_features)
+            The lines that `synthesize` returned.
+        annotator : callable
+            Maps the points shown, of shape (n_lines * n_points, ...), to labels.
+        classes : array-like of shape (2,)
+            The classes of the classifier.
+
+        Returns
+        -------
+        X : ndarray or data frame of shape (n_labeled * n_points, n_features)
+            The points of the lines with an answer; a line of which every point is unlabelled has none.
+        y : ndarray of shape (n_labeled * n_points,)
+            Their labels.
+        """
+        images, classes = self.show(samples), np.asarray(classes)
+        answers = check_partial_labels(
+            annotator(images.reshape(-1, *images.shape[2:])), int(np.prod(images.shape[:2]))
+        )
+        known = labeled_mask(answers).reshape(images.shape[:2])
+        crossings, first = find_crossings(answers.reshape(images.shape[:2]), classes)
+        answered = known.any(axis=1)
+        return self.label_points(samples[answered], crossings[answered], first[answered], classes)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = False
+        return tags
+
+
+def hyperplane(estimator: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """The decision values ``w.x + b`` of a linear classifier of two classes, in the space of its rows.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Anything that `as_torch` takes, so pipelines of scalers too.
+    points : ndarray of shape (n_points, n_features)
+        Where the gradient, which must be the same everywhere, is looked at.
+
+    Returns
+    -------
+    w : ndarray of shape (n_features,)
+    b : float
+
+    Raises
+    ------
+    ValueError
+        If there are not two classes, or the decision values are constant or not linear in the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies.adba import hyperplane
+    >>> X = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    >>> w, b = hyperplane(LogisticRegression().fit(X, [0, 1]), X)
+    >>> bool(w[0] > 0), bool(abs(w[1]) < 1e-6), bool(abs(b) < 1e-6)
+    (True, True, True)
+    """
+    rows = torch.tensor(points, dtype=torch.float64, requires_grad=True)
+    logits = as_torch(estimator).cpu()(rows).double()
+    name = type(estimator).__name__
+    if logits.shape[1] != 2:
+        raise ValueError(
+            f"{name} has {logits.shape[1]} classes; ADBA is limited to two, and to linear classifiers."
+        )
+    values = logits[:, 1] - logits[:, 0]
+    gradients = torch.autograd.grad(values.sum(), rows)[0].numpy()
+    w = gradients.mean(axis=0)
+    if np.abs(gradients - w).max() > 1e-3 * np.abs(w).max():
+        raise ValueError(
+            f"The decision values of {name} are not linear in the rows, so there is no hyperplane; ADBA is limited to "
+            "linear classifiers of two classes, such as LogisticRegression() or LinearSVC(), after scalers or PCA."
+        )
+    if not w.any():
+        raise ValueError(
+            f"The decision values of {name} are the same for all rows, so there is no hyperplane; label "
+            "rows that differ."
+        )
+    return w, float((values.detach().numpy() - points @ w).mean())
+
+
+def find_crossings(answers: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """The one crossing of each line that contradicts the fewest labels of its points.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (n_lines, n_points)
+        A label a point; an unlabelled one contradicts nothing.
+    classes : ndarray of shape (2,)
+
+    Returns
+    -------
+    crossings : ndarray of shape (n_lines,)
+        Halfway between two points; NaN where the whole line is of one class.
+    first : ndarray of shape (n_lines,)
+        The class at the beginning of each line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies.adba import find_crossings
+    >>> find_crossings(np.array([[0, 0, 1, 1], [1, 1, 1, 1], [1, 0, 1, 0]]), np.array([0, 1]))
+    (array([1.5, nan, 2.5]), array([0, 1, 1]))
+    """
+    is_class = answers[..., None] == classes
+    unknown = answers[~is_class.any(axis=2)]
+    unknown = unknown[labeled_mask(unknown)]
+    if len(unknown):
+        raise ValueError(
+            f"The annotator answered {unknown.tolist()[0]!r}; the two classes are {classes.tolist()}."
+        )
+    counts = is_class.cumsum(axis=1)  # among the first 1, 2, ... points
+    rest = counts[:, -1:] - counts
+    # Contradictions if class c comes first and the other follows after 1, 2, ... points: the other before, c behind.
+    wrong = counts[..., ::-1] + rest
+    # Where as many are wrong, the longest beginning: a whole line of one class has no crossing.
+    n_lines, n_points, _ = wrong.shape
+    best = wrong[:, ::-1].reshape(n_lines, -1).argmin(axis=1)
+    n_first = n_points - best // 2
+    return np.where(n_first < n_points, n_first - 0.5, np.nan), classes[best % 2]
+
+
+def _numbers(rows: Any) -> NDArray[np.float64]:
+    return np.asarray(rows, dtype=np.float64)
+
+
+_PROBES = 100

@@ -1,0 +1,316 @@
+"""ASAL: adversarial sampling for active learning (Mayer and Timofte, 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.utils import Bunch, check_array
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _num_samples
+
+from ..access import blockwise, embed
+from ..differentiable import as_torch
+from ..generators import AutoEncoder
+from ..neighbors import make_index, match
+from ..utils.random import seed_random_states
+from ._latents import OBJECTIVES, LatentSearch, Objective, fit_generator
+from .base import CandidateStrategy, QueryStrategy, Rows, ScoreStrategy
+
+Features = Callable[[Any], NDArray[Any]]
+
+# The components of more rows are the same for all that matters, and cost their features a second time.
+_PCA_ROWS = 20_000
+
+
+class ASAL(LatentSearch, CandidateStrategy):
+    r"""Choose the real rows nearest to synthetic ones that the classifier is most unsure about.
+
+    A generator G, trained once on the pool, makes rows from latent vectors z. Each query searches latents at which
+    the classifier h has the largest entropy,
+
+    .. math:: \max_z H(h(G(z))) \qquad \text{with } H(q) = -\sum_i P(c = i \mid q) \log P(c = i \mid q)
+
+    and takes, without replacement, the unlabelled rows whose features are nearest to those of the synthetic rows,
+
+    .. math:: \arg\min_i \lVert F(x_i) - F(\tilde x) \rVert_2 , \qquad F = \text{PCA of the features, centred}
+
+    ([1]_, Equations 1 and 2, Algorithm 1). The pool is never scanned: the cost of a query hardly depends on its
+    size.
+
+    Parameters
+    ----------
+    generator : generator, default=None
+        Trained on the pool in `fit`, a ``FrozenEstimator`` as it is; :class:`skal.generators.GAN` by default, a
+        WGAN-GP. Another one needs `fit`, ``n_latent_`` and ``torch_decoder()``.
+    features : {"discriminator", "pixels", "autoencoder", "classifier"} or transformer, default="discriminator"
+        What makes rows similar:
+
+        - ``"discriminator"``: the last features of the GAN's critic (of another generator, its `transform`);
+        - ``"pixels"``: the rows themselves (ASAL-Gray, ASAL-RGB);
+        - ``"autoencoder"``: the code of :class:`skal.generators.AutoEncoder`, trained on the pool in `fit`;
+        - ``"classifier"``: the penultimate embedding of the classifier, which costs a pass over the pool and a new
+          index at every query;
+        - a transformer, fitted on the pool in `fit`.
+    n_components : int or None, default=50
+        Principal components of the features that are compared (all, where there are fewer); None compares the
+        features themselves.
+    objective : {"entropy", "min_distance"} or callable, default="entropy"
+        What is maximised: the entropy; minus the distance to the hyperplane of a linear model of two classes (with
+        more classes minus the difference of the two largest decision values, which the paper does not have); or a
+        callable, from logits (n_samples, n_classes) as torch tensors to one value a row.
+    n_steps : int, default=100
+        Gradient steps of Adam on the latents, at most.
+    learning_rate : float, default=0.05
+        Its learning rate, which the paper does not state. `n_steps` times `learning_rate` is about how far a latent
+        can travel along each axis.
+    latent_batch : int, default=100
+        Latents that are optimised together.
+    tol : float, default=1e-3
+        A latent stops where its objective is within `tol` of the largest value there is. 0 makes all steps, as the
+        paper does.
+    n_candidates : int, default=None
+        Synthetic rows to match, of whose matches `criterion` keeps the best ("ASAL-generate"); as many as are
+        queried by default, and never fewer.
+    n_neighbors : int, default=1
+        Rows to match to each synthetic one, of which `criterion` keeps the best ("ASAL-neighbors").
+    criterion : QueryStrategy, default=None
+        Orders the matched rows, best first, and chooses among them where there are more than were asked for; by
+        default the `objective` itself.
+    index : {"exact", "approximate"} or object, default="exact"
+        Finds the nearest rows, see :func:`skal.neighbors.make_index`; an object has ``fit(X)`` and
+        ``kneighbors(X, n_neighbors)``, as scikit-learn's ``NearestNeighbors`` does.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the networks and draws the latents.
+
+    Attributes
+    ----------
+    generator_ : generator
+        The trained generator.
+    encoder_ : transformer
+        The trained autoencoder or other transformer, where `features` is one.
+    pca_ : PCA
+        The principal components. For ``features="classifier"``, those of the last query.
+    index_ : index
+        The index over the pool's features. For ``features="classifier"``, that of the last query.
+    criterion_ : QueryStrategy
+        The fitted criterion.
+    query_report_ : Bunch
+        What the last query did, for m synthetic rows:
+
+        - ``synthetic`` : the rows, of shape (m, ...), and ``latents``, (m, n_latent);
+        - ``objective_before``, ``objective_after`` : the objective at the latents drawn and found, (m,);
+        - ``entropy_before``, ``entropy_after`` : the entropy there in nats, (m,);
+        - ``n_steps`` : gradient steps made, (m,);
+        - ``rows`` : their matches in the pool, (m, n_neighbors), -1 where the pool had no more;
+        - ``distances`` : between the features, (m, n_neighbors), infinite there;
+        - ``n_collisions`` : nearest rows that were taken already.
+
+    See Also
+    --------
+    GAAL : Annotates the synthetic rows themselves.
+    skal.plotting.MatchesDisplay : Draws synthetic rows above their matches.
+
+    References
+    ----------
+    .. [1] Mayer, Timofte. Adversarial sampling for active learning. WACV 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.generators import GAN
+    >>> from skal.strategies import ASAL
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=1000).fit(X[::10], y[::10])
+    >>> strategy = ASAL(GAN(n_latent=8, n_iter=20), features="pixels", random_state=0).fit(X)
+    >>> rows = strategy.query(X, n_queries=4, estimator=classifier)
+    >>> report = strategy.query_report_
+    >>> report.synthetic.shape, bool((report.entropy_after >= report.entropy_before).all())
+    ((4, 4), True)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CandidateStrategy._parameter_constraints,
+        **LatentSearch._parameter_constraints,
+        "features": [
+            StrOptions({"pixels", "autoencoder", "discriminator", "classifier"}),
+            HasMethods(["fit", "transform"]),
+        ],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
+    }
+
+    def __init__(
+        self,
+        generator: Any = None,
+        features: Any = "discriminator",
+        *,
+        n_components: int | None = 50,
+        objective: str | Objective = "entropy",
+        n_steps: int = 100,
+        learning_rate: float = 0.05,
+        latent_batch: int = 100,
+        tol: float = 1e-3,
+        n_candidates: int | None = None,
+        n_neighbors: int = 1,
+        criterion: QueryStrategy | None = None,
+        index: Any = "exact",
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(criterion, random_state=random_state)
+        self.generator = generator
+        self.features = features
+        self.n_components = n_components
+        self.objective = objective
+        self.n_steps = n_steps
+        self.learning_rate = learning_rate
+        self.latent_batch = latent_batch
+        self.tol = tol
+        self.n_candidates = n_candidates
+        self.n_neighbors = n_neighbors
+        self.index = index
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        own = ("predict_proba", "as_torch") if self.objective == "entropy" else ("as_torch",)
+        return (*own, *(("embed",) if self._follows_classifier else ()), *super().requires)
+
+    @property
+    def _follows_classifier(self) -> bool:
+        return isinstance(self.features, str) and self.features == "classifier"
+
+    def _criterion(self) -> QueryStrategy:
+        return ObjectiveSampling(self.objective) if self.criterion is None else self.criterion
+
+    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
+        rows = _as_array(X)
+        self.generator_ = fit_generator(self.generator, rows, self._seed)
+        if not isinstance(self.features, str):
+            self.encoder_ = self._trained(self.features, rows)
+        elif self.features == "autoencoder":
+            self.encoder_ = self._trained(AutoEncoder(), rows)
+        super()._fit(X, y)
+        if not self._follows_classifier:
+            self.pca_ = self._fit_pca(self._features(), X)
+
+    def _trained(self, estimator: Any, rows: NDArray[Any]) -> Any:
+        estimator = clone(estimator)
+        seed_random_states(estimator, self._seed)
+        return estimator.fit(rows, None)  # a FrozenEstimator wants two arguments
+
+    def _prepare(self, X: Any) -> None:
+        super()._prepare(X)
+        if not self._follows_classifier:
+            self.index_ = self._fit_index(self._features(), X)
+
+    def _restrict(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        # Step 2 of Algorithm 1: synthetic rows of high entropy.
+        n_synthetic = max(n_queries, self.n_candidates or 0)
+        synthesized = self._search(n_synthetic, estimator, rng)
+        synthetic = synthesized.synthetic.reshape(n_synthetic, *X.shape[1:])
+        # Step 3: their features.
+        features = self._features(estimator)
+        if self._follows_classifier:
+            self.pca_ = self._fit_pca(features, X)
+            self.index_ = self._fit_index(features, X)
+        # Step 4: the real rows that match them.
+        available = np.zeros(_num_samples(X), dtype=bool)
+        available[candidates] = True
+        rows, distances, n_collisions = match(
+            self.index_, self._project(features(synthetic)), available, self.n_neighbors
+        )
+        self.query_report_ = Bunch(
+            **{**synthesized._asdict(), "synthetic": synthetic},
+            rows=rows,
+            distances=distances,
+            n_collisions=n_collisions,
+        )
+        return rows[rows >= 0]
+
+    def _features(self, estimator: Any = None) -> Features:
+        """What maps rows to the features F, before the principal components."""
+        if self._follows_classifier:
+            return lambda rows: embed(estimator, rows)
+        if hasattr(self, "encoder_"):
+            return lambda rows: self.encoder_.transform(_as_array(rows))
+        if self.features == "discriminator":
+            return lambda rows: self.generator_.transform(_as_array(rows))
+        return lambda rows: _as_array(rows)
+
+    def _fit_pca(self, features: Features, X: Any) -> PCA | None:
+        if self.n_components is None:
+            return None
+        n_rows = _num_samples(X)
+        rows = np.arange(n_rows)
+        if n_rows > _PCA_ROWS:
+            rows = np.sort(np.random.default_rng(self._seed).choice(n_rows, _PCA_ROWS, replace=False))
+        sample = blockwise(lambda block: _flat(features(block)), X, rows)
+        pca = PCA(min(self.n_components, *sample.shape), random_state=self._seed % 2**32)
+        with np.errstate(
+            invalid="ignore", divide="ignore"
+        ):  # shares of no variance, where all rows are equal
+            return pca.fit(sample)
+
+    def _project(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        features = _flat(features)
+        return features if self.pca_ is None else self.pca_.transform(features).astype(np.float32, copy=False)
+
+    def _fit_index(self, features: Features, X: Any) -> Any:
+        projected = blockwise(lambda block: self._project(features(block)), X)
+        return make_index(self.index, self._seed).fit(projected)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False  # networks generate dense rows
+        return tags
+
+
+class ObjectiveSampling(ScoreStrategy):
+    """Choose the rows with the largest value of an objective of the classifier's logits.
+
+    Parameters
+    ----------
+    objective : {"entropy", "min_distance"} or callable
+        As in :class:`ASAL`.
+    random_state : int, RandomState instance or None, default=None
+        Breaks ties.
+    """
+
+    requires = ("as_torch",)
+
+    def __init__(self, objective: str | Objective = "entropy", *, random_state: Any = None) -> None:
+        super().__init__(random_state=random_state)
+        self.objective = objective
+
+    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
+        objective = OBJECTIVES[self.objective] if isinstance(self.objective, str) else self.objective
+        with torch.no_grad():
+            return objective(as_torch(estimator)(torch.tensor(_as_array(X)))).numpy(force=True)
+
+
+def _as_array(X: Any) -> NDArray[Any]:
+    """Numeric rows as an array; an array is itself."""
+    return X if isinstance(X, np.ndarray) else check_array(X)
+
+
+def _flat(rows: NDArray[Any]) -> NDArray[Any]:
+    """Features as 2-D floating-point rows."""
+    rows = rows.reshape(len(rows), -1)
+    return rows if rows.dtype.kind == "f" else rows.astype(np.float32)
