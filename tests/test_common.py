@@ -31,7 +31,7 @@ STRATEGIES = [
     BADGE(),
     RandomSubset(),
     RandomSubset(20, CoreSet("input")),
-    ASAL(tiny_gan(), n_steps=2),
+    ASAL(tiny_gan(), "discriminator", n_steps=2),
     ASAL(
         tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"
     ),

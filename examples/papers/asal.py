@@ -395,9 +395,7 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
     figure.savefig(output / "labels.png", dpi=100)
 
 
-def agreement(
-    experiment: Experiment, networks: Networks, data: Any, output: Path, n_samples: int = 1300
-) -> str:
+def agreement(experiment: Experiment, networks: Networks, data: Any, output: Path, n_samples: int) -> str:
     """How often a match has the label of the synthetic image (supplement B.1), and the images with their matches.
 
     The paper's authors annotated by hand; here the oracle does. As there, the mean over the classes.
@@ -439,7 +437,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     report = [
         table(experiment, histories),
         PUBLISHED.get(name, ""),
-        agreement(experiment, networks, data, output),
+        agreement(experiment, networks, data, output, n_samples=300 if options.quick else 1300),
     ]
     draw(name, histories, np.unique(y), y, output)
     (output / "tables.md").write_text("\n\n".join(report) + "\n")
@@ -491,7 +489,7 @@ def times_main(options: argparse.Namespace) -> None:
             fitted = time.perf_counter()
             taken = []
             labels = np.full(size, -1)
-            for turn in range(1 if strategy is methods.get(ENTROPY) and size > 100_000 else 4):
+            for turn in range(1 if isinstance(strategy, UncertaintySampling) and size > 10_000 else 4):
                 begun = time.perf_counter()
                 rows = strategy.query(pool[:size], labels, n_queries=10, estimator=classifier)
                 taken.append(time.perf_counter() - begun)

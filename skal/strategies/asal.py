@@ -49,11 +49,12 @@ class ASAL(LatentSearch, CandidateStrategy):
     generator : generator, default=None
         Trained on the pool in `fit`, a ``FrozenEstimator`` as it is; :class:`skal.generators.GAN` by default, a
         WGAN-GP. Another one needs `fit`, ``n_latent_`` and ``torch_decoder()``.
-    features : {"discriminator", "pixels", "autoencoder", "classifier"} or transformer, default="discriminator"
+    features : {"pixels", "discriminator", "autoencoder", "classifier"} or transformer, default="pixels"
         What makes rows similar:
 
-        - ``"discriminator"``: the last features of the GAN's critic (of another generator, its `transform`);
-        - ``"pixels"``: the rows themselves (ASAL-Gray, ASAL-RGB);
+        - ``"pixels"``: the rows themselves, images or not (ASAL-Gray, ASAL-RGB);
+        - ``"discriminator"``: the last features of the GAN's critic (of another generator, its `transform`), which
+          want a GAN trained for long;
         - ``"autoencoder"``: the code of :class:`skal.generators.AutoEncoder`, trained on the pool in `fit`;
         - ``"classifier"``: the penultimate embedding of the classifier, which costs a pass over the pool and a new
           index at every query;
@@ -129,7 +130,7 @@ class ASAL(LatentSearch, CandidateStrategy):
     >>> from skal.strategies import ASAL
     >>> X, y = load_iris(return_X_y=True)
     >>> classifier = LogisticRegression(max_iter=1000).fit(X[::10], y[::10])
-    >>> strategy = ASAL(GAN(n_latent=8, n_iter=20), features="pixels", random_state=0).fit(X)
+    >>> strategy = ASAL(GAN(n_latent=8, n_iter=20), random_state=0).fit(X)
     >>> rows = strategy.query(X, n_queries=4, estimator=classifier)
     >>> report = strategy.query_report_
     >>> report.synthetic.shape, bool((report.entropy_after >= report.entropy_before).all())
@@ -152,7 +153,7 @@ class ASAL(LatentSearch, CandidateStrategy):
     def __init__(
         self,
         generator: Any = None,
-        features: Any = "discriminator",
+        features: Any = "pixels",
         *,
         n_components: int | None = 50,
         objective: str | Objective = "entropy",

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,7 +23,15 @@ from skal.classifiers import CNNClassifier
 from skal.generators import VAE
 from skal.strategies import ASAL, CoreSet, UncertaintySampling
 from skal.strategies.uncertainty import entropy
-from tests.networks import DIGITS, generator_states, same_tensors, tiny_autoencoder, tiny_gan, weights
+from tests.networks import (
+    DIGITS,
+    AffineGenerator,
+    generator_states,
+    same_tensors,
+    tiny_autoencoder,
+    tiny_gan,
+    weights,
+)
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(shift, 1, (40, 3)) for shift in (-2, 0, 2)]).astype(np.float32)
@@ -253,6 +262,21 @@ def test_works_out_of_the_box(monkeypatch):
         history = learner.fit(X, TRUTH, X_val=X, y_val=TRUTH).history_
         assert history["n_labeled"].tolist() == [9, 13, 17, 20]
         check_is_fitted(learner.strategy_.generator_)
+
+
+def test_hyperparameters_are_searched():
+    learner = SimulatedLearner(
+        LogisticRegression(),
+        ASAL(AffineGenerator(), n_steps=3),
+        n_initial=6,
+        n_queries=5,
+        budget=16,
+        random_state=0,
+    )
+    grid = {"strategy__n_neighbors": [1, 3], "strategy__features": ["pixels", StandardScaler()]}
+    search = GridSearchCV(learner, grid, cv=2).fit(X, TRUTH)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.score(X, TRUTH) > 0.5
 
 
 def test_vae_is_a_generator_too():

@@ -1,13 +1,16 @@
 """No query copies the pool, and a two-stage strategy looks at its candidates alone."""
 
+import gc
 import tracemalloc
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner
-from skal.strategies import BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+from skal.strategies import ASAL, BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+from tests.networks import AffineGenerator
 
 N_SAMPLES, N_FEATURES = 60_000, 100
 
@@ -32,6 +35,34 @@ def test_no_copy_of_the_pool(strategy, pool):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < X.nbytes / 2
+
+
+def test_asal_scans_nothing(pool):
+    X, y = pool
+    seen = []
+
+    class Watched(LogisticRegression):
+        def predict_proba(self, X):
+            seen.append(len(X))
+            return super().predict_proba(X)
+
+    generator = FrozenEstimator(AffineGenerator().fit(X[:1000]))
+    strategy = ASAL(generator, "pixels", n_components=5, n_steps=3, n_neighbors=2)
+    learner = ActiveLearner(Watched(), strategy, n_queries=20, random_state=0)
+    learner.fit(X[:200], y[:200]).query()  # imports what it needs
+    seen.clear()
+    tracemalloc.start()
+    learner.fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    assert kept < 60 * N_SAMPLES  # five features and a position a row, the labels
+    assert peak < X.nbytes
+    tracemalloc.reset_peak()
+    learner.query(X)
+    assert tracemalloc.get_traced_memory()[1] - kept < 20 * N_SAMPLES  # masks of the pool
+    tracemalloc.stop()
+    assert not seen
 
 
 @pytest.mark.parametrize(
