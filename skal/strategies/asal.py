@@ -187,7 +187,7 @@ class ASAL(LatentSearch, CandidateStrategy):
 
     @property
     def _follows_classifier(self) -> bool:
-        return isinstance(self.features, str) and self.features == "classifier"
+        return bool(self.features == "classifier")
 
     def _criterion(self) -> QueryStrategy:
         return ObjectiveSampling(self.objective) if self.criterion is None else self.criterion
@@ -249,11 +249,10 @@ class ASAL(LatentSearch, CandidateStrategy):
         """What maps rows to the features F, before the principal components."""
         if self._follows_classifier:
             return lambda rows: embed(estimator, rows)
-        if hasattr(self, "encoder_"):
-            return lambda rows: self.encoder_.transform(_as_array(rows))
-        if self.features == "discriminator":
-            return lambda rows: self.generator_.transform(_as_array(rows))
-        return lambda rows: _as_array(rows)
+        if self.features == "pixels":
+            return _as_array
+        encoder = self.generator_ if self.features == "discriminator" else self.encoder_
+        return lambda rows: encoder.transform(_as_array(rows))
 
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:
@@ -302,8 +301,8 @@ class ObjectiveSampling(ScoreStrategy):
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         objective = OBJECTIVES[self.objective] if isinstance(self.objective, str) else self.objective
-        with torch.no_grad():
-            return objective(as_torch(estimator)(torch.tensor(_as_array(X)))).numpy(force=True)
+        with torch.no_grad():  # on the CPU, where the rows are: they are few
+            return objective(as_torch(estimator).cpu()(torch.tensor(_as_array(X)))).numpy()
 
 
 def _as_array(X: Any) -> NDArray[Any]:

@@ -279,6 +279,13 @@ def test_hyperparameters_are_searched():
     assert search.score(X, TRUTH) > 0.5
 
 
+def test_a_new_fit_forgets_the_old_features():
+    strategy = asal(StandardScaler()).fit(X)
+    strategy.set_params(features="pixels").fit(X)
+    rows = strategy.query(X, Y, n_queries=6, estimator=CLASSIFIER)
+    np.testing.assert_array_equal(rows, asal().fit(X).query(X, Y, n_queries=6, estimator=CLASSIFIER))
+
+
 def test_vae_is_a_generator_too():
     vae = VAE(n_latent=2, max_epochs=1, module_params={"hidden": (4,)}, random_state=0)
     rows = ASAL(vae, n_steps=3).fit(X).query(X, Y, n_queries=3, estimator=CLASSIFIER)
