@@ -451,7 +451,7 @@ def make_index(index: Any, random_state: Any = None) -> Any:
     >>> make_index("exact", random_state=0)
     CellIndex(random_state=0)
     """
-    named = {"exact": CellIndex, "approximate": GraphIndex}
+    named: dict[str, Any] = {"exact": CellIndex, "approximate": GraphIndex}
     if isinstance(index, str):
         if index not in named:
             raise ValueError(f'index={index!r} was given; use "exact", "approximate" or an index object')
