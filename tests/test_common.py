@@ -56,6 +56,8 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
+@pytest.mark.parametrize(
+    "strategy", [*STRATEGIES, ASAL(tiny_gan(), "classifier", n_components=2, n_steps=1)], ids=str
+)
 def test_strategy_checks(strategy):
     check_strategy(strategy)

@@ -23,8 +23,7 @@ STRATEGIES = [
     BADGE(),
     RandomSubset(4, UncertaintySampling("entropy")),
     RandomSubset(4, CoreSet("input")),
-    ASAL(AffineGenerator(), n_steps=2),
-    ASAL(AffineGenerator(), "classifier", n_components=2, objective="min_distance", n_neighbors=2, n_steps=1),
+    ASAL(AffineGenerator(), n_components=None, n_steps=1, n_neighbors=2),
 ]
 
 
