@@ -32,15 +32,17 @@ STRATEGIES = [
     RandomSubset(),
     RandomSubset(20, CoreSet("input")),
     ASAL(tiny_gan(), "discriminator", n_steps=2),
+]
+VARIANTS = [
+    ASAL(tiny_gan(), "classifier", n_components=2, n_steps=1),
     ASAL(
         tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"
     ),
 ]
-SYNTHESIS = [GAAL(tiny_gan()), GAAL(tiny_gan(), "entropy"), ADBA()]
+SYNTHESIS = [GAAL(tiny_gan()), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
     ActiveLearner(LogisticRegression(), GAAL(tiny_gan()), random_state=0),
-    ActiveLearner(LogisticRegression(), ADBA(), random_state=0),
     ActiveLearner(LogisticRegression(), ASAL(tiny_gan(), n_steps=2), random_state=0),
     SimulatedLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
 ]
@@ -56,8 +58,6 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    "strategy", [*STRATEGIES, ASAL(tiny_gan(), "classifier", n_components=2, n_steps=1)], ids=str
-)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, *VARIANTS], ids=str)
 def test_strategy_checks(strategy):
     check_strategy(strategy)
