@@ -155,6 +155,6 @@ def test_errors():
         GAAL(StandardScaler()).fit(X)
     with pytest.raises(ValueError, match="makes rows of shape"):
         GAAL(FrozenEstimator(tiny_gan().fit(X[:, :3]))).fit(X)
-    for params in ({"objective": "margin"}, {"n_steps": 0}, {"learning_rate": 0}, {"generator": "gan"}):
+    for params in ({"objective": "margin"}, {"n_steps": -1}, {"learning_rate": 0}, {"generator": "gan"}):
         with pytest.raises(ValueError, match=next(iter(params))):
             GAAL(**params).fit(X)
