@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from scipy.stats import entropy
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -21,7 +20,7 @@ from skal.classifiers import CNNClassifier, LinearClassifier
 from skal.generators import GAN
 from skal.strategies import GAAL
 
-from ..networks import DIGITS, generator_states, same_tensors, tiny_gan, weights
+from ..networks import DIGITS, AffineGenerator, generator_states, same_tensors, tiny_gan, weights
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 6))
@@ -29,26 +28,12 @@ Y = (X[:, 0] + X[:, 1] > 0).astype(int)
 WEIGHT, BIAS = RNG.normal(size=(6, 2)), RNG.normal(size=6)
 
 
-class LinearGenerator(BaseEstimator):
-    """G(z) = W z + b, whatever it is trained on."""
-
-    n_latent_ = 2
-
-    def fit(self, X, y=None):
-        return self
-
-    def torch_decoder(self):
-        decoder = torch.nn.Linear(2, 6)
-        decoder.weight.data, decoder.bias.data = torch.Tensor(WEIGHT), torch.Tensor(BIAS)
-        return decoder.requires_grad_(False)
-
-
 @pytest.mark.parametrize(
     "classifier", [LogisticRegression(), LinearSVC(), make_pipeline(StandardScaler(), LogisticRegression())]
 )
 def test_samples_lie_on_the_boundary(classifier):
     classifier.fit(X, Y)
-    strategy = GAAL(LinearGenerator(), n_steps=1000, learning_rate=0.01, random_state=0).fit(X)
+    strategy = GAAL(AffineGenerator(WEIGHT, BIAS), n_steps=1000, learning_rate=0.01, random_state=0).fit(X)
     samples = strategy.synthesize(8, estimator=classifier)
     report = strategy.query_report_
     assert_allclose(samples, report.latents @ WEIGHT.T + BIAS, atol=1e-5)
@@ -61,7 +46,7 @@ def test_samples_lie_on_the_boundary(classifier):
 
 
 def test_the_search_starts_from_the_standard_normal_draws():
-    strategy = GAAL(LinearGenerator(), n_steps=1, learning_rate=1e-9, random_state=0).fit(X)
+    strategy = GAAL(AffineGenerator(WEIGHT, BIAS), n_steps=1, learning_rate=1e-9, random_state=0).fit(X)
     classifier = LogisticRegression().fit(X, Y)
     strategy.synthesize(5, estimator=classifier, random_state=3)
     latents = np.random.default_rng(3).standard_normal((5, 2))
@@ -74,7 +59,7 @@ def test_the_search_starts_from_the_standard_normal_draws():
 
 def test_entropy_and_callables():
     three = LogisticRegression().fit(X, Y + (X[:, 2] > 0.5))
-    strategy = GAAL(LinearGenerator(), "entropy", n_steps=50, random_state=0).fit(X)
+    strategy = GAAL(AffineGenerator(WEIGHT, BIAS), "entropy", n_steps=50, random_state=0).fit(X)
     samples = strategy.synthesize(6, estimator=three)
     report = strategy.query_report_
     assert_allclose(report.entropy_after, entropy(three.predict_proba(samples), axis=1), atol=1e-5)
@@ -87,7 +72,7 @@ def test_entropy_and_callables():
 
 def test_batches_of_latents_change_nothing():
     classifier = LogisticRegression().fit(X, Y)
-    strategy = GAAL(LinearGenerator(), random_state=0).fit(X)
+    strategy = GAAL(AffineGenerator(WEIGHT, BIAS), random_state=0).fit(X)
     together = strategy.synthesize(7, estimator=classifier)
     apart = strategy.set_params(latent_batch=2).synthesize(7, estimator=classifier)
     assert_allclose(together, apart, atol=1e-5)
@@ -141,12 +126,13 @@ def test_the_generator_is_a_parameter():
 def test_frames(library):
     frame = library.DataFrame({name: X[:, i] for i, name in enumerate("abcdef")})
     classifier = LogisticRegression().fit(frame, Y)
-    samples = GAAL(LinearGenerator(), random_state=0).fit(frame).synthesize(4, estimator=classifier)
+    samples = (
+        GAAL(AffineGenerator(WEIGHT, BIAS), random_state=0).fit(frame).synthesize(4, estimator=classifier)
+    )
     assert type(samples) is type(frame)
     assert list(samples.columns) == list("abcdef")
-    plain = (
-        GAAL(LinearGenerator(), random_state=0).fit(X).synthesize(4, estimator=LogisticRegression().fit(X, Y))
-    )
+    strategy = GAAL(AffineGenerator(WEIGHT, BIAS), random_state=0).fit(X)
+    plain = strategy.synthesize(4, estimator=LogisticRegression().fit(X, Y))
     assert_allclose(samples.to_numpy(), plain, rtol=1e-6)
 
 
