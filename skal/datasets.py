@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import numpy as np
-import torch
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
+
+from .utils._torchvision import import_torchvision
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -979,23 +980,9 @@ def _not_found(title: str, home: Path, missing: str, source: str) -> FileNotFoun
     )
 
 
-def _torchvision_datasets() -> Any:
-    """Import `torchvision.datasets`, also where torchvision's compiled operators cannot load."""
-    try:
-        import torchvision.datasets
-    except RuntimeError:
-        # torchvision tells torch.compile about its operators, and torch knows none where the library did not load.
-        for name in ("nms", "qnms"):
-            if not hasattr(torch.ops.torchvision, name):
-                schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-                torch.library.define(f"torchvision::{name}", schema)
-        import torchvision.datasets
-    return torchvision.datasets
-
-
 def _read(title: str, home: Path, source: str, read: Callable[[Any], Any]) -> Any:
     """Call `read` with torchvision's data sets; whatever it raises, the files are damaged."""
-    datasets = _torchvision_datasets()
+    datasets = import_torchvision().datasets
     with warnings.catch_warnings():
         # The first releases of numpy 2.4 warn about how CIFAR was pickled.
         warnings.filterwarnings("ignore", r"dtype\(\): align", np.exceptions.VisibleDeprecationWarning)
@@ -1019,7 +1006,7 @@ def _class_folders(root: Path) -> list[str]:
 
 def _list_images(root: Path, classes: Sequence[str]) -> list[tuple[_Item, int]]:
     """Image files in folders named like the classes: class by class, each in the order of their names."""
-    folder = _torchvision_datasets().folder
+    folder = import_torchvision().datasets.folder
     numbers = {name: number for number, name in enumerate(classes)}
     try:
         return folder.make_dataset(str(root), numbers, extensions=folder.IMG_EXTENSIONS)

@@ -32,6 +32,7 @@ from skal.datasets import (
     load_svhn,
     load_tiny_imagenet,
 )
+from skal.utils._torchvision import import_torchvision
 
 from .conftest import read_idx
 
@@ -69,7 +70,7 @@ def write_image(path, image, **options):
 @pytest.fixture
 def any_checksum(monkeypatch):
     """torchvision's own loaders, but for the check that the files are the published ones."""
-    folder = datasets._torchvision_datasets().__name__
+    folder = import_torchvision().datasets.__name__
     for module in ("cifar", "svhn", "stl10", "celeba"):
         monkeypatch.setattr(f"{folder}.{module}.check_integrity", lambda path, md5=None: os.path.isfile(path))
 
@@ -687,9 +688,7 @@ def test_missing_data_set(name, tmp_path):
         "load_stl10",
     ):
         call = message.partition("get it with torchvision.datasets.")[2].partition(", or name")[0]
-        taken = inspect.signature(
-            getattr(datasets._torchvision_datasets(), call.partition("(")[0])
-        ).parameters
+        taken = inspect.signature(getattr(import_torchvision().datasets, call.partition("(")[0])).parameters
         given = [part.partition("=")[0] for part in call.partition("(")[2].rstrip(")").split(", ")[1:]]
         assert set(given) <= {*taken, "train", "download"}
     assert not list(tmp_path.iterdir())
@@ -824,13 +823,14 @@ def test_same_signature_everywhere():
 IMPORT_TWICE = """
 import sys
 import skal.datasets
+from skal.utils._torchvision import import_torchvision
 assert not {"torchvision", "PIL"} & {*sys.modules}
 try:
     import torchvision  # where its operators cannot load, this fails and leaves parts behind
 except RuntimeError:
     pass
-datasets = skal.datasets._torchvision_datasets()
-assert datasets is skal.datasets._torchvision_datasets() is sys.modules["torchvision.datasets"]
+datasets = import_torchvision().datasets
+assert datasets is import_torchvision().datasets is sys.modules["torchvision.datasets"]
 import torchvision.models, torchvision.transforms
 assert torchvision.datasets is datasets
 """
@@ -847,12 +847,12 @@ def test_other_failures_of_torchvision_are_shown(monkeypatch, error):
             if name.startswith("torchvision"):
                 raise error("broken")
 
-    datasets._torchvision_datasets()  # now the operators are known
+    import_torchvision()  # now the operators are known
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     with pytest.raises(error, match="broken"):
-        datasets._torchvision_datasets()
+        import_torchvision()
 
 
 # Real data

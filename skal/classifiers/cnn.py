@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 
 from ..nets import ARCHITECTURES, DigitsNet, LeNet
+from ..nets._torchvision_net import TorchvisionNet
+from ..training.net import TrainingNet
 from .net_classifier import NetClassifier
 
 # From this side on, "auto" takes the LeNet: two poolings and 5x5 windows have something to look at.
@@ -25,12 +28,14 @@ class CNNClassifier(NetClassifier):
 
     Parameters
     ----------
-    architecture : {"auto", "lenet", "lenet_waal", "all_cnn", "conv_small", "celeba", "digits"} or type, default="auto"
-        A name in `skal.nets.ARCHITECTURES`, or a class of `torch.nn.Module` as in :class:`NetClassifier`. "auto"
-        is "lenet" for images of 16x16 pixels and more, else "digits". The settings of the papers are in the
-        docstrings of their networks, such as :class:`~skal.nets.AllCNN`.
+    architecture : str or type, default="auto"
+        A name in `skal.nets.ARCHITECTURES`: "lenet", "lenet_waal", "all_cnn", "conv_small", "celeba", "digits",
+        "resnet18", "resnet50" or "vit_small"; or a class of `torch.nn.Module` as in :class:`NetClassifier`. "auto" is
+        "lenet" for images of 16x16 pixels and more, else "digits". The settings of the papers are in the docstrings of
+        their networks, such as :class:`~skal.nets.AllCNN`.
     module_params : dict, default=None
-        Further arguments of the architecture, such as ``{"dropout": 0.3}``.
+        Further arguments of the architecture, such as ``{"dropout": 0.3}``. A file of pretrained weights, as in
+        ``{"weights": "resnet18.pth"}``, is read at each `fit`; `load` needs it no more.
     optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, amp, \
 device, warm_start, callbacks, verbose, random_state
         As in :class:`NetClassifier`.
@@ -107,6 +112,13 @@ device, warm_start, callbacks, verbose, random_state
             side = math.isqrt(shape[0])
             shape = (side, side) if side**2 == shape[0] else (1, shape[0])
         return (1, *shape) if len(shape) == 2 else shape
+
+    def _blank_net(self, tensors: dict[str, torch.Tensor], **params: Any) -> TrainingNet:
+        net = super()._blank_net(tensors, **params)
+        module = self._module_class(self.input_shape_)
+        if isinstance(module, type) and issubclass(module, TorchvisionNet):
+            net.module = partial(net.module, weights=None)  # the file of the pretrained ones may be gone
+        return net
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., torch.nn.Module]:
         if self.architecture == "auto":

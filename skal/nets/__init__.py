@@ -1,7 +1,7 @@
 """Plain torch modules: the papers' architectures.
 
 Classifiers are built as ``module(input_shape, n_classes)`` and have ``forward(x)``, the logits, and ``embed(x)``, the
-input of the last layer; `ARCHITECTURES` names the convolutional ones. `GANS` names pairs of a generator,
+input of the last layer; `ARCHITECTURES` names those for images. `GANS` names pairs of a generator,
 ``module(input_shape, n_latent)``, and a critic, ``module(input_shape)`` with ``embed(x)`` and a linear layer `head`.
 `AUTOENCODERS` and `VAES` name modules with ``encode(x)`` and ``decode(z)``. What generates rows says in `output_range`
 between which numbers these lie.
@@ -31,7 +31,9 @@ from .lenet import LeNet
 from .linear import Linear
 from .mlp import MLP
 from .residual_gan import ResidualCritic, ResidualGenerator
+from .resnet import ResNet18, ResNet50
 from .vae import ConvVAE, ResNetVAE
+from .vit import ViTSmall
 from .waal_lenet import WAALLeNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
@@ -41,6 +43,9 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "conv_small": ConvSmall,
     "celeba": CelebACNN,
     "digits": DigitsNet,
+    "resnet18": ResNet18,
+    "resnet50": ResNet50,
+    "vit_small": ViTSmall,
 }
 
 GANS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -91,8 +96,11 @@ __all__ = [
     "MNISTAutoEncoder",
     "MNISTCritic",
     "MNISTGenerator",
+    "ResNet18",
+    "ResNet50",
     "ResNetVAE",
     "ResidualCritic",
     "ResidualGenerator",
+    "ViTSmall",
     "WAALLeNet",
 ]

@@ -2,9 +2,21 @@ import pytest
 import torch
 from torch import nn
 
-from skal.nets import ARCHITECTURES, MLP, CelebACNN, DigitsNet, LeNet, Linear, WAALLeNet
+from skal.nets import (
+    ARCHITECTURES,
+    MLP,
+    CelebACNN,
+    DigitsNet,
+    LeNet,
+    Linear,
+    ResNet18,
+    ResNet50,
+    ViTSmall,
+    WAALLeNet,
+)
 
-NETS = [Linear, MLP, *ARCHITECTURES.values()]
+DEEP = {ResNet18, ResNet50, ViTSmall}  # slow at their full size; their own tests have short ones
+NETS = [Linear, MLP, *(net for net in ARCHITECTURES.values() if net not in DEEP)]
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)

@@ -1,0 +1,112 @@
+"""What the networks with a body of torchvision share: head, pickles, and weights from a file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from ..utils._torchvision import import_torchvision
+from ._shapes import as_images
+
+
+class TorchvisionNet(nn.Module):
+    """A linear hidden layer, where one is wanted, and a linear head on the features that `body` returns.
+
+    `body` is a module of torchvision without its own head.
+    """
+
+    def __init__(self, body: nn.Module, n_features: int, n_classes: int, n_hidden: int | None) -> None:
+        super().__init__()
+        if n_hidden is not None and n_hidden < 1:
+            raise ValueError(
+                f"n_hidden={n_hidden} was given; pass a positive integer, or None for no such layer"
+            )
+        self.body = body
+        self.hidden = nn.Identity() if n_hidden is None else nn.Linear(n_features, n_hidden)
+        self.head = nn.Linear(n_hidden or n_features, n_classes)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features, or their projection to ``n_hidden`` numbers."""
+        return self.hidden(self.body(as_images(x)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits, shape (N, n_classes)."""
+        return self.head(self.embed(x))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process must import torchvision by our way before it meets the body.
+        return _blank, (type(self),), self.__dict__
+
+
+def _blank(net: type[TorchvisionNet]) -> TorchvisionNet:
+    import_torchvision()
+    return net.__new__(net)
+
+
+def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """Return the state dict in a file of torch or, with the suffix ".safetensors", of safetensors.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds anything else.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights={str(path)!r} was given, which is no file. skal downloads nothing: get the weights yourself, "
+            "or pass weights=None to start from random ones"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state.get("model", state))  # checkpoints hold more than the weights
+        if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+            raise TypeError("not all values are tensors")
+    except OSError:
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{path} holds no weights ({type(error).__name__}: {reason}); give what torch.save(module.state_dict(), "
+            'path) writes, or a safetensors file with the suffix ".safetensors"'
+        ) from error
+    return dict(state)
+
+
+def match_channels(weight: torch.Tensor, channels: int) -> torch.Tensor:
+    """Return the kernels of a first convolution for gray images: an image of three equal channels gives the same."""
+    return weight.sum(1, keepdim=True) if channels == 1 and weight.shape[1] == 3 else weight
+
+
+def load_weights(body: nn.Module, state: dict[str, torch.Tensor], file: str | os.PathLike[str]) -> None:
+    """Load a state dict without the head.
+
+    Raises
+    ------
+    ValueError
+        If keys or shapes are not those of the body.
+    """
+    own = body.state_dict()
+    problems = [
+        f"lacks {key}" for key in own if key not in state and not key.endswith(".num_batches_tracked")
+    ]
+    problems += [f"has an unknown {key}" for key in state if key not in own]
+    problems += [
+        f"has {key} of shape {tuple(state[key].shape)} instead of {tuple(tensor.shape)}"
+        for key, tensor in own.items()
+        if key in state and state[key].shape != tensor.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(
+            f"{os.fspath(file)} does not fit this network: it {', '.join(problems[:3])}{more}; "
+            "give weights of the same architecture and channels, with torchvision's or timm's names, or weights=None"
+        )
+    body.load_state_dict({**own, **state})  # the oldest files do not count batches

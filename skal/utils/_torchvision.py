@@ -1,0 +1,22 @@
+"""The one way in which skal imports torchvision."""
+
+from typing import Any
+
+import torch
+
+
+def import_torchvision() -> Any:
+    """Import `torchvision`, also where its compiled operators cannot load.
+
+    Modules of torchvision can be imported as usual afterwards. It takes a second: call this where it is needed.
+    """
+    try:
+        import torchvision
+    except RuntimeError:
+        # torchvision tells torch.compile about its operators, and torch knows none where the library did not load.
+        for name in ("nms", "qnms"):
+            if not hasattr(torch.ops.torchvision, name):
+                schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                torch.library.define(f"torchvision::{name}", schema)
+        import torchvision
+    return torchvision
