@@ -34,6 +34,7 @@ __all__ = [
     "embed",
     "embed_and_predict_proba",
     "has_embedding",
+    "labeled_proba",
     "predict_proba",
     "row_blocks",
 ]
@@ -107,6 +108,45 @@ def decision_function(estimator: Any, X: Any, rows: ArrayLike | None = None) -> 
     array([ True, False])
     """
     return _ask("decision_function", estimator, X, rows)
+
+
+def labeled_proba(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Probabilities that the wanted rows are labelled, computed in blocks and checked.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        One with `labeled_proba`, such as :class:`skal.classifiers.VAALClassifier`.
+    X : ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_rows,)
+        In the order of `rows`.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no `labeled_proba`.
+    ValueError
+        If it returns NaN or infinity.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skal.access import labeled_proba
+    >>> from skal.classifiers import VAALClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[::2] = -1
+    >>> classifier = VAALClassifier(max_epochs=1, vae_epochs=1, random_state=0)
+    >>> labeled_proba(make_pipeline(StandardScaler(), classifier).fit(X, y), X, rows=[3, 0]).shape
+    (2,)
+    """
+    return _ask("labeled_proba", estimator, X, rows)
 
 
 def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
@@ -224,6 +264,13 @@ def has_embedding(estimator: Any) -> bool:
     return _embedder(_open(estimator)[1]) is not None
 
 
+def provides(estimator: Any, need: str) -> bool:
+    """Whether a classifier, fitted or not, or the one inside a pipeline, has what a strategy needs."""
+    if need == "embed":
+        return has_embedding(estimator)
+    return hasattr(estimator, need) or hasattr(_open(estimator)[1], need)
+
+
 # Estimators.
 
 
@@ -274,9 +321,10 @@ def _answerer(what: str, classifier: Any) -> Callable[[Any], Any]:
     if what == "embed_and_predict_proba":
         embedding, probabilities = _answerer("embed", classifier), _answerer("predict_proba", classifier)
         return lambda block: (embedding(block), probabilities(block))
+    example = "VAALClassifier" if what == "labeled_proba" else "LogisticRegression"
     raise TypeError(
-        f"{type(classifier).__name__} has no {what}. Use a classifier that has it, such as LogisticRegression(), or a "
-        "strategy that does without."
+        f"{type(classifier).__name__} has no {what}. Use a classifier that has it, such as {example}(), or a strategy "
+        "that does without."
     )
 
 

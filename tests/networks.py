@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from skal.classifiers import VAALClassifier
 from skal.generators import GAN, VAE, AutoEncoder
 
 HIDDEN = {"hidden": (4,)}
@@ -29,6 +31,20 @@ def tiny_vae(**params):
 
 def tiny_autoencoder(**params):
     return AutoEncoder(**{"max_epochs": 2, "module_params": HIDDEN, "random_state": 0, **params})
+
+
+def tiny_vaal(architecture="auto", **params):
+    networks = {"vae_params": HIDDEN, "discriminator_params": HIDDEN, "n_latent": 2, "vae_epochs": 2}
+    return VAALClassifier(
+        architecture, **{"lr": 0.01, "max_epochs": 30, "random_state": 0, **networks, **params}
+    )
+
+
+class Discriminating(LogisticRegression):
+    """A logistic regression with something for `VAAL` to ask."""
+
+    def labeled_proba(self, X):
+        return self.predict_proba(X)[:, 0]
 
 
 TINY = {

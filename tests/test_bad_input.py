@@ -6,19 +6,19 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
 from skal.exceptions import PoolExhaustedWarning
 
+from .networks import Discriminating
 from .properties.strategies import STRATEGIES
 
 X, TRUTH = make_blobs(40, n_features=3, centers=3, random_state=0)
 Y = np.where(np.arange(40) < 15, TRUTH, -1)
 
 
-class Untrainable(LogisticRegression):
+class Untrainable(Discriminating):
     """Bad input must be refused before this is fitted."""
 
     def fit(self, X, y):
@@ -36,7 +36,7 @@ def unfitted(strategy, classifier=None):
 
 @pytest.fixture
 def learner(strategy):
-    return unfitted(strategy, LogisticRegression()).fit(X, Y)
+    return unfitted(strategy, Discriminating()).fit(X, Y)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -62,7 +62,7 @@ def test_empty_pool(strategy, learner):
 def test_no_labels_or_one_class(strategy, n_labels):
     y = np.full(40, -1)
     y[:n_labels] = 1
-    learner = unfitted(strategy, LogisticRegression()).fit(X, y)
+    learner = unfitted(strategy, Discriminating()).fit(X, y)
     if strategy.requires:
         with pytest.raises(NotFittedError, match=r"RandomSampling\(\), CoreSet\(.*\) or KMedian\(.*\)"):
             learner.query()
@@ -142,7 +142,7 @@ def test_classifier_without_what_is_required(strategy):
     for classifier in (LinearSVC(), SVC(kernel="rbf")):
         class_ = type(classifier)
         lacking = type(class_.__name__, (class_,), {"fit": Untrainable.fit})()
-        missing = {"predict_proba": True, "decision_function": False}
+        missing = {"predict_proba": True, "decision_function": False, "labeled_proba": True}
         missing |= dict.fromkeys(["embed", "as_torch"], class_ is SVC)
         if any(missing[need] for need in strategy.requires):
             with pytest.raises(
@@ -163,7 +163,7 @@ def test_wrong_number_of_features(learner):
 
 def test_changed_in_place(strategy):
     pool = X.copy()
-    learner = unfitted(strategy, LogisticRegression()).fit(pool, Y)
+    learner = unfitted(strategy, Discriminating()).fit(pool, Y)
     pool[:, 0] *= 2
     with pytest.raises(ValueError, match="changed in place"):
         learner.query(pool)

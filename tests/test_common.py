@@ -6,11 +6,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skal import ActiveLearner, SimulatedLearner
+from skal.classifiers import VAALClassifier
 from skal.strategies import (
     ADBA,
     ASAL,
     BADGE,
     GAAL,
+    VAAL,
     CoreSet,
     KMedian,
     RandomSampling,
@@ -19,7 +21,7 @@ from skal.strategies import (
 )
 from skal.utils.estimator_checks import check_strategy
 
-from .networks import tiny_gan, tiny_vae
+from .networks import Discriminating, tiny_gan, tiny_vaal, tiny_vae
 
 STRATEGIES = [
     RandomSampling(),
@@ -39,6 +41,7 @@ VARIANTS = [
         tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"
     ),
 ]
+CLASSIFIERS = [tiny_vaal()]
 SYNTHESIS = [GAAL(tiny_gan()), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
@@ -51,8 +54,10 @@ MINUS_ONE = {"check_classifiers_classes": "-1 marks an unlabelled row, and this 
 
 
 @parametrize_with_checks(
-    [*STRATEGIES, *SYNTHESIS, *LEARNERS],
-    expected_failed_checks=lambda estimator: MINUS_ONE if isinstance(estimator, ActiveLearner) else {},
+    [*STRATEGIES, VAAL(), *SYNTHESIS, *CLASSIFIERS, *LEARNERS],
+    expected_failed_checks=lambda estimator: (
+        MINUS_ONE if isinstance(estimator, ActiveLearner | VAALClassifier) else {}
+    ),
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -61,3 +66,10 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.parametrize("strategy", [*STRATEGIES, *VARIANTS], ids=str)
 def test_strategy_checks(strategy):
     check_strategy(strategy)
+
+
+@pytest.mark.parametrize(
+    "classifier", [Discriminating(max_iter=10_000), tiny_vaal(max_epochs=1, vae_epochs=1)]
+)
+def test_strategy_checks_of_vaal(classifier):
+    check_strategy(VAAL(), classifier)

@@ -211,8 +211,29 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
             If `module` is an instance.
         """
         device = resolve_device(self.device)
-        previous = self.net_ if self.warm_start and hasattr(self, "net_") else None
-        rows, labels = self._validate(X, y, reset=previous is None)
+        rows, labels = self._validate(X, y, reset=not self._continues)
+        self._set(self._train(rows, labels, sample_weight, device, draw_seed(self.random_state)))
+        return self
+
+    @property
+    def _continues(self) -> bool:
+        """Whether `fit` continues from the weights of the last one."""
+        return self.warm_start and hasattr(self, "net_")
+
+    def _set(self, attributes: dict[str, Any]) -> None:
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def _train(
+        self,
+        rows: NDArray[Any],
+        labels: NDArray[Any],
+        sample_weight: ArrayLike | None,
+        device: torch.device,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Train a net on validated rows; return the attributes of the fitted classifier."""
+        previous = self.net_ if self._continues else None
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
         rows, codes, weight = self._weighted_rows(rows, codes, sample_weight)
@@ -232,7 +253,6 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
             )
 
         dtype = self._network_dtype(rows)
-        seed = draw_seed(self.random_state)
         datasets = [
             LabeledRows(
                 rows[part], codes[part], None if weight is None else weight[part], dtype=dtype, device=device
@@ -246,16 +266,11 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         with seeded(seed, device):
             net.initialize()
             if previous is not None:
-                _copy_weights(previous.module_, net.module_)
+                copy_weights(previous.module_, net.module_)
             net.partial_fit(datasets, codes)
         check_weights(net, net.module_)
         net.module_.eval()
-
-        self.classes_ = classes
-        self.input_shape_ = input_shape
-        self.dtype_ = dtype
-        self.net_ = net
-        return self
+        return {"classes_": classes, "input_shape_": input_shape, "dtype_": dtype, "net_": net}
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the labels of rows.
@@ -402,7 +417,8 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         return callbacks
 
 
-def _copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
+def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
+    """Start a module from the weights of the last `fit`."""
     try:
         target.load_state_dict(source.state_dict())
     except RuntimeError as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 
 from ..training.batches import Stream
 from ..training.cuda_graph import CUDAGraph
-from ..training.estimator import evaluating
+from ..training.estimator import evaluating, frozen
 from .base import ScaledNet, check_generated, check_parts
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
 
@@ -146,7 +145,7 @@ class GANNet(ScaledNet):
             losses["critic_loss"].backward()
             self.critic_optimizer_.step()
             critic_losses.append({name: loss.detach() for name, loss in losses.items()})
-        with _frozen(self.critic_):
+        with frozen(self.critic_):
             loss = self.generator_loss(self.draw_latents(self.generator_batch_size))
             self.generator_optimizer_.zero_grad()
             loss.backward()
@@ -202,13 +201,3 @@ class GANNet(ScaledNet):
                     group["lr"].fill_(lr)  # where the captured step reads it
                 else:
                     group["lr"] = lr
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Ask no gradients of a module's weights inside."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)

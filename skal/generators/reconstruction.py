@@ -41,10 +41,7 @@ class ReconstructionNet(ScaledNet):
     def build_modules(self) -> None:
         """Build the module, and see that it encodes and decodes."""
         super().build_modules()
-        check_parts(self.module_, "module", "encode", "decode", "n_latent")
-        with evaluating(self.module_), torch.no_grad():
-            latents = torch.zeros(1, self.module_.n_latent, dtype=self.dtype)  # type: ignore[arg-type]
-            check_generated(self.module_.decode(latents), 1, self.input_shape)  # type: ignore[operator]
+        check_coder(self.module_, self.input_shape, self.dtype)
 
     def losses(self, batch: Tensor) -> Losses:
         """Return the mean terms of the loss over a batch of rows of X."""
@@ -65,6 +62,14 @@ class ReconstructionNet(ScaledNet):
         with torch.no_grad():
             losses = self.losses(batch)
         return {"loss": losses["loss"], "losses": losses}
+
+
+def check_coder(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Raise where a module does not encode, or does not decode to rows of the given shape."""
+    check_parts(module, "module", "encode", "decode", "n_latent")
+    with evaluating(module), torch.no_grad():
+        latents = torch.zeros(1, module.n_latent, dtype=dtype)  # type: ignore[call-overload]
+        check_generated(module.decode(latents), 1, input_shape)  # type: ignore[operator]
 
 
 class Reconstructor(GenerativeEstimator):
@@ -123,10 +128,7 @@ class Reconstructor(GenerativeEstimator):
         """Return the name of the architecture for rows of the given shape."""
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> ScaledNet:
-        architecture = self.architecture
-        if architecture == "auto":
-            architecture = self._choose(input_shape)
-        module = self._architectures[architecture] if isinstance(architecture, str) else architecture
+        module = self._module_class(input_shape)
         stopping = EarlyStopping(monitor="valid_loss", patience=self.patience, load_best=True)
         return ReconstructionNet(
             module_builder(module, self._module_params(), input_shape=input_shape),
@@ -143,6 +145,11 @@ class Reconstructor(GenerativeEstimator):
             **optimizer_params(self.optimizer, self.optimizer_params),
             **params,
         )
+
+    def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
+        """Return what builds the module for rows of the given shape."""
+        name = self._choose(input_shape) if self.architecture == "auto" else self.architecture
+        return self._architectures[name] if isinstance(name, str) else name
 
     def _module_params(self) -> dict[str, Any] | None:
         return self.module_params

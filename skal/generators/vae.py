@@ -257,7 +257,18 @@ def elbo_terms(
     terms : dict of Tensor of shape (n_rows,)
         ``loss``, ``reconstruction`` and ``kl``.
     """
-    mean, log_variance = module.encode(rows)  # type: ignore[operator]
+    return posterior_terms(module, rows, module.encode(rows), beta, noise)  # type: ignore[operator]
+
+
+def posterior_terms(
+    module: nn.Module,
+    rows: torch.Tensor,
+    posterior: tuple[torch.Tensor, torch.Tensor],
+    beta: float = 1.0,
+    noise: torch.Tensor | None = None,
+) -> Losses:
+    """Return what `elbo_terms` does, given the rows' ``encode``, for a loss that needs the means as well."""
+    mean, log_variance = posterior
     noise = torch.randn_like(mean) if noise is None else noise
     latents = mean + (log_variance / 2).exp() * noise
     reconstruction = squared_error(rows, module.decode(latents))  # type: ignore[operator]

@@ -10,12 +10,14 @@ from .k_median import KMedian
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .uncertainty import UncertaintySampling
+from .vaal import VAAL
 
 __all__ = [
     "ADBA",
     "ASAL",
     "BADGE",
     "GAAL",
+    "VAAL",
     "CandidateStrategy",
     "CoreSet",
     "KMedian",

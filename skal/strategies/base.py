@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ..access import blockwise, has_embedding
+from ..access import blockwise, provides
 from ..differentiable import check_differentiable
 from ..exceptions import PoolExhaustedWarning
 from ..labels import check_partial_labels, labeled_mask
@@ -482,19 +482,19 @@ def check_requirements(strategy: Strategy, estimator: Any) -> None:
             except TypeError as error:
                 raise TypeError(f"{strategy} needs a classifier with a gradient. {error}") from error
             continue
-        has = has_embedding(estimator) if need == "embed" else hasattr(estimator, need)
-        if not has:
+        if not provides(estimator, need):
             raise TypeError(
                 f"{strategy} needs a classifier with {_NEEDS.get(need, need)} and {type(estimator).__name__} has none. "
                 f"{_REMEDIES.get(need, 'Use a classifier that has it, or another strategy.')}"
             )
 
 
-_NEEDS = {"embed": "penultimate embeddings"}
+_NEEDS = {"embed": "penultimate embeddings", "labeled_proba": "a discriminator of labelled rows"}
 _REMEDIES = {
     "predict_proba": "Wrap it in CalibratedClassifierCV, use a classifier that gives probabilities, or use a strategy "
     "that does without: UncertaintySampling(measure='min_distance') for linear models, RandomSampling() or CoreSet().",
     "decision_function": "Use a linear model or SVM, or UncertaintySampling(measure='margin').",
+    "labeled_proba": "Use skal.classifiers.VAALClassifier, which trains one beside its network.",
     "embed": "Use a linear model, an MLPClassifier or a network, or a strategy that works on the rows themselves, such "
     "as CoreSet(embedding='input').",
 }

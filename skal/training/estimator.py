@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..exceptions import ModelFileError
 from ..persistence import decode, encode, read_file, write_file
 from .batches import as_tensor
-from .net import TrainingNet
+from .net import TrainingNet, part
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
@@ -41,6 +41,7 @@ class NetworkEstimator(BaseEstimator):
     """
 
     _min_samples = 1  # in `fit`
+    _nets: tuple[str, ...] = ("net_",)  # attributes that hold a net; what is saved of them all
 
     net_: TrainingNet
     input_shape_: tuple[int, ...]
@@ -81,7 +82,13 @@ class NetworkEstimator(BaseEstimator):
                 params[name] = encode(value)
             except TypeError:
                 left_out.append(name)
-        attributes = {name: value for name, value in vars(self).items() if name[-1] == "_" and name != "net_"}
+        attributes = {
+            name: value for name, value in vars(self).items() if name[-1] == "_" and name not in self._nets
+        }
+        others = {name: getattr(self, name) for name in self._nets[1:]}
+        tensors = self.net_.state_dict()
+        for name, net in others.items():
+            tensors |= {f"{name}/{key}": tensor for key, tensor in net.state_dict().items()}
         content = {
             "estimator": type(self).__qualname__,
             "params": params,
@@ -89,8 +96,11 @@ class NetworkEstimator(BaseEstimator):
             "attributes": attributes,
             "seed": self.net_.seed,
             "history": self.net_.saved_history(),
+            "other_nets": {
+                name: {"seed": net.seed, "history": net.saved_history()} for name, net in others.items()
+            },
         }
-        write_file(path, self.net_.state_dict(), content)
+        write_file(path, tensors, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
@@ -139,21 +149,24 @@ class NetworkEstimator(BaseEstimator):
             if "device" in params:
                 raise
             device = torch.device("cpu")
-        net_params = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": content["seed"]}
-        try:
-            with seeded(0, device):
-                net = estimator._blank_net(tensors, device=str(device), **net_params)
-                net.initialize()
-            net.load_state_dict(tensors)
-        except (RuntimeError, KeyError) as error:
-            raise ModelFileError(
-                f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
-                f"({error}); load it with the version that saved it"
-            ) from error
-        net.history.extend(content["history"])
-        for module in net.modules:
-            module.eval()
-        estimator.net_ = net
+        for name, saved in {"net_": content, **content.get("other_nets", {})}.items():
+            own = tensors if name == "net_" else part(tensors, name)
+            net_params = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": saved["seed"]}
+            try:
+                with seeded(0, device):
+                    blank_net = getattr(estimator, f"_blank_{name.rstrip('_')}")
+                    net = blank_net(own, device=str(device), **net_params)
+                    net.initialize()
+                net.load_state_dict(own)
+            except (RuntimeError, KeyError) as error:
+                raise ModelFileError(
+                    f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
+                    f"({error}); load it with the version that saved it"
+                ) from error
+            net.history.extend(saved["history"])
+            for module in net.modules:
+                module.eval()
+            setattr(estimator, name, net)
         return estimator
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> TrainingNet:
@@ -161,7 +174,7 @@ class NetworkEstimator(BaseEstimator):
         raise NotImplementedError
 
     def _blank_net(self, tensors: dict[str, torch.Tensor], **params: Any) -> TrainingNet:
-        """Return the net, not initialized, for saved tensors to be loaded into."""
+        """Return the net, not initialized, for saved tensors to be loaded into; another net has a method of its own."""
         return self._make_net(self.input_shape_, **params)
 
     def _run(self, X: Any, compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:
@@ -312,13 +325,23 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def frozen(module: torch.nn.Module) -> Iterator[None]:
+    """Ask no gradients of a module's weights inside."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+@contextmanager
 def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
     """Put modules in evaluation mode inside, and each of their parts back afterwards."""
-    training = [part for module in modules for part in module.modules() if part.training]
+    training = [each for module in modules for each in module.modules() if each.training]
     for module in modules:
         module.eval()
     try:
         yield
     finally:
-        for part in training:
-            part.training = True
+        for each in training:
+            each.training = True

@@ -10,7 +10,16 @@ from sklearn.preprocessing import StandardScaler
 
 from skal.differentiable import torch_module
 from skal.labels import UNLABELED
-from skal.strategies import ASAL, BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
+from skal.strategies import (
+    ASAL,
+    BADGE,
+    VAAL,
+    CoreSet,
+    KMedian,
+    RandomSampling,
+    RandomSubset,
+    UncertaintySampling,
+)
 from skal.utils.estimator_checks import Problem
 from tests.networks import AffineGenerator
 
@@ -21,6 +30,7 @@ STRATEGIES = [
     CoreSet(StandardScaler()),
     KMedian(),
     BADGE(),
+    VAAL(),
     RandomSubset(4, UncertaintySampling("entropy")),
     RandomSubset(4, CoreSet("input")),
     ASAL(AffineGenerator(), n_components=None, n_steps=1, n_neighbors=2),
@@ -33,6 +43,7 @@ class NearestMean(LinearClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         self.classes_ = np.unique(y)
         self.coef_ = np.stack([X[y == label].mean(axis=0) for label in self.classes_]).astype(float)
+        self.means_ = self.coef_
         self.intercept_ = -(self.coef_**2).sum(axis=1) / 2
         if len(self.classes_) == 2:  # scikit-learn's linear models have one row for two classes
             self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(self.intercept_)
@@ -43,6 +54,10 @@ class NearestMean(LinearClassifierMixin, BaseEstimator):
         if decisions.ndim == 1:
             decisions = np.column_stack([np.zeros(len(decisions)), decisions])
         return softmax(decisions, axis=1)
+
+    def labeled_proba(self, X):
+        """High near the means of the labelled rows."""
+        return np.exp(-np.abs(np.asarray(X)[:, None] - self.means_).sum(axis=2).min(axis=1))
 
 
 @torch_module.register

@@ -9,8 +9,17 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner
-from skal.strategies import ASAL, BADGE, CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
-from tests.networks import AffineGenerator
+from skal.strategies import (
+    ASAL,
+    BADGE,
+    VAAL,
+    CoreSet,
+    KMedian,
+    RandomSampling,
+    RandomSubset,
+    UncertaintySampling,
+)
+from tests.networks import AffineGenerator, Discriminating
 
 N_SAMPLES, N_FEATURES = 60_000, 100
 
@@ -24,12 +33,20 @@ def pool():
 
 @pytest.mark.parametrize(
     "strategy",
-    [RandomSampling(), UncertaintySampling(), CoreSet(), KMedian(max_iter=2), BADGE(), RandomSubset(500)],
+    [
+        RandomSampling(),
+        UncertaintySampling(),
+        CoreSet(),
+        KMedian(max_iter=2),
+        BADGE(),
+        RandomSubset(500),
+        VAAL(),
+    ],
     ids=lambda strategy: type(strategy).__name__,
 )
 def test_no_copy_of_the_pool(strategy, pool):
     X, y = pool
-    learner = ActiveLearner(LogisticRegression(), strategy, n_queries=20, random_state=0).fit(X, y)
+    learner = ActiveLearner(Discriminating(), strategy, n_queries=20, random_state=0).fit(X, y)
     tracemalloc.start()
     learner.query(X)
     peak = tracemalloc.get_traced_memory()[1]

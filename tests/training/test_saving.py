@@ -26,6 +26,7 @@ from ..networks import (
     same_tensors,
     tiny_autoencoder,
     tiny_gan,
+    tiny_vaal,
     tiny_vae,
     weights,
 )
@@ -65,6 +66,11 @@ ESTIMATORS = {
         X,
     ),
     "cnn": (CNNClassifier(max_epochs=1, random_state=0), IMAGES),
+    "vaal": (tiny_vaal(max_epochs=2), X),
+    "vaal on images": (
+        tiny_vaal(max_epochs=1, vae="conv", vae_params=NARROW, vae_epochs=1),
+        (10 * IMAGES).astype(np.uint8),
+    ),
     "linear": (LinearClassifier(max_epochs=2, random_state=0), X),
 }
 each_estimator = pytest.mark.parametrize("name", ESTIMATORS)
@@ -78,7 +84,7 @@ def fitted(name):
 def outputs(estimator, rows):
     """Everything that an estimator computes."""
     answers = {}
-    for method in ("transform", "predict", "predict_proba", "embed", "score_samples"):
+    for method in ("transform", "predict", "predict_proba", "embed", "score_samples", "labeled_proba"):
         if hasattr(estimator, method):
             answers[method] = getattr(estimator, method)(rows)
     if hasattr(estimator, "sample"):
