@@ -92,7 +92,7 @@ def top_k(scores: ArrayLike, k: int, rng: np.random.Generator | None = None) -> 
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]
     above, equal = np.flatnonzero(scores > kth), np.flatnonzero(scores == kth)
     if rng is not None:
-        above, equal = rng.permutation(above), rng.permutation(equal)
+        above, equal = rng.permutation(above), rng.choice(equal, k - len(above), replace=False)
     # A stable sort of the reversed list, reversed: descending, ties in the order that they have.
     order = np.argsort(scores[above][::-1], kind="stable")[::-1]
     return np.concatenate([above[::-1][order], equal[: k - len(above)]])

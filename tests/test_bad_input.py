@@ -10,6 +10,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
 from skal.exceptions import PoolExhaustedWarning
+from skal.strategies import VAAL
 
 from .networks import Discriminating
 from .properties.strategies import STRATEGIES
@@ -25,7 +26,7 @@ class Untrainable(Discriminating):
         raise AssertionError("the classifier was trained on bad input")
 
 
-@pytest.fixture(params=STRATEGIES, ids=str)
+@pytest.fixture(params=[*STRATEGIES, VAAL()], ids=str)
 def strategy(request):
     return request.param
 

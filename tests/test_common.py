@@ -11,7 +11,9 @@ from skal.strategies import (
     ADBA,
     ASAL,
     BADGE,
+    DGAL,
     GAAL,
+    SEALS,
     VAAL,
     CoreSet,
     KMedian,
@@ -34,12 +36,16 @@ STRATEGIES = [
     RandomSubset(),
     RandomSubset(20, CoreSet("input")),
     ASAL(tiny_gan(), "discriminator", n_steps=2),
+    DGAL(StandardScaler(), n_candidates=20),
+    SEALS(n_neighbors=5),
 ]
 VARIANTS = [
     ASAL(tiny_gan(), "classifier", n_components=2, n_steps=1),
     ASAL(
         tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"
     ),
+    DGAL(tiny_vae(), n_neighbors=3, n_steps=2, uncertainty="entropy", criterion=CoreSet("input")),
+    SEALS(StandardScaler(), n_neighbors=5, metric="cosine", criterion=BADGE()),
 ]
 CLASSIFIERS = [tiny_vaal()]
 SYNTHESIS = [GAAL(tiny_gan()), ADBA()]
@@ -47,6 +53,7 @@ LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
     ActiveLearner(LogisticRegression(), GAAL(tiny_gan()), random_state=0),
     ActiveLearner(LogisticRegression(), ASAL(tiny_gan(), n_steps=2), random_state=0),
+    ActiveLearner(LogisticRegression(), DGAL(StandardScaler()), random_state=0),
     SimulatedLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
 ]
 # Strict, as all expected failures are in the settings of pytest.

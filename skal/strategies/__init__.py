@@ -5,10 +5,12 @@ from .asal import ASAL
 from .badge import BADGE
 from .base import CandidateStrategy, QueryStrategy, ScoreStrategy, SynthesisStrategy
 from .core_set import CoreSet
+from .dgal import DGAL
 from .gaal import GAAL
 from .k_median import KMedian
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
+from .seals import SEALS
 from .uncertainty import UncertaintySampling
 from .vaal import VAAL
 
@@ -16,7 +18,9 @@ __all__ = [
     "ADBA",
     "ASAL",
     "BADGE",
+    "DGAL",
     "GAAL",
+    "SEALS",
     "VAAL",
     "CandidateStrategy",
     "CoreSet",

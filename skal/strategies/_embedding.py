@@ -57,16 +57,14 @@ class EmbeddingStrategy(QueryStrategy):
         return tags
 
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
+        super()._fit(X, y)
         if not isinstance(self.embedding, str):
-            self.encoder_ = clone(self.embedding)
-            seed_random_states(self.encoder_, self._seed)
-            self.encoder_.fit(X)
+            self.encoder_ = fit_encoder(self.embedding, X, self._seed)
 
     def _prepare(self, X: Any) -> None:
+        super()._prepare(X)
         if not isinstance(self.embedding, str):
-            self._encoded = blockwise(
-                lambda block: self.encoder_.transform(block).astype(np.float32, copy=False), X
-            )
+            self._encoded = encode(self.encoder_, X)
 
     def _embed(self, X: Any, estimator: Any, rows: Rows | None = None) -> tuple[NDArray[Any], bool]:
         """The embedding of the given rows, or all, of shape (n_rows, d); and whether it is the same at every query."""
@@ -81,6 +79,18 @@ class EmbeddingStrategy(QueryStrategy):
             embedding = embedding.toarray() if is_sparse(embedding) else np.asarray(embedding)
             embedding = embedding.reshape(len(embedding), -1)
         return embedding, isinstance(X, np.ndarray) and _is_whole(embedding, X)
+
+
+def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
+    """A copy of an encoder, fitted on the pool; a ``FrozenEstimator`` as it is."""
+    encoder = clone(encoder)
+    seed_random_states(encoder, seed)
+    return encoder.fit(X, None)  # a FrozenEstimator wants two arguments
+
+
+def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
+    """What a fitted encoder makes of the rows, of shape (n_rows, d)."""
+    return blockwise(lambda block: encoder.transform(block).astype(np.float32, copy=False), X)
 
 
 def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -19,7 +18,7 @@ from ..access import blockwise, embed
 from ..differentiable import as_torch
 from ..generators import AutoEncoder
 from ..neighbors import make_index, match
-from ..utils.random import seed_random_states
+from ._embedding import fit_encoder
 from ._latents import OBJECTIVES, LatentSearch, Objective, fit_generator
 from .base import CandidateStrategy, QueryStrategy, Rows, ScoreStrategy
 
@@ -196,17 +195,12 @@ class ASAL(LatentSearch, CandidateStrategy):
         rows = _as_array(X)
         self.generator_ = fit_generator(self.generator, rows, self._seed)
         if not isinstance(self.features, str):
-            self.encoder_ = self._trained(self.features, rows)
+            self.encoder_ = fit_encoder(self.features, rows, self._seed)
         elif self.features == "autoencoder":
-            self.encoder_ = self._trained(AutoEncoder(), rows)
+            self.encoder_ = fit_encoder(AutoEncoder(), rows, self._seed)
         super()._fit(X, y)
         if not self._follows_classifier:
             self.pca_ = self._fit_pca(self._features(), X)
-
-    def _trained(self, estimator: Any, rows: NDArray[Any]) -> Any:
-        estimator = clone(estimator)
-        seed_random_states(estimator, self._seed)
-        return estimator.fit(rows, None)  # a FrozenEstimator wants two arguments
 
     def _prepare(self, X: Any) -> None:
         super()._prepare(X)

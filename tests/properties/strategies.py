@@ -13,7 +13,8 @@ from skal.labels import UNLABELED
 from skal.strategies import (
     ASAL,
     BADGE,
-    VAAL,
+    DGAL,
+    SEALS,
     CoreSet,
     KMedian,
     RandomSampling,
@@ -30,9 +31,10 @@ STRATEGIES = [
     CoreSet(StandardScaler()),
     KMedian(),
     BADGE(),
-    VAAL(),
     RandomSubset(4, UncertaintySampling("entropy")),
     RandomSubset(4, CoreSet("input")),
+    DGAL(StandardScaler(), n_neighbors=2, n_candidates=4),
+    SEALS("input", n_neighbors=2),
     ASAL(AffineGenerator(), n_components=None, n_steps=1, n_neighbors=2),
 ]
 
@@ -43,7 +45,6 @@ class NearestMean(LinearClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         self.classes_ = np.unique(y)
         self.coef_ = np.stack([X[y == label].mean(axis=0) for label in self.classes_]).astype(float)
-        self.means_ = self.coef_
         self.intercept_ = -(self.coef_**2).sum(axis=1) / 2
         if len(self.classes_) == 2:  # scikit-learn's linear models have one row for two classes
             self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(self.intercept_)
@@ -54,10 +55,6 @@ class NearestMean(LinearClassifierMixin, BaseEstimator):
         if decisions.ndim == 1:
             decisions = np.column_stack([np.zeros(len(decisions)), decisions])
         return softmax(decisions, axis=1)
-
-    def labeled_proba(self, X):
-        """High near the means of the labelled rows."""
-        return np.exp(-np.abs(np.asarray(X)[:, None] - self.means_).sum(axis=2).min(axis=1))
 
 
 @torch_module.register

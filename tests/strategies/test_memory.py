@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -12,6 +13,8 @@ from skal import ActiveLearner
 from skal.strategies import (
     ASAL,
     BADGE,
+    DGAL,
+    SEALS,
     VAAL,
     CoreSet,
     KMedian,
@@ -41,12 +44,16 @@ def pool():
         BADGE(),
         RandomSubset(500),
         VAAL(),
+        SEALS(n_neighbors=10),
+        SEALS(PCA(3), n_neighbors=10),
     ],
     ids=lambda strategy: type(strategy).__name__,
 )
 def test_no_copy_of_the_pool(strategy, pool):
     X, y = pool
-    learner = ActiveLearner(Discriminating(), strategy, n_queries=20, random_state=0).fit(X, y)
+    learner = ActiveLearner(Discriminating(), strategy, n_queries=20, random_state=0)
+    learner.fit(X[:200], y[:200]).query()  # imports what it needs
+    learner.fit(X, y)
     tracemalloc.start()
     learner.query(X)
     peak = tracemalloc.get_traced_memory()[1]
@@ -80,6 +87,41 @@ def test_asal_scans_nothing(pool):
     assert tracemalloc.get_traced_memory()[1] - kept < 20 * N_SAMPLES  # masks of the pool
     tracemalloc.stop()
     assert not seen
+
+
+def test_dgal_keeps_a_sparse_graph_and_scans_nothing(pool):
+    X, y = pool
+    seen = []
+
+    class Watched(LogisticRegression):
+        def predict_proba(self, X):
+            seen.append(len(X))
+            return super().predict_proba(X)
+
+    strategy = DGAL(PCA(3), n_neighbors=5, n_candidates=500)
+    learner = ActiveLearner(Watched(), strategy, n_queries=20, random_state=0)
+    learner.fit(X[:200], y[:200]).query()  # imports what it needs
+    tracemalloc.start()
+    learner.fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    assert kept < 200 * N_SAMPLES  # up to ten transitions a row, and the labels
+    assert peak < 1000 * N_SAMPLES
+    seen.clear()
+    learner.query(X)
+    labels = learner.y_.copy()
+    labels[N_SAMPLES - 1] = 1
+    n_steps = learner.strategy_.diffusion_.n_steps
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    learner.strategy_.query(X, labels, 20, estimator=learner.estimator_)
+    assert tracemalloc.get_traced_memory()[1] - before < 80 * N_SAMPLES  # masks and uncertainties of the pool
+    assert (
+        tracemalloc.get_traced_memory()[0] < kept + (16 * n_steps + 40) * N_SAMPLES
+    )  # every step, of two classes
+    tracemalloc.stop()
+    assert seen == [500, 500]
 
 
 @pytest.mark.parametrize(

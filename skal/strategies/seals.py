@@ -1,0 +1,177 @@
+"""SEALS: similarity search for efficient active learning (Coleman et al., 2022)."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.preprocessing import normalize
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from ..blocks import row_blocks
+from ..labels import labeled_mask
+from ..neighbors import make_index
+from ._embedding import EmbeddingStrategy
+from .base import CandidateStrategy, QueryStrategy, Rows
+
+
+class SEALS(EmbeddingStrategy, CandidateStrategy):
+    r"""Run a criterion on the nearest neighbours of the labelled rows.
+
+    .. math:: D_u = \bigcup_{i \in L} N(x_i, k) \setminus L
+
+    where N(x, k) are the k nearest rows of the pool ([1]_; Algorithm 3 of [2]_). What the criterion sees grows with the
+    labels instead of with the pool. Regions far from all labels are never explored.
+
+    With the classifier's own embedding, which is another one after every training, each query embeds the whole pool and
+    searches it again. An encoder that is trained once makes it the VAE-SEALS of [2]_, ``SEALS(VAE())``: the index is
+    built once, and a query looks up the neighbours of the rows that are newly labelled.
+
+    Parameters
+    ----------
+    embedding : {"auto", "classifier", "input"} or transformer, default="auto"
+        Where rows are compared:
+
+        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
+          network, the transformed rows for a pipeline;
+        - ``"input"``: the rows themselves (images flattened, sparse rows densified);
+        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
+        - a transformer, such as ``PCA(50)`` or ``VAE()``: fitted on the pool once, a ``FrozenEstimator`` as it is.
+    n_neighbors : int, default=100
+        k, the neighbours that a labelled row brings.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        "cosine" compares the directions of embeddings.
+    index : {"exact", "approximate"} or object, default="exact"
+        Finds neighbours where the embedding is a transformer's: :class:`skal.neighbors.CellIndex`,
+        :class:`skal.neighbors.GraphIndex`, or an object with `fit` and `kneighbors`.
+    criterion : QueryStrategy, default=None
+        The strategy that chooses among the neighbours; margin sampling by default.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    encoder_ : transformer
+        The fitted transformer, where `embedding` is one.
+    index_ : object
+        The fitted index, where `embedding` is a transformer.
+    criterion_ : QueryStrategy
+        The fitted criterion.
+    query_report_ : Bunch
+        Of the latest query: ``rows``, what the neighbours were, and ``n_searched``, for how many labelled rows they
+        were looked up.
+
+    See Also
+    --------
+    DGAL : Explores, too.
+
+    Notes
+    -----
+    Where the neighbours are fewer than the queries, random rows fill them up.
+
+    References
+    ----------
+    .. [1] Coleman et al., Similarity Search for Efficient Active Learning and Search of Rare Concepts, AAAI 2022.
+    .. [2] "Accelerated Deep Active Learning with Graph-based Sub-Sampling", TMLR 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies import SEALS, RandomSampling
+    >>> X = np.arange(10.0).reshape(-1, 1)
+    >>> strategy = SEALS("input", n_neighbors=2, criterion=RandomSampling(), random_state=0).fit(X)
+    >>> sorted(strategy.query(X, y=[-1, 1, -1, -1, -1, -1, -1, -1, -1, -1], n_queries=2).tolist())
+    [0, 2]
+    >>> strategy.query_report_.rows
+    array([0, 2])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **EmbeddingStrategy._parameter_constraints,
+        **CandidateStrategy._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
+    }
+
+    def __init__(
+        self,
+        embedding: Any = "auto",
+        *,
+        n_neighbors: int = 100,
+        metric: str = "euclidean",
+        index: Any = "exact",
+        criterion: QueryStrategy | None = None,
+        random_state: Any = None,
+    ) -> None:
+        CandidateStrategy.__init__(self, criterion, random_state=random_state)
+        self.embedding = embedding
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.index = index
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (*super().requires, *self._criterion().requires)
+
+    def _prepare(self, X: Any) -> None:
+        super()._prepare(X)
+        self._kept: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+        if not isinstance(self.embedding, str):
+            self.index_ = make_index(self.index, self._seed).fit(self._compared(self._encoded))
+
+    def _restrict(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        labeled = labeled_mask(y)
+        embedding, stays = self._embed(X, estimator)
+        if stays and self._kept is not None and not (self._kept[0] & ~labeled).any():
+            before, near = self._kept
+        else:
+            before, near = np.zeros_like(labeled), np.zeros_like(labeled)
+        new = np.flatnonzero(labeled & ~before)
+        near = near.copy()
+        near[self._neighbors(embedding, new)] = True
+        if stays:
+            self._kept = labeled, near
+        rows = candidates[near[candidates]]
+        self.query_report_ = Bunch(rows=rows, n_searched=len(new))
+        return rows
+
+    def _neighbors(self, embedding: NDArray[Any], rows: Rows) -> Rows:
+        """The neighbours of some rows, and these rows, which are labelled."""
+        k = min(self.n_neighbors + 1, len(embedding))
+        if not len(rows):
+            return rows
+        queries = self._compared(embedding[rows])
+        if not isinstance(self.embedding, str):
+            return self.index_.kneighbors(queries, n_neighbors=k)[1].ravel()
+        best, distances = np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32)
+        for block, where in row_blocks(embedding, max_bytes=_BLOCK_BYTES):
+            found = euclidean_distances(queries, self._compared(block), squared=True)
+            distances = np.hstack([distances, found.astype(np.float32, copy=False)])
+            best = np.hstack([best, np.broadcast_to(np.arange(where.start, where.stop), found.shape)])
+            if distances.shape[1] > k:
+                nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+                best = np.take_along_axis(best, nearest, axis=1)
+                distances = np.take_along_axis(distances, nearest, axis=1)
+        return best.ravel()
+
+    def _compared(self, embedding: NDArray[Any]) -> NDArray[Any]:
+        return normalize(embedding) if self.metric == "cosine" else embedding
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return state | {"_kept": None} if "_kept" in state else state
+
+
+_BLOCK_BYTES = 1 << 22
