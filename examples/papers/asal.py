@@ -25,6 +25,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from _experiments import of_bytes, read_histories, run_file, run_once, some, spread, train_or_load
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -45,17 +46,6 @@ PIXELS, AUTOENCODER, DISCRIMINATOR, CLASSIFIER = (
     "ASAL-CLS",
 )
 RANDOM, ENTROPY, CORE_SET = "Random", "Maximal Entropy", "CoreSet"
-
-
-def of_bytes(module: type[torch.nn.Module]) -> Callable[..., torch.nn.Module]:
-    """The network for images whose pixels are bytes: a quarter of the memory, and the same function of pixel / 255."""
-
-    class OfBytes(module):  # type: ignore[misc, valid-type]
-        def embed(self, x: torch.Tensor) -> torch.Tensor:
-            return super().embed(x / 255)
-
-    OfBytes.__name__ = OfBytes.__qualname__ = f"{module.__name__}OfBytes"
-    return OfBytes
 
 
 @dataclass(frozen=True)
@@ -259,13 +249,7 @@ def train(experiment: Experiment, X: Any, y: Any, output: Path, gan_file: str | 
 
     def trained(name: str, estimator: Any, *data: Any, file: str | None = None) -> Any:
         path = Path(file) if file else output / f"{name}.skal"
-        if path.exists():
-            print(f"{name}: read from {path}", flush=True)
-            return type(estimator).load(path, **left_out(estimator))
-        started = time.perf_counter()
-        estimator.fit(*data).save(path)
-        print(f"{name}: trained in {time.perf_counter() - started:.0f} s", flush=True)
-        return estimator
+        return train_or_load(path, estimator, *data, **left_out(estimator))
 
     gan = clone(experiment.gan).set_params(random_state=0, verbose=1, checkpoint=output / "gan.checkpoint")
     return Networks(
@@ -281,13 +265,6 @@ def train(experiment: Experiment, X: Any, y: Any, output: Path, gan_file: str | 
 def left_out(estimator: Any) -> dict[str, Any]:
     """Parameters of ours that no file holds: networks that are defined here."""
     return {"module": estimator.module} if isinstance(estimator, NetClassifier) else {}
-
-
-def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:
-    if n_rows is None or n_rows >= len(X):
-        return X, y
-    rows = np.sort(np.random.default_rng(0).choice(len(X), n_rows, replace=False))
-    return X[rows], y[rows]
 
 
 def make_learner(method: str, experiment: Experiment, networks: Networks) -> SimulatedLearner:
@@ -316,44 +293,19 @@ def make_learner(method: str, experiment: Experiment, networks: Networks) -> Sim
 
 def run(method: str, seed: int, experiment: Experiment, networks: Networks, data: Any, output: Path) -> None:
     """One learner, from the initial labels that all methods share for this seed; its history goes to a file."""
-    path = output / "runs" / f"{method}-{seed}.npz"
-    if path.exists():
+    if run_file(output, method, seed).exists():
         return
     X, y, X_test, y_test = data
-    if method == "ADBA":
+    learner = make_learner(method, experiment, networks)
+    if method == "ADBA":  # a linear model of the latents, which are no bytes
         X, X_test = networks.codes["pool"], networks.codes["test"]
         y = networks.codes["y"]
-    started = time.perf_counter()
-    learner = make_learner(method, experiment, networks).set_params(random_state=seed)
-    if method == "ADBA":  # a linear model of the latents, which are no bytes
         learner.set_params(estimator=clone(experiment.classifier).set_params(module=Linear))
-    learner.fit(X, y, X_val=X_test, y_val=y_test)
-    np.savez(path, **learner.history_)
-    history = learner.history_
-    print(
-        f"{method}, seed {seed}: score {history['score'][-1]:.4f} at {history['n_labeled'][-1]} labels, "
-        f"{time.perf_counter() - started:.0f} s",
-        flush=True,
-    )
-
-
-def read_histories(experiment: Experiment, output: Path) -> dict[str, dict[str, np.ndarray]]:
-    histories = {}
-    for method in experiment.methods:
-        files = [output / "runs" / f"{method}-{seed}.npz" for seed in range(experiment.n_seeds)]
-        runs = [np.load(file) for file in files if file.exists()]
-        if runs:
-            histories[method] = {key: np.stack([run[key] for run in runs]) for key in runs[0]}
-    return histories
+    run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
 
 def table(experiment: Experiment, histories: dict[str, Any]) -> str:
     """Labels needed for the target, scores along the way, entropy of the selected rows; mean [min, max] over seeds."""
-
-    def spread(values: Any, digits: int) -> str:
-        values = np.asarray(values, dtype=float)
-        return f"{values.mean():.{digits}f} [{values.min():.{digits}f}, {values.max():.{digits}f}]"
-
     lines = [
         f"| method | labels for {experiment.target:.1%} | score at the middle | score at the end | entropy of selected "
         "rows | over random | query, s |",
@@ -433,7 +385,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     for seed in options.seeds or range(experiment.n_seeds):
         for method in options.methods or experiment.methods:
             run(method, seed, experiment, networks, data, output)
-    histories = read_histories(experiment, output)
+    histories = read_histories(output, experiment.methods, experiment.n_seeds)
     report = [
         table(experiment, histories),
         PUBLISHED.get(name, ""),

@@ -1,0 +1,91 @@
+"""What the experiments of several papers have in common: byte images, things trained once, runs that are kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from skal import SimulatedLearner
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def of_bytes(module: type[torch.nn.Module], *, standardize: bool = False) -> Callable[..., torch.nn.Module]:
+    """The network for images whose pixels are bytes: a quarter of the memory, and the same function of pixel / 255.
+
+    With `standardize` the pixels are scaled as the weights expect that were trained on ImageNet.
+    """
+
+    class OfBytes(module):  # type: ignore[misc, valid-type]
+        def embed(self, x: torch.Tensor) -> torch.Tensor:
+            x = x / 255
+            if standardize:
+                mean, std = (x.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+                x = (x - mean) / std if x.shape[1] == 3 else (x - mean.mean()) / std.mean()
+            return super().embed(x)
+
+    OfBytes.__name__ = OfBytes.__qualname__ = f"{module.__name__}OfBytes"
+    return OfBytes
+
+
+def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:
+    """A random part of the rows, the same each time, in their order."""
+    if n_rows is None or n_rows >= len(X):
+        return X, y
+    rows = np.sort(np.random.default_rng(0).choice(len(X), n_rows, replace=False))
+    return X[rows], y[rows]
+
+
+def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> Any:
+    """Train an estimator and save it, or read what an earlier run has saved; `left_out` is what no file holds."""
+    if path.exists():
+        print(f"{path.stem}: read from {path}", flush=True)
+        return type(estimator).load(path, **left_out)
+    started = time.perf_counter()
+    estimator.fit(*data).save(path)
+    print(f"{path.stem}: trained in {time.perf_counter() - started:.0f} s", flush=True)
+    return estimator
+
+
+def run_file(output: Path, method: str, seed: int) -> Path:
+    """Where the history of a run is."""
+    return output / "runs" / f"{method}-{seed}.npz"
+
+
+def run_once(output: Path, method: str, seed: int, learner: SimulatedLearner, data: Any) -> None:
+    """One learner, from the initial labels that all methods share for this seed; its history goes to a file."""
+    X, y, X_test, y_test = data
+    started = time.perf_counter()
+    learner.set_params(random_state=seed).fit(X, y, X_val=X_test, y_val=y_test)
+    history = learner.history_
+    np.savez(run_file(output, method, seed), **history, labeled_rows=learner.labeled_rows_)
+    print(
+        f"{method}, seed {seed}: score {history['score'][-1]:.4f} at {history['n_labeled'][-1]} labels, "
+        f"{time.perf_counter() - started:.0f} s",
+        flush=True,
+    )
+
+
+def read_histories(
+    output: Path, methods: Iterable[str], n_seeds: int
+) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """The histories of all runs that are there, with a leading axis of seeds."""
+    histories = {}
+    for method in methods:
+        files = [run_file(output, method, seed) for seed in range(n_seeds)]
+        runs = [np.load(file) for file in files if file.exists()]
+        if runs:
+            shared = set.intersection(*(set(run) for run in runs))  # older files lack the rows
+            histories[method] = {key: np.stack([run[key] for run in runs]) for key in sorted(shared)}
+    return histories
+
+
+def spread(values: Any, digits: int) -> str:
+    """Mean [smallest, largest] over the seeds."""
+    values = np.asarray(values, dtype=float)
+    return f"{values.mean():.{digits}f} [{values.min():.{digits}f}, {values.max():.{digits}f}]"

@@ -1,0 +1,125 @@
+"""The experiments of the papers, on a few digits: they run to their tables and figures, and go on where they were."""
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
+
+from skal.nets import Linear
+from skal.strategies import DGAL, RandomSampling
+
+pytest.importorskip("matplotlib")
+FOLDER = Path(__file__).parents[1] / "examples" / "papers"
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The scripts by name, imported as they import each other: from their folder."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: importlib.import_module(name) for name in ("_experiments", "asal", "dgal")}
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Byte images of 16x16 pixels: 200 rows to label, 60 to test."""
+    X, y = load_digits(return_X_y=True)
+    X = np.kron(X.reshape(-1, 1, 8, 8), np.ones((2, 2)))[:260] * 15
+    X = X.astype(np.uint8)
+    return {"train": (X[:200], y[:200]), "test": (X[200:], y[200:260])}
+
+
+def test_bytes_are_scaled_as_weights_of_imagenet_expect(scripts):
+    of_bytes = scripts["_experiments"].of_bytes
+    pixels = torch.randint(0, 256, (2, 3, 4, 4), generator=torch.Generator().manual_seed(0)).float()
+    shape, mean, std = (3, 4, 4), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    expected = torch.stack([(pixels[:, c] / 255 - mean[c]) / std[c] for c in range(3)], dim=1)
+    embed = of_bytes(Linear, standardize=True)(shape, 2).embed
+    assert_allclose(embed(pixels).reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
+    assert_allclose(of_bytes(Linear)(shape, 2).embed(pixels).reshape(pixels.shape), pixels / 255, rtol=1e-6)
+
+
+def test_one_graph_serves_all_strategies_and_stays_as_it_was(scripts, digits):
+    dgal, (X, y) = scripts["dgal"], digits["train"]
+
+    class Flat:
+        def transform(self, X):
+            return X.reshape(len(X), -1) / 255
+
+    encoder = dgal.FrozenEstimator(dgal.Remembered(Flat()).fit())
+    params = {"n_candidates": 30, "criterion": RandomSampling(), "random_state": 0}
+    alone = DGAL(encoder, **params).fit(X)
+    first, second = (dgal.OneGraph(encoder, **params).fit(X) for _ in range(2))
+    labels = np.full(len(X), -1)
+    labels[:20] = y[:20]
+    for n_labeled in (20, 40):
+        labels[:n_labeled] = y[:n_labeled]
+        first.query(X, labels, 5)
+    labels[20:] = -1
+    expected = alone.query(X, labels, 5)
+    assert_array_equal(second.query(X, labels, 5), expected)
+    assert second.query_report_.n_updated == alone.query_report_.n_updated
+
+
+def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
+    dgal = scripts["dgal"]
+    tiny = replace(
+        dgal.EXPERIMENTS["mnist"], load=digits.get, n_rounds=2, n_initial=12, n_queries=4, n_candidates=40
+    )
+    monkeypatch.setitem(dgal.EXPERIMENTS, "mnist", tiny)
+    monkeypatch.setattr(dgal, "make_vae", lambda *_: dgal.VAE(5, max_epochs=1))
+    arguments = ["mnist", "--quick", "--seeds", "0", "--output", str(tmp_path)]
+    dgal.main(arguments)
+    output = tmp_path / "mnist-quick"
+    runs = {method: np.load(output / "runs" / f"{method}-0.npz") for method in dgal.METHODS}
+    for run in runs.values():
+        assert_array_equal(run["n_labeled"], [12, 16, 20])
+        assert_array_equal(run["labeled_rows"][:12], runs["random"]["labeled_rows"][:12])
+    lines = (output / "tables.md").read_text().splitlines()
+    assert lines[0].startswith("| method | accuracy at 16 ")
+    for method, run in runs.items():
+        (row,) = (line for line in lines if line.startswith(f"| {method} |"))
+        assert f"{100 * run['score'][-1]:.2f} [" in row
+    assert {"curves.png", "unreached.png", "queried.png"} <= {file.name for file in output.iterdir()}
+
+    monkeypatch.setattr(dgal, "run_once", lambda *_: pytest.fail("a run that is there was made again"))
+    monkeypatch.setattr(dgal, "draw", lambda *_: None)
+    dgal.main([*arguments, "--vae", str(output / "vae.skal")])
+
+
+def test_a_pretrained_classifier_needs_its_weights(scripts, capsys):
+    with pytest.raises(SystemExit):
+        scripts["dgal"].main(["cifar10"])
+    assert "give --weights FILE" in capsys.readouterr().err
+
+
+def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
+    asal = scripts["asal"]
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-two"],
+        load=digits.get,
+        gan=asal.GAN(architecture="dense", n_iter=2, batch_size=16),
+        autoencoder=asal.AutoEncoder("dense", max_epochs=1),
+        methods=(asal.RANDOM, asal.ENTROPY, asal.PIXELS),
+        n_initial=20,
+        n_queries=10,
+        budget=40,
+        n_seeds=1,
+        n_steps=2,
+    )
+    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
+    monkeypatch.setattr(asal, "agreement", lambda *_, **__: "")  # a figure for each of three features
+    monkeypatch.setattr(sys, "argv", ["asal.py", "mnist-two", "--output", str(tmp_path)])
+    asal.main()
+    output = tmp_path / "mnist-two"
+    lines = (output / "tables.md").read_text()
+    assert all(f"| {method} |" in lines for method in tiny.methods)
+    assert len(list((output / "runs").iterdir())) == 3
