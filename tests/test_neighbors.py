@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 
 from skal.exceptions import ModelFileError
+from skal.graph import nearest_neighbors
 from skal.neighbors import CellIndex, GraphIndex, make_index, match
 from skal.persistence import write_file
 
@@ -212,6 +213,22 @@ def test_the_approximate_index_finds_as_many_as_are_asked(graph):
     X, index = graph
     _, rows = index.kneighbors(X[:2], len(X))
     np.testing.assert_array_equal(rows, brute_force(X, X[:2], len(X))[1])
+
+
+def test_recall_of_an_approximate_graph(graph):
+    # Here and not in test_graph.py: pynndescent compiles for tens of seconds, once for these tests side by side.
+    X = np.concatenate([graph[0], graph[0][:5]])
+    distances, rows = nearest_neighbors(X, 10, method="approximate", random_state=0)
+    _, expected = nearest_neighbors(X, 10, method="exact")
+    assert (rows[:, :, None] == expected[:, None]).any(axis=2).mean() >= 0.97
+    assert (rows != np.arange(len(X))[:, None]).all()
+    assert (np.diff(np.sort(rows, axis=1)) > 0).all()
+    np.testing.assert_array_equal(rows[:5, 0], np.arange(6000, 6005))
+    true_distances = np.linalg.norm(X[:, None].astype(np.float64) - X[rows], axis=2)
+    np.testing.assert_allclose(distances, true_distances, atol=1e-5)
+    assert (np.diff(distances, axis=1) >= 0).all()
+    again = nearest_neighbors(X, 10, method="approximate", random_state=0)[1]
+    np.testing.assert_array_equal(again, rows)
 
 
 def test_no_global_random_state_is_touched():
