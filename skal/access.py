@@ -26,16 +26,24 @@ from torch import nn
 
 from .blocks import blockwise, row_blocks
 from .differentiable import as_torch, input_dtype, unwrap
+from .dropout import DropoutPasses, dropout_layers
+from .training.batches import as_tensor
+from .training.estimator import _BLOCK_ROWS, NetworkEstimator
+from .utils.validation import is_sparse
 
 __all__ = [
     "as_torch",
     "blockwise",
+    "critic_scores",
+    "critic_scores_and_log_proba",
     "decision_function",
+    "dropout_proba",
     "embed",
     "embed_and_predict_proba",
     "has_embedding",
     "labeled_proba",
     "predict_proba",
+    "predicted_loss",
     "row_blocks",
 ]
 
@@ -147,6 +155,192 @@ def labeled_proba(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDAr
     (2,)
     """
     return _ask("labeled_proba", estimator, X, rows)
+
+
+def critic_scores(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """What a critic says of the wanted rows, computed in blocks and checked: high where they look unlabelled.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        One with `critic_scores`, such as :class:`skal.classifiers.WassersteinClassifier`.
+    X : ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows,)
+        In the order of `rows`.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no `critic_scores`.
+    ValueError
+        If it returns NaN or infinity.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import critic_scores
+    >>> from skal.classifiers import WassersteinClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[::2] = -1
+    >>> critic_scores(WassersteinClassifier(max_epochs=1, random_state=0).fit(X, y), X, rows=[3, 0]).shape
+    (2,)
+    """
+    return _ask("critic_scores", estimator, X, rows)
+
+
+def critic_scores_and_log_proba(
+    estimator: Any, X: Any, rows: ArrayLike | None = None
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """What a critic says of the wanted rows, and the logarithms of their class probabilities, all of them finite.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        One with a method of this name, which takes a single pass through the network, or with `critic_scores` and
+        `predict_proba`. Probabilities below the smallest normal number of their type, such as zeros, then count as
+        that number: their logarithm is -87.3 in float32 and -708.4 in float64.
+    X : ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows,)
+        See `critic_scores`.
+    log_probabilities : ndarray of shape (n_rows, n_classes)
+        In the order of `rows`; columns in the order of `classes_`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `critic_scores` and `predict_proba` do.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import critic_scores_and_log_proba
+    >>> from skal.classifiers import WassersteinClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[::2] = -1
+    >>> classifier = WassersteinClassifier(max_epochs=1, random_state=0).fit(X, y)
+    >>> scores, log_probabilities = critic_scores_and_log_proba(classifier, X, rows=[3, 0])
+    >>> scores.shape, log_probabilities.shape
+    ((2,), (2, 3))
+    """
+    return _ask("critic_scores_and_log_proba", estimator, X, rows)
+
+
+def predicted_loss(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Losses that a classifier expects at the wanted rows, computed in blocks and checked.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        One with `predicted_loss`, such as :class:`skal.classifiers.LearningLossClassifier`.
+    X : ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+
+    Returns
+    -------
+    losses : ndarray of shape (n_rows,)
+        In the order of `rows`, on a scale of their own.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no `predicted_loss`.
+    ValueError
+        If it returns NaN or infinity.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import predicted_loss
+    >>> from skal.classifiers import LearningLossClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> predicted_loss(LearningLossClassifier(max_epochs=1, random_state=0).fit(X, y), X, rows=[3, 0]).shape
+    (2,)
+    """
+    return _ask("predicted_loss", estimator, X, rows)
+
+
+def dropout_proba(
+    estimator: Any,
+    X: Any,
+    rows: ArrayLike | None = None,
+    *,
+    n_passes: int = 10,
+    seed: int = 0,
+    summary: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+) -> NDArray[np.floating]:
+    """Class probabilities of the wanted rows in several passes with dropout, as samples of what the network believes.
+
+    Dropout layers drop as they do in training, each pass with masks of its own that all rows share; everything else,
+    batch normalisation among it, is as in prediction. The classifier itself is left alone: a copy makes the passes.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        A network with dropout layers, of skal or of skorch, or a pipeline that ends in one. A classifier with a method
+        ``dropout_proba(X, n_passes, seed)`` of its own is asked for it.
+    X : ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+    n_passes : int, default=10
+    seed : int, default=0
+        Seeds the masks, which are those of no other number. How the rows are cut into blocks does not change them.
+    summary : callable, default=None
+        Maps the probabilities of a block, of shape (n_block, n_passes, n_classes), to an array with one entry a row,
+        so that those of all rows are never held. None keeps them.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_rows, n_passes, n_classes)
+        In the order of `rows`; columns in the order of `classes_`. With `summary`, what it returns for all rows.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no dropout layers, or cannot be had as a torch module.
+    ValueError
+        If it returns NaN or infinity, or the features are not those of `fit`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import dropout_proba
+    >>> from skal.classifiers import NetClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = NetClassifier(module_params={"dropout": 0.5}, max_epochs=2, random_state=0).fit(X, y)
+    >>> dropout_proba(net, X, rows=[0, 3, 7], n_passes=5).shape
+    (3, 5, 3)
+    """
+    transformers, classifier = _open(estimator)
+    if not provides(classifier, "dropout_proba"):
+        raise TypeError(
+            f"{type(classifier).__name__} has no dropout layers. Use a network with torch.nn.Dropout of a positive "
+            "share, such as NetClassifier(module_params={'dropout': 0.5})."
+        )
+    check_is_fitted(classifier)
+    passes, size = _passes(classifier, X, n_passes, seed)
+
+    def summarized(block: Any) -> NDArray[Any]:
+        for transformer in transformers:
+            block = transformer.transform(block)
+        block = block if is_sparse(block) else np.asarray(block)
+        answers = []
+        for start in range(0, block.shape[0], size):
+            probabilities = _check("dropout_proba", passes(_dense(block[start : start + size])), classifier)
+            answers.append(probabilities if summary is None else summary(probabilities))
+        return np.concatenate(answers)
+
+    return blockwise(summarized, X, rows)
 
 
 def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
@@ -268,7 +462,15 @@ def provides(estimator: Any, need: str) -> bool:
     """Whether a classifier, fitted or not, or the one inside a pipeline, has what a strategy needs."""
     if need == "embed":
         return has_embedding(estimator)
+    if need == "dropout_proba":
+        return _may_drop(_open(estimator)[1])
     return hasattr(estimator, need) or hasattr(_open(estimator)[1], need)
+
+
+def batch_rows(estimator: Any, X: Any, device: torch.device) -> int:
+    """How many rows of `X` a classifier's network wants at a time."""
+    is_plain = len(getattr(_open(estimator)[1], "input_shape_", X.shape[1:])) == 1
+    return _BLOCK_ROWS.get(device.type, _BLOCK_ROWS["cpu"])[is_plain]
 
 
 # Estimators.
@@ -295,6 +497,8 @@ def _ask(what: str, estimator: Any, X: Any, rows: ArrayLike | None) -> Any:
         answers = answer(block)
         if what == "embed_and_predict_proba":
             return _check("embed", answers[0], classifier), _check("predict_proba", answers[1], classifier)
+        if what == "critic_scores_and_log_proba":
+            return _check("critic_scores", answers[0], classifier), _check(what, answers[1], classifier)
         return _check(what, answers, classifier)
 
     return blockwise(checked, X, rows)
@@ -321,11 +525,24 @@ def _answerer(what: str, classifier: Any) -> Callable[[Any], Any]:
     if what == "embed_and_predict_proba":
         embedding, probabilities = _answerer("embed", classifier), _answerer("predict_proba", classifier)
         return lambda block: (embedding(block), probabilities(block))
-    example = "VAALClassifier" if what == "labeled_proba" else "LogisticRegression"
+    if what == "critic_scores_and_log_proba":
+        critic, probabilities = _answerer("critic_scores", classifier), _answerer("predict_proba", classifier)
+        return lambda block: (critic(block), _finite_log(probabilities(block)))
+    examples = {
+        "labeled_proba": "VAALClassifier",
+        "critic_scores": "WassersteinClassifier",
+        "predicted_loss": "LearningLossClassifier",
+    }
+    example = examples.get(what, "LogisticRegression")
     raise TypeError(
         f"{type(classifier).__name__} has no {what}. Use a classifier that has it, such as {example}(), or a strategy "
         "that does without."
     )
+
+
+def _finite_log(probabilities: Any) -> NDArray[np.floating]:
+    probabilities = np.asarray(probabilities)
+    return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
 
 
 def _check(what: str, values: Any, classifier: Any) -> NDArray[Any]:
@@ -456,3 +673,31 @@ def _net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], 
             "in one, or use the rows themselves (embedding='input')."
         )
     return np.concatenate(batches), probabilities
+
+
+# Dropout.
+
+
+def _may_drop(classifier: Any) -> bool:
+    """Whether a classifier has dropout layers; of a network that is not built yet nobody knows."""
+    if hasattr(classifier, "dropout_proba"):
+        return True
+    net = classifier if isinstance(classifier, NeuralNet) else getattr(classifier, "net_", None)
+    if isinstance(net, NeuralNet) and net.initialized_:
+        return bool(dropout_layers(net.module_))
+    return isinstance(classifier, NetworkEstimator | NeuralNet)
+
+
+def _passes(classifier: Any, X: Any, n_passes: int, seed: int) -> tuple[Callable[[Any], NDArray[Any]], int]:
+    """Return the function of rows that makes the passes, and how many rows it wants at a time."""
+    if hasattr(classifier, "dropout_proba"):
+        return partial(classifier.dropout_proba, n_passes=n_passes, seed=seed), _BLOCK_ROWS["cpu"][1]
+    module = as_torch(classifier)
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    logits = DropoutPasses(module, n_passes, seed)
+
+    def passes(rows: NDArray[Any]) -> NDArray[Any]:
+        _check_n_features(rows, classifier)
+        return logits(as_tensor(rows).to(device)).softmax(dim=2).numpy(force=True)
+
+    return passes, batch_rows(classifier, X, device)

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from skal.classifiers import VAALClassifier
+from skal.classifiers import LearningLossClassifier, VAALClassifier, WassersteinClassifier
 from skal.generators import GAN, VAE, AutoEncoder
 
 HIDDEN = {"hidden": (4,)}
@@ -40,11 +40,32 @@ def tiny_vaal(architecture="auto", **params):
     )
 
 
+def tiny_wasserstein(architecture="auto", **params):
+    training = {"lr": 0.05, "lr_drops": (), "max_epochs": 30, "critic_params": HIDDEN, "random_state": 0}
+    return WassersteinClassifier(architecture, **{**training, **params})
+
+
+def tiny_learning_loss(architecture="auto", **params):
+    defaults = {"n_hidden": 4, "lr": 0.01, "max_epochs": 30, "random_state": 0}
+    return LearningLossClassifier(architecture, **{**defaults, **params})
+
+
 class Discriminating(LogisticRegression):
-    """A logistic regression with something for `VAAL` to ask."""
+    """A logistic regression with something to ask for the strategies that need a network of their own."""
 
     def labeled_proba(self, X):
         return self.predict_proba(X)[:, 0]
+
+    def critic_scores(self, X):
+        return self.predict_proba(X)[:, 1]
+
+    def predicted_loss(self, X):
+        return 1 - self.predict_proba(X).max(axis=1)
+
+    def dropout_proba(self, X, n_passes, seed):
+        scales = np.random.default_rng(seed).random(n_passes)
+        probabilities = self.predict_proba(X)[:, None] ** scales[:, None]
+        return probabilities / probabilities.sum(axis=2, keepdims=True)
 
 
 TINY = {

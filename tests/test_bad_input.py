@@ -10,7 +10,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
 from skal.exceptions import PoolExhaustedWarning
-from skal.strategies import VAAL
+from skal.strategies import BALD, VAAL, WAAL, DeepFool, LearningLoss
 
 from .networks import Discriminating
 from .properties.strategies import STRATEGIES
@@ -26,7 +26,7 @@ class Untrainable(Discriminating):
         raise AssertionError("the classifier was trained on bad input")
 
 
-@pytest.fixture(params=[*STRATEGIES, VAAL()], ids=str)
+@pytest.fixture(params=[*STRATEGIES, VAAL(), WAAL(), BALD(), DeepFool(), LearningLoss()], ids=str)
 def strategy(request):
     return request.param
 
@@ -143,7 +143,14 @@ def test_classifier_without_what_is_required(strategy):
     for classifier in (LinearSVC(), SVC(kernel="rbf")):
         class_ = type(classifier)
         lacking = type(class_.__name__, (class_,), {"fit": Untrainable.fit})()
-        missing = {"predict_proba": True, "decision_function": False, "labeled_proba": True}
+        missing = {
+            "predict_proba": True,
+            "decision_function": False,
+            "labeled_proba": True,
+            "critic_scores": True,
+            "dropout_proba": True,
+            "predicted_loss": True,
+        }
         missing |= dict.fromkeys(["embed", "as_torch"], class_ is SVC)
         if any(missing[need] for need in strategy.requires):
             with pytest.raises(

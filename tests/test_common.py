@@ -6,24 +6,28 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skal import ActiveLearner, SimulatedLearner
-from skal.classifiers import VAALClassifier
+from skal.classifiers import LearningLossClassifier, NetClassifier, VAALClassifier, WassersteinClassifier
 from skal.strategies import (
     ADBA,
     ASAL,
     BADGE,
+    BALD,
     DGAL,
     GAAL,
     SEALS,
     VAAL,
+    WAAL,
     CoreSet,
+    DeepFool,
     KMedian,
+    LearningLoss,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
 )
 from skal.utils.estimator_checks import check_strategy
 
-from .networks import Discriminating, tiny_gan, tiny_vaal, tiny_vae
+from .networks import Discriminating, tiny_gan, tiny_learning_loss, tiny_vaal, tiny_vae, tiny_wasserstein
 
 STRATEGIES = [
     RandomSampling(),
@@ -33,6 +37,7 @@ STRATEGIES = [
     CoreSet(StandardScaler()),
     KMedian(),
     BADGE(),
+    DeepFool(),
     RandomSubset(),
     RandomSubset(20, CoreSet("input")),
     ASAL(tiny_gan(), "discriminator", n_steps=2),
@@ -47,7 +52,7 @@ VARIANTS = [
     DGAL(tiny_vae(), n_neighbors=3, n_steps=2, uncertainty="entropy", criterion=CoreSet("input")),
     SEALS(StandardScaler(), n_neighbors=5, metric="cosine", criterion=BADGE()),
 ]
-CLASSIFIERS = [tiny_vaal()]
+CLASSIFIERS = [tiny_vaal(), tiny_wasserstein(), tiny_learning_loss()]
 SYNTHESIS = [GAAL(tiny_gan()), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
@@ -58,12 +63,19 @@ LEARNERS = [
 ]
 # Strict, as all expected failures are in the settings of pytest.
 MINUS_ONE = {"check_classifiers_classes": "-1 marks an unlabelled row, and this check uses it as a class"}
+PAIRS = {
+    "check_sample_weight_equivalence_on_dense_data": "the pairs of a batch, whose losses are ranked, have no weights"
+}
 
 
 @parametrize_with_checks(
-    [*STRATEGIES, VAAL(), *SYNTHESIS, *CLASSIFIERS, *LEARNERS],
+    [*STRATEGIES, VAAL(), WAAL(), BALD(), LearningLoss(), *SYNTHESIS, *CLASSIFIERS, *LEARNERS],
     expected_failed_checks=lambda estimator: (
-        MINUS_ONE if isinstance(estimator, ActiveLearner | VAALClassifier) else {}
+        MINUS_ONE
+        if isinstance(estimator, ActiveLearner | VAALClassifier | WassersteinClassifier)
+        else PAIRS
+        if isinstance(estimator, LearningLossClassifier)
+        else {}
     ),
 )
 def test_scikit_learn_checks(estimator, check):
@@ -80,3 +92,19 @@ def test_strategy_checks(strategy):
 )
 def test_strategy_checks_of_vaal(classifier):
     check_strategy(VAAL(), classifier)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "classifier"),
+    [
+        (WAAL(), Discriminating(max_iter=10_000)),
+        (WAAL(), tiny_wasserstein(max_epochs=1)),
+        (LearningLoss(), Discriminating(max_iter=10_000)),
+        (LearningLoss(), tiny_learning_loss(max_epochs=1)),
+        (BALD(3), Discriminating(max_iter=10_000)),
+        (BALD(2), NetClassifier(module_params={"hidden": (3,), "dropout": 0.5}, max_epochs=1)),
+    ],
+    ids=str,
+)
+def test_strategy_checks_with_a_classifier(strategy, classifier):
+    check_strategy(strategy, classifier)

@@ -1,8 +1,17 @@
 """Torch modules as scikit-learn classifiers."""
 
 from .cnn import CNNClassifier
+from .learning_loss import LearningLossClassifier
 from .linear import LinearClassifier
 from .net_classifier import NetClassifier
 from .vaal_classifier import VAALClassifier
+from .wasserstein import WassersteinClassifier
 
-__all__ = ["CNNClassifier", "LinearClassifier", "NetClassifier", "VAALClassifier"]
+__all__ = [
+    "CNNClassifier",
+    "LearningLossClassifier",
+    "LinearClassifier",
+    "NetClassifier",
+    "VAALClassifier",
+    "WassersteinClassifier",
+]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
 from skorch import NeuralNetClassifier
+from skorch.callbacks import EarlyStopping
 
 from ..training.net import TrainingNet
 
@@ -53,3 +55,18 @@ class Net(TrainingNet, NeuralNetClassifier):
         """Return the cross entropy and the batch's weight."""
         (X, weight), _ = batch
         return {"loss": step["loss"]}, len(X) if weight is None else weight.sum()
+
+
+class BestEpoch(EarlyStopping):
+    """Early stopping that gives all modules of a net the weights of their best epoch; skorch's own restores one."""
+
+    def on_epoch_end(self, net: Any, **params: Any) -> None:
+        """Keep the weights of a better epoch."""
+        super().on_epoch_end(net, **params)
+        if not self.misses_:
+            self.best_model_weights_ = deepcopy(net.state_dict())
+
+    def on_train_end(self, net: Any, **params: Any) -> None:
+        """Return to the best epoch."""
+        if self.misses_:
+            net.load_state_dict(self.best_model_weights_)

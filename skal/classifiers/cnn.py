@@ -30,9 +30,9 @@ class CNNClassifier(NetClassifier):
     ----------
     architecture : str or type, default="auto"
         A name in `skal.nets.ARCHITECTURES`: "lenet", "lenet_waal", "all_cnn", "conv_small", "celeba", "digits",
-        "resnet18", "resnet50" or "vit_small"; or a class of `torch.nn.Module` as in :class:`NetClassifier`. "auto" is
-        "lenet" for images of 16x16 pixels and more, else "digits". The settings of the papers are in the docstrings of
-        their networks, such as :class:`~skal.nets.AllCNN`.
+        "resnet18", "resnet50", "vgg16_bn" or "vit_small"; or a class of `torch.nn.Module` as in
+        :class:`NetClassifier`. "auto" is "lenet" for images of 16x16 pixels and more, else "digits". The settings of
+        the papers are in the docstrings of their networks, such as :class:`~skal.nets.AllCNN`.
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"dropout": 0.3}``. A file of pretrained weights, as in
         ``{"weights": "resnet18.pth"}``, is read at each `fit`; `load` needs it no more.

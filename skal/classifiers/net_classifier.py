@@ -16,14 +16,13 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
-from skorch.callbacks import EarlyStopping
 
 from ..nets import MLP
 from ..training.batches import LabeledRows
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params, resolve_device, seeded
 from ..training.net import check_weights
 from ..utils.random import draw_seed
-from ._net import Net
+from ._net import BestEpoch, Net
 
 
 class NetClassifier(ClassifierMixin, NetworkEstimator):
@@ -137,6 +136,8 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         "random_state": ["random_state"],
     }
 
+    _net_class: type[Net] = Net
+
     classes_: NDArray[Any]
     net_: Net
 
@@ -231,8 +232,12 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         sample_weight: ArrayLike | None,
         device: torch.device,
         seed: int,
+        **fit_params: Any,
     ) -> dict[str, Any]:
-        """Train a net on validated rows; return the attributes of the fitted classifier."""
+        """Train a net on validated rows; return the attributes of the fitted classifier.
+
+        What a subclass's net learns from beside them comes as `fit_params`.
+        """
         previous = self.net_ if self._continues else None
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
@@ -266,10 +271,12 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         with seeded(seed, device):
             net.initialize()
             if previous is not None:
-                copy_weights(previous.module_, net.module_)
-            net.partial_fit(datasets, codes)
-        check_weights(net, net.module_)
-        net.module_.eval()
+                for old, new in zip(previous.modules, net.modules, strict=True):
+                    copy_weights(old, new)
+            net.partial_fit(datasets, codes, **fit_params)
+        check_weights(net, *net.modules)
+        for module in net.modules:
+            module.eval()
         return {"classes_": classes, "input_shape_": input_shape, "dtype_": dtype, "net_": net}
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -338,7 +345,7 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
             See `predict_proba`.
         """
         check_is_fitted(self)
-        with _recorded_embedding(self.module_, len(self.classes_)) as recorded:
+        with recorded_embedding(self.module_, len(self.classes_)) as recorded:
 
             def compute(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
                 probabilities = self.net_.infer(x).softmax(1)
@@ -389,7 +396,7 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
     ) -> Net:
         """Return the net, not initialized, for new classes or for those of the last `fit`."""
         classes = self.classes_ if classes is None else classes
-        return Net(
+        return self._net_class(
             module_builder(
                 self._module_class(input_shape),
                 self.module_params,
@@ -405,16 +412,18 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
             callbacks=self._callbacks(),
             verbose=self.verbose,
             classes=classes,
-            **optimizer_params(self.optimizer, self.optimizer_params),
-            **params,
+            **{**optimizer_params(self.optimizer, self.optimizer_params), **params},
         )
 
     def _callbacks(self) -> list[Any]:
         callbacks = copy.deepcopy(self.callbacks or [])
         if self.validation_fraction is not None:
-            stop = EarlyStopping(monitor="valid_loss", patience=self.patience, load_best=True)
-            callbacks.append(("early_stopping", stop))
+            callbacks.append(("early_stopping", self._early_stopping()))
         return callbacks
+
+    def _early_stopping(self) -> BestEpoch:
+        """Return the callback that decides when to stop; subclasses choose here."""
+        return BestEpoch(patience=self.patience)
 
 
 def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
@@ -429,7 +438,7 @@ def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
 
 
 @contextmanager
-def _recorded_embedding(module: torch.nn.Module, n_classes: int) -> Iterator[Callable[[], torch.Tensor]]:
+def recorded_embedding(module: torch.nn.Module, n_classes: int) -> Iterator[Callable[[], torch.Tensor]]:
     """Record the embedding inside every forward pass, so that logits and embeddings cost one."""
     last: list[torch.Tensor] = []
 

@@ -11,24 +11,23 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import _fit_context
-from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ..generators import VAE
-from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..nets import MLP, VAES
 from ..training.batches import Rows
 from ..training.estimator import evaluating, module_builder, optimizer_params, resolve_device, seeded
 from ..training.net import check_weights
 from ..training.scaling import learn_scaling
 from ..utils.random import draw_seed
+from ._partial import PartialLabelsClassifier
 from ._vaal_net import VAALNet
 from .cnn import CNNClassifier
 from .net_classifier import copy_weights
 
 
-class VAALClassifier(CNNClassifier):
+class VAALClassifier(PartialLabelsClassifier):
     r"""A `CNNClassifier` with VAAL's [1]_ adversary, which tells labelled rows from unlabelled ones.
 
     The network learns the labelled rows as :class:`CNNClassifier` does. Beside it, a variational autoencoder with the
@@ -120,8 +119,6 @@ class VAALClassifier(CNNClassifier):
     >>> clf.score(X, y) > 0.9, clf.labeled_proba(X).shape
     (True, (150,))
     """
-
-    uses_unlabeled = True
 
     _nets = ("net_", "vae_net_")
     _parameter_constraints: dict = {
@@ -227,14 +224,7 @@ class VAALClassifier(CNNClassifier):
         """
         device = resolve_device(self.device)
         continues = self._continues
-        rows, labels = self._validate(X, y if y is None else check_partial_labels(y), reset=not continues)
-        labeled = _labeled_mask(labels)
-        if not labeled.any():
-            raise ValueError(
-                "VAALClassifier needs rows of at least two classes, got no label; label some rows"
-            )
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, rows)[labeled]
+        rows, labels, labeled, weight = self._validate_partial(X, y, sample_weight, reset=not continues)
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
         seed = draw_seed(self.random_state)
 
@@ -246,7 +236,7 @@ class VAALClassifier(CNNClassifier):
             for old, new in zip(self.vae_net_.modules, vae_net.modules, strict=True):
                 copy_weights(old, new)
         known = rows if labeled.all() else rows[labeled]
-        fitted = self._train(known, labels[labeled], sample_weight, device, seed)
+        fitted = self._train(known, labels[labeled], weight, device, seed)
         data = Rows(rows, dtype=dtype, device=device)
         with seeded(seed + 1, device):
             vae_net.partial_fit([data.subset(np.flatnonzero(part)) for part in (labeled, ~labeled)])
@@ -272,46 +262,6 @@ class VAALClassifier(CNNClassifier):
         with evaluating(*self.vae_net_.modules):
             (logits,) = self._run(X, lambda rows: (self.vae_net_.discriminate(rows),))
         return expit(logits.astype(np.float64))
-
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the mean accuracy on the labelled rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        y : array-like of shape (n_samples,)
-            Labels, complete or partial.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-
-        Raises
-        ------
-        ValueError
-            If no row is labelled.
-        """
-        labels = check_partial_labels(y)
-        labeled = _labeled_mask(labels)
-        if labeled.all():
-            return super().score(X, labels, sample_weight)
-        if not labeled.any():
-            raise ValueError("y has no labelled row, so there is nothing to score; label at least one")
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)[labeled]
-        known = _safe_indexing(X, np.flatnonzero(labeled))
-        return super().score(known, labels[labeled], sample_weight)
-
-    def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
-        # Plain rows are no line of pixels here: each feature has a scale of its own.
-        is_plain = len(row_shape) == 1 and self.image_shape is None
-        return row_shape if is_plain else super()._input_shape(row_shape)
-
-    def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., torch.nn.Module]:
-        if self.architecture == "auto" and len(input_shape) == 1:
-            return MLP
-        return super()._module_class(input_shape)
 
     def _make_vae_net(self, input_shape: tuple[int, ...], **params: Any) -> VAALNet:
         """Return the net of autoencoder and discriminator, not initialized."""
@@ -340,9 +290,3 @@ class VAALClassifier(CNNClassifier):
         net = self._make_vae_net(self.input_shape_, **params)
         net.scaling = (tensors["scaling/shift"].numpy(), tensors["scaling/scale"].numpy())
         return net
-
-
-def _labeled_mask(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which rows have a label; among strings -1 marks one too that has none, as an `ActiveLearner` marks it."""
-    labeled = labeled_mask(labels)
-    return labeled & np.asarray(labels != UNLABELED, dtype=bool) if labels.dtype.kind == "O" else labeled

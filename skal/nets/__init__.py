@@ -33,6 +33,7 @@ from .mlp import MLP
 from .residual_gan import ResidualCritic, ResidualGenerator
 from .resnet import ResNet18, ResNet50
 from .vae import ConvVAE, ResNetVAE
+from .vgg import VGG16BN
 from .vit import ViTSmall
 from .waal_lenet import WAALLeNet
 
@@ -45,6 +46,7 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "digits": DigitsNet,
     "resnet18": ResNet18,
     "resnet50": ResNet50,
+    "vgg16_bn": VGG16BN,
     "vit_small": ViTSmall,
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "GANS",
     "MLP",
     "VAES",
+    "VGG16BN",
     "AllCNN",
     "CIFARAutoEncoder",
     "CIFARCritic",

@@ -25,7 +25,7 @@ class TorchvisionNet(nn.Module):
                 f"n_hidden={n_hidden} was given; pass a positive integer, or None for no such layer"
             )
         self.body = body
-        self.hidden = nn.Identity() if n_hidden is None else nn.Linear(n_features, n_hidden)
+        self.hidden: nn.Module = nn.Identity() if n_hidden is None else nn.Linear(n_features, n_hidden)
         self.head = nn.Linear(n_hidden or n_features, n_classes)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,28 +3,36 @@
 from .adba import ADBA
 from .asal import ASAL
 from .badge import BADGE
+from .bald import BALD
 from .base import CandidateStrategy, QueryStrategy, ScoreStrategy, SynthesisStrategy
 from .core_set import CoreSet
+from .deep_fool import DeepFool
 from .dgal import DGAL
 from .gaal import GAAL
 from .k_median import KMedian
+from .learning_loss import LearningLoss
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .seals import SEALS
 from .uncertainty import UncertaintySampling
 from .vaal import VAAL
+from .waal import WAAL
 
 __all__ = [
     "ADBA",
     "ASAL",
     "BADGE",
+    "BALD",
     "DGAL",
     "GAAL",
     "SEALS",
     "VAAL",
+    "WAAL",
     "CandidateStrategy",
     "CoreSet",
+    "DeepFool",
     "KMedian",
+    "LearningLoss",
     "QueryStrategy",
     "RandomSampling",
     "RandomSubset",

@@ -129,7 +129,7 @@ class Batches:
             for start, stop in pairwise(self.bounds):
                 yield self.rows[start:stop]
             return
-        order = _order(len(self.rows), self.seed, self.epoch).to(self.rows.X.device)
+        order = row_order(len(self.rows), self.seed, self.epoch).to(self.rows.X.device)
         self.epoch += 1
         for start, stop in pairwise(self.bounds):
             yield self.rows[order[start:stop]]
@@ -181,11 +181,12 @@ class Stream:
         epoch, place = divmod(batch, len(self.rows) // self.batch_size)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._permutation = _order(len(self.rows), self.seed, epoch).to(self.rows.X.device)
+            self._permutation = row_order(len(self.rows), self.seed, epoch).to(self.rows.X.device)
         return self._permutation[place * self.batch_size :][: self.batch_size]
 
 
-def _order(n_rows: int, seed: int, epoch: int) -> torch.Tensor:
+def row_order(n_rows: int, seed: int, epoch: int) -> torch.Tensor:
+    """Return a random order of the rows, which the seed and the number of the pass decide."""
     state = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
     return torch.randperm(n_rows, generator=torch.Generator().manual_seed(state))
 

@@ -5,6 +5,7 @@ from torch import nn
 from skal.nets import (
     ARCHITECTURES,
     MLP,
+    VGG16BN,
     CelebACNN,
     DigitsNet,
     LeNet,
@@ -15,7 +16,7 @@ from skal.nets import (
     WAALLeNet,
 )
 
-DEEP = {ResNet18, ResNet50, ViTSmall}  # slow at their full size; their own tests have short ones
+DEEP = {ResNet18, ResNet50, VGG16BN, ViTSmall}  # slow at their full size; their own tests have short ones
 NETS = [Linear, MLP, *(net for net in ARCHITECTURES.values() if net not in DEEP)]
 
 

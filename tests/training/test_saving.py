@@ -26,8 +26,10 @@ from ..networks import (
     same_tensors,
     tiny_autoencoder,
     tiny_gan,
+    tiny_learning_loss,
     tiny_vaal,
     tiny_vae,
+    tiny_wasserstein,
     weights,
 )
 
@@ -71,6 +73,12 @@ ESTIMATORS = {
         tiny_vaal(max_epochs=1, vae="conv", vae_params=NARROW, vae_epochs=1),
         (10 * IMAGES).astype(np.uint8),
     ),
+    "wasserstein": (tiny_wasserstein(max_epochs=4, validation_fraction=0.2, patience=1), X),
+    "wasserstein on images": (
+        tiny_wasserstein("lenet_waal", max_epochs=1, lr=1e-4),
+        np.kron(IMAGES[:9], np.ones((2, 2))),
+    ),
+    "learning loss": (tiny_learning_loss(max_epochs=2), X),
     "linear": (LinearClassifier(max_epochs=2, random_state=0), X),
 }
 each_estimator = pytest.mark.parametrize("name", ESTIMATORS)
@@ -84,7 +92,16 @@ def fitted(name):
 def outputs(estimator, rows):
     """Everything that an estimator computes."""
     answers = {}
-    for method in ("transform", "predict", "predict_proba", "embed", "score_samples", "labeled_proba"):
+    for method in (
+        "transform",
+        "predict",
+        "predict_proba",
+        "embed",
+        "score_samples",
+        "labeled_proba",
+        "critic_scores",
+        "predicted_loss",
+    ):
         if hasattr(estimator, method):
             answers[method] = getattr(estimator, method)(rows)
     if hasattr(estimator, "sample"):

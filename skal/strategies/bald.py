@@ -1,0 +1,127 @@
+"""BALD: Bayesian active learning by disagreement, with dropout as the posterior (Gal et al., 2017)."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ..access import dropout_proba
+from .base import ScoreStrategy
+
+
+def mutual_information(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """Mutual information of label and network: the entropy of the mean minus the mean entropy, in nats.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_samples, n_passes, n_classes)
+
+    Returns
+    -------
+    information : ndarray of shape (n_samples,)
+        Between 0, where all passes agree, and log(n_classes).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies.bald import mutual_information
+    >>> sure, divided, unsure = np.eye(2)[[0, 0]], np.eye(2), np.full((2, 2), 0.5)
+    >>> mutual_information(np.stack([sure, divided, unsure])).round(3)
+    array([0.   , 0.693, 0.   ])
+    """
+    probabilities = probabilities.astype(np.float64, copy=False)  # a small difference of two large numbers
+    information = entr(probabilities.mean(axis=1)).sum(axis=1) - entr(probabilities).sum(axis=2).mean(axis=1)
+    return np.maximum(information, 0)
+
+
+def _entropy(probabilities: NDArray[Any]) -> NDArray[Any]:
+    return entr(probabilities.mean(axis=1, dtype=np.float64)).sum(axis=1)
+
+
+def _variation_ratio(probabilities: NDArray[Any]) -> NDArray[Any]:
+    return 1 - probabilities.mean(axis=1, dtype=np.float64).max(axis=1)
+
+
+def _mean_std(probabilities: NDArray[Any]) -> NDArray[Any]:
+    return probabilities.std(axis=1, dtype=np.float64).mean(axis=1)
+
+
+_MEASURES = {
+    "mutual_information": mutual_information,
+    "entropy": _entropy,
+    "variation_ratio": _variation_ratio,
+    "mean_std": _mean_std,
+}
+
+
+class BALD(ScoreStrategy):
+    r"""Choose the rows on which passes with dropout disagree: deep Bayesian active learning (DBAL).
+
+    Dropout at prediction draws networks from an approximate posterior. The score is the mutual information of a row's
+    label and the network ([1]_, Equation 2, over T passes with dropout, Section 4),
+
+    .. math:: H\Big[\frac{1}{T} \sum_t p_t(y \mid x)\Big] - \frac{1}{T} \sum_t H[p_t(y \mid x)]
+
+    Parameters
+    ----------
+    n_passes : int, default=10
+        Passes with dropout, T; 10 in WAAL's experiments.
+    measure : {"mutual_information", "entropy", "variation_ratio", "mean_std"}, default="mutual_information"
+        The functions that [1]_ compares. The others are, of the mean probabilities: their entropy, and one minus the
+        largest; and the standard deviation of a class's probability over the passes, averaged over the classes.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the dropout masks, and breaks ties.
+
+    Notes
+    -----
+    Only dropout layers drop anything; batch normalisation and all else is as in prediction, and the classifier is not
+    touched. All rows see the same T networks, so a row's score depends neither on the other rows nor on the size of
+    blocks, and queries of a fitted strategy compare the same masks. What lies before the first dropout is computed
+    once for all passes.
+
+    A network whose dropout layers are all missing, or drop a share of zero, is refused: before any training where the
+    classifier is no network at all, else at the query.
+
+    References
+    ----------
+    .. [1] Gal, Islam and Ghahramani, "Deep Bayesian Active Learning with Image Data", ICML 2017.
+    .. [2] Houlsby, Huszár, Ghahramani and Lengyel, "Bayesian Active Learning for Classification and Preference
+       Learning", arXiv:1112.5745, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal import ActiveLearner
+    >>> from skal.classifiers import NetClassifier
+    >>> from skal.strategies import BALD
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[5:50] = y[55:] = -1
+    >>> classifier = NetClassifier(module_params={"dropout": 0.5}, max_epochs=5)
+    >>> ActiveLearner(classifier, BALD(), n_queries=3, random_state=0).fit(X, y).query().shape
+    (3,)
+    """
+
+    requires = ("dropout_proba",)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ScoreStrategy._parameter_constraints,
+        "n_passes": [Interval(Integral, 1, None, closed="left")],
+        "measure": [StrOptions(set(_MEASURES))],
+    }
+
+    def __init__(
+        self, n_passes: int = 10, measure: str = "mutual_information", *, random_state: Any = None
+    ) -> None:
+        super().__init__(random_state=random_state)
+        self.n_passes = n_passes
+        self.measure = measure
+
+    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
+        return dropout_proba(
+            estimator, X, n_passes=self.n_passes, seed=self._seed, summary=_MEASURES[self.measure]
+        )

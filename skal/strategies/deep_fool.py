@@ -1,0 +1,213 @@
+"""DeepFool: the rows that the smallest change gives another label (Ducoffe and Precioso, 2018)."""
+
+from __future__ import annotations
+
+from itertools import chain
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+
+from ..access import as_torch, batch_rows
+from ..training.batches import as_tensor
+from ..utils.validation import is_sparse
+from .base import ScoreStrategy
+
+# What the rows of a batch take at most; a batch holds a few more arrays of the kind, and the network's activations.
+_BATCH_BYTES = 16 * 2**20
+
+
+class DeepFool(ScoreStrategy):
+    r"""Choose the rows with the smallest adversarial perturbation, which lie nearest to a decision boundary [1]_.
+
+    The distance to the boundary is that of the DeepFool attack [2]_. From a row x of label k, it goes to the nearest
+    boundary of the linearised classifier f, again and again until the label changes (Algorithm 2):
+
+    .. math::
+
+        w_j = \nabla f_j(x) - \nabla f_k(x), \quad f'_j = f_j(x) - f_k(x), \quad
+        l = \arg\min_{j \neq k} \frac{|f'_j|}{\lVert w_j \rVert_2}, \quad
+        x \leftarrow x + \frac{|f'_l|}{\lVert w_l \rVert_2^2} w_l
+
+    The score is minus the Euclidean norm of the sum of the steps. For a linear classifier, this is the distance to the
+    nearest boundary.
+
+    Parameters
+    ----------
+    max_iter : int, default=50
+        Most steps of a row. One whose label has not changed by then keeps the norm so far.
+    random_state : int, RandomState instance or None, default=None
+        Breaks ties.
+
+    Notes
+    -----
+    The classifier must be one that `as_torch` takes. In a pipeline the distance is that of the rows before its first
+    step, in their own units; scale the pool where the features' are different.
+
+    Rows take their steps together, each as if it were alone: a backward pass serves all rows of a batch, and rows that
+    have arrived make room for others. A step still costs a backward pass a class, and a row takes a few steps; over a
+    large pool, ask about a random subset, ``RandomSubset(10_000, DeepFool())``.
+
+    There is no overshoot [2]_ beyond the boundary, nor are steps clipped to the range of pixels. Rows at which no
+    logit has a gradient, or whose steps overflow, cannot be moved to another label: their distance is infinite.
+
+    References
+    ----------
+    .. [1] Ducoffe and Precioso, "Adversarial Active Learning for Deep Networks: a Margin Based Approach",
+       arXiv:1802.09841, 2018.
+    .. [2] Moosavi-Dezfooli, Fawzi and Frossard, "DeepFool: a simple and accurate method to fool deep neural networks",
+       CVPR 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies import DeepFool, RandomSubset
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=1000).fit(X, y)
+    >>> rows = DeepFool(random_state=0).fit(X).query(X, n_queries=4, estimator=classifier)
+    >>> sorted(y[rows].tolist())  # the first class stands apart
+    [1, 2, 2, 2]
+    >>> RandomSubset(20, DeepFool(), random_state=0).fit(X).query(X, estimator=classifier).shape
+    (1,)
+    """
+
+    requires = ("as_torch",)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ScoreStrategy._parameter_constraints,
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, max_iter: int = 50, *, random_state: Any = None) -> None:
+        super().__init__(random_state=random_state)
+        self.max_iter = max_iter
+
+    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
+        logits_of = as_torch(estimator)
+        weight = _widest(logits_of)
+        row_bytes = weight.element_size() * int(np.prod(X.shape[1:]))
+        size = min(batch_rows(estimator, X, weight.device), _BATCH_BYTES // row_bytes)
+        return -perturbation_norms(logits_of, X, max_iter=self.max_iter, batch_size=max(1, size))
+
+
+def perturbation_norms(
+    logits_of: nn.Module, X: Any, *, max_iter: int = 50, batch_size: int = 1024
+) -> NDArray[np.float64]:
+    """Euclidean norms of the perturbations by which DeepFool changes the labels of rows.
+
+    Parameters
+    ----------
+    logits_of : torch.nn.Module
+        Maps rows to logits, each row for itself; without gradients of its own weights.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, ...)
+    max_iter : int, default=50
+    batch_size : int, default=1024
+        Rows that move together; the result is the same.
+
+    Returns
+    -------
+    norms : ndarray of shape (n_samples,)
+        Infinite where no step leads to another label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from skal.strategies.deep_fool import perturbation_norms
+    >>> perturbation_norms(nn.Identity(), np.array([[0.0, 1.0]])).round(2)
+    array([0.71])
+    """
+    weight = _widest(logits_of)
+    X = X if is_sparse(X) else np.asarray(X)
+    n_samples = X.shape[0]
+    norms = np.empty(n_samples)
+    batch = _Batch(logits_of, max_iter)
+    start = 0
+    while start < n_samples or len(batch):
+        if start < n_samples and len(batch) <= batch_size // 2:
+            stop = min(start + batch_size - len(batch), n_samples)
+            block = X[start:stop]
+            rows = as_tensor(block.toarray() if is_sparse(block) else block)
+            batch.join(rows.to(weight.device, weight.dtype), torch.arange(start, stop))
+            start = stop
+        arrived, values = batch.step()
+        norms[arrived.numpy()] = values.numpy(force=True)
+    return norms
+
+
+class _Batch:
+    """Rows on their way to another label."""
+
+    def __init__(self, logits_of: nn.Module, max_iter: int) -> None:
+        self.logits_of = logits_of
+        self.max_iter = max_iter
+        self.rows: list[Tensor] = []  # the rows, their perturbations, labels, steps made, and positions
+
+    def __len__(self) -> int:
+        return len(self.rows[0]) if self.rows else 0
+
+    def join(self, x: Tensor, positions: Tensor) -> None:
+        with torch.no_grad():
+            labels = self.logits_of(x).argmax(dim=1)
+        new = [x, torch.zeros_like(x), labels, torch.zeros_like(labels), positions]
+        self.rows = [torch.cat(pair) for pair in zip(self.rows, new, strict=True)] if self.rows else new
+
+    def step(self) -> tuple[Tensor, Tensor]:
+        """Move all rows by a step; return the positions of those that have arrived, and their norms."""
+        x, moved, labels, steps, positions = self.rows
+        step = self._to_nearest_boundary(x + moved, labels)
+        ahead = moved + step
+        with torch.no_grad():
+            arrived = self.logits_of(x + ahead).argmax(dim=1) != labels
+        lost = ~ahead.flatten(1).isfinite().all(dim=1)
+        # A step too small to change anything would be repeated forever, as on the boundary itself.
+        still = (ahead == moved).flatten(1).all(dim=1)
+        steps = steps + 1
+        leaving = arrived | lost | still | (steps >= self.max_iter)
+        norms = torch.linalg.vector_norm(ahead[leaving].flatten(1), dim=1)
+        norms[lost[leaving]] = torch.inf
+        staying = ~leaving
+        gone = positions[leaving.cpu()]
+        self.rows = [
+            *(part[staying] for part in (x, ahead, labels, steps)),
+            positions[staying.cpu()],
+        ]
+        return gone, norms
+
+    def _to_nearest_boundary(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Return the steps to the nearest boundaries of the linearised classifier; infinite where there is none."""
+        x = x.detach().requires_grad_()
+        logits = self.logits_of(x)
+        own = logits.gather(1, labels[:, None])
+        nearest = torch.full_like(own[:, 0], torch.inf).detach()
+        steps = torch.full_like(x, torch.inf).detach()
+        n_rivals = logits.shape[1] - 1
+        for rival in range(n_rivals):
+            others = rival + (labels <= rival).long()  # each row's classes but its own
+            gap = (logits.gather(1, others[:, None]) - own)[:, 0]
+            (normal,) = torch.autograd.grad(gap.sum(), x, retain_graph=rival < n_rivals - 1)
+            gap = gap.detach().abs()
+            norm = torch.linalg.vector_norm(normal.flatten(1), dim=1)
+            distance = torch.where(gap == 0, gap, gap / norm)
+            nearer = distance < nearest
+            nearest = torch.where(nearer, distance, nearest)
+            unit = normal[nearer] / _column(norm[nearer].clamp_min(torch.finfo(norm.dtype).tiny), normal)
+            steps[nearer] = _column(distance[nearer], normal) * unit
+        return steps
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _widest(module: nn.Module) -> Tensor:
+    """Return a tensor of the module in whose numbers its rows lose nothing."""
+    tensors = [each for each in chain(module.parameters(), module.buffers()) if each.is_floating_point()]
+    return max(
+        tensors, key=lambda tensor: tensor.element_size(), default=torch.zeros((), dtype=torch.float64)
+    )

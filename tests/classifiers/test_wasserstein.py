@@ -1,0 +1,576 @@
+import pickle
+import tracemalloc
+from copy import deepcopy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from skorch.callbacks import Callback, GradientNormClipping
+from torch import nn
+from torch.distributions import Bernoulli
+
+from skal.classifiers import CNNClassifier, NetClassifier, WassersteinClassifier
+from skal.classifiers._wasserstein_net import RedundantBatches, WassersteinNet, bias_of_labeled
+from skal.nets import MLP, LeNet, Linear, WAALLeNet
+from skal.training.batches import Batches, LabeledRows, Rows
+
+from ..networks import DIGITS, generator_states, same_tensors, tiny_wasserstein
+
+X, TRUTH = make_blobs(60, n_features=6, centers=3, cluster_std=3.0, random_state=0)
+LABELED = np.arange(60) % 4 == 0
+Y = np.where(LABELED, TRUTH, -1)
+IMAGES = DIGITS[:30].astype(np.float32)
+IMAGE_LABELS = np.where(np.arange(30) % 2, np.arange(30) % 3, -1)
+quick = partial(tiny_wasserstein, max_epochs=2)
+
+
+def weights(clf):
+    return clf.net_.state_dict()
+
+
+# The weights of the two sets
+
+
+def test_bias_coefficient():
+    bias = partial(bias_of_labeled, 2_000, 43_000, 2_000)
+    assert [round(bias(kind), 3) for kind in ("paper", "code", "unbiased")] == [0.022, 0.047, 0.477]
+    bias = partial(bias_of_labeled, 12_000, 33_000, 2_000)
+    assert [round(bias(kind), 3) for kind in ("paper", "code", "unbiased")] == [0.293, 0.364, 0.805]
+    assert round(bias_of_labeled(1_000, 9_000, 1_000, "paper"), 2) == 0.05  # the example of the paper
+    n_labeled, n_unlabeled, n_queries = 7, 50, 3
+    # Eq. 7, with sums, against mu' (mean - C_0 mean).
+    unlabeled = 1 / (n_labeled + n_unlabeled) * n_unlabeled
+    labeled = (1 / (n_labeled + n_queries) - 1 / (n_labeled + n_unlabeled)) * n_labeled
+    assert bias_of_labeled(7, 50, 3, "unbiased") == pytest.approx(labeled / unlabeled)
+    assert bias_of_labeled(7, 2, 100, "paper") == 0  # the query takes all that is left
+
+
+def test_weights_of_a_fit():
+    net = quick(mu=0.3, n_queries=4).fit(X, Y).net_
+    assert net.weight == pytest.approx(0.3 * 45 / 60)  # mu' of 15 labelled rows and 45 unlabelled ones
+    assert net.bias == pytest.approx((3 - 4 / 15) / (9 * (1 + 4 / 15)))
+    assert quick(mu=0.3, divergence="h").fit(X, Y).net_.weight == 0.3
+
+
+# The losses
+
+
+class LinearNet(nn.Module):
+    """f(x) = A x and logits B f."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.head = nn.Linear(4, 2, bias=False), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
+class LinearCritic(nn.Module):
+    """The logit w f."""
+
+    def __init__(self, input_shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0, -2.0]))
+        self.modes = []
+
+    def forward(self, features):
+        self.modes.append(self.training)
+        return features @ self.weight[:, None]
+
+
+def linear_net(module=LinearNet, critic=LinearCritic, bias=0.4, weight=0.7, **params):
+    defaults = {"divergence": "wasserstein", "penalty": 2.5, "critic_lr": 1e-2, "lr": 1e-2}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = WassersteinNet(
+            module,
+            critic=critic,
+            mu=1.0,
+            bias_coefficient="paper",
+            n_queries=1,
+            lr_drops=(),
+            input_shape=(4,),
+            n_classes=3,
+            dtype=torch.float64,
+            amp=False,
+            seed=0,
+            optimizer=torch.optim.SGD,
+            verbose=0,
+            **{**defaults, **params},
+        ).initialize()
+    net.bias, net.weight = bias, weight
+    return net
+
+
+@pytest.fixture
+def batch():
+    """Five labelled rows with weights and five unlabelled ones."""
+    generator = torch.Generator().manual_seed(1)
+    labeled, unlabeled = torch.randn(10, 4, generator=generator, dtype=torch.float64).split(5)
+    weight = torch.tensor([1.0, 2.0, 1.0, 0.5, 3.0], dtype=torch.float64)
+    return ((labeled, weight), torch.tensor([0, 1, 2, 1, 0])), unlabeled
+
+
+@pytest.fixture(autouse=True)
+def local_random_state():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def expected_losses(net, batch):
+    """The losses of the classifier and of the critic, equation by equation."""
+    ((labeled, weight), y), unlabeled = batch
+    w = net.critic_.weight
+    f_labeled, f_unlabeled = (rows @ net.module_.features.weight.T for rows in (labeled, unlabeled))
+    probabilities = (f_labeled @ net.module_.head.weight.T + net.module_.head.bias).softmax(1)
+    cross_entropy = -(weight * probabilities[range(5), y].log()).sum() / weight.sum()
+
+    def divergence(w, f_labeled, f_unlabeled):
+        g_labeled, g_unlabeled = (f_labeled @ w).sigmoid(), (f_unlabeled @ w).sigmoid()
+        if net.divergence == "wasserstein":
+            return g_unlabeled.mean() - 0.4 * g_labeled.mean()
+        one, zero = torch.tensor(
+            [1.0, 0.0], dtype=torch.float64
+        )  # minus the cross entropy of a good discriminator
+        return Bernoulli(g_unlabeled).log_prob(one).mean() + Bernoulli(g_labeled).log_prob(zero).mean()
+
+    loss = cross_entropy + 0.7 * divergence(w.detach(), f_labeled, f_unlabeled)
+    f_labeled, f_unlabeled = f_labeled.detach(), f_unlabeled.detach()
+    critic_loss = -0.7 * divergence(w, f_labeled, f_unlabeled)
+    if net.divergence == "wasserstein":
+        torch.manual_seed(5)
+        share = torch.rand(5, dtype=torch.float64)[:, None]
+        points = torch.cat([(1 - share) * f_labeled + share * f_unlabeled, f_labeled, f_unlabeled])
+        g = (points @ w).sigmoid()
+        slope = g * (1 - g) * w.square().sum().sqrt()  # that of a sigmoid, along w
+        critic_loss = critic_loss + 0.7 * 2.5 * (slope - 1).square().mean()
+    return {"cross_entropy": cross_entropy, "loss": loss, "critic_loss": critic_loss}
+
+
+@pytest.mark.parametrize("divergence", ["wasserstein", "h"])
+def test_losses_and_their_gradients(divergence, batch):
+    net = linear_net(divergence=divergence)
+    net._step_optimizer = lambda _: None
+    expected = expected_losses(net, batch)
+    torch.manual_seed(5)
+    losses = net.train_step(batch)["losses"]
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value)
+    # Each has the gradient of its own loss, and nothing of the other's.
+    for loss, module in (("loss", net.module_), ("critic_loss", net.critic_)):
+        parameters = list(module.parameters())
+        for weight, gradient in zip(parameters, torch.autograd.grad(expected[loss], parameters), strict=True):
+            torch.testing.assert_close(weight.grad, gradient)
+            assert weight.requires_grad
+
+
+@pytest.mark.parametrize("divergence", ["wasserstein", "h"])
+@pytest.mark.parametrize("who", ["module", "critic"])
+def test_the_critic_raises_what_the_features_lower(who, divergence, batch):
+    net = linear_net(divergence=divergence, weight=1e3, critic_lr=1e-5, lr=1e-5)
+    net.penalty = 0.0  # and a cross entropy that is nothing beside the other
+    other = net.critic_optimizer_ if who == "module" else net.optimizer_
+    other.step = lambda *_: None
+
+    def divergence_now():
+        ((labeled, _), _), unlabeled = batch
+        with torch.no_grad():
+            _, features = net.logits_and_features(torch.cat([labeled, unlabeled]))
+            return net.divergence_of(features, 5)
+
+    before, state = divergence_now(), deepcopy(net.state_dict())
+    net.train_step(batch)
+    assert (divergence_now() > before) == (who == "critic")
+    changed = {
+        name.split("/")[0] for name, value in net.state_dict().items() if not torch.equal(value, state[name])
+    }
+    assert changed == {who}
+
+
+@pytest.mark.parametrize(("norm", "steeper"), [(0.1, True), (30.0, False)])
+def test_the_penalty_leads_to_slope_one(norm, steeper, batch):
+    net = linear_net(weight=1.0, critic_lr=1e-3)
+    net.penalty = 1e3
+    with torch.no_grad():
+        net.critic_.weight.copy_(torch.tensor([norm, 0.0]))
+        net.module_.features.weight.mul_(1e-3)  # near zero, where a sigmoid has slope 1/4
+    before = net.critic_.weight.norm().item()
+    first = net.train_step(batch)["losses"]["gradient_penalty"]
+    assert (net.critic_.weight.norm() > before) == steeper
+    assert net.train_step(batch)["losses"]["gradient_penalty"] < first
+    assert first.item() == pytest.approx((norm / 4 - 1) ** 2, rel=1e-3)
+
+
+def test_dropout_of_the_critic_spares_the_penalty_alone(batch):
+    net = linear_net()
+    net.train_step(batch)
+    assert net.critic_.modes == [True, True, False]
+    assert net.critic_.training
+    net = linear_net(critic=partial(MLP, n_classes=1, hidden=(8,), dropout=0.5))
+    features = torch.randn(10, 2, dtype=torch.float64).repeat(1, 1)
+    same = torch.cat([features[:5], features[:5]])  # of which all points between are the rows themselves
+    penalties = {net.critic_losses(same, 5)["gradient_penalty"].item() for _ in range(3)}
+    assert len(penalties) == 1
+
+
+def test_batch_normalisation_sees_both_kinds_of_rows_at_once(batch):
+    class Normalised(LinearNet):
+        def __init__(self):
+            super().__init__()
+            self.features = nn.BatchNorm1d(4)
+            self.head = nn.Linear(4, 3)
+
+    net = linear_net(Normalised, partial(MLP, n_classes=1, hidden=(3,)))
+    net.train_step(batch)
+    ((labeled, _), _), unlabeled = batch
+    rows = torch.cat([labeled, unlabeled])
+    torch.testing.assert_close(net.module_.features.running_mean, 0.1 * rows.mean(0))
+    torch.testing.assert_close(net.module_.features.running_var, 0.9 + 0.1 * rows.var(0))
+    assert net.module_.features.num_batches_tracked == 1
+
+
+def test_without_unlabelled_rows_only_the_cross_entropy_is_left(batch):
+    net = linear_net()
+    before = net.critic_.weight.detach().clone()
+    losses = net.train_step((batch[0], batch[1][:0]))["losses"]
+    assert losses["loss"] == losses["cross_entropy"]
+    assert torch.equal(net.critic_.weight, before)
+
+
+# The batches
+
+
+@pytest.mark.parametrize(
+    ("n_labeled", "n_unlabeled"), [(3, 25), (13, 26), (40, 9), (1, 2), (12, 0), (8, 8), (3, 17)]
+)
+def test_batches(n_labeled, n_unlabeled):
+    device, rows = torch.device("cpu"), np.arange(float(n_labeled + n_unlabeled))
+    labeled = LabeledRows(rows[:n_labeled], np.arange(n_labeled), None, dtype=torch.float64, device=device)
+    unlabeled = Rows(rows, dtype=torch.float64, device=device).subset(np.arange(n_labeled, len(rows)))
+    batches = RedundantBatches(labeled, unlabeled, 8, seed=0)
+    orders = []
+    for epoch in range(2):
+        pairs = list(batches)
+        assert len(pairs) == len(batches)
+        first = torch.cat([x for ((x, _), _), _ in pairs])
+        assert torch.equal(torch.cat([y for (_, y), _ in pairs]).double(), first)
+        second = torch.cat([x for _, x in pairs])
+        n_rows = max(n_labeled, n_unlabeled)
+        for drawn, members in ((first, rows[:n_labeled]), (second, rows[n_labeled:])):
+            if len(members):
+                values, counts = np.unique(drawn, return_counts=True)
+                assert len(drawn) == n_rows
+                np.testing.assert_array_equal(values, members)
+                assert counts.max() - counts.min() <= (n_rows % len(members) > 0)
+        assert all(1 < len(x) <= 9 or n_rows == 1 for ((x, _), _), _ in pairs)
+        if n_labeled >= n_unlabeled:  # as a NetClassifier goes through them
+            alone = torch.cat([x for (x, _), _ in Batches(labeled, 8, seed=0, epoch=epoch)])
+            assert torch.equal(first, alone)
+        orders.append(first if n_labeled >= n_unlabeled else second)
+    assert n_rows < 3 or not torch.equal(*orders)
+
+
+# The classifier
+
+
+@pytest.mark.parametrize("n_unlabeled", [0, 20])
+@pytest.mark.parametrize("kind", ["rows", "images"])
+def test_without_the_critic_it_is_plain_training(kind, n_unlabeled):
+    rows, y = (X, TRUTH) if kind == "rows" else (DIGITS[:60], np.arange(60) % 3)
+    y = np.where(np.arange(60) < n_unlabeled, -1, y)
+    known = y >= 0
+    params = {"lr": 0.02, "max_epochs": 3, "random_state": 0, "optimizer": torch.optim.SGD}
+    clf = WassersteinClassifier(mu=0.0, lr_drops=(), **params).fit(rows, y)
+    params |= {"optimizer_params": {"momentum": 0.5}}
+    alone = (NetClassifier if kind == "rows" else CNNClassifier)(**params).fit(rows[known], y[known])
+    for own, expected in zip(clf.module_.parameters(), alone.module_.parameters(), strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-9, atol=1e-12)
+    assert clf.net_.history[-1, "step"] == alone.net_.history[-1, "step"]
+
+
+def test_an_epoch_is_one_over_the_larger_set():
+    clf = quick(max_epochs=1, batch_size=10).fit(X, Y)
+    assert clf.net_.history[-1, "step"] == 5  # of 45 unlabelled rows
+
+
+def test_rows_unlike_the_labelled_ones_get_high_scores():
+    rows, side = make_blobs(80, centers=[[-3] * 4, [3] * 4], random_state=0)
+    labeled = (side == 0) & (np.arange(80) % 4 > 0)
+    y = np.where(labeled, np.arange(80) // 4 % 2, -1)
+    for params in ({}, {"divergence": "h"}, {"bias_coefficient": "code"}, {"bias_coefficient": "unbiased"}):
+        clf = quick(max_epochs=30, batch_size=16, critic_lr=1.0, lr=1e-3, **params).fit(rows, y)
+        scores = clf.critic_scores(rows)
+        assert scores[side == 1].min() > scores[side == 0].max()
+
+
+def test_critic_and_log_probabilities():
+    clf = quick(critic_params={"hidden": (4,), "dropout": 0.5}).fit(X, Y)
+    with torch.no_grad():
+        features = clf.module_.features(torch.from_numpy(X))
+        expected = expit(clf.net_.critic_(features).squeeze(1).numpy())
+    scores, log_probabilities = clf.critic_scores_and_log_proba(X)
+    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+    np.testing.assert_array_equal(scores, clf.critic_scores(X))
+    np.testing.assert_allclose(np.exp(log_probabilities), clf.predict_proba(X), rtol=1e-12)
+    assert not any(part.training for module in clf.net_.modules for part in module.modules())
+    with torch.no_grad():
+        clf.module_.head.weight.mul_(1e4)
+        clf.net_.critic_.head.bias.fill_(-60)
+    scores, log_probabilities = clf.critic_scores_and_log_proba(X)
+    assert (clf.predict_proba(X) == 0).any()
+    assert np.isfinite(log_probabilities).all()
+    assert ((scores > 0) & (scores < 1e-20)).all()
+
+
+class NoFeatures(nn.Module):
+    """Neither `features` nor `embed`: the critic sees what the last linear layer does."""
+
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Tanh(), nn.Linear(5, n_classes))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize(("architecture", "n_features"), [("digits", None), (Linear, 64), (NoFeatures, 5)])
+def test_what_the_critic_sees(architecture, n_features):
+    clf = quick(architecture, max_epochs=1).fit(IMAGES, IMAGE_LABELS)
+    seen = clf.embed(IMAGES)
+    assert n_features in (None, seen.shape[1])
+    with torch.no_grad():
+        expected = clf.net_.critic_(torch.from_numpy(seen)).sigmoid().squeeze(1)
+    np.testing.assert_allclose(clf.critic_scores(IMAGES), expected, rtol=1e-4)
+
+
+def test_the_critic_of_the_papers_network():
+    clf = WassersteinClassifier("lenet_waal", max_epochs=1, random_state=0)
+    clf.fit(np.pad(IMAGES[:8], [(0, 0), (0, 0), (10, 10), (10, 10)]), np.arange(8) % 3 - 1)
+    assert isinstance(clf.module_, WAALLeNet)
+    layers = [type(layer).__name__ for layer in clf.net_.critic_.features]
+    assert layers == ["Flatten", "Linear", "ReLU", "Dropout"]
+    assert clf.net_.critic_.features[1].weight.shape == (50, 320)
+    assert clf.net_.critic_.features[3].p == 0.5
+    assert clf.net_.critic_.head.weight.shape == (1, 50)
+    assert type(clf.net_.optimizer_) is type(clf.net_.critic_optimizer_) is torch.optim.SGD
+    assert clf.net_.optimizer_.param_groups[0]["momentum"] == 0.5
+    assert clf.net_.critic_optimizer_.param_groups[0]["momentum"] == 0.5
+
+
+def test_learning_rates():
+    clf = quick(
+        lr=0.01, critic_lr=0.2, lr_drops=(0.5, 0.75), max_epochs=8, optimizer_params={"momentum": 0.3}
+    )
+    net = clf.fit(X, Y).net_
+    np.testing.assert_allclose(net.history[:, "lr"], [1e-2] * 4 + [1e-3] * 2 + [1e-4] * 2)
+    assert net.critic_optimizer_.param_groups[0]["lr"] == pytest.approx(0.002)
+    assert net.critic_optimizer_.param_groups[0]["momentum"] == 0.3
+    np.testing.assert_allclose(quick(lr=0.01).fit(X, Y).net_.history[:, "lr"], [0.01, 0.01])
+    assert quick(lr=0.07).fit(X, Y).net_.critic_optimizer_.param_groups[0]["lr"] == 0.07
+    adam = quick(optimizer=torch.optim.Adam, lr=1e-3).fit(X, Y).net_
+    assert type(adam.critic_optimizer_) is torch.optim.Adam
+
+
+STATES = []
+
+
+class Remember(Callback):
+    def on_epoch_end(self, net, **_):
+        STATES.append(deepcopy(net.state_dict()))
+
+
+def test_early_stopping_returns_to_the_most_accurate_epoch():
+    STATES.clear()
+    weight = np.linspace(1, 2, 60)
+    clf = quick(max_epochs=30, lr=0.4, validation_fraction=0.4, patience=3, callbacks=[Remember()])
+    clf.fit(X, np.where(np.arange(60) < 40, TRUTH, -1), sample_weight=weight)
+    accuracies = clf.net_.history[:, "valid_accuracy"]
+    best = int(np.argmax(accuracies))
+    assert 0 < best < len(accuracies) - 1  # else this would show nothing
+    assert len(accuracies) == min(30, best + 4)
+    assert same_tensors(weights(clf), STATES[best])
+    assert not same_tensors(weights(clf), STATES[-1])
+    # The accuracy is the weighted one on the held-out rows.
+    known = np.flatnonzero(np.arange(60) < 40)
+    held_out = known[clf._split(TRUTH[:40], np.random.default_rng(clf.net_.seed))[1]]
+    right = clf.predict(X[held_out]) == TRUTH[held_out]
+    assert np.average(right, weights=weight[held_out]) == pytest.approx(max(accuracies))
+
+
+def test_gradients_can_be_clipped():
+    clf = quick(callbacks=[GradientNormClipping(1e-12)]).fit(X, Y)
+    start = quick(lr=1e-15).fit(X, Y)
+    for name, tensor in weights(clf).items():
+        torch.testing.assert_close(tensor, weights(start)[name], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("marker", [None, float("nan"), -1])
+def test_partial_labels_of_strings(marker):
+    names = np.array(["cat", "bird", "dog"], dtype=object)
+    y = np.array(
+        [names[code] if known else marker for code, known in zip(TRUTH, LABELED, strict=True)], object
+    )
+    clf = quick().fit(X, y)
+    assert clf.classes_.tolist() == ["bird", "cat", "dog"]
+    numbers = np.where(LABELED, np.array([1, 0, 2])[TRUTH], -1)
+    reference = quick().fit(X, numbers)
+    assert same_tensors(weights(clf), weights(reference))
+    assert clf.score(X, y) == reference.score(X, numbers) == (reference.predict(X) == numbers)[LABELED].mean()
+
+
+@pytest.mark.parametrize("n_unlabeled", [0, 1, 58])
+@pytest.mark.parametrize("divergence", ["wasserstein", "h"])
+def test_few_rows_on_either_side(n_unlabeled, divergence):
+    n_labeled = 2 if n_unlabeled == 58 else 20
+    rows, y = IMAGES[np.arange(n_labeled + n_unlabeled) % 30], np.arange(n_labeled + n_unlabeled) % 2
+    y[n_labeled:] = -1
+    clf = quick(batch_size=1, divergence=divergence, lr=1e-3).fit(rows, y)
+    assert clf.net_.history[-1, "step"] == 2 * max(n_unlabeled, n_labeled)
+    assert np.isfinite(clf.net_.history[:, "train_loss"]).all()
+    assert ((clf.critic_scores(rows) > 0) & (clf.critic_scores(rows) < 1)).all()
+
+
+def test_every_layout_of_the_same_images_gives_the_same_answer():
+    bytes_ = (10 * IMAGES).astype(np.uint8)
+    flat = bytes_.reshape(30, 64)
+    small = partial(quick, max_epochs=1, lr=1e-4)
+    first = small().fit(bytes_, IMAGE_LABELS)
+    for clf in (
+        small().fit(bytes_[:, 0], IMAGE_LABELS),
+        small(image_shape=(1, 8, 8)).fit(flat, IMAGE_LABELS),
+    ):
+        assert same_tensors(weights(clf), weights(first))
+        for rows in (bytes_, bytes_[:, 0], flat):
+            np.testing.assert_array_equal(clf.critic_scores(rows), first.critic_scores(rows))
+
+
+def test_networks_are_chosen_by_shape():
+    assert type(quick(max_epochs=1).fit(X, Y).module_) is MLP
+    sixteen = np.kron(IMAGES, np.ones((2, 2), np.float32))
+    clf = quick(max_epochs=1, lr=1e-4).fit(sixteen[:6], IMAGE_LABELS[:6])
+    assert type(clf.module_) is LeNet
+    assert clf.net_.critic_.features[1].in_features == 64 * 4 * 4  # before the hidden layer
+    assert clf.embed(sixteen[:2]).shape == (2, 1024)
+
+
+def test_random_state_decides_everything():
+    before = generator_states()
+    one, same, other = (clone(quick(random_state=seed)).fit(X, Y) for seed in (0, 0, 1))
+    one.critic_scores(X)
+    assert generator_states() == before
+    assert same_tensors(weights(one), weights(same))
+    for name in ("module/head.weight", "critic/head.weight"):
+        assert not torch.equal(weights(one)[name], weights(other)[name])
+    copied = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(copied.critic_scores(X), one.critic_scores(X))
+
+
+def test_a_pickle_holds_no_pool():
+    small = quick(max_epochs=1).fit(X, Y)
+    large = quick(max_epochs=1).fit(np.tile(X, (200, 1)), np.r_[Y, np.full(199 * 60, -1)])
+    assert abs(len(pickle.dumps(large)) - len(pickle.dumps(small))) < 100_000 < X.nbytes * 200
+
+
+def test_warm_start_continues_with_both_networks():
+    clf = quick().fit(X, Y)
+    first = deepcopy(weights(clf))
+    clf.set_params(warm_start=True, random_state=1, lr=1e-15).fit(X, Y)
+    for name, tensor in weights(clf).items():
+        torch.testing.assert_close(tensor, first[name], atol=1e-9, rtol=0)
+    expected = clf.critic_scores(X)
+    with pytest.raises(ValueError, match="warm_start=True needs the architecture"):
+        clf.set_params(critic_params={"hidden": (5,)}).fit(X, Y)
+    np.testing.assert_array_equal(clf.critic_scores(X), expected)
+
+
+class Forbidden(MLP):
+    def forward(self, x):
+        raise AssertionError("the network was trained on bad input")
+
+
+class NoHead(nn.Module):
+    def __init__(self, input_shape):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("rows", "y", "params", "error", "message"),
+    [
+        (X, np.where(Y == 0, 0, -1), {}, ValueError, "at least two classes, got one class: .*0"),
+        (X, np.full(60, -1), {}, ValueError, "WassersteinClassifier needs .* two classes, got no label"),
+        (X, Y[:-1], {}, ValueError, "inconsistent numbers of samples"),
+        (np.where(Y[:, None] < 0, np.nan, X), Y, {}, ValueError, "NaN"),
+        (X, X[:, 0], {}, ValueError, "continuous"),
+        (X, Y, {"architecture": NoHead}, TypeError, "NoHead has no penultimate embedding"),
+        (X, Y, {"architecture": MLP((6,), 3)}, TypeError, "Pass the class MLP"),
+        (X, Y, {"lr_drops": (0.5, 75)}, ValueError, "shares of the epochs .* got .*75.* try"),
+        (
+            X,
+            Y,
+            {"bias_coefficient": 0.5},
+            ValueError,
+            "'bias_coefficient' parameter of WassersteinClassifier",
+        ),
+        (X, Y, {"divergence": "kl"}, ValueError, "divergence"),
+        (X, Y, {"mu": -1.0}, ValueError, "mu"),
+        (X, Y, {"gradient_penalty": -1.0}, ValueError, "gradient_penalty"),
+        (X, Y, {"n_queries": 0}, ValueError, "n_queries"),
+        (X, Y, {"critic_lr": 0.0}, ValueError, "critic_lr"),
+    ],
+)
+def test_bad_input_fails_before_training(rows, y, params, error, message):
+    with pytest.raises(error, match=message):
+        quick(**{"architecture": Forbidden, **params}).fit(rows, y)
+
+
+def test_divergence_of_the_training_is_told():
+    with pytest.raises(ValueError, match="training diverged; set a smaller lr"):
+        quick(lr=1e200).fit(X, Y)
+
+
+def test_nothing_copies_the_pool():
+    pool = np.random.default_rng(0).integers(0, 255, size=(20_000, 1, 16, 16), dtype=np.uint8)
+    y = np.where(np.arange(20_000) < 20, np.arange(20_000) % 2, -1)
+    clf = quick(MLP, max_epochs=1, batch_size=1000, module_params={"hidden": (2,)}, lr=1e-6)
+    clf.fit(pool[:40], y[:40])
+    tracemalloc.start()
+    clf.fit(pool, y).critic_scores(pool)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < pool.nbytes / 2
+
+
+def test_verbose_and_history(capsys):
+    clf = quick().fit(X, Y)
+    assert capsys.readouterr().out == ""
+    names = {"loss", "cross_entropy", "critic_loss", "divergence", "gradient_penalty"}
+    assert names <= {name.removeprefix("train_") for name in clf.net_.history[0]}
+    clf.set_params(verbose=1).fit(X, Y)
+    assert "train_divergence" in capsys.readouterr().out
+
+
+def test_autocast_stays_close():
+    exact, clf = quick(dtype="float32").fit(X, Y), quick(amp=True).fit(X, Y)
+    assert clf.dtype_ == torch.float32
+    difference = np.abs(clf.critic_scores(X) - exact.critic_scores(X))
+    assert 0 < difference.max() < 0.02
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cuda(monkeypatch):
+    before = torch.cuda.get_rng_state()
+    clf = quick().fit(X, Y)
+    assert {clf.device_.type, next(clf.net_.critic_.parameters()).device.type} == {"cuda"}
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    scores, saved = clf.critic_scores(X), pickle.dumps(clf)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    np.testing.assert_allclose(pickle.loads(saved).critic_scores(X), scores, atol=1e-6)
