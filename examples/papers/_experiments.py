@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from skal import SimulatedLearner
 
+COLORS = [mpl.colormaps["tab20"](number) for number in (*range(0, 20, 2), *range(1, 20, 2))]  # more than ten
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -33,6 +37,11 @@ def of_bytes(module: type[torch.nn.Module], *, standardize: bool = False) -> Cal
     return OfBytes
 
 
+def of(load: Callable[..., Any], *args: Any) -> Callable[[str], Any]:
+    """A loader of the images and labels of a split."""
+    return lambda split: load(*args, split=split, return_X_y=True)
+
+
 def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:
     """A random part of the rows, the same each time, in their order."""
     if n_rows is None or n_rows >= len(X):
@@ -50,6 +59,23 @@ def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> An
     estimator.fit(*data).save(path)
     print(f"{path.stem}: trained in {time.perf_counter() - started:.0f} s", flush=True)
     return estimator
+
+
+def result_folder(options: argparse.Namespace) -> Path:
+    """Where an experiment's results go, and its runs."""
+    folder = Path(options.output) / (options.experiment + ("-quick" if options.quick else ""))
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def warm_up(strategy: Any, X: Any, classifier: Any = None) -> None:
+    """What is compiled at the first call, on few rows: no method's first query is to pay for it."""
+    rows = X[: min(3000, len(X))]
+    labels = np.full(len(rows), -1)
+    strategy = clone(strategy).set_params(random_state=0).fit(rows)
+    for turn in range(3):
+        queried = strategy.query(rows, labels, n_queries=10, estimator=classifier)
+        labels[queried] = turn % 2
 
 
 def run_file(output: Path, method: str, seed: int) -> Path:
@@ -89,3 +115,9 @@ def spread(values: Any, digits: int) -> str:
     """Mean [smallest, largest] over the seeds."""
     values = np.asarray(values, dtype=float)
     return f"{values.mean():.{digits}f} [{values.min():.{digits}f}, {values.max():.{digits}f}]"
+
+
+def mean_std(values: Any, digits: int = 2) -> str:
+    """Mean ± standard deviation over the seeds."""
+    values = np.asarray(values, dtype=float)
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=min(1, len(values) - 1)):.{digits}f}"

@@ -25,7 +25,17 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from _experiments import of_bytes, read_histories, run_file, run_once, some, spread, train_or_load
+from _experiments import (
+    of,
+    of_bytes,
+    read_histories,
+    result_folder,
+    run_file,
+    run_once,
+    some,
+    spread,
+    train_or_load,
+)
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -152,7 +162,7 @@ EXPERIMENTS = {
         target=0.95,
     ),
     "cifar-ten": Experiment(
-        load=lambda split: datasets.load_cifar10(split=split, return_X_y=True),
+        load=of(datasets.load_cifar10),
         classifier=ALL_CNN,
         gan=GAN("wgan_ct", architecture="residual", n_iter=100_000),
         autoencoder=AutoEncoder(max_epochs=100, batch_size=128),
@@ -374,8 +384,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     experiment = EXPERIMENTS[name]
     if options.quick:
         experiment = quick(name, experiment)
-    output = Path(options.output) / (name + ("-quick" if options.quick else ""))
-    (output / "runs").mkdir(parents=True, exist_ok=True)
+    output = result_folder(options)
     X, y = some(*experiment.load("train"), experiment.n_rows)
     data = (X, y, *experiment.load("test"))
     print(f"{name}: pool {X.shape}, test {data[2].shape}", flush=True)

@@ -29,7 +29,19 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from _experiments import of_bytes, read_histories, run_file, run_once, some, spread, train_or_load
+from _experiments import (
+    COLORS,
+    of,
+    of_bytes,
+    read_histories,
+    result_folder,
+    run_file,
+    run_once,
+    some,
+    spread,
+    train_or_load,
+    warm_up,
+)
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.manifold import TSNE
@@ -58,9 +70,6 @@ METHODS = (
     *("random", "margin", "badge", "coreset", "seals", "vae-seals", "vaal", "rsmg"),
     *("dgmg", "dglc", "dgbadge", "dgcoreset"),
 )
-COLORS = [
-    plt.get_cmap("tab20")(number) for number in (*range(0, 20, 2), *range(1, 20, 2))
-]  # for more than ten
 PICTURED = ("dgmg", "vae-seals", "margin", "random")  # in the style of Figures 3 and 4
 
 
@@ -83,10 +92,6 @@ class Experiment:
     @property
     def budget(self) -> int:
         return self.n_initial + self.n_queries * self.n_rounds
-
-
-def of(load: Callable[..., Any], *args: Any) -> Callable[[str], Any]:
-    return lambda split: load(*args, split=split, return_X_y=True)
 
 
 def mini_imagenet(split: str) -> tuple[Any, Any]:
@@ -321,16 +326,6 @@ def prepare(
     return Preparation(encoder, graph, seconds)
 
 
-def warm_up(strategy: Any, X: Any, classifier: Any = None) -> None:
-    """What is compiled at the first call, on few rows: no method's first query is to pay for it."""
-    rows = X[: min(3000, len(X))]
-    labels = np.full(len(rows), -1)
-    strategy = clone(strategy).set_params(random_state=0).fit(rows)
-    for turn in range(3):
-        queried = strategy.query(rows, labels, n_queries=10, estimator=classifier)
-        labels[queried] = turn % 2
-
-
 def run(
     method: str, seed: int, experiment: Experiment, preparation: Preparation, data: Any, options: Any
 ) -> None:
@@ -472,8 +467,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     experiment = EXPERIMENTS[name]
     if options.quick:
         experiment = quick(experiment)
-    output = options.folder = Path(options.output) / (name + ("-quick" if options.quick else ""))
-    (output / "runs").mkdir(parents=True, exist_ok=True)
+    output = options.folder = result_folder(options)
     X, y = some(*experiment.load("train"), experiment.n_rows)
     data = (X, y, *experiment.load("test"))
     print(f"{name}: pool {X.shape}, test {data[2].shape}", flush=True)

@@ -1,0 +1,409 @@
+"""The experiments of WAAL ("Deep Active Learning: Unified and Principled Method for Query and Training", AISTATS 2020).
+
+``python examples/papers/waal.py fashion-mnist`` runs a data set with the paper's settings (Tables 2 and 3), ``--quick``
+with fewer epochs and rounds, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names.
+
+``--parts`` chooses among three: ``initial``, the accuracy before any query of WAAL's classifier, the plain one, the
+plain one with as many steps, and the one with the H-divergence; ``rounds``, the queries of all methods; and ``times``,
+seconds of a query over the same pool. Everything goes to the folder ``--output``: a file for every run (those that are
+there are not run again), the tables in the layout of Tables 4 to 9 and of Table 1, with what the paper reports in
+brackets, and the curves of Figures 3 to 5.
+
+Pools are all rows to train with, also those that the paper holds out to stop early by a rule it does not state; here
+nothing stops early.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from _experiments import (
+    COLORS,
+    mean_std,
+    of,
+    of_bytes,
+    read_histories,
+    result_folder,
+    run_file,
+    run_once,
+    some,
+    warm_up,
+)
+from _waal_published import H_TABLES, METHODS, TABLES, TIMES
+from skorch.callbacks import LRScheduler
+from threadpoolctl import threadpool_limits
+
+from skal import SimulatedLearner, datasets
+from skal.classifiers import CNNClassifier, LearningLossClassifier, WassersteinClassifier
+from skal.labels import labeled_mask
+from skal.nets import ARCHITECTURES
+from skal.plotting import LearningCurveDisplay
+from skal.strategies import (
+    BALD,
+    WAAL,
+    CoreSet,
+    DeepFool,
+    KMedian,
+    LearningLoss,
+    RandomSampling,
+    RandomSubset,
+    UncertaintySampling,
+)
+from skal.strategies.base import QueryStrategy
+
+PARTS = ("initial", "rounds", "times")
+CLASSIFIERS = ("plain", "plain-steps", "waal", "h")
+# Beside the columns of Tables 4 to 7: trained as the first part says, with the queries that the second one says.
+ABLATIONS = {
+    "plain-steps": ("plain-steps", "random"),
+    "waal-random": ("waal", "random"),
+    "learning-loss": ("learning-loss", "learning-loss"),
+    **{f"h-{method}": ("h", method) for method in METHODS[:-1]},  # the columns of Tables 8 and 9
+}
+DEFAULT_METHODS = (*METHODS, "plain-steps", "waal-random", "learning-loss", "h-random")
+SHARES = (0.5, 0.75)  # of the epochs, after which the learning rate is divided by ten
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A data set's rows in Tables 2 and 3."""
+
+    load: Callable[[str], Any]
+    architecture: str
+    momentum: float
+    coefficient: float
+    n_initial: int
+    n_queries: int
+    n_rounds: int
+    mu: float = 1e-2
+    n_hidden: int = 50
+    n_epochs: int = 80  # over the unlabelled rows
+    n_plain_epochs: int = 80  # over the labelled ones
+    n_seeds: int = 5
+    n_rows: int | None = None  # of the pool; all by default
+    n_deepfool: int | None = None  # rows that DeepFool looks at; all by default
+
+
+def stl10(split: str) -> tuple[Any, Any]:
+    """The paper's variant, 800 images of each class to train with and 400 to test; which ones it does not say."""
+    parts = [datasets.load_stl10(split=part, return_X_y=True) for part in ("train", "test")]
+    X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(np.flatnonzero(y == label)) for label in np.unique(y)]
+    rows = np.sort(np.concatenate([order[:800] if split == "train" else order[-400:] for order in orders]))
+    return X[rows], y[rows]
+
+
+EXPERIMENTS = {
+    "fashion-mnist": Experiment(
+        load=of(datasets.load_fashion_mnist),
+        architecture="lenet_waal",
+        momentum=0.5,
+        coefficient=5,
+        n_initial=1000,
+        n_queries=500,
+        n_rounds=10,
+    ),
+    "svhn": Experiment(
+        load=of(datasets.load_svhn),
+        architecture="vgg16_bn",
+        momentum=0.5,
+        coefficient=5,
+        n_initial=1000,
+        n_queries=1000,
+        n_rounds=5,
+    ),
+    "cifar10": Experiment(
+        load=of(datasets.load_cifar10),
+        architecture="vgg16_bn",
+        momentum=0.3,
+        coefficient=10,
+        n_initial=2000,
+        n_queries=2000,
+        n_rounds=5,
+    ),
+    "stl10": Experiment(
+        load=stl10,
+        architecture="vgg16_bn",
+        momentum=0.3,
+        coefficient=10,
+        n_initial=500,
+        n_queries=500,
+        n_rounds=5,
+        mu=1e-3,
+        n_hidden=100,
+    ),
+}
+
+
+def quick(experiment: Experiment) -> Experiment:
+    """What two cores do: few epochs over the pool and few rounds, and always the small network."""
+    small = (
+        {} if experiment.architecture == "lenet_waal" else {"architecture": "lenet_waal", "n_rows": 20_000}
+    )
+    return replace(experiment, n_epochs=6, n_rounds=3, n_seeds=3, n_deepfool=2000, **small)
+
+
+class AsManySteps(WassersteinClassifier):
+    """Plain training with as many steps as WAAL's: the labelled rows are repeated until they are as many as the others.
+
+    The same training as with ``mu=0``, without the passes of rows that it does not learn from.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AsManySteps:
+        labeled = np.flatnonzero(labeled_mask(y))
+        rows = np.resize(labeled, max(len(labeled), len(X) - len(labeled)))
+        return super().fit(X[rows], y[rows])
+
+
+def make_classifier(kind: str, experiment: Experiment) -> Any:
+    """The classifiers of appendix G."""
+    params: dict[str, Any] = {
+        "architecture": of_bytes(ARCHITECTURES[experiment.architecture]),
+        "optimizer": torch.optim.SGD,
+        "optimizer_params": {"momentum": experiment.momentum},
+        "lr": 0.01,
+        "batch_size": 64,
+    }
+    if experiment.architecture == "vgg16_bn":
+        params["module_params"] = {"n_hidden": experiment.n_hidden}
+    if kind in ("plain", "learning-loss"):
+        milestones = [math.ceil(share * experiment.n_plain_epochs) for share in SHARES]
+        schedule = LRScheduler("MultiStepLR", milestones=milestones, gamma=0.1)
+        params |= {"max_epochs": experiment.n_plain_epochs, "callbacks": [("schedule", schedule)]}
+        return CNNClassifier(**params) if kind == "plain" else LearningLossClassifier(**params)
+    return (AsManySteps if kind == "plain-steps" else WassersteinClassifier)(
+        **params,
+        divergence="h" if kind == "h" else "wasserstein",
+        mu=experiment.mu,
+        n_queries=experiment.n_queries,
+        critic_params={"hidden": (experiment.n_hidden,)},
+        lr_drops=SHARES,
+        max_epochs=experiment.n_epochs,
+    )
+
+
+def make_strategy(name: str, experiment: Experiment) -> QueryStrategy:
+    n_deepfool = experiment.n_deepfool
+    return {
+        "random": RandomSampling(),
+        "least-confidence": UncertaintySampling("least_confidence"),
+        "margin": UncertaintySampling("margin"),
+        "entropy": UncertaintySampling("entropy"),
+        "k-median": KMedian("classifier"),
+        "dbal": BALD(),
+        "coreset": CoreSet("classifier"),
+        "deepfool": RandomSubset(n_deepfool, DeepFool()) if n_deepfool else DeepFool(),
+        "learning-loss": RandomSubset(10_000, LearningLoss()),  # as in its paper
+        "waal": WAAL(experiment.coefficient),
+    }[name]
+
+
+def parts_of(method: str) -> tuple[str, str]:
+    """A method's classifier and strategy."""
+    return ABLATIONS.get(method, ("waal" if method == "waal" else "plain", method))
+
+
+def run(method: str, kind: str, strategy: str, n_rounds: int, seed: int, context: Context) -> None:
+    """One learner, if its file is not there yet."""
+    experiment = context.experiment
+    if run_file(context.folder, method, seed).exists():
+        return
+    learner = SimulatedLearner(
+        make_classifier(kind, experiment),
+        make_strategy(strategy, experiment),
+        n_initial=experiment.n_initial,
+        n_queries=experiment.n_queries,
+        budget=experiment.n_initial + n_rounds * experiment.n_queries,
+    )
+    run_once(context.folder, method, seed, learner, context.data)
+
+
+@dataclass
+class Context:
+    """What all parts of a run share."""
+
+    name: str
+    experiment: Experiment
+    data: Any
+    folder: Path
+    methods: tuple[str, ...]
+    seeds: list[int]
+
+    def describe(self) -> str:
+        experiment = self.experiment
+        return (
+            f"{self.name}, {len(self.data[0]):,} rows, {experiment.architecture}: {experiment.n_epochs} epochs over "
+            f"the unlabelled rows, plain classifiers {experiment.n_plain_epochs} over the labelled ones; the paper has "
+            "80."
+        )
+
+
+def initial_part(context: Context) -> str:
+    """The first row of Tables 4 to 7, and what a fair comparison adds: mean ± std of the accuracies over the seeds."""
+    names = {f"initial-{kind}": kind for kind in CLASSIFIERS}
+    for seed in context.seeds:
+        for name, kind in names.items():
+            run(name, kind, "random", 0, seed, context)
+    first = {table: rows[context.experiment.n_initial] for table, rows in published(context.name).items()}
+    paper = {"plain": first["plain"]["random"], "waal": first["plain"]["waal"]}
+    paper["h"] = first.get("h", {}).get("random", "")
+    lines = ["| classifier | accuracy, % | the paper | a training, s | seeds |", "|---|---|---|---|---|"]
+    for name, history in read_histories(context.folder, names, context.experiment.n_seeds).items():
+        accuracy, seconds = 100 * history["score"][:, 0], history["fit_time"].mean()
+        kind = names[name]
+        lines.append(
+            f"| {kind} | {mean_std(accuracy)} | {paper.get(kind, '')} | {seconds:.1f} | {len(accuracy)} |"
+        )
+    return "\n".join([f"After {context.experiment.n_initial} labels. {context.describe()}\n", *lines])
+
+
+def published(name: str) -> dict[str, dict[int, dict[str, str]]]:
+    """The paper's tables of a data set, for plain training and for the H-divergence."""
+    tables = {"plain": TABLES[name]}
+    return tables | ({"h": H_TABLES[name]} if name in H_TABLES else {})
+
+
+def rounds_part(context: Context) -> str:
+    """Tables 4 to 9 and the curves."""
+    for seed in context.seeds:
+        for method in context.methods:
+            run(method, *parts_of(method), context.experiment.n_rounds, seed, context)
+    every_method = (*METHODS, *ABLATIONS)
+    histories = read_histories(context.folder, every_method, context.experiment.n_seeds)
+    draw(context, histories)
+    tables = published(context.name)
+    lines = [f"| labels | {' | '.join(histories)} |", "|---" * (1 + len(histories)) + "|"]
+    first = next(iter(histories.values()))
+    for number, n_labeled in enumerate(first["n_labeled"][0]):
+        cells = []
+        for method, history in histories.items():
+            kind, column = ("h", method[2:]) if method.startswith("h-") else ("plain", method)
+            reported = tables.get(kind, {}).get(int(n_labeled), {}).get(column)
+            cells.append(mean_std(100 * history["score"][:, number]) + (f" ({reported})" if reported else ""))
+        lines.append(f"| {n_labeled} | {' | '.join(cells)} |")
+    seconds = {
+        "a query, s": [history["query_time"][:, 1:].mean() for history in histories.values()],
+        "a training, s": [history["fit_time"].mean() for history in histories.values()],
+    }
+    for name, values in seconds.items():
+        lines.append(f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |")
+    n_seeds = [str(len(history["score"])) for history in histories.values()]
+    lines.append(f"| seeds | {' | '.join(n_seeds)} |")
+    return "\n".join([f"Accuracy in %, mean ± std over the seeds. {context.describe()}\n", *lines])
+
+
+def draw(context: Context, histories: dict[str, Any]) -> None:
+    figure, axis = plt.subplots(figsize=(8, 6), layout="constrained")
+    axis.set_prop_cycle(color=COLORS)
+    LearningCurveDisplay.from_history(histories, band="std", ax=axis)
+    axis.set(ylabel="Accuracy", title=context.name)
+    figure.savefig(context.folder / "curves.png", dpi=100)
+    plt.close(figure)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def times_part(context: Context) -> str:
+    """Table 1: seconds of a query over the same pool, of classifiers that were trained for an epoch, on one thread."""
+    experiment, (X, y, *_) = context.experiment, context.data
+    rng = np.random.default_rng(0)
+    labels = np.full(len(X), -1)
+    known = rng.choice(len(X), experiment.n_initial, replace=False)
+    labels[known] = y[known]
+    classifiers = {}
+    with one_thread():
+        for kind, rows in (("waal", slice(None)), ("plain", known), ("learning-loss", known)):
+            classifier = make_classifier(kind, experiment).set_params(max_epochs=1, random_state=0)
+            classifiers[kind] = classifier.fit(X[rows], labels[rows])
+        seconds = {}
+        for method in (*METHODS, "learning-loss"):
+            kind, strategy_name = parts_of(method)
+            strategy = make_strategy(strategy_name, experiment).set_params(random_state=0)
+            classifier = classifiers[kind]
+            warm_up(strategy, X[:500], classifier)
+            strategy.fit(X)
+            taken: list[float] = []
+            while len(taken) < 5 and sum(taken) < 20:
+                started = time.perf_counter()
+                strategy.query(X, labels, n_queries=experiment.n_queries, estimator=classifier)
+                taken.append(time.perf_counter() - started)
+            seconds[method] = min(taken)  # what else the machine does only adds to it
+            print(f"{method}: {seconds[method]:.2f} s", flush=True)
+    note = "\n\nThe least of up to five queries. Learning loss looks at 10,000 rows."
+    n_unlabeled, n_deepfool = len(X) - experiment.n_initial, experiment.n_deepfool
+    if n_deepfool and n_deepfool < n_unlabeled:
+        seconds["deepfool"] *= n_unlabeled / n_deepfool
+        note = f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
+    lines = ["| method | a query, s | relative | the paper, SVHN |", "|---|---|---|---|"]
+    for method, value in seconds.items():
+        relative = value / seconds["waal"]
+        lines.append(f"| {method} | {value:.2f} | {relative:.2f} | {TIMES.get(method, '')} |")
+    title = f"{context.name}, {experiment.n_queries} of {n_unlabeled:,} rows, {experiment.architecture}, one thread."
+    return "\n".join([f"{title}\n", *lines]) + note
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiment", choices=EXPERIMENTS)
+    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=(*METHODS, *ABLATIONS),
+        metavar="METHOD",
+        help=f"of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}",
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
+    )
+    parser.add_argument("--output", default="waal-results")
+    options = parser.parse_args(arguments)
+    experiment = EXPERIMENTS[options.experiment]
+    if options.quick:
+        experiment = quick(experiment)
+    X, y = some(*experiment.load("train"), experiment.n_rows)
+    context = Context(
+        name=options.experiment,
+        experiment=experiment,
+        data=(X, y, *experiment.load("test")),
+        folder=result_folder(options),
+        methods=options.methods or DEFAULT_METHODS,
+        seeds=options.seeds or list(range(experiment.n_seeds)),
+    )
+    print(f"{context.name}: pool {X.shape}, test {context.data[2].shape}", flush=True)
+    for part in options.parts:
+        report = {"initial": initial_part, "rounds": rounds_part, "times": times_part}[part](context)
+        (context.folder / f"{part}.md").write_text(report + "\n")
+        print(f"\n{report}\n", flush=True)
+    print(f"In {context.folder}")
+
+
+if __name__ == "__main__":
+    main()
