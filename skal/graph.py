@@ -459,7 +459,7 @@ class LabelDiffusion:
 
     def reached(self) -> NDArray[np.bool_]:
         """Return which rows a label has reached, shape (n_samples,)."""
-        return self._rowwise(lambda hits: hits.any(dim=1))
+        return self._rowwise(lambda hits: hits.sum(dim=1) > 0)  # none is negative
 
     def uncertainty(self, measure: str = "min") -> Floats:
         r"""Return how certain the diffusion is about every row; the paper queries the smallest.
