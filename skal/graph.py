@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 
 from .neighbors import _SMALL_POOL, CellIndex, _as_float32
@@ -158,7 +159,8 @@ def transition_matrix(distances: ArrayLike, indices: ArrayLike, *, kernel: str =
     Raises
     ------
     ValueError
-        For another kernel, or arrays of different shapes.
+        For another kernel, arrays of different shapes, distances that are negative or not finite, or indices that are
+        no positions.
 
     Notes
     -----
@@ -175,9 +177,9 @@ def transition_matrix(distances: ArrayLike, indices: ArrayLike, *, kernel: str =
     --------
     >>> from skal.graph import nearest_neighbors, transition_matrix
     >>> transition_matrix(*nearest_neighbors([[0.0], [1.0], [2.0]], n_neighbors=2)).toarray().round(2)
-    array([[0.  , 0.73, 0.27],
+    array([[0.  , 0.62, 0.38],
            [0.5 , 0.  , 0.5 ],
-           [0.27, 0.73, 0.  ]], dtype=float32)
+           [0.38, 0.62, 0.  ]], dtype=float32)
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} was given; use one of {sorted(KERNELS)}")
@@ -188,6 +190,14 @@ def transition_matrix(distances: ArrayLike, indices: ArrayLike, *, kernel: str =
             "(n_samples, n_neighbors)"
         )
     n_samples, k = distances.shape
+    if k and not (np.isfinite(distances).all() and distances.min() >= 0):
+        raise ValueError(
+            "distances has entries that are negative or not finite; give those of nearest_neighbors"
+        )
+    if k and not 0 <= indices.min() <= indices.max() < n_samples:
+        raise ValueError(
+            f"indices reach from {indices.min()} to {indices.max()}; they must be positions of the {n_samples} rows"
+        )
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         exponents = -KERNELS[kernel](distances, indices) if k else distances
     weights = np.exp(np.maximum(exponents, _LEAST_EXPONENT))
@@ -296,6 +306,8 @@ class LabelDiffusion:
 
     Notes
     -----
+    A copy or a pickle has the graph alone, and diffuses anew.
+
     The time goes into reading rows of q at random. The rows are renumbered so that neighbours lie close in memory
     (reverse Cuthill-McKee), which makes that two to three times faster at a million rows, and the first step reads
     labels alone.
@@ -321,7 +333,7 @@ class LabelDiffusion:
     _labels: Ints | None
     _steps: list[Floats]
     _matrix: torch.Tensor | None
-    _hits: torch.Tensor
+    _hits: torch.Tensor | None
 
     def __init__(
         self,
@@ -380,7 +392,7 @@ class LabelDiffusion:
         Raises
         ------
         ValueError
-            If `labels` are not integers from -1 to ``n_classes - 1``, one for each row.
+            If `labels` are not integers from -1 to ``n_classes - 1``, one for each row, or `n_classes` is less than 2.
         """
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu" or labels.shape != (len(self._order),):
@@ -388,6 +400,10 @@ class LabelDiffusion:
                 f"labels has dtype {labels.dtype} and shape {labels.shape}; give {len(self._order)} integers"
             )
         labels = labels.astype(np.int64, copy=False)  # unsigned ones know no -1
+        if n_classes is not None and (not isinstance(n_classes, Integral) or n_classes < 2):
+            raise ValueError(
+                f"n_classes={n_classes!r} was given; it must be an integer of at least 2, or None"
+            )
         largest = int(labels.max(initial=-1))
         n_classes = max(2, largest + 1) if n_classes is None else int(n_classes)
         if largest >= n_classes or labels.min(initial=-1) < -1:
@@ -487,13 +503,15 @@ class LabelDiffusion:
 
     def _rowwise(self, function: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
         """Apply a function to the hits, a part that fits into the cache at a time, and restore the order of rows."""
+        if self._hits is None:
+            raise NotFittedError("No label has been diffused yet; call diffuse(labels) first.")
         answers = torch.cat([function(part) for part in self._hits.split(_SCORED_ROWS)]).cpu().numpy()
         ordered = np.empty_like(answers)
         ordered[self._order] = answers
         return ordered
 
     def _forget(self) -> None:
-        self._labels, self._steps, self._matrix = None, [], None
+        self._labels, self._steps, self._matrix, self._hits = None, [], None, None
 
     def __getstate__(self) -> dict[str, Any]:
         # What the next diffusion computes anew.

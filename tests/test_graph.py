@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 
 from skal import graph
 from skal.graph import (
@@ -188,7 +189,7 @@ def labels_of(draw, n, n_classes):
 @st.composite
 def diffusions(draw):
     M = draw(walks())
-    n_classes = draw(st.integers(1, 13))
+    n_classes = draw(st.integers(2, 13))
     return M, draw(labels_of(len(M), n_classes)), n_classes, draw(st.integers(1, 8))
 
 
@@ -262,7 +263,6 @@ def test_diffusion_is_that_of_the_paper(setting):
 @given(diffusions())
 def test_uncertainties_are_those_of_their_formulas(setting):
     M, labels, n_classes, n_steps = setting
-    n_classes = max(n_classes, 2)
     diffusion = LabelDiffusion(M, n_steps).diffuse(labels, n_classes)
     chi = signals(M, labels, n_classes, n_steps)
     p = np.sort(probability_vectors(M, labels, n_classes, n_steps), axis=1)
@@ -530,3 +530,34 @@ def test_bad_labels(labels, n_classes, message):
 def test_unknown_measures():
     with pytest.raises(ValueError, match=r"measure='variance'.*'confidence'.*'norm'"):
         LabelDiffusion(np.eye(2), 1).diffuse([0, 1]).uncertainty("variance")
+
+
+@pytest.mark.parametrize(
+    ("distances", "indices", "message"),
+    [
+        ([[np.nan], [1.0]], [[1], [0]], "not finite"),
+        ([[-1.0], [1.0]], [[1], [0]], "negative"),
+        ([[1.0], [1.0]], [[-1], [0]], "from -1 to 0"),
+        ([[1.0], [1.0]], [[1], [2]], "from 1 to 2; they must be positions of the 2 rows"),
+    ],
+)
+def test_neighbors_that_are_none(distances, indices, message):
+    with pytest.raises(ValueError, match=message):
+        transition_matrix(distances, indices)
+
+
+@pytest.mark.parametrize("n_classes", [0, 1, -1, 2.5])
+def test_bad_numbers_of_classes(n_classes):
+    with pytest.raises(ValueError, match="integer of at least 2"):
+        LabelDiffusion(np.eye(3), 2).diffuse([-1, -1, -1], n_classes)
+
+
+def test_nothing_to_tell_before_a_diffusion():
+    diffused = LabelDiffusion(np.eye(3), 2).diffuse([0, 1, -1])
+    for fresh in (
+        LabelDiffusion(np.eye(3), 2),
+        copy.deepcopy(diffused),
+        pickle.loads(pickle.dumps(diffused)),
+    ):
+        with pytest.raises(NotFittedError, match="call diffuse"):
+            fresh.hits()
