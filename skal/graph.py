@@ -394,32 +394,32 @@ class LabelDiffusion:
         ValueError
             If `labels` are not integers from -1 to ``n_classes - 1``, one for each row, or `n_classes` is less than 2.
         """
-        labels = np.asarray(labels)
-        if labels.dtype.kind not in "iu" or labels.shape != (len(self._order),):
+        given = np.asarray(labels)
+        if given.dtype.kind not in "iu" or given.shape != (len(self._order),):
             raise ValueError(
-                f"labels has dtype {labels.dtype} and shape {labels.shape}; give {len(self._order)} integers"
+                f"labels has dtype {given.dtype} and shape {given.shape}; give {len(self._order)} integers"
             )
-        labels = labels.astype(np.int64, copy=False)  # unsigned ones know no -1
-        if n_classes is not None and (not isinstance(n_classes, Integral) or n_classes < 2):
+        if n_classes is not None and not (isinstance(n_classes, int | np.integer) and n_classes >= 2):
             raise ValueError(
                 f"n_classes={n_classes!r} was given; it must be an integer of at least 2, or None"
             )
-        largest = int(labels.max(initial=-1))
+        given = given.astype(np.int64, copy=False)  # unsigned ones know no -1
+        least, largest = int(given.min(initial=-1)), int(given.max(initial=-1))
         n_classes = max(2, largest + 1) if n_classes is None else int(n_classes)
-        if largest >= n_classes or labels.min(initial=-1) < -1:
+        if largest >= n_classes or least < -1:
             raise ValueError(
-                f"labels reach from {labels.min(initial=-1)} to {largest}; they must be between -1 and {n_classes - 1}"
+                f"labels reach from {least} to {largest}; they must be between -1 and {n_classes - 1}"
             )
-        labels = labels.astype(np.int32)[self._order]
+        codes: Ints = given.astype(np.int32)[self._order]
         if self.device.type == "cpu":
-            self._diffuse_on_cpu(labels, n_classes)
+            self._diffuse_on_cpu(codes, n_classes)
         else:
             if self._matrix is None:
                 self._matrix = _torch_csr(self._walks, self.device)
             self._hits = _torch_diffusion(
-                self._matrix, torch.from_numpy(labels).long(), n_classes, self.n_steps
+                self._matrix, torch.from_numpy(codes).long(), n_classes, self.n_steps
             )
-            self.n_updated_ = len(labels)
+            self.n_updated_ = len(codes)
         self.n_classes_ = n_classes
         return self
 
