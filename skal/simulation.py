@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
 
 from .access import predict_proba
+from .differentiable import unwrap
 from .labels import UNLABELED, check_partial_labels, labeled_mask, merge_labels
 from .learner import ActiveLearner
 from .strategies.base import Rows, Strategy, SynthesisStrategy
@@ -61,7 +63,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         Share of the rows given to `fit` that is held out, stratified by class, and scored each
         round. ``X_val`` and ``y_val`` of `fit` do the same without a copy of the pool.
     scoring : str, callable, list, dict or None, default=None
-        As in ``GridSearchCV``; the classifier's `score` by default.
+        As in ``GridSearchCV``; the classifier's `score` by default. A callable that does without rows, ``scorer(
+        estimator, X=None, y=None)``, such as :class:`skal.metrics.GenerationScorer`, is also recorded where there are
+        no validation rows.
     random_state : int, RandomState instance or None, default=None
         Decides the initial labels and seeds what :class:`ActiveLearner` seeds. Learners with the
         same `random_state`, `n_initial` and `initial` start from the same labels.
@@ -72,7 +76,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         One entry a fitted classifier, the initial one first:
 
         - ``n_labeled``: annotations made for it: labels, or lines of `ADBA`, and samples that were declined;
-        - ``score`` (or ``score_<name>`` for several metrics): on the validation rows, if there are any;
+        - ``score`` (or ``score_<name>`` for several metrics): on the validation rows, if there are any, and what
+          does without them; NaN where there was no classifier yet;
         - ``fit_time``, ``query_time``: seconds, the query being the one that led to it (0 at the start);
         - ``query_entropy``: mean entropy, in nats, of the previous classifier's probabilities at the rows
           queried or synthesised (NaN at the start and without `predict_proba`);
@@ -162,7 +167,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         ------
         ValueError
             If a row has no label, all rows are of one class, or both kinds of validation rows are given; if the
-            strategy makes samples and there is no `annotator`, or does not and there is one.
+            strategy makes samples and there is no `annotator`, or does not and there is one; if `scoring` is no scorer.
+        TypeError
+            If a scorer needs what the classifier lacks, such as `sample`, or returns no number.
         NotFittedError
             If the annotator is not fitted.
         """
@@ -172,7 +179,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             np.full(len(oracle), None) if oracle.dtype.kind in "OUST" else np.full(len(oracle), UNLABELED)
         )
         self._start(X, hidden, fit_params)
-        scorer = check_scoring(self, scoring=self.scoring) if X_val is not None else None
+        scorer = self._check_scoring(X_val is not None)
         classes, codes = np.unique(oracle, return_inverse=True)
 
         if annotate is not None and self._per_row:
@@ -237,7 +244,10 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             if stop:
                 break
         self.labeled_rows_ = labeled
-        self.history_: History = {key: np.array([record[key] for record in records]) for key in records[0]}
+        # Only the first rounds, without a classifier, may lack a score.
+        self.history_: History = {
+            key: np.array([record.get(key, np.nan) for record in records]) for key in records[-1]
+        }
         callbacks.call_on_fit_task_end(
             estimator=self, X=X_seen, y=y_seen, reconstruction_attributes=self._reconstruction
         )
@@ -339,15 +349,43 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             return float("nan")
         return float(entr(predict_proba(estimator, X, rows)).sum(axis=1).mean())
 
+    def _check_scoring(self, has_rows: bool) -> Any:
+        """Check the scorers before anything is trained, and return one for those that can be asked."""
+        scoring = self.scoring
+        if scoring is None:
+            return check_scoring(self) if has_rows else None
+        scorer = check_scoring(self, scoring=scoring)
+        given = scoring if isinstance(scoring, Mapping) else {"": scoring}
+        classifier = unwrap(self.estimator)
+        for name, single in given.items():
+            if isinstance(scoring, Mapping) and not isinstance(single, str) and not callable(single):
+                raise ValueError(
+                    f"scoring[{name!r}]={single!r} was given; it must be the name of a scorer or a callable "
+                    "scorer(estimator, X, y)."
+                )
+            for need in getattr(single, "requires", ()):
+                if not hasattr(classifier, need):
+                    raise TypeError(
+                        f"{single} needs a classifier with {need} and {type(classifier).__name__} has none. Use one "
+                        "that has it, and no pipeline around it, or another scorer."
+                    )
+        if has_rows:
+            return scorer
+        given = {name: single for name, single in given.items() if _does_without_rows(single)}
+        if not given:
+            return None
+        return check_scoring(self, scoring=given) if isinstance(scoring, Mapping) else scorer
+
     def _scores(self, scorer: Any, X_val: Any, y_val: Any) -> dict[str, float]:
         if scorer is None:
             return {}
         if not hasattr(self, "estimator_"):
-            return {"score": float("nan")}
+            several = isinstance(self.scoring, list | tuple | Mapping)
+            return dict.fromkeys([f"score_{name}" for name in self.scoring] if several else ["score"], np.nan)
         scores = scorer(self, X_val, y_val)
         if isinstance(scores, Mapping):
-            return {f"score_{name}": float(score) for name, score in scores.items()}
-        return {"score": float(scores)}
+            return {f"score_{name}": _number(score, name) for name, score in scores.items()}
+        return {"score": _number(scores, "score")}
 
     def _labeled_part(self, labeled: Rows) -> tuple[Any, Any]:
         """What a callback may score where there are no validation rows: the rows labelled so far."""
@@ -355,6 +393,21 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
 
     def _reconstruction(self) -> dict[str, Any] | None:
         return {"estimator_": self.estimator_} if hasattr(self, "estimator_") else None
+
+
+def _does_without_rows(scorer: Any) -> bool:
+    """Whether a scorer is a function of the estimator alone."""
+    try:
+        inspect.signature(scorer).bind(None)
+    except (TypeError, ValueError):  # no function, or one that needs more
+        return False
+    return True
+
+
+def _number(score: Any, name: str) -> float:
+    if np.ndim(score) or not isinstance(np.asarray(score).item(), Real):
+        raise TypeError(f"The scorer {name!r} returned {score!r}; it must return a number.")
+    return float(score)
 
 
 def _count(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
