@@ -9,7 +9,12 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from skal.classifiers import LearningLossClassifier, VAALClassifier, WassersteinClassifier
+from skal.classifiers import (
+    ACGANClassifier,
+    LearningLossClassifier,
+    VAALClassifier,
+    WassersteinClassifier,
+)
 from skal.generators import GAN, VAE, AutoEncoder
 
 HIDDEN = {"hidden": (4,)}
@@ -48,6 +53,12 @@ def tiny_wasserstein(architecture="auto", **params):
 def tiny_learning_loss(architecture="auto", **params):
     defaults = {"n_hidden": 4, "lr": 0.01, "max_epochs": 30, "random_state": 0}
     return LearningLossClassifier(architecture, **{**defaults, **params})
+
+
+def tiny_acgan(base="dcgan", **params):
+    defaults = {"n_latent": 2, "n_iter": 60, "batch_size": 32, "candidates": 2, "lr": 0.02, "random_state": 0}
+    networks = {"generator_params": HIDDEN, "critic_params": {"hidden": (8,)}}
+    return ACGANClassifier(base, **{**defaults, **networks, **params})
 
 
 class Discriminating(LogisticRegression):

@@ -10,7 +10,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
 from skal.exceptions import PoolExhaustedWarning
-from skal.strategies import BALD, VAAL, WAAL, DeepFool, LearningLoss
+from skal.strategies import ALCG, BALD, VAAL, WAAL, DeepFool, LearningLoss
 
 from .networks import Discriminating
 from .properties.strategies import STRATEGIES
@@ -26,7 +26,7 @@ class Untrainable(Discriminating):
         raise AssertionError("the classifier was trained on bad input")
 
 
-@pytest.fixture(params=[*STRATEGIES, VAAL(), WAAL(), BALD(), DeepFool(), LearningLoss()], ids=str)
+@pytest.fixture(params=[*STRATEGIES, ALCG(), VAAL(), WAAL(), BALD(), DeepFool(), LearningLoss()], ids=str)
 def strategy(request):
     return request.param
 

@@ -9,6 +9,7 @@ from skal import ActiveLearner, SimulatedLearner
 from skal.classifiers import LearningLossClassifier, NetClassifier, VAALClassifier, WassersteinClassifier
 from skal.strategies import (
     ADBA,
+    ALCG,
     ASAL,
     BADGE,
     BALD,
@@ -27,12 +28,21 @@ from skal.strategies import (
 )
 from skal.utils.estimator_checks import check_strategy
 
-from .networks import Discriminating, tiny_gan, tiny_learning_loss, tiny_vaal, tiny_vae, tiny_wasserstein
+from .networks import (
+    Discriminating,
+    tiny_acgan,
+    tiny_gan,
+    tiny_learning_loss,
+    tiny_vaal,
+    tiny_vae,
+    tiny_wasserstein,
+)
 
 STRATEGIES = [
     RandomSampling(),
     UncertaintySampling(),
     UncertaintySampling("min_distance"),
+    ALCG(),
     CoreSet(),
     CoreSet(StandardScaler()),
     KMedian(),
@@ -52,7 +62,7 @@ VARIANTS = [
     DGAL(tiny_vae(), n_neighbors=3, n_steps=2, uncertainty="entropy", criterion=CoreSet("input")),
     SEALS(StandardScaler(), n_neighbors=5, metric="cosine", criterion=BADGE()),
 ]
-CLASSIFIERS = [tiny_vaal(), tiny_wasserstein(), tiny_learning_loss()]
+CLASSIFIERS = [tiny_acgan(), tiny_vaal(), tiny_wasserstein(), tiny_learning_loss()]
 SYNTHESIS = [GAAL(tiny_gan()), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
@@ -97,6 +107,7 @@ def test_strategy_checks_of_vaal(classifier):
 @pytest.mark.parametrize(
     ("strategy", "classifier"),
     [
+        (ALCG("least_entropy"), tiny_acgan(n_iter=1)),
         (WAAL(), Discriminating(max_iter=10_000)),
         (WAAL(), tiny_wasserstein(max_epochs=1)),
         (LearningLoss(), Discriminating(max_iter=10_000)),

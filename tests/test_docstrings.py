@@ -15,6 +15,7 @@ import skal.datasets
 import skal.exceptions
 import skal.generators
 import skal.generators.losses
+import skal.metrics
 import skal.nets
 import skal.persistence
 import skal.plotting
@@ -36,6 +37,7 @@ def test_every_exported_name_is_in_the_api():
         skal.classifiers,
         skal.datasets,
         skal.generators,
+        skal.metrics,
         skal.nets,
         skal.selection,
         skal.strategies,

@@ -1,5 +1,6 @@
 """Torch modules as scikit-learn classifiers."""
 
+from .acgan import ACGANClassifier
 from .cnn import CNNClassifier
 from .learning_loss import LearningLossClassifier
 from .linear import LinearClassifier
@@ -8,6 +9,7 @@ from .vaal_classifier import VAALClassifier
 from .wasserstein import WassersteinClassifier
 
 __all__ = [
+    "ACGANClassifier",
     "CNNClassifier",
     "LearningLossClassifier",
     "LinearClassifier",

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ..nets import MLP
 from ..training.batches import LabeledRows
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params, resolve_device, seeded
-from ..training.net import check_weights
+from ..training.net import check_weights, copy_weights
 from ..utils.random import draw_seed
 from ._net import BestEpoch, Net
 
@@ -243,19 +243,10 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         classes, codes = np.unique(labels, return_inverse=True)
         rows, codes, weight = self._weighted_rows(rows, codes, sample_weight)
         present = np.unique(codes)
-        if len(present) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of at least two classes, got one class: "
-                f"{classes[present[0]]!r}; add labelled rows of another class"
-            )
+        check_classes(self, classes[present])
         input_shape = self._input_shape(rows.shape[1:])
-        if previous is not None and not (
-            np.array_equal(classes, self.classes_) and input_shape == self.input_shape_
-        ):
-            raise ValueError(
-                f"warm_start=True continues with the classes {self.classes_} and rows of shape {self.input_shape_}, "
-                f"got {classes} and {input_shape}; fit with warm_start=False to start anew"
-            )
+        if previous is not None:
+            check_continues(self, classes, input_shape)
 
         dtype = self._network_dtype(rows)
         datasets = [
@@ -426,15 +417,22 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
         return BestEpoch(patience=self.patience)
 
 
-def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Start a module from the weights of the last `fit`."""
-    try:
-        target.load_state_dict(source.state_dict())
-    except RuntimeError as error:
+def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
+    """Raise ValueError where the rows to learn from are of fewer than two classes."""
+    if len(classes) < 2:
         raise ValueError(
-            "warm_start=True needs the architecture of the last fit, but the module or its parameters have changed; "
-            "fit with warm_start=False to start anew"
-        ) from error
+            f"{type(estimator).__name__} needs rows of at least two classes, got one class: "
+            f"{classes[0]!r}; add labelled rows of another class"
+        )
+
+
+def check_continues(estimator: Any, classes: NDArray[Any], input_shape: tuple[int, ...]) -> None:
+    """Raise ValueError where a warm start meets other classes or rows than those of the last `fit`."""
+    if not (np.array_equal(classes, estimator.classes_) and input_shape == estimator.input_shape_):
+        raise ValueError(
+            f"warm_start=True continues with the classes {estimator.classes_} and rows of shape "
+            f"{estimator.input_shape_}, got {classes} and {input_shape}; fit with warm_start=False to start anew"
+        )
 
 
 @contextmanager

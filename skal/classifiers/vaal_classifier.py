@@ -18,13 +18,12 @@ from ..generators import VAE
 from ..nets import MLP, VAES
 from ..training.batches import Rows
 from ..training.estimator import evaluating, module_builder, optimizer_params, resolve_device, seeded
-from ..training.net import check_weights
+from ..training.net import check_weights, copy_weights
 from ..training.scaling import learn_scaling
 from ..utils.random import draw_seed
 from ._partial import PartialLabelsClassifier
 from ._vaal_net import VAALNet
 from .cnn import CNNClassifier
-from .net_classifier import copy_weights
 
 
 class VAALClassifier(PartialLabelsClassifier):

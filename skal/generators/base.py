@@ -19,10 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..differentiable import torch_module
-from ..training.batches import Rows
+from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
 from ..training.estimator import NetworkEstimator, resolve_device, seeded
-from ..training.net import TrainingNet, check_weights
+from ..training.net import TrainingNet, check_weights, copy_weights
 from ..training.scaling import Scaling, learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from ..utils.random import draw_seed
@@ -203,29 +203,66 @@ class GenerativeEstimator(
             If a network is given as an instance.
         """
         device = resolve_device(self.device)
-        rows = self._validate(X, reset=True)
-        fitted = {
+        return self._train(X, self._validate(X, reset=True), device)
+
+    def _train(
+        self,
+        X: Any,
+        rows: NDArray[Any],
+        device: torch.device,
+        *,
+        classes: NDArray[Any] | None = None,
+        codes: NDArray[Any] | None = None,
+        previous: ScaledNet | None = None,
+    ) -> Self:
+        """Train a net on validated rows, `X` before that, and take it once it is trained.
+
+        Where rows have labels, these are `classes` at the positions `codes`. A net starts with the weights and the
+        scale of a `previous` one.
+        """
+        fitted: dict[str, Any] = {
             "input_shape_": self._input_shape(rows.shape[1:]),
             "row_shape_": rows.shape[1:],
             "dtype_": self._network_dtype(rows),
         }
+        labels: dict[str, Any] = {}
+        if classes is not None:
+            labels = {"classes": classes}
+            fitted["classes_"] = classes
         seed = draw_seed(self.random_state)
         checkpoint = None
         if self.checkpoint is not None:
             checkpoint = Checkpoint(self.checkpoint, self.checkpoint_every)
-            found = checkpoint.open(self, rows, seed if isinstance(self.random_state, Integral) else None)
+            found = checkpoint.open(
+                self, rows, seed if isinstance(self.random_state, Integral) else None, codes
+            )
             seed = seed if found is None else found
         net = self._make_net(
-            fitted["input_shape_"], dtype=fitted["dtype_"], amp=self.amp, seed=seed, device=str(device)
+            fitted["input_shape_"],
+            dtype=fitted["dtype_"],
+            amp=self.amp,
+            seed=seed,
+            device=str(device),
+            **labels,
         )
-        net.scaling = learn_scaling(rows, net.output_range, is_image=len(fitted["input_shape_"]) > 1)
+        if previous is None:
+            net.scaling = learn_scaling(rows, net.output_range, is_image=len(fitted["input_shape_"]) > 1)
+        else:
+            net.scaling = previous.scaling
         net.callbacks = [*(net.callbacks or []), *copy.deepcopy(self.callbacks or [])]
         if checkpoint is not None:
             net.callbacks.append(("checkpoint", checkpoint))
         parts = self._split(len(rows), np.random.default_rng(seed))
-        data = Rows(rows, dtype=fitted["dtype_"], device=device)
+        data: Rows
+        if codes is None:
+            data = Rows(rows, dtype=fitted["dtype_"], device=device)
+        else:
+            data = LabeledRows(rows, codes, None, dtype=fitted["dtype_"], device=device)
         with seeded(seed, device):
             net.initialize()
+            if previous is not None:
+                for old, new in zip(previous.modules, net.modules, strict=True):
+                    copy_weights(old, new)
             if checkpoint is not None:
                 checkpoint.restore(net)
             context = self._init_callback_context(max_subtasks=net.remaining_epochs)

@@ -37,11 +37,11 @@ class GAN(Generator):
         - ``"dcgan"``: half of -E[log s(D(x))] - E[log(1 - s(D(G(z))))] with the logistic function s; the generator
           descends -E[log s(D(G(z)))].
     architecture : str or tuple of types, default="auto"
-        A pair in `skal.nets.GANS`: "dense" for plain rows; "digits", "mnist", "cifar", "residual", "celeba" for
-        images of about 8x8, 28x28, 32x32, 32x32 and 64x64 pixels. Or the classes of a generator and a critic:
-        ``generator(input_shape, n_latent)`` with an `output_range` where its outputs have one, ``critic(input_shape)``
-        with ``embed(x)`` and a linear layer `head`, and no batch normalisation under a gradient penalty. "auto" chooses
-        by the shape of a row, and never "residual".
+        A pair in `skal.nets.GANS`: "dense" for plain rows; "digits", "mnist", "cifar", "dcgan", "residual", "celeba"
+        for images of about 8x8, 28x28, 32x32, 32x32, 32x32 and 64x64 pixels. Or the classes of a generator and a
+        critic: ``generator(input_shape, n_latent)`` with an `output_range` where its outputs have one,
+        ``critic(input_shape)`` with ``embed(x)`` and a linear layer `head`, and no batch normalisation under a gradient
+        penalty. "auto" chooses by the shape of a row, and never "residual" or "dcgan".
     n_latent : int, default=128
         Length of a latent vector, standard normal.
     n_iter : int, default=3000
@@ -274,27 +274,34 @@ class GAN(Generator):
 
     def _networks(self, input_shape: tuple[int, ...]) -> tuple[Module, Module]:
         """Return the classes of the generator and the critic."""
-        if not isinstance(self.architecture, str):
-            if len(self.architecture) != 2 or not all(map(callable, self.architecture)):
-                raise ValueError(
-                    f"architecture={self.architecture!r} was given; it must be a name in skal.nets.GANS, "
-                    "or the two classes (generator, critic)"
-                )
-            generator, critic = self.architecture
-            return generator, critic
-        if self.architecture != "auto":
-            return GANS[self.architecture]
-        if len(input_shape) != 3:
-            return GANS["dense"]
-        n_channels, *sides = input_shape
-        if min(sides) < 16:
-            return GANS["digits"]
-        if n_channels == 1 and max(sides) <= 32:
-            return GANS["mnist"]
-        return GANS["cifar" if max(sides) <= 48 else "celeba"]
+        return gan_classes(self.architecture, input_shape)
 
     def _encoder(self) -> nn.Module:
         return RowsToFeatures(self.critic_, "embed", self.net_)
 
     def _decoder(self) -> nn.Module:
         return LatentsToRows(self.generator_, "forward", self.net_, self.row_shape_)
+
+
+def gan_classes(
+    architecture: str | tuple[Module, Module], input_shape: tuple[int, ...], *, colour: str = "cifar"
+) -> tuple[Module, Module]:
+    """Return the classes of the generator and the critic; `colour` is what "auto" takes for 32x32 colour images."""
+    if not isinstance(architecture, str):
+        if len(architecture) != 2 or not all(map(callable, architecture)):
+            raise ValueError(
+                f"architecture={architecture!r} was given; it must be a name in skal.nets.GANS, "
+                "or the two classes (generator, critic)"
+            )
+        generator, critic = architecture
+        return generator, critic
+    if architecture != "auto":
+        return GANS[architecture]
+    if len(input_shape) != 3:
+        return GANS["dense"]
+    n_channels, *sides = input_shape
+    if min(sides) < 16:
+        return GANS["digits"]
+    if n_channels == 1 and max(sides) <= 32:
+        return GANS["mnist"]
+    return GANS[colour if max(sides) <= 48 else "celeba"]

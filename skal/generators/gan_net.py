@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -43,6 +43,8 @@ class GANNet(ScaledNet):
     **params
         Parameters of `ScaledNet`.
     """
+
+    stream: type[Stream] = Stream  # what gives the steps their batches
 
     def __init__(
         self,
@@ -99,10 +101,14 @@ class GANNet(ScaledNet):
         if self.cuda_graph and torch.device(self.device).type == "cuda":
             for_graph = {"lr": torch.tensor(self.lr, device=self.device), "capturable": True}
         for name in ("generator", "critic"):
-            weights = getattr(self, f"{name}_").parameters()
+            weights = self.weights_of(name)
             params = {"lr": self.lr, **for_graph, **self.get_params_for(f"{name}_optimizer")}
             setattr(self, f"{name}_optimizer_", self.optimizer(weights, **params))
         return self
+
+    def weights_of(self, name: str) -> Iterator[nn.Parameter]:
+        """Return what the optimizer of the generator or of the critic changes."""
+        return getattr(self, f"{name}_").parameters()
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Stream:
         """Give each step all the batches of its critic steps."""
@@ -113,7 +119,7 @@ class GANNet(ScaledNet):
         self._set_training(True)
         self._step = CUDAGraph(self.step) if self.cuda_graph else self.step
         self._n_steps = self.n_steps
-        return Stream(
+        return self.stream(
             dataset,
             self.batch_size,
             self.n_critic,
@@ -123,7 +129,7 @@ class GANNet(ScaledNet):
             stop=self.n_iter,
         )
 
-    def train_step(self, batch: Tensor, **_: Any) -> dict[str, Any]:
+    def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
         """Make one step on the batches, at the step's learning rate."""
         if self.decay:
             self._set_lr(self.lr * (1 - self._n_steps / self.n_iter))
@@ -141,19 +147,19 @@ class GANNet(ScaledNet):
             losses = self.critic_losses(
                 rows + self.noise * torch.rand_like(rows) if self.noise else rows, fake
             )
-            self.critic_optimizer_.zero_grad()
-            losses["critic_loss"].backward()
-            self.critic_optimizer_.step()
-            critic_losses.append({name: loss.detach() for name, loss in losses.items()})
+            self.descend("critic", losses["critic_loss"])
+            critic_losses.append(losses)
         with frozen(self.critic_):
             loss = self.generator_loss(self.draw_latents(self.generator_batch_size))
-            self.generator_optimizer_.zero_grad()
-            loss.backward()
-            self.generator_optimizer_.step()
-        means = {
-            name: torch.stack([each[name] for each in critic_losses]).mean() for name in critic_losses[0]
-        }
-        return {**means, "generator_loss": loss.detach()}
+            self.descend("generator", loss)
+        return {**mean_losses(critic_losses), "generator_loss": loss.detach()}
+
+    def descend(self, name: str, loss: Tensor) -> None:
+        """Make a step of the optimizer of the generator or of the critic."""
+        optimizer = getattr(self, f"{name}_optimizer_")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Return the critic's loss, the sum of the terms that its kind of GAN has, and those terms."""
@@ -201,3 +207,8 @@ class GANNet(ScaledNet):
                     group["lr"].fill_(lr)  # where the captured step reads it
                 else:
                     group["lr"] = lr
+
+
+def mean_losses(records: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of each loss over the critic's steps, without its graph."""
+    return {name: torch.stack([each[name].detach() for each in records]).mean() for name in records[0]}

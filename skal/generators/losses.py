@@ -138,6 +138,31 @@ def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     return (F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()) / 2
 
 
+def hinge_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    r"""Return :math:`E[\max(0, 1 - D(x))] + E[\max(0, 1 + D(G(z)))]`, the hinge loss of a discriminator [1]_.
+
+    Parameters
+    ----------
+    real_scores, fake_scores : Tensor of shape (n_rows,)
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+
+    References
+    ----------
+    .. [1] Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.generators.losses import hinge_loss
+    >>> hinge_loss(torch.tensor([0.5, 3.0]), torch.tensor([-3.0, 1.0])).item()
+    1.25
+    """
+    return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+
+
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     r"""Return :math:`KL(N(\mu, \sigma^2) \| N(0, 1)) = \frac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`.
 

@@ -25,6 +25,7 @@ from .asal_gan import (
 )
 from .celeba_cnn import CelebACNN
 from .conv_small import ConvSmall
+from .dcgan import DCGANCritic, DCGANGenerator
 from .dense import DenseAutoEncoder, DenseCritic, DenseGenerator, DenseVAE
 from .digits import DigitsNet
 from .lenet import LeNet
@@ -55,6 +56,7 @@ GANS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "digits": (DigitsGenerator, DigitsCritic),
     "mnist": (MNISTGenerator, MNISTCritic),
     "cifar": (CIFARGenerator, CIFARCritic),
+    "dcgan": (DCGANGenerator, DCGANCritic),
     "residual": (ResidualGenerator, ResidualCritic),
     "celeba": (CelebAGenerator, CelebACritic),
 }
@@ -87,6 +89,8 @@ __all__ = [
     "ConvGenerator",
     "ConvSmall",
     "ConvVAE",
+    "DCGANCritic",
+    "DCGANGenerator",
     "DenseAutoEncoder",
     "DenseCritic",
     "DenseGenerator",

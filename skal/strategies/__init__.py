@@ -1,6 +1,7 @@
 """Query strategies: estimators that choose the rows of a pool that are worth labelling."""
 
 from .adba import ADBA
+from .alcg import ALCG
 from .asal import ASAL
 from .badge import BADGE
 from .bald import BALD
@@ -20,6 +21,7 @@ from .waal import WAAL
 
 __all__ = [
     "ADBA",
+    "ALCG",
     "ASAL",
     "BADGE",
     "BALD",

@@ -170,12 +170,15 @@ class Stream:
     def __len__(self) -> int:
         return min(self.n_steps, self.stop - self.step)
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         for _ in range(len(self)):
             first = self.step * self.n_batches
             index = torch.cat([self._positions(first + i) for i in range(self.n_batches)])
             self.step += 1
-            yield self.rows[index].unflatten(0, (self.n_batches, self.batch_size))
+            yield self._batches(index)
+
+    def _batches(self, index: torch.Tensor) -> Any:
+        return self.rows[index].unflatten(0, (self.n_batches, self.batch_size))
 
     def _positions(self, batch: int) -> torch.Tensor:
         epoch, place = divmod(batch, len(self.rows) // self.batch_size)

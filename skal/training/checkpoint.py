@@ -34,7 +34,9 @@ class Checkpoint(Callback):
         self.path = path
         self.every = every
 
-    def open(self, estimator: Any, rows: NDArray[Any], seed: int | None) -> int | None:
+    def open(
+        self, estimator: Any, rows: NDArray[Any], seed: int | None, labels: NDArray[Any] | None = None
+    ) -> int | None:
         """Read the checkpoint where there is one, and return the seed of its training.
 
         Parameters
@@ -45,13 +47,15 @@ class Checkpoint(Callback):
             Known by its digest.
         seed : int or None
             None accepts any.
+        labels : ndarray, default=None
+            Labels of the rows, where they have some; known by their digest too.
 
         Raises
         ------
         ValueError
             If the file belongs to another training; `ModelFileError` if it is no whole checkpoint.
         """
-        self.identity = _identity(estimator, rows)
+        self.identity = _identity(estimator, rows, labels)
         self.tensors: dict[str, torch.Tensor] = {}
         self.found: dict[str, Any] = {}
         if not Path(self.path).exists():
@@ -146,9 +150,11 @@ class Checkpoint(Callback):
         self._written = net.n_steps
 
 
-def _identity(estimator: Any, rows: NDArray[Any]) -> dict[str, Any]:
+def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -> dict[str, Any]:
     """Return what decides a training, but its seed, in a form that JSON holds."""
     identity: dict[str, Any] = {"estimator": type(estimator).__name__, "X": repr(Fingerprint(rows).digest)}
+    if labels is not None:
+        identity["y"] = repr(Fingerprint(labels).digest)
     for name, value in estimator._deciding_params().items():
         identity[name] = getattr(value, "__qualname__", repr(value))
     return identity

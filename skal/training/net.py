@@ -192,6 +192,17 @@ def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tenso
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
+def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
+    """Start a module from the weights of the last `fit`."""
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "warm_start=True needs the architecture of the last fit, but the module or its parameters have changed; "
+            "fit with warm_start=False to start anew"
+        ) from error
+
+
 def check_weights(net: TrainingNet, *modules: torch.nn.Module) -> None:
     """Raise if a weight became infinite or NaN in the last step, after which no loss was computed."""
     if all(torch.isfinite(parameter).all() for module in modules for parameter in module.parameters()):

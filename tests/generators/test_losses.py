@@ -16,6 +16,7 @@ from skal.generators.losses import (
     consistency_term,
     discriminator_loss,
     gradient_penalty,
+    hinge_loss,
     interpolate,
     kl_divergence,
     squared_error,
@@ -136,6 +137,15 @@ def test_discriminator_loss_by_hand():
     certain = torch.tensor([1000.0], dtype=torch.float64)
     assert discriminator_loss(certain, -certain).item() == 0
     assert discriminator_loss(-certain, certain).item() == 1000  # where the logarithm of 0 would be infinite
+
+
+def test_hinge_loss_by_hand():
+    real, fake = 2 * normal(9), 2 * normal(9)
+    expected = (
+        sum(max(0.0, 1 - s) for s in real.tolist()) / 9 + sum(max(0.0, 1 + s) for s in fake.tolist()) / 9
+    )
+    assert hinge_loss(real, fake).item() == pytest.approx(expected)
+    assert hinge_loss(torch.ones(2), -torch.ones(2)).item() == 0
 
 
 # Variational lower bound

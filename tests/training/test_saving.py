@@ -24,6 +24,7 @@ from ..networks import (
     X,
     generator_states,
     same_tensors,
+    tiny_acgan,
     tiny_autoencoder,
     tiny_gan,
     tiny_learning_loss,
@@ -79,6 +80,16 @@ ESTIMATORS = {
         np.kron(IMAGES[:9], np.ones((2, 2))),
     ),
     "learning loss": (tiny_learning_loss(max_epochs=2), X),
+    "acgan": (tiny_acgan("sngan", n_iter=2), X),
+    "acgan on images": (
+        tiny_acgan(
+            architecture="dcgan",
+            n_iter=1,
+            generator_params={"channels": (3, 2)},
+            critic_params={"channels": (2, 3)},
+        ),
+        (10 * IMAGES).astype(np.uint8),
+    ),
     "linear": (LinearClassifier(max_epochs=2, random_state=0), X),
 }
 each_estimator = pytest.mark.parametrize("name", ESTIMATORS)

@@ -1,0 +1,496 @@
+"""ALCG's classifier: a GAN that generates rows of given classes, with an auxiliary classifier (Xie and Huang, 2019)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from ..differentiable import torch_module
+from ..generators.base import GenerativeEstimator, LatentsToRows, RowsToFeatures
+from ..generators.gan import Module, gan_classes
+from ..nets import GANS
+from ..nets._spectral_norm import normalize_spectrally
+from ..training.estimator import module_builder, optimizer_params, resolve_device
+from ..utils.callbacks import with_callbacks
+from ..utils.random import draw_seed
+from ._acgan_net import ACGANNet
+from .net_classifier import check_classes, check_continues
+
+
+class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
+    r"""A generator of rows of given classes, and a classifier that shares all but its last layer with the critic.
+
+    An auxiliary-classifier GAN [1]_ as ALCG [2]_ trains it, on labelled rows alone. With G the generator, D the critic
+    and C the classifier of its features, D and C ascend and G descends (Equations 1 to 5)
+
+    .. math::
+
+        L_{D/C} &= L_{GAN} - E\big[-\log C(y \mid x)\big] \\
+        L_G &= L_{GAN} + E\big[-\log C(y' \mid G(z, y'))\big] \\
+        L_{GAN} &= E[\log D(x)] + E[\log(1 - D(G(z, y')))]
+
+    with latents z and classes y' of equal probability. C learns from real rows alone. In adversarial sampling each step
+    generates `candidates` times as many rows as it needs, and both D and G learn from those that D most takes for real.
+
+    X has images (N, C, H, W), gray images (N, H, W), 2-D rows of images with `image_shape`, or plain 2-D rows, on any
+    scale.
+
+    Parameters
+    ----------
+    base : {"dcgan", "sngan", "wgan_gp"}, default="dcgan"
+        The GAN beneath:
+
+        - ``"dcgan"``: the losses above, batch normalisation in the critic where it has that option [3]_;
+        - ``"sngan"``: the same with spectral normalisation of all layers of the critic [4]_, not of the classifier's;
+        - ``"wgan_gp"``: the Wasserstein loss E[D(x)] - E[D(G(z, y'))] for :math:`L_{GAN}`, and a gradient penalty [5]_.
+    candidates : int, default=4
+        :math:`\gamma`, generated rows for each one that is kept: the highest of them all by D. 1 is regular training.
+    stratified : bool, default=False
+        Whether each kept row is the highest of `candidates` rows of its own class instead, so that all classes are as
+        frequent among the kept rows as among the generated ones.
+    adversarial_loss : {"non_saturating", "saturating", "hinge"}, default="non_saturating"
+        For "dcgan" and "sngan". G descends :math:`E[\log(1 - D)]` where it is "saturating", as in Equation 5, and
+        :math:`E[-\log D]` where it is not, which has larger gradients while D wins. "hinge" is the hinge loss, for D
+        and G.
+    architecture : str or tuple of types, default="auto"
+        A pair in `skal.nets.GANS`, or the classes of a generator and a critic, as in :class:`~skal.generators.GAN`.
+        "auto" chooses by the shape of a row, and "dcgan", the paper's, for colour images of 16x16 to 48x48 pixels.
+    n_latent : int, default=128
+        Length of z, standard normal. The generator gets the class behind it, one of `n_classes` numbers being 1.
+    n_iter : int, default=3000
+        Generator steps of a `fit`. The paper does not state its own; 10,000 to 20,000 are usual for 32x32 images.
+    batch_size : int, default=64
+        Real rows of a critic step, and kept generated ones; all rows where there are fewer.
+    n_critic : int, default=None
+        Steps of D and C for each step of G, each with candidates of its own; G learns from the last ones. None is 1,
+        and 5 for "wgan_gp".
+    penalty : float, default=10.0
+        Weight of the gradient penalty.
+    auxiliary_weight, generator_auxiliary_weight : float, default=1.0
+        Weights of the cross entropy in the losses of D and C, and of G. The latter is 0.1 in the reference code of
+        WGAN-GP.
+    generator_params, critic_params : dict, default=None
+        Further arguments of the networks.
+    optimizer : type or callable, default=torch.optim.Adam
+        A class of `torch.optim.Optimizer`; one for G, and one for D and C.
+    optimizer_params : dict, default=None
+        Further arguments of the optimizers; None is ``betas`` of (0.5, 0.999) for Adam, (0.5, 0.9) for "wgan_gp".
+    lr : float, default=None
+        Learning rate; None is 2e-4, and 1e-4 for "wgan_gp".
+    image_shape, dtype, amp, device, verbose, checkpoint, checkpoint_every, callbacks
+        As in :class:`~skal.generators.GAN`.
+    compile : bool, default=False
+        Whether to compile the generator, and the critic of "dcgan", with `torch.compile`.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights, and the scale of the rows, of the last `fit`, with fresh optimizers.
+        Classes and shape must be those of that fit.
+    random_state : int, RandomState instance or None, default=None
+        Decides initial weights, order of the rows, and what is generated. None is different each time.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the columns of `predict_proba`.
+    history_ : dict of ndarray
+        Means over each record of up to 100 steps: ``critic_loss`` and its terms ``auxiliary_loss`` and
+        ``adversarial_loss``, or ``wasserstein`` and ``gradient_penalty`` (with its weight); ``generator_loss`` and
+        its term ``generator_auxiliary_loss``; ``step``, the generator steps made at its end; and ``class_shares``, of
+        shape (n_records, n_classes), how much of the kept rows was generated for each class.
+    generator_, critic_, classifier_ : torch.nn.Module
+        G, D, and the last layer of C, in evaluation mode; rows are on their own scale there.
+    net_ : skorch.NeuralNet
+        What trained them.
+    input_shape_ : tuple of int
+        Shape in which the networks get a row.
+    n_latent_ : int
+        Length of what the generator gets: `n_latent` and the number of classes.
+    dtype_ : torch.dtype
+        Numbers of the networks.
+    device_ : torch.device
+        Where the networks lie.
+    n_features_in_ : int
+        Numbers in a row: the product of its shape.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    See Also
+    --------
+    skal.strategies.ALCG : The strategy of the paper, for any classifier.
+
+    Notes
+    -----
+    Choices that the paper leaves open: D ranks the candidates in evaluation mode, so that ranking leaves no trace, and
+    one pass of G makes them all, so that batch normalisation has the statistics of all candidates. The highest of all
+    can be of few classes; ``history_["class_shares"]`` tells. Batch normalisation in D has the statistics of each batch
+    in training, and in evaluation those of real rows alone.
+
+    Ctrl-C ends the training and keeps what was learned, as it does in skorch.
+
+    References
+    ----------
+    .. [1] Odena, Olah and Shlens, "Conditional Image Synthesis with Auxiliary Classifier GANs", ICML 2017.
+    .. [2] Xie and Huang, "Learning Class-Conditional GANs with Active Sampling", KDD 2019.
+    .. [3] Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
+       Adversarial Networks", ICLR 2016.
+    .. [4] Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018.
+    .. [5] Gulrajani et al., "Improved Training of Wasserstein GANs", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.classifiers import ACGANClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = ACGANClassifier(n_latent=8, n_iter=100, lr=2e-3, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.9
+    True
+    >>> clf.sample([0, 0, 2]).shape, clf.sample(5).shape
+    ((3, 4), (5, 4))
+    """
+
+    _parameter_constraints: dict = {
+        "base": [StrOptions({"dcgan", "sngan", "wgan_gp"})],
+        "candidates": [Interval(Integral, 1, None, closed="left")],
+        "stratified": ["boolean"],
+        "adversarial_loss": [StrOptions({"non_saturating", "saturating", "hinge"})],
+        "architecture": [StrOptions({"auto", *GANS}), tuple, list],
+        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_critic": [Interval(Integral, 1, None, closed="left"), None],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "auxiliary_weight": [Interval(Real, 0, None, closed="left")],
+        "generator_auxiliary_weight": [Interval(Real, 0, None, closed="left")],
+        "generator_params": [dict, None],
+        "critic_params": [dict, None],
+        "warm_start": ["boolean"],
+        **GenerativeEstimator._parameter_constraints,
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    classes_: NDArray[Any]
+    net_: ACGANNet
+
+    def __init__(
+        self,
+        base: str = "dcgan",
+        *,
+        candidates: int = 4,
+        stratified: bool = False,
+        adversarial_loss: str = "non_saturating",
+        architecture: str | tuple[Module, Module] = "auto",
+        n_latent: int = 128,
+        n_iter: int = 3000,
+        batch_size: int = 64,
+        n_critic: int | None = None,
+        penalty: float = 10.0,
+        auxiliary_weight: float = 1.0,
+        generator_auxiliary_weight: float = 1.0,
+        generator_params: dict[str, Any] | None = None,
+        critic_params: dict[str, Any] | None = None,
+        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_params: dict[str, Any] | None = None,
+        lr: float | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        dtype: str = "auto",
+        amp: bool = False,
+        compile: bool = False,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: int = 1000,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.base = base
+        self.candidates = candidates
+        self.stratified = stratified
+        self.adversarial_loss = adversarial_loss
+        self.architecture = architecture
+        self.n_latent = n_latent
+        self.n_iter = n_iter
+        self.batch_size = batch_size
+        self.n_critic = n_critic
+        self.penalty = penalty
+        self.auxiliary_weight = auxiliary_weight
+        self.generator_auxiliary_weight = generator_auxiliary_weight
+        self.generator_params = generator_params
+        self.critic_params = critic_params
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.lr = lr
+        self.image_shape = image_shape
+        self.dtype = dtype
+        self.amp = amp
+        self.compile = compile
+        self.device = device
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def generator_(self) -> nn.Module:
+        """The trained generator."""
+        return self.net_.generator_
+
+    @property
+    def critic_(self) -> nn.Module:
+        """The trained critic."""
+        return self.net_.critic_
+
+    @property
+    def classifier_(self) -> nn.Module:
+        """The trained last layer of the classifier."""
+        return self.net_.classifier_
+
+    @property
+    def n_latent_(self) -> int:
+        """Length of what the generator gets."""
+        return self.net_.n_latent
+
+    @property
+    def history_(self) -> dict[str, NDArray[Any]]:
+        """The mean losses of each record, the number of steps at its end, and the classes of the kept rows."""
+        history = super().history_
+        return {**history, "class_shares": np.array(self.net_.history[:, "class_shares"])} if history else {}
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train generator, critic and classifier on labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows on any scale, such as images (n_samples, C, H, W). Bytes stay bytes until a batch is cast.
+        y : array-like of shape (n_samples,)
+            Labels of any kind, of two classes or more.
+
+        Returns
+        -------
+        self : ACGANClassifier
+
+        Raises
+        ------
+        ValueError
+            For NaN or infinity, one class only, a shape that does not suit `image_shape` or the networks, other classes
+            than a warm start needs, a device that is not there, a checkpoint of another training; when a loss diverges.
+        TypeError
+            If a network is given as an instance, or a critic has no ``embed`` or `head`.
+        """
+        device = resolve_device(self.device)
+        previous = self.net_ if self.warm_start and hasattr(self, "net_") else None
+        rows, labels = self._validate(X, y, reset=previous is None)
+        check_classification_targets(labels)
+        classes, codes = np.unique(labels, return_inverse=True)
+        check_classes(self, classes)
+        if previous is not None:
+            check_continues(self, classes, self._input_shape(rows.shape[1:]))
+        return self._train(X, rows, device, classes=classes, codes=codes, previous=previous)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the labels of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows in either of the two shapes: flat, or that of `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        (codes,) = self._run(X, lambda rows: (self.net_.infer(rows).argmax(1),))
+        return self.classes_[codes]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Predict class probabilities, those of the auxiliary classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the networks' numbers; columns in the order of `classes_`.
+        """
+        (probabilities,) = self._run(X, lambda rows: (self.net_.infer(rows).softmax(1),))
+        return probabilities
+
+    def critic_scores(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Compute the critic's scores: the higher, the more the rows look real.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Before any logistic function, in the networks' numbers.
+        """
+        (scores,) = self._run(X, lambda rows: self.net_.scores_and_features(rows)[:1])
+        return scores
+
+    def embed(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Compute the features that critic and classifier share, as `transform` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+        """
+        return self.embed_and_predict_proba(X)[0]
+
+    def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Compute embeddings and class probabilities in one pass.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+            See `embed`.
+        probabilities : ndarray of shape (n_samples, n_classes)
+            See `predict_proba`.
+        """
+
+        def compute(rows: Tensor) -> tuple[Tensor, Tensor]:
+            features = self.net_.scores_and_features(rows)[1]
+            return features, self.net_._logits(features).softmax(1)
+
+        embeddings, probabilities = self._run(X, compute)
+        return embeddings, probabilities
+
+    def sample(self, y: ArrayLike | int = 1, random_state: Any = None) -> NDArray[np.floating]:
+        """Generate rows of given classes.
+
+        Parameters
+        ----------
+        y : int or array-like of shape (n_samples,), default=1
+            A label for each row; or how many rows, whose classes are then drawn with equal probability, as they are in
+            training.
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`: with an integer there, every call draws the same.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, ...)
+            On the scale and in the shape of the rows that `fit` saw, in the networks' numbers.
+
+        Raises
+        ------
+        ValueError
+            If `y` is no positive number, or holds labels that are none of `classes_`.
+
+        See Also
+        --------
+        decode : Rows of given latents, whose last numbers are the class.
+        """
+        check_is_fitted(self)
+        rng = np.random.default_rng(draw_seed(self.random_state if random_state is None else random_state))
+        codes = self._codes(y, rng)
+        noise = rng.standard_normal((len(codes), self.net_.n_noise))
+        return self.decode(np.hstack([noise, np.eye(len(self.classes_))[codes]]))
+
+    def _codes(self, y: Any, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return the positions of the classes of labels, or draw as many as asked for."""
+        if np.ndim(y) == 0:
+            if isinstance(y, bool) or not isinstance(y, Integral) or y < 1:
+                raise ValueError(
+                    f"y={y!r} was given; it must be labels of shape (n_samples,), or how many rows to generate, an "
+                    "integer of at least 1"
+                )
+            return rng.integers(len(self.classes_), size=int(y))
+        labels = column_or_1d(y)
+        position = {label: code for code, label in enumerate(self.classes_.tolist())}
+        unknown = [label for label in labels.tolist() if label not in position]
+        if unknown or not len(labels):
+            raise ValueError(
+                f"y holds the labels {unknown[:5]}, which are none of the classes {self.classes_}"
+                if unknown
+                else "y is empty; give at least one label, or how many rows to generate"
+            )
+        return np.array([position[label] for label in labels.tolist()])
+
+    def _make_net(
+        self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
+    ) -> ACGANNet:
+        n_classes = len(self.classes_ if classes is None else classes)
+        generator, critic = gan_classes(self.architecture, input_shape, colour="dcgan")
+        wasserstein = self.base == "wgan_gp"
+        settings = self.optimizer_params
+        if settings is None and self.optimizer is torch.optim.Adam:
+            settings = {"betas": (0.5, 0.9 if wasserstein else 0.999)}
+        # A critic takes of this what it has.
+        build_critic = module_builder(
+            critic, self.critic_params, "critic", input_shape=input_shape, batch_norm=self.base == "dcgan"
+        )
+        return ACGANNet(
+            module_builder(
+                generator,
+                self.generator_params,
+                "generator",
+                input_shape=input_shape,
+                n_latent=self.n_latent + n_classes,
+            ),
+            partial(_spectrally_normalized, build_critic) if self.base == "sngan" else build_critic,
+            n_classes=n_classes,
+            n_noise=self.n_latent,
+            base=self.base,
+            adversarial_loss=self.adversarial_loss,
+            candidates=self.candidates,
+            stratified=self.stratified,
+            auxiliary_weight=self.auxiliary_weight,
+            generator_auxiliary_weight=self.generator_auxiliary_weight,
+            n_iter=self.n_iter,
+            n_critic=self.n_critic or (5 if wasserstein else 1),
+            penalty=self.penalty,
+            output_range=getattr(generator, "output_range", None),
+            compile_modules=self.compile,
+            lr=self.lr or (1e-4 if wasserstein else 2e-4),
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            verbose=self.verbose,
+            **({"callbacks__print_log__keys_ignored": "class_shares"} if self.verbose else {}),
+            **optimizer_params(self.optimizer, settings, "generator_optimizer"),
+            **optimizer_params(self.optimizer, settings, "critic_optimizer"),
+            input_shape=input_shape,
+            **params,
+        )
+
+    def _encoder(self) -> nn.Module:
+        return RowsToFeatures(self.critic_, "embed", self.net_)
+
+    def _decoder(self) -> nn.Module:
+        return LatentsToRows(self.generator_, "forward", self.net_, self.row_shape_)
+
+
+@torch_module.register
+def _(estimator: ACGANClassifier) -> nn.Module:
+    return copy.deepcopy(RowsToFeatures(estimator.net_.module_, "forward", estimator.net_))
+
+
+def _spectrally_normalized(build: Callable[[], nn.Module]) -> nn.Module:
+    return normalize_spectrally(build())

@@ -1,0 +1,79 @@
+"""Spectral normalisation: layers whose largest singular value is one.
+
+torch's own makes modules that cannot be pickled.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+# Power iterations on the initial weights; training goes on from these vectors, one iteration a pass.
+_FIRST_ITERATIONS = 15
+
+
+class SpectralNorm(nn.Module):
+    """A linear layer or convolution whose weight, as a matrix with a row an output, has spectral norm one [1]_.
+
+    Each pass in training makes one power iteration from the singular vectors of the last; evaluation takes these as
+    they are. They count as constants in the gradient.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear or convolution
+
+    References
+    ----------
+    .. [1] Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018.
+    """
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        weight = self.weight.detach().flatten(1)
+        self.register_buffer("u", weight.new_empty(weight.shape[0]).normal_())
+        self.register_buffer("v", weight.new_zeros(weight.shape[1]))
+        self._iterate(_FIRST_ITERATIONS)
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight before normalisation."""
+        return self.layer.weight  # type: ignore[return-value]
+
+    def normalized_weight(self) -> Tensor:
+        """Return the weight by its largest singular value."""
+        u, v = (
+            self.u.clone(),
+            self.v.clone(),
+        )  # the next pass may write to them before this one's gradient is asked for
+        return self.weight / (u @ self.weight.flatten(1) @ v)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the layer puts out with the normalised weight."""
+        with torch.autocast(x.device.type, enabled=False):
+            if self.training:
+                self._iterate(1)
+            weight = self.normalized_weight()
+        return functional_call(self.layer, {"weight": weight}, (x,))
+
+    @torch.no_grad()
+    def _iterate(self, n_iterations: int) -> None:
+        weight = self.weight.flatten(1)
+        for _ in range(n_iterations):
+            self.v.copy_(F.normalize(weight.T @ self.u, dim=0))
+            self.u.copy_(F.normalize(weight @ self.v, dim=0))
+
+
+def normalize_spectrally(module: nn.Module) -> nn.Module:
+    """Give all linear layers and convolutions inside a module spectral normalisation, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            setattr(module, name, SpectralNorm(child))
+        else:
+            normalize_spectrally(child)
+    return module

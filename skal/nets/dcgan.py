@@ -1,0 +1,151 @@
+"""The standard DCGAN generator and the SN-DCGAN critic for 32x32 images, which ALCG's experiments have."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from ._layers import LeakyReLU
+from ._scales import deconvolution, halvings
+from ._shapes import as_image_shape, as_images
+
+
+class DCGANGenerator(nn.Module):
+    """Generator of the DCGAN family [1]_ for 32x32 images.
+
+    ==============================================  ===============
+    layer                                           output at 32x32
+    ==============================================  ===============
+    linear, batch norm, ReLU                        512 x 4 x 4
+    4x4 deconv, stride 2, batch norm, ReLU          256 x 8 x 8
+    4x4 deconv, stride 2, batch norm, ReLU          128 x 16 x 16
+    4x4 deconv, stride 2, batch norm, ReLU          64 x 32 x 32
+    3x3 conv, tanh                                  3 x 32 x 32
+    ==============================================  ===============
+
+    Images of other sizes, of 8x8 pixels and more, start from maps of an eighth of their sides, rounded down.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one image to generate, (C, H, W) or (H, W).
+    n_latent : int, default=128
+        Length of a latent vector.
+    channels : tuple of int, default=(512, 256, 128, 64)
+        Channels of the maps, from the smallest on.
+
+    Attributes
+    ----------
+    output_range : tuple of float
+        Range of the pixels that it generates, (-1, 1).
+
+    References
+    ----------
+    .. [1] Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018, Table 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import DCGANGenerator
+    >>> DCGANGenerator((3, 32, 32), channels=(8, 4, 4, 2))(torch.zeros(2, 128)).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    output_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        n_latent: int = 128,
+        channels: tuple[int, ...] = (512, 256, 128, 64),
+    ) -> None:
+        super().__init__()
+        self.input_shape = tuple(input_shape)
+        n_channels, height, width = as_image_shape(input_shape, smallest=2 ** (len(channels) - 1))
+        sizes = halvings((height, width), len(channels) - 1, ceil=False)[::-1]
+        self.first_shape = (channels[0], *sizes[0])
+        n_first = math.prod(self.first_shape)
+        self.linear = nn.Sequential(nn.Linear(n_latent, n_first), nn.BatchNorm1d(n_first), nn.ReLU())
+        self.maps = nn.Sequential()
+        for (n_in, n_out), (size, target) in zip(pairwise(channels), pairwise(sizes), strict=True):
+            self.maps.extend([deconvolution(n_in, n_out, 4, size, target), nn.BatchNorm2d(n_out), nn.ReLU()])
+        self.maps.extend([nn.Conv2d(channels[-1], n_channels, 3, padding=1), nn.Tanh()])
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
+        return self.maps(self.linear(z).unflatten(1, self.first_shape)).reshape(-1, *self.input_shape)
+
+
+class DCGANCritic(nn.Module):
+    """Critic, or discriminator, of the SN-DCGAN [1]_ for 32x32 images.
+
+    ==============================================  ===============
+    layer                                           output at 32x32
+    ==============================================  ===============
+    3x3 conv, LeakyReLU                             64 x 32 x 32
+    4x4 conv, stride 2, LeakyReLU                   128 x 16 x 16
+    3x3 conv, LeakyReLU                             128 x 16 x 16
+    4x4 conv, stride 2, LeakyReLU                   256 x 8 x 8
+    3x3 conv, LeakyReLU                             256 x 8 x 8
+    4x4 conv, stride 2, LeakyReLU                   512 x 4 x 4
+    3x3 conv, LeakyReLU                             512 x 4 x 4
+    linear 8192 x 1                                 1
+    ==============================================  ===============
+
+    The slope is 0.2. What trains it adds the spectral normalisation.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one image, (C, H, W) or (H, W), of 8x8 pixels and more.
+    channels : tuple of int, default=(64, 128, 256, 512)
+        Channels of the maps, from the largest on.
+    batch_norm : bool, default=False
+        Whether batch normalisation follows all convolutions but the first, as in the DCGAN; a gradient penalty forbids
+        it.
+
+    References
+    ----------
+    .. [1] Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018, Table 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.nets import DCGANCritic
+    >>> critic = DCGANCritic((3, 32, 32), channels=(2, 4, 4, 8))
+    >>> critic(torch.zeros(2, 3, 32, 32)).shape, critic.embed(torch.zeros(2, 3, 32, 32)).shape
+    (torch.Size([2]), torch.Size([2, 128]))
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        channels: tuple[int, ...] = (64, 128, 256, 512),
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        n_channels, height, width = as_image_shape(input_shape, smallest=2 ** (len(channels) - 1))
+        height, width = halvings((height, width), len(channels) - 1, ceil=False)[-1]
+
+        def activated(convolution: nn.Conv2d) -> list[nn.Module]:
+            norm = [nn.BatchNorm2d(convolution.out_channels)] if batch_norm else []
+            return [convolution, *norm, LeakyReLU(0.2)]
+
+        self.features = nn.Sequential(nn.Conv2d(n_channels, channels[0], 3, padding=1), LeakyReLU(0.2))
+        for n_in, n_out in pairwise(channels):
+            self.features.extend(activated(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)))
+            self.features.extend(activated(nn.Conv2d(n_out, n_out, 3, padding=1)))
+        self.features.append(nn.Flatten())
+        self.head = nn.Linear(channels[-1] * height * width, 1)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the flattened maps before the last layer, shape (N, n_features)."""
+        return self.features(as_images(x))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores, shape (N,)."""
+        return self.head(self.embed(x)).squeeze(1)

@@ -1,0 +1,139 @@
+"""ALCG: the rows of which the classifier is most certain (Xie and Huang, 2019)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions
+
+from ..access import predict_proba
+from .base import Rows, ScoreStrategy
+from .uncertainty import entropy
+
+
+def most_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """The largest probability of each row minus one, of shape (n_samples,).
+
+    It is summed from the other probabilities, which keep the order of rows whose largest one rounds to one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies.alcg import most_confidence
+    >>> most_confidence(np.array([[1e-30, 1.0], [1e-40, 1.0]]))
+    array([-1.e-30, -1.e-40])
+    """
+    return -np.sort(probabilities, axis=1)[:, :-1].sum(axis=1)
+
+
+def large_margin(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """The difference of the two largest probabilities of each row minus one, of shape (n_samples,).
+
+    As in `most_confidence`, the largest probability takes no part.
+    """
+    others = np.sort(probabilities, axis=1)[:, :-1]
+    return -others.sum(axis=1) - others[:, -1]
+
+
+def least_entropy(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """Minus the entropy of each row in nats, of shape (n_samples,)."""
+    return -entropy(probabilities)
+
+
+_CRITERIA = {
+    "most_confidence": most_confidence,
+    "large_margin": large_margin,
+    "least_entropy": least_entropy,
+}
+
+
+class ALCG(ScoreStrategy):
+    r"""Choose the rows of which the classifier is most certain.
+
+    Such rows tend to be clean examples of their classes, and teach a class-conditional GAN with little disturbance
+    ([1]_, section 3.3). With :class:`skal.classifiers.ACGANClassifier`, whose own training samples adversarially, this
+    is the paper's ALCG; ``ACGANClassifier(candidates=1)`` leaves CS_MC, CS_LM and CS_LE. Any other classifier with
+    `predict_proba` serves too.
+
+    Parameters
+    ----------
+    criterion : {"most_confidence", "large_margin", "least_entropy"}, default="most_confidence"
+        What makes a row certain, with the probabilities p of its classes:
+
+        - ``"most_confidence"``: :math:`\max_j p_j` is large (Equation 6);
+        - ``"large_margin"``: the difference of the two largest is large (Equation 7);
+        - ``"least_entropy"``: :math:`-\sum_j p_j \log p_j` is small (Equation 8).
+    random_state : int, RandomState instance or None, default=None
+        Breaks ties.
+
+    Attributes
+    ----------
+    query_report_ : Bunch
+        Of the latest query: ``classes``, the labels that the classifier knows, and ``counts``, of how many of the
+        chosen rows it predicts each.
+
+    See Also
+    --------
+    UncertaintySampling : The opposite.
+    skal.classifiers.ACGANClassifier : The classifier of the paper.
+
+    Notes
+    -----
+    The scores are :math:`\max_j p_j - 1` and the margin minus one: both keep apart rows whose largest probability
+    rounds to one, which a network has many of.
+
+    The most certain rows can all be of the easiest classes; ``query_report_.counts`` tells. The paper has no remedy.
+
+    References
+    ----------
+    .. [1] Xie and Huang, "Learning Class-Conditional GANs with Active Sampling", KDD 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies import ALCG
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=1000).fit(X, y)
+    >>> strategy = ALCG("large_margin", random_state=0).fit(X)
+    >>> rows = strategy.query(X, n_queries=4, estimator=classifier)
+    >>> classifier.predict_proba(X[rows]).max(axis=1) > 0.95
+    array([ True,  True,  True,  True])
+    >>> strategy.query_report_.counts.shape
+    (3,)
+    """
+
+    requires = ("predict_proba",)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ScoreStrategy._parameter_constraints,
+        "criterion": [StrOptions(set(_CRITERIA))],
+    }
+
+    def __init__(self, criterion: str = "most_confidence", *, random_state: Any = None) -> None:
+        super().__init__(random_state=random_state)
+        self.criterion = criterion
+
+    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
+        return _CRITERIA[self.criterion](predict_proba(estimator, X))
+
+    def _query(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        candidates: Rows,
+        n_queries: int,
+        estimator: Any,
+        rng: np.random.Generator,
+    ) -> Rows:
+        rows = super()._query(X, y, candidates, n_queries, estimator, rng)
+        probabilities = predict_proba(estimator, X, rows)
+        n_classes = probabilities.shape[1]
+        self.query_report_ = Bunch(
+            classes=np.asarray(getattr(estimator, "classes_", range(n_classes))),
+            counts=np.bincount(probabilities.argmax(axis=1), minlength=n_classes),
+        )
+        return rows
