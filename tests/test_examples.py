@@ -70,6 +70,7 @@ def test_one_graph_serves_all_strategies_and_stays_as_it_was(scripts, digits):
 
 
 def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
+    read_arrays = scripts["_experiments"].read_arrays
     dgal = scripts["dgal"]
     tiny = replace(
         dgal.EXPERIMENTS["mnist"], load=digits.get, n_rounds=2, n_initial=12, n_queries=4, n_candidates=40
@@ -79,7 +80,7 @@ def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
     arguments = ["mnist", "--quick", "--seeds", "0", "--output", str(tmp_path)]
     dgal.main(arguments)
     output = tmp_path / "mnist-quick"
-    runs = {method: np.load(output / "runs" / f"{method}-0.npz") for method in dgal.METHODS}
+    runs = {method: read_arrays(output / "runs" / f"{method}-0.npz") for method in dgal.METHODS}
     for run in runs.values():
         assert_array_equal(run["n_labeled"], [12, 16, 20])
         assert_array_equal(run["labeled_rows"][:12], runs["random"]["labeled_rows"][:12])
@@ -126,6 +127,7 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
 
 
 def test_waal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
+    read_arrays = scripts["_experiments"].read_arrays
     waal = scripts["waal"]
     tiny = replace(
         waal.EXPERIMENTS["svhn"],
@@ -156,13 +158,13 @@ def test_waal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     for kind, paper in zip(
         ("plain", "plain-steps", "waal", "h"), ("63.97±2.04", "", "75.18±1.41", "68.34±0.96"), strict=True
     ):
-        runs = [np.load(output / "runs" / f"initial-{kind}-{seed}.npz") for seed in (0, 1)]
+        runs = [read_arrays(output / "runs" / f"initial-{kind}-{seed}.npz") for seed in (0, 1)]
         scores = [100 * run["score"].item() for run in runs]
         mean, std = np.mean(scores), abs(scores[0] - scores[1]) / np.sqrt(2)
         (row,) = (line for line in initial if line.startswith(f"| {kind} |"))
         assert row.startswith(f"| {kind} | {mean:.2f} ± {std:.2f} | {paper} |")
 
-    runs = {method: np.load(output / "runs" / f"{method}-0.npz") for method in methods}
+    runs = {method: read_arrays(output / "runs" / f"{method}-0.npz") for method in methods}
     for run in runs.values():
         assert_array_equal(run["n_labeled"], [20, 30])
         assert_array_equal(run["labeled_rows"][:20], runs["random"]["labeled_rows"][:20])

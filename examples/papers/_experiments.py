@@ -97,6 +97,12 @@ def run_once(output: Path, method: str, seed: int, learner: SimulatedLearner, da
     )
 
 
+def read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an npz file, which is closed."""
+    with np.load(file) as arrays:
+        return dict(arrays)
+
+
 def read_histories(
     output: Path, methods: Iterable[str], n_seeds: int
 ) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
@@ -104,7 +110,7 @@ def read_histories(
     histories = {}
     for method in methods:
         files = [run_file(output, method, seed) for seed in range(n_seeds)]
-        runs = [np.load(file) for file in files if file.exists()]
+        runs = [read_arrays(file) for file in files if file.exists()]
         if runs:
             shared = set.intersection(*(set(run) for run in runs))  # older files lack the rows
             histories[method] = {key: np.stack([run[key] for run in runs]) for key in sorted(shared)}

@@ -28,6 +28,7 @@ import torch
 from _experiments import (
     of,
     of_bytes,
+    read_arrays,
     read_histories,
     result_folder,
     run_file,
@@ -417,7 +418,7 @@ def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) ->
         started = time.perf_counter()
         np.savez(path, pool=inversion.transform(X), y=y, test=inversion.transform(X_test))
         print(f"codes: found in {time.perf_counter() - started:.0f} s", flush=True)
-    networks.codes = dict(np.load(path))
+    networks.codes = read_arrays(path)
 
 
 def times_main(options: argparse.Namespace) -> None:
