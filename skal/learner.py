@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from .strategies.base import (
     SynthesisStrategy,
     check_requirements,
 )
+from .training.estimator import NetworkEstimator
 from .utils.random import draw_seed, seed_random_states
 from .utils.validation import Fingerprint, check_pool, check_rows, is_frame, is_sparse, same_pool
 
@@ -53,7 +55,9 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     ----------
     estimator : classifier
         Any scikit-learn classifier, a skorch ``NeuralNetClassifier``, or one of skal's. It is
-        cloned and refitted on the labelled rows; a ``FrozenEstimator`` is never refitted.
+        cloned and refitted on the labelled rows; a ``FrozenEstimator`` is never refitted. One of
+        skal's networks with ``warm_start=True``, alone or behind a ``Pipeline``, goes on from its
+        weights when labels are added, unless one is of a new class; `fit` starts anew.
     strategy : QueryStrategy or SynthesisStrategy
         Chooses the rows, for `query`, or makes the samples, for `synthesize`.
     n_queries : int, default=1
@@ -155,6 +159,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if self._params.get("sample_weight") is not None and "sample_weight" not in self._per_row:
             raise ValueError(f"sample_weight must have one entry a row of X, {len(y)}.")
         self.X_, self.y_ = X, y
+        self.__dict__.pop("estimator_", None)  # a warm start is for refits
         self._fingerprint = Fingerprint(X, max_bytes=1 << 18)
         self._extensions: list[tuple[Any, NDArray[Any], dict[str, Any]]] = []
         return X, y
@@ -171,7 +176,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.strategy_.fit(self.X_, self.y_)
 
     def _fit_estimator(self) -> None:
-        """Fit a fresh clone of the classifier on all that is labelled."""
+        """Fit a clone of the classifier, with the weights of the last one for a warm start, on all that is labelled."""
         prefitted = _is_prefitted(self.estimator)
         known = [self.y_[labeled_mask(self.y_)], *(labels for _, labels, _ in self._extensions)]
         classes = {label for labels in known for label in labels.tolist()}
@@ -183,6 +188,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             estimator = clone(self.estimator)
             if self.random_state is not None:
                 seed_random_states(estimator, self._seed)
+            self._warm_start(estimator, classes)
             if isinstance(estimator, NeuralNet):
                 _fit_raw_net(estimator, X, y, params, self._seed)
             else:
@@ -196,6 +202,23 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
         else:
             self.__dict__.pop("estimator_", None)
+
+    def _warm_start(self, estimator: Any, classes: set[Any]) -> None:
+        """Give a clone what its warm start continues from: what the last `fit` set, where it knows the same classes.
+
+        Only for skal's networks: a forest of scikit-learn would grow no tree for the new labels.
+        """
+        last, fitted = _last_step(estimator), _last_step(getattr(self, "estimator_", None))
+        if (
+            isinstance(last, NetworkEstimator)
+            and getattr(last, "warm_start", False)
+            and type(fitted) is type(last)
+            and set(fitted.classes_.tolist()) == classes
+        ):
+            params = last.get_params(deep=False)
+            learned = {name: value for name, value in vars(fitted).items() if name not in params}
+            for name, value in copy.deepcopy(learned).items():
+                setattr(last, name, value)
 
     def _training_set(self) -> tuple[Any, NDArray[Any], dict[str, Any]]:
         labeled = np.flatnonzero(labeled_mask(self.y_))

@@ -25,7 +25,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skal import UNLABELED, ActiveLearner
-from skal.classifiers import CNNClassifier
+from skal.classifiers import CNNClassifier, LinearClassifier
 from skal.strategies import BADGE, CoreSet, RandomSampling, UncertaintySampling
 
 X, TRUTH = load_iris(return_X_y=True)
@@ -433,3 +433,38 @@ def test_a_failing_refit_leaves_the_labels_as_they_were():
         fitted.extend(X[:1], TRUTH[:1])
     assert_array_equal(fitted.y_, Y)
     assert_array_equal(fitted.query(), rows)
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_warm_start_goes_on_with_the_weights_of_the_last_refit(in_pipeline):
+    net = LinearClassifier(max_epochs=3, warm_start=True, random_state=1)
+    estimator = make_pipeline(FrozenEstimator(StandardScaler().fit(X)), net) if in_pipeline else net
+    fitted = learner(estimator=estimator).fit(X, Y)
+    before = fitted.predict_proba(X)
+    rows = fitted.query()
+    known = np.union1d(np.flatnonzero(Y >= 0), rows)
+
+    expected = clone(estimator).fit(X[Y >= 0], TRUTH[Y >= 0])
+    assert_array_equal(before, expected.predict_proba(X))
+    expected.set_params(**{"linearclassifier__lr" if in_pipeline else "lr": 0.3})
+    expected.fit(X[known], TRUTH[known])
+    fitted.set_params(**{"estimator__linearclassifier__lr" if in_pipeline else "estimator__lr": 0.3})
+    last = fitted.estimator_
+    fitted.teach(rows, TRUTH[rows])
+    assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
+    assert_array_equal(last.predict_proba(X), before)  # the last one is left as it was
+    assert (clone(expected).fit(X[known], TRUTH[known]).predict_proba(X) != fitted.predict_proba(X)).any()
+
+    fitted.set_params(estimator=estimator).fit(X, Y)
+    assert_array_equal(
+        fitted.predict_proba(X), clone(estimator).fit(X[Y >= 0], TRUTH[Y >= 0]).predict_proba(X)
+    )
+
+
+def test_a_new_class_ends_a_warm_start():
+    net = LinearClassifier(max_epochs=3, warm_start=True)
+    two = np.where(Y == 2, UNLABELED, Y)
+    fitted = learner(estimator=net).fit(X, two)
+    rows = np.flatnonzero(Y == 2)
+    fitted.teach(rows, TRUTH[rows])
+    assert_array_equal(fitted.predict_proba(X), learner(estimator=net).fit(X, Y).predict_proba(X))
