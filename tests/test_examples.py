@@ -146,7 +146,7 @@ def test_waal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     for module, table in (("TABLES", "svhn"), ("H_TABLES", "svhn")):
         first = getattr(waal, module)[table][1000]
         monkeypatch.setitem(getattr(waal, module), table, {20: first})
-    methods = [*waal.METHODS, "plain-steps", "waal-random", "learning-loss", "h-margin"]
+    methods = [*waal.METHODS, "learning-loss", "plain-steps-random", "waal-random", "h-margin"]
     arguments = ["svhn", "--quick", "--methods", *methods, "--output", str(tmp_path)]
     waal.main([*arguments, "--seeds", "0"])
     waal.main([*arguments, "--seeds", "1", "--parts", "initial"])
