@@ -83,15 +83,28 @@ def run_file(output: Path, method: str, seed: int) -> Path:
     return output / "runs" / f"{method}-{seed}.npz"
 
 
-def run_once(output: Path, method: str, seed: int, learner: SimulatedLearner, data: Any) -> None:
-    """One learner, from the initial labels that all methods share for this seed; its history goes to a file."""
+def run_once(
+    output: Path,
+    method: str,
+    seed: int,
+    learner: SimulatedLearner,
+    data: Any,
+    *,
+    metric: str = "score",
+    keep: Callable[[SimulatedLearner], dict[str, Any]] = lambda _: {},
+) -> None:
+    """One learner, from the initial labels that all methods share for this seed.
+
+    Its history goes to a file, and what `keep` makes of it; the `metric` at its end is printed.
+    """
     X, y, X_test, y_test = data
     started = time.perf_counter()
     learner.set_params(random_state=seed).fit(X, y, X_val=X_test, y_val=y_test)
     history = learner.history_
-    np.savez(run_file(output, method, seed), **history, labeled_rows=learner.labeled_rows_)
+    kept = {**history, "labeled_rows": learner.labeled_rows_, **keep(learner)}
+    np.savez(run_file(output, method, seed), **kept)
     print(
-        f"{method}, seed {seed}: score {history['score'][-1]:.4f} at {history['n_labeled'][-1]} labels, "
+        f"{method}, seed {seed}: {metric} {history[metric][-1]:.4f} at {history['n_labeled'][-1]} labels, "
         f"{time.perf_counter() - started:.0f} s",
         flush=True,
     )

@@ -1,0 +1,393 @@
+"""The experiments of ALCG ("Learning Class-Conditional GANs with Active Sampling", KDD 2019).
+
+``python examples/papers/alcg.py cifar10`` runs a data set with the paper's settings (section 4.1), ``--quick`` with
+narrow networks, few steps and few rounds, for two cores without a GPU. The data sets are read from the folder that
+SKAL_DATA names; MNIST is not the paper's.
+
+The paper states 1,000 initial labels, three repetitions and four candidates for each generated row that is kept, and
+leaves open how many labels a round, how many rounds and how many steps: here 1,000 labels, up to four rounds, and
+10,000 generator steps a training. A training goes on from the weights of the last one, as in Algorithm 1; with
+``--scratch`` each begins anew, and its results stand beside the others.
+
+Generated rows are judged by a classifier that was trained on all real ones. Its Frechet distance and inception score
+are named after it and are not the paper's, which are those of Inception; nor are those of the weights that
+``--inception`` gives, torchvision's. The paper shows curves only, so that no table has numbers of its.
+
+Everything goes to the folder ``--output``: the judge, a file for every run (those that are there are not run again),
+the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the samples of Figure 8.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from _experiments import (
+    COLORS,
+    mean_std,
+    of,
+    of_bytes,
+    read_histories,
+    result_folder,
+    run_file,
+    run_once,
+    some,
+    train_or_load,
+)
+from sklearn.base import clone
+from skorch.callbacks import LRScheduler
+
+from skal import SimulatedLearner, datasets
+from skal.classifiers import ACGANClassifier, CNNClassifier
+from skal.metrics import (
+    FeatureStatistics,
+    GenerationScorer,
+    InceptionFeatures,
+    frechet_distance,
+    gan_test_score,
+    inception_score,
+)
+from skal.nets import ARCHITECTURES
+from skal.plotting import LearningCurveDisplay
+from skal.strategies import ALCG, RandomSampling
+
+BASES = {"dcgan": "AC-DCGAN", "sngan": "AC-SNGAN", "wgan_gp": "AC-WGAN-GP"}
+# The strategy, and how many candidates adversarial sampling has for each generated row; 1 is regular training.
+METHODS = {
+    "rand": (RandomSampling(), 1),
+    "cs-mc": (ALCG("most_confidence"), 1),
+    "cs-lm": (ALCG("large_margin"), 1),
+    "cs-le": (ALCG("least_entropy"), 1),
+    "as": (RandomSampling(), 4),
+    "alcg": (ALCG("most_confidence"), 4),
+}
+SCRATCH = "-scratch"
+EVERY_METHOD = (*METHODS, *(method + SCRATCH for method in METHODS))
+# What the tables have, and the unit's inverse: percent for accuracies.
+METRICS = {
+    "GAN-test accuracy": 100,
+    "classifier Frechet distance": 1,
+    "classifier inception score": 1,
+    "torchvision Inception Frechet distance": 1,
+    "torchvision inception score": 1,
+    "accuracy": 100,
+}
+N_SHOWN = 8  # samples of each class
+
+
+def judge(architecture: str, max_epochs: int, lr: float = 0.05, **params: Any) -> CNNClassifier:
+    """The classifier that judges generated rows; like those, it takes bytes."""
+    return CNNClassifier(
+        of_bytes(ARCHITECTURES[architecture]),
+        optimizer=torch.optim.SGD,
+        optimizer_params={"momentum": 0.9, "weight_decay": 5e-4},
+        lr=lr,
+        max_epochs=max_epochs,
+        callbacks=[("schedule", LRScheduler("CosineAnnealingLR", T_max=max_epochs))],
+        random_state=0,
+        **params,
+    )
+
+
+COLOUR_JUDGE = judge("resnet18", 30, batch_size=128)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A data set of section 4.1."""
+
+    load: Callable[[str], Any]
+    judge: CNNClassifier = COLOUR_JUDGE
+    n_initial: int = 1000
+    n_queries: int = 1000
+    n_rounds: int = 4
+    n_iter: int = 10_000
+    n_samples: int = 10_000  # generated rows that are judged
+    n_seeds: int = 3
+    gan: dict[str, Any] = field(default_factory=dict)  # of the classifier; by default the paper's networks
+
+    @property
+    def budget(self) -> int:
+        return self.n_initial + self.n_rounds * self.n_queries
+
+
+def tiny_imagenet(split: str) -> tuple[Any, Any]:
+    """Ten classes, and of the 500 images of each 400 to train with and 100 to test; which ones, it does not say."""
+    rng = np.random.default_rng(0)
+    classes = np.sort(rng.choice(200, 10, replace=False)).tolist()
+    X, y = datasets.load_tiny_imagenet(subset=classes, image_size=32, return_X_y=True)
+    orders = [rng.permutation(np.flatnonzero(y == label)) for label in classes]
+    rows = np.sort(np.concatenate([order[:400] if split == "train" else order[400:] for order in orders]))
+    return X[rows], y[rows]
+
+
+EXPERIMENTS = {
+    "mnist": Experiment(
+        load=of(datasets.load_mnist), judge=judge("lenet_waal", 8, module_params={"dropout": 0.1})
+    ),
+    "cifar10": Experiment(load=of(datasets.load_cifar10)),
+    "stl10": Experiment(load=of(partial(datasets.load_stl10, image_size=32))),
+    "tiny-imagenet": Experiment(load=tiny_imagenet, n_rounds=3),
+}
+
+# What two cores do.
+QUICK: dict[str, Any] = {
+    "n_rounds": 2,
+    "n_iter": 1500,
+    "n_samples": 2000,
+    "gan": {
+        "generator_params": {"channels": (64, 32, 16, 8)},
+        "critic_params": {"channels": (8, 16, 32, 64)},
+        "lr": 1e-3,
+    },
+}
+
+
+def quick(experiment: Experiment) -> Experiment:
+    """What two cores do: narrow networks, few steps and few rounds, and a small judge."""
+    small = {"judge": judge("lenet", 8, lr=0.01)} if experiment.judge is COLOUR_JUDGE else {}
+    return replace(experiment, **QUICK, **small)
+
+
+@dataclass
+class Context:
+    """What all parts of a run share."""
+
+    name: str
+    experiment: Experiment
+    data: Any
+    folder: Path
+    scorers: list[GenerationScorer]
+
+    def score(self, estimator: Any, X: Any = None, y: Any = None) -> dict[str, float]:
+        """All metrics of generated rows, and the accuracy of the auxiliary classifier."""
+        first, *others = self.scorers
+        scores = first(estimator, X, y)
+        for scorer in others:
+            scores |= scorer(estimator)
+        return scores
+
+    def real_scores(self) -> dict[str, float]:
+        """What real rows score that no training has seen, as many as are generated where there are so many."""
+        X, y = some(*self.data[2:], self.experiment.n_samples)
+        scores = {"GAN-test accuracy": float(gan_test_score(self.scorers[0].classifier, X, y))}
+        for scorer in self.scorers:
+            distance = frechet_distance(scorer.reference, X)
+            score = inception_score(X, scorer.judge, random_state=0)
+            scores |= {distance.name: float(distance), score.name: float(score)}
+        return scores
+
+    def histories(self, base: str) -> dict[str, Any]:
+        """The histories of the runs that are there, by method."""
+        found = read_histories(
+            self.folder, [f"{base}-{method}" for method in EVERY_METHOD], self.experiment.n_seeds
+        )
+        return {name.removeprefix(f"{base}-"): history for name, history in found.items()}
+
+
+def make_scorers(
+    experiment: Experiment, X: Any, y: Any, folder: Path, inception: str | None
+) -> list[GenerationScorer]:
+    """Train the judge, or read it; take the statistics of the real rows."""
+    untrained = clone(experiment.judge)
+    left_out = {"architecture": untrained.architecture, "callbacks": untrained.callbacks}
+    classifier = train_or_load(folder / "judge.skal", untrained, X, y, **left_out)
+    params = {"n_samples": experiment.n_samples, "random_state": 0}
+    scorers = [GenerationScorer(FeatureStatistics(classifier).update(X), classifier=classifier, **params)]
+    if inception:
+        features = InceptionFeatures(inception, pixel_range=(0, 255))
+        scorers.append(GenerationScorer(FeatureStatistics(features).update(X), judge=features, **params))
+    return scorers
+
+
+def run(base: str, method: str, seed: int, context: Context) -> None:
+    """One learner, if its file is not there yet."""
+    name = f"{base}-{method}"
+    if run_file(context.folder, name, seed).exists():
+        return
+    experiment = context.experiment
+    strategy, candidates = METHODS[method.removesuffix(SCRATCH)]
+    classifier = ACGANClassifier(
+        base,
+        candidates=candidates,
+        architecture="dcgan",
+        n_iter=experiment.n_iter,
+        warm_start=not method.endswith(SCRATCH),
+        **experiment.gan,
+    )
+    learner = SimulatedLearner(
+        classifier,
+        strategy,
+        n_initial=experiment.n_initial,
+        n_queries=experiment.n_queries,
+        budget=experiment.budget,
+        scoring=context.score,
+    )
+    metric = key("GAN-test accuracy")
+    run_once(context.folder, name, seed, learner, context.data, metric=metric, keep=samples_and_shares)
+
+
+def samples_and_shares(learner: SimulatedLearner) -> dict[str, Any]:
+    """Samples of each class at the end, and how much of the kept rows was of each in the last steps."""
+    gan = learner.estimator_
+    samples = gan.sample(np.repeat(gan.classes_, N_SHOWN), random_state=0)
+    return {
+        "samples": np.rint(samples).clip(0, 255).astype(np.uint8),
+        "class_shares": gan.history_["class_shares"][-1],
+    }
+
+
+def key(metric: str) -> str:
+    """What a history calls a metric."""
+    return "score_" + metric.lower().replace(" ", "_").replace("-", "_")
+
+
+def metric_tables(histories: dict[str, Any], real: dict[str, float]) -> list[str]:
+    """Mean ± std over the seeds of each metric, methods by labels."""
+    n_labeled = next(iter(histories.values()))["n_labeled"][0]
+    tables = []
+    for metric, scale in METRICS.items():
+        having = {method: history for method, history in histories.items() if key(metric) in history}
+        if not having:
+            continue
+        unit = ", %" if scale == 100 else ""
+        title = f"{metric[0].upper()}{metric[1:]}{unit}"
+        title += f" (real test rows: {scale * real[metric]:.2f})" if metric in real else ""
+        lines = [
+            f"| method | {' | '.join(map(str, n_labeled))} |",
+            "|---" * (1 + len(n_labeled)) + "|",
+        ]
+        for method, history in having.items():
+            cells = [mean_std(scale * values) for values in history[key(metric)].T]
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+        tables.append("\n".join([f"{title}:\n", *lines]))
+    return tables
+
+
+def times_table(histories: dict[str, Any]) -> str:
+    lines = ["| method | a training, s | a query, s | seeds |", "|---|---|---|---|"]
+    for method, history in histories.items():
+        training, query = history["fit_time"].mean(), history["query_time"][:, 1:].mean()
+        lines.append(f"| {method} | {training:.1f} | {query:.2f} | {len(history['fit_time'])} |")
+    return "\n".join(lines)
+
+
+def classes_table(histories: dict[str, Any], classes: Any) -> str:
+    """Which classes are queried, and which adversarial sampling keeps."""
+    lines = [f"| method | rows | {' | '.join(map(str, classes))} |", "|---" * (2 + len(classes)) + "|"]
+    for method, history in histories.items():
+        n_labeled = history["n_labeled"][0]
+        counts = np.diff(history["class_counts"].mean(axis=0), axis=0)
+        rows = {
+            f"queried, to {n_labels}": count / count.sum()
+            for n_labels, count in zip(n_labeled[1:], counts, strict=True)
+        }
+        if METHODS[method.removesuffix(SCRATCH)][1] > 1:
+            rows["kept in the last steps"] = history["class_shares"].mean(axis=0)
+        for name, shares in rows.items():
+            lines.append(f"| {method} | {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |")
+    return "\n".join(["Classes of the rows, %, mean over the seeds:\n", *lines])
+
+
+def draw_curves(context: Context, histories: dict[str, Any], real: dict[str, float]) -> None:
+    """Figures 5 to 7, 9 and 10: metrics below each other, bases side by side."""
+    runs = [history for of_base in histories.values() for history in of_base.values()]
+    metrics = [metric for metric in METRICS if all(key(metric) in history for history in runs)]
+    size = 5.5 * len(histories), 4 * len(metrics)
+    figure, axes = plt.subplots(
+        len(metrics), len(histories), figsize=size, squeeze=False, layout="constrained"
+    )
+    for row, metric in zip(axes, metrics, strict=True):
+        for axis, (base, of_base) in zip(row, histories.items(), strict=True):
+            axis.set_prop_cycle(color=[COLORS[EVERY_METHOD.index(method)] for method in of_base])
+            LearningCurveDisplay.from_history(of_base, metric=key(metric), ax=axis, marker=".")
+            if metric in real:
+                axis.axhline(real[metric], color="gray", linestyle=":", label="real test rows")
+            axis.set(ylabel=metric, title=f"{context.name}, {BASES[base]}")
+            axis.legend(fontsize="small")
+    figure.savefig(context.folder / "curves.png", dpi=100)
+    plt.close(figure)
+
+
+def draw_samples(histories: dict[str, Any], file: Path) -> None:
+    """Figure 8: samples of each method after its last round, a row for each class."""
+    figure, axes = plt.subplots(
+        1, len(histories), figsize=(3 * len(histories), 4), squeeze=False, layout="constrained"
+    )
+    for axis, (method, history) in zip(axes[0], histories.items(), strict=True):
+        images = history["samples"][0]
+        n_channels, height, width = images.shape[1:]
+        grid = images.reshape(-1, N_SHOWN, n_channels, height, width).transpose(0, 3, 1, 4, 2)
+        grid = grid.reshape(-1, N_SHOWN * width, n_channels)
+        axis.imshow(np.broadcast_to(grid, (*grid.shape[:2], 3)))
+        axis.set(title=f"{method}, {history['n_labeled'][0, -1]} labels")
+        axis.axis("off")
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+
+
+def report(context: Context) -> str:
+    """The tables of all runs that are there; the figures are drawn."""
+    experiment = context.experiment
+    real = context.real_scores()
+    histories = {base: found for base in BASES if (found := context.histories(base))}
+    draw_curves(context, histories, real)
+    accuracy = 100 * context.scorers[0].classifier.score(*context.data[2:])
+    parts = [
+        f"{context.name}, {len(context.data[0]):,} rows: {experiment.n_iter:,} generator steps a training, "
+        f"{experiment.n_samples:,} generated rows judged by a classifier whose accuracy on all test rows is "
+        f"{accuracy:.2f} %; the accuracy below is the auxiliary classifier's. Mean ± std over the seeds."
+    ]
+    for base, of_base in histories.items():
+        draw_samples(of_base, context.folder / f"samples-{base}.png")
+        parts += [f"## {BASES[base]}", *metric_tables(of_base, real), times_table(of_base)]
+        parts += [classes_table(of_base, np.unique(context.data[1]))]
+    return "\n\n".join(parts)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiment", choices=EXPERIMENTS)
+    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser.add_argument("--bases", nargs="+", choices=BASES, default=list(BASES), help="all by default")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all by default")
+    parser.add_argument("--scratch", action="store_true", help="train anew in each round")
+    parser.add_argument("--inception", help="weights of torchvision's Inception v3, for further metrics")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
+    )
+    parser.add_argument("--output", default="alcg-results")
+    options = parser.parse_args(arguments)
+    experiment = EXPERIMENTS[options.experiment]
+    if options.quick:
+        experiment = quick(experiment)
+    folder = result_folder(options)
+    X, y = experiment.load("train")
+    data = (X, y, *experiment.load("test"))
+    print(f"{options.experiment}: pool {X.shape}, test {data[2].shape}", flush=True)
+    scorers = make_scorers(experiment, X, y, folder, options.inception)
+    context = Context(options.experiment, experiment, data, folder, scorers)
+    for seed in options.seeds or range(experiment.n_seeds):
+        for base in options.bases:
+            for method in options.methods:
+                run(base, method + SCRATCH if options.scratch else method, seed, context)
+    tables = report(context)
+    (folder / "tables.md").write_text(tables + "\n")
+    print(f"\n{tables}\n\nIn {folder}")
+
+
+if __name__ == "__main__":
+    main()
