@@ -61,8 +61,8 @@ def tiny_acgan(base="dcgan", **params):
     return ACGANClassifier(base, **{**defaults, **networks, **params})
 
 
-class Discriminating(LogisticRegression):
-    """A logistic regression with something to ask for the strategies that need a network of their own."""
+class Askable:
+    """What the strategies ask that need a network of their own, made of a classifier's probabilities."""
 
     def labeled_proba(self, X):
         return self.predict_proba(X)[:, 0]
@@ -77,6 +77,10 @@ class Discriminating(LogisticRegression):
         scales = np.random.default_rng(seed).random(n_passes)
         probabilities = self.predict_proba(X)[:, None] ** scales[:, None]
         return probabilities / probabilities.sum(axis=2, keepdims=True)
+
+
+class Discriminating(Askable, LogisticRegression):
+    """A logistic regression that answers them."""
 
 
 TINY = {

@@ -11,18 +11,24 @@ from sklearn.preprocessing import StandardScaler
 from skal.differentiable import torch_module
 from skal.labels import UNLABELED
 from skal.strategies import (
+    ALCG,
     ASAL,
     BADGE,
+    BALD,
     DGAL,
     SEALS,
+    VAAL,
+    WAAL,
     CoreSet,
+    DeepFool,
     KMedian,
+    LearningLoss,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
 )
 from skal.utils.estimator_checks import Problem
-from tests.networks import AffineGenerator
+from tests.networks import AffineGenerator, Askable
 
 STRATEGIES = [
     RandomSampling(),
@@ -36,10 +42,16 @@ STRATEGIES = [
     DGAL(StandardScaler(), n_neighbors=2, n_candidates=4),
     SEALS("input", n_neighbors=2),
     ASAL(AffineGenerator(), n_components=None, n_steps=1, n_neighbors=2),
+    ALCG(),
+    BALD(2),
+    DeepFool(max_iter=2),
+    LearningLoss(),
+    VAAL(),
+    WAAL(),
 ]
 
 
-class NearestMean(LinearClassifierMixin, BaseEstimator):
+class NearestMean(Askable, LinearClassifierMixin, BaseEstimator):
     """A linear classifier in closed form, which takes a hundredth of a logistic regression's time to fit."""
 
     def fit(self, X, y):
