@@ -464,6 +464,8 @@ def provides(estimator: Any, need: str) -> bool:
         return has_embedding(estimator)
     if need == "dropout_proba":
         return _may_drop(_open(estimator)[1])
+    if need == "critic_scores" and hasattr(_open(estimator)[1], "sample"):
+        return False  # the critic of a generator tells generated rows from real ones
     return hasattr(estimator, need) or hasattr(_open(estimator)[1], need)
 
 

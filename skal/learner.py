@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,8 +55,9 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator : classifier
         Any scikit-learn classifier, a skorch ``NeuralNetClassifier``, or one of skal's. It is
         cloned and refitted on the labelled rows; a ``FrozenEstimator`` is never refitted. One of
-        skal's networks with ``warm_start=True``, alone or behind a ``Pipeline``, goes on from its
-        weights when labels are added, unless one is of a new class; `fit` starts anew.
+        skal's networks with ``warm_start=True``, alone or behind the pretrained steps of a
+        ``Pipeline``, goes on from its weights when labels are added, unless one is of a new class or
+        the pipeline has other steps, which change the network's input; `fit` starts anew.
     strategy : QueryStrategy or SynthesisStrategy
         Chooses the rows, for `query`, or makes the samples, for `synthesize`.
     n_queries : int, default=1
@@ -152,6 +152,12 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X = check_pool(self, X, reset=True)
         y = check_partial_labels(y, _num_samples(X))
         check_requirements(self.strategy, self.estimator)
+        last = _last_step(self.estimator)
+        if isinstance(last, NetworkEstimator) and getattr(last, "checkpoint", None) is not None:
+            raise ValueError(
+                f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
+                "a learner trains it again whenever labels are added. Use checkpoint=None."
+            )
         self._seed = draw_seed(self.random_state)
         self._params = self._route(fit_params)
         # What has a value a row is masked with y, and asked for again by extend.
@@ -206,19 +212,20 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _warm_start(self, estimator: Any, classes: set[Any]) -> None:
         """Give a clone what its warm start continues from: what the last `fit` set, where it knows the same classes.
 
-        Only for skal's networks: a forest of scikit-learn would grow no tree for the new labels.
+        Only for skal's networks, whose `fit` reads it and makes a net of its own; a forest of scikit-learn would grow
+        no tree for the new labels.
         """
         last, fitted = _last_step(estimator), _last_step(getattr(self, "estimator_", None))
         if (
             isinstance(last, NetworkEstimator)
             and getattr(last, "warm_start", False)
+            and _is_alone(estimator)
             and type(fitted) is type(last)
             and set(fitted.classes_.tolist()) == classes
         ):
-            params = last.get_params(deep=False)
-            learned = {name: value for name, value in vars(fitted).items() if name not in params}
-            for name, value in copy.deepcopy(learned).items():
-                setattr(last, name, value)
+            for name, value in vars(fitted).items():
+                if name not in vars(last):
+                    setattr(last, name, value)
 
     def _training_set(self) -> tuple[Any, NDArray[Any], dict[str, Any]]:
         labeled = np.flatnonzero(labeled_mask(self.y_))
@@ -447,7 +454,8 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "strategy_")
         if not hasattr(self, "estimator_"):
             raise NotFittedError(
-                "The classifier is not fitted, as no row is labelled yet. Call teach with labels first."
+                "The classifier is not fitted, as no row is labelled yet or its training failed. Call teach with "
+                "labels, or fit, first."
             )
         return self.estimator_
 
@@ -577,6 +585,16 @@ def _is_prefitted(estimator: Any) -> bool:
     if isinstance(estimator, Pipeline):
         return all(step in (None, "passthrough") or _is_prefitted(step) for _, step in estimator.steps)
     return isinstance(estimator, FrozenEstimator)
+
+
+def _is_alone(estimator: Any) -> bool:
+    """Whether nothing but the last step of a pipeline is fitted with it."""
+    if not isinstance(estimator, Pipeline):
+        return True
+    *earlier, (_, last) = estimator.steps
+    return _is_alone(last) and all(
+        step in (None, "passthrough") or _is_prefitted(step) for _, step in earlier
+    )
 
 
 def _allows_nan(estimator: Any) -> bool:

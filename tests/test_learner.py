@@ -1,6 +1,7 @@
 """ActiveLearner with every kind of classifier, container and label that it promises to take."""
 
 import pickle
+import threading
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -22,11 +24,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from torch import nn
 
 from skal import UNLABELED, ActiveLearner
 from skal.classifiers import CNNClassifier, LinearClassifier
 from skal.strategies import BADGE, CoreSet, RandomSampling, UncertaintySampling
+
+from .networks import tiny_acgan
 
 X, TRUTH = load_iris(return_X_y=True)
 Y = np.where(np.arange(150) % 10 == 0, TRUTH, UNLABELED)
@@ -459,6 +464,43 @@ def test_a_warm_start_goes_on_with_the_weights_of_the_last_refit(in_pipeline):
     assert_array_equal(
         fitted.predict_proba(X), clone(estimator).fit(X[Y >= 0], TRUTH[Y >= 0]).predict_proba(X)
     )
+
+
+def test_a_refitted_scaler_ends_a_warm_start():
+    """The old weights would meet other inputs; where PCA keeps another number of them, they do not even fit."""
+    net = LinearClassifier(max_epochs=3, warm_start=True)
+    rows = np.arange(1, 30)
+    for scaler in (StandardScaler(), PCA(0.95)):
+        estimator = make_pipeline(scaler, net)
+        fitted = learner(estimator=estimator).fit(X, np.where(np.arange(150) % 50 == 0, TRUTH, UNLABELED))
+        anew = learner(estimator=estimator).fit(X, fitted.teach(rows, TRUTH[rows]).y_)
+        assert_array_equal(fitted.predict_proba(X), anew.predict_proba(X))
+
+
+def test_callbacks_that_cannot_be_copied_do_for_a_warm_start():
+    class Locked(Callback):
+        def on_train_begin(self, net, **params):
+            self.lock = threading.Lock()
+
+    estimator = LinearClassifier(max_epochs=1, warm_start=True, callbacks=[("locked", Locked())])
+    fitted = learner(estimator=estimator).fit(X, Y)
+    rows = fitted.query()
+    assert len(fitted.teach(rows, TRUTH[rows]).query()) == 5
+
+
+def test_a_checkpoint_is_refused_before_any_training(tmp_path):
+    estimator = make_pipeline(StandardScaler(), tiny_acgan(checkpoint=tmp_path / "acgan.skal"))
+    with pytest.raises(ValueError, match="belongs to one training"):
+        learner(estimator=estimator).fit(X, Y)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_failed_fit_leaves_no_classifier():
+    fitted = learner().fit(X, Y).set_params(estimator__C=-1)
+    with pytest.raises(ValueError, match="'C' parameter"):
+        fitted.fit(X, Y)
+    with pytest.raises(NotFittedError, match="its training failed"):
+        fitted.predict(X)
 
 
 def test_a_new_class_ends_a_warm_start():

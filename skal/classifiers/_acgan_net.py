@@ -130,6 +130,11 @@ class ACGANNet(GANNet):
         super().on_epoch_end(net, *args, **params)
         self.history.record("class_shares", (self._kept.double() / self._kept.sum()).tolist())
 
+    def on_train_end(self, net: Any, *args: Any, **params: Any) -> None:
+        """Forget the counts: a tensor on a GPU would keep the net from being unpickled without one."""
+        super().on_train_end(net, *args, **params)
+        self.__dict__.pop("_kept", None)
+
     def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
         """Make one step on the batches of labelled rows."""
         rows, classes = batch
@@ -171,7 +176,7 @@ class ACGANNet(GANNet):
         if self.candidates > 1:
             kept = self.most_real(fake.detach())
             fake, wanted = fake[kept], wanted[kept]
-        self._kept += torch.bincount(wanted, minlength=n_classes)
+        self._kept.scatter_add_(0, wanted, torch.ones_like(wanted))  # bincount would wait for the device
         return fake, wanted
 
     def most_real(self, fake: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         Steps of D and C for each step of G, each with candidates of its own; G learns from the last ones. None is 1,
         and 5 for "wgan_gp".
     penalty : float, default=10.0
-        Weight of the gradient penalty.
+        Weight of the gradient penalty; critics with batch normalisation are refused with it.
     auxiliary_weight, generator_auxiliary_weight : float, default=1.0
         Weights of the cross entropy in the losses of D and C, and of G. The latter is 0.1 in the reference code of
         WGAN-GP.
@@ -289,10 +289,16 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         ------
         ValueError
             For NaN or infinity, one class only, a shape that does not suit `image_shape` or the networks, other classes
-            than a warm start needs, a device that is not there, a checkpoint of another training; when a loss diverges.
+            than a warm start needs, a device that is not there, a checkpoint with `warm_start` or of another training,
+            a critic with batch normalisation for "wgan_gp"; when a loss diverges.
         TypeError
             If a network is given as an instance, or a critic has no ``embed`` or `head`.
         """
+        if self.warm_start and self.checkpoint is not None:
+            raise ValueError(
+                f"warm_start=True and checkpoint={self.checkpoint!r} were given; a checkpoint belongs to one training, "
+                "not to the next too, so give one of the two"
+            )
         device = resolve_device(self.device)
         previous = self.net_ if self.warm_start and hasattr(self, "net_") else None
         rows, labels = self._validate(X, y, reset=previous is None)

@@ -51,7 +51,7 @@ class GAN(Generator):
     n_critic : int, default=None
         Critic steps for each generator step; None is 5, and 1 for "dcgan".
     penalty : float, default=10.0
-        Weight of the gradient penalty.
+        Weight of the gradient penalty; critics with batch normalisation are refused with it.
     consistency : float, default=2.0
         Weight of the consistency term.
     generator_params, critic_params : dict, default=None

@@ -87,6 +87,11 @@ class GANNet(ScaledNet):
         self.generator_ = self.prepare_module(self.module())
         self.critic_ = self.prepare_module(self.critic())
         check_parts(self.critic_, "critic", "embed", "head")
+        if self.loss.startswith("wgan") and self.penalty and any(map(_mixes_rows, self.critic_.modules())):
+            raise ValueError(
+                f"{type(self.critic_).__name__} has batch normalisation, by which a row's score depends on others; "
+                f'the gradient penalty of "{self.loss}" is that of single rows. Use a critic without it, or penalty=0'
+            )
         with evaluating(self.generator_), torch.no_grad():
             fake = self.generator_(torch.zeros(1, self.n_latent, dtype=self.dtype))
         check_generated(fake, 1, self.input_shape)
@@ -212,3 +217,7 @@ class GANNet(ScaledNet):
 def mean_losses(records: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return the mean of each loss over the critic's steps, without its graph."""
     return {name: torch.stack([each[name].detach() for each in records]).mean() for name in records[0]}
+
+
+def _mixes_rows(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.batchnorm._BatchNorm)

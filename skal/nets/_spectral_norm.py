@@ -47,10 +47,8 @@ class SpectralNorm(nn.Module):
 
     def normalized_weight(self) -> Tensor:
         """Return the weight by its largest singular value."""
-        u, v = (
-            self.u.clone(),
-            self.v.clone(),
-        )  # the next pass may write to them before this one's gradient is asked for
+        # The next pass may write to them before this one's gradient is asked for.
+        u, v = self.u.clone(), self.v.clone()
         return self.weight / (u @ self.weight.flatten(1) @ v)
 
     def forward(self, x: Tensor) -> Tensor:

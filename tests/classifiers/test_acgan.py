@@ -14,7 +14,7 @@ from skal import ActiveLearner
 from skal.access import as_torch, dropout_proba
 from skal.classifiers import ACGANClassifier
 from skal.classifiers._acgan_net import ACGANNet, LabeledStream
-from skal.generators import gan_net
+from skal.generators import GAN, gan_net
 from skal.nets import (
     ConvCritic,
     ConvGenerator,
@@ -24,8 +24,8 @@ from skal.nets import (
     DenseGenerator,
     MNISTCritic,
 )
-from skal.nets._spectral_norm import SpectralNorm
-from skal.strategies import ALCG
+from skal.nets._spectral_norm import SpectralNorm, normalize_spectrally
+from skal.strategies import ALCG, WAAL
 from skal.training.batches import LabeledRows
 
 from ..networks import DIGITS, generator_states, same_history, same_tensors, tiny_acgan, weights
@@ -283,18 +283,23 @@ def test_the_candidates_that_are_kept(n_critic, stratified, monkeypatch):
     assert not torch.allclose(net.generator_(latents[:8]), rows[:8])
 
 
-def test_ranking_leaves_no_trace():
-    critic = DCGANCritic((1, 8, 8), (2, 3), batch_norm=True)
-    net = make_net(candidates=4)
-    net.critic_ = nn.Sequential(critic, nn.Dropout(0.5)).double()
-    net.critic_.embed, net.critic_.head = critic.embed, critic.head
+@pytest.mark.parametrize("variant", ["batch_norm", "dropout", "spectral_norm"])
+def test_ranking_leaves_no_trace(variant):
+    net, shape = make_net(candidates=4), (1, 8, 8)
+    net.critic_ = {
+        "batch_norm": lambda: DCGANCritic(shape, (2, 3), batch_norm=True),
+        "dropout": lambda: DenseCritic(shape, hidden=(5,), dropout=0.5),
+        "spectral_norm": lambda: normalize_spectrally(DCGANCritic(shape, (2, 3))),
+    }[variant]().double()
     net.critic_.train()
-    before = copy.deepcopy(net.critic_.state_dict())
-    fake, state = torch.randn(8, 1, 8, 8, dtype=torch.float64), torch.get_rng_state()
+    fake = torch.randn(8, *shape, dtype=torch.float64)
+    before, state = copy.deepcopy(net.critic_.state_dict()), torch.get_rng_state()
     assert torch.equal(net.most_real(fake), net.most_real(fake))
     assert torch.equal(torch.get_rng_state(), state)
     assert same_tensors(net.critic_.state_dict(), before)
     assert all(part.training for part in net.critic_.modules())
+    net.critic_.embed(fake)  # as in training, which does leave one
+    assert not (torch.equal(torch.get_rng_state(), state) and same_tensors(net.critic_.state_dict(), before))
 
 
 def test_evaluation_has_the_statistics_of_real_rows():
@@ -524,11 +529,34 @@ class Forbidden(DenseCritic):
         ),
         (X, Y, {"architecture": (DenseGenerator,)}, ValueError, "the two classes"),
         (X, Y, {"device": "cuda:99"}, ValueError, 'use "auto" or "cpu"'),
+        (X, Y, {"warm_start": True, "checkpoint": "none"}, ValueError, "give one of the two"),
     ],
 )
 def test_bad_input_fails_before_training(rows, y, params, error, message):
     with pytest.raises(error, match=message):
         quick(**{"architecture": (DenseGenerator, Forbidden), **params}).fit(rows, y)
+
+
+@pytest.mark.parametrize("make", [ACGANClassifier, GAN])
+def test_a_gradient_penalty_wants_a_critic_without_batch_norm(make):
+    name = "base" if make is ACGANClassifier else "loss"
+    params = {
+        "architecture": (ConvGenerator, ConvCritic),
+        "critic_params": {"channels": (2, 2), "batch_norm": True},
+    }
+    with pytest.raises(ValueError, match="ConvCritic has batch normalisation"):
+        make(**{name: "wgan_gp"}, **params).fit(IMAGES, IMAGE_LABELS)
+
+
+def test_nothing_of_a_device_is_kept_outside_the_networks():
+    net = quick(n_iter=2).fit(X, Y).net_
+    assert not [name for name, value in vars(net).items() if isinstance(value, torch.Tensor)]
+
+
+def test_its_critic_is_none_of_unlabelled_rows():
+    y = np.where(np.arange(60) < 20, Y, -1)
+    with pytest.raises(TypeError, match=r"WAAL\(\) needs a classifier with a critic of unlabelled rows"):
+        ActiveLearner(quick(), WAAL()).fit(X, y)
 
 
 def test_unlabelled_rows_never_reach_it():
