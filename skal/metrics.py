@@ -137,7 +137,7 @@ class FeatureStatistics:
         Raises
         ------
         ValueError
-            If the features are of another kind or number.
+            If the features are of another number or name; two of the same cannot be told apart.
         """
         _check_same_features(self, other)
         self._merge(*other._state())
@@ -235,8 +235,8 @@ def frechet_distance(real: Any, generated: Any, features: Any = None) -> Frechet
     Raises
     ------
     ValueError
-        If there are fewer than two rows on a side, a feature is NaN or infinite, the two sides have different
-        features, or statistics are given other `features` than their own.
+        If there are fewer than two rows on a side, a feature is NaN or infinite, the two sides have features of
+        another number or name, or statistics are given other `features` than their own.
     TypeError
         If `features` is no callable, transformer or classifier with an embedding.
 
@@ -255,7 +255,7 @@ def frechet_distance(real: Any, generated: Any, features: Any = None) -> Frechet
     """
     given = [side for side in (real, generated) if isinstance(side, FeatureStatistics)]
     for statistics in given:
-        if features is not None and features is not statistics.features:
+        if features is not None and features != statistics.features:
             raise ValueError(
                 f"features={features!r} was given with statistics of other features ({statistics.features!r}); leave "
                 "features out, the statistics bring their own."
@@ -356,7 +356,7 @@ def inception_score(
     sums = _SplitSums(_num_samples(generated), n_splits, shuffle, random_state)
     probabilities = _probability_function(judge)
     for block, _ in row_blocks(generated, max_bytes=_BLOCK_BYTES):
-        sums.add(probabilities(block))
+        sums.add(probabilities(block), _num_samples(block))
     return sums.result(_score_name(judge))
 
 
@@ -584,7 +584,7 @@ class GenerationScorer:
             if statistics is not None:
                 statistics.update(rows)
             if sums is not None:
-                sums.add(probabilities(rows))
+                sums.add(probabilities(rows), len(asked))
             if self.classifier is not None:
                 predicted.append(np.asarray(self.classifier.predict(rows)))
         values: list[Any] = []
@@ -708,7 +708,7 @@ class InceptionFeatures:
         return np.concatenate(outputs)
 
     def _features(self, images: NDArray[Any]) -> torch.Tensor:
-        low, high = self.pixel_range or ((0, 255) if images.dtype.kind in "iub" else (0, 1))
+        low, high = self.pixel_range or ((0, 255) if images.dtype.kind in "iu" else (0, 1))
         pixels = as_images(torch.as_tensor(images.astype(np.float32), device=self.device))
         pixels = (pixels - low) / (high - low)
         if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
@@ -894,13 +894,13 @@ class _SplitSums:
         self.entropies = np.zeros(n_splits)
         self.sums: NDArray[np.float64] | None = None
 
-    def add(self, probabilities: Any) -> None:
+    def add(self, probabilities: Any, n_rows: int) -> None:
         """Take the next rows' probabilities."""
         p = np.asarray(probabilities)
-        if p.ndim != 2 or p.shape[1] < 2 or p.dtype.kind not in "fiub":
+        if p.ndim != 2 or len(p) != n_rows or p.shape[1] < 2 or p.dtype.kind not in "fiub":
             raise ValueError(
-                f"Probabilities of shape {p.shape} and dtype {p.dtype} came; there must be a row of them a row of X, "
-                "with a column for each of at least two classes."
+                f"Probabilities of shape {p.shape} and dtype {p.dtype} came back for {n_rows} rows; there must be a "
+                "row of them a row, with a column for each of at least two classes."
             )
         p = p.astype(np.float64)
         # NaN compares as false.

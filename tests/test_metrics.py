@@ -153,6 +153,9 @@ def test_statistics_bring_their_features(judge):
     reference = FeatureStatistics(judge).update(X)
     assert frechet_distance(reference, FAKES) == frechet_distance(X, FAKES, judge)
     assert frechet_distance(reference, FAKES, judge) == frechet_distance(X, FAKES, judge)
+    pca = PCA(2).fit(X)  # each look at whose transform gives another object
+    reduced = FeatureStatistics(pca.transform).update(X)
+    assert frechet_distance(reduced, FAKES, pca.transform) == frechet_distance(X, FAKES, pca)
     with pytest.raises(ValueError, match="bring their own"):
         frechet_distance(reference, FAKES, PCA(2).fit(X))
     with pytest.raises(ValueError, match=r"16 features \(classifier.* and 64 features"):
@@ -233,6 +236,8 @@ def test_refusals_of_the_inception_score(judge):
         inception_score(X, judge, n_splits=0)
     with pytest.raises(ValueError, match="at least two classes"):
         inception_score(np.ones((20, 1)))
+    with pytest.raises(ValueError, match=r"shape \(5, 10\) .* came back for 20 rows"):
+        inception_score(X[:20], lambda block: judge.predict_proba(block)[:5])
     for wrong in (np.full((20, 3), 0.5), np.tile([1.5, -0.5], (20, 1)), np.full((20, 2), np.nan)):
         with pytest.raises(ValueError, match="give class probabilities"):
             inception_score(wrong)
@@ -367,6 +372,8 @@ def test_inception_features_are_those_of_torchvision(inception):
     probabilities = features.predict_proba(images)
     assert np.ptp(expected, axis=0).max() > 0.01
     assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-5)
+    bits = images[:1] > images[:1].mean()
+    assert_array_equal(features(bits), features(bits.astype(float)))
     loaded = pickle.loads(pickle.dumps(features))
     embedded = loaded(images[:1, 0] / 255.0)
     assert embedded.shape == (1, 2048)
