@@ -13,8 +13,11 @@ from torch.nn import functional as F
 
 from ..generators.gan_net import GANNet, mean_losses
 from ..generators.losses import discriminator_loss, gradient_penalty, hinge_loss, interpolate
-from ..training.batches import LabeledBatch, Stream
+from ..training.batches import LabeledBatch, Rows, Stream
 from ..training.estimator import evaluating, frozen
+
+# Batches of real rows by which batch normalisation is settled, at most.
+_SETTLING_BATCHES = 100
 
 
 class LabeledStream(Stream):
@@ -134,6 +137,25 @@ class ACGANNet(GANNet):
         """Forget the counts: a tensor on a GPU would keep the net from being unpickled without one."""
         super().on_train_end(net, *args, **params)
         self.__dict__.pop("_kept", None)
+
+    def settle(self, data: Rows) -> None:
+        """Give batch normalisation in the critic the statistics of real rows under the final weights.
+
+        Those that training leaves are averages of the last steps, whose weights may have been far away: predictions by
+        them can be near chance.
+        """
+        norms = _batch_norms(self.critic_)
+        if not norms:
+            return
+        n_batches = min(_SETTLING_BATCHES, -(-len(data) // self.batch_size))
+        self.critic_.train()
+        for norm in norms:
+            norm.reset_running_stats()
+        with _momentum(norms, None), torch.no_grad():  # the mean over all batches
+            for rows, _ in self.stream(
+                data, self.batch_size, 1, n_batches, self.seed, start=0, stop=n_batches
+            ):
+                self._scores(self.prepare_rows(rows))
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
         """Make one step on the batches of labelled rows."""
@@ -255,10 +277,20 @@ class ACGANNet(GANNet):
 @contextmanager
 def keeping_statistics(module: nn.Module) -> Iterator[None]:
     """Keep the running statistics of batch normalisation, by which evaluation sees real rows, from generated ones."""
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
+    with _momentum(_batch_norms(module), 0.0):
+        yield
+
+
+def _batch_norms(module: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
+    return [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
+
+
+@contextmanager
+def _momentum(norms: list[nn.BatchNorm1d | nn.BatchNorm2d], momentum: float | None) -> Iterator[None]:
+    """The weight of a batch in the running statistics; None averages all of them."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.momentum = momentum
     try:
         yield
     finally:

@@ -135,7 +135,7 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
     Choices that the paper leaves open: D ranks the candidates in evaluation mode, so that ranking leaves no trace, and
     one pass of G makes them all, so that batch normalisation has the statistics of all candidates. The highest of all
     can be of few classes; ``history_["class_shares"]`` tells. Batch normalisation in D has the statistics of each batch
-    in training, and in evaluation those of real rows alone.
+    in training, and in evaluation those of real rows alone, which are taken anew under the final weights.
 
     Ctrl-C ends the training and keeps what was learned, as it does in skorch.
 

@@ -81,6 +81,9 @@ class ScaledNet(TrainingNet):
         """Return the modules that torch can compile."""
         return [self.module_]
 
+    def settle(self, data: Rows) -> None:
+        """Do what is left to do with the rows once the modules are trained."""
+
     def prepare_rows(self, rows: Tensor) -> Tensor:
         """Return rows on the modules' scale, in their numbers and layout."""
         return self.scaling_(super().prepare_rows(rows))
@@ -272,6 +275,7 @@ class GenerativeEstimator(
             if net.remaining_epochs > 0:
                 net.partial_fit([data.subset(part) for part in parts], epochs=net.remaining_epochs)
             net.callbacks_.pop()
+            net.settle(data)
             context.call_on_fit_task_end(estimator=self, **task)
         check_weights(net, *net.modules)
         for module in net.modules:

@@ -32,6 +32,11 @@ from ..networks import DIGITS, generator_states, same_history, same_tensors, tin
 
 X, Y = make_blobs(60, n_features=6, centers=3, random_state=0)
 IMAGES = DIGITS[:30].astype(np.float32)
+TINY = {
+    "generator_params": {"channels": (8, 4, 4)},
+    "critic_params": {"channels": (4, 4, 8)},
+    "batch_size": 30,
+}
 IMAGE_LABELS = np.arange(30) % 3
 quick = partial(tiny_acgan, n_iter=2)
 narrow = partial(
@@ -317,6 +322,19 @@ def test_evaluation_has_the_statistics_of_real_rows():
             torch.testing.assert_close(own.running_var, expected.running_var)
             assert own.momentum == 0.1
             assert own.running_mean.any()
+
+
+def test_the_last_statistics_are_those_of_the_final_weights():
+    clf = ACGANClassifier(architecture="dcgan", n_iter=3, n_latent=2, **TINY, lr=0.5, random_state=0)
+    clf.fit(IMAGES, IMAGE_LABELS)
+    seen, norm = [], next(part for part in clf.critic_.modules() if isinstance(part, nn.BatchNorm2d))
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].transpose(0, 1).flatten(1)))
+    clf.predict(IMAGES)  # no batch normalisation lies before the first one
+    (values,) = seen
+    torch.testing.assert_close(norm.running_mean, values.mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, values.var(1), rtol=1e-4, atol=1e-5)
+    assert norm.momentum == 0.1
+    assert not norm.training
 
 
 def test_batches_of_labelled_rows():
