@@ -591,10 +591,7 @@ def _is_alone(estimator: Any) -> bool:
     """Whether nothing but the last step of a pipeline is fitted with it."""
     if not isinstance(estimator, Pipeline):
         return True
-    *earlier, (_, last) = estimator.steps
-    return _is_alone(last) and all(
-        step in (None, "passthrough") or _is_prefitted(step) for _, step in earlier
-    )
+    return _is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
 
 
 def _allows_nan(estimator: Any) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..generators.gan_net import GANNet, mean_losses
+from ..generators.gan_net import BatchNorm, GANNet, batch_norms, mean_losses
 from ..generators.losses import discriminator_loss, gradient_penalty, hinge_loss, interpolate
 from ..training.batches import LabeledBatch, Rows, Stream
 from ..training.estimator import evaluating, frozen
@@ -144,7 +144,7 @@ class ACGANNet(GANNet):
         Those that training leaves are averages of the last steps, whose weights may have been far away: predictions by
         them can be near chance.
         """
-        norms = _batch_norms(self.critic_)
+        norms = batch_norms(self.critic_)
         if not norms:
             return
         n_batches = min(_SETTLING_BATCHES, -(-len(data) // self.batch_size))
@@ -277,16 +277,12 @@ class ACGANNet(GANNet):
 @contextmanager
 def keeping_statistics(module: nn.Module) -> Iterator[None]:
     """Keep the running statistics of batch normalisation, by which evaluation sees real rows, from generated ones."""
-    with _momentum(_batch_norms(module), 0.0):
+    with _momentum(batch_norms(module), 0.0):
         yield
 
 
-def _batch_norms(module: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
-    return [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
-
-
 @contextmanager
-def _momentum(norms: list[nn.BatchNorm1d | nn.BatchNorm2d], momentum: float | None) -> Iterator[None]:
+def _momentum(norms: list[BatchNorm], momentum: float | None) -> Iterator[None]:
     """The weight of a batch in the running statistics; None averages all of them."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ..training.batches import Stream
 from ..training.cuda_graph import CUDAGraph
@@ -87,7 +88,7 @@ class GANNet(ScaledNet):
         self.generator_ = self.prepare_module(self.module())
         self.critic_ = self.prepare_module(self.critic())
         check_parts(self.critic_, "critic", "embed", "head")
-        if self.loss.startswith("wgan") and self.penalty and any(map(_mixes_rows, self.critic_.modules())):
+        if self.loss.startswith("wgan") and self.penalty and batch_norms(self.critic_):
             raise ValueError(
                 f"{type(self.critic_).__name__} has batch normalisation, by which a row's score depends on others; "
                 f'the gradient penalty of "{self.loss}" is that of single rows. Use a critic without it, or penalty=0'
@@ -219,5 +220,6 @@ def mean_losses(records: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([each[name].detach() for each in records]).mean() for name in records[0]}
 
 
-def _mixes_rows(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.batchnorm._BatchNorm)
+def batch_norms(module: nn.Module) -> list[BatchNorm]:
+    """Return the layers of batch normalisation, by which what comes of a row depends on others."""
+    return [part for part in module.modules() if isinstance(part, BatchNorm)]
