@@ -24,7 +24,7 @@ class ModelFileError(ValueError):
     --------
     >>> import tempfile
     >>> from skal.exceptions import ModelFileError
-    >>> from skal.persistence import read_file
+    >>> from skal.training.files import read_file
     >>> with tempfile.NamedTemporaryFile() as empty:
     ...     try:
     ...         read_file(empty.name)

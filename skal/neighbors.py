@@ -5,12 +5,10 @@ An index is any object with scikit-learn's ``fit(X)`` and ``kneighbors(X, n_neig
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from hashlib import sha256
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -22,7 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .exceptions import ModelFileError
-from .persistence import _DIGEST, _MAGIC, _MALFORMED, _MAX_HEADER, _VERSION, decode, write_file
+from .training.files import map_file, write_file
 from .utils.random import draw_seed
 
 __all__ = ["CellIndex", "GraphIndex", "make_index", "match"]
@@ -277,7 +275,9 @@ class CellIndex(BaseEstimator):
             raise ValueError(
                 f'mmap_mode={mmap_mode!r} was given; use "r" to map the file or None to read all of it'
             )
-        arrays, content = _read_arrays(path, mapped=mmap_mode == "r")
+        arrays, content = map_file(path, verify=mmap_mode is None)
+        if mmap_mode is None:
+            arrays = {name: np.array(array) for name, array in arrays.items()}
         if content.get("index") != cls.__name__ or set(arrays) != set(cls._arrays):
             raise ModelFileError(
                 f"{path} is a file of skal, but holds no {cls.__name__}; give one that its save has written"
@@ -764,52 +764,3 @@ def _search(centers, first_chunk, shells, features, rows, available, queries, sq
         order = order[np.argsort(sq_distances[i, : sizes[i]][order], kind="mergesort")]
         sq_distances[i, : sizes[i]] = sq_distances[i, : sizes[i]][order]
         found[i, : sizes[i]] = found[i, : sizes[i]][order]
-
-
-def _read_arrays(
-    path: str | os.PathLike[str], *, mapped: bool
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read the arrays of a model file into memory, where its checksum is verified, or map them."""
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        start = file.read(_DIGEST.start)
-        if start[8:] != _MAGIC or (length := int.from_bytes(start[:8], "little")) > min(
-            size - 8, _MAX_HEADER
-        ):
-            raise ModelFileError(
-                f"{path} is not a model file of skal, or only the start of one; give a file that skal has saved"
-            )
-        if not mapped:
-            digest = sha256(start)
-            written = file.read(_DIGEST.stop - _DIGEST.start)
-            while part := file.read(1 << 20):
-                digest.update(part)
-            if digest.hexdigest().encode() != written:
-                raise ModelFileError(
-                    f"{path} is damaged: its bytes do not match its checksum, so it was truncated or altered after it "
-                    "was saved; copy it anew from where it came, or save the index again"
-                )
-        file.seek(8)
-        text = file.read(length)
-    types: dict[str, Any] = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
-    try:
-        header = json.loads(text)
-        metadata = header.pop("__metadata__")
-        if (version := int(metadata["version"])) > _VERSION:
-            raise ModelFileError(f"has format version {version}, this skal reads {_VERSION}; update skal")
-        if size != 8 + length + max(entry["data_offsets"][1] for entry in header.values()):
-            raise ModelFileError(
-                "is truncated or has grown; copy it anew from where it came, or save the index again"
-            )
-        arrays = {}
-        for name, entry in header.items():
-            offset, shape = 8 + length + entry["data_offsets"][0], tuple(entry["shape"])
-            array = np.memmap(path, types[entry["dtype"]], "r", offset, shape)
-            arrays[name] = np.asarray(array) if mapped else np.array(array)
-        return arrays, decode(json.loads(metadata["content"]))
-    except ModelFileError as error:
-        raise ModelFileError(f"{path} {error}") from error
-    except _MALFORMED as error:
-        raise ModelFileError(
-            f"{path} is malformed ({error}): another program has written it; save the index again with skal"
-        ) from error

@@ -17,10 +17,10 @@ import skal.generators
 import skal.generators.losses
 import skal.metrics
 import skal.nets
-import skal.persistence
 import skal.plotting
 import skal.selection
 import skal.strategies
+import skal.training.files
 import skal.utils.estimator_checks
 
 # A docstring, its summary, and all parameters in it.

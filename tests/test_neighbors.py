@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from skal.exceptions import ModelFileError
 from skal.graph import nearest_neighbors
 from skal.neighbors import CellIndex, GraphIndex, make_index, match
-from skal.persistence import write_file
+from skal.training.files import write_file
 
 
 def brute_force(X, queries, k):

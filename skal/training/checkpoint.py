@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import Callback, EarlyStopping
 
-from ..persistence import read_file, write_file
 from ..utils.validation import Fingerprint
+from .files import read_file, write_file
 from .net import TrainingNet, part
 
 # The early stopping's own books; the best weights are kept beside them.

@@ -18,8 +18,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..exceptions import ModelFileError
-from ..persistence import decode, encode, read_file, write_file
 from .batches import as_tensor
+from .encoding import decode, encode
+from .files import read_file, write_file
 from .net import TrainingNet, part
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer

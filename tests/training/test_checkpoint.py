@@ -12,8 +12,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from skal.exceptions import ModelFileError
 from skal.generators import GAN, gan_net
 from skal.nets import ConvCritic, ConvGenerator
-from skal.persistence import read_file
 from skal.training import checkpoint as checkpoint_module
+from skal.training.files import read_file
 
 from ..networks import (
     DIGITS,

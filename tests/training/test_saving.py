@@ -14,8 +14,8 @@ from skal.classifiers import CNNClassifier, LinearClassifier, NetClassifier
 from skal.exceptions import ModelFileError
 from skal.generators import GAN, VAE, AutoEncoder
 from skal.nets import MLP, DenseAutoEncoder
-from skal.persistence import read_file, write_file
 from skal.training.estimator import NetworkEstimator
+from skal.training.files import read_file, write_file
 
 from ..networks import (
     DIGITS,

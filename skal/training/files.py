@@ -1,0 +1,332 @@
+"""Model files: tensors and parameters in one safetensors file, checked by a digest and never unpickled.
+
+A file is a plain safetensors file, which any program that knows the format can read. Its metadata hold the
+JSON of the parameters and the SHA-256 digest of every other byte of the file::
+
+    header length, 8 bytes | {"__metadata__":{"format":"skal","sha256":"<64 digits>","version":"1","content":...},
+                              <name>:{"dtype":...,"shape":...,"data_offsets":...},...} | bytes of the tensors
+
+In every version the digest comes first, at a fixed place: a reader checks it before it parses anything.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from ..exceptions import ModelFileError
+from .encoding import MALFORMED, decode, encode
+
+_VERSION = 1
+_MAGIC = b'{"__metadata__":{"format":"skal","sha256":"'
+_DIGEST = slice(8 + len(_MAGIC), 8 + len(_MAGIC) + 64)
+_MAX_HEADER = 100_000_000  # safetensors reads no longer one
+_BLOCK_BYTES = 1 << 20
+
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.complex64: "C64",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint64: "U64",
+    torch.uint32: "U32",
+    torch.uint16: "U16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def write_file(
+    path: str | os.PathLike[str], tensors: dict[str, torch.Tensor], content: dict[str, Any]
+) -> None:
+    """Write tensors and parameters to one file, which appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; one that exists is replaced, at the very end. Its folder must exist.
+    tensors : dict of str to torch.Tensor
+        Dense tensors on any device, in any memory layout. They are copied to the CPU one at a time; those that
+        share memory are written one by one.
+    content : dict of str to object
+        What `encode` takes.
+
+    Raises
+    ------
+    TypeError
+        If a tensor is sparse or of a type that safetensors does not know, or `encode` refuses the content.
+    ValueError
+        If a tensor is named "__metadata__", or the content is longer than 100 MB.
+    FileNotFoundError, IsADirectoryError
+        If the folder does not exist, or `path` is one.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from skal.training.files import read_file, write_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_file(f"{folder}/net.skal", {"weight": torch.eye(2)}, {"hidden": (64, 32), "lr": 0.1})
+    ...     tensors, content = read_file(f"{folder}/net.skal")
+    >>> tensors["weight"].shape, content
+    (torch.Size([2, 2]), {'hidden': (64, 32), 'lr': 0.1})
+    """
+    # The widest first: all lie at a multiple of their size, as readers that map the file want it.
+    names = sorted(tensors, key=lambda name: -tensors[name].element_size())
+    header = _header(tensors, names, json.dumps(encode(content), allow_nan=False))
+    digest = sha256(header[: _DIGEST.start])
+    digest.update(header[_DIGEST.stop :])
+    with _replacing(Path(path)) as file:
+        file.write(header)
+        for name in names:
+            data = _as_bytes(tensors[name])
+            file.write(data)
+            digest.update(data)
+        file.seek(_DIGEST.start)
+        file.write(digest.hexdigest().encode())
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what `write_file` has written.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    tensors : dict of str to torch.Tensor
+        On the CPU, contiguous, in the order in which they were given.
+    content : dict of str to object
+        The parameters.
+
+    Raises
+    ------
+    ModelFileError
+        If skal did not write the file, it was truncated or altered, or a newer skal wrote it.
+    OSError
+        If the file cannot be opened.
+
+    See Also
+    --------
+    map_file : Leaves large arrays on disk.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from skal.training.files import read_file, write_file
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     torch.save({"weight": torch.eye(2)}, file.name)
+    ...     read_file(file.name)
+    Traceback (most recent call last):
+    ...
+    skal.exceptions.ModelFileError: ... is not a model file of skal, or only the start of one; ...
+    """
+    with open(path, "rb") as file:
+        _read_start(path, file)
+        file.seek(0)
+        data = file.read()
+    view = memoryview(data)
+    _check_digest(path, bytes(view[_DIGEST]), [view[: _DIGEST.start], view[_DIGEST.stop :]])
+    with _parsing(path, ", although its checksum is right"):
+        entries, content = _parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        tensors = safetensors.torch.load(data)
+        return {name: tensors[name] for name in entries}, content
+
+
+def map_file(
+    path: str | os.PathLike[str], *, verify: bool = True
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read the parameters of a model file and map its tensors into memory as read-only arrays.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. It must not change while the arrays are used.
+    verify : bool, default=True
+        Whether to check the digest, for which the whole file is read once. A truncated file is noticed without.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Views of `numpy.memmap`, in the order in which the tensors were given.
+    content : dict of str to object
+        The parameters.
+
+    Raises
+    ------
+    ModelFileError
+        If skal did not write the file, it was truncated or altered, a newer skal wrote it, or it holds a tensor
+        of a type that NumPy does not have.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from skal.training.files import map_file, write_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_file(f"{folder}/index.skal", {"rows": torch.arange(3)}, {"n_cells": 1})
+    ...     arrays, content = map_file(f"{folder}/index.skal")
+    ...     arrays["rows"].tolist(), content
+    ([0, 1, 2], {'n_cells': 1})
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        start = _read_start(path, file)
+        length = int.from_bytes(start[:8], "little")
+        if length > min(size - 8, _MAX_HEADER):
+            raise _foreign(path)
+        if verify:
+            written = file.read(_DIGEST.stop - _DIGEST.start)
+            _check_digest(path, written, chain([start], iter(partial(file.read, _BLOCK_BYTES), b"")))
+        file.seek(8)
+        text = file.read(length)
+    with _parsing(path):
+        entries, content = _parse(text)
+        first = 8 + length
+        offsets = [entry["data_offsets"] for entry in entries.values()]
+        if size != first + sum(stop - start for start, stop in offsets):
+            raise ModelFileError(
+                "is truncated or has grown; copy it anew from where it came, or save it again"
+            )
+        return {name: _map(path, first, entry) for name, entry in entries.items()}, content
+
+
+def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) -> bytes:
+    """Return the header of a file that holds the tensors in the order of `names`, with an empty digest."""
+    offsets, stop = {}, 0
+    for name in names:
+        tensor = tensors[name]
+        if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.is_meta:
+            raise TypeError(
+                f"tensor {name!r} has layout {tensor.layout}, type {tensor.dtype} and device {tensor.device}; "
+                "make it dense, of a type that safetensors knows, and on a device that holds its data"
+            )
+        offsets[name] = [stop, stop := stop + tensor.numel() * tensor.element_size()]
+    if "__metadata__" in tensors:
+        raise ValueError('no tensor can have the name "__metadata__" in a safetensors file; rename it')
+    metadata = {"format": "skal", "sha256": "0" * 64, "version": str(_VERSION), "content": content}
+    entries = {
+        name: {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": offsets[name]}
+        for name, tensor in tensors.items()
+    }
+    header = {"__metadata__": metadata} | entries
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > _MAX_HEADER:
+        raise ValueError(
+            f"the content takes {len(text)} bytes, a safetensors header at most {_MAX_HEADER}; "
+            "write large arrays as tensors"
+        )
+    return len(text).to_bytes(8, "little") + text
+
+
+def _as_bytes(tensor: torch.Tensor) -> memoryview:
+    """Return the numbers of a tensor, row by row: its own memory where it lies so on the CPU."""
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that takes the place of `path` when the block ends, and is removed when it fails."""
+    path = path.resolve()  # of a link, what it points to is replaced
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder; make it first", str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "This is a folder; give the name of a file", str(path))
+    temporary = path.with_name(f".skal-{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a crash may leave the new name without the data
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_start(path: str | os.PathLike[str], file: BinaryIO) -> bytes:
+    """Read what comes before the digest."""
+    start = file.read(_DIGEST.start)
+    if start[8:] != _MAGIC:
+        raise _foreign(path)
+    return start
+
+
+def _foreign(path: str | os.PathLike[str]) -> ModelFileError:
+    return ModelFileError(
+        f"{path} is not a model file of skal, or only the start of one; give a file that skal has saved"
+    )
+
+
+def _check_digest(path: str | os.PathLike[str], written: bytes, parts: Iterable[bytes | memoryview]) -> None:
+    digest = sha256()
+    for part in parts:
+        digest.update(part)
+    if digest.hexdigest().encode() != written:
+        raise ModelFileError(
+            f"{path} is damaged: its bytes do not match its checksum, so it was truncated or altered after it was "
+            "saved; copy it anew from where it came, or save the model again"
+        )
+
+
+@contextmanager
+def _parsing(path: str | os.PathLike[str], although: str = "") -> Iterator[None]:
+    """Raise `ModelFileError` with the file's name for whatever parsers raise inside."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} {error}") from error
+    except (SafetensorError, *MALFORMED) as error:
+        raise ModelFileError(
+            f"{path} is malformed ({error}){although}: another program has written it; "
+            "save the model again with skal"
+        ) from error
+
+
+def _parse(header: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the entry of each tensor, and the parameters."""
+    entries = json.loads(header)
+    metadata = entries.pop("__metadata__")
+    if (version := int(metadata["version"])) > _VERSION:
+        raise ModelFileError(f"has format version {version}, this skal reads {_VERSION}; update skal")
+    content = decode(json.loads(metadata["content"]))
+    if not isinstance(content, dict):
+        raise TypeError(f"its content is {type(content).__name__}, not a dictionary")
+    return entries, content
+
+
+def _map(path: str | os.PathLike[str], first: int, entry: dict[str, Any]) -> NDArray[Any]:
+    """Map a tensor whose offsets count from `first`."""
+    dtype = next(dtype for dtype, name in _DTYPES.items() if name == entry["dtype"])
+    start, stop = entry["data_offsets"]
+    array = np.memmap(
+        path, torch.empty(0, dtype=dtype).numpy().dtype, "r", first + start, tuple(entry["shape"])
+    )
+    if array.nbytes != stop - start:
+        raise ValueError(f"shape {array.shape} does not fit {stop - start} bytes")
+    return np.asarray(array)
