@@ -22,6 +22,7 @@ import skal.selection
 import skal.strategies
 import skal.training.files
 import skal.utils.estimator_checks
+import skal.utils.random
 
 # A docstring, its summary, and all parameters in it.
 CODES = {"GL08", "SS01", "PR01", "PR02"}

@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from ..access import blockwise, embed, has_embedding
-from ..utils.random import seed_random_states
+from ..access import embed, has_embedding
+from ..generators import encode, fit_encoder
 from ..utils.validation import is_sparse
 from .base import QueryStrategy, Rows
 
@@ -79,18 +78,6 @@ class EmbeddingStrategy(QueryStrategy):
             embedding = embedding.toarray() if is_sparse(embedding) else np.asarray(embedding)
             embedding = embedding.reshape(len(embedding), -1)
         return embedding, isinstance(X, np.ndarray) and _is_whole(embedding, X)
-
-
-def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
-    """A copy of an encoder, fitted on the pool; a ``FrozenEstimator`` as it is."""
-    encoder = clone(encoder)
-    seed_random_states(encoder, seed)
-    return encoder.fit(X, None)  # a FrozenEstimator wants two arguments
-
-
-def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
-    """What a fitted encoder makes of the rows, of shape (n_rows, d)."""
-    return blockwise(lambda block: encoder.transform(block).astype(np.float32, copy=False), X)
 
 
 def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:

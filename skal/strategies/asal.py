@@ -16,9 +16,8 @@ from sklearn.utils.validation import _num_samples
 
 from ..access import blockwise, embed
 from ..differentiable import as_torch
-from ..generators import AutoEncoder
+from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match
-from ._embedding import fit_encoder
 from ._latents import OBJECTIVES, LatentSearch, Objective, fit_generator
 from .base import CandidateStrategy, QueryStrategy, Rows, ScoreStrategy
 

@@ -12,12 +12,11 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from ..generators import VAE
+from ..generators import VAE, encode, fit_encoder
 from ..graph import KERNELS, UNCERTAINTIES, LabelDiffusion, cover_steps, nearest_neighbors, transition_matrix
 from ..labels import labeled_mask
 from ..selection import top_k
 from ..training.estimator import resolve_device
-from ._embedding import encode, fit_encoder
 from .base import CandidateStrategy, QueryStrategy, Rows
 
 

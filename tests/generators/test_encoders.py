@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.random_projection import GaussianRandomProjection
+
+from skal.generators import encode, fit_encoder
+
+X = np.random.default_rng(0).normal(size=(20, 5))
+
+
+class Images(TransformerMixin, BaseEstimator):
+    """Gives rows the shape of images, in float64, and records how many it got."""
+
+    def fit(self, X, y=None):
+        self.seen_ = []
+        return self
+
+    def transform(self, X):
+        self.seen_.append(len(X))
+        return X.reshape(len(X), 1, -1)
+
+
+def test_the_encoder_is_a_seeded_clone():
+    given = make_pipeline(GaussianRandomProjection(3), PCA(2, random_state=5))
+    first, again, other = (fit_encoder(given, X, seed) for seed in (1, 1, 2))
+    assert not hasattr(given[0], "components_")
+    assert given[0].random_state is None
+    assert first[1].random_state == 5
+    np.testing.assert_array_equal(first[0].components_, again[0].components_)
+    assert not np.array_equal(first[0].components_, other[0].components_)
+
+
+def test_a_frozen_encoder_stays_fitted():
+    fitted = PCA(2).fit(X[:9])
+    encoder = fit_encoder(FrozenEstimator(fitted), X, 0)
+    np.testing.assert_array_equal(encoder.transform(X), fitted.transform(X))
+
+
+def test_codes_are_those_of_transform_in_float32():
+    encoder = PCA(2).fit(X)
+    codes = encode(encoder, X)
+    assert codes.dtype == np.float32
+    np.testing.assert_array_equal(codes, encoder.transform(X).astype(np.float32))
+
+
+def test_codes_come_in_blocks_and_are_flat():
+    rows = np.arange(140_000.0).reshape(70_000, 2)
+    encoder = Images().fit(rows)
+    codes = encode(encoder, rows)
+    assert len(encoder.seen_) > 1
+    assert sum(encoder.seen_) == 70_000
+    np.testing.assert_array_equal(codes, rows.astype(np.float32))
+
+
+def test_float32_codes_are_not_copied():
+    rows = X.astype(np.float32)
+    assert np.shares_memory(encode(Images().fit(rows), rows), rows)
+
+
+def test_codes_of_a_frame():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    encoder = PCA(2).set_output(transform="pandas").fit(frame)
+    codes = encode(encoder, frame)
+    assert type(codes) is np.ndarray
+    np.testing.assert_allclose(codes, PCA(2).fit_transform(X), rtol=1e-5, atol=1e-6)
