@@ -1,0 +1,190 @@
+"""What every kind of pool has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import assert_all_finite
+
+from .rows import Rows, check_positions
+
+# Large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
+BLOCK_BYTES = 64 * 2**20
+# Narrow rows: bounds what a classifier allocates per row (a forest's votes, a network's activations).
+_BLOCK_ROWS = 2**16
+# Comparing is over at the first difference; a small block stays in the caches.
+_COMPARED_BYTES = 4 * 2**20
+
+
+class Pool(ABC):
+    """The rows of a pool in one kind of container, and nothing else: no labels.
+
+    Parameters
+    ----------
+    X : container of shape (n_rows, ...)
+        It is referred to, never copied.
+
+    Notes
+    -----
+    A new kind of container is a subclass with `take` and what else is abstract here, listed in `skal.pool.blocks`.
+    Pools pickle; a memory-mapped one by the name of its file.
+    """
+
+    def __init__(self, X: Any) -> None:
+        self.X = X
+        self._seen: tuple[int, Hashable, Hashable] | None = None
+
+    @staticmethod
+    @abstractmethod
+    def holds(X: Any) -> bool:
+        """Whether `X` is a container of this kind."""
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return tuple(self.X.shape[1:])
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> float:
+        """Bytes that a row takes in memory."""
+
+    @abstractmethod
+    def take(self, rows: Rows | slice) -> Any:
+        """Rows at some positions, in a container like `X`; a view of it where that is possible."""
+
+    @abstractmethod
+    def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
+        """Rows at some positions as an array of shape (n_positions, ...)."""
+
+    @abstractmethod
+    def like(self, rows: NDArray[Any]) -> Any:
+        """New rows, given as an array, in a container like `X`, in the shape and floating-point type of its rows."""
+
+    @abstractmethod
+    def stack(self, others: list[Any]) -> Any:
+        """The rows of `X` and of other containers of its kind, one below the other."""
+
+    @abstractmethod
+    def digest(self, max_bytes: int) -> Hashable:
+        """A checksum of evenly spaced rows of at most `max_bytes` in all, which all rows share where they are fewer."""
+
+    @abstractmethod
+    def _numbers(self) -> Iterable[tuple[str, NDArray[Any]]]:
+        """The arrays of floating-point numbers in `X`, with their names in errors."""
+
+    @property
+    def storage(self) -> Hashable | None:
+        """What identifies rows in storage that cannot have changed unnoticed; None for rows in memory."""
+        return None
+
+    @cached_property
+    def flaw(self) -> str | None:
+        """What keeps the rows from being finite: "NaN", "infinity" or None. The pool is scanned for it once."""
+        for flaw, allow_nan in (("NaN", False), ("infinity", True)):
+            try:
+                self.assert_finite(allow_nan=allow_nan)
+            except ValueError:
+                continue
+            return None if flaw == "NaN" else "NaN"
+        return "infinity"
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers of the pool are finite."""
+        return self.flaw is None
+
+    def assert_finite(self, *, allow_nan: bool, estimator: Any = None) -> None:
+        """Raise ValueError, which names `estimator`, for infinity, and for NaN unless it is allowed."""
+        for name, numbers in self._numbers():
+            assert_all_finite(
+                numbers,
+                allow_nan=allow_nan,
+                input_name=name,
+                estimator_name=None if estimator is None else type(estimator).__name__,
+            )
+
+    def watch(self, max_bytes: int) -> None:
+        """Remember how the rows look now, unless that was done, so that `is_unchanged` can tell.
+
+        At most `max_bytes` are read: a smaller pool is read whole; of a larger one evenly spaced rows are, so that a
+        query on a large pool never scans it.
+        """
+        if self._seen is None:
+            self._seen = max_bytes, self.storage, self.digest(max_bytes)
+
+    def is_unchanged(self) -> bool:
+        """Whether the rows still look as they did when they were watched first."""
+        if self._seen is None:
+            return True
+        max_bytes, storage, digest = self._seen
+        return (storage is not None and storage == self.storage) or digest == self.digest(max_bytes)
+
+    def blocks(
+        self, rows: ArrayLike | None = None, max_bytes: float = BLOCK_BYTES
+    ) -> Iterator[tuple[Any, slice]]:
+        """Yield the wanted rows in containers of bounded size.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_positions,), default=None
+            Positions of the wanted rows, in any order. By default all of them.
+        max_bytes : int, default=64 MiB
+            The most bytes that a block holds (but at least one row, and no more than 65,536).
+
+        Yields
+        ------
+        block : container like `X`
+            A view where the block's rows are consecutive rows of an array, a copy otherwise.
+        where : slice
+            The block holds the rows ``rows[where]``, or ``where`` without `rows`.
+        """
+        wanted = None if rows is None else check_positions(rows, len(self))
+        n_rows = len(self) if wanted is None else len(wanted)
+        step = min(max(1, int(max_bytes // self.row_bytes)), _BLOCK_ROWS)
+        for start in range(0, n_rows, step):
+            where = slice(start, min(start + step, n_rows))
+            yield self.take(where if wanted is None else as_slice(wanted[where])), where
+
+    def same_as(self, other: Pool) -> bool:
+        """Whether another pool has the same rows, compared block by block up to the first difference.
+
+        Images and their flat rows are the same, a data frame and its array too, and so are the rows of this pool
+        rounded to a narrower floating-point type.
+        """
+        if other.X is self.X or (self.storage is not None and self.storage == other.storage):
+            return True
+        if len(self) != len(other) or np.prod(self.row_shape) != np.prod(other.row_shape):
+            return False
+        return self._same_rows(other)
+
+    def _same_rows(self, other: Pool) -> bool:
+        step = max(1, int(_COMPARED_BYTES // max(self.row_bytes, other.row_bytes)))
+        blocks = (slice(start, start + step) for start in range(0, len(self), step))
+        return all(same_numbers(self.dense(block), other.dense(block)) for block in blocks)
+
+
+def as_slice(positions: Rows) -> Rows | slice:
+    """Positions that follow one another as a slice, which indexes without a copy."""
+    first, last = positions[0], positions[-1]
+    if last - first + 1 == len(positions) and (np.diff(positions) == 1).all():
+        return slice(int(first), int(last) + 1)
+    return positions
+
+
+def same_numbers(array: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether arrays have the same values row by row, after rounding to the type of `other` where that is narrower."""
+    if array.dtype.kind == other.dtype.kind == "f":
+        if other.dtype.itemsize < array.dtype.itemsize:
+            with np.errstate(over="ignore"):  # too large for the narrower type is infinite there
+                array = array.astype(other.dtype)
+        return np.array_equal(array.reshape(len(array), -1), other.reshape(len(other), -1), equal_nan=True)
+    return np.array_equal(array.reshape(len(array), -1), other.reshape(len(other), -1))

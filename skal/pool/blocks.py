@@ -1,0 +1,167 @@
+"""Functions of rows applied to a pool of any kind, a bounded number of bytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .arrays import ArrayPool
+from .base import BLOCK_BYTES, Pool, as_slice
+from .frames import FramePool
+from .rows import Rows, check_positions
+from .sparse import SparsePool
+
+# The first that holds a container takes it; anything else becomes an array.
+KINDS: tuple[type[Pool], ...] = (ArrayPool, SparsePool, FramePool)
+
+# Above this share of wanted rows, predicting the few others costs less than copying the wanted ones.
+_DENSE = 0.75
+
+
+def as_pool(X: Any) -> Pool:
+    """The pool of a container's rows, which are not validated; a pool is returned as it is.
+
+    Parameters
+    ----------
+    X : Pool, ndarray, memmap, sparse matrix, data frame or array-like of shape (n_rows, ...)
+
+    Returns
+    -------
+    pool : Pool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool import as_pool
+    >>> pool = as_pool(np.eye(3))
+    >>> len(pool), pool.row_shape, pool.take([2])
+    (3, (3,), array([[0., 0., 1.]]))
+    """
+    if isinstance(X, Pool):
+        return X
+    for kind in KINDS:
+        if kind.holds(X):
+            return kind(X)
+    return ArrayPool(np.asarray(X))
+
+
+def dense(X: Any) -> NDArray[Any]:
+    """The rows of a container as an array of shape (n_rows, ...), which an array is already."""
+    return X if isinstance(X, np.ndarray) else as_pool(X).dense()
+
+
+def row_blocks(
+    X: Any, rows: ArrayLike | None = None, max_bytes: float = BLOCK_BYTES
+) -> Iterator[tuple[Any, slice]]:
+    """Yield the wanted rows of `X` in blocks of bounded size.
+
+    Parameters
+    ----------
+    X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+        Sparse matrices other than CSR are converted to it once.
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+    max_bytes : int, default=64 MiB
+        The most bytes that a block holds (but at least one row, and no more than 65,536).
+
+    Yields
+    ------
+    block : same type as `X`
+        A view of an array where the block's rows lie one after another, a copy of them otherwise.
+    where : slice
+        The block is ``X[rows[where]]``, or ``X[where]`` without `rows`.
+
+    Raises
+    ------
+    ValueError
+        If `rows` is not a 1-D array of positions in `X`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool import row_blocks
+    >>> X = np.arange(10.0).reshape(5, 2)
+    >>> for block, where in row_blocks(X, rows=[4, 0, 1], max_bytes=32):
+    ...     print(where, block.tolist())
+    slice(0, 2, None) [[8.0, 9.0], [0.0, 1.0]]
+    slice(2, 3, None) [[2.0, 3.0]]
+    """
+    return as_pool(X).blocks(rows, max_bytes)
+
+
+def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = None) -> Any:
+    """Apply a function of rows to the wanted rows of a pool, a block at a time.
+
+    Where most rows of `X` are wanted, `function` sees contiguous views of `X`, and the answers for
+    the other rows are dropped: copying rows costs as much as a linear model's prediction.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a block of rows to an array with one entry per row, or to a tuple of such arrays. The
+        entry of a row must not depend on the other rows.
+    X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_rows, ...) or tuple of such arrays
+        In the order of `rows`.
+
+    Raises
+    ------
+    ValueError
+        If `rows` is not a 1-D array of positions in `X`, or `function` returns another number of
+        entries than rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool import blockwise
+    >>> blockwise(lambda block: block.sum(axis=1), np.eye(4), rows=[3, 1])
+    array([1., 1.])
+    """
+    pool = as_pool(X)
+    wanted = None if rows is None else check_positions(rows, len(pool))
+    n_rows = len(pool) if wanted is None else len(wanted)
+    if n_rows == 0 and len(pool) > 0:  # classifiers refuse an empty block; one row tells the shape
+        answers = blockwise(function, pool, rows=[0])
+        return tuple(a[:0] for a in answers) if isinstance(answers, tuple) else answers[:0]
+    outputs: tuple[NDArray[Any], ...] | None = None
+    single = True
+    for block, keep, where in _plan(pool, wanted):
+        answers = function(block)
+        single = not isinstance(answers, tuple)
+        parts = (answers,) if single else answers
+        for part in parts:
+            if len(part) != block.shape[0]:
+                raise ValueError(
+                    f"{block.shape[0]} rows were given and {len(part)} answers came back; there must be one per row."
+                )
+        if isinstance(where, slice) and where == slice(0, n_rows):  # one block holds all
+            return answers
+        if outputs is None:
+            outputs = tuple(np.empty((n_rows, *part.shape[1:]), part.dtype) for part in parts)
+        for output, part in zip(outputs, parts, strict=True):
+            output[where] = part[keep]
+    if outputs is None:
+        raise ValueError(f"X has no rows (shape={pool.X.shape}); at least 1 is required.")
+    return outputs[0] if single else outputs
+
+
+def _plan(pool: Pool, wanted: Rows | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield a block, which of its rows are wanted, and their places among the wanted rows."""
+    if wanted is None or len(wanted) < _DENSE * len(pool):
+        for block, where in pool.blocks(wanted):
+            yield block, slice(None), where
+        return
+    order = np.argsort(wanted, kind="stable")
+    ascending = wanted[order]
+    for block, span in pool.blocks():
+        low, high = np.searchsorted(ascending, (span.start, span.stop))
+        if low < high:
+            yield block, as_slice(ascending[low:high] - span.start), order[low:high]

@@ -1,0 +1,73 @@
+"""Pools that are data frames, of pandas or polars."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
+
+from .base import Pool, same_numbers
+from .checksum import checksum
+from .rows import Rows
+
+
+class FramePool(Pool):
+    """A data frame of shape (n_rows, n_columns); its columns may hold what only the classifier understands."""
+
+    @staticmethod
+    def holds(X: Any) -> bool:
+        return hasattr(X, "columns") and hasattr(X, "shape")
+
+    @property
+    def row_bytes(self) -> float:
+        return max(1, 8 * self.X.shape[1])
+
+    def take(self, rows: Rows | slice) -> Any:
+        return _safe_indexing(self.X, rows)
+
+    def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
+        return np.asarray(self.take(rows))
+
+    def like(self, rows: NDArray[Any]) -> Any:
+        names = "columns" if self._is_pandas else "schema"
+        return type(self.X)(rows.reshape(len(rows), -1), **{names: list(self.X.columns)})
+
+    def stack(self, others: list[Any]) -> Any:
+        return importlib.import_module("pandas" if self._is_pandas else "polars").concat([self.X, *others])
+
+    def digest(self, max_bytes: int) -> Hashable:
+        step = max(1, -int(-self.row_bytes * len(self) // max_bytes))
+        if self._is_pandas:
+            hashes = importlib.import_module("pandas.util").hash_pandas_object(
+                self.X.iloc[::step], index=False
+            )
+        else:
+            hashes = self.X.gather_every(step).hash_rows()
+        return type(self.X).__name__, self.X.shape, *self.X.columns, checksum(hashes.to_numpy(), max_bytes)
+
+    def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for name in self.X.columns:
+            column = np.asarray(self.X[name])
+            if column.dtype.kind in "fc":
+                yield f"X[{name!r}]", column
+
+    def _same_rows(self, other: Pool) -> bool:
+        """Whether all columns are the same, whatever the index of the rows."""
+        if type(other.X) is not type(self.X):
+            return super()._same_rows(other)
+        if list(self.X.columns) != list(other.X.columns):
+            return False
+        return all(self._same_column(self.X[name], other.X[name]) for name in self.X.columns)
+
+    def _same_column(self, ours: Any, theirs: Any) -> bool:
+        if ours.dtype != theirs.dtype:
+            return same_numbers(np.asarray(ours)[:, None], np.asarray(theirs)[:, None])
+        return bool(ours.array.equals(theirs.array) if self._is_pandas else ours.equals(theirs))
+
+    @property
+    def _is_pandas(self) -> bool:
+        return hasattr(self.X, "iloc")

@@ -1,0 +1,127 @@
+"""Positions in a pool: checked ones, and the candidates of a query."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Rows = NDArray[np.intp]
+
+NO_ROWS: Rows = np.empty(0, dtype=np.intp)
+
+
+def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False) -> Rows:
+    """Validate positions in a pool.
+
+    Parameters
+    ----------
+    rows : array-like of int of shape (n_positions,)
+    n_rows : int
+        The number of rows of the pool.
+    distinct : bool, default=False
+        Whether to refuse positions that are given more than once.
+
+    Returns
+    -------
+    rows : ndarray of intp of shape (n_positions,)
+
+    Raises
+    ------
+    ValueError
+        If `rows` is not a 1-D array of integers from 0 to ``n_rows - 1``, or holds one twice where it may not.
+
+    Examples
+    --------
+    >>> from skal.pool import check_positions
+    >>> check_positions([2, 0], n_rows=3)
+    array([2, 0])
+    """
+    positions = np.asarray(rows)
+    if positions.size == 0:
+        positions = positions.astype(np.intp)
+    if positions.ndim != 1 or positions.dtype.kind not in "iu":
+        raise ValueError(
+            f"rows of dtype {positions.dtype} and shape {positions.shape} were given; give a 1-D array of integer "
+            "positions, as query returns them: np.flatnonzero(mask) for a mask."
+        )
+    outside = positions[(positions < 0) | (positions >= n_rows)]
+    if len(outside):
+        raise ValueError(
+            f"rows {outside[:5].tolist()} are out of range; positions in a pool of {n_rows} rows go from 0 to "
+            f"{n_rows - 1}."
+        )
+    if distinct:
+        values, counts = np.unique(positions, return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(
+                f"rows {values[counts > 1][:5].tolist()} are given more than once; give each row once."
+            )
+    return positions.astype(np.intp, copy=False)
+
+
+class Candidates:
+    """The positions that a query may choose from: some rows of a pool, or all but a few.
+
+    The complement of a small set is never written out unless it is asked for: a query that looks at few rows of a
+    large pool needs no array of its size.
+
+    Parameters
+    ----------
+    rows : ndarray of int of shape (n_positions,)
+        Distinct positions, in increasing order.
+    complement_in : int, default=None
+        The number of rows of a pool, of which all but `rows` are candidates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool import Candidates
+    >>> candidates = Candidates(np.array([1, 2]), complement_in=5)
+    >>> len(candidates), np.asarray(candidates)
+    (3, array([0, 3, 4]))
+    >>> candidates.isin([2, 3])
+    array([False,  True])
+    """
+
+    def __init__(self, rows: Rows, *, complement_in: int | None = None) -> None:
+        self._given = rows
+        self._n_rows = complement_in
+
+    def __len__(self) -> int:
+        return len(self._given) if self._n_rows is None else self._n_rows - len(self._given)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All candidates, in increasing order."""
+        return self._given if self._n_rows is None else np.flatnonzero(self.mask(self._n_rows))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.rows, dtype=dtype, copy=copy)
+
+    def mask(self, n_rows: int) -> NDArray[np.bool_]:
+        """Which of the `n_rows` rows of the pool are candidates."""
+        mask = np.full(n_rows, self._n_rows is not None)
+        mask[self._given] = self._n_rows is None
+        return mask
+
+    def isin(self, rows: ArrayLike) -> NDArray[np.bool_]:
+        """Which of the positions `rows` are candidates."""
+        return np.isin(rows, self._given, invert=self._n_rows is not None)
+
+    def sample(self, n_rows: int, rng: np.random.Generator) -> Rows:
+        """Draw distinct candidates uniformly, in random order."""
+        ranks = rng.choice(len(self), n_rows, replace=False)
+        if self._n_rows is None:
+            return self._given[ranks]
+        # The candidate of rank r has r candidates before it, and every excluded row that has no more than r.
+        before = self._given - np.arange(len(self._given))
+        return ranks + np.searchsorted(before, ranks, side="right")
+
+    def without(self, rows: Rows) -> Self:
+        """The candidates that are not among the positions `rows`."""
+        if self._n_rows is None:
+            return type(self)(np.setdiff1d(self._given, rows))
+        return type(self)(np.union1d(self._given, rows), complement_in=self._n_rows)

@@ -1,0 +1,69 @@
+"""Pools that are sparse matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+from scipy import sparse
+
+from .base import Pool, same_numbers
+from .checksum import checksum
+from .rows import Rows
+
+_PARTS = ("indptr", "indices", "data")
+
+
+class SparsePool(Pool):
+    """A sparse matrix or array of scipy, of shape (n_rows, n_features); one in another format becomes CSR once."""
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X.tocsr())
+
+    @staticmethod
+    def holds(X: Any) -> bool:
+        return bool(sparse.issparse(X))
+
+    @property
+    def row_bytes(self) -> float:
+        return max(1.0, (self.X.data.nbytes + self.X.indices.nbytes) / max(1, len(self)))
+
+    def take(self, rows: Rows | slice) -> Any:
+        return self.X[rows]
+
+    def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
+        return self.X[rows].toarray()
+
+    def like(self, rows: NDArray[Any]) -> Any:
+        return type(self.X)(rows.reshape(len(rows), -1))
+
+    def stack(self, others: list[Any]) -> Any:
+        return sparse.vstack([self.X, *others], format="csr")
+
+    def digest(self, max_bytes: int) -> Hashable:
+        parts = [checksum(getattr(self.X, part), max_bytes) for part in _PARTS]
+        return "sparse", self.X.shape, *parts
+
+    def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if self.X.dtype.kind in "fc":
+            yield "X", self.X.data
+
+    def _same_rows(self, other: Pool) -> bool:
+        """Whether the same entries are there, in whatever order; a zero that is stored is one that is not."""
+        if not isinstance(other, SparsePool):
+            return False
+        if all(same_numbers(getattr(self.X, part), getattr(other.X, part)) for part in _PARTS[:2]):
+            return same_numbers(self.X.data, other.X.data)
+        for block, where in self.blocks():
+            ours, theirs = _canonical(block), _canonical(other.take(where))
+            if not all(same_numbers(getattr(ours, part), getattr(theirs, part)) for part in _PARTS):
+                return False
+        return True
+
+
+def _canonical(X: Any) -> Any:
+    X = X.copy()
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    return X
