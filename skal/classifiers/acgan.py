@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -160,7 +160,7 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
     ((3, 4), (5, 4))
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "base": [StrOptions({"dcgan", "sngan", "wgan_gp"})],
         "candidates": [Interval(Integral, 1, None, closed="left")],
         "stratified": ["boolean"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ device, warm_start, callbacks, verbose, random_state
     ((1, 8, 8), True)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), callable],
         **{
             name: constraint

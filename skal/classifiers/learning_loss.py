@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class LearningLossClassifier(AnyRowsClassifier):
     """
 
     _net_class = LearningLossNet
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AnyRowsClassifier._parameter_constraints,
         "stages": [tuple, list, None],
         "n_hidden": [Interval(Integral, 1, None, closed="left")],

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -116,7 +116,7 @@ class NetClassifier(ClassifierMixin, NetworkEstimator):
     (2, 32)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "module": [callable],
         "module_params": [dict, None],
         "optimizer": [callable],

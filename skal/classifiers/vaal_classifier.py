@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ class VAALClassifier(PartialLabelsClassifier):
     """
 
     _nets = ("net_", "vae_net_")
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CNNClassifier._parameter_constraints,
         "vae": [StrOptions({"auto", *VAES}), callable],
         "vae_params": [dict, None],

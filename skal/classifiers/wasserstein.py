@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -132,7 +132,7 @@ class WassersteinClassifier(PartialLabelsClassifier):
     (True, (150,))
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CNNClassifier._parameter_constraints,
         "divergence": [StrOptions({"wasserstein", "h"})],
         "mu": [Interval(Real, 0, None, closed="left")],

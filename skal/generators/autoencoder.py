@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ class AutoEncoder(Reconstructor):
     """
 
     _architectures = AUTOENCODERS
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "architecture": [StrOptions({"auto", *AUTOENCODERS}), callable],
         **Reconstructor._parameter_constraints,
     }

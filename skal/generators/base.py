@@ -7,7 +7,7 @@ import os
 from abc import abstractmethod
 from contextlib import nullcontext
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -137,7 +137,7 @@ class GenerativeEstimator(
     callbacks: list[Any] | None
     random_state: Any
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "optimizer": [callable],
         "optimizer_params": [dict, None],
         "lr": [Interval(Real, 0, None, closed="neither")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ class GAN(Generator):
     (150, 128)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "loss": [StrOptions({"wgan_gp", "wgan_ct", "dcgan"})],
         "architecture": [StrOptions({"auto", *GANS}), tuple, list],
         "n_latent": [Interval(Integral, 1, None, closed="left")],

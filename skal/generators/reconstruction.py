@@ -76,7 +76,7 @@ class Reconstructor(GenerativeEstimator):
     """Base of `AutoEncoder` and `VAE`: an encoder to latents and a decoder back, in one module."""
 
     _architectures: ClassVar[dict[str, type[nn.Module]]]
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "module_params": [dict, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],

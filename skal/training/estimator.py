@@ -7,14 +7,16 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from numbers import Integral
-from typing import Any, Self
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..exceptions import ModelFileError
@@ -28,34 +30,99 @@ from .net import TrainingNet, part
 _BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NetworkEstimator(BaseEstimator):
     """Base of the estimators whose work is done by networks in a skorch net.
 
-    Subclasses have the parameters `image_shape`, `dtype`, `amp` and `device`, and `fit` sets the attributes below.
+    A subclass is a dataclass too: its fields are its parameters, and a field of the same name changes a default. What
+    it documents like this class stands in its docstring by name alone, as :func:`skal.utils.docstrings.inherits_doc`
+    has it. A subclass may have an ``__init__`` of its own instead, as in scikit-learn.
+
+    Parameters
+    ----------
+    optimizer : type or callable, default=torch.optim.Adam
+        A class of `torch.optim.Optimizer`.
+    optimizer_params : dict, default=None
+        Further arguments of the optimizer, such as ``{"weight_decay": 1e-4}``. ``fused=True`` is the default where the
+        optimizer has it.
+    lr : float, default=1e-3
+        Learning rate.
+    batch_size : int, default=64
+        Rows of a training step.
+    image_shape : tuple of int, default=None
+        Shape of a row, such as (C, H, W), where X has 2-D rows and the network wants images. N-D X brings its own
+        shape; both give the same answer.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
+        Bytes stay bytes until a batch is cast.
+    amp : bool, default=False
+        Whether to train and predict under bfloat16 autocast, with about three significant digits; "auto" then means
+        float32. Faster on GPUs and on CPUs with bfloat16 arithmetic (AVX-512 BF16, AMX), several times slower on CPUs
+        without.
+    device : str or torch.device, default="auto"
+        "auto" is the GPU where CUDA has one, else the CPU.
+    callbacks : list of skorch callbacks, default=None
+        `fit` uses copies and leaves these as they are.
+    verbose : int, default=0
+        Whether skorch prints a line for each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Decides all that is random in `fit`: initial weights, the order of the rows, dropout, the rows held out. With
+        None each `fit` is different.
 
     Attributes
     ----------
-    net_ : skal.training.net.TrainingNet
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.history`` has the losses of each epoch.
     input_shape_ : tuple of int
         Shape in which the networks get a row.
     dtype_ : torch.dtype
+        Numbers of the networks.
+    device_ : torch.device
+        Where the networks are; another device after a GPU's networks are loaded without one.
+    n_features_in_ : int
+        Numbers in a row: the product of its shape.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
     """
 
-    _min_samples = 1  # in `fit`
-    _nets: tuple[str, ...] = ("net_",)  # attributes that hold a net; what is saved of them all
+    _min_samples: ClassVar[int] = 1  # in `fit`
+    _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all
 
-    net_: TrainingNet
-    input_shape_: tuple[int, ...]
-    dtype_: torch.dtype
-    n_features_in_: int
-    image_shape: tuple[int, ...] | None
-    dtype: str
-    amp: bool
-    device: str | torch.device
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "optimizer": [callable],
+        "optimizer_params": [dict, None],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "amp": ["boolean"],
+        "device": [str, torch.device],
+        "callbacks": [list, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam
+    optimizer_params: dict[str, Any] | None = None
+    lr: float | None = 1e-3  # None only where a subclass allows it
+    batch_size: int = 64
+    image_shape: tuple[int, ...] | None = None
+    dtype: str = "auto"
+    amp: bool = False
+    device: str | torch.device = "auto"
+    callbacks: list[Any] | None = None
+    verbose: int = 0
+    random_state: int | np.random.RandomState | None = None
+
+    # What `fit` sets is declared, but is no parameter.
+    net_: TrainingNet = field(init=False)
+    input_shape_: tuple[int, ...] = field(init=False)
+    dtype_: torch.dtype = field(init=False)
+    n_features_in_: int = field(init=False)
 
     @property
     def device_(self) -> torch.device:
-        """Where the network lies; another device after loading a GPU's network without one."""
+        """Where the networks are."""
         return torch.device(self.net_.device)
 
     def save(self, path: str | os.PathLike[str]) -> None:

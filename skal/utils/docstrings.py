@@ -1,0 +1,87 @@
+"""Parameter texts that are written once: a docstring takes them from another by name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+C = TypeVar("C", bound=type)
+
+# An entry of numpydoc, such as "lr : float", with its indented text; and a line such as "{lr, batch_size}".
+_ENTRY = re.compile(r"^(\w+(?:, \w+)*) :.*\n(?:(?:[ \t].*)?\n)*", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"^\{(\w+(?:,\s+\w+)*)\}$", re.MULTILINE)
+
+
+def inherits_doc(*sources: object) -> Callable[[C], C]:
+    """Fill in a class's docstring what others document: a decorator.
+
+    A line such as ``{lr, batch_size}`` among the parameters, or the attributes, is replaced by the entries of these
+    names. It may go over several lines, and is the only text in them.
+
+    Parameters
+    ----------
+    *sources : object
+        What has docstrings with these entries; the first that has one counts, and those of the base classes come
+        last.
+
+    Raises
+    ------
+    LookupError
+        If none of them has an entry.
+
+    Examples
+    --------
+    >>> from skal.utils.docstrings import inherits_doc
+    >>> class Base:
+    ...     '''
+    ...     Parameters
+    ...     ----------
+    ...     lr : float
+    ...         Learning rate.
+    ...     '''
+    >>> @inherits_doc()
+    ... class Network(Base):
+    ...     '''
+    ...     Parameters
+    ...     ----------
+    ...     depth : int
+    ...     {lr}
+    ...     '''
+    >>> print(Network.__doc__)
+    Parameters
+    ----------
+    depth : int
+    lr : float
+        Learning rate.
+    """
+
+    def fill(cls: C) -> C:
+        if cls.__doc__:  # python -OO has none
+            texts = _entries(*sources, *cls.__mro__[1:])
+            cls.__doc__ = _PLACEHOLDER.sub(
+                lambda names: _joined(cls, texts, names[1]), inspect.cleandoc(cls.__doc__)
+            )
+        return cls
+
+    return fill
+
+
+def _entries(*sources: object) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for source in reversed(sources):
+        for entry in _ENTRY.finditer(inspect.cleandoc(source.__doc__ or "") + "\n"):
+            texts |= dict.fromkeys(entry[1].split(", "), entry[0].rstrip())
+    return texts
+
+
+def _joined(cls: type, texts: dict[str, str], names: str) -> str:
+    wanted = re.split(r",\s+", names)
+    unknown = [name for name in wanted if name not in texts]
+    if unknown:
+        raise LookupError(
+            f"the docstring of {cls.__name__} takes {unknown[0]!r} from others, but none documents it; "
+            "write its text, or name a source that has it"
+        )
+    return "\n".join(dict.fromkeys(texts[name] for name in wanted))  # names may share an entry
