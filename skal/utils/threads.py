@@ -1,0 +1,127 @@
+"""What threads share: a value under a lock, one BLAS thread for all, and a pool of threads for the parts of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ContextDecorator
+from functools import cache
+from threading import Lock, RLock
+from typing import Any, Generic, Self, TypeVar
+
+import torch
+from threadpoolctl import ThreadpoolController  # comes with scikit-learn
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """A value that the queries of one object share, under a lock.
+
+    It holds what can be computed anew. Pickles, copies and deep copies are therefore empty and have a lock of
+    their own.
+
+    Attributes
+    ----------
+    value : object or None
+        None until it is set. Read and set it inside the ``with`` statement only, which one thread enters at a time.
+
+    Examples
+    --------
+    >>> import copy
+    >>> from skal.utils.threads import Kept
+    >>> kept = Kept()
+    >>> with kept:
+    ...     kept.value = "the distances so far"
+    >>> kept.value, copy.deepcopy(kept).value
+    ('the distances so far', None)
+    """
+
+    value: T | None
+
+    def __init__(self) -> None:
+        self.value = None
+        self._lock = RLock()
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+
+class _OneBLASThread(ContextDecorator):
+    """A section in which BLAS uses one thread, however many threads of the process are in it.
+
+    The limit belongs to the process: the first thread to enter sets it, and the last to leave restores what was
+    there before.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside = Lock(), 0
+        self._before: dict[Any, int] = {}
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._n_inside == 0:
+                before = {library: library.get_num_threads() for library in _blas_libraries()}
+                self._before = {library: n for library, n in before.items() if n > 1 and _limit(library, 1)}
+            self._n_inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                for library, n_threads in self._before.items():
+                    _limit(library, n_threads)
+
+
+# For products that fit into a cache: waiting for a second thread can take ten times longer than the product.
+one_blas_thread = _OneBLASThread()
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _limit(library: Any, n_threads: int) -> bool:
+    """Set the threads of a BLAS library; not done while another thread is in a section of threadpoolctl's own."""
+    library.set_num_threads(n_threads)
+    # From version 3.8 on, threadpoolctl lets no other thread set a limit until the one that did gives this right back.
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread()
+    return bool(library.get_num_threads() == n_threads)
+
+
+def in_threads(function: Callable[[T], object], parts: Iterable[T]) -> None:
+    """Call a function that releases the GIL with each part, in as many threads as torch uses.
+
+    Parameters
+    ----------
+    function : callable
+        What it returns is dropped.
+    parts : iterable
+        Its arguments, one per call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.utils.threads import in_threads
+    >>> squares = np.zeros(4)
+    >>> in_threads(lambda i: squares.put(i, i**2), range(4))
+    >>> squares
+    array([0., 1., 4., 9.])
+    """
+    parts = list(parts)
+    n_threads = min(torch.get_num_threads(), len(parts))
+    if n_threads <= 1:
+        for part in parts:
+            function(part)
+    else:
+        with ThreadPoolExecutor(n_threads) as threads:
+            list(threads.map(function, parts))
