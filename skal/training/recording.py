@@ -1,0 +1,173 @@
+"""What the parts of a module get and return, recorded without touching the module.
+
+Hooks and flags of a module are seen by every thread that runs it. Here they belong to a private view, which shares the
+weights and nothing else: make one for each call, or for each training, and drop it afterwards.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def private_view(module: nn.Module) -> nn.Module:
+    """Return a module that computes what another does, with the same weights, for hooks and flags of its own.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Nothing in it changes. A compiled one gives a view of the module that was compiled.
+
+    Returns
+    -------
+    view : torch.nn.Module
+        Copies of the module and its parts, under the same names. Parameters and buffers are those of `module`:
+        gradients, and the statistics of batch normalisation in training, reach it. Hooks that are there run in the
+        view too; a hook or a ``training`` flag that is set on the view stays in the view, and so does any other
+        attribute that ``forward`` sets. Parts that lie in lists, tuples, dicts or bound methods are copies as well.
+        Parts that only a closure knows, and TorchScript's, are those of `module`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.training.recording import private_view
+    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU())
+    >>> view = private_view(module)
+    >>> handle = view[0].register_forward_hook(lambda part, inputs, output: print(output.shape))
+    >>> _ = module(torch.zeros(4, 2))
+    >>> _ = view(torch.zeros(4, 2))
+    torch.Size([4, 3])
+    >>> view[0].weight is module[0].weight
+    True
+    """
+    return _viewed(getattr(module, "_orig_mod", module), {})
+
+
+class Recorder(nn.Module):
+    """A module that returns what another does, and beside it what was recorded in the same pass.
+
+    A subclass, or who makes one, calls `record_output` and `record_input`. One recorder serves one thread. What it
+    records replaces what was recorded before: the last part to run counts.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Runs as a `private_view`, the attribute ``view``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.training.recording import Recorder
+    >>> recorder = Recorder(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)))
+    >>> recorder.record_input(recorder.view[1])
+    >>> output, hidden = recorder(torch.zeros(4, 2))
+    >>> output.shape, hidden.shape
+    (torch.Size([4, 1]), torch.Size([4, 3]))
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.view = private_view(module)
+        self.training = module.training
+        self.last: list[Tensor] = []
+
+    def record_output(self, part: nn.Module) -> None:
+        """Record what a part of the view returns."""
+        part.register_forward_hook(lambda _, inputs, output: self.record(output))
+
+    def record_input(self, part: nn.Module) -> None:
+        """Record what a part of the view gets first."""
+        part.register_forward_pre_hook(lambda _, inputs: self.record(inputs[0]))
+
+    def record(self, value: Tensor) -> None:
+        """Keep a value until the pass ends."""
+        self.last[:] = [value]
+
+    def forward(self, *inputs: Any, **params: Any) -> tuple[Any, Any]:
+        """Run the view; return its output, and what was recorded."""
+        self.last.clear()
+        return self.view(*inputs, **params), self.recorded()
+
+    def recorded(self) -> Any:
+        """Return what was recorded in the pass."""
+        if not self.last:
+            raise RuntimeError(
+                f"{type(self.view).__name__} ran none of the parts to record; its forward must call each of them"
+            )
+        return self.last.pop()
+
+
+class EmbeddingRecorder(Recorder):
+    """Records the penultimate embeddings, flattened, so that logits and embeddings cost one pass.
+
+    These are what the module's own ``embed`` returns where it has one, else the input of its last linear layer with
+    `n_classes` outputs.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    n_classes : int
+
+    Raises
+    ------
+    TypeError
+        If the module has neither.
+    """
+
+    def __init__(self, module: nn.Module, n_classes: int) -> None:
+        super().__init__(module)
+        self.embed: Any = getattr(self.view, "embed", None)
+        if inspect.ismethod(self.embed):
+            vars(self.view)["embed"] = self._embed  # which a forward calls as a rule
+            return
+        heads = [
+            part
+            for part in self.view.modules()
+            if isinstance(part, nn.Linear) and part.out_features == n_classes
+        ]
+        if not heads:
+            raise TypeError(
+                f"{type(self.view).__name__} has no penultimate embedding: give it a method embed(x), or end it in a "
+                f"torch.nn.Linear with {n_classes} outputs"
+            )
+        self.record_input(heads[-1])
+
+    def _embed(self, x: Tensor) -> Tensor:
+        embedding: Tensor = self.embed(x)
+        self.record(embedding)
+        return embedding
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the view; return its output and the embeddings."""
+        self.last.clear()
+        output = self.view(x)
+        if not self.last and inspect.ismethod(self.embed):  # a forward that does not go through embed
+            self._embed(x)
+        return output, self.recorded().flatten(1)
+
+
+def _viewed(value: Any, memo: dict[int, nn.Module]) -> Any:
+    """Return a value with views in place of the modules in it."""
+    kind = type(value)
+    if kind is dict or kind is OrderedDict:
+        return kind((key, _viewed(item, memo)) for key, item in value.items()) if value else kind()
+    if kind is list or kind is tuple:
+        return kind(_viewed(item, memo) for item in value)
+    if kind is MethodType and isinstance(value.__self__, nn.Module):
+        return MethodType(value.__func__, _viewed(value.__self__, memo))
+    if isinstance(value, nn.Module) and not isinstance(value, torch.jit.ScriptModule):
+        return memo[id(value)] if id(value) in memo else _view(value, memo)
+    return value
+
+
+def _view(module: nn.Module, memo: dict[int, nn.Module]) -> nn.Module:
+    view = memo[id(module)] = module.__class__.__new__(module.__class__)
+    for name, value in vars(module).items():
+        if name != "_compiled_call_impl":  # it would run the parts of `module`
+            vars(view)[name] = value if name in ("_parameters", "_buffers") else _viewed(value, memo)
+    return view
