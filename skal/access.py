@@ -24,12 +24,11 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from .blocks import blockwise, row_blocks
 from .differentiable import as_torch, input_dtype, unwrap
 from .dropout import DropoutPasses, dropout_layers
+from .pool import blockwise, row_blocks
 from .training.batches import as_tensor
 from .training.estimator import _BLOCK_ROWS, NetworkEstimator
-from .utils.validation import is_sparse
 
 __all__ = [
     "as_torch",
@@ -333,7 +332,7 @@ def dropout_proba(
     def summarized(block: Any) -> NDArray[Any]:
         for transformer in transformers:
             block = transformer.transform(block)
-        block = block if is_sparse(block) else np.asarray(block)
+        block = block if sparse.issparse(block) else np.asarray(block)
         answers = []
         for start in range(0, block.shape[0], size):
             probabilities = _check("dropout_proba", passes(_dense(block[start : start + size])), classifier)

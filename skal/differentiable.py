@@ -180,7 +180,8 @@ def unwrap(estimator: Any) -> Any:
         learner = "strategy" in own and "estimator" in own
         if not (learner or isinstance(estimator, FrozenEstimator | BaseSearchCV)):
             return estimator
-        estimator = own.get("best_estimator_", own.get("estimator_", own["estimator"]))
+        fitted = getattr(estimator, "estimator_", own["estimator"]) if learner else own["estimator"]
+        estimator = own.get("best_estimator_", fitted)
 
 
 @singledispatch

@@ -1,12 +1,17 @@
-"""Partial labels: one entry a row, with a marker where the label is not known.
+"""Partial labels: one entry per row, with a marker where the label is not known.
 
 Integer labels mark an unlabelled row with :data:`UNLABELED` (-1), as scikit-learn's semi-supervised
 estimators do. String and object labels mark it with ``None``, NaN or NA.
+
+Markers and kinds of labels are dealt with here. Everywhere else labels are :class:`Labels`: integer codes with their
+classes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +66,7 @@ def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
     if n_samples is not None and len(y) != n_samples:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_samples} rows and y has {len(y)} "
-            "labels. Give one label a row, with UNLABELED (-1, or None for strings) where it is not known."
+            "labels. Give one label per row, with UNLABELED (-1, or None for strings) where it is not known."
         )
     if y.dtype.kind == "O":
         y = _from_objects(y)
@@ -131,7 +136,7 @@ def check_new_labels(labels: Any, rows: int) -> NDArray[Any]:
     """Validate the labels that an annotator gave: as many as rows, and none of them unlabelled."""
     y = check_partial_labels(np.atleast_1d(labels) if np.isscalar(labels) else labels)
     if len(y) != rows:
-        raise ValueError(f"{rows} rows and {len(y)} labels were given; give one label a row.")
+        raise ValueError(f"{rows} rows and {len(y)} labels were given; give one label per row.")
     unlabeled = np.flatnonzero(~labeled_mask(y))
     if len(unlabeled):
         raise ValueError(
@@ -141,26 +146,143 @@ def check_new_labels(labels: Any, rows: int) -> NDArray[Any]:
     return y
 
 
-def merge_labels(y: NDArray[Any], rows: NDArray[np.intp], labels: NDArray[Any]) -> NDArray[Any]:
-    """A copy of the partial labels `y` with `labels` at `rows`."""
-    check_same_kind(y, labels)
-    if not _is_numeric(labels):
-        merged = y.astype(object) if labeled_mask(y).any() else np.full(len(y), None)
-    else:
-        merged = y.astype(np.result_type(y, labels)) if _is_numeric(y) else np.full(len(y), UNLABELED)
-    merged[rows] = labels
-    return merged
-
-
-def check_same_kind(y: NDArray[Any], labels: NDArray[Any]) -> None:
+def check_same_kind(known: NDArray[Any], labels: NDArray[Any]) -> None:
     """The labels so far and the new ones must both be numbers, or both strings or objects."""
-    known = y[labeled_mask(y)]
-    if len(known) and len(labels) and _is_numeric(known) != _is_numeric(labels):
+    if len(known) and len(labels) and is_numeric(known) != is_numeric(labels):
         raise ValueError(
             f"The labels so far are like {known[0]!r} and the new ones like {labels[0]!r}; give all of them as numbers "
             "or all as strings."
         )
 
 
-def _is_numeric(y: NDArray[Any]) -> bool:
+def is_numeric(y: NDArray[Any]) -> bool:
+    """Whether labels are numbers."""
     return y.dtype.kind in "biuf"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Partial labels as integer codes, with the classes that they stand for.
+
+    Attributes
+    ----------
+    codes : ndarray of int32 of shape (n_samples,)
+        Positions in `classes`; -1 where a row is unlabelled.
+    classes : ndarray of shape (n_classes,)
+        The labels that are known, in increasing order, as numbers, or as strings or objects.
+
+    Examples
+    --------
+    >>> from skal.labels import Labels
+    >>> labels = Labels.of(["dog", None, "cat"])
+    >>> labels.codes, labels.classes
+    (array([ 1, -1,  0], dtype=int32), array(['cat', 'dog'], dtype=object))
+    >>> labels.with_labels([1], "bird").to_array()
+    array(['dog', 'bird', 'cat'], dtype=object)
+    """
+
+    codes: NDArray[np.int32]
+    classes: NDArray[Any]
+
+    @classmethod
+    def of(cls, y: Any, n_samples: int | None = None) -> Self:
+        """Validate and encode partial labels, as :func:`check_partial_labels` takes them."""
+        y = check_partial_labels(y, n_samples)
+        rows = np.flatnonzero(labeled_mask(y))
+        return cls.none(len(y), y.dtype)._recorded(rows, y[rows])
+
+    @classmethod
+    def none(cls, n_samples: int, dtype: Any = np.int64) -> Self:
+        """Labels of which none is known yet; `dtype` is the type of those to come."""
+        return cls(np.full(n_samples, UNLABELED, dtype=np.int32), np.empty(0, dtype))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """Positions of the labelled rows, in increasing order."""
+        return np.flatnonzero(self.codes >= 0)
+
+    @property
+    def known(self) -> NDArray[Any]:
+        """The labels of the labelled rows, in the order of `rows`."""
+        return self.classes[self.codes[self.rows]]
+
+    def with_labels(self, rows: Any, labels: Any) -> Self:
+        """These labels with others at some rows, which are validated as an annotator's are.
+
+        Raises
+        ------
+        ValueError
+            If a label is missing, or of another kind than those so far.
+        """
+        labels = check_new_labels(labels, len(rows))
+        check_same_kind(self.classes, labels)
+        return self._recorded(rows, labels)
+
+    def with_classes(self, labels: NDArray[Any]) -> Self:
+        """The same labels, with room among the classes for those of other samples."""
+        return self._recorded(self.rows[:0], labels)
+
+    def _recorded(self, rows: NDArray[np.intp], labels: NDArray[Any]) -> Self:
+        if not is_numeric(labels):
+            dtype: Any = object if len(rows) < len(self) or self.classes.dtype.kind == "O" else labels.dtype
+        else:
+            numeric = is_numeric(self.classes)
+            dtype = np.result_type(self.classes, labels) if numeric else np.int64
+        classes, new_codes = encode(np.concatenate([self.classes.astype(dtype), labels.astype(dtype)]))
+        moved = new_codes[: len(self.classes)]  # where the classes so far are among all
+        codes = self.codes.copy()
+        if not np.array_equal(moved, np.arange(len(moved))):
+            codes[self.rows] = moved[codes[self.rows]]
+        if len(rows):
+            codes[rows] = new_codes[len(moved) :]
+        return type(self)(codes, classes)
+
+    def to_array(self) -> NDArray[Any]:
+        """The partial labels as :func:`check_partial_labels` returns them, of shape (n_samples,)."""
+        if len(self.rows) == len(self):
+            return self.classes[self.codes]
+        marker = UNLABELED if is_numeric(self.classes) else None
+        y = np.full(len(self), marker, dtype=self.classes.dtype)
+        y[self.rows] = self.known
+        return y
+
+    def for_semi_supervised(self) -> NDArray[Any]:
+        """The partial labels as scikit-learn's semi-supervised estimators take them: -1 marks strings too."""
+        if len(self.rows) == len(self):
+            return plain(self.known)
+        y = self.to_array()
+        if y.dtype.kind == "O":
+            y[self.codes < 0] = UNLABELED
+        return y
+
+
+def encode(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """The distinct labels in increasing order, and the position of each label among them.
+
+    Raises
+    ------
+    ValueError
+        If objects of kinds that have no common order are given.
+    """
+    if labels.dtype.kind != "O":
+        classes, codes = np.unique(labels, return_inverse=True)
+        return classes, codes.astype(np.int32)
+    listed = labels.tolist()  # sorting all of many objects would take far longer than the distinct ones
+    try:
+        distinct = sorted(set(listed))
+    except TypeError as error:
+        raise ValueError(
+            f"The labels are of several kinds ({error}); give all of them as strings or all as numbers."
+        ) from error
+    classes = np.empty(len(distinct), dtype=object)
+    classes[:] = distinct
+    positions = {label: code for code, label in enumerate(distinct)}
+    return classes, np.fromiter((positions[label] for label in listed), np.int32, len(listed))
+
+
+def plain(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels that are all known, as classifiers take them: strings as a string array."""
+    return np.array(labels.tolist()) if labels.dtype.kind == "O" else labels

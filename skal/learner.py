@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
-from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
-from skorch import NeuralNet
 
-from .labels import check_new_labels, check_partial_labels, check_same_kind, labeled_mask, merge_labels
-from .strategies.base import (
-    Rows,
-    ScoreStrategy,
-    Strategy,
-    SynthesisStrategy,
-    check_requirements,
-)
+from ._raw import as_input, keeping_torch_state
+from .labels import Labels, check_new_labels, check_same_kind, plain
+from .pool import Pool, Rows, as_pool, check_pool, check_positions
+from .refit import allows_nan, is_prefitted, last_step, refitted, uses_unlabeled
+from .state import State
+from .strategies import ScoreStrategy, SynthesisStrategy
+from .strategies.base import Strategy
+from .strategies.query import TrainingSet, check_n_queries
 from .training.estimator import NetworkEstimator
 from .utils.random import draw_seed, seed_random_states
-from .utils.validation import Fingerprint, check_pool, check_rows, is_frame, is_sparse, same_pool
+
+# What a learner passes on to its classifier, and what comes back.
+_DELEGATED = {
+    "predict": "Labels predicted by the fitted classifier, of shape (n_samples,).",
+    "predict_proba": "Probabilities by the fitted classifier, of shape (n_samples, n_classes).",
+    "predict_log_proba": "Log-probabilities by the fitted classifier, of shape (n_samples, n_classes).",
+    "decision_function": "Decision values by the fitted classifier, of shape (n_samples,) or (n_samples, n_classes).",
+    "transform": "Features by the fitted classifier, of shape (n_samples, n_components).",
+}
 
 
 def _estimator_has(method: str) -> Callable[[Any], bool]:
@@ -45,6 +46,20 @@ def _estimator_has(method: str) -> Callable[[Any], bool]:
         return True
 
     return check
+
+
+def _delegated(method: str) -> Any:
+    """A method of the learner that is the classifier's own, where that has it."""
+
+    def delegate(self: ActiveLearner, X: Any, **params: Any) -> Any:
+        estimator = self._fitted_estimator()
+        if params and _routing_enabled():
+            params = process_routing(self, method, **params).estimator[method]
+        with keeping_torch_state(estimator):
+            return getattr(estimator, method)(as_input(estimator, X), **params)
+
+    delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
+    return available_if(_estimator_has(method))(delegate)
 
 
 class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -111,6 +126,8 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    _state: Any = None  # a State, once `fit` has begun
+
     def __init__(self, estimator: Any, strategy: Strategy, *, n_queries: int = 1, random_state: Any = None):
         self.estimator = estimator
         self.strategy = strategy
@@ -128,7 +145,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Partial labels: -1 (numbers) or ``None``/NaN/NA (strings, objects) where unlabelled.
         **fit_params : dict
-            Parameters of the classifier's `fit`, such as ``sample_weight``, one entry a row of `X`;
+            Parameters of the classifier's `fit`, such as ``sample_weight``, one entry per row of `X`;
             only those of labelled rows reach the classifier.
 
         Returns
@@ -138,110 +155,49 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` or `y` is invalid.
+            If `X`, `y` or a parameter, also of a part of the strategy, is invalid. Nothing has been trained then.
         TypeError
             If the classifier lacks what the strategy requires.
         """
-        X, y = self._start(X, y, fit_params)
-        self._fit_estimator()
-        self._fit_strategy()
+        pool = check_pool(self, X, reset=True)
+        state = self._start(pool, Labels.of(y, len(pool)), fit_params)
+        self._state = self._with_strategy(self._refitted(state))
         return self
 
-    def _start(self, X: Any, y: ArrayLike, fit_params: dict[str, Any]) -> tuple[Any, NDArray[Any]]:
-        """Validate everything and take up the pool, before anything is trained."""
-        X = check_pool(self, X, reset=True)
-        y = check_partial_labels(y, _num_samples(X))
-        check_requirements(self.strategy, self.estimator)
-        last = _last_step(self.estimator)
+    def _start(self, pool: Pool, labels: Labels, fit_params: dict[str, Any]) -> State:
+        """Check everything that can be refused, and take up the pool, before anything is trained."""
+        self.strategy.check(pool, self.estimator)
+        last = last_step(self.estimator)
         if isinstance(last, NetworkEstimator) and getattr(last, "checkpoint", None) is not None:
             raise ValueError(
                 f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
                 "a learner trains it again whenever labels are added. Use checkpoint=None."
             )
+        params = self._route(fit_params)
+        # What has a value per row is masked with y, and asked for again by extend.
+        per_row = frozenset(name for name, value in params.items() if _has_length(value, len(labels)))
+        if params.get("sample_weight") is not None and "sample_weight" not in per_row:
+            raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
         self._seed = draw_seed(self.random_state)
-        self._params = self._route(fit_params)
-        # What has a value a row is masked with y, and asked for again by extend.
-        self._per_row = {name for name, value in self._params.items() if _has_length(value, len(y))}
-        if self._params.get("sample_weight") is not None and "sample_weight" not in self._per_row:
-            raise ValueError(f"sample_weight must have one entry a row of X, {len(y)}.")
-        self.X_, self.y_ = X, y
-        self.__dict__.pop("estimator_", None)  # a warm start is for refits
-        self._fingerprint = Fingerprint(X, max_bytes=1 << 18)
-        self._extensions: list[tuple[Any, NDArray[Any], dict[str, Any]]] = []
-        return X, y
+        pool.watch(self.strategy.watched_bytes)
+        # A warm start is for refits, and a training that fails leaves no classifier.
+        self._state = State(pool=pool, labels=labels, params=params, per_row=per_row)
+        return self._state
 
     def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         if not _routing_enabled():
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
 
-    def _fit_strategy(self) -> None:
-        self.strategy_ = clone(self.strategy)
+    def _with_strategy(self, state: State) -> State:
+        """The state with a clone of the strategy that is prepared for the pool."""
+        strategy = clone(self.strategy)
         if self.random_state is not None:
-            seed_random_states(self.strategy_, self._seed)
-        self.strategy_.fit(self.X_, self.y_)
+            seed_random_states(strategy, self._seed)
+        return replace(state, strategy=strategy.fit(state.pool, state.labels))
 
-    def _fit_estimator(self) -> None:
-        """Fit a clone of the classifier, with the weights of the last one for a warm start, on all that is labelled."""
-        prefitted = _is_prefitted(self.estimator)
-        known = [self.y_[labeled_mask(self.y_)], *(labels for _, labels, _ in self._extensions)]
-        classes = {label for labels in known for label in labels.tolist()}
-        self._can_guide = prefitted or len(classes) >= 2
-        if prefitted:
-            self.estimator_ = clone(self.estimator)
-        elif len(classes) >= 2:
-            X, y, params = self._training_set()
-            estimator = clone(self.estimator)
-            if self.random_state is not None:
-                seed_random_states(estimator, self._seed)
-            self._warm_start(estimator, classes)
-            if isinstance(estimator, NeuralNet):
-                _fit_raw_net(estimator, X, y, params, self._seed)
-            else:
-                estimator.fit(X, y, **params)
-            self.estimator_ = estimator
-        elif classes:
-            # Most classifiers refuse a single class, which is how many loops begin.
-            only = np.array([*classes])
-            self.estimator_ = DummyClassifier(strategy="most_frequent").fit(
-                np.zeros((1, self.n_features_in_)), only
-            )
-        else:
-            self.__dict__.pop("estimator_", None)
-
-    def _warm_start(self, estimator: Any, classes: set[Any]) -> None:
-        """Give a clone what its warm start continues from: what the last `fit` set, where it knows the same classes.
-
-        Only for skal's networks, whose `fit` reads it and makes a net of its own; a forest of scikit-learn would grow
-        no tree for the new labels.
-        """
-        last, fitted = _last_step(estimator), _last_step(getattr(self, "estimator_", None))
-        if (
-            isinstance(last, NetworkEstimator)
-            and getattr(last, "warm_start", False)
-            and _is_alone(estimator)
-            and type(fitted) is type(last)
-            and set(fitted.classes_.tolist()) == classes
-        ):
-            for name, value in vars(fitted).items():
-                if name not in vars(last):
-                    setattr(last, name, value)
-
-    def _training_set(self) -> tuple[Any, NDArray[Any], dict[str, Any]]:
-        labeled = np.flatnonzero(labeled_mask(self.y_))
-        if _uses_unlabeled(self.estimator) or len(labeled) == len(self.y_):
-            parts = [(self.X_, _with_marker(self.y_), self._params)]
-        else:
-            params = _check_method_params(self.X_, self._params, indices=labeled)
-            parts = [(_safe_indexing(self.X_, labeled), _plain(self.y_[labeled]), params)]
-        parts += self._extensions
-        if len(parts) == 1:
-            return parts[0]
-        params = {
-            name: np.concatenate([part[2][name] for part in parts]) if name in self._per_row else value
-            for name, value in self._params.items()
-        }
-        return _concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]), params
+    def _refitted(self, state: State) -> State:
+        return refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
 
     def query(self, X_pool: Any = None, n_queries: int | None = None) -> Rows:
         """Choose the rows to label next.
@@ -278,11 +234,18 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"{type(self.strategy).__name__} makes samples instead of choosing rows of a pool: "
                 "learner.synthesize(n) gives samples to annotate, learner.extend(X, y) takes their labels."
             )
-        check_is_fitted(self, "strategy_")
-        X, y = self._pool(X_pool)
-        return self.strategy_.query(
-            X, y, self.n_queries if n_queries is None else n_queries, estimator=self._guide()
-        )
+        n_queries = self._n_queries(n_queries)
+        state = self._state
+        return self._ask(state, self._pool(state, X_pool), n_queries)
+
+    def _n_queries(self, n_queries: int | None) -> int:
+        check_is_fitted(self)
+        return check_n_queries(self.n_queries if n_queries is None else n_queries)
+
+    def _ask(self, state: State, pool: Pool, n_queries: int, **params: Any) -> Any:
+        """The strategy's answer about a pool, given what the learner knows."""
+        with_unlabeled = uses_unlabeled(self.estimator)
+        return state.strategy.answer(state.query(pool, n_queries, with_unlabeled=with_unlabeled, **params))
 
     def synthesize(self, n_queries: int | None = None, *, random_state: Any = None) -> Any:
         """Make samples to annotate, where the strategy is a `SynthesisStrategy`; `extend` takes their labels.
@@ -314,39 +277,24 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"{type(self.strategy).__name__} chooses rows of the pool instead of making samples: learner.query() "
                 "gives the rows to annotate, learner.teach(rows, y) takes their labels."
             )
-        check_is_fitted(self, "strategy_")
-        self._pool(None)  # notices a pool that was changed
-        if random_state is None:
-            n_labeled = int(labeled_mask(self.y_).sum()) + sum(
-                len(labels) for _, labels, _ in self._extensions
-            )
-            random_state = self._synthesis_seed(n_labeled)
-        return self.strategy_.synthesize(
-            self.n_queries if n_queries is None else n_queries,
-            estimator=self._guide(),
-            random_state=random_state,
-        )
+        n_queries = self._n_queries(n_queries)
+        state = self._state
+        return self._synthesized(state, n_queries, state.n_labeled, random_state)
 
-    def _synthesis_seed(self, n_labeled: int) -> int:
-        # Of the strategy's seed, which is the learner's unless the strategy has a random_state of its own.
-        return int(np.random.SeedSequence([self.strategy_._seed, n_labeled]).generate_state(1)[0])
+    def _synthesized(self, state: State, n_queries: int, n_labeled: int, random_state: Any = None) -> Any:
+        """Samples that are others for another number of labels."""
+        seed = state.strategy.seed_after(n_labeled) if random_state is None else draw_seed(random_state)
+        return self._ask(state, self._pool(state, None), n_queries, rng=np.random.default_rng(seed))
 
-    def _guide(self) -> Any:
-        """The classifier as strategies get it: none while it knows fewer than two classes."""
-        return self.estimator_ if self._can_guide else None
-
-    def _pool(self, X: Any) -> tuple[Any, NDArray[Any] | None]:
-        """The pool of `fit` with its labels, or another one, validated, without labels."""
-        if X is not None and X is not self.X_:
-            checked = check_pool(self, X, reset=False)
-            if not same_pool(checked, self.X_):
-                return checked, None
-        if not self._fingerprint.matches(self.X_):
+    def _pool(self, state: State, X: Any) -> Pool:
+        """The pool of `fit`, or another one, validated."""
+        pool = state.pool if X is None else check_pool(self, X, reset=False, known=state.pool)
+        if not pool.is_unchanged():
             raise ValueError(
                 "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "
                 "longer belong to it. Call fit again with the changed pool."
             )
-        return self.X_, self.y_
+        return pool
 
     def teach(self, rows: ArrayLike, y: ArrayLike) -> Self:
         """Record labels for rows of the fitted pool and refit the classifier.
@@ -371,22 +319,17 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If rows are out of range, repeated or labelled already, or labels are missing, of
             another kind than those so far, or unknown to a pretrained classifier. Nothing is recorded then.
         """
-        check_is_fitted(self, "strategy_")
-        rows = check_rows(rows, _num_samples(self.X_))
+        check_is_fitted(self)
+        state = self._state
+        rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
         labels = check_new_labels(y, len(rows))
-        known = rows[labeled_mask(self.y_)[rows]]
+        known = rows[state.labels.codes[rows] >= 0]
         if len(known):
             raise ValueError(
                 f"rows {known[:5].tolist()} are labelled already. To correct labels, call fit with the corrected y."
             )
         self._check_known_classes(labels)
-        before = self.y_
-        self.y_ = merge_labels(self.y_, rows, labels)
-        try:
-            self._fit_estimator()
-        except BaseException:
-            self.y_ = before
-            raise
+        self._state = self._refitted(replace(state, labels=state.labels.with_labels(rows, labels)))
         return self
 
     def extend(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
@@ -410,33 +353,31 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If samples, labels or fit parameters are invalid. Nothing is recorded then.
         """
-        check_is_fitted(self, "strategy_")
-        X = check_pool(self, X, reset=False)
-        labels = check_new_labels(y, _num_samples(X))
+        check_is_fitted(self)
+        state = self._state
+        pool = check_pool(self, X, reset=False)
+        labels = check_new_labels(y, len(pool))
         self._check_known_classes(labels)
-        check_same_kind(self.y_, labels)
+        check_same_kind(state.labels.classes, labels)
         params = self._route(fit_params)
-        if set(params) != self._per_row or not all(
+        if set(params) != state.per_row or not all(
             _has_length(value, len(labels)) for value in params.values()
         ):
             raise ValueError(
-                f"extend was given the fit parameters {sorted(params)}; give it those that fit was given a value a row "
-                f"of, {sorted(self._per_row)}, with a value for each of the {len(labels)} samples."
+                f"extend was given the fit parameters {sorted(params)}; give it those that fit was given a value per "
+                f"row of, {sorted(state.per_row)}, with a value for each of the {len(labels)} samples."
             )
-        if is_frame(X) and type(X) is not type(self.X_):
+        if type(pool) is not type(state.pool):
             raise ValueError(
-                f"extend was given a {type(X).__name__} and fit a {type(self.X_).__name__}; give the same."
+                f"extend was given a {type(pool.X).__name__} and fit a {type(state.pool.X).__name__}; give the same."
             )
-        self._extensions.append((X, _plain(labels), params))
-        try:
-            self._fit_estimator()
-        except BaseException:
-            self._extensions.pop()
-            raise
+        extension = TrainingSet(pool.X, plain(labels), params)
+        known = state.labels.with_classes(labels)
+        self._state = self._refitted(replace(state, labels=known, extensions=(*state.extensions, extension)))
         return self
 
     def _check_known_classes(self, labels: NDArray[Any]) -> None:
-        if not _is_prefitted(self.estimator):
+        if not is_prefitted(self.estimator):
             return
         unknown = sorted(set(labels.tolist()) - set(np.asarray(self.estimator.classes_).tolist()))
         if unknown:
@@ -447,49 +388,51 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
 
     @property
+    def X_(self) -> Any:  # noqa: N802
+        """The pool, in the container that `fit` was given."""
+        return self._known("pool").X
+
+    @property
+    def y_(self) -> NDArray[Any]:
+        """The partial labels of the pool, those that were taught included, of shape (n_samples,)."""
+        return self._known("labels").to_array()
+
+    @property
+    def strategy_(self) -> Strategy:
+        """The fitted strategy."""
+        return self._known("strategy")
+
+    @property
+    def estimator_(self) -> Any:
+        """The fitted classifier."""
+        return self._known("estimator")
+
+    def _known(self, name: str) -> Any:
+        value = getattr(self._state, name, None)
+        if value is None:
+            raise AttributeError(f"{type(self).__name__} has no {name} yet")
+        return value
+
+    @property
     def classes_(self) -> NDArray[Any]:
+        """The classifier's classes."""
         return np.asarray(self._fitted_estimator().classes_)
 
     def _fitted_estimator(self) -> Any:
-        check_is_fitted(self, "strategy_")
-        if not hasattr(self, "estimator_"):
+        if self._state is None:
+            check_is_fitted(self)
+        if self._state.estimator is None:
             raise NotFittedError(
                 "The classifier is not fitted, as no row is labelled yet or its training failed. Call teach with "
                 "labels, or fit, first."
             )
-        return self.estimator_
+        return self._state.estimator
 
-    @available_if(_estimator_has("predict"))
-    def predict(self, X: Any, **params: Any) -> NDArray[Any]:
-        """Labels predicted by the fitted classifier, of shape (n_samples,)."""
-        return self._delegate("predict", X, params)
-
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any, **params: Any) -> NDArray[Any]:
-        """Probabilities by the fitted classifier, of shape (n_samples, n_classes)."""
-        return self._delegate("predict_proba", X, params)
-
-    @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any, **params: Any) -> NDArray[Any]:
-        """Log-probabilities by the fitted classifier, of shape (n_samples, n_classes)."""
-        return self._delegate("predict_log_proba", X, params)
-
-    @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any, **params: Any) -> NDArray[Any]:
-        """Decision values by the fitted classifier, of shape (n_samples,) or (n_samples, n_classes)."""
-        return self._delegate("decision_function", X, params)
-
-    @available_if(_estimator_has("transform"))
-    def transform(self, X: Any, **params: Any) -> NDArray[Any]:
-        """Features by the fitted classifier, of shape (n_samples, n_components)."""
-        return self._delegate("transform", X, params)
-
-    def _delegate(self, method: str, X: Any, params: dict[str, Any]) -> Any:
-        estimator = self._fitted_estimator()
-        if params and _routing_enabled():
-            params = process_routing(self, method, **params).estimator[method]
-        with _torch_state(estimator):
-            return getattr(estimator, method)(_as_input(estimator, X), **params)
+    predict = _delegated("predict")
+    predict_proba = _delegated("predict_proba")
+    predict_log_proba = _delegated("predict_log_proba")
+    decision_function = _delegated("decision_function")
+    transform = _delegated("transform")
 
     def score(self, X: Any, y: ArrayLike, **params: Any) -> float:
         """The fitted classifier's score (mean accuracy, as a rule) on the labelled rows of `X`.
@@ -512,19 +455,18 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If no row is labelled.
         """
         estimator = self._fitted_estimator()
-        if not is_frame(X) and not is_sparse(X):
-            X = np.asarray(X)
-        y = check_partial_labels(y, _num_samples(X))
+        pool = as_pool(X)
+        labels = Labels.of(y, len(pool))
         if params and _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
-        labeled = np.flatnonzero(labeled_mask(y))
-        if not len(labeled):
+        if not len(labels.rows):
             raise ValueError("y has no labelled row, so there is nothing to score.")
-        if len(labeled) < len(y):
-            params = _check_method_params(X, params, indices=labeled)
-            X, y = _safe_indexing(X, labeled), y[labeled]
-        with _torch_state(estimator):
-            return float(estimator.score(_as_input(estimator, X), _plain(y), **params))
+        X = pool.X
+        if len(labels.rows) < len(labels):
+            params = _check_method_params(X, params, indices=labels.rows)
+            X = pool.take(labels.rows)
+        with keeping_torch_state(estimator):
+            return float(estimator.score(as_input(estimator, X), plain(labels.known), **params))
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))
     def score_samples(self, X: Any) -> NDArray[Any]:
@@ -538,21 +480,14 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -------
         utility : ndarray of shape (n_samples,)
         """
-        check_is_fitted(self, "strategy_")
-        return self.strategy_.utility(self._pool(X)[0], estimator=self._guide())
+        check_is_fitted(self)
+        state = self._state
+        return state.strategy.utility(self._pool(state, X), estimator=state.guide)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """How fit and score parameters reach the classifier."""
         mapping = MethodMapping()
-        for method in (
-            "fit",
-            "predict",
-            "predict_proba",
-            "predict_log_proba",
-            "decision_function",
-            "transform",
-            "score",
-        ):
+        for method in ("fit", "score", *_DELEGATED):
             mapping = mapping.add(caller=method, callee=method)
         return (
             MetadataRouter(owner=self)
@@ -568,7 +503,7 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         estimator = get_tags(self.estimator)
         takes_sparse = not isinstance(self.strategy, Strategy) or get_tags(self.strategy).input_tags.sparse
         tags.input_tags.sparse = estimator.input_tags.sparse and takes_sparse
-        tags.input_tags.allow_nan = _allows_nan(self.estimator)
+        tags.input_tags.allow_nan = allows_nan(self.estimator)
         tags.non_deterministic = estimator.non_deterministic
         if estimator.classifier_tags is not None:
             tags.classifier_tags.multi_class = estimator.classifier_tags.multi_class
@@ -576,88 +511,5 @@ class ActiveLearner(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _last_step(estimator: Any) -> Any:
-    return _last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
-
-
-def _is_prefitted(estimator: Any) -> bool:
-    """Whether a clone of the estimator comes fitted and `fit` leaves it alone."""
-    if isinstance(estimator, Pipeline):
-        return all(step in (None, "passthrough") or _is_prefitted(step) for _, step in estimator.steps)
-    return isinstance(estimator, FrozenEstimator)
-
-
-def _is_alone(estimator: Any) -> bool:
-    """Whether nothing but the last step of a pipeline is fitted with it."""
-    if not isinstance(estimator, Pipeline):
-        return True
-    return _is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
-
-
-def _allows_nan(estimator: Any) -> bool:
-    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
-    return first in (None, "passthrough") or bool(get_tags(first).input_tags.allow_nan)
-
-
-def _uses_unlabeled(estimator: Any) -> bool:
-    """Whether `fit` wants the unlabelled rows too, marked by -1."""
-    last = _last_step(estimator)
-    return getattr(last, "uses_unlabeled", type(last).__module__.startswith("sklearn.semi_supervised"))
-
-
-def _as_input(estimator: Any, X: Any) -> Any:
-    """`X` in the floating type of a raw skorch net, which takes no other; any other estimator's `X` as it is."""
-    if isinstance(estimator, NeuralNet) and isinstance(X, np.ndarray) and X.dtype == np.float64:
-        return X.astype(np.float32)
-    return X
-
-
-def _fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any], seed: int) -> None:
-    """Fit a skorch net that no `NetClassifier` wraps: it takes class indices, and torch's global generators."""
-    classes = np.unique(y)
-    if y.dtype.kind not in "iu" or classes[0] < 0:
-        raise ValueError(
-            f"A raw skorch net takes the labels 0, 1, ... and was given {classes[:5].tolist()}; wrap its module in "
-            "skal.classifiers.NetClassifier, which encodes labels."
-        )
-    with _torch_state(net, seed):
-        net.fit(_as_input(net, X), y.astype(np.int64), **params)
-
-
-@contextmanager
-def _torch_state(estimator: Any, seed: int | None = None) -> Iterator[None]:
-    """Keep a raw skorch net, whose loaders and layers draw from torch's global generators, from moving them."""
-    if not isinstance(estimator, NeuralNet):
-        yield
-        return
-    with torch.random.fork_rng(
-        devices=[estimator.device] if str(estimator.device).startswith("cuda") else []
-    ):
-        if seed is not None:
-            torch.manual_seed(seed)
-        yield
-
-
-def _plain(y: NDArray[Any]) -> NDArray[Any]:
-    """Labels that are all known, as classifiers take them: strings as a string array."""
-    return np.array(y.tolist()) if y.dtype.kind == "O" else y
-
-
-def _with_marker(y: NDArray[Any]) -> NDArray[Any]:
-    """Partial labels as scikit-learn's semi-supervised estimators mark them: -1, among strings too."""
-    if y.dtype.kind != "O" or labeled_mask(y).all():
-        return _plain(y)
-    return np.array([-1 if label is None else label for label in y], dtype=object)
-
-
 def _has_length(value: Any, n_samples: int) -> bool:
     return np.ndim(value) > 0 and _num_samples(value) == n_samples
-
-
-def _concatenate(parts: list[Any]) -> Any:
-    """Rows of several containers of one kind, one below the other."""
-    if is_sparse(parts[0]):
-        return sparse.vstack(parts, format="csr")
-    if is_frame(parts[0]):
-        return importlib.import_module("pandas" if hasattr(parts[0], "iloc") else "polars").concat(parts)
-    return np.concatenate(parts)

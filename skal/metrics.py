@@ -22,15 +22,14 @@ from sklearn.dummy import DummyClassifier
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .access import embed, has_embedding, predict_proba
-from .blocks import blockwise, row_blocks
 from .differentiable import unwrap
 from .labels import check_new_labels
 from .nets._shapes import as_images
 from .nets._torchvision_net import load_weights, read_weights
+from .pool import as_pool, blockwise, dense, row_blocks
 from .training.estimator import resolve_device
 from .utils._torchvision import import_torchvision
 from .utils.random import draw_seed
-from .utils.validation import is_frame, is_sparse
 
 __all__ = [
     "FeatureStatistics",
@@ -823,14 +822,14 @@ def _no_sample(generator: Any) -> str:
 
 
 def _as_rows(X: Any) -> Any:
-    X = X if is_sparse(X) or is_frame(X) else np.asarray(X)
+    X = as_pool(X).X
     if len(X.shape) < 2 or X.shape[0] == 0:
         raise ValueError(f"X has shape {X.shape}; give rows, an array of shape (n_samples, ...).")
     return X
 
 
 def _as_matrix(features: Any, n_rows: int) -> NDArray[Any]:
-    matrix = features.toarray() if is_sparse(features) else np.asarray(features)
+    matrix = dense(features)
     if matrix.ndim < 2 or len(matrix) != n_rows:
         raise ValueError(
             f"Features of shape {matrix.shape} came back for {n_rows} rows; there must be one row of them a row."

@@ -45,7 +45,7 @@ def y(X):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of 11 rows, so that a pool has several."""
-    monkeypatch.setattr("skal.blocks._BLOCK_ROWS", 11)
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 11)
 
 
 ROWS = [None, [59, 0, 30], np.delete(np.arange(60), [4, 5, 50])[::-1]]
@@ -106,7 +106,7 @@ def test_containers_agree(X, y, container, rows):
 
 
 def test_no_block_of_a_memmap_is_larger_than_the_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("skal.blocks._BLOCK_ROWS", 10**6)
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 10**6)
     X = np.memmap(tmp_path / "pool.dat", dtype=np.float64, shape=(2**14, 2**10), mode="w+")  # 128 MiB
     sizes = []
 

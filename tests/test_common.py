@@ -26,7 +26,7 @@ from skal.strategies import (
     RandomSubset,
     UncertaintySampling,
 )
-from skal.utils.estimator_checks import check_strategy
+from skal.testing import check_strategy
 
 from .networks import (
     Discriminating,

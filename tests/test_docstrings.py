@@ -20,8 +20,8 @@ import skal.nets
 import skal.plotting
 import skal.selection
 import skal.strategies
+import skal.testing
 import skal.training.files
-import skal.utils.estimator_checks
 import skal.utils.random
 
 # A docstring, its summary, and all parameters in it.

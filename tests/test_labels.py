@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skal.labels import UNLABELED, check_new_labels, check_partial_labels, labeled_mask, merge_labels
+from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_labels, labeled_mask
 
 
 @pytest.mark.parametrize(
@@ -69,24 +69,62 @@ def test_new_labels_must_all_be_known():
 
 
 @given(st.lists(st.integers(-1, 300), min_size=1, max_size=20), st.data())
-def test_merge_writes_the_rows_and_keeps_the_rest(y, data):
-    y = check_partial_labels(y)
+def test_new_labels_are_at_their_rows_and_the_rest_is_kept(y, data):
+    labels = Labels.of(y)
     rows = np.array(data.draw(st.lists(st.integers(0, len(y) - 1), unique=True)), dtype=np.intp)
-    labels = np.array(
-        data.draw(st.lists(st.integers(0, 70_000), min_size=len(rows), max_size=len(rows))), dtype=int
-    )
-    before = y.copy()
-    merged = merge_labels(y, rows, labels)
-    assert_array_equal(merged[rows], labels)
+    given = data.draw(st.lists(st.integers(0, 70_000), min_size=len(rows), max_size=len(rows)))
+    merged = labels.with_labels(rows, np.array(given, dtype=int)).to_array()
+    assert_array_equal(merged[rows], given)
     others = np.setdiff1d(np.arange(len(y)), rows)
-    assert_array_equal(merged[others], before[others])
-    assert_array_equal(y, before)
+    assert_array_equal(merged[others], np.array(y)[others])
+    assert_array_equal(labels.to_array(), y)
+
+
+@given(st.lists(st.sampled_from([None, "ox", "cat", "bee"]), min_size=1, max_size=12), st.data())
+def test_codes_point_to_sorted_classes_whatever_is_taught(y, data):
+    labels = Labels.of(y)
+    for _ in range(3):
+        row = data.draw(st.integers(0, len(y) - 1))
+        y[row] = data.draw(st.sampled_from(["ant", "cat", "yak"]))
+        labels = labels.with_labels([row], [y[row]])
+        assert labels.classes.tolist() == sorted(set(labels.classes.tolist()))
+        assert_array_equal(labels.rows, np.flatnonzero([label is not None for label in y]))
+        assert [None if code < 0 else labels.classes[code] for code in labels.codes] == y
+        assert labels.to_array().tolist() == y
 
 
 def test_small_integer_types_grow_and_kinds_do_not_mix():
-    merged = merge_labels(np.array([0, -1], dtype=np.int8), np.array([1]), np.array([300]))
-    assert_array_equal(merged, [0, 300])
+    merged = Labels.of(np.array([0, -1], dtype=np.int8)).with_labels([1], [300])
+    assert_array_equal(merged.to_array(), [0, 300])
     with pytest.raises(ValueError, match="give all of them as numbers"):
-        merge_labels(np.array([0, -1]), np.array([1]), np.array(["cat"]))
-    started = merge_labels(np.array([-1, -1]), np.array([1]), np.array(["cat"]))
-    assert started.tolist() == [None, "cat"]
+        Labels.of([0, -1]).with_labels([1], ["cat"])
+    started = Labels.of([-1, -1]).with_labels([1], ["cat"])
+    assert started.to_array().tolist() == [None, "cat"]
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([0, -1, 2], [0, -1, 2]),
+        ([0.0, -1.0, 2.0], [0.0, -1.0, 2.0]),
+        (["cat", None, "dog"], ["cat", -1, "dog"]),
+        (np.array(["cat", "dog"], dtype=object), ["cat", "dog"]),
+    ],
+)
+def test_semi_supervised_estimators_get_their_marker(y, expected):
+    marked = Labels.of(y).for_semi_supervised()
+    assert marked.tolist() == expected
+    if isinstance(y[0], str) and -1 not in expected:
+        assert marked.dtype.kind == "U"
+
+
+def test_classes_make_room_for_other_samples():
+    labels = Labels.of([5, -1, 7]).with_classes(np.array([6]))
+    assert_array_equal(labels.classes, [5, 6, 7])
+    assert_array_equal(labels.codes, [0, -1, 2])
+    assert_array_equal(labels.known, [5, 7])
+
+
+def test_labels_without_a_common_order_are_refused():
+    with pytest.raises(ValueError, match="several kinds"):
+        Labels.of(np.array(["cat", 3, None], dtype=object))

@@ -272,7 +272,7 @@ def test_sample_weight_is_masked_with_y():
     now = plain.y_ >= 0
     alone = logistic().fit(X[now], TRUTH[now], sample_weight=weight[now])
     assert_allclose(plain.predict_proba(X), alone.predict_proba(X))
-    with pytest.raises(ValueError, match="one entry a row of X, 150"):
+    with pytest.raises(ValueError, match="one entry per row of X, 150"):
         learner().fit(X, Y, sample_weight=weight[known])
     with pytest.raises(ValueError, match="sample_weight"):
         plain.extend(X[:2], TRUTH[:2])

@@ -1,6 +1,7 @@
 """Query synthesis: what learners and simulations do with strategies that make samples."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner, SimulatedLearner, simulate
+from skal.pool import as_pool
 from skal.strategies import ADBA, GAAL, RandomSampling, SynthesisStrategy, UncertaintySampling
-from skal.strategies.base import check_requirements
 
 from .networks import generator_states, same_tensors, tiny_gan, weights
 
@@ -35,12 +36,9 @@ Y = np.where(np.arange(60) < 12, TRUTH, -1)
 class Jitter(SynthesisStrategy):
     """Random rows of the pool with noise, as small a strategy as there can be."""
 
-    def _prepare(self, X):
-        super()._prepare(X)
-        self._rows = np.asarray(X)
-
-    def _synthesize(self, n_queries, estimator, rng):
-        return self._like_pool(rng.choice(self._rows, n_queries) + rng.normal(size=(n_queries, 1)))
+    def _synthesize(self, query):
+        rows = query.rng.choice(query.pool.dense(), query.n_queries)
+        return query.pool.like(rows + query.rng.normal(size=(query.n_queries, 1)))
 
 
 class Untrainable(LogisticRegression):
@@ -260,20 +258,20 @@ def test_classifiers_without_a_gradient_are_refused(strategy, classifier, reason
     with pytest.raises(
         TypeError, match=f"(?s){type(strategy).__name__}.*with a gradient.*{reason}.*as_torch"
     ):
-        check_requirements(strategy, classifier)
+        strategy.check(as_pool(X), classifier)
     fitted_class = type(type(classifier).__name__, (type(classifier),), {"fit": refuse})
     classifier.__class__ = fitted_class
     with pytest.raises(TypeError, match="with a gradient"):
         ActiveLearner(classifier, strategy).fit(X, Y)
     for taken in (LogisticRegression(), SVC(kernel="linear"), make_pipeline(StandardScaler(), LinearSVC())):
-        check_requirements(strategy, taken)
+        strategy.check(as_pool(X), taken)
 
 
 class TooMany(Jitter):
     """An author's mistake."""
 
-    def _synthesize(self, n_queries, estimator, rng):
-        return super()._synthesize(n_queries + 1, estimator, rng)
+    def _synthesize(self, query):
+        return super()._synthesize(replace(query, n_queries=query.n_queries + 1))
 
 
 def test_an_authors_mistake_is_found():
@@ -301,7 +299,7 @@ def test_the_loop_done_by_hand(strategy):
     y[fitted.labeled_rows_] = TRUTH[fitted.labeled_rows_]
     by_hand = learner(strategy).fit(X, y)
     for i, n_queries in enumerate([4, 4, 1], start=1):
-        seed = by_hand._synthesis_seed(history["n_labeled"][i - 1])
+        seed = by_hand.strategy_.seed_after(history["n_labeled"][i - 1])
         samples = by_hand.synthesize(n_queries, random_state=seed)
         entropies = entropy(by_hand.predict_proba(samples.reshape(-1, 4)), axis=1)
         assert_allclose(history["query_entropy"][i], entropies.mean())

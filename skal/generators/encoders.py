@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from ..blocks import blockwise
+from ..pool import blockwise
 from ..utils.random import seed_random_states
 
 

@@ -21,10 +21,9 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..blocks import blockwise
+from ..pool import blockwise, check_pool
 from ..training.batches import as_tensor
 from ..utils.random import draw_seed, seed_random_states
-from ..utils.validation import check_pool
 from .gan import GAN
 
 
@@ -245,7 +244,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
 
 def _rows(estimator: GANInversion, X: Any, *, reset: bool) -> NDArray[Any]:
-    return np.asarray(check_pool(estimator, X, reset=reset))
+    return check_pool(estimator, X, reset=reset).dense()
 
 
 def _blocks(rows: NDArray[Any], batch_size: int) -> Iterator[NDArray[Any]]:

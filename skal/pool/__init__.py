@@ -3,7 +3,7 @@
 from .base import Pool
 from .blocks import as_pool, blockwise, dense, row_blocks
 from .rows import NO_ROWS, Candidates, Rows, check_positions
-from .validation import check_features, check_pool, check_readable
+from .validation import assuming_finite, check_features, check_pool, check_readable
 
 __all__ = [
     "NO_ROWS",
@@ -11,6 +11,7 @@ __all__ = [
     "Pool",
     "Rows",
     "as_pool",
+    "assuming_finite",
     "blockwise",
     "check_features",
     "check_pool",

@@ -72,9 +72,13 @@ class ArrayPool(Pool):
 
 def _place(X: NDArray[Any]) -> tuple[str, int, str, tuple[int, ...]] | None:
     """File, offset, type and shape of a mapped array that lies there row by row; None for any other array."""
-    if not isinstance(X, np.memmap) or X.filename is None or X.mode == "c" or not X.flags.c_contiguous:
+    mapping: Any = getattr(X, "_mmap", None)
+    if mapping is None or not isinstance(X, np.memmap) or X.filename is None or not X.flags.c_contiguous:
         return None
-    mapping: Any = X._mmap
+    if X.mode == "c" or not os.path.exists(
+        X.filename
+    ):  # what was changed there is in no file, or the file is gone
+        return None
     first = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # what numpy maps, of which X may be a part
     offset = first + X.ctypes.data - np.frombuffer(mapping, np.uint8).ctypes.data
     return os.fspath(X.filename), offset, X.dtype.str, X.shape

@@ -34,7 +34,7 @@ class FramePool(Pool):
 
     def like(self, rows: NDArray[Any]) -> Any:
         names = "columns" if self._is_pandas else "schema"
-        return type(self.X)(rows.reshape(len(rows), -1), **{names: list(self.X.columns)})
+        return type(self.X)(rows.reshape(-1, *self.row_shape), **{names: list(self.X.columns)})
 
     def stack(self, others: list[Any]) -> Any:
         return importlib.import_module("pandas" if self._is_pandas else "polars").concat([self.X, *others])

@@ -36,7 +36,7 @@ class SparsePool(Pool):
         return self.X[rows].toarray()
 
     def like(self, rows: NDArray[Any]) -> Any:
-        return type(self.X)(rows.reshape(len(rows), -1))
+        return type(self.X)(rows.reshape(-1, *self.row_shape))
 
     def stack(self, others: list[Any]) -> Any:
         return sparse.vstack([self.X, *others], format="csr")

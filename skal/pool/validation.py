@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
@@ -128,3 +130,8 @@ def check_readable(estimator: Any, pool: Pool) -> None:
         )
     if not pool.is_finite and not (tags.allow_nan and pool.flaw == "NaN"):
         pool.assert_finite(allow_nan=tags.allow_nan, estimator=estimator)
+
+
+def assuming_finite(pool: Pool) -> AbstractContextManager[None]:
+    """Let scikit-learn's estimators trust the rows of a pool that was scanned, in this thread."""
+    return config_context(assume_finite=True) if pool.is_finite else nullcontext()

@@ -5,16 +5,20 @@ from .alcg import ALCG
 from .asal import ASAL
 from .badge import BADGE
 from .bald import BALD
-from .base import CandidateStrategy, QueryStrategy, ScoreStrategy, SynthesisStrategy
+from .base import QueryStrategy, ScoreStrategy
+from .candidates import CandidateStrategy
 from .core_set import CoreSet
 from .deep_fool import DeepFool
 from .dgal import DGAL
+from .embedding import EmbeddingStrategy
 from .gaal import GAAL
 from .k_median import KMedian
 from .learning_loss import LearningLoss
+from .query import Query
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .seals import SEALS
+from .synthesis import SynthesisStrategy
 from .uncertainty import UncertaintySampling
 from .vaal import VAAL
 from .waal import WAAL
@@ -33,8 +37,10 @@ __all__ = [
     "CandidateStrategy",
     "CoreSet",
     "DeepFool",
+    "EmbeddingStrategy",
     "KMedian",
     "LearningLoss",
+    "Query",
     "QueryStrategy",
     "RandomSampling",
     "RandomSubset",

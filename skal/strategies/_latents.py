@@ -10,13 +10,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import Tensor, nn
 
-from ..differentiable import as_torch
-from ..generators import GAN
-from ..utils.random import seed_random_states
+from ..access import as_torch
+from ..generators import GAN, fit_encoder
+from ..pool import Pool
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -78,6 +78,10 @@ class LatentSearch:
     latent_batch: int
     tol: float
 
+    def _check_pool(self, pool: Pool) -> None:
+        super()._check_pool(pool)  # type: ignore[misc]
+        check_generator(self.generator, pool.row_shape)
+
     def _search(self, n_samples: int, estimator: Any, rng: np.random.Generator) -> Synthesized:
         return synthesize(
             self.generator_,
@@ -88,6 +92,45 @@ class LatentSearch:
             learning_rate=self.learning_rate,
             batch_size=self.latent_batch,
             tol=self.tol,
+        )
+
+
+def check_generator(generator: Any, row_shape: tuple[int, ...]) -> None:
+    """Refuse a generator, trained or not, whose rows autograd cannot follow or that are unlike those of the pool.
+
+    Parameters
+    ----------
+    generator : generator or None
+        None is :class:`skal.generators.GAN`.
+    row_shape : tuple of int
+        Shape of a row of the pool.
+
+    Raises
+    ------
+    TypeError
+        If it has no ``torch_decoder``.
+    ValueError
+        If it is trained and generates rows of another size.
+    """
+    if generator is None:
+        return
+    if not hasattr(generator, "torch_decoder"):
+        raise TypeError(
+            f"{type(generator).__name__} has no torch_decoder, through which latents are optimised. Use "
+            "skal.generators.GAN or VAE, or give yours torch_decoder() and n_latent_ as skal.generators.Generator has."
+        )
+    if isinstance(generator, FrozenEstimator):  # it is trained already
+        _check_row_size(generator, row_shape)
+
+
+def _check_row_size(generator: Any, row_shape: tuple[int, ...]) -> None:
+    decoder = generator.torch_decoder()
+    with torch.no_grad():
+        (row,) = decoder(_like_weights(decoder, np.zeros((1, generator.n_latent_))))
+    if row.numel() != math.prod(row_shape):
+        raise ValueError(
+            f"The generator makes rows of shape {tuple(row.shape)}, and the pool's have shape {row_shape}; give a "
+            "generator that was trained on rows like those of the pool."
         )
 
 
@@ -107,28 +150,12 @@ def fit_generator(generator: Any, X: NDArray[Any], seed: int) -> Any:
 
     Raises
     ------
-    TypeError
-        If it cannot generate rows that autograd can follow.
     ValueError
-        If a trained one generates rows of another size than those of X.
+        If the trained one generates rows of another size than those of X.
     """
-    generator = GAN() if generator is None else clone(generator)
-    if not hasattr(generator, "torch_decoder"):
-        raise TypeError(
-            f"{type(generator).__name__} has no torch_decoder, through which latents are optimised. Use "
-            "skal.generators.GAN or VAE, or give yours torch_decoder() and n_latent_ as skal.generators.Generator has."
-        )
-    seed_random_states(generator, seed)
-    generator.fit(X, None)  # a FrozenEstimator wants two arguments
-    decoder = generator.torch_decoder()
-    with torch.no_grad():
-        (row,) = decoder(_like_weights(decoder, np.zeros((1, generator.n_latent_))))
-    if row.numel() != math.prod(X.shape[1:]):
-        raise ValueError(
-            f"The generator makes rows of shape {tuple(row.shape)}, and the pool's have shape {X.shape[1:]}; give a "
-            "generator that was trained on rows like those of the pool."
-        )
-    return generator
+    fitted = fit_encoder(GAN() if generator is None else generator, X, seed)
+    _check_row_size(fitted, X.shape[1:])
+    return fitted
 
 
 class Synthesized(NamedTuple):

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from ..access import blockwise, row_blocks
-from ..differentiable import as_torch
+from ..access import as_torch
 from ..labels import check_partial_labels, labeled_mask
-from .base import SynthesisStrategy
+from ..pool import Pool, blockwise
+from .query import Query
+from .synthesis import SynthesisStrategy
 
 
 class ADBA(SynthesisStrategy):
@@ -113,11 +113,12 @@ class ADBA(SynthesisStrategy):
         self.n_candidates = n_candidates
         self.radius = radius
 
-    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
-        if len(X.shape) != 2:
+    def _check_pool(self, pool: Pool) -> None:
+        super()._check_pool(pool)
+        if len(pool.row_shape) != 1:
             raise ValueError(
-                f"X has shape {X.shape}; ADBA takes latent codes of shape (n_samples, n_features): encode the rows "
-                "with skal.generators.GANInversion or VAE."
+                f"X has shape {pool.X.shape}; ADBA takes latent codes of shape (n_samples, n_features): encode the "
+                "rows with skal.generators.GANInversion or VAE."
             )
         if hasattr(self.decoder, "fit"):
             try:
@@ -128,11 +129,9 @@ class ADBA(SynthesisStrategy):
                     "FrozenEstimator, as a learner's clone forgets what it learned."
                 ) from error
 
-    def _prepare(self, X: Any) -> None:
-        super()._prepare(X)
-        self._codes = X
-        self.center_ = sum(_numbers(block).sum(axis=0) for block, _ in row_blocks(X)) / _num_samples(X)
-        norms = blockwise(lambda block: np.linalg.norm(_numbers(block) - self.center_, axis=1), X)
+    def _prepare(self, pool: Pool) -> None:
+        self.center_ = sum(_numbers(block).sum(axis=0) for block, _ in pool.blocks()) / len(pool)
+        norms = blockwise(lambda block: np.linalg.norm(_numbers(block) - self.center_, axis=1), pool)
         self.radius_ = float(norms.max() if self.radius is None else self.radius)
         self._inside = np.flatnonzero(norms <= self.radius_)
         if not len(self._inside):
@@ -141,23 +140,21 @@ class ADBA(SynthesisStrategy):
                 f"nearest by {norms.min():.3g}); give a larger one, or None."
             )
 
-    def _synthesize(self, n_queries: int, estimator: Any, rng: np.random.Generator) -> NDArray[Any]:
-        candidates = self._inside
-        if self.n_candidates is not None and len(candidates) > max(self.n_candidates, n_queries):
-            candidates = rng.choice(candidates, max(self.n_candidates, n_queries), replace=False)
-        w, b = hyperplane(estimator, self._points(candidates[:_PROBES]))
+    def _synthesize(self, query: Query) -> NDArray[Any]:
+        pool, candidates = query.pool, self._inside
+        n_seen = max(self.n_candidates or len(candidates), query.n_queries)
+        if len(candidates) > n_seen:
+            candidates = query.rng.choice(candidates, n_seen, replace=False)
+        w, b = hyperplane(query.estimator, _numbers(pool.take(candidates[:_PROBES])))
         norm = np.linalg.norm(w)
-        distances = np.abs(blockwise(lambda block: _numbers(block) @ w + b, self._codes, candidates)) / norm
-        nearest = np.argsort(distances, kind="stable")[:n_queries]
-        points = self._points(candidates[nearest])
+        distances = np.abs(blockwise(lambda block: _numbers(block) @ w + b, pool, candidates)) / norm
+        nearest = np.argsort(distances, kind="stable")[: query.n_queries]
+        points = _numbers(pool.take(candidates[nearest]))
         lines = self._lines(points, w / norm)
-        self.query_report_ = Bunch(
+        query.report.update(
             lines=lines, rows=candidates[nearest], points=points, distances=distances[nearest]
         )
         return lines
-
-    def _points(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        return _numbers(_safe_indexing(self._codes, rows))
 
     def _lines(self, points: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
         offsets = points - self.center_
@@ -237,7 +234,7 @@ class ADBA(SynthesisStrategy):
         other = classes[(first == classes[0]).astype(np.intp)]
         beyond = np.arange(last + 1) > positions[:, None]  # never for NaN
         labels = np.where(beyond, other[:, None], first[:, None])
-        return self._like_pool(codes), labels.ravel()
+        return self._pool.like(codes), labels.ravel()
 
     def annotate(
         self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None

@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions
 
 from ..access import predict_proba
-from .base import Rows, ScoreStrategy
+from ..pool import Rows
+from .base import ScoreStrategy
+from .query import Query
 from .uncertainty import entropy
 
 
@@ -120,20 +121,12 @@ class ALCG(ScoreStrategy):
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         return _CRITERIA[self.criterion](predict_proba(estimator, X))
 
-    def _query(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        rows = super()._query(X, y, candidates, n_queries, estimator, rng)
-        probabilities = predict_proba(estimator, X, rows)
+    def _query(self, query: Query) -> Rows:
+        rows = super()._query(query)
+        probabilities = predict_proba(query.estimator, query.pool.X, rows)
         n_classes = probabilities.shape[1]
-        self.query_report_ = Bunch(
-            classes=np.asarray(getattr(estimator, "classes_", range(n_classes))),
+        query.report.update(
+            classes=np.asarray(getattr(query.estimator, "classes_", range(n_classes))),
             counts=np.bincount(probabilities.argmax(axis=1), minlength=n_classes),
         )
         return rows

@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
-from sklearn.utils import Bunch, check_array
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _num_samples
 
-from ..access import blockwise, embed
-from ..differentiable import as_torch
+from ..access import as_torch, embed
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match
+from ..pool import Pool, Rows, blockwise
 from ._latents import OBJECTIVES, LatentSearch, Objective, fit_generator
-from .base import CandidateStrategy, QueryStrategy, Rows, ScoreStrategy
+from .base import QueryStrategy, ScoreStrategy
+from .candidates import CandidateStrategy
+from .query import Query
 
 Features = Callable[[Any], NDArray[Any]]
 
@@ -201,37 +202,31 @@ class ASAL(LatentSearch, CandidateStrategy):
         if not self._follows_classifier:
             self.pca_ = self._fit_pca(self._features(), X)
 
-    def _prepare(self, X: Any) -> None:
-        super()._prepare(X)
+    def _prepare(self, pool: Pool) -> None:
+        super()._prepare(pool)
         if not self._follows_classifier:
-            self.index_ = self._fit_index(self._features(), X)
+            self.index_ = self._fit_index(self._features(), self.pca_, pool.X)
 
-    def _restrict(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
+    def _restrict(self, query: Query) -> Rows:
+        X = query.pool.X
         # Step 2 of Algorithm 1: synthetic rows of high entropy.
-        n_synthetic = max(n_queries, self.n_candidates or 0)
-        synthesized = self._search(n_synthetic, estimator, rng)
-        synthetic = synthesized.synthetic.reshape(n_synthetic, *X.shape[1:])
+        n_synthetic = max(query.n_queries, self.n_candidates or 0)
+        synthesized = self._search(n_synthetic, query.estimator, query.rng)
+        synthetic = synthesized.synthetic.reshape(n_synthetic, *query.pool.row_shape)
         # Step 3: their features.
-        features = self._features(estimator)
+        features = self._features(query.estimator)
         if self._follows_classifier:
-            self.pca_ = self._fit_pca(features, X)
-            self.index_ = self._fit_index(features, X)
+            pca = self._fit_pca(features, X)
+            index = self._fit_index(features, pca, X)
+        else:
+            pca, index = self.pca_, self.index_
         # Step 4: the real rows that match them.
-        available = np.zeros(_num_samples(X), dtype=bool)
-        available[candidates] = True
+        available = query.candidates.mask(len(query.pool))
         rows, distances, n_collisions = match(
-            self.index_, self._project(features(synthetic)), available, self.n_neighbors
+            index, _project(pca, features(synthetic)), available, self.n_neighbors
         )
-        self.query_report_ = Bunch(
-            **{**synthesized._asdict(), "synthetic": synthetic},
+        query.report.update(
+            {**synthesized._asdict(), "synthetic": synthetic},
             rows=rows,
             distances=distances,
             n_collisions=n_collisions,
@@ -250,7 +245,7 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:
             return None
-        n_rows = _num_samples(X)
+        n_rows = len(X)
         rows = np.arange(n_rows)
         if n_rows > _PCA_ROWS:
             rows = np.sort(np.random.default_rng(self._seed).choice(n_rows, _PCA_ROWS, replace=False))
@@ -261,12 +256,8 @@ class ASAL(LatentSearch, CandidateStrategy):
         ):  # shares of no variance, where all rows are equal
             return pca.fit(sample)
 
-    def _project(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        features = _flat(features)
-        return features if self.pca_ is None else self.pca_.transform(features).astype(np.float32, copy=False)
-
-    def _fit_index(self, features: Features, X: Any) -> Any:
-        projected = blockwise(lambda block: self._project(features(block)), X)
+    def _fit_index(self, features: Features, pca: PCA | None, X: Any) -> Any:
+        projected = blockwise(lambda block: _project(pca, features(block)), X)
         return make_index(self.index, self._seed).fit(projected)
 
     def __sklearn_tags__(self) -> Any:
@@ -301,6 +292,11 @@ class ObjectiveSampling(ScoreStrategy):
 def _as_array(X: Any) -> NDArray[Any]:
     """Numeric rows as an array; an array is itself."""
     return X if isinstance(X, np.ndarray) else check_array(X)
+
+
+def _project(pca: PCA | None, features: NDArray[Any]) -> NDArray[np.float32]:
+    features = _flat(features)
+    return features if pca is None else pca.transform(features).astype(np.float32, copy=False)
 
 
 def _flat(rows: NDArray[Any]) -> NDArray[Any]:

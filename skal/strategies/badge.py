@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from ..access import embed_and_predict_proba
+from ..pool import Rows
 from ..selection import badge_kmeans_plusplus
-from ._embedding import are_few
-from .base import QueryStrategy, Rows
+from .base import QueryStrategy
+from .embedding import are_few
+from .query import Query
 
 
 class BADGE(QueryStrategy):
@@ -46,17 +43,11 @@ class BADGE(QueryStrategy):
 
     requires = ("predict_proba", "embed")
 
-    def _query(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        if are_few(candidates, X):
-            factors = embed_and_predict_proba(estimator, X, candidates)
-            return candidates[badge_kmeans_plusplus(*factors, n_queries, rng)]
+    def _query(self, query: Query) -> Rows:
+        candidates = query.candidates.rows
+        if are_few(candidates, query.pool):
+            factors = embed_and_predict_proba(query.estimator, query.pool.X, candidates)
+            return candidates[badge_kmeans_plusplus(*factors, query.n_queries, query.rng)]
         # A linear model's embedding is the pool itself, which is not to be copied.
-        return badge_kmeans_plusplus(*embed_and_predict_proba(estimator, X), n_queries, rng, candidates)
+        factors = embed_and_predict_proba(query.estimator, query.pool.X)
+        return badge_kmeans_plusplus(*factors, query.n_queries, query.rng, candidates)

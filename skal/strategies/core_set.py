@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from ..labels import labeled_mask
+from ..pool import NO_ROWS, Pool, Rows
 from ..selection import FarthestFirst
-from ._embedding import EmbeddingStrategy, are_few
-from .base import Rows
+from ..utils.threads import Kept
+from .embedding import EmbeddingStrategy, are_few
+from .query import Query
 
 
 class CoreSet(EmbeddingStrategy):
@@ -52,38 +50,26 @@ class CoreSet(EmbeddingStrategy):
     array([3, 2])
     """
 
-    def _prepare(self, X: Any) -> None:
-        super()._prepare(X)
-        self._kept: tuple[NDArray[np.bool_], FarthestFirst] | None = None
+    def _prepare(self, pool: Pool) -> None:
+        super()._prepare(pool)
+        self._kept: Kept[tuple[Rows, FarthestFirst]] = Kept()
 
-    def _query(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        labeled = labeled_mask(y)
-        seen = np.concatenate([np.flatnonzero(labeled), candidates])
-        if are_few(seen, X):
-            traversal = FarthestFirst(self._embed(X, estimator, seen)[0])
-            n_labeled = len(seen) - len(candidates)
-            traversal.add(np.arange(n_labeled))
-            return seen[traversal.pick(n_queries, np.arange(n_labeled, len(seen)))]
+    def _query(self, query: Query) -> Rows:
+        labeled, candidates = query.labels.rows, query.candidates.rows
+        seen = np.concatenate([labeled, candidates])
+        if are_few(seen, query.pool):
+            traversal = FarthestFirst(self._embed(query, seen)[0])
+            traversal.add(np.arange(len(labeled)))
+            return seen[traversal.pick(query.n_queries, np.arange(len(labeled), len(seen)))]
 
-        embedding, stays = self._embed(X, estimator)
-        if stays and self._kept is not None and not (self._kept[0] & ~labeled).any():
-            before, traversal = self._kept
-        else:
-            before, traversal = np.zeros_like(labeled), FarthestFirst(embedding)
-        traversal.add(np.flatnonzero(labeled & ~before))
-        if stays:
-            self._kept = labeled, traversal
-        return traversal.pick(n_queries, candidates)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The distances refer to the pool, of which a pickled learner has its copy already.
-        state = super().__getstate__()
-        return state | {"_kept": None} if "_kept" in state else state
+        embedding, stays = self._embed(query)
+        with self._kept as kept:
+            before, traversal = kept.value or (NO_ROWS, FarthestFirst(embedding))
+            if not stays or len(
+                np.setdiff1d(before, labeled)
+            ):  # another embedding, or labels that were taken back
+                before, traversal = NO_ROWS, FarthestFirst(embedding)
+            traversal.add(np.setdiff1d(labeled, before))
+            if stays:
+                kept.value = labeled, traversal
+            return traversal.pick(query.n_queries, candidates)

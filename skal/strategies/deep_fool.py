@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from ..access import as_torch, batch_rows
+from ..pool import as_pool
 from ..training.batches import as_tensor
-from ..utils.validation import is_sparse
 from .base import ScoreStrategy
 
 # What the rows of a batch take at most; a batch holds a few more arrays of the kind, and the network's activations.
@@ -123,16 +123,15 @@ def perturbation_norms(
     array([0.71])
     """
     weight = _widest(logits_of)
-    X = X if is_sparse(X) else np.asarray(X)
-    n_samples = X.shape[0]
+    pool = as_pool(X)
+    n_samples = len(pool)
     norms = np.empty(n_samples)
     batch = _Batch(logits_of, max_iter)
     start = 0
     while start < n_samples or len(batch):
         if start < n_samples and len(batch) <= batch_size // 2:
             stop = min(start + batch_size - len(batch), n_samples)
-            block = X[start:stop]
-            rows = as_tensor(block.toarray() if is_sparse(block) else block)
+            rows = as_tensor(pool.dense(slice(start, stop)))
             batch.join(rows.to(weight.device, weight.dtype), torch.arange(start, stop))
             start = stop
         arrived, values = batch.step()

@@ -8,16 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _num_samples
 
 from ..generators import VAE, encode, fit_encoder
 from ..graph import KERNELS, UNCERTAINTIES, LabelDiffusion, cover_steps, nearest_neighbors, transition_matrix
-from ..labels import labeled_mask
+from ..pool import Pool, Rows
 from ..selection import top_k
 from ..training.estimator import resolve_device
-from .base import CandidateStrategy, QueryStrategy, Rows
+from ..utils.threads import Kept
+from .base import QueryStrategy
+from .candidates import CandidateStrategy
+from .query import Query
 
 
 class DGAL(CandidateStrategy):
@@ -132,40 +134,35 @@ class DGAL(CandidateStrategy):
         self.device = device
 
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
-        self._device = resolve_device(self.device)
-        super()._fit(X, y)
         self.encoder_ = fit_encoder(self._encoder(), X, self._seed)
 
-    def _prepare(self, X: Any) -> None:
-        super()._prepare(X)
-        latents = encode(self.encoder_, X)
+    def _prepare(self, pool: Pool) -> None:
+        super()._prepare(pool)
+        latents = encode(self.encoder_, pool)
         n_steps = self.n_steps
         if n_steps == "auto":
             n_steps = cover_steps(len(latents), self.n_neighbors)
         neighbors = nearest_neighbors(latents, self.n_neighbors, random_state=self._seed)
         walks = transition_matrix(*neighbors, kernel=self.kernel)
-        self.diffusion_ = LabelDiffusion(walks, n_steps, device=self._device)
+        self.diffusion_ = LabelDiffusion(walks, n_steps, device=resolve_device(self.device))
+        self._lock = Kept[None]()  # a diffusion goes on from the labels of the last one
 
-    def _restrict(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        labels = np.full(_num_samples(X), -1)
-        labeled = labeled_mask(y)
-        labels[labeled] = np.unique(y[labeled], return_inverse=True)[1]
-        diffusion = self.diffusion_.diffuse(labels)
-        uncertainty = diffusion.uncertainty(self.uncertainty)[candidates]
-        nearest = top_k(-uncertainty, min(max(self.n_candidates, n_queries), len(candidates)), rng)
-        self.query_report_ = Bunch(
+    def _restrict(self, query: Query) -> Rows:
+        candidates, labels = query.candidates.rows, np.full(len(query.pool), -1)
+        labeled = query.labels.rows
+        labels[labeled] = np.unique(query.labels.codes[labeled], return_inverse=True)[1]
+        with self._lock:
+            diffusion = self.diffusion_.diffuse(labels)
+            uncertainty = diffusion.uncertainty(self.uncertainty)[candidates]
+            n_unreached = int(np.count_nonzero(~diffusion.reached()[candidates]))
+            n_updated = diffusion.n_updated_
+        n_seen = min(max(self.n_candidates, query.n_queries), len(candidates))
+        nearest = top_k(-uncertainty, n_seen, query.rng)
+        query.report.update(
             rows=candidates[nearest],
             uncertainty=uncertainty[nearest],
-            n_unreached=int(np.count_nonzero(~diffusion.reached()[candidates])),
-            n_updated=diffusion.n_updated_,
+            n_unreached=n_unreached,
+            n_updated=n_updated,
         )
         return candidates[nearest]
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch
 
 from ._latents import LatentSearch, Objective, fit_generator
-from .base import SynthesisStrategy
+from .query import Query
+from .synthesis import SynthesisStrategy
 
 
 class GAAL(LatentSearch, SynthesisStrategy):
@@ -104,8 +104,8 @@ class GAAL(LatentSearch, SynthesisStrategy):
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
         self.generator_ = fit_generator(self.generator, np.asarray(X), self._seed)
 
-    def _synthesize(self, n_queries: int, estimator: Any, rng: np.random.Generator) -> Any:
-        found = self._search(n_queries, estimator, rng)
-        samples = self._like_pool(found.synthetic)
-        self.query_report_ = Bunch(**{**found._asdict(), "synthetic": samples})
+    def _synthesize(self, query: Query) -> Any:
+        found = self._search(query.n_queries, query.estimator, query.rng)
+        samples = query.pool.like(found.synthetic)
+        query.report.update({**found._asdict(), "synthetic": samples})
         return samples

@@ -5,13 +5,12 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
+from ..pool import Rows
 from ..selection import k_medians
-from ._embedding import EmbeddingStrategy, are_few
-from .base import Rows
+from .embedding import EmbeddingStrategy, are_few
+from .query import Query
 
 
 class KMedian(EmbeddingStrategy):
@@ -65,16 +64,10 @@ class KMedian(EmbeddingStrategy):
         super().__init__(embedding, random_state=random_state)
         self.max_iter = max_iter
 
-    def _query(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        if are_few(candidates, X):
-            embedding = self._embed(X, estimator, candidates)[0]
-            return candidates[k_medians(embedding, n_queries, rng, max_iter=self.max_iter)]
-        return k_medians(self._embed(X, estimator)[0], n_queries, rng, candidates, max_iter=self.max_iter)
+    def _query(self, query: Query) -> Rows:
+        candidates = query.candidates.rows
+        if are_few(candidates, query.pool):
+            embedding = self._embed(query, candidates)[0]
+            return candidates[k_medians(embedding, query.n_queries, query.rng, max_iter=self.max_iter)]
+        embedding = self._embed(query)[0]
+        return k_medians(embedding, query.n_queries, query.rng, candidates, max_iter=self.max_iter)

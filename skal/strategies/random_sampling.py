@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .base import QueryStrategy, Rows
+from ..pool import Rows
+from .base import QueryStrategy
+from .query import Query
 
 
 class RandomSampling(QueryStrategy):
@@ -28,16 +27,8 @@ class RandomSampling(QueryStrategy):
     (3,)
     """
 
-    def _query(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        return rng.choice(candidates, n_queries, replace=False)
+    def _query(self, query: Query) -> Rows:
+        return query.candidates.sample(query.n_queries, query.rng)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

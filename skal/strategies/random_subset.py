@@ -5,11 +5,12 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from .base import CandidateStrategy, QueryStrategy, Rows
+from ..pool import Rows
+from .base import QueryStrategy
+from .candidates import CandidateStrategy
+from .query import Query
 
 
 class RandomSubset(CandidateStrategy):
@@ -53,13 +54,6 @@ class RandomSubset(CandidateStrategy):
         super().__init__(criterion, random_state=random_state)
         self.n_candidates = n_candidates
 
-    def _restrict(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        return rng.choice(candidates, min(max(self.n_candidates, n_queries), len(candidates)), replace=False)
+    def _restrict(self, query: Query) -> Rows:
+        n_seen = min(max(self.n_candidates, query.n_queries), len(query.candidates))
+        return query.candidates.sample(n_seen, query.rng)

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import normalize
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ..blocks import row_blocks
-from ..labels import labeled_mask
 from ..neighbors import make_index
-from ._embedding import EmbeddingStrategy
-from .base import CandidateStrategy, QueryStrategy, Rows
+from ..pool import NO_ROWS, Pool, Rows, row_blocks
+from ..utils.threads import Kept
+from .base import QueryStrategy
+from .candidates import CandidateStrategy
+from .embedding import EmbeddingStrategy
+from .query import Query
 
 
 class SEALS(EmbeddingStrategy, CandidateStrategy):
@@ -117,34 +118,25 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*super().requires, *self._criterion().requires)
 
-    def _prepare(self, X: Any) -> None:
-        super()._prepare(X)
-        self._kept: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+    def _prepare(self, pool: Pool) -> None:
+        super()._prepare(pool)
+        self._kept: Kept[tuple[Rows, Rows]] = Kept()
         if not isinstance(self.embedding, str):
             self.index_ = make_index(self.index, self._seed).fit(self._compared(self._encoded))
 
-    def _restrict(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        candidates: Rows,
-        n_queries: int,
-        estimator: Any,
-        rng: np.random.Generator,
-    ) -> Rows:
-        labeled = labeled_mask(y)
-        embedding, stays = self._embed(X, estimator)
-        if stays and self._kept is not None and not (self._kept[0] & ~labeled).any():
-            before, near = self._kept
-        else:
-            before, near = np.zeros_like(labeled), np.zeros_like(labeled)
-        new = np.flatnonzero(labeled & ~before)
-        near = near.copy()
-        near[self._neighbors(embedding, new)] = True
-        if stays:
-            self._kept = labeled, near
-        rows = candidates[near[candidates]]
-        self.query_report_ = Bunch(rows=rows, n_searched=len(new))
+    def _restrict(self, query: Query) -> Rows:
+        labeled = query.labels.rows
+        embedding, stays = self._embed(query)
+        with self._kept as kept:
+            before, near = (stays and kept.value) or (NO_ROWS, NO_ROWS)
+            if len(np.setdiff1d(before, labeled)):  # labels that were taken back
+                before, near = NO_ROWS, NO_ROWS
+            new = np.setdiff1d(labeled, before)
+            near = np.union1d(near, self._neighbors(embedding, new))
+            if stays:
+                kept.value = labeled, near
+        rows = near[query.candidates.isin(near)]
+        query.report.update(rows=rows, n_searched=len(new))
         return rows
 
     def _neighbors(self, embedding: NDArray[Any], rows: Rows) -> Rows:
@@ -168,10 +160,6 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
 
     def _compared(self, embedding: NDArray[Any]) -> NDArray[Any]:
         return normalize(embedding) if self.metric == "cosine" else embedding
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return state | {"_kept": None} if "_kept" in state else state
 
 
 _BLOCK_BYTES = 1 << 22

@@ -9,12 +9,14 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import Callback, EarlyStopping
 
-from ..utils.validation import Fingerprint
+from ..pool import as_pool
 from .files import read_file, write_file
 from .net import TrainingNet, part
 
 # The early stopping's own books; the best weights are kept beside them.
 _BOOKS = ("misses_", "dynamic_threshold_", "best_epoch_")
+# How much of the rows and labels is read to know them again.
+_MAX_BYTES = 1 << 26
 
 
 class Checkpoint(Callback):
@@ -152,9 +154,12 @@ class Checkpoint(Callback):
 
 def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -> dict[str, Any]:
     """Return what decides a training, but its seed, in a form that JSON holds."""
-    identity: dict[str, Any] = {"estimator": type(estimator).__name__, "X": repr(Fingerprint(rows).digest)}
+    identity: dict[str, Any] = {
+        "estimator": type(estimator).__name__,
+        "X": repr(as_pool(rows).digest(_MAX_BYTES)),
+    }
     if labels is not None:
-        identity["y"] = repr(Fingerprint(labels).digest)
+        identity["y"] = repr(as_pool(labels).digest(_MAX_BYTES))
     for name, value in estimator._deciding_params().items():
         identity[name] = getattr(value, "__qualname__", repr(value))
     return identity

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from ..blocks import row_blocks
+from ..pool import row_blocks
 
 # Blocks of this size are read as float64, eight times as large where X has bytes.
 _BLOCK_BYTES = 8 * 2**20

@@ -27,7 +27,7 @@ from skal.strategies import (
     RandomSubset,
     UncertaintySampling,
 )
-from skal.utils.estimator_checks import Problem
+from skal.testing import Problem
 from tests.networks import AffineGenerator, Askable
 
 STRATEGIES = [

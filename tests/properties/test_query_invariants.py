@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from numpy.testing import assert_array_equal
 
 from skal.exceptions import PoolExhaustedWarning
-from skal.utils.estimator_checks import CHECKS, Problem
+from skal.testing import CHECKS, Problem
 
 from .strategies import STRATEGIES, problems
 

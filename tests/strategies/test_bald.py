@@ -217,7 +217,7 @@ def test_blocks_wrappers_and_containers_agree(fitted, monkeypatch):
     for estimator in (FrozenEstimator(fitted), make_pipeline("passthrough", fitted)):
         assert_array_equal(dropout_proba(estimator, X, seed=3), expected)
     assert (dropout_proba(fitted, X, seed=4) == expected).mean() < 0.5
-    monkeypatch.setattr("skal.blocks._BLOCK_ROWS", 7)
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 7)
     monkeypatch.setitem(access._BLOCK_ROWS, "cpu", (2, 3))
     rows = [29, 0, 11, 12]
     assert_allclose(dropout_proba(fitted, X, rows, seed=3), expected[rows], rtol=1e-12)

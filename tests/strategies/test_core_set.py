@@ -10,7 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skal import ActiveLearner
-from skal.strategies import CoreSet, RandomSubset
+from skal.labels import Labels
+from skal.pool import as_pool
+from skal.strategies import CoreSet, Query, RandomSubset
 
 X = np.random.default_rng(0).normal(size=(200, 6))
 TRUTH = (X[:, 0] > 0).astype(int)
@@ -67,8 +69,9 @@ def test_a_restricted_core_set_measures_the_distance_to_labelled_rows():
     y = np.where(np.arange(200) < 20, TRUTH, -1)
     strategy = RandomSubset(30, CoreSet("input"), random_state=0).fit(X, y)
     rows = strategy.query(X, y, 3)
-    candidates = strategy._restrict(
-        X, y, np.arange(20, 200), 3, None, np.random.default_rng([strategy._seed, 20])
+    query = Query(
+        pool=as_pool(X), labels=Labels.of(y), n_queries=3, rng=np.random.default_rng([strategy._seed, 20])
     )
+    candidates = strategy._restrict(query)
     expected = naive(X[np.r_[:20, np.sort(candidates)]], range(20), 3)
     assert_array_equal(rows, np.r_[:20, np.sort(candidates)][expected])

@@ -11,7 +11,7 @@ from scipy.stats import entropy as scipy_entropy
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from skal.strategies._latents import entropy, fit_generator, min_distance, synthesize
+from skal.strategies._latents import check_generator, entropy, fit_generator, min_distance, synthesize
 from tests.networks import AffineGenerator
 
 SETTINGS = {"n_steps": 50, "learning_rate": 0.05, "batch_size": 100, "tol": 0.0}
@@ -146,6 +146,6 @@ def test_generators_are_checked():
     with pytest.raises(ValueError, match=r"rows of shape \(3,\), and the pool's have shape \(4,\)"):
         fit_generator(generator, X, 0)
     with pytest.raises(TypeError, match="LogisticRegression has no torch_decoder"):
-        fit_generator(LogisticRegression(), X, 0)
+        check_generator(LogisticRegression(), (4,))
     frozen = FrozenEstimator(AffineGenerator(np.ones((4, 2)), np.zeros(4)).fit(X))
     assert fit_generator(frozen, X, 0).n_latent_ == 2

@@ -5,7 +5,7 @@ import pytest
 
 from skal.access import predict_proba
 from skal.strategies import QueryStrategy, ScoreStrategy
-from skal.utils.estimator_checks import check_strategy
+from skal.testing import check_strategy
 
 
 class SecondGuess(ScoreStrategy):
@@ -22,30 +22,30 @@ def test_a_sound_strategy_passes():
 
 
 class GlobalRandom(QueryStrategy):
-    def _query(self, X, y, candidates, n_queries, estimator, rng):
-        return np.random.permutation(candidates)[:n_queries]  # noqa: NPY002
+    def _query(self, query):
+        return np.random.permutation(query.candidates.rows)[: query.n_queries]  # noqa: NPY002
 
 
 class CallCounting(QueryStrategy):
     calls = 0
 
-    def _query(self, X, y, candidates, n_queries, estimator, rng):
+    def _query(self, query):
         self.calls += 1
-        return np.roll(candidates, self.calls)[:n_queries]
+        return np.roll(query.candidates.rows, self.calls)[: query.n_queries]
 
 
 class Scaling(QueryStrategy):
-    def _query(self, X, y, candidates, n_queries, estimator, rng):
-        X[-1] *= 2
-        return candidates[:n_queries]
+    def _query(self, query):
+        query.pool.X[-1] *= 2
+        return query.candidates.rows[: query.n_queries]
 
 
 class Refitting(QueryStrategy):
     requires = ("predict_proba",)
 
-    def _query(self, X, y, candidates, n_queries, estimator, rng):
-        estimator.coef_ = estimator.coef_ * 2
-        return candidates[:n_queries]
+    def _query(self, query):
+        query.estimator.coef_ = query.estimator.coef_ * 2
+        return query.candidates.rows[: query.n_queries]
 
 
 class Batchwise(SecondGuess):
@@ -76,16 +76,16 @@ def test_broken_strategies_are_caught(strategy, message):
     [
         (lambda candidates, n: candidates[: n - 1], "must return 5 integer positions"),
         (lambda candidates, n: candidates[:n].astype(float), "must return 5 integer positions"),
-        (lambda candidates, n: candidates[:1].repeat(n), "repeated, out of range or labelled"),
-        (lambda candidates, n: candidates[:n] - candidates[0], "repeated, out of range or labelled"),
-        (lambda candidates, n: candidates[:n] + 1_000, "repeated, out of range or labelled"),
+        (lambda candidates, n: candidates[:1].repeat(n), "repeated or not among the candidates"),
+        (lambda candidates, n: candidates[:n] - candidates[0], "repeated or not among the candidates"),
+        (lambda candidates, n: candidates[:n] + 1_000, "repeated or not among the candidates"),
     ],
 )
 def test_the_base_class_refuses_a_wrong_answer(answer, message, monkeypatch):
-    def query(self, X, y, candidates, n_queries, estimator, rng):
-        return answer(candidates, n_queries)
+    def _answer(self, query):
+        return answer(query.candidates.rows, query.n_queries)
 
-    monkeypatch.setattr(CallCounting, "_query", query)
+    monkeypatch.setattr(CallCounting, "_query", _answer)
     X, y = np.eye(20), np.where(np.arange(20) < 10, 0, -1)
     with pytest.raises(RuntimeError, match=message):
         CallCounting().fit(X).query(X, y, 5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skal.blocks import blockwise, row_blocks
+from skal.pool import blockwise, row_blocks
 
 
 def as_memmap(X):
@@ -89,7 +89,7 @@ def test_blockwise_is_the_function_of_the_indexed_rows(pool, container):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 7 rows in `blockwise`, so that a pool has several."""
-    monkeypatch.setattr("skal.blocks._BLOCK_ROWS", 7)
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 7)
 
 
 @given(pool=pools())
@@ -98,7 +98,7 @@ def test_blockwise_over_several_blocks(pool):
     X = np.arange(1.0, 4 * n + 1).reshape(n, 4)
     expected = X if rows is None else X[np.asarray(rows, dtype=int)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skal.blocks._BLOCK_ROWS", 7)
+        patch.setattr("skal.pool.base._BLOCK_ROWS", 7)
         assert_array_equal(blockwise(lambda block: block + 1, X, rows), expected + 1)
 
 
@@ -157,8 +157,8 @@ def test_no_rows_gives_an_empty_answer_of_the_right_shape():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([-1], "from -1 to -1; positions in a pool of 4 rows go from 0 to 3"),
-        ([0, 4], "from 0 to 4"),
+        ([-1], r"\[-1\] are out of range; positions in a pool of 4 rows go from 0 to 3"),
+        ([0, 4], r"\[4\] are out of range"),
         ([0.5], "dtype float64"),
         ([True, False, True, True], "flatnonzero"),
         ([[0, 1]], r"shape \(1, 2\)"),

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _num_samples
 
 from ..access import embed, has_embedding
 from ..generators import encode, fit_encoder
-from ..utils.validation import is_sparse
-from .base import QueryStrategy, Rows
+from ..pool import Pool, Rows
+from .base import QueryStrategy
+from .query import Query
 
 
 class EmbeddingStrategy(QueryStrategy):
@@ -60,24 +60,24 @@ class EmbeddingStrategy(QueryStrategy):
         if not isinstance(self.embedding, str):
             self.encoder_ = fit_encoder(self.embedding, X, self._seed)
 
-    def _prepare(self, X: Any) -> None:
-        super()._prepare(X)
+    def _prepare(self, pool: Pool) -> None:
+        super()._prepare(pool)
         if not isinstance(self.embedding, str):
-            self._encoded = encode(self.encoder_, X)
+            self._encoded = encode(self.encoder_, pool)
 
-    def _embed(self, X: Any, estimator: Any, rows: Rows | None = None) -> tuple[NDArray[Any], bool]:
+    def _embed(self, query: Query, rows: Rows | None = None) -> tuple[NDArray[Any], bool]:
         """The embedding of the given rows, or all, of shape (n_rows, d); and whether it is the same at every query."""
+        pool, estimator = query.pool, query.estimator
         if not isinstance(self.embedding, str):
             return self._encoded if rows is None else self._encoded[rows], True
         if self.embedding == "classifier" or (
             self.embedding == "auto" and estimator is not None and has_embedding(estimator)
         ):
-            embedding = embed(estimator, X, rows)
+            embedding = embed(estimator, pool.X, rows)
         else:
-            embedding = X if rows is None else _safe_indexing(X, rows)
-            embedding = embedding.toarray() if is_sparse(embedding) else np.asarray(embedding)
+            embedding = pool.dense(slice(None) if rows is None else rows)
             embedding = embedding.reshape(len(embedding), -1)
-        return embedding, isinstance(X, np.ndarray) and _is_whole(embedding, X)
+        return embedding, isinstance(pool.X, np.ndarray) and _is_whole(embedding, pool.X)
 
 
 def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:
@@ -90,6 +90,6 @@ def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:
     )
 
 
-def are_few(rows: Rows, X: Any) -> bool:
+def are_few(rows: Rows, pool: Pool) -> bool:
     """Whether a strategy should look at the given rows alone: two-stage strategies promise not to scan the pool."""
-    return len(rows) < _num_samples(X) / 2
+    return len(rows) < len(pool) / 2

@@ -18,10 +18,10 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
-from ..exceptions import PoolExhaustedWarning
-from ..labels import UNLABELED, labeled_mask
-from ..learner import ActiveLearner
-from ..strategies.base import QueryStrategy, ScoreStrategy
+from .exceptions import PoolExhaustedWarning
+from .labels import UNLABELED, labeled_mask
+from .learner import ActiveLearner
+from .strategies import QueryStrategy, ScoreStrategy
 
 
 @dataclass
@@ -186,7 +186,7 @@ def check_strategy(strategy: QueryStrategy, classifier: Any = None) -> None:
     Examples
     --------
     >>> from skal.strategies import UncertaintySampling
-    >>> from skal.utils.estimator_checks import check_strategy
+    >>> from skal.testing import check_strategy
     >>> check_strategy(UncertaintySampling("entropy"))
     """
     for name, problem in _problems(classifier or LogisticRegression(max_iter=10_000)):

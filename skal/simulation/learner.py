@@ -1,0 +1,390 @@
+"""SimulatedLearner: the whole active-learning loop as one estimator, with the labels known from the start."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
+from sklearn.base import _fit_context
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_method_params, check_is_fitted
+
+from ..access import predict_proba
+from ..labels import Labels, check_partial_labels, is_numeric
+from ..learner import ActiveLearner
+from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
+from ..strategies import SynthesisStrategy
+from ..strategies.base import Strategy
+from ..utils.callbacks import CallbackSupportMixin, with_callbacks
+from ..utils.random import draw_seed
+from .scoring import Scoring
+
+History = dict[str, NDArray[Any]]
+
+
+class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
+    """An active learner that is given all labels and reveals them round by round.
+
+    `fit` starts from `n_initial` labels, then queries, reveals and refits until the budget is
+    spent. Its `score` therefore depends on the strategy, so that ``GridSearchCV`` over
+    ``strategy__*`` compares strategies.
+
+    Parameters
+    ----------
+    estimator : classifier
+        As in :class:`ActiveLearner`.
+    strategy : QueryStrategy or SynthesisStrategy
+        As in :class:`ActiveLearner`. The samples of a `SynthesisStrategy` are labelled by the `annotator`.
+    n_initial : int, default=10
+        Number of labels at the start.
+    n_queries : int, default=10
+        Number of labels revealed, or samples annotated, a round.
+    budget : int, default=100
+        Number of labels at the end, the initial ones included (fewer if the pool has fewer rows).
+    annotator : fitted classifier or callable, default=None
+        Labels the samples of a `SynthesisStrategy`: a classifier by its `predict`, best a strong one that was trained
+        on all labels, in a ``FrozenEstimator``; or a function of samples. A sample that it marks as unlabelled is not
+        learned, and costs an annotation all the same.
+    initial : {"random", "one_per_class"}, default="random"
+        How the initial rows are drawn: at random (with two classes among them at least, so that
+        a classifier can be fitted), or one of each class and the rest at random.
+    validation_fraction : float, default=None
+        Share of the rows given to `fit` that is held out, stratified by class, and scored each
+        round. ``X_val`` and ``y_val`` of `fit` do the same without a copy of the pool.
+    scoring : str, callable, list, dict or None, default=None
+        As in ``GridSearchCV``; the classifier's `score` by default. A callable that does without rows, ``scorer(
+        estimator, X=None, y=None)``, such as :class:`skal.metrics.GenerationScorer`, is also recorded where there are
+        no validation rows.
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial labels and seeds what :class:`ActiveLearner` seeds. Learners with the
+        same `random_state`, `n_initial` and `initial` start from the same labels.
+
+    Attributes
+    ----------
+    history_ : dict of ndarray
+        One entry a fitted classifier, the initial one first:
+
+        - ``n_labeled``: annotations made for it: labels, or lines of `ADBA`, and samples that were declined;
+        - ``score`` (or ``score_<name>`` for several metrics): on the validation rows, if there are any, and what
+          does without them; NaN where there was no classifier yet;
+        - ``fit_time``, ``query_time``: seconds, the query being the one that led to it (0 at the start);
+        - ``query_entropy``: mean entropy, in nats, of the previous classifier's probabilities at the rows
+          queried or synthesised (NaN at the start and without `predict_proba`);
+        - ``class_counts``: labels of each class, shape (n_rounds, n_classes), classes in the order of ``np.unique``.
+    pool_rows_ : ndarray of int of shape (n_pool,)
+        The rows of `X` that make up the pool, all but the held-out ones.
+    labeled_rows_ : ndarray of int of shape (n_labeled,)
+        Positions in the pool (`X_`), in the order in which they were labelled.
+    estimator_, strategy_, classes_, y_, n_features_in_, feature_names_in_
+        As in :class:`ActiveLearner`, at the end of the loop.
+
+    See Also
+    --------
+    simulate : Several learners, repeated, on shared initial labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import SimulatedLearner
+    >>> from skal.strategies import UncertaintySampling
+    >>> X, y = load_iris(return_X_y=True)
+    >>> learner = SimulatedLearner(
+    ...     LogisticRegression(max_iter=1000), UncertaintySampling(), n_initial=5, n_queries=5, budget=20,
+    ...     validation_fraction=0.3, random_state=0,
+    ... ).fit(X, y)
+    >>> learner.history_["n_labeled"]
+    array([ 5, 10, 15, 20])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ActiveLearner._parameter_constraints,
+        "n_initial": [Interval(Integral, 0, None, closed="left")],
+        "budget": [Interval(Integral, 1, None, closed="left")],
+        "annotator": [HasMethods(["predict"]), callable, None],
+        "initial": [StrOptions({"random", "one_per_class"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "scoring": [str, callable, list, tuple, dict, None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        strategy: Strategy,
+        *,
+        n_initial: int = 10,
+        n_queries: int = 10,
+        budget: int = 100,
+        annotator: Any = None,
+        initial: str = "random",
+        validation_fraction: float | None = None,
+        scoring: Any = None,
+        random_state: Any = None,
+    ):
+        super().__init__(estimator, strategy, n_queries=n_queries, random_state=random_state)
+        self.n_initial = n_initial
+        self.budget = budget
+        self.annotator = annotator
+        self.initial = initial
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: ArrayLike, *, X_val: Any = None, y_val: ArrayLike | None = None, **fit_params: Any
+    ) -> Self:
+        """Run the loop until the budget is spent.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, ...)
+        y : array-like of shape (n_samples,)
+            The oracle: every row's label.
+        X_val : array-like, sparse matrix or data frame of shape (n_val, ...), default=None
+            Rows scored each round.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels.
+        **fit_params : dict
+            As in :meth:`ActiveLearner.fit`.
+
+        Returns
+        -------
+        self : SimulatedLearner
+
+        Raises
+        ------
+        ValueError
+            If a row has no label, all rows are of one class, or both kinds of validation rows are given; if the
+            strategy makes samples and there is no `annotator`, or does not and there is one; if `scoring` is no scorer.
+        TypeError
+            If a scorer needs what the classifier lacks, such as `sample`, or returns no number.
+        NotFittedError
+            If the annotator is not fitted.
+        """
+        annotate = self._check_annotator()
+        pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
+        dtype = np.int64 if is_numeric(oracle.classes) else object
+        state = self._start(pool, Labels.none(len(pool), dtype), fit_params)
+        scoring = Scoring(self, self.scoring, X_val, y_val)
+        if annotate is not None and state.per_row:
+            raise ValueError(
+                f"fit was given {sorted(state.per_row)} with a value per row, which synthetic samples do not have; "
+                "leave it out."
+            )
+        budget = self.budget if annotate is not None else min(self.budget, len(pool))
+        initial = self._initial_rows(oracle.codes, min(self.n_initial, budget))
+        n_rounds = 1 + math.ceil((budget - len(initial)) / self.n_queries)
+        callbacks = self._init_callback_context(max_subtasks=n_rounds)
+        callbacks.call_on_fit_task_begin(estimator=self)
+
+        self._state = self._with_strategy(state)
+        loop = _Loop(oracle, scoring, records=[], labeled=NO_ROWS)
+        for _ in range(n_rounds):
+            task = callbacks.subcontext(task_name="round")
+            task.call_on_fit_task_begin(estimator=self)
+            if not loop.records:
+                self._reveal(loop, initial, query_time=0.0, query_entropy=np.nan)
+            elif annotate is None:
+                self._query_round(loop, min(self.n_queries, budget - loop.n_labeled))
+            else:
+                self._synthesis_round(loop, annotate, min(self.n_queries, budget - loop.n_labeled))
+            if X_val is None:  # what a callback may score then: the rows labelled so far
+                seen = {"X": pool.take(loop.labeled), "y": oracle.to_array()[loop.labeled]}
+            else:
+                seen = {"X": X_val, "y": y_val}
+            if task.call_on_fit_task_end(
+                estimator=self, reconstruction_attributes=self._reconstruction, **seen
+            ):
+                break
+        self.labeled_rows_ = loop.labeled
+        # Only the first rounds, without a classifier, may lack a score.
+        self.history_: History = {
+            key: np.array([record.get(key, np.nan) for record in loop.records]) for key in loop.records[-1]
+        }
+        callbacks.call_on_fit_task_end(estimator=self, reconstruction_attributes=self._reconstruction, **seen)
+        return self
+
+    def _query_round(self, loop: _Loop, n_queries: int) -> None:
+        """Ask for rows of the pool, and reveal their labels."""
+        started = time.perf_counter()
+        rows = self.query(n_queries=n_queries)
+        query_time = time.perf_counter() - started
+        entropy = self._mean_entropy(self.X_, rows)
+        self._reveal(loop, rows, query_time=query_time, query_entropy=entropy)
+
+    def _reveal(self, loop: _Loop, rows: Rows, **measured: float) -> None:
+        """Refit the classifier on the labels of more rows."""
+        started = time.perf_counter()
+        state, oracle = self._state, loop.oracle
+        if len(rows):
+            revealed = oracle.classes[oracle.codes[rows]]
+            state = replace(state, labels=state.labels.with_labels(rows, revealed))
+        self._state = self._refitted(state)
+        measured["fit_time"] = time.perf_counter() - started
+        loop.labeled = np.append(loop.labeled, rows)
+        loop.record(self, len(rows), oracle.codes[rows], measured)
+
+    def _synthesis_round(self, loop: _Loop, annotate: Callable[[Any], Any], n_queries: int) -> None:
+        """Have samples made and annotated, and refit the classifier on those that got a label."""
+        started = time.perf_counter()
+        state = self._state
+        samples = self._synthesized(state, n_queries, loop.n_labeled)
+        query_time = time.perf_counter() - started
+        entropy = self._mean_entropy(state.pool.like(np.asarray(samples)))
+        new, labels = state.strategy.annotate(samples, annotate, self.classes_)
+        codes = _codes(labels, loop.oracle.classes)
+        started = time.perf_counter()
+        if len(labels):
+            self.extend(new, labels)
+        measured = {
+            "query_time": query_time,
+            "query_entropy": entropy,
+            "fit_time": time.perf_counter() - started,
+        }
+        loop.record(self, len(as_pool(samples)), codes, measured)
+
+    def _split(
+        self, X: Any, y: ArrayLike, X_val: Any, y_val: Any, fit_params: dict[str, Any]
+    ) -> tuple[Pool, Labels, Any, Any, dict[str, Any]]:
+        """Validate, and take the validation rows out of the pool."""
+        pool = check_pool(self, X, reset=True)
+        oracle = Labels.of(y, len(pool))
+        if len(oracle.rows) < len(oracle):
+            hidden = np.flatnonzero(oracle.codes < 0)
+            raise ValueError(
+                f"The oracle y has {len(hidden)} unlabelled rows (the first at {hidden[0]}); leave them out, or use "
+                "ActiveLearner, which takes partial labels."
+            )
+        if len(oracle.classes) < 2:
+            raise ValueError(
+                f"The oracle y has only one class, {oracle.classes.tolist()[0]!r}; at least two classes are needed."
+            )
+        if (X_val is None) != (y_val is None):
+            raise ValueError("Give both X_val and y_val, or neither.")
+        self.pool_rows_ = np.arange(len(oracle))
+        if self.validation_fraction is None:
+            if X_val is not None:
+                held_out = check_pool(self, X_val, reset=False)
+                X_val, y_val = held_out.X, check_partial_labels(y_val, len(held_out))
+            return pool, oracle, X_val, y_val, fit_params
+        if X_val is not None:
+            raise ValueError(
+                f"X_val was given and validation_fraction={self.validation_fraction}; give one of them, as there is "
+                "one validation score."
+            )
+        kept, held = train_test_split(
+            self.pool_rows_,
+            test_size=self.validation_fraction,
+            random_state=draw_seed(self.random_state) % 2**32,
+            stratify=oracle.codes,
+        )
+        self.pool_rows_ = np.sort(kept)
+        fit_params = _check_method_params(pool.X, fit_params, indices=self.pool_rows_)
+        rest = Labels(oracle.codes[self.pool_rows_], oracle.classes)
+        return (
+            as_pool(pool.take(self.pool_rows_)),
+            rest,
+            pool.take(held),
+            oracle.to_array()[held],
+            fit_params,
+        )
+
+    def _initial_rows(self, codes: NDArray[Any], n_initial: int) -> Rows:
+        rng = np.random.default_rng([self._seed, 0])
+        order = rng.permutation(len(codes))
+        if self.initial == "one_per_class":
+            n_classes = codes.max() + 1
+            if n_initial < n_classes:
+                raise ValueError(
+                    f"n_initial={n_initial} rows cannot hold one of each of {n_classes} classes; raise n_initial (and "
+                    "the budget), or use initial='random'."
+                )
+            firsts = np.unique(codes[order], return_index=True)[1]
+            order = np.concatenate([order[firsts], np.delete(order, firsts)])
+        elif n_initial >= 2 and (codes[order[:n_initial]] == codes[order[0]]).all():
+            other = np.flatnonzero(codes[order] != codes[order[0]])[0]
+            order[[n_initial - 1, other]] = order[[other, n_initial - 1]]
+        return order[:n_initial]
+
+    def _check_annotator(self) -> Callable[[Any], Any] | None:
+        """The function that labels samples, for a strategy that makes them."""
+        name, annotator = type(self.strategy).__name__, self.annotator
+        if not isinstance(self.strategy, SynthesisStrategy):
+            if annotator is not None:
+                raise ValueError(
+                    f"{name} chooses rows of the pool, whose labels are in y; annotator={annotator} is for "
+                    "strategies that make samples, such as GAAL. Leave it out."
+                )
+            return None
+        if annotator is None:
+            raise ValueError(
+                f"{name} makes samples, whose labels are not in y; give an annotator: a strong classifier, "
+                "FrozenEstimator(fitted), or a function that maps samples to labels."
+            )
+        if not hasattr(annotator, "predict"):
+            return annotator
+        if hasattr(annotator, "fit"):
+            try:
+                check_is_fitted(annotator)
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"The annotator {type(annotator).__name__} is not fitted. Fit it, and give it in a "
+                    "FrozenEstimator, as clones (in simulate, in GridSearchCV) forget what they learned."
+                ) from error
+        return annotator.predict
+
+    def _mean_entropy(self, X: Any, rows: Rows | None = None) -> float:
+        estimator = self._state.guide
+        if estimator is None or not hasattr(estimator, "predict_proba"):
+            return float("nan")
+        return float(entr(predict_proba(estimator, X, rows)).sum(axis=1).mean())
+
+    def _reconstruction(self) -> dict[str, Any] | None:
+        return {"_state": self._state} if hasattr(self, "estimator_") else None
+
+
+@dataclass
+class _Loop:
+    """What a run of the loop has seen so far."""
+
+    oracle: Labels
+    scoring: Scoring
+    records: list[dict[str, Any]]
+    labeled: Rows
+
+    @property
+    def n_labeled(self) -> int:
+        """Annotations made so far."""
+        return self.records[-1]["n_labeled"] if self.records else 0
+
+    def record(
+        self, learner: SimulatedLearner, n_annotated: int, codes: NDArray[Any], measured: dict[str, float]
+    ) -> None:
+        """Take down a round: how many annotations it had, the classes that they gave, and what was measured."""
+        counts = np.bincount(codes, minlength=len(self.oracle.classes))
+        if self.records:
+            counts = counts + self.records[-1]["class_counts"]
+        scores = self.scoring.scores(learner)
+        self.records.append(
+            {"n_labeled": self.n_labeled + n_annotated, **scores, **measured, "class_counts": counts}
+        )
+
+
+def _codes(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
+    """The positions of an annotator's labels among the classes of the oracle."""
+    unknown = labels[~np.isin(labels, classes)]
+    if len(unknown):
+        raise ValueError(
+            f"The annotator answered {unknown.tolist()[0]!r}, and the classes of y are {classes.tolist()}."
+        )
+    return np.searchsorted(classes, labels)

@@ -1,0 +1,126 @@
+"""Several simulated learners, repeatedly, on shared initial labels, and what their histories tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from ..utils.random import draw_seed
+from .learner import History, SimulatedLearner
+
+
+def simulate(
+    learners: Mapping[str, SimulatedLearner] | Iterable[SimulatedLearner],
+    X: Any,
+    y: ArrayLike,
+    *,
+    X_val: Any = None,
+    y_val: ArrayLike | None = None,
+    n_repeats: int = 5,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    **fit_params: Any,
+) -> dict[str, History]:
+    """Run several simulated learners, repeatedly, on shared initial labels.
+
+    Parameters
+    ----------
+    learners : dict of str to SimulatedLearner, or iterable of SimulatedLearner
+        An iterable's learners are named by their strategy's class. Their own ``random_state`` is
+        replaced in each repeat by a seed that all learners share.
+    X : array-like, sparse matrix or data frame of shape (n_samples, ...)
+    y : array-like of shape (n_samples,)
+        The oracle.
+    X_val, y_val : array-likes, default=None
+        Rows scored each round.
+    n_repeats : int, default=5
+        How often each learner runs, from other initial labels each time.
+    n_jobs : int or None, default=None
+        Runs side by side, as in joblib. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    **fit_params : dict
+        As in :meth:`SimulatedLearner.fit`.
+
+    Returns
+    -------
+    histories : dict of str to dict of ndarray
+        Each learner's ``history_`` with a leading axis of length `n_repeats`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import SimulatedLearner, simulate
+    >>> from skal.strategies import RandomSampling, UncertaintySampling
+    >>> X, y = load_iris(return_X_y=True)
+    >>> learners = [
+    ...     SimulatedLearner(LogisticRegression(max_iter=1000), strategy, budget=30, validation_fraction=0.3)
+    ...     for strategy in (RandomSampling(), UncertaintySampling())
+    ... ]
+    >>> histories = simulate(learners, X, y, n_repeats=2, random_state=0)
+    >>> histories["RandomSampling"]["score"].shape
+    (2, 3)
+    """
+    if not isinstance(learners, Mapping):
+        learners = list(learners)
+        names = [type(learner.strategy).__name__ for learner in learners]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"Several learners have the same strategy class: {names}. Give a dict with a name for each."
+            )
+        learners = dict(zip(names, learners, strict=True))
+    seeds = np.random.default_rng(draw_seed(random_state)).integers(np.iinfo(np.int32).max, size=n_repeats)
+    runs = [
+        clone(learner).set_params(random_state=int(seed)) for learner in learners.values() for seed in seeds
+    ]
+    histories = Parallel(n_jobs=n_jobs)(
+        delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **fit_params) for learner in runs
+    )
+    return {
+        name: _stack(histories[start : start + n_repeats])
+        for name, start in zip(learners, range(0, len(runs), n_repeats), strict=True)
+    }
+
+
+def _run(learner: SimulatedLearner, X: Any, y: Any, **fit_params: Any) -> History:
+    return learner.fit(X, y, **fit_params).history_
+
+
+def _stack(histories: list[History]) -> History:
+    return {key: np.stack([history[key] for history in histories]) for key in histories[0]}
+
+
+def labels_needed(history: History, score: float, *, metric: str = "score") -> NDArray[np.float64]:
+    """How many labels each repeat needed to reach a score.
+
+    Parameters
+    ----------
+    history : dict of ndarray
+        A ``history_``, or one of the results of :func:`simulate`.
+    score : float
+        The score to reach.
+    metric : str, default="score"
+        Which of the history's arrays.
+
+    Returns
+    -------
+    n_labeled : ndarray of float of shape (n_repeats,)
+        The first number of labels with at least that score; NaN for a repeat that never had it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.simulation import labels_needed
+    >>> history = {"n_labeled": np.array([[10, 20], [10, 20]]), "score": np.array([[0.8, 0.9], [0.7, 0.8]])}
+    >>> labels_needed(history, 0.9)
+    array([20., nan])
+    """
+    scores, n_labeled = np.atleast_2d(history[metric]), np.atleast_2d(history["n_labeled"])
+    reached = scores >= score
+    first = reached.argmax(axis=1)[:, None]
+    return np.where(reached.any(axis=1), np.take_along_axis(n_labeled, first, axis=1)[:, 0], np.nan)

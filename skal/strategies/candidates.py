@@ -1,0 +1,79 @@
+"""Two-stage strategies: restrict the pool, then run a criterion on what is left."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+
+from ..labels import Labels
+from ..pool import Pool, Rows
+from ..utils.random import seed_random_states
+from .base import QueryStrategy
+from .query import Query
+from .uncertainty import UncertaintySampling
+
+
+class CandidateStrategy(QueryStrategy):
+    """Base class of two-stage strategies: restrict the pool, then run a criterion on what is left.
+
+    An author writes `_restrict(query)`, which returns some of ``query.candidates``. Where they are fewer than
+    ``query.n_queries``, random candidates fill them up.
+
+    Parameters
+    ----------
+    criterion : QueryStrategy, default=None
+        The strategy that chooses among the restricted candidates; margin sampling by default.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    criterion_ : QueryStrategy
+        The fitted criterion.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **QueryStrategy._parameter_constraints,
+        "criterion": [QueryStrategy, None],
+    }
+
+    def __init__(self, criterion: QueryStrategy | None = None, *, random_state: Any = None) -> None:
+        super().__init__(random_state=random_state)
+        self.criterion = criterion
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self._criterion().requires
+
+    def _criterion(self) -> QueryStrategy:
+        return UncertaintySampling("margin") if self.criterion is None else self.criterion
+
+    @property
+    def _prepares(self) -> bool:
+        return True
+
+    def _check_pool(self, pool: Pool) -> None:
+        super()._check_pool(pool)
+        self._criterion().check(pool)
+
+    def _take_up(self, pool: Pool, labels: Labels | None) -> None:
+        self.criterion_ = clone(self._criterion())
+        seed_random_states(self.criterion_, self._seed)
+        self.criterion_.fit(pool, labels)
+        super()._take_up(pool, labels)
+
+    def _prepare(self, pool: Pool) -> None:
+        self.criterion_ = self.criterion_.prepared_for(pool)
+
+    @abstractmethod
+    def _restrict(self, query: Query) -> Rows:
+        """The candidates that the criterion gets to see."""
+
+    def _query(self, query: Query) -> Rows:
+        rows = self._restrict(query)
+        if len(rows) < query.n_queries:
+            others = query.candidates.without(rows)
+            rows = np.append(rows, others.sample(query.n_queries - len(rows), query.rng))
+        return self.criterion_._query(query.restricted_to(np.sort(rows)))

@@ -1,0 +1,124 @@
+"""What a strategy is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from numbers import Integral
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+
+from ..labels import Labels
+from ..pool import NO_ROWS, Candidates, Pool, Rows
+
+
+def check_n_queries(n_queries: Any) -> int:
+    """Validate how many rows or samples are asked for: an integer of at least 1."""
+    if isinstance(n_queries, bool) or not isinstance(n_queries, Integral) or n_queries < 1:
+        raise ValueError(f"n_queries={n_queries!r} was given; it must be an integer of at least 1.")
+    return int(n_queries)
+
+
+class Samples(NamedTuple):
+    """Labelled rows that are not among the candidates' pool.
+
+    Attributes
+    ----------
+    pool : Pool
+        Where they are.
+    rows : ndarray of int of shape (n_samples,)
+        Their positions there.
+    codes : ndarray of int of shape (n_samples,)
+        Positions of their labels in the classes of the query.
+    """
+
+    pool: Pool
+    rows: Rows
+    codes: NDArray[np.int32]
+
+
+class TrainingSet(NamedTuple):
+    """What the classifier was last fitted on.
+
+    Attributes
+    ----------
+    X : container of shape (n_samples, ...)
+    y : ndarray of shape (n_samples,)
+    params : dict
+        Parameters of its `fit`, such as ``sample_weight``.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Query:
+    """What a strategy is asked; everything in it has been validated.
+
+    Attributes
+    ----------
+    pool : Pool
+        The rows: ``query.pool.X`` is their container, ``query.pool.take(rows)`` some of them.
+    labels : Labels
+        Partial labels of the pool, as integer codes with their classes.
+    candidates : Candidates
+        The rows that may be chosen; ``query.candidates.rows`` are their positions, in increasing order.
+    n_queries : int
+        How many of them to choose, at least 1 and at most all of them.
+    estimator : fitted classifier or None
+        The classifier to improve. It has what the strategy's `requires` names.
+    rng : numpy.random.Generator
+        The only source of random numbers. It depends on the strategy's `random_state` and the number of labels.
+    pending : ndarray of int of shape (n_pending,)
+        Rows that annotators have been asked about and have not answered yet; they are no candidates.
+    outside : tuple of Samples
+        Labelled rows outside this pool: those that a learner was extended by, and, where the pool is not that of `fit`,
+        those of the pool that is.
+    training : callable or None
+        Returns the `TrainingSet` of the classifier, for strategies that train it again; None outside a learner.
+    report : Bunch
+        Where the strategy says what it did; its ``query_report_`` afterwards.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.labels import Labels
+    >>> from skal.pool import as_pool
+    >>> from skal.strategies import Query
+    >>> query = Query(pool=as_pool(np.eye(4)), labels=Labels.of([0, -1, 1, -1]), n_queries=1)
+    >>> query.labels.codes, query.labels.rows, query.candidates.rows
+    (array([ 0, -1,  1, -1], dtype=int32), array([0, 2]), array([1, 3]))
+    >>> query.restricted_to(np.array([3])).candidates.rows
+    array([3])
+    """
+
+    pool: Pool
+    labels: Labels
+    n_queries: int
+    candidates: Candidates = None  # type: ignore[assignment]  # by default the unlabelled rows
+    estimator: Any = None
+    rng: Any = None
+    pending: Rows = field(default_factory=NO_ROWS.copy)
+    outside: tuple[Samples, ...] = ()
+    training: Callable[[], TrainingSet] | None = None
+    report: Bunch = field(default_factory=Bunch)
+
+    def __post_init__(self) -> None:
+        if self.candidates is None:
+            unlabeled = Candidates(self.labels.rows, complement_in=len(self.labels))
+            object.__setattr__(self, "candidates", unlabeled)
+
+    @cached_property
+    def labeled(self) -> NDArray[np.bool_]:
+        """Which rows of the pool are labelled, of shape (n_samples,)."""
+        return self.labels.codes >= 0
+
+    def restricted_to(self, rows: Rows) -> Self:
+        """The same query for a criterion, with some of the candidates, in increasing order, and a report of its own."""
+        return replace(self, candidates=Candidates(rows), report=Bunch())

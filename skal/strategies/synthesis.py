@@ -1,0 +1,155 @@
+"""Strategies that make samples to annotate instead of choosing rows of the pool."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..labels import Labels, check_partial_labels, labeled_mask
+from ..pool import as_pool, assuming_finite
+from ..utils.random import draw_seed
+from .base import Strategy
+from .query import Query, check_n_queries
+
+
+class SynthesisStrategy(Strategy):
+    """Base class of the strategies that make samples to annotate instead of choosing rows of the pool.
+
+    A strategy is written as `_synthesize` and, where something can be prepared, `_fit` and `_prepare`, which are those
+    of a `QueryStrategy`:
+
+    `_synthesize(query)`
+        returns ``query.n_queries`` samples, an array of shape (n_queries, ...). What is in the
+        :class:`~skal.strategies.Query` has been validated; ``query.pool.like(samples)`` gives an array the form of
+        the pool's rows.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Seeds every random choice; by default each `fit` draws a fresh seed.
+
+    Attributes
+    ----------
+    requires : tuple of str
+        What the classifier must have: names of methods, or ``"as_torch"`` for a classifier that can be
+        differentiated.
+    query_report_ : Bunch
+        What the latest synthesis did; its keys are those of the strategy.
+
+    Notes
+    -----
+    The same pool, labels and `random_state` give the same samples. A synthesis changes neither the classifier, nor the
+    generator, nor the data, nor the global random state.
+    """
+
+    def synthesize(self, n_queries: int = 1, *, estimator: Any = None, random_state: Any = None) -> Any:
+        """Make samples that are worth annotating.
+
+        Parameters
+        ----------
+        n_queries : int, default=1
+            How many samples to make.
+        estimator : fitted classifier, default=None
+            The classifier to improve.
+        random_state : int, RandomState instance or None, default=None
+            Where other values make other samples; a learner passes one that changes with its labels. By default the
+            seed of `fit`, and so the same samples for the same classifier.
+
+        Returns
+        -------
+        samples : ndarray or data frame of shape (n_queries, ...)
+            On the scale and in the shape of the rows of the pool, unless the strategy says otherwise.
+
+        Raises
+        ------
+        ValueError
+            If `n_queries` is invalid.
+        NotFittedError
+            If the strategy needs a classifier and there is none that is fitted.
+        TypeError
+            If the classifier lacks what the strategy requires.
+        """
+        check_is_fitted(self)
+        n_queries = check_n_queries(n_queries)
+        rng = None if random_state is None else np.random.default_rng(draw_seed(random_state))
+        labels = Labels.none(len(self._pool))
+        return self.answer(
+            Query(pool=self._pool, labels=labels, n_queries=n_queries, estimator=estimator, rng=rng)
+        )
+
+    def answer(self, query: Query) -> Any:
+        """Answer a query that has been validated, as an :class:`~skal.ActiveLearner` asks it.
+
+        Parameters
+        ----------
+        query : Query
+            About the pool of `fit`. Without random numbers in it, those of the strategy's own seed are drawn.
+
+        Returns
+        -------
+        samples : ndarray or data frame of shape (n_queries, ...)
+
+        Raises
+        ------
+        NotFittedError, TypeError
+            As `synthesize` does.
+        """
+        self._check_estimator(query.estimator)
+        if query.rng is None:
+            query = replace(query, rng=np.random.default_rng(self._seed))
+        with assuming_finite(query.pool):
+            samples = self._synthesize(query)
+        n_samples = len(as_pool(samples))
+        if not 0 < n_samples <= query.n_queries:
+            raise RuntimeError(
+                f"{type(self).__name__}._synthesize returned {n_samples} samples; it must return {query.n_queries}."
+            )
+        if query.report:
+            self.query_report_ = query.report
+        return samples
+
+    def seed_after(self, n_labeled: int) -> int:
+        """The seed of a learner's samples after a number of labels; that of the strategy decides it."""
+        return int(np.random.SeedSequence([self._seed, n_labeled]).generate_state(1)[0])
+
+    def annotate(
+        self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None
+    ) -> tuple[Any, NDArray[Any]]:
+        """Ask a simulated annotator for the labels of samples.
+
+        Parameters
+        ----------
+        samples : ndarray or data frame of shape (n_queries, ...)
+            What `synthesize` returned.
+        annotator : callable
+            Maps samples to labels, of shape (n_queries,); the marker of unlabelled rows is an answer too, and declines
+            a sample.
+        classes : array-like of shape (n_classes,), default=None
+            The classes of the classifier, for the strategies whose question is about them.
+
+        Returns
+        -------
+        X : ndarray or data frame of shape (n_labeled, ...)
+            The samples that were not declined, for `ActiveLearner.extend`.
+        y : ndarray of shape (n_labeled,)
+            Their labels.
+        """
+        made = as_pool(samples)
+        labels = check_partial_labels(annotator(samples), len(made))
+        known = np.flatnonzero(labeled_mask(labels))
+        return made.take(known), labels[known]
+
+    @abstractmethod
+    def _synthesize(self, query: Query) -> Any:
+        """Make ``query.n_queries`` samples."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
