@@ -24,8 +24,8 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from .access import embed, has_embedding, predict_proba
 from .differentiable import unwrap
 from .labels import check_new_labels
-from .nets._shapes import as_images
-from .nets._torchvision_net import load_weights, read_weights
+from .nets.shapes import as_images
+from .nets.torchvision_net import load_weights, read_weights
 from .pool import as_pool, blockwise, dense, row_blocks
 from .training.estimator import resolve_device
 from .utils._torchvision import import_torchvision

@@ -22,7 +22,7 @@ from ..differentiable import torch_module
 from ..generators.base import GenerativeEstimator, LatentsToRows, RowsToFeatures
 from ..generators.gan import Module, gan_classes
 from ..nets import GANS
-from ..nets._spectral_norm import normalize_spectrally
+from ..nets.spectral_norm import normalize_spectrally
 from ..training.estimator import module_builder, optimizer_params, resolve_device
 from ..utils.callbacks import with_callbacks
 from ..utils.random import draw_seed

@@ -12,7 +12,7 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 
 from ..nets import ARCHITECTURES, DigitsNet, LeNet
-from ..nets._torchvision_net import TorchvisionNet
+from ..nets.torchvision_net import TorchvisionNet
 from ..training.net import TrainingNet
 from .net_classifier import NetClassifier
 

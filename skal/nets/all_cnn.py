@@ -1,13 +1,13 @@
 """The classifier of ASAL's CIFAR-10 experiments with ten classes."""
 
-import torch
 from torch import nn
 
-from ._scales import keep_variance
-from ._shapes import as_image_shape, as_images
+from .bases import FeatureNet
+from .scales import keep_variance
+from .shapes import as_image_shape
 
 
-class AllCNN(nn.Module):
+class AllCNN(FeatureNet):
     """All-CNN-C [1]_, the classifier of ASAL [2]_, supplement Table 7, column "Classifier".
 
     =======================================  ===============
@@ -83,38 +83,27 @@ class AllCNN(nn.Module):
     def __init__(
         self, input_shape: tuple[int, ...], n_classes: int, dropout: float = 0.5, input_dropout: float = 0.0
     ) -> None:
-        super().__init__()
         channels, _, _ = as_image_shape(input_shape, smallest=9)
-        self.features = nn.Sequential(
+        features = nn.Sequential(
             nn.Dropout(input_dropout) if input_dropout else nn.Identity(),
-            nn.Conv2d(channels, 96, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(96, 96, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(96, 96, 3, stride=2, padding=1),
-            nn.ReLU(),
+            *_convolution(channels, 96, 3, padding=1),
+            *_convolution(96, 96, 3, padding=1),
+            *_convolution(96, 96, 3, stride=2, padding=1),
             nn.Dropout(dropout),
-            nn.Conv2d(96, 192, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(192, 192, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(192, 192, 3, stride=2, padding=1),
-            nn.ReLU(),
+            *_convolution(96, 192, 3, padding=1),
+            *_convolution(192, 192, 3, padding=1),
+            *_convolution(192, 192, 3, stride=2, padding=1),
             nn.Dropout(dropout),
-            nn.Conv2d(192, 192, 3),
-            nn.ReLU(),
-            nn.Conv2d(192, 192, 1),
-            nn.ReLU(),
+            *_convolution(192, 192, 3),
+            *_convolution(192, 192, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(192, n_classes)
+        super().__init__(features, 192, n_classes)
         keep_variance(self)
 
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the penultimate activations, shape (N, 192)."""
-        return self.features(as_images(x))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))
+def _convolution(
+    n_in: int, n_out: int, kernel_size: int, stride: int = 1, padding: int = 0
+) -> list[nn.Module]:
+    return [nn.Conv2d(n_in, n_out, kernel_size, stride, padding), nn.ReLU()]

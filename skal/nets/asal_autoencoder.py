@@ -3,29 +3,22 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
 
-import torch
 from torch import nn
 
-from ._scales import deconvolution, halvings, keep_variance
-from ._shapes import as_image_shape, as_images
+from .bases import CodeNet
+from .scales import Size, deconvolution, halvings, keep_variance
+from .shapes import as_image_shape
 
-Size = tuple[int, int]
 
-
-class _ConvAutoEncoder(nn.Module):
+class _ConvAutoEncoder(CodeNet):
     """Steps that halve an image, then the same number that double it; a table names their layers."""
 
-    output_range: ClassVar[tuple[float, float] | None]
-
     def __init__(self, input_shape: tuple[int, ...], channels: Sequence[int]) -> None:
-        super().__init__()
         image_channels, height, width = as_image_shape(input_shape)
         sizes = halvings((height, width), len(channels))
         widths = (image_channels, *channels)
-        self.input_shape = tuple(input_shape)
-        self.n_latent = widths[-1] * math.prod(sizes[-1])
+        super().__init__(input_shape, widths[-1] * math.prod(sizes[-1]))
 
         self.encoder = nn.Sequential()
         for step, (n_in, n_out) in enumerate(pairwise(widths), start=1):
@@ -43,18 +36,6 @@ class _ConvAutoEncoder(nn.Module):
 
     def _up(self, n_in: int, n_out: int, size: Size, output_size: Size, *, last: bool) -> list[nn.Module]:
         raise NotImplementedError
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the flattened codes, shape (N, n_latent)."""
-        return self.encoder(as_images(x))
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of codes, shape ``(N, *input_shape)``."""
-        return self.decoder(z).reshape(len(z), *self.input_shape)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reconstructions ``decode(encode(x))``."""
-        return self.decode(self.encode(x))
 
 
 class MNISTAutoEncoder(_ConvAutoEncoder):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import torch
 from torch import nn
 
-from ._layers import LeakyReLU
-from ._scales import deconvolution, halvings
-from ._shapes import as_image_shape, as_images
+from .bases import Critic, MapGenerator
+from .layers import LeakyReLU
+from .scales import deconvolution, halvings
+from .shapes import as_image_shape
 
 
-class ConvGenerator(nn.Module):
+class ConvGenerator(MapGenerator):
     """Generator: a linear layer, then 5x5 transposed convolutions that each double the sides.
 
     The sides of the maps are those of the image halved again and again, rounded up: 28, 14, 7, 4. Where a side
@@ -52,32 +52,20 @@ class ConvGenerator(nn.Module):
         channels: tuple[int, ...] = (256, 128, 64),
         batch_norm: bool = False,
     ) -> None:
-        super().__init__()
-        self.input_shape = tuple(input_shape)
         n_channels, height, width = as_image_shape(input_shape)
         sizes = halvings((height, width), len(channels))[::-1]
-        self.first_shape = (channels[0], *sizes[0])
-        n_first = math.prod(self.first_shape)
-
-        def activated(norm: type[nn.Module], n_units: int) -> list[nn.Module]:
-            return [norm(n_units), nn.ReLU()] if batch_norm else [nn.ReLU()]
-
-        self.linear = nn.Sequential(nn.Linear(n_latent, n_first), *activated(nn.BatchNorm1d, n_first))
+        super().__init__(input_shape, n_latent, (channels[0], *sizes[0]), batch_norm=batch_norm)
         layers: list[nn.Module] = []
         for (n_in, n_out), (size, target) in zip(
             pairwise((*channels, n_channels)), pairwise(sizes), strict=True
         ):
             if layers:
-                layers += activated(nn.BatchNorm2d, n_in)
+                layers += [nn.BatchNorm2d(n_in), nn.ReLU()] if batch_norm else [nn.ReLU()]
             layers.append(deconvolution(n_in, n_out, 5, size, target))
         self.maps = nn.Sequential(*layers, nn.Sigmoid() if self.output_range == (0.0, 1.0) else nn.Tanh())
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
-        return self.maps(self.linear(z).unflatten(1, self.first_shape)).reshape(-1, *self.input_shape)
 
-
-class ConvCritic(nn.Module):
+class ConvCritic(Critic):
     """Critic, or discriminator: 5x5 convolutions of stride 2 with LeakyReLU 0.2, then a linear layer.
 
     Parameters
@@ -106,27 +94,17 @@ class ConvCritic(nn.Module):
         batch_norm: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         n_channels, height, width = as_image_shape(input_shape)
-        self.features = nn.Sequential()
+        features = nn.Sequential()
         for layer, (n_in, n_out) in enumerate(pairwise((n_channels, *channels))):
-            self.features.append(nn.Conv2d(n_in, n_out, 5, stride=2, padding=2))
+            features.append(nn.Conv2d(n_in, n_out, 5, stride=2, padding=2))
             if batch_norm and layer > 0:
-                self.features.append(nn.BatchNorm2d(n_out))
-            self.features.append(LeakyReLU(0.2))
+                features.append(nn.BatchNorm2d(n_out))
+            features.append(LeakyReLU(0.2))
             if dropout:
-                self.features.append(nn.Dropout(dropout))
-            height, width = (height + 1) // 2, (width + 1) // 2
-        self.features.append(nn.Flatten())
-        self.head = nn.Linear(channels[-1] * height * width, 1)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the flattened maps before the last layer, shape (N, n_features)."""
-        return self.features(as_images(x))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores, shape (N,)."""
-        return self.head(self.embed(x)).squeeze(1)
+                features.append(nn.Dropout(dropout))
+        features.append(nn.Flatten())
+        super().__init__(features, channels[-1] * math.prod(halvings((height, width), len(channels))[-1]))
 
 
 class MNISTGenerator(ConvGenerator):

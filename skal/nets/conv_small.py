@@ -1,12 +1,12 @@
 """The classifier of ASAL's SVHN and LSUN experiments."""
 
-import torch
 from torch import nn
 
-from ._shapes import as_image_shape, as_images
+from .bases import FeatureNet
+from .shapes import as_image_shape
 
 
-class ConvSmall(nn.Module):
+class ConvSmall(FeatureNet):
     """Conv-Small of virtual adversarial training [1]_, the classifier of ASAL [2]_ for SVHN and LSUN.
 
     ============================================  ===============
@@ -72,50 +72,32 @@ class ConvSmall(nn.Module):
         n_filters: int = 64,
         first_stride: int = 1,
     ) -> None:
-        super().__init__()
         channels, _, _ = as_image_shape(input_shape, smallest=8 * first_stride + 1)
         n, m = n_filters, 2 * n_filters
-        self.features = nn.Sequential(
+        features = nn.Sequential(
             *_convolution(channels, n, 2 * first_stride + 1, stride=first_stride, padding=first_stride),
-            nn.LeakyReLU(0.1),
             *_convolution(n, n, 3, padding=1),
-            nn.LeakyReLU(0.1),
-            *_convolution(n, n, 3, padding=1),
-            *_pooling(dropout),
+            *_convolution(n, n, 3, padding=1, pooled=True),
+            nn.Dropout(dropout),
             *_convolution(n, m, 3, padding=1),
-            nn.LeakyReLU(0.1),
             *_convolution(m, m, 3, padding=1),
-            nn.LeakyReLU(0.1),
-            *_convolution(m, m, 3, padding=1),
-            *_pooling(dropout),
+            *_convolution(m, m, 3, padding=1, pooled=True),
+            nn.Dropout(dropout),
             *_convolution(m, m, 3),
-            nn.LeakyReLU(0.1),
             *_convolution(m, m, 1),
-            nn.LeakyReLU(0.1),
             *_convolution(m, m, 1),
-            nn.LeakyReLU(0.1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(m, n_classes)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the penultimate activations, shape (N, 2 * n_filters)."""
-        return self.features(as_images(x))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))
+        super().__init__(features, m, n_classes)
 
 
 def _convolution(
-    n_in: int, n_out: int, kernel_size: int, stride: int = 1, padding: int = 0
+    n_in: int, n_out: int, kernel_size: int, stride: int = 1, padding: int = 0, pooled: bool = False
 ) -> list[nn.Module]:
-    # Batch norm subtracts any bias.
-    return [nn.Conv2d(n_in, n_out, kernel_size, stride, padding, bias=False), nn.BatchNorm2d(n_out)]
-
-
-def _pooling(dropout: float) -> list[nn.Module]:
     # Leaky ReLU behind the pooling: the same function and gradients for a quarter of the work. Rounding up lets
     # smaller images through.
-    return [nn.MaxPool2d(2, ceil_mode=True), nn.LeakyReLU(0.1), nn.Dropout(dropout)]
+    pooling = [nn.MaxPool2d(2, ceil_mode=True)] if pooled else []
+    # Batch norm subtracts any bias.
+    convolution = nn.Conv2d(n_in, n_out, kernel_size, stride, padding, bias=False)
+    return [convolution, nn.BatchNorm2d(n_out), *pooling, nn.LeakyReLU(0.1)]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
-from typing import ClassVar
 
-import torch
 from torch import nn
 
-from ._layers import LeakyReLU
-from ._scales import deconvolution, halvings
-from ._shapes import as_image_shape, as_images
+from .bases import Critic, MapGenerator
+from .layers import LeakyReLU
+from .scales import deconvolution, halvings
+from .shapes import as_image_shape
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(MapGenerator):
     """Generator of the DCGAN family [1]_ for 32x32 images.
 
     ==============================================  ===============
@@ -55,7 +53,7 @@ class DCGANGenerator(nn.Module):
     torch.Size([2, 3, 32, 32])
     """
 
-    output_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    output_range = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -63,24 +61,16 @@ class DCGANGenerator(nn.Module):
         n_latent: int = 128,
         channels: tuple[int, ...] = (512, 256, 128, 64),
     ) -> None:
-        super().__init__()
-        self.input_shape = tuple(input_shape)
         n_channels, height, width = as_image_shape(input_shape, smallest=2 ** (len(channels) - 1))
         sizes = halvings((height, width), len(channels) - 1, ceil=False)[::-1]
-        self.first_shape = (channels[0], *sizes[0])
-        n_first = math.prod(self.first_shape)
-        self.linear = nn.Sequential(nn.Linear(n_latent, n_first), nn.BatchNorm1d(n_first), nn.ReLU())
+        super().__init__(input_shape, n_latent, (channels[0], *sizes[0]), batch_norm=True)
         self.maps = nn.Sequential()
         for (n_in, n_out), (size, target) in zip(pairwise(channels), pairwise(sizes), strict=True):
             self.maps.extend([deconvolution(n_in, n_out, 4, size, target), nn.BatchNorm2d(n_out), nn.ReLU()])
         self.maps.extend([nn.Conv2d(channels[-1], n_channels, 3, padding=1), nn.Tanh()])
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
-        return self.maps(self.linear(z).unflatten(1, self.first_shape)).reshape(-1, *self.input_shape)
 
-
-class DCGANCritic(nn.Module):
+class DCGANCritic(Critic):
     """Critic, or discriminator, of the SN-DCGAN [1]_ for 32x32 images.
 
     ==============================================  ===============
@@ -127,25 +117,12 @@ class DCGANCritic(nn.Module):
         channels: tuple[int, ...] = (64, 128, 256, 512),
         batch_norm: bool = False,
     ) -> None:
-        super().__init__()
         n_channels, height, width = as_image_shape(input_shape, smallest=2 ** (len(channels) - 1))
         height, width = halvings((height, width), len(channels) - 1, ceil=False)[-1]
-
-        def activated(convolution: nn.Conv2d) -> list[nn.Module]:
-            norm = [nn.BatchNorm2d(convolution.out_channels)] if batch_norm else []
-            return [convolution, *norm, LeakyReLU(0.2)]
-
-        self.features = nn.Sequential(nn.Conv2d(n_channels, channels[0], 3, padding=1), LeakyReLU(0.2))
+        features = nn.Sequential(nn.Conv2d(n_channels, channels[0], 3, padding=1), LeakyReLU(0.2))
         for n_in, n_out in pairwise(channels):
-            self.features.extend(activated(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)))
-            self.features.extend(activated(nn.Conv2d(n_out, n_out, 3, padding=1)))
-        self.features.append(nn.Flatten())
-        self.head = nn.Linear(channels[-1] * height * width, 1)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the flattened maps before the last layer, shape (N, n_features)."""
-        return self.features(as_images(x))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores, shape (N,)."""
-        return self.head(self.embed(x)).squeeze(1)
+            for n, kernel_size, stride in ((n_in, 4, 2), (n_out, 3, 1)):
+                norm = [nn.BatchNorm2d(n_out)] if batch_norm else []
+                features.extend([nn.Conv2d(n, n_out, kernel_size, stride, 1), *norm, LeakyReLU(0.2)])
+        features.append(nn.Flatten())
+        super().__init__(features, channels[-1] * height * width)

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import nn
 
-from ._layers import LeakyReLU
+from .bases import CodeNet, Critic, LatentNet, PosteriorNet
+from .layers import LeakyReLU, dense_layers
 
 
 def _dense(sizes: Sequence[int]) -> nn.Sequential:
@@ -19,7 +19,7 @@ def _dense(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class DenseGenerator(nn.Module):
+class DenseGenerator(LatentNet):
     """Generator of plain feature rows: linear layers with ReLU between them.
 
     ======================================  ===============
@@ -53,22 +53,18 @@ class DenseGenerator(nn.Module):
     torch.Size([5, 20])
     """
 
-    output_range: ClassVar[tuple[float, float] | None] = None
-
     def __init__(
         self, input_shape: tuple[int, ...], n_latent: int = 128, hidden: Sequence[int] = (128, 128)
     ) -> None:
-        super().__init__()
-        self.input_shape = tuple(input_shape)
-        self.n_latent = n_latent
+        super().__init__(input_shape, n_latent)
         self.layers = _dense([n_latent, *hidden, math.prod(input_shape)])
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
-        return self.layers(z).reshape(len(z), *self.input_shape)
+        return self.as_rows(self.layers(z))
 
 
-class DenseCritic(nn.Module):
+class DenseCritic(Critic):
     """Critic of plain feature rows: linear layers with leaky ReLU.
 
     =================================================================  ===============
@@ -99,28 +95,13 @@ class DenseCritic(nn.Module):
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, ...],
-        dropout: float = 0.0,
-        hidden: Sequence[int] = (128, 128),
+        self, input_shape: tuple[int, ...], dropout: float = 0.0, hidden: Sequence[int] = (128, 128)
     ) -> None:
-        super().__init__()
         sizes = [math.prod(input_shape), *hidden]
-        self.features = nn.Sequential(nn.Flatten())
-        for n_in, n_out in pairwise(sizes):
-            self.features.extend([nn.Linear(n_in, n_out), LeakyReLU(0.2), nn.Dropout(dropout)])
-        self.head = nn.Linear(sizes[-1], 1)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the features before the last layer, shape (N, hidden[-1])."""
-        return self.features(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores, shape (N,)."""
-        return self.head(self.embed(x)).squeeze(1)
+        super().__init__(dense_layers(sizes, LeakyReLU, dropout), sizes[-1])
 
 
-class DenseAutoEncoder(nn.Module):
+class DenseAutoEncoder(CodeNet):
     """Autoencoder of plain feature rows: linear layers with ReLU between them.
 
     ===========================================  ===============
@@ -159,33 +140,17 @@ class DenseAutoEncoder(nn.Module):
     (torch.Size([5, 16]), torch.Size([5, 20]))
     """
 
-    output_range: ClassVar[tuple[float, float] | None] = None
-
     def __init__(
         self, input_shape: tuple[int, ...], n_latent: int | None = None, hidden: Sequence[int] = (128, 128)
     ) -> None:
-        super().__init__()
         n_features = math.prod(input_shape)
-        self.input_shape = tuple(input_shape)
-        self.n_latent = min(16, n_features) if n_latent is None else n_latent
+        super().__init__(input_shape, min(16, n_features) if n_latent is None else n_latent)
         sizes = [n_features, *hidden, self.n_latent]
         self.encoder = nn.Sequential(nn.Flatten(), *_dense(sizes))
         self.decoder = _dense(sizes[::-1])
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the codes, shape (N, n_latent)."""
-        return self.encoder(x)
 
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of codes, shape ``(N, *input_shape)``."""
-        return self.decoder(z).reshape(len(z), *self.input_shape)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reconstructions ``decode(encode(x))``."""
-        return self.decode(self.encode(x))
-
-
-class DenseVAE(nn.Module):
+class DenseVAE(PosteriorNet):
     """Variational autoencoder of plain feature rows: linear layers with ReLU between them.
 
     ===========================================  ===============
@@ -223,27 +188,10 @@ class DenseVAE(nn.Module):
     (torch.Size([5, 50]), torch.Size([5, 50]), torch.Size([5, 20]))
     """
 
-    output_range: ClassVar[tuple[float, float] | None] = None
-
     def __init__(
         self, input_shape: tuple[int, ...], n_latent: int = 50, hidden: Sequence[int] = (128, 128)
     ) -> None:
-        super().__init__()
+        super().__init__(input_shape, n_latent)
         n_features = math.prod(input_shape)
-        self.input_shape = tuple(input_shape)
-        self.n_latent = n_latent
         self.encoder = nn.Sequential(nn.Flatten(), *_dense([n_features, *hidden, 2 * n_latent]))
         self.decoder = _dense([n_latent, *reversed(hidden), n_features])
-
-    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and logarithm of the variance of the latent vectors, each (N, n_latent)."""
-        mean, log_variance = self.encoder(x).chunk(2, dim=1)
-        return mean, log_variance
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
-        return self.decoder(z).reshape(len(z), *self.input_shape)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reconstructions from the means; nothing is drawn."""
-        return self.decode(self.encode(x)[0])

@@ -2,13 +2,15 @@
 
 import math
 
-import torch
 from torch import nn
 
-from ._shapes import as_image_shape, as_images
+from .bases import FeatureNet
+from .layers import pooled_convolution
+from .scales import halvings
+from .shapes import as_image_shape
 
 
-class DigitsNet(nn.Module):
+class DigitsNet(FeatureNet):
     """Small convolutional network for images as small as scikit-learn's 8x8 digits; no paper's.
 
     =============================  =============
@@ -42,25 +44,13 @@ class DigitsNet(nn.Module):
     """
 
     def __init__(self, input_shape: tuple[int, ...], n_classes: int, n_filters: int = 32) -> None:
-        super().__init__()
         channels, height, width = as_image_shape(input_shape)
-        self.features = nn.Sequential(
+        n = 2 * n_filters
+        features = nn.Sequential(
             nn.Conv2d(channels, n_filters, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(n_filters, 2 * n_filters, 3, padding=1),
-            nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
-            nn.ReLU(),
-            nn.Conv2d(2 * n_filters, 2 * n_filters, 3, padding=1),
-            nn.MaxPool2d(2, ceil_mode=True),
-            nn.ReLU(),
+            *pooled_convolution(n_filters, n, 3),
+            *pooled_convolution(n, n, 3),
             nn.Flatten(),
         )
-        self.head = nn.Linear(2 * n_filters * math.ceil(height / 4) * math.ceil(width / 4), n_classes)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the flattened feature maps, shape (N, 256) at 8x8."""
-        return self.features(as_images(x))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))
+        super().__init__(features, n * math.prod(halvings((height, width), 2)[-1]), n_classes)

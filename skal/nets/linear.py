@@ -5,8 +5,10 @@ import math
 import torch
 from torch import nn
 
+from .bases import HeadNet
 
-class Linear(nn.Module):
+
+class Linear(HeadNet):
     """One linear layer on the flattened row: the network of softmax regression.
 
     The weights start at zero. The loss is convex, so nothing is lost, and rows on any scale start from
@@ -36,7 +38,3 @@ class Linear(nn.Module):
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return the flattened rows, shape (N, n_features)."""
         return x.flatten(1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))

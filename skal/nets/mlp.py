@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
-import torch
 from torch import nn
 
+from .bases import FeatureNet
+from .layers import dense_layers
 
-class MLP(nn.Module):
+
+class MLP(FeatureNet):
     """Fully connected layers with ReLU on the flattened row.
 
     Parameters
@@ -37,17 +38,5 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (128,),
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         sizes = [math.prod(input_shape), *hidden]
-        self.features = nn.Sequential(nn.Flatten())
-        for n_in, n_out in pairwise(sizes):
-            self.features.extend([nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(dropout)])
-        self.head = nn.Linear(sizes[-1], n_classes)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the last hidden layer's activations, shape (N, hidden[-1])."""
-        return self.features(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))
+        super().__init__(dense_layers(sizes, nn.ReLU, dropout), sizes[-1], n_classes)

@@ -1,20 +1,30 @@
 """The residual generator and critic of ASAL's CIFAR-10 experiments."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import nn
 
-from ._layers import ReLU
-from ._scales import halvings
-from ._shapes import as_image_shape, as_images
+from .bases import Critic, LatentNet
+from .layers import ReLU
+from .scales import Size, halvings
+from .shapes import as_image_shape
 
 
-class _UpBlock(nn.Module):
+class _Block(nn.Module):
+    """A residual, around which the input takes a shortcut."""
+
+    residual: nn.Module
+    shortcut: nn.Module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.residual(x) + self.shortcut(x)
+
+
+class _UpBlock(_Block):
     """Batch norm, ReLU and a 3x3 convolution, twice, the first on the image enlarged to ``size``."""
 
-    def __init__(self, n_filters: int, size: tuple[int, int]) -> None:
+    def __init__(self, n_filters: int, size: Size) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             nn.BatchNorm2d(n_filters),
@@ -28,11 +38,8 @@ class _UpBlock(nn.Module):
         # A 1x1 convolution of repeated pixels is the repeated convolution: the same with a quarter of the work.
         self.shortcut = nn.Sequential(nn.Conv2d(n_filters, n_filters, 1), nn.Upsample(size))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.residual(x) + self.shortcut(x)
 
-
-class _CriticBlock(nn.Module):
+class _CriticBlock(_Block):
     """ReLU and a 3x3 convolution, twice, then a mean over 2x2 pixels in those that halve the image.
 
     The first block of a critic has no ReLU before its first convolution: it would cut the image at zero.
@@ -55,11 +62,8 @@ class _CriticBlock(nn.Module):
             # A 1x1 convolution of means is the mean of the convolution: the same with a quarter of the work.
             self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(n_in, n_out, 1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.residual(x) + self.shortcut(x)
 
-
-class ResidualGenerator(nn.Module):
+class ResidualGenerator(LatentNet):
     """Residual generator of ASAL's CIFAR-10 experiments [1]_, supplement Table 8, after WGAN-GP [2]_.
 
     =============================================  ===============
@@ -103,14 +107,12 @@ class ResidualGenerator(nn.Module):
     torch.Size([2, 3, 32, 32])
     """
 
-    output_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    output_range = (-1.0, 1.0)
 
     def __init__(self, input_shape: tuple[int, ...], n_latent: int = 128, n_filters: int = 128) -> None:
-        super().__init__()
+        super().__init__(input_shape, n_latent)
         channels, height, width = as_image_shape(input_shape)
         *larger, smallest = halvings((height, width), 3)
-        self.input_shape = tuple(input_shape)
-        self.n_latent = n_latent
         self.layers = nn.Sequential(
             nn.Linear(n_latent, n_filters * math.prod(smallest)),
             nn.Unflatten(1, (n_filters, *smallest)),
@@ -123,10 +125,10 @@ class ResidualGenerator(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Return the images of latent vectors, shape ``(N, *input_shape)``."""
-        return self.layers(z).reshape(len(z), *self.input_shape)
+        return self.as_rows(self.layers(z))
 
 
-class ResidualCritic(nn.Module):
+class ResidualCritic(Critic):
     """Residual critic of ASAL's CIFAR-10 experiments [1]_, supplement Table 8, after WGAN-GP [2]_ and WGAN-CT [3]_.
 
     =============================================  ===============
@@ -179,11 +181,10 @@ class ResidualCritic(nn.Module):
         batch_norm: bool = False,
         n_filters: int = 128,
     ) -> None:
-        super().__init__()
         channels, _, _ = as_image_shape(input_shape)
         rates = dropout if isinstance(dropout, tuple) else (0.4 * dropout, dropout, dropout)
         second, third, fourth = (nn.Dropout(rate) for rate in rates)
-        self.features = nn.Sequential(
+        features = nn.Sequential(
             _CriticBlock(channels, n_filters, first=True, halve=True),
             _CriticBlock(n_filters, n_filters, halve=True, batch_norm=batch_norm),
             second,
@@ -193,12 +194,8 @@ class ResidualCritic(nn.Module):
             fourth,
             ReLU(),
         )
-        self.head = nn.Linear(n_filters, 1)
+        super().__init__(features, n_filters)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features before the last layer, shape (N, n_filters)."""
-        return self.features(as_images(x)).mean(dim=(2, 3))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores, shape (N,)."""
-        return self.head(self.embed(x)).squeeze(1)
+        return super().embed(x).mean(dim=(2, 3))

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..utils._torchvision import import_torchvision
-from ._shapes import as_image_shape
-from ._torchvision_net import TorchvisionNet, load_weights, match_channels, read_weights
+from .shapes import as_image_shape
+from .torchvision_net import TorchvisionNet, load_weights, read_body
 
 # "auto" takes the stem for small images below this side, where the other one leaves at most 2x2 pixels.
 _SMALLEST_IMAGENET = 64
@@ -48,7 +48,10 @@ class _ResNet(TorchvisionNet):
         for stage in (body.layer2, body.layer3, body.layer4):
             stage[0].downsample[0] = SampledConv2d(stage[0].downsample[0])
         if weights is not None:
-            _load(body, weights)
+            state = read_body(weights, "fc.", "conv1.weight", channels)
+            if small and state.get("conv1.weight", body.conv1.weight).shape[2:] == (7, 7):
+                state["conv1.weight"] = body.conv1.weight.detach()
+            load_weights(body, state, weights)
         super().__init__(body, n_features, n_classes, n_hidden)
 
 
@@ -67,15 +70,6 @@ class SampledConv2d(nn.Module):
         """Return what the convolution returns."""
         rows, columns = self.stride
         return F.conv2d(x[:, :, ::rows, ::columns], self.weight)
-
-
-def _load(body: nn.Module, weights: str | os.PathLike[str]) -> None:
-    state = {key: tensor for key, tensor in read_weights(weights).items() if not key.startswith("fc.")}
-    own, kernels = body.get_parameter("conv1.weight"), state.get("conv1.weight")
-    if kernels is not None and kernels.ndim == 4:
-        is_other_stem = kernels.shape[2:] == (7, 7) and own.shape[2:] == (3, 3)
-        state["conv1.weight"] = own.detach() if is_other_stem else match_channels(kernels, own.shape[1])
-    load_weights(body, state, weights)
 
 
 class ResNet18(_ResNet):

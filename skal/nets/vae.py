@@ -2,30 +2,27 @@
 
 import math
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import nn
 
-from ._resnet import resnet18
-from ._scales import deconvolution, halvings
-from ._shapes import as_image_shape, as_images
+from .bases import PosteriorNet
+from .scales import Size, deconvolution, halvings
+from .shapes import as_image_shape, as_images
+from .small_resnet import resnet18
 
 
-class _ConvVAE(nn.Module):
+class _ConvVAE(PosteriorNet):
     """A decoder of up to four deconvolutions, and the interface; a subclass names the encoder."""
 
-    output_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    output_range = (0.0, 1.0)
 
     def __init__(self, input_shape: tuple[int, ...], n_latent: int, n_filters: int) -> None:
-        super().__init__()
+        super().__init__(input_shape, n_latent)
         channels, height, width = as_image_shape(input_shape, smallest=4)
         n_levels = min(4, min(height, width).bit_length() - 2)  # two pixels to a side remain
         sizes = halvings((height, width), n_levels, ceil=False)
         widths = [channels, *(n_filters * 2**level for level in range(n_levels))]
-        self.input_shape = tuple(input_shape)
-        self.n_latent = n_latent
-
         self.encoder, n_features = self._encoder(widths, sizes)
         self.posterior = nn.Linear(n_features, 2 * n_latent)
         self.decoder = nn.Sequential(
@@ -39,7 +36,7 @@ class _ConvVAE(nn.Module):
             self.decoder.extend([layer, nn.BatchNorm2d(n_out), nn.ReLU()])
         self.decoder.extend([deconvolution(widths[1], channels, 4, sizes[1], sizes[0]), nn.Sigmoid()])
 
-    def _encoder(self, widths: list[int], sizes: list[tuple[int, int]]) -> tuple[nn.Module, int]:
+    def _encoder(self, widths: list[int], sizes: list[Size]) -> tuple[nn.Module, int]:
         """Return the encoder and the number of its features, given the channels and sizes of the decoder."""
         raise NotImplementedError
 
@@ -47,14 +44,6 @@ class _ConvVAE(nn.Module):
         """Return mean and logarithm of the variance of the latent vectors, each (N, n_latent)."""
         mean, log_variance = self.posterior(self.encoder(as_images(x))).chunk(2, dim=1)
         return mean, log_variance
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
-        return self.decoder(z).reshape(len(z), *self.input_shape)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reconstructions from the means; nothing is drawn."""
-        return self.decode(self.encode(x)[0])
 
 
 class ConvVAE(_ConvVAE):
@@ -113,7 +102,7 @@ class ConvVAE(_ConvVAE):
     def __init__(self, input_shape: tuple[int, ...], n_latent: int = 50, n_filters: int = 32) -> None:
         super().__init__(input_shape, n_latent, n_filters)
 
-    def _encoder(self, widths: list[int], sizes: list[tuple[int, int]]) -> tuple[nn.Module, int]:
+    def _encoder(self, widths: list[int], sizes: list[Size]) -> tuple[nn.Module, int]:
         encoder = nn.Sequential()
         for n_in, n_out in pairwise(widths):
             layer = nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
@@ -171,5 +160,5 @@ class ResNetVAE(_ConvVAE):
     def __init__(self, input_shape: tuple[int, ...], n_latent: int = 50, n_filters: int = 64) -> None:
         super().__init__(input_shape, n_latent, n_filters)
 
-    def _encoder(self, widths: list[int], sizes: list[tuple[int, int]]) -> tuple[nn.Module, int]:
+    def _encoder(self, widths: list[int], sizes: list[Size]) -> tuple[nn.Module, int]:
         return resnet18(widths[0], widths[1]), 8 * widths[1]

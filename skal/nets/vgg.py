@@ -3,12 +3,11 @@
 import os
 from typing import ClassVar
 
-import torch
 from torch import nn
 
 from ..utils._torchvision import import_torchvision
-from ._shapes import as_image_shape
-from ._torchvision_net import TorchvisionNet, load_weights, match_channels, read_weights
+from .shapes import as_image_shape
+from .torchvision_net import TorchvisionNet, load_weights, read_body
 
 
 class VGG16BN(TorchvisionNet):
@@ -68,13 +67,7 @@ class VGG16BN(TorchvisionNet):
     torch.Size([2, 50])
     """
 
-    _n_filters: ClassVar[tuple[tuple[int, ...], ...]] = (
-        (64,) * 2,
-        (128,) * 2,
-        (256,) * 3,
-        (512,) * 3,
-        (512,) * 3,
-    )
+    _n_filters: ClassVar = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 
     def __init__(
         self,
@@ -98,7 +91,8 @@ class VGG16BN(TorchvisionNet):
         body = nn.Sequential()
         body.add_module("features", layers)
         if weights is not None:
-            _load(body, weights)
+            state = read_body(weights, "classifier.", "features.0.weight", channels)
+            load_weights(body, state, weights)
         body.add_module("flatten", nn.Flatten())
         n_features = self._n_filters[-1][-1] * (height // 32) * (width // 32)
         super().__init__(body, n_features, n_classes, n_hidden)
@@ -108,15 +102,3 @@ class VGG16BN(TorchvisionNet):
     def features(self) -> nn.Module:
         """All before the head: what WAAL's critic looks at."""
         return self.body
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the hidden activations, shape (N, n_hidden)."""
-        return super().embed(x)
-
-
-def _load(body: nn.Module, weights: str | os.PathLike[str]) -> None:
-    state = {k: tensor for k, tensor in read_weights(weights).items() if not k.startswith("classifier.")}
-    own, kernels = body.get_parameter("features.0.weight"), state.get("features.0.weight")
-    if kernels is not None and kernels.ndim == 4:
-        state["features.0.weight"] = match_channels(kernels, own.shape[1])
-    load_weights(body, state, weights)

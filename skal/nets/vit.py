@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..utils._torchvision import import_torchvision
-from ._shapes import as_image_shape, as_images
-from ._torchvision_net import TorchvisionNet, load_weights, match_channels, read_weights
+from .shapes import as_image_shape, as_images
+from .torchvision_net import TorchvisionNet, load_weights, match_channels, read_weights
 
 # timm's names, and those of torchvision's first files, in terms of torchvision's.
 _NAMES = [

@@ -1,12 +1,12 @@
 """The LeNet of WAAL's FashionMNIST experiments."""
 
-import torch
 from torch import nn
 
-from ._shapes import as_image_shape, as_images
+from .bases import HiddenNet
+from .shapes import as_image_shape
 
 
-class WAALLeNet(nn.Module):
+class WAALLeNet(HiddenNet):
     """The 10-20 LeNet of WAAL [1]_: "LeNet5 as feature extractor" and the head 320-50-ReLU-dropout-10.
 
     ===========================  ===============
@@ -47,9 +47,8 @@ class WAALLeNet(nn.Module):
     """
 
     def __init__(self, input_shape: tuple[int, ...], n_classes: int, dropout: float = 0.5) -> None:
-        super().__init__()
         channels, height, width = as_image_shape(input_shape, smallest=16)
-        self.features = nn.Sequential(
+        features = nn.Sequential(
             nn.Conv2d(channels, 10, 5),
             nn.MaxPool2d(2),
             nn.ReLU(),
@@ -60,13 +59,4 @@ class WAALLeNet(nn.Module):
             nn.Flatten(),
         )
         n_features = 20 * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
-        self.hidden = nn.Sequential(nn.Linear(n_features, 50), nn.ReLU(), nn.Dropout(dropout))
-        self.head = nn.Linear(50, n_classes)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the penultimate activations, shape (N, 50)."""
-        return self.hidden(self.features(as_images(x)))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))
+        super().__init__(features, n_features, 50, n_classes, dropout)

@@ -24,7 +24,7 @@ from skal.nets import (
     DenseGenerator,
     MNISTCritic,
 )
-from skal.nets._spectral_norm import SpectralNorm, normalize_spectrally
+from skal.nets.spectral_norm import SpectralNorm, normalize_spectrally
 from skal.strategies import ALCG, WAAL
 from skal.training.batches import LabeledRows
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skal.nets import DCGANCritic, DCGANGenerator
-from skal.nets._spectral_norm import SpectralNorm, normalize_spectrally
+from skal.nets.spectral_norm import SpectralNorm, normalize_spectrally
 
 NARROW = (2, 3, 4, 5)
 

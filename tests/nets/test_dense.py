@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from skal.nets._layers import LeakyReLU
 from skal.nets.dense import DenseAutoEncoder, DenseCritic, DenseGenerator, DenseVAE
+from skal.nets.layers import LeakyReLU
 
 NETS = [DenseGenerator, DenseCritic, DenseAutoEncoder, DenseVAE]
 each_net = pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)

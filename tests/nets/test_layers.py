@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from skal.nets._layers import LeakyReLU, ReLU
+from skal.nets.layers import LeakyReLU, ReLU
 
 PAIRS = [
     (ReLU(), nn.ReLU()),

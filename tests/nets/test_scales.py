@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skal.nets._scales import deconvolution, halvings
+from skal.nets.scales import deconvolution, halvings
 
 
 def test_halvings():

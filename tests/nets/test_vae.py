@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from skal.nets._resnet import BasicBlock, resnet18
+from skal.nets.small_resnet import BasicBlock, resnet18
 from skal.nets.vae import ConvVAE, ResNetVAE
 
 each_net = pytest.mark.parametrize("net", [ConvVAE, ResNetVAE], ids=lambda net: net.__name__)

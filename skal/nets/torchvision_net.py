@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from ..utils._torchvision import import_torchvision
-from ._shapes import as_images
+from .bases import HeadNet
+from .shapes import as_images
 
 
-class TorchvisionNet(nn.Module):
+class TorchvisionNet(HeadNet):
     """A linear hidden layer, where one is wanted, and a linear head on the features that `body` returns.
 
     `body` is a module of torchvision without its own head.
@@ -31,10 +32,6 @@ class TorchvisionNet(nn.Module):
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features, or their projection to ``n_hidden`` numbers."""
         return self.hidden(self.body(as_images(x)))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (N, n_classes)."""
-        return self.head(self.embed(x))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process must import torchvision by our way before it meets the body.
@@ -83,6 +80,27 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
 def match_channels(weight: torch.Tensor, channels: int) -> torch.Tensor:
     """Return the kernels of a first convolution for gray images: an image of three equal channels gives the same."""
     return weight.sum(1, keepdim=True) if channels == 1 and weight.shape[1] == 3 else weight
+
+
+def read_body(
+    file: str | os.PathLike[str], head: str, first: str, n_channels: int
+) -> dict[str, torch.Tensor]:
+    """Return a state dict without the head, for images with some number of channels.
+
+    Parameters
+    ----------
+    file : str or path-like
+        As in `read_weights`.
+    head : str
+        What the keys of the head start with.
+    first : str
+        Key of the first convolution's kernels.
+    n_channels : int
+    """
+    state = {key: tensor for key, tensor in read_weights(file).items() if not key.startswith(head)}
+    if first in state and state[first].ndim == 4:
+        state[first] = match_channels(state[first], n_channels)
+    return state
 
 
 def load_weights(body: nn.Module, state: dict[str, torch.Tensor], file: str | os.PathLike[str]) -> None:

@@ -4,8 +4,10 @@ import math
 
 from torch import nn
 
+Size = tuple[int, int]
 
-def halvings(size: tuple[int, int], times: int, *, ceil: bool = True) -> list[tuple[int, int]]:
+
+def halvings(size: Size, times: int, *, ceil: bool = True) -> list[Size]:
     """Return ``size`` and what is left of it after each of ``times`` halvings, rounded up or down."""
     sizes = [size]
     for _ in range(times):
@@ -15,13 +17,7 @@ def halvings(size: tuple[int, int], times: int, *, ceil: bool = True) -> list[tu
 
 
 def deconvolution(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int,
-    size: tuple[int, int],
-    output_size: tuple[int, int],
-    *,
-    bias: bool = True,
+    n_in: int, n_out: int, kernel_size: int, size: Size, output_size: Size, *, bias: bool = True
 ) -> nn.ConvTranspose2d:
     """Return a deconvolution of stride 2 that makes images of ``output_size`` of ones of ``size``.
 
@@ -34,15 +30,7 @@ def deconvolution(
         large - (2 * (small - 1) + kernel_size - 2 * padding)
         for small, large in zip(size, output_size, strict=True)
     )
-    return nn.ConvTranspose2d(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=2,
-        padding=padding,
-        output_padding=(height, width),
-        bias=bias,
-    )
+    return nn.ConvTranspose2d(n_in, n_out, kernel_size, 2, padding, (height, width), bias=bias)
 
 
 def keep_variance(module: nn.Module) -> None:
