@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_method_params
 
-from .labels import Labels, encode, plain
-from .pool import Pool, as_pool
-from .strategies.query import Query, Samples, TrainingSet
+from ..labels import Labels, encode, plain
+from ..pool import Pool, as_pool
+from ..strategies.query import Query, Samples, TrainingSet
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,12 +17,12 @@ from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from sklearn.utils import get_tags
 from skorch import NeuralNet
 
-from ._raw import fit_raw_net
-from .labels import plain
-from .pool import assuming_finite
+from .._raw import fit_raw_net
+from ..labels import plain
+from ..pool import assuming_finite
+from ..training.estimator import NetworkEstimator
+from ..utils.random import seed_random_states
 from .state import State
-from .training.estimator import NetworkEstimator
-from .utils.random import seed_random_states
 
 
 def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:

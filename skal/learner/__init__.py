@@ -1,0 +1,5 @@
+"""The learner: a classifier, a pool, partial labels and a strategy in one estimator."""
+
+from .active import ActiveLearner
+
+__all__ = ["ActiveLearner"]

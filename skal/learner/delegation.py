@@ -1,0 +1,124 @@
+"""What a learner passes on to its classifier: predictions, scores, and the parameters of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_method_params, check_is_fitted
+
+from .._raw import as_input, keeping_torch_state
+from ..labels import Labels, plain
+from ..pool import as_pool
+
+# What a learner passes on to its classifier, and what comes back.
+_DELEGATED = {
+    "predict": "Labels predicted by the fitted classifier, of shape (n_samples,).",
+    "predict_proba": "Probabilities by the fitted classifier, of shape (n_samples, n_classes).",
+    "predict_log_proba": "Log-probabilities by the fitted classifier, of shape (n_samples, n_classes).",
+    "decision_function": "Decision values by the fitted classifier, of shape (n_samples,) or (n_samples, n_classes).",
+    "transform": "Features by the fitted classifier, of shape (n_samples, n_components).",
+}
+
+
+def _estimator_has(method: str) -> Callable[[Any], bool]:
+    """Whether the classifier has a method, asked of the fitted one where there is one."""
+
+    def check(self: Delegation) -> bool:
+        getattr(getattr(self, "estimator_", self.estimator), method)
+        return True
+
+    return check
+
+
+def _delegated(method: str) -> Any:
+    """A method of the learner that is the classifier's own, where that has it."""
+
+    def delegate(self: Delegation, X: Any, **params: Any) -> Any:
+        estimator = self._fitted_estimator()
+        if params and _routing_enabled():
+            params = process_routing(self, method, **params).estimator[method]
+        with keeping_torch_state(estimator):
+            return getattr(estimator, method)(as_input(estimator, X), **params)
+
+    delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
+    return available_if(_estimator_has(method))(delegate)
+
+
+class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Base of the learners: a classifier that has what its own `estimator` has."""
+
+    estimator: Any
+    _state: Any = None  # a State, once `fit` has begun
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classifier's classes."""
+        return np.asarray(self._fitted_estimator().classes_)
+
+    def _fitted_estimator(self) -> Any:
+        if self._state is None:
+            check_is_fitted(self)
+        if self._state.estimator is None:
+            raise NotFittedError(
+                "The classifier is not fitted, as no row is labelled yet or its training failed. Call teach with "
+                "labels, or fit, first."
+            )
+        return self._state.estimator
+
+    predict = _delegated("predict")
+    predict_proba = _delegated("predict_proba")
+    predict_log_proba = _delegated("predict_log_proba")
+    decision_function = _delegated("decision_function")
+    transform = _delegated("transform")
+
+    def score(self, X: Any, y: ArrayLike, **params: Any) -> float:
+        """The fitted classifier's score (mean accuracy, as a rule) on the labelled rows of `X`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, ...)
+        y : array-like of shape (n_samples,)
+            Labels, complete or partial; unlabelled rows are ignored.
+        **params : dict
+            Parameters of the classifier's `score`, such as ``sample_weight``.
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled.
+        """
+        estimator = self._fitted_estimator()
+        pool = as_pool(X)
+        labels = Labels.of(y, len(pool))
+        if params and _routing_enabled():
+            params = process_routing(self, "score", **params).estimator.score
+        if not len(labels.rows):
+            raise ValueError("y has no labelled row, so there is nothing to score.")
+        X = pool.X
+        if len(labels.rows) < len(labels):
+            params = _check_method_params(X, params, indices=labels.rows)
+            X = pool.take(labels.rows)
+        with keeping_torch_state(estimator):
+            return float(estimator.score(as_input(estimator, X), plain(labels.known), **params))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """How fit and score parameters reach the classifier."""
+        mapping = MethodMapping()
+        for method in ("fit", "score", *_DELEGATED):
+            mapping = mapping.add(caller=method, callee=method)
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self.estimator, method_mapping=mapping)
+        )
