@@ -17,7 +17,9 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 
-from .neighbors import _SMALL_POOL, CellIndex, _as_float32
+from .neighbors import CellIndex
+from .neighbors.base import as_float32 as _as_float32
+from .neighbors.graph_index import SMALL_POOL as _SMALL_POOL
 from .utils.random import draw_seed
 
 __all__ = ["LabelDiffusion", "cover_steps", "nearest_neighbors", "transition_matrix"]

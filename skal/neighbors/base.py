@@ -1,0 +1,107 @@
+"""What the indexes share: the checks of rows and of numbers of neighbours."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..utils.random import draw_seed
+
+Answer = tuple[NDArray[np.float64], NDArray[np.intp]]
+
+
+class NeighborIndex(BaseEstimator):
+    """Base class of the indexes: a query changes nothing, and several threads may ask at a time."""
+
+    n_features_in_: int
+    random_state: Any
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
+        """Build the index.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The pool. Other types than float32 are cast.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted index.
+
+        Raises
+        ------
+        ValueError
+            For NaN or infinity, numbers that float32 cannot hold, no rows, or an array that is not 2-D.
+        """
+        pool: NDArray[Any] = validate_data(self, X, dtype="numeric")
+        self._build(pool, draw_seed(self.random_state))
+        self.n_samples_fit_ = len(pool)
+        return self
+
+    def kneighbors(self, X: ArrayLike, n_neighbors: int = 1) -> Answer:
+        """Find the nearest rows of the pool.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            Queries, compared in float32.
+        n_neighbors : int, default=1
+            Between 1 and the number of rows of the pool.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries, n_neighbors), dtype float64
+            Euclidean distances, ascending.
+        indices : ndarray of shape (n_queries, n_neighbors), dtype intp
+            Distinct positions in the pool; of equal distances the lower position first.
+
+        Raises
+        ------
+        NotFittedError
+            If the index is not fitted.
+        ValueError
+            For NaN or infinity, another number of columns, or an `n_neighbors` out of range.
+        """
+        queries, k = self._check_queries(X), check_n_neighbors(n_neighbors)
+        if k > self.n_samples_fit_:
+            raise ValueError(
+                f"Expected n_neighbors <= n_samples_fit, but n_neighbors = {k}, n_samples_fit = {self.n_samples_fit_}"
+            )
+        return self._search(queries, k)
+
+    def _check_queries(self, X: ArrayLike) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        return as_float32(validate_data(self, X, dtype="numeric", reset=False))
+
+    def _build(self, pool: NDArray[Any], seed: int) -> None:
+        raise NotImplementedError
+
+    def _search(self, queries: NDArray[np.float32], k: int) -> Answer:
+        raise NotImplementedError
+
+
+def check_n_neighbors(n_neighbors: Any) -> int:
+    """Return a number of neighbours as an int; ValueError unless it is an integer of at least 1."""
+    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or n_neighbors < 1:
+        raise ValueError(f"n_neighbors={n_neighbors!r} was given; it must be an integer of at least 1")
+    return int(n_neighbors)
+
+
+def as_float32(X: NDArray[Any]) -> NDArray[np.float32]:
+    """Return finite rows in float32, without a copy where they are; ValueError where float32 cannot hold them."""
+    with np.errstate(over="ignore"):
+        cast = np.ascontiguousarray(X, dtype=np.float32)
+    if cast is not X and not np.isfinite(cast).all():
+        raise ValueError(
+            f"X has numbers up to {np.abs(X).max():g}, which float32 cannot hold; scale them to less than 3e38"
+        )
+    return cast

@@ -1,0 +1,217 @@
+"""The exact index."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..exceptions import ModelFileError
+from ..training.files import map_file, write_file
+from ..utils.kernels import compiled
+from ..utils.threads import in_threads
+from .base import Answer, NeighborIndex
+from .cells import cut, float_blocks
+from .search import WIDTH, search
+
+_GROUP = 64  # queries that are searched for together
+_ARRAYS = ("centers_", "first_chunk_", "shells_", "features_", "rows_")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class CellIndex(NeighborIndex):
+    """Exact nearest rows in less than linear time, by cells that the triangle inequality rules out.
+
+    The pool is cut into k-means cells. A query measures its distance to all centers and searches the nearest cells
+    first. Of the other cells it skips all parts that the best distance found so far cannot reach. It gives up on the
+    rest column by column, so features whose variance falls from the first on, like those of a PCA, are the fastest.
+    All bounds leave room for rounding: the answer is that of a comparison of all distances in float64.
+
+    Parameters
+    ----------
+    n_cells : int or "auto", default="auto"
+        Number of k-means cells; empty ones are dropped. "auto" takes the square root of the number of rows.
+        Any number gives the same answers.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows that k-means sees. Any value gives the same answers.
+
+    Attributes
+    ----------
+    n_samples_fit_ : int
+        Rows of the pool.
+    n_features_in_ : int
+        Columns.
+    centers_ : ndarray of shape (n_cells, n_features), dtype float32
+        Centers of the cells.
+    first_chunk_ : ndarray of shape (n_cells + 1,), dtype int64
+        Where the chunks of each cell start and stop.
+    shells_ : ndarray of shape (n_chunks, 2), dtype float32
+        Least and largest distance of a chunk's rows to the center of their cell.
+    features_ : ndarray of shape (n_chunks, n_features, 32), dtype float32
+        The rows, ordered by cell and by distance to its center, in chunks of 32 that lie column by column. The last
+        chunk of a cell is filled up with infinity.
+    rows_ : ndarray of shape (n_chunks, 32), dtype int32 or int64
+        Positions in the pool, -1 where a chunk is filled up.
+
+    Notes
+    -----
+    The row x of a cell with center c is at least ``abs(d(q, c) - d(x, c))`` away from the query q. Only the features
+    and the position of each row are kept, 204 bytes per row for 50 features; filling up adds about 16 rows per cell.
+    `fit` reads its rows three times, block by block, also from a `numpy.memmap`, and makes no other copy of them.
+
+    Distances are the roots of sums in float64, column after column, of squared differences of float32 features.
+    Equal distances are in order of position.
+
+    Examples
+    --------
+    >>> from skal.neighbors import CellIndex
+    >>> index = CellIndex(random_state=0).fit([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [9.0, 9.0]])
+    >>> distances, rows = index.kneighbors([[0.0, 0.0]], n_neighbors=3)
+    >>> rows
+    array([[0, 2, 1]])
+    >>> distances
+    array([[0., 0., 5.]])
+    """
+
+    n_cells: int | str = field(default="auto", kw_only=False)
+    random_state: int | np.random.RandomState | None = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_cells": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "random_state": ["random_state"],
+    }
+
+    def _build(self, pool: NDArray[Any], seed: int) -> None:
+        n_samples = len(pool)
+        n_cells = round(n_samples**0.5) if self.n_cells == "auto" else int(self.n_cells)
+        centers, cells, radii = cut(pool, min(n_cells, n_samples), np.random.default_rng(seed))
+
+        sizes = np.bincount(cells, minlength=len(centers))
+        first_chunk = np.concatenate([[0], np.cumsum(-(-sizes // WIDTH))])
+        n_chunks = int(first_chunk[-1])
+        # Where each row goes: into the chunks of its cell, at its rank.
+        order = np.lexsort((radii, cells))
+        ranked = cells[order]
+        starts = np.cumsum(sizes) - sizes
+        places = np.empty(n_samples, dtype=np.int64)
+        places[order] = first_chunk[ranked] * WIDTH + np.arange(n_samples) - starts[ranked]
+
+        rows = np.full((n_chunks, WIDTH), -1, dtype=np.int32 if n_samples < 2**31 else np.int64)
+        rows.ravel()[places] = np.arange(n_samples)
+        features = np.full((n_chunks, pool.shape[1], WIDTH), np.inf, dtype=np.float32)
+        for block, where in float_blocks(pool):
+            chunk, lane = np.divmod(places[where], WIDTH)
+            features[chunk, :, lane] = block
+        farthest = np.where(rows >= 0, radii[rows], 0).max(axis=1)
+        shells = np.stack([radii[rows[:, 0]], farthest], axis=1)
+
+        self.centers_, self.first_chunk_, self.features_, self.rows_ = centers, first_chunk, features, rows
+        # Rounded outwards, so that float32 shells hold all their rows.
+        with np.errstate(over="ignore"):
+            self.shells_ = np.nextafter(shells.astype(np.float32), np.array([-np.inf, np.inf], np.float32))
+
+    def _search(
+        self, queries: NDArray[np.float32], k: int, available: NDArray[np.bool_] | None = None
+    ) -> Answer:
+        """Return the nearest available rows; -1 at infinity where fewer than k are."""
+        sq_distances = np.full((len(queries), k), np.inf)
+        rows = np.full((len(queries), k), -1, dtype=np.intp)
+        centers, *parts = (_readonly(getattr(self, name)) for name in _ARRAYS)
+        # Sums over all cells run along the cells.
+        parts = [_readonly(np.ascontiguousarray(centers.T)), *parts]
+        mask = _readonly(np.ones(0, dtype=np.bool_) if available is None else available)
+        # Queries of a group share what they read, but each thread gets at least one group.
+        size = min(-(-len(queries) // torch.get_num_threads()), _GROUP)
+
+        kernel = compiled(search)
+
+        def run(start: int) -> None:
+            part = slice(start, start + size)
+            kernel(*parts, mask, queries[part], sq_distances[part], rows[part])
+
+        in_threads(run, range(0, len(queries), size))
+        order = np.lexsort((rows, sq_distances))
+        sq_distances, rows = (np.take_along_axis(found, order, axis=1) for found in (sq_distances, rows))
+        return np.sqrt(sq_distances), rows
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted index to one file, safetensors with JSON.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An existing file is replaced as soon as the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            If the index is not fitted.
+        OSError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        arrays = {name: torch.from_numpy(np.asarray(getattr(self, name))) for name in _ARRAYS}
+        state = self.random_state if isinstance(self.random_state, Integral) else None
+        content = {
+            "index": type(self).__name__,
+            "params": {"n_cells": self.n_cells, "random_state": state},
+            "n_samples": self.n_samples_fit_,
+        }
+        write_file(path, arrays, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, mmap_mode: str | None = None) -> Self:
+        """Load an index that `save` has written.
+
+        Parameters
+        ----------
+        path : str or path-like
+        mmap_mode : {None, "r"}, default=None
+            "r" leaves the arrays in the file, and queries read the parts that they search. The checksum, which needs
+            the whole file, is not verified then; a truncated file is still noticed.
+
+        Returns
+        -------
+        index : CellIndex
+            Fitted. A `random_state` that was not an integer is None.
+
+        Raises
+        ------
+        ModelFileError
+            If the file does not hold an index of skal, is truncated or damaged, or comes from a newer skal.
+        ValueError
+            For another `mmap_mode`.
+        OSError
+            If the file cannot be read.
+        """
+        if mmap_mode not in (None, "r"):
+            raise ValueError(
+                f'mmap_mode={mmap_mode!r} was given; use "r" to map the file or None to read all of it'
+            )
+        arrays, content = map_file(path, verify=mmap_mode is None)
+        if mmap_mode is None:
+            arrays = {name: np.array(array) for name, array in arrays.items()}
+        if content.get("index") != cls.__name__ or set(arrays) != set(_ARRAYS):
+            raise ModelFileError(
+                f"{path} is a file of skal, but holds no {cls.__name__}; give a file that its save has written"
+            )
+        index = cls(**content["params"])
+        for name, array in arrays.items():
+            setattr(index, name, array)
+        index.n_samples_fit_ = content["n_samples"]
+        index.n_features_in_ = index.centers_.shape[1]
+        return index
+
+
+def _readonly(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a plain view that cannot be written to: arrays in memory and in a file are one type to the compiler."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

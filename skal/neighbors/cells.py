@@ -1,0 +1,62 @@
+"""The cells of an index: k-means on a sample of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .base import as_float32
+
+_BLOCK_ROWS = 4096
+_SAMPLE_PER_CELL = 32
+_N_LLOYD = 5
+
+
+def cut(
+    X: NDArray[Any], n_cells: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
+    """Return centers of k-means, the cell of each row, and the distance of each row to its center in float64.
+
+    Only the distances must be right: the bounds of the search hold for any centers and any cells.
+    """
+    sample = np.sort(rng.choice(len(X), min(len(X), _SAMPLE_PER_CELL * n_cells), replace=False))
+    points = torch.from_numpy(as_float32(X[sample])).double()
+    # Numbers of any size take part, without overflow.
+    shift = points.mean(dim=0)
+    scale = (points - shift).abs().max().clamp(min=np.finfo(np.float64).tiny)
+
+    def scaled(block: torch.Tensor) -> torch.Tensor:
+        return ((block - shift) / scale).float()
+
+    points = scaled(points)
+    means = points[torch.from_numpy(rng.permutation(len(points))[:n_cells])]
+    for _ in range(_N_LLOYD):
+        labels = torch.cat([_nearest(block, means) for block in points.split(_BLOCK_ROWS)])
+        counts = torch.bincount(labels, minlength=len(means))
+        sums = torch.zeros_like(means).index_add_(0, labels, points)
+        means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
+    centers = (means.double() * scale + shift).float()
+
+    cells, radii = np.empty(len(X), dtype=np.int32), np.empty(len(X))
+    for rows, where in float_blocks(X):
+        block = torch.from_numpy(rows).double()
+        labels = _nearest(scaled(block), means)
+        cells[where] = labels.numpy()
+        radii[where] = (block - centers[labels].double()).square().sum(dim=1).sqrt().numpy()
+    used, cells[:] = np.unique(cells, return_inverse=True)
+    return centers.numpy()[used], cells, radii
+
+
+def _nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+    return torch.addmm(means.square().sum(dim=1) / 2, points, means.T, alpha=-1).argmin(dim=1)
+
+
+def float_blocks(X: NDArray[Any]) -> Iterator[tuple[NDArray[np.float32], slice]]:
+    """Yield blocks of rows in float32, and where they are."""
+    for start in range(0, len(X), _BLOCK_ROWS):
+        where = slice(start, start + _BLOCK_ROWS)
+        yield as_float32(X[where]), where

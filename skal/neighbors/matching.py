@@ -1,0 +1,105 @@
+"""Queries matched with rows of a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .base import Answer, check_n_neighbors
+from .cell_index import CellIndex
+
+_MAX_ANSWERS = 1 << 22  # numbers that are in memory at a time
+
+
+def match(
+    index: Any, queries: ArrayLike, available: ArrayLike, n_neighbors: int = 1
+) -> tuple[NDArray[np.intp], NDArray[np.float64], int]:
+    """Match queries with rows of a pool, without replacement.
+
+    One after another, the queries take their `n_neighbors` nearest rows among the available rows that no earlier
+    query has taken. The index is never rebuilt: a query that finds too few such rows asks for twice as many.
+
+    Parameters
+    ----------
+    index : object
+        Fitted on the pool.
+    queries : array-like of shape (n_queries, n_features)
+    available : array-like of bool of shape (n_samples,)
+        False for rows that must not be taken, such as labelled rows.
+    n_neighbors : int, default=1
+        Rows per query.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_queries, n_neighbors), dtype intp
+        Distinct positions in the pool, nearest first per query; -1 where no available row was left.
+    distances : ndarray of shape (n_queries, n_neighbors), dtype float64
+        The distances to them; infinite where no row was left.
+    n_collisions : int
+        How many of a query's `n_neighbors` nearest available rows an earlier query had taken, summed over the
+        queries.
+
+    Raises
+    ------
+    ValueError
+        If `available` is not a mask, or `n_neighbors` is not an integer of at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.neighbors import CellIndex, match
+    >>> index = CellIndex(random_state=0).fit([[0.0], [1.0], [2.0], [5.0]])
+    >>> rows, distances, n_collisions = match(index, [[0.9], [1.2], [0.4]], [False, True, True, True])
+    >>> rows.ravel(), n_collisions
+    (array([1, 2, 3]), 2)
+    """
+    mask = np.array(available)
+    if mask.dtype != np.bool_ or mask.ndim != 1:
+        raise ValueError(
+            f"available has dtype {mask.dtype} and shape {mask.shape}; give a mask with one bool per row of the pool"
+        )
+    n_samples = getattr(index, "n_samples_fit_", len(mask))
+    if n_samples != len(mask):
+        raise ValueError(
+            f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
+        )
+    wanted = check_n_neighbors(n_neighbors)
+    queries, ask = _asking(index, queries, mask)
+    free = mask.copy()
+    n_available = n_free = int(np.count_nonzero(mask))
+    rows = np.full((len(queries), wanted), -1, dtype=np.intp)
+    distances = np.full((len(queries), wanted), np.inf)
+    n_collisions = 0
+    first_k = min(wanted, n_samples)
+    step = max(1, _MAX_ANSWERS // first_k)
+    for start in range(0, len(queries), step):
+        for i, answer in enumerate(zip(*ask(queries[start : start + step], first_k), strict=True), start):
+            k = first_k
+            while True:
+                found_distances, found = answer
+                candidates = (found >= 0) & mask[found]
+                usable = candidates & free[found]
+                enough = candidates.sum() >= min(wanted, n_available) and usable.sum() >= min(wanted, n_free)
+                if enough or k == n_samples:
+                    break
+                k = min(2 * k, n_samples)
+                answer = tuple(part[0] for part in ask(queries[i : i + 1], k))
+            n_collisions += int(np.count_nonzero(~free[found[candidates][:wanted]]))
+            taken = np.flatnonzero(usable)[:wanted]
+            rows[i, : len(taken)] = found[taken]
+            distances[i, : len(taken)] = found_distances[taken]
+            free[found[taken]] = False
+            n_free -= len(taken)
+    return rows, distances, n_collisions
+
+
+def _asking(
+    index: Any, queries: ArrayLike, mask: NDArray[np.bool_]
+) -> tuple[NDArray[Any], Callable[[NDArray[Any], int], Answer]]:
+    """Return the queries as an array, and how the index is asked: a `CellIndex` skips rows that are not available."""
+    if isinstance(index, CellIndex):
+        return index._check_queries(queries), lambda block, k: index._search(block, k, mask)
+    return np.asarray(queries), lambda block, k: index.kneighbors(block, n_neighbors=k)

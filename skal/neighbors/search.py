@@ -1,0 +1,104 @@
+"""The search of a `CellIndex`, a kernel that numba compiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+WIDTH = 32  # rows of a chunk, the lanes of the kernel: as many sums as the registers of AVX2 hold
+_NEAREST_CELLS = 8  # searched first, in order of distance; they nearly always hold the answer
+
+
+def search(centers, first_chunk, shells, features, rows, available, queries, sq_distances, found):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Find the nearest available rows of each query, of equal distances those with the lower positions.
+
+    The arrays are those of a `CellIndex`, but the centers come as columns, shape (n_features, n_cells), and an empty
+    `available` means all rows. `sq_distances` and `found` come with infinity and -1. They are filled in any order.
+    """
+    n_features, n_cells = centers.shape
+    n_queries, k = found.shape
+    sums = np.empty(WIDTH, np.float32)
+    slack = 1 + (n_features + 8) * 2.0**-23  # what a sum in float32 can be too large by
+    to_center = np.zeros((n_queries, n_cells))
+    for i in range(n_queries):
+        distances = to_center[i]
+        for j in range(n_features):
+            value = np.float64(queries[i, j])
+            for c in range(n_cells):
+                difference = centers[j, c] - value
+                distances[c] += difference * difference
+        for c in range(n_cells):
+            distances[c] = np.sqrt(distances[c])
+
+    reaches = np.full(n_queries, np.inf)  # distance of the farthest row found, rounded up
+    limits = np.full(n_queries, np.float32(np.inf))  # its square, for sums in float32
+    searched = np.zeros((n_queries, n_cells), np.bool_)
+    n_first = n_queries * _NEAREST_CELLS
+    for step in range(n_first + n_cells * n_queries):
+        if step < n_first:  # the nearest cells of each query
+            i, cell, least = step // _NEAREST_CELLS, -1, np.inf
+            for c in range(n_cells):
+                if to_center[i, c] < least and not searched[i, c]:
+                    cell, least = c, to_center[i, c]
+        else:  # then cell by cell for all queries together, as memory is the slowest part
+            cell, i = divmod(step - n_first, n_queries)
+        if cell >= 0 and not searched[i, cell]:
+            searched[i, cell] = True
+            query, sq, best = queries[i], sq_distances[i], found[i]
+            reach, limit = reaches[i], limits[i]
+            low, high = to_center[i, cell] * (1 - 1e-12), to_center[i, cell] * (1 + 1e-12)
+            for chunk in range(first_chunk[cell], first_chunk[cell + 1]):
+                if low - shells[chunk, 1] > reach or shells[chunk, 0] - high > reach:
+                    continue
+                block = features[chunk]
+                for lane in range(WIDTH):
+                    sums[lane] = 0
+                n_alive = np.int32(1)
+                for j in range(0, n_features - 7, 8):
+                    q0, q1, q2, q3 = query[j], query[j + 1], query[j + 2], query[j + 3]
+                    q4, q5, q6, q7 = query[j + 4], query[j + 5], query[j + 6], query[j + 7]
+                    n_alive = np.int32(0)
+                    # Vector instructions; the count has the width of the sums for them.
+                    for lane in range(WIDTH):
+                        d0, d1 = block[j, lane] - q0, block[j + 1, lane] - q1
+                        d2, d3 = block[j + 2, lane] - q2, block[j + 3, lane] - q3
+                        d4, d5 = block[j + 4, lane] - q4, block[j + 5, lane] - q5
+                        d6, d7 = block[j + 6, lane] - q6, block[j + 7, lane] - q7
+                        left = (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+                        total = sums[lane] + (left + ((d4 * d4 + d5 * d5) + (d6 * d6 + d7 * d7)))
+                        sums[lane] = total
+                        n_alive += np.int32(total <= limit)
+                    if n_alive == 0:
+                        break
+                if n_alive == 0:
+                    continue
+                for j in range(n_features - n_features % 8, n_features):
+                    for lane in range(WIDTH):
+                        difference = block[j, lane] - query[j]
+                        sums[lane] += difference * difference
+                for lane in range(WIDTH):
+                    row = rows[chunk, lane]
+                    if not sums[lane] <= limit or row < 0 or (len(available) and not available[row]):
+                        continue
+                    exact = 0.0
+                    for j in range(n_features):
+                        difference = np.float64(block[j, lane]) - np.float64(query[j])
+                        exact += difference * difference
+                    if exact > sq[0] or (exact == sq[0] and row > best[0]):
+                        continue
+                    # The farthest row found is on top of a heap. The new row takes its place, and sinks.
+                    place = 0
+                    while 2 * place + 1 < k:
+                        child = 2 * place + 1
+                        if child + 1 < k and (
+                            sq[child + 1] > sq[child]
+                            or (sq[child + 1] == sq[child] and best[child + 1] > best[child])
+                        ):
+                            child += 1
+                        if exact > sq[child] or (exact == sq[child] and row > best[child]):
+                            break
+                        sq[place], best[place] = sq[child], best[child]
+                        place = child
+                    sq[place], best[place] = exact, row
+                    reach = np.sqrt(sq[0]) * (1 + 1e-12)
+                    limit = np.float32(sq[0] * slack + 1e-37)
+            reaches[i], limits[i] = reach, limit
