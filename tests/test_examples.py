@@ -71,6 +71,20 @@ def test_one_graph_serves_all_strategies_and_stays_as_it_was(scripts, digits):
     assert second.query_report_.n_updated == alone.query_report_.n_updated
 
 
+def test_dgal_trains_until_its_loss_converges(scripts, digits):
+    """With the paper's settings but twice the learning rate, on five digits. A loss with dropout stays at chance."""
+    dgal = scripts["dgal"]
+    (X, y), (X_test, y_test) = ((X[y < 5], y[y < 5]) for X, y in digits.values())
+    classifier = dgal.make_classifier("random", dgal.EXPERIMENTS["mnist"], None, is_quick=False)
+    classifier.set_params(lr=2e-3, random_state=0).fit(X, y)
+    losses = np.array(classifier.net_.history[:, "converging_loss"])
+    shares = classifier.predict_proba(X)[np.arange(len(y)), y]
+    assert_allclose(losses[-1], -np.log(shares.astype(float)).mean(), rtol=1e-5)
+    assert 10 < len(losses) < classifier.max_epochs
+    assert losses[-10:].min() > losses[:-10].min() * (1 - 1e-3)
+    assert classifier.score(X_test, y_test) > 0.6
+
+
 def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
     read_arrays = scripts["_experiments"].read_arrays
     dgal = scripts["dgal"]
