@@ -52,7 +52,8 @@ class CandidateStrategy(QueryStrategy):
 
     @property
     def _prepares(self) -> bool:
-        return True
+        own = type(self)._prepare is not CandidateStrategy._prepare
+        return own or self._criterion()._prepares
 
     def _check_pool(self, pool: Pool) -> None:
         super()._check_pool(pool)
