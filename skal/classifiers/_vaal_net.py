@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..generators.base import ScaledNet
 from ..generators.reconstruction import check_coder
+from ..generators.scaled_net import ScaledNet
 from ..generators.vae import posterior_terms
 from ..training.batches import Batches, Rows, Stream
 from ..training.estimator import frozen

@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..differentiable import torch_module
-from ..generators.base import GenerativeEstimator, LatentsToRows, RowsToFeatures
+from ..generators.base import GenerativeEstimator
 from ..generators.gan import Module, gan_classes
+from ..generators.maps import LatentsToRows, RowsToFeatures
 from ..nets import GANS
 from ..nets.spectral_norm import normalize_spectrally
 from ..training.estimator import module_builder, optimizer_params, resolve_device

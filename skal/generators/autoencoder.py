@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ..nets import AUTOENCODERS
+from ..utils.docstrings import inherits_doc
 from .reconstruction import Reconstructor, RowLosses, reconstruction_loss
 
 
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
 class AutoEncoder(Reconstructor):
     """Autoencoder: short codes of rows, from which the rows can be given back.
 
@@ -33,64 +37,20 @@ class AutoEncoder(Reconstructor):
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"channels": (1, 2, 4)}`` for the 64-d code of ASAL's
         two-class experiments, or ``{"n_latent": 8}`` for "dense".
-    optimizer : type or callable, default=torch.optim.Adam
-        A class of `torch.optim.Optimizer`.
-    optimizer_params : dict, default=None
-        Further arguments of the optimizer.
-    lr : float, default=1e-3
-        Learning rate.
-    max_epochs : int, default=40
-        Passes over the rows; fewer where early stopping ends them.
+    {optimizer, optimizer_params, lr, max_epochs}
     batch_size : int, default=100
         Rows of a step.
-    validation_fraction : float, default=None
-        Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs without a
-        smaller loss on it, with the weights of the best epoch. None trains on all rows for `max_epochs`.
-    patience : int, default=10
-        Epochs without improvement before training stops; needs `validation_fraction`.
-    image_shape : tuple of int, default=None
-        Shape of a row, such as (C, H, W), where X has 2-D rows of images. N-D X brings its own shape.
-    dtype : {"auto", "float32", "float64"}, default="auto"
-        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
-    amp : bool, default=False
-        Whether to run the network under bfloat16 autocast; faster on GPUs.
-    compile : bool, default=False
-        Whether to compile the parts of the network with `torch.compile`.
-    device : str or torch.device, default="auto"
-        "auto" is the GPU where CUDA has one, else the CPU.
-    checkpoint : str or Path, default=None
-        File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
-        result as if it had never stopped. Another training's file is refused.
-    checkpoint_every : int, default=1000
-        Steps between two checkpoints; they are written at the end of epochs.
-    callbacks : list of skorch callbacks, default=None
-        Used in copies: `fit` leaves the given ones as they are.
-    verbose : int, default=0
-        Whether skorch prints a line for each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Decides initial weights, order of the rows and the held-out share. None is different each time.
+    {validation_fraction, patience, image_shape, dtype, amp, compile, device, checkpoint, checkpoint_every, callbacks,
+    verbose, random_state}
 
     Attributes
     ----------
     history_ : dict of ndarray
         Means over each epoch: ``loss``, and ``valid_loss`` with held-out rows; and ``step``, the number of steps made
         at its end.
-    module_ : torch.nn.Module
-        The trained network, in evaluation mode; rows are on its own scale there.
-    net_ : skorch.NeuralNet
-        What trained it.
-    input_shape_ : tuple of int
-        Shape in which the network gets a row.
+    {module_, net_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     n_latent_ : int
         Length of a code.
-    dtype_ : torch.dtype
-        Numbers of the network.
-    device_ : torch.device
-        Where the network lies.
-    n_features_in_ : int
-        Numbers in a row: the product of its shape.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X has string names.
 
     See Also
     --------
@@ -111,54 +71,14 @@ class AutoEncoder(Reconstructor):
     ((150, 2), (150, 4))
     """
 
-    _architectures = AUTOENCODERS
+    _architectures: ClassVar[dict[str, type[nn.Module]]] = AUTOENCODERS
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "architecture": [StrOptions({"auto", *AUTOENCODERS}), callable],
         **Reconstructor._parameter_constraints,
+        "architecture": [StrOptions({"auto", *AUTOENCODERS}), callable],
     }
 
-    def __init__(
-        self,
-        architecture: str | Callable[..., nn.Module] = "auto",
-        *,
-        module_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float = 1e-3,
-        max_epochs: int = 40,
-        batch_size: int = 100,
-        validation_fraction: float | None = None,
-        patience: int = 10,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        compile: bool = False,
-        device: str | torch.device = "auto",
-        checkpoint: Any = None,
-        checkpoint_every: int = 1000,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.architecture = architecture
-        self.module_params = module_params
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
-        self.lr = lr
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.image_shape = image_shape
-        self.dtype = dtype
-        self.amp = amp
-        self.compile = compile
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
+    architecture: str | Callable[..., nn.Module] = field(default="auto", kw_only=False)
+    batch_size: int = 100
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return minus the mean squared error of the reconstructions: higher is better.

@@ -1,12 +1,12 @@
-"""What generators and encoders share: fitting on any scale, checkpoints, latents to rows and rows to features."""
+"""What generators and encoders share: training on rows of any scale, features of rows, rows of latents."""
 
 from __future__ import annotations
 
 import copy
 import os
 from abc import abstractmethod
-from contextlib import nullcontext
-from numbers import Integral, Real
+from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -22,139 +22,63 @@ from ..differentiable import torch_module
 from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
 from ..training.estimator import NetworkEstimator, resolve_device, seeded
-from ..training.net import TrainingNet, check_weights, copy_weights
-from ..training.scaling import Scaling, learn_scaling
+from ..training.net import check_weights, copy_weights
+from ..training.scaling import learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
+from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
+from .scaled_net import ScaledNet
 
 # What may be changed when training goes on from a checkpoint: the length, and where and how it runs.
 _LENGTH = frozenset({"n_iter", "max_epochs"})
 _SETTING = frozenset({"device", "checkpoint", "checkpoint_every", "callbacks", "verbose", "random_state"})
 
 
-class ScaledNet(TrainingNet):
-    """A `TrainingNet` whose modules see rows on a scale of their own.
-
-    Parameters
-    ----------
-    module : callable
-        Builds the module; takes no arguments.
-    output_range : tuple of float or None
-        Range of the rows that the modules put out; None for any.
-    compile_modules : bool
-        Whether to compile the modules with `torch.compile`.
-    **params
-        Parameters of `TrainingNet`.
-
-    Attributes
-    ----------
-    scaling : tuple
-        The arguments of `Scaling`, the map from the scale of X to that of the modules; set before `initialize`.
-    """
-
-    def __init__(
-        self,
-        module: Any,
-        *,
-        output_range: tuple[float, float] | None,
-        compile_modules: bool,
-        **params: Any,
-    ) -> None:
-        super().__init__(module, criterion=nn.Identity, **params)
-        self.output_range = output_range
-        self.compile_modules = compile_modules
-        self.scaling: tuple[Any, Any] = (0.0, 1.0)
-
-    def initialize_module(self) -> ScaledNet:
-        """Build the modules, and the map onto their scale."""
-        self.build_modules()
-        for module in self.modules_to_compile() if self.compile_modules else []:
-            compile_parts(module)
-        self.scaling_ = Scaling(*self.scaling).to(self.dtype)
-        return self
-
-    def build_modules(self) -> None:
-        """Build the modules that are trained."""
-        super().initialize_module()
-
-    def modules_to_compile(self) -> list[nn.Module]:
-        """Return the modules that torch can compile."""
-        return [self.module_]
-
-    def settle(self, data: Rows) -> None:
-        """Do what is left to do with the rows once the modules are trained."""
-
-    def prepare_rows(self, rows: Tensor) -> Tensor:
-        """Return rows on the modules' scale, in their numbers and layout."""
-        return self.scaling_(super().prepare_rows(rows))
-
-    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
-        """Return all losses of a step, weighted by its rows."""
-        return step["losses"], len(batch)
-
-
-def check_parts(module: nn.Module, kind: str, *names: str) -> None:
-    """Raise TypeError where a module lacks something that its kind must have."""
-    missing = [name for name in names if not hasattr(module, name)]
-    if missing:
-        raise TypeError(
-            f"the {kind} {type(module).__name__} has no {' and no '.join(missing)}; see skal.nets for examples"
-        )
-
-
-def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> None:
-    """Raise ValueError where a module generated rows of another shape than those of X."""
-    if rows.shape != (n_rows, *input_shape):
-        raise ValueError(
-            f"the network generated shape {tuple(rows.shape)} for {n_rows} rows; it must be {(n_rows, *input_shape)}, "
-            "as its argument input_shape says"
-        )
-
-
-def compile_parts(module: nn.Module) -> None:
-    """Compile the parts of a module in place; its methods call them, and ``forward`` may be none of these."""
-    config = torch._dynamo.config
-    # Where torch has this setting it otherwise skips modules of its own, such as `Sequential`, and compiles nothing.
-    with config.patch(wrap_top_frame=True) if hasattr(config, "wrap_top_frame") else nullcontext():
-        for part in module.children():
-            part.compile()
-
-
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
 class GenerativeEstimator(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator
 ):
     """Base of the estimators that learn from rows without labels.
 
     A subclass says what is trained in `_make_net`, and what is computed with it in `_encoder` and `_decoder`.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        Shape of a row, such as (C, H, W), where X has 2-D rows of images. N-D X brings its own shape.
+    amp : bool, default=False
+        Whether to run the networks under bfloat16 autocast. Faster on GPUs.
+    compile : bool, default=False
+        Whether to compile the parts of the network with `torch.compile`.
+    checkpoint : str or Path, default=None
+        File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
+        result as if it had never stopped. Another training's file is refused.
+    checkpoint_every : int, default=1000
+        Steps between two checkpoints; they are written at the end of epochs.
+    {optimizer, optimizer_params, lr, batch_size, dtype, device, callbacks, verbose, random_state}
+
+    Attributes
+    ----------
+    {net_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     """
 
-    net_: ScaledNet
-    row_shape_: tuple[int, ...]
-    lr: float | None
-    batch_size: int
-    checkpoint: Any
-    checkpoint_every: int
-    callbacks: list[Any] | None
-    random_state: Any
+    _min_samples: ClassVar[int] = 2  # batch normalisation cannot train on one row
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "optimizer": [callable],
-        "optimizer_params": [dict, None],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        **NetworkEstimator._parameter_constraints,
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "image_shape": [tuple, list, None],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "amp": ["boolean"],
         "compile": ["boolean"],
-        "device": [str, torch.device],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": [list, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
     }
 
-    _min_samples = 2  # batch normalisation cannot train on one row
+    compile: bool = False
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_every: int = 1000
+
+    net_: ScaledNet = field(init=False)
+    row_shape_: tuple[int, ...] = field(init=False)
 
     @abstractmethod
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> ScaledNet:
@@ -223,44 +147,22 @@ class GenerativeEstimator(
         Where rows have labels, these are `classes` at the positions `codes`. A net starts with the weights and the
         scale of a `previous` one.
         """
-        fitted: dict[str, Any] = {
-            "input_shape_": self._input_shape(rows.shape[1:]),
-            "row_shape_": rows.shape[1:],
-            "dtype_": self._network_dtype(rows),
-        }
-        labels: dict[str, Any] = {}
-        if classes is not None:
-            labels = {"classes": classes}
-            fitted["classes_"] = classes
-        seed = draw_seed(self.random_state)
-        checkpoint = None
-        if self.checkpoint is not None:
-            checkpoint = Checkpoint(self.checkpoint, self.checkpoint_every)
-            found = checkpoint.open(
-                self, rows, seed if isinstance(self.random_state, Integral) else None, codes
-            )
-            seed = seed if found is None else found
-        net = self._make_net(
-            fitted["input_shape_"],
-            dtype=fitted["dtype_"],
-            amp=self.amp,
-            seed=seed,
-            device=str(device),
-            **labels,
-        )
-        if previous is None:
-            net.scaling = learn_scaling(rows, net.output_range, is_image=len(fitted["input_shape_"]) > 1)
-        else:
-            net.scaling = previous.scaling
+        input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
+        labels = {} if classes is None else {"classes": classes}
+        fitted = {"input_shape_": input_shape, "row_shape_": rows.shape[1:], "dtype_": dtype}
+        fitted |= {f"{name}_": value for name, value in labels.items()}
+        seed, checkpoint = self._open_checkpoint(rows, codes)
+        net = self._make_net(input_shape, dtype=dtype, amp=self.amp, seed=seed, device=str(device), **labels)
         net.callbacks = [*(net.callbacks or []), *copy.deepcopy(self.callbacks or [])]
         if checkpoint is not None:
             net.callbacks.append(("checkpoint", checkpoint))
-        parts = self._split(len(rows), np.random.default_rng(seed))
-        data: Rows
-        if codes is None:
-            data = Rows(rows, dtype=fitted["dtype_"], device=device)
+        if previous is None:
+            net.scaling = learn_scaling(rows, net.output_range, is_image=len(input_shape) > 1)
         else:
-            data = LabeledRows(rows, codes, None, dtype=fitted["dtype_"], device=device)
+            net.scaling = previous.scaling
+        on_device: dict[str, Any] = {"dtype": dtype, "device": device}
+        data = Rows(rows, **on_device) if codes is None else LabeledRows(rows, codes, None, **on_device)
+        parts = [data.subset(part) for part in self._split(len(rows), np.random.default_rng(seed))]
         with seeded(seed, device):
             net.initialize()
             if previous is not None:
@@ -268,22 +170,39 @@ class GenerativeEstimator(
                     copy_weights(old, new)
             if checkpoint is not None:
                 checkpoint.restore(net)
-            context = self._init_callback_context(max_subtasks=net.remaining_epochs)
-            task = {"X": X, "reconstruction_attributes": {**fitted, "net_": net}}
-            context.call_on_fit_task_begin(estimator=self)
-            net.callbacks_.append(("tasks", EpochTasks(self, context, **task)))
-            if net.remaining_epochs > 0:
-                net.partial_fit([data.subset(part) for part in parts], epochs=net.remaining_epochs)
-            net.callbacks_.pop()
+            self._run_epochs(net, parts, {"X": X, "reconstruction_attributes": {**fitted, "net_": net}})
             net.settle(data)
-            context.call_on_fit_task_end(estimator=self, **task)
         check_weights(net, *net.modules)
         for module in net.modules:
             module.eval()
-        for name, value in fitted.items():
+        for name, value in {**fitted, "net_": net}.items():
             setattr(self, name, value)
-        self.net_ = net
         return self
+
+    def _open_checkpoint(
+        self, rows: NDArray[Any], codes: NDArray[Any] | None
+    ) -> tuple[int, Checkpoint | None]:
+        """Return the seed of the training, that of the checkpoint where there is one."""
+        seed = draw_seed(self.random_state)
+        if self.checkpoint is None:
+            return seed, None
+        checkpoint = Checkpoint(self.checkpoint, self.checkpoint_every)
+        wanted = seed if isinstance(self.random_state, Integral) else None
+        found = checkpoint.open(self, rows, wanted, codes)
+        return seed if found is None else found, checkpoint
+
+    def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:
+        """Make the epochs that remain on the training rows and the held-out ones.
+
+        scikit-learn's callbacks are told of each, and of `task`.
+        """
+        context = self._init_callback_context(max_subtasks=net.remaining_epochs)
+        context.call_on_fit_task_begin(estimator=self)
+        net.callbacks_.append(("tasks", EpochTasks(self, context, **task)))
+        if net.remaining_epochs > 0:
+            net.partial_fit(parts, epochs=net.remaining_epochs)
+        net.callbacks_.pop()
+        context.call_on_fit_task_end(estimator=self, **task)
 
     @property
     def history_(self) -> dict[str, NDArray[Any]]:
@@ -378,84 +297,12 @@ class GenerativeEstimator(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = (
-            ["float64", "float32"] if self.dtype == "auto" else [self.dtype]
-        )
+        kept = ["float64", "float32"] if self.dtype == "auto" else [self.dtype]
+        tags.transformer_tags.preserves_dtype = kept
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
-
-
-class Generator(GenerativeEstimator):
-    """Base of the generators, whose latents are standard normal."""
-
-    def sample_latents(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.floating]:
-        """Draw latent vectors from the standard normal distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`: with an integer there, every call draws the same.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_latent)
-        """
-        check_is_fitted(self)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} was given; it must be an integer of at least 1")
-        seed = draw_seed(self.random_state if random_state is None else random_state)
-        return np.random.default_rng(seed).standard_normal((n_samples, self.n_latent_))
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.floating]:
-        """Generate rows.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            As in `sample_latents`.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, ...)
-            On the scale and in the shape of the rows that `fit` saw.
-        """
-        return self.decode(self.sample_latents(n_samples, random_state))
-
-
-class RowsToFeatures(nn.Module):
-    """Rows of X to features: onto the networks' scale, and through a method of a module."""
-
-    def __init__(self, module: nn.Module, method: str, net: ScaledNet) -> None:
-        super().__init__()
-        self.module = module
-        self.method = method
-        self.scaling = net.scaling_
-        self.input_shape = net.input_shape
-
-    def forward(self, rows: Tensor) -> Tensor:
-        rows = rows.to(self.scaling.shift).reshape(-1, *self.input_shape)
-        features = getattr(self.module, self.method)(self.scaling(rows))
-        return (features[0] if isinstance(features, tuple) else features).flatten(1)
-
-
-class LatentsToRows(nn.Module):
-    """Latents to rows of X: through a method of a module, and back to X's scale and shape."""
-
-    def __init__(self, module: nn.Module, method: str, net: ScaledNet, row_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.module = module
-        self.method = method
-        self.scaling = net.scaling_
-        self.row_shape = row_shape
-        self.input_shape = net.input_shape
-
-    def forward(self, latents: Tensor) -> Tensor:
-        rows = getattr(self.module, self.method)(latents.to(self.scaling.shift))
-        return self.scaling.inverse(rows.reshape(-1, *self.input_shape)).reshape(-1, *self.row_shape)
 
 
 @torch_module.register

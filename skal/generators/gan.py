@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from ..nets import GANS
 from ..training.estimator import module_builder, optimizer_params
-from .base import GenerativeEstimator, Generator, LatentsToRows, RowsToFeatures
+from ..utils.docstrings import inherits_doc
 from .gan_net import GANNet
+from .generator import Generator
+from .maps import LatentsToRows, RowsToFeatures
 
 Module = Callable[..., nn.Module]
 
 
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
 class GAN(Generator):
     """Generative adversarial network: a generator of rows, trained against a critic that tells them from real ones.
 
@@ -56,17 +60,13 @@ class GAN(Generator):
         Weight of the consistency term.
     generator_params, critic_params : dict, default=None
         Further arguments of the networks.
-    optimizer : type or callable, default=torch.optim.Adam
-        A class of `torch.optim.Optimizer`, for both networks.
+    {optimizer}
     optimizer_params : dict, default=None
         Further arguments of the optimizers; None is the paper's ``betas`` for Adam: (0.5, 0.9), (0.5, 0.999) for
         "dcgan", (0.0, 0.9) for "residual".
     lr : float, default=None
         Learning rate; None is the paper's: 1e-4, and 2e-4 for "dcgan" and "residual".
-    image_shape : tuple of int, default=None
-        Shape of a row, such as (C, H, W), where X has 2-D rows of images. N-D X brings its own shape.
-    dtype : {"auto", "float32", "float64"}, default="auto"
-        Numbers of the networks. "auto" follows X: float64 rows train float64 networks, all others float32 ones.
+    {image_shape, dtype}
     amp : bool, default=False
         Whether to run the networks under bfloat16 autocast; the gradient penalty stays in full precision. Faster on
         GPUs.
@@ -76,8 +76,7 @@ class GAN(Generator):
     cuda_graph : bool, default=False
         Whether to capture a step as a CUDA graph, which spares small networks the time of launching their kernels.
         Needs a GPU.
-    device : str or torch.device, default="auto"
-        "auto" is the GPU where CUDA has one, else the CPU.
+    {device}
     checkpoint : str or Path, default=None
         File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
         result as if it had never stopped; with a larger `n_iter` it trains further. Another training's file is refused.
@@ -85,8 +84,7 @@ class GAN(Generator):
         Steps between two checkpoints; they are written at the end of records, which have 100 steps.
     callbacks : list of skorch callbacks, default=None
         Used in copies: `fit` leaves the given ones as they are. An epoch of theirs is a record of 100 steps.
-    verbose : int, default=0
-        Whether skorch prints a line for each record.
+    {verbose}
     random_state : int, RandomState instance or None, default=None
         Decides initial weights, order of the rows, latents and dropout. None is different each time.
 
@@ -98,20 +96,10 @@ class GAN(Generator):
         made at its end.
     generator_, critic_ : torch.nn.Module
         The trained networks, in evaluation mode; rows are on their own scale there.
-    net_ : skorch.NeuralNet
-        What trained them.
-    input_shape_ : tuple of int
-        Shape in which the networks get a row.
+    {net_, input_shape_}
     n_latent_ : int
         Length of a latent vector.
-    dtype_ : torch.dtype
-        Numbers of the networks.
-    device_ : torch.device
-        Where the networks lie.
-    n_features_in_ : int
-        Numbers in a row: the product of its shape.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X has string names.
+    {dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -145,75 +133,33 @@ class GAN(Generator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Generator._parameter_constraints,
         "loss": [StrOptions({"wgan_gp", "wgan_ct", "dcgan"})],
         "architecture": [StrOptions({"auto", *GANS}), tuple, list],
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left"), None],
         "penalty": [Interval(Real, 0, None, closed="left")],
         "consistency": [Interval(Real, 0, None, closed="left")],
         "generator_params": [dict, None],
         "critic_params": [dict, None],
-        "cuda_graph": ["boolean"],
-        **GenerativeEstimator._parameter_constraints,
         "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "cuda_graph": ["boolean"],
     }
 
-    net_: GANNet
+    loss: str = field(default="wgan_gp", kw_only=False)
+    architecture: str | tuple[Module, Module] = "auto"
+    n_latent: int = 128
+    n_iter: int = 3000
+    n_critic: int | None = None
+    penalty: float = 10.0
+    consistency: float = 2.0
+    generator_params: dict[str, Any] | None = None
+    critic_params: dict[str, Any] | None = None
+    lr: float | None = None
+    cuda_graph: bool = False
 
-    def __init__(
-        self,
-        loss: str = "wgan_gp",
-        *,
-        architecture: str | tuple[Module, Module] = "auto",
-        n_latent: int = 128,
-        n_iter: int = 3000,
-        batch_size: int = 64,
-        n_critic: int | None = None,
-        penalty: float = 10.0,
-        consistency: float = 2.0,
-        generator_params: dict[str, Any] | None = None,
-        critic_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float | None = None,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        compile: bool = False,
-        cuda_graph: bool = False,
-        device: str | torch.device = "auto",
-        checkpoint: Any = None,
-        checkpoint_every: int = 1000,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.loss = loss
-        self.architecture = architecture
-        self.n_latent = n_latent
-        self.n_iter = n_iter
-        self.batch_size = batch_size
-        self.n_critic = n_critic
-        self.penalty = penalty
-        self.consistency = consistency
-        self.generator_params = generator_params
-        self.critic_params = critic_params
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
-        self.lr = lr
-        self.image_shape = image_shape
-        self.dtype = dtype
-        self.amp = amp
-        self.compile = compile
-        self.cuda_graph = cuda_graph
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
+    net_: GANNet = field(init=False)
 
     @property
     def generator_(self) -> nn.Module:

@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from ..training.batches import Stream
 from ..training.cuda_graph import CUDAGraph
 from ..training.estimator import evaluating, frozen
-from .base import ScaledNet, check_generated, check_parts
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
+from .scaled_net import ScaledNet, check_generated, check_parts
 
 # Generator steps of a record, skorch's epoch: the losses are averaged over them and read from the device once.
 RECORD_STEPS = 100

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from ..utils.random import draw_seed, seed_random_states
 from .gan import GAN
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Latent codes of rows by gradient descent: where a generator comes closest to each row.
 
@@ -86,7 +88,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ((150, 8), (150, 4))
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "generator": [HasMethods(["fit", "torch_decoder"]), None],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -96,24 +98,13 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self,
-        generator: Any = None,
-        *,
-        n_steps: int = 200,
-        learning_rate: float = 0.1,
-        n_starts: int = 32,
-        penalty: float = 0.0,
-        batch_size: int = 256,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.generator = generator
-        self.n_steps = n_steps
-        self.learning_rate = learning_rate
-        self.n_starts = n_starts
-        self.penalty = penalty
-        self.batch_size = batch_size
-        self.random_state = random_state
+    generator: Any = field(default=None, kw_only=False)
+    n_steps: int = 200
+    learning_rate: float = 0.1
+    n_starts: int = 32
+    penalty: float = 0.0
+    batch_size: int = 256
+    random_state: int | np.random.RandomState | None = None
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: Any = None) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -15,8 +16,11 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ..training.estimator import evaluating, module_builder, optimizer_params
-from .base import GenerativeEstimator, LatentsToRows, RowsToFeatures, ScaledNet, check_generated, check_parts
+from ..utils.docstrings import inherits_doc
+from .base import GenerativeEstimator
 from .losses import squared_error
+from .maps import LatentsToRows, RowsToFeatures
+from .scaled_net import ScaledNet, check_generated, check_parts
 
 Losses = dict[str, Tensor]
 RowLosses = Callable[[nn.Module, Tensor], Losses]
@@ -72,28 +76,42 @@ def check_coder(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dt
         check_generated(module.decode(latents), 1, input_shape)  # type: ignore[operator]
 
 
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
 class Reconstructor(GenerativeEstimator):
-    """Base of `AutoEncoder` and `VAE`: an encoder to latents and a decoder back, in one module."""
+    """Base of `AutoEncoder` and `VAE`: an encoder to latents and a decoder back, in one module.
+
+    Parameters
+    ----------
+    max_epochs : int, default=40
+        Passes over the rows; fewer where early stopping ends them.
+    validation_fraction : float, default=None
+        Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs without a
+        smaller loss on it, with the weights of the best epoch. None trains on all rows for `max_epochs`.
+    patience : int, default=10
+        Epochs without improvement before training stops; needs `validation_fraction`.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The trained network, in evaluation mode; rows are on its own scale there.
+    """
 
     _architectures: ClassVar[dict[str, type[nn.Module]]]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **GenerativeEstimator._parameter_constraints,
         "module_params": [dict, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
-        **GenerativeEstimator._parameter_constraints,
     }
 
-    architecture: str | Callable[..., nn.Module]
-    module_params: dict[str, Any] | None
-    optimizer: Callable[..., torch.optim.Optimizer]
-    optimizer_params: dict[str, Any] | None
-    lr: float
-    max_epochs: int
-    validation_fraction: float | None
-    patience: int
-    compile: bool
-    verbose: int
+    architecture: str | Callable[..., nn.Module] = "auto"
+    module_params: dict[str, Any] | None = None
+    lr: float = 1e-3
+    max_epochs: int = 40
+    validation_fraction: float | None = None
+    patience: int = 10
 
     @property
     def module_(self) -> nn.Module:

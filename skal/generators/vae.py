@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -15,11 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ..nets import VAES
-from .base import Generator
+from ..utils.docstrings import inherits_doc
+from .generator import Generator
 from .losses import kl_divergence, squared_error
 from .reconstruction import Losses, Reconstructor, RowLosses
 
 
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
 class VAE(Generator, Reconstructor):
     r"""Variational autoencoder [1]_: latents of rows that are normally distributed, and rows from such latents.
 
@@ -46,65 +49,27 @@ class VAE(Generator, Reconstructor):
         images of 16x16 pixels and more, else "dense".
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"n_filters": 64}``.
-    optimizer : type or callable, default=torch.optim.Adam
-        A class of `torch.optim.Optimizer`.
-    optimizer_params : dict, default=None
-        Further arguments of the optimizer.
+    {optimizer, optimizer_params}
     lr : float, default=5e-4
         Learning rate.
     max_epochs : int, default=300
         Passes over the rows; fewer where early stopping ends them.
-    batch_size : int, default=64
-        Rows of a step.
+    {batch_size}
     validation_fraction : float, default=0.1
         Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs without a
         smaller loss on it, with the weights of the best epoch. None trains on all rows for `max_epochs`.
     patience : int, default=20
         Epochs without improvement before training stops; needs `validation_fraction`.
-    image_shape : tuple of int, default=None
-        Shape of a row, such as (C, H, W), where X has 2-D rows of images. N-D X brings its own shape.
-    dtype : {"auto", "float32", "float64"}, default="auto"
-        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
-    amp : bool, default=False
-        Whether to run the network under bfloat16 autocast; faster on GPUs.
-    compile : bool, default=False
-        Whether to compile the parts of the network with `torch.compile`.
-    device : str or torch.device, default="auto"
-        "auto" is the GPU where CUDA has one, else the CPU.
-    checkpoint : str or Path, default=None
-        File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
-        result as if it had never stopped. Another training's file is refused.
-    checkpoint_every : int, default=1000
-        Steps between two checkpoints; they are written at the end of epochs.
-    callbacks : list of skorch callbacks, default=None
-        Used in copies: `fit` leaves the given ones as they are.
-    verbose : int, default=0
-        Whether skorch prints a line for each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Decides initial weights, order of the rows, draws from the posterior and the held-out share. None is different
-        each time.
+    {image_shape, dtype, amp, compile, device, checkpoint, checkpoint_every, callbacks, verbose, random_state}
 
     Attributes
     ----------
     history_ : dict of ndarray
         Means over each epoch: ``loss`` and its terms ``reconstruction`` and ``kl`` (without `beta`), the same with
         ``valid_`` for the held-out rows, and ``step``, the number of steps made at its end.
-    module_ : torch.nn.Module
-        The trained network, in evaluation mode; rows are on its own scale there.
-    net_ : skorch.NeuralNet
-        What trained it.
-    input_shape_ : tuple of int
-        Shape in which the network gets a row.
+    {module_, net_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     n_latent_ : int
         Length of a latent vector.
-    dtype_ : torch.dtype
-        Numbers of the network.
-    device_ : torch.device
-        Where the network lies.
-    n_features_in_ : int
-        Numbers in a row: the product of its shape.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X has string names.
 
     See Also
     --------
@@ -127,60 +92,20 @@ class VAE(Generator, Reconstructor):
     True
     """
 
-    _architectures = VAES
+    _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Reconstructor._parameter_constraints,
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "architecture": [StrOptions({"auto", *VAES}), callable],
-        **Reconstructor._parameter_constraints,
     }
 
-    def __init__(
-        self,
-        n_latent: int = 50,
-        *,
-        beta: float = 1.0,
-        architecture: str | Callable[..., nn.Module] = "auto",
-        module_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float = 5e-4,
-        max_epochs: int = 300,
-        batch_size: int = 64,
-        validation_fraction: float | None = 0.1,
-        patience: int = 20,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        compile: bool = False,
-        device: str | torch.device = "auto",
-        checkpoint: Any = None,
-        checkpoint_every: int = 1000,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_latent = n_latent
-        self.beta = beta
-        self.architecture = architecture
-        self.module_params = module_params
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
-        self.lr = lr
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.image_shape = image_shape
-        self.dtype = dtype
-        self.amp = amp
-        self.compile = compile
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
+    n_latent: int = field(default=50, kw_only=False)
+    beta: float = 1.0
+    lr: float = 5e-4
+    max_epochs: int = 300
+    validation_fraction: float | None = 0.1
+    patience: int = 20
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return minus the loss of each row: up to constants a lower bound of its log-likelihood where `beta` is 1.

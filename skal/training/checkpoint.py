@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ class Checkpoint(Callback):
 
     Parameters
     ----------
-    path : str or Path
+    path : str or path-like
     every : int
         Steps between two checkpoints.
     """
 
-    def __init__(self, path: str | Path, every: int) -> None:
-        self.path = path
+    def __init__(self, path: str | os.PathLike[str], every: int) -> None:
+        self.path = Path(path)
         self.every = every
 
     def open(
@@ -60,7 +61,7 @@ class Checkpoint(Callback):
         self.identity = _identity(estimator, rows, labels)
         self.tensors: dict[str, torch.Tensor] = {}
         self.found: dict[str, Any] = {}
-        if not Path(self.path).exists():
+        if not self.path.exists():
             return None
         self.tensors, self.found = read_file(self.path)
         identity = self.found.get("identity", {})

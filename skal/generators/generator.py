@@ -1,0 +1,52 @@
+"""What the generators share: latents that are standard normal, and rows made of them."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..utils.random import draw_seed
+from .base import GenerativeEstimator
+
+
+class Generator(GenerativeEstimator):
+    """Base of the generators, whose latents are standard normal."""
+
+    def sample_latents(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.floating]:
+        """Draw latent vectors from the standard normal distribution.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`: with an integer there, every call draws the same.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_latent)
+        """
+        check_is_fitted(self)
+        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} was given; it must be an integer of at least 1")
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        return np.random.default_rng(seed).standard_normal((n_samples, self.n_latent_))
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.floating]:
+        """Generate rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            As in `sample_latents`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, ...)
+            On the scale and in the shape of the rows that `fit` saw.
+        """
+        return self.decode(self.sample_latents(n_samples, random_state))

@@ -1,0 +1,39 @@
+"""Modules between X and the networks: from rows to features, and from latents to rows."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .scaled_net import ScaledNet
+
+
+class RowsToFeatures(nn.Module):
+    """Rows of X to features: onto the networks' scale, and through a method of a module."""
+
+    def __init__(self, module: nn.Module, method: str, net: ScaledNet) -> None:
+        super().__init__()
+        self.module = module
+        self.method = method
+        self.scaling = net.scaling_
+        self.input_shape = net.input_shape
+
+    def forward(self, rows: Tensor) -> Tensor:
+        rows = rows.to(self.scaling.shift).reshape(-1, *self.input_shape)
+        features = getattr(self.module, self.method)(self.scaling(rows))
+        return (features[0] if isinstance(features, tuple) else features).flatten(1)
+
+
+class LatentsToRows(nn.Module):
+    """Latents to rows of X: through a method of a module, and back to X's scale and shape."""
+
+    def __init__(self, module: nn.Module, method: str, net: ScaledNet, row_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.method = method
+        self.scaling = net.scaling_
+        self.row_shape = row_shape
+        self.input_shape = net.input_shape
+
+    def forward(self, latents: Tensor) -> Tensor:
+        rows = getattr(self.module, self.method)(latents.to(self.scaling.shift))
+        return self.scaling.inverse(rows.reshape(-1, *self.input_shape)).reshape(-1, *self.row_shape)

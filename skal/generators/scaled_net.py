@@ -1,0 +1,101 @@
+"""The skorch net of the generators and encoders: its modules see rows on a scale of their own."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..training.batches import Rows
+from ..training.net import TrainingNet
+from ..training.scaling import Scaling
+
+
+class ScaledNet(TrainingNet):
+    """A `TrainingNet` whose modules see rows on a scale of their own.
+
+    Parameters
+    ----------
+    module : callable
+        Builds the module; takes no arguments.
+    output_range : tuple of float or None
+        Range of the rows that the modules put out; None for any.
+    compile_modules : bool
+        Whether to compile the modules with `torch.compile`.
+    **params
+        Parameters of `TrainingNet`.
+
+    Attributes
+    ----------
+    scaling : tuple
+        The arguments of `Scaling`, the map from the scale of X to that of the modules; set before `initialize`.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        output_range: tuple[float, float] | None,
+        compile_modules: bool,
+        **params: Any,
+    ) -> None:
+        super().__init__(module, criterion=nn.Identity, **params)
+        self.output_range = output_range
+        self.compile_modules = compile_modules
+        self.scaling: tuple[Any, Any] = (0.0, 1.0)
+
+    def initialize_module(self) -> ScaledNet:
+        """Build the modules, and the map onto their scale."""
+        self.build_modules()
+        for module in self.modules_to_compile() if self.compile_modules else []:
+            compile_parts(module)
+        self.scaling_ = Scaling(*self.scaling).to(self.dtype)
+        return self
+
+    def build_modules(self) -> None:
+        """Build the modules that are trained."""
+        super().initialize_module()
+
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return the modules that torch can compile."""
+        return [self.module_]
+
+    def settle(self, data: Rows) -> None:
+        """Do what is left to do with the rows once the modules are trained."""
+
+    def prepare_rows(self, rows: Tensor) -> Tensor:
+        """Return rows on the modules' scale, in their numbers and layout."""
+        return self.scaling_(super().prepare_rows(rows))
+
+    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
+        """Return all losses of a step, weighted by its rows."""
+        return step["losses"], len(batch)
+
+
+def check_parts(module: nn.Module, kind: str, *names: str) -> None:
+    """Raise TypeError where a module lacks something that its kind must have."""
+    missing = [name for name in names if not hasattr(module, name)]
+    if missing:
+        raise TypeError(
+            f"the {kind} {type(module).__name__} has no {' and no '.join(missing)}; see skal.nets for examples"
+        )
+
+
+def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> None:
+    """Raise ValueError where a module generated rows of another shape than those of X."""
+    if rows.shape != (n_rows, *input_shape):
+        raise ValueError(
+            f"the network generated shape {tuple(rows.shape)} for {n_rows} rows; it must be {(n_rows, *input_shape)}, "
+            "as its argument input_shape says"
+        )
+
+
+def compile_parts(module: nn.Module) -> None:
+    """Compile the parts of a module in place; its methods call them, and ``forward`` may be none of these."""
+    config = torch._dynamo.config
+    # Where torch has this setting it otherwise skips modules of its own, such as `Sequential`, and compiles nothing.
+    with config.patch(wrap_top_frame=True) if hasattr(config, "wrap_top_frame") else nullcontext():
+        for part in module.children():
+            part.compile()
