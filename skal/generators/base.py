@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
@@ -253,12 +253,7 @@ class GenerativeEstimator(
         torch_decoder : The same as a differentiable module.
         """
         check_is_fitted(self)
-        latents: NDArray[Any] = check_array(Z, dtype=[np.float64, np.float32], input_name="Z", estimator=self)
-        if latents.shape[1] != self.n_latent_:
-            raise ValueError(
-                f"Z has {latents.shape[1]} columns, but the latent vectors of this {type(self).__name__} have length "
-                f"{self.n_latent_}; give Z of shape (n_samples, {self.n_latent_})"
-            )
+        latents = check_latents(self, Z, self.n_latent_)
         (rows,) = self._in_blocks(latents, self._forward(self._decoder()))
         return rows
 
@@ -303,6 +298,19 @@ class GenerativeEstimator(
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
+
+
+def check_latents(estimator: BaseEstimator, Z: ArrayLike, n_latent: int) -> NDArray[Any]:
+    """Return latent vectors as an array of shape (n_samples, n_latent)."""
+    latents: NDArray[Any] = check_array(
+        Z, dtype=[np.float64, np.float32], input_name="Z", estimator=estimator
+    )
+    if latents.shape[1] != n_latent:
+        raise ValueError(
+            f"Z has {latents.shape[1]} columns, but the latent vectors of this {type(estimator).__name__} have length "
+            f"{n_latent}; give Z of shape (n_samples, {n_latent})"
+        )
+    return latents
 
 
 @torch_module.register

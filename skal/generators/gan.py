@@ -183,7 +183,7 @@ class GAN(Generator):
         return params
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> GANNet:
-        generator, critic = self._networks(input_shape)
+        generator, critic = gan_classes(self.architecture, input_shape)
         dcgan = self.loss == "dcgan"
         residual = self.architecture == "residual"
         settings = self.optimizer_params
@@ -217,10 +217,6 @@ class GAN(Generator):
             input_shape=input_shape,
             **params,
         )
-
-    def _networks(self, input_shape: tuple[int, ...]) -> tuple[Module, Module]:
-        """Return the classes of the generator and the critic."""
-        return gan_classes(self.architecture, input_shape)
 
     def _encoder(self) -> nn.Module:
         return RowsToFeatures(self.critic_, "embed", self.net_)

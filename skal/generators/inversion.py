@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
@@ -17,7 +17,6 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from ..pool import blockwise, check_pool
 from ..training.batches import as_tensor
 from ..utils.random import draw_seed, seed_random_states
+from .base import check_latents
 from .gan import GAN
 
 
@@ -126,7 +126,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ValueError
             For NaN or infinity, or if a trained generator makes rows of another size.
         """
-        rows = _rows(self, X, reset=True)
+        rows = check_pool(self, X, reset=True).dense()
         seed = draw_seed(self.random_state)
         self.generator_ = GAN() if self.generator is None else clone(self.generator)
         seed_random_states(self.generator_, seed)
@@ -159,22 +159,20 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             In the generator's numbers.
         """
         check_is_fitted(self)
-        rows = _rows(self, X, reset=False)
+        rows = check_pool(self, X, reset=False).dense()
         decoder = self.generator_.torch_decoder()
         starts = _latents(self.starts_, decoder)
         with torch.no_grad():
             images = decoder(starts).flatten(1)
-        return np.concatenate(
-            [self._invert(decoder, starts, images, block) for block in _blocks(rows, self.batch_size)]
-        )
+        return self._in_batches(lambda batch: self._invert(decoder, starts, images, batch), rows)
 
     def _invert(
-        self, decoder: nn.Module, starts: Tensor, images: Tensor, block: NDArray[Any]
+        self, decoder: nn.Module, starts: Tensor, images: Tensor, batch: NDArray[Any]
     ) -> NDArray[Any]:
-        targets = as_tensor(block.reshape(len(block), -1)).to(images)
+        targets = as_tensor(batch.reshape(len(batch), -1)).to(images)
 
         def error(rows: Tensor, z: Tensor) -> Tensor:
-            """The objective of each row, of shape (n_rows,)."""
+            """Return the objective of each row, shape (n_rows,)."""
             return (rows - targets).square().mean(dim=1) / self.scale_ + self.penalty * z.square().mean(dim=1)
 
         # One start at a time: all distances at once would be n_starts times as large.
@@ -211,37 +209,25 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             If the codes have another length than the generator's latents.
         """
         check_is_fitted(self)
-        codes = check_array(Z, dtype=[np.float64, np.float32], input_name="Z", estimator=self)
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"Z has {codes.shape[1]} columns, but the latents of the generator have length "
-                f"{self._n_features_out}; give Z of shape (n_samples, {self._n_features_out})"
-            )
+        codes = check_latents(self, Z, self._n_features_out)
         return self._decode(codes).reshape(-1, *self._row_shape)
 
     def _decode(self, codes: NDArray[Any]) -> NDArray[Any]:
         decoder = self.generator_.torch_decoder()
         with torch.no_grad():
-            return np.concatenate(
-                [
-                    decoder(_latents(block, decoder)).numpy(force=True)
-                    for block in _blocks(codes, self.batch_size)
-                ]
-            )
+            return self._in_batches(lambda batch: decoder(_latents(batch, decoder)).numpy(force=True), codes)
+
+    def _in_batches(
+        self, compute: Callable[[NDArray[Any]], NDArray[Any]], rows: NDArray[Any]
+    ) -> NDArray[Any]:
+        starts = range(0, len(rows), self.batch_size)
+        return np.concatenate([compute(rows[start : start + self.batch_size]) for start in starts])
 
     @property
     def _n_features_out(self) -> int:
         return cast(int, self.generator_.n_latent_)
 
 
-def _rows(estimator: GANInversion, X: Any, *, reset: bool) -> NDArray[Any]:
-    return check_pool(estimator, X, reset=reset).dense()
-
-
-def _blocks(rows: NDArray[Any], batch_size: int) -> Iterator[NDArray[Any]]:
-    return (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-
-
 def _latents(codes: NDArray[Any], decoder: nn.Module) -> Tensor:
-    """Codes in the numbers and on the device of a decoder."""
+    """Return codes in the numbers and on the device of a decoder."""
     return as_tensor(codes).to(next(decoder.parameters(), torch.zeros((), dtype=torch.float64)))
