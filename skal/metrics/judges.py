@@ -1,0 +1,70 @@
+"""What looks at rows for a metric: features or class probabilities from a function, a transformer or a classifier."""
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral
+from typing import Any
+
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from ..access import embed, predict_proba, provides
+from ..differentiable import unwrap
+from ..pool import as_pool, dense
+
+# The features of a block of images may be many times larger than the images.
+BLOCK_BYTES = 8 * 2**20
+
+
+def feature_function(features: Any) -> Callable[[Any], Any]:
+    """Check what turns rows into features, and return it as a function."""
+    if hasattr(features, "transform") and not _is_classifier(features):
+        check_is_fitted(features)
+        return features.transform
+    return _function(features, embed, "penultimate embedding")
+
+
+def probability_function(judge: Any) -> Callable[[Any], Any]:
+    """Check what gives the class probabilities of rows, and return it as a function."""
+    if hasattr(judge, "predict_proba") and not _is_classifier(judge):
+        return judge.predict_proba
+    return _function(judge, predict_proba, "predict_proba")
+
+
+def _function(source: Any, ask: Callable[[Any, Any], Any], needed: str) -> Callable[[Any], Any]:
+    if source is None:
+        return dense
+    if _is_classifier(source) and provides(source, ask.__name__):
+        check_is_fitted(unwrap(source))
+        return partial(ask, source)
+    if callable(source) and not _is_classifier(source):
+        return source
+    raise TypeError(
+        f"{source!r} was given, which has no {needed}; give a function of rows, a fitted classifier with a {needed}, "
+        f"{'a fitted transformer, ' if ask is embed else ''}or None to take the rows as they are."
+    )
+
+
+def _is_classifier(value: Any) -> bool:
+    return hasattr(value, "__sklearn_tags__") and is_classifier(value)
+
+
+def name_of(quantity: str, source: Any) -> str:
+    """What a quantity is called that comes from some source of features or probabilities."""
+    if hasattr(source, "metric_names"):
+        return source.metric_names[quantity]
+    return f"classifier {quantity}" if _is_classifier(source) else quantity
+
+
+def as_rows(X: Any) -> Any:
+    """Rows in their container, which must be one at least."""
+    X = as_pool(X).X
+    if len(X.shape) < 2 or X.shape[0] == 0:
+        raise ValueError(f"X has shape {X.shape}; give rows, an array of shape (n_samples, ...).")
+    return X
+
+
+def check_count(name: str, number: Any, at_least: int = 1) -> None:
+    """Raise ValueError unless a parameter is an integer that is large enough."""
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < at_least:
+        raise ValueError(f"{name}={number!r} was given; it must be an integer of at least {at_least}.")
