@@ -1,0 +1,45 @@
+"""Pools of data frames: columns count, the index of the rows does not."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+
+from skal.pool import as_pool
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "kind": ["x", "y", None]})
+
+
+def test_the_index_does_not_matter_and_columns_do():
+    pool = as_pool(FRAME)
+    assert pool.same_as(as_pool(FRAME.set_index(np.array([7, 5, 1]))))
+    assert not pool.same_as(as_pool(FRAME.rename(columns={"a": "b"})))
+    assert not pool.same_as(as_pool(FRAME[["kind", "a"]]))
+    assert not pool.same_as(as_pool(FRAME.assign(kind=["x", "z", None])))
+    assert not pool.same_as(as_pool(FRAME.iloc[::-1]))
+
+
+def test_a_column_rounded_to_a_narrower_type_is_the_same():
+    wide = pd.DataFrame({"a": [0.1, np.nan]})
+    assert as_pool(wide).same_as(as_pool(wide.astype(np.float32)))
+    assert not as_pool(wide.astype(np.float32)).same_as(as_pool(wide))
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_rows_keep_their_kind(kind):
+    pool = as_pool(kind({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}))
+    assert isinstance(pool.take(np.array([2, 0])), kind)
+    assert_array_equal(pool.dense(np.array([2, 0])), [[3.0, 6.0], [1.0, 4.0]])
+    like = pool.like(np.ones((2, 1, 2)))
+    assert isinstance(like, kind)
+    assert list(like.columns) == ["a", "b"]
+    assert_array_equal(np.asarray(pool.stack([like]))[3:], np.ones((2, 2)))
+    assert pool.row_bytes == 16
+
+
+def test_words_may_be_missing():
+    assert as_pool(FRAME).is_finite
+    assert as_pool(pl.DataFrame({"a": [1.0, 2.0, 3.0], "kind": ["x", "y", None]})).is_finite
+    with pytest.raises(ValueError, match="'a'.*infinity"):
+        as_pool(FRAME.assign(a=[1.0, np.inf, 2.0])).assert_finite(allow_nan=True)

@@ -1,0 +1,63 @@
+"""Pools of sparse rows: the same entries in any form are the same pool."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from skal.pool import as_pool
+
+DENSE = np.array([[0.0, 1.0, 2.0], [0.0, 0.0, 0.0], [3.0, 0.0, 4.0]])
+
+
+def csr(data, indices, indptr):
+    return sparse.csr_array((np.array(data, dtype=float), indices, indptr), shape=(3, 3))
+
+
+FORMS = {
+    "in order": csr([1, 2, 3, 4], [1, 2, 0, 2], [0, 2, 2, 4]),
+    "other order": csr([2, 1, 4, 3], [2, 1, 2, 0], [0, 2, 2, 4]),
+    "a zero that is stored": csr([1, 2, 0, 3, 4], [1, 2, 1, 0, 2], [0, 2, 3, 5]),
+    "in two parts": csr([1, 0.5, 1.5, 3, 4], [1, 2, 2, 0, 2], [0, 3, 3, 5]),
+    "columns": sparse.csc_array(DENSE),
+    "coordinates": sparse.coo_array(DENSE),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_form_of_the_entries_does_not_matter(form):
+    pool = as_pool(FORMS["in order"])
+    assert pool.same_as(as_pool(FORMS[form]))
+    assert as_pool(FORMS[form]).same_as(pool)
+    assert_array_equal(as_pool(FORMS[form]).dense(), DENSE)
+    assert not pool.same_as(as_pool(FORMS[form] * 2))
+
+
+def test_comparing_changes_nothing():
+    other = FORMS["in two parts"].copy()
+    assert as_pool(FORMS["in order"]).same_as(as_pool(other))
+    assert len(other.data) == 5
+
+
+def test_the_same_entries_elsewhere_are_another_pool():
+    moved = csr([1, 2, 3, 4], [0, 2, 0, 2], [0, 2, 2, 4])
+    assert not as_pool(FORMS["in order"]).same_as(as_pool(moved))
+    moved = csr([1, 2, 3, 4], [1, 2, 0, 2], [0, 2, 3, 4])
+    assert not as_pool(FORMS["in order"]).same_as(as_pool(moved))
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])
+def test_rows_keep_their_kind(kind):
+    pool = as_pool(kind(DENSE))
+    assert isinstance(pool.take(np.array([2, 0])), kind)
+    assert isinstance(pool.like(np.ones((2, 3))), kind)
+    assert_array_equal(
+        pool.stack([pool.like(np.ones((2, 3)))]).toarray(), np.vstack([DENSE, np.ones((2, 3))])
+    )
+    assert pool.stack([pool.X]).format == "csr"
+
+
+def test_row_bytes_count_what_is_stored():
+    pool = as_pool(sparse.csr_array(np.eye(100, 1000)))
+    assert pool.row_bytes == (pool.X.data.nbytes + pool.X.indices.nbytes) / 100
+    assert as_pool(sparse.csr_array((5, 3))).row_bytes == 1
