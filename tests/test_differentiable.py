@@ -42,8 +42,8 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
+from skal.access import as_torch, unwrap
 from skal.classifiers import CNNClassifier, LinearClassifier
-from skal.differentiable import as_torch, unwrap
 
 
 def data(n_classes, n_features=6):

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..differentiable import torch_module
+from ..access import torch_module
 from ..generators.base import GenerativeEstimator
 from ..generators.gan import Module, gan_classes
 from ..generators.maps import LatentsToRows, RowsToFeatures

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..differentiable import torch_module
+from ..access import torch_module
 from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
 from ..training.estimator import NetworkEstimator, resolve_device, seeded

@@ -13,7 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from .._raw import as_input, keeping_torch_state
+from ..access.raw_nets import as_input, asked
 from ..labels import Labels, plain
 from ..pool import as_pool
 
@@ -44,8 +44,9 @@ def _delegated(method: str) -> Any:
         estimator = self._fitted_estimator()
         if params and _routing_enabled():
             params = process_routing(self, method, **params).estimator[method]
-        with keeping_torch_state(estimator):
-            return getattr(estimator, method)(as_input(estimator, X), **params)
+        X = as_input(estimator, X)
+        with asked(estimator, X) as answering:
+            return getattr(answering, method)(X, **params)
 
     delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
     return available_if(_estimator_has(method))(delegate)
@@ -109,8 +110,9 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if len(labels.rows) < len(labels):
             params = _check_method_params(X, params, indices=labels.rows)
             X = pool.take(labels.rows)
-        with keeping_torch_state(estimator):
-            return float(estimator.score(as_input(estimator, X), plain(labels.known), **params))
+        X = as_input(estimator, X)
+        with asked(estimator, X) as answering:
+            return float(answering.score(X, plain(labels.known), **params))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """How fit and score parameters reach the classifier."""

@@ -17,7 +17,7 @@ from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from sklearn.utils import get_tags
 from skorch import NeuralNet
 
-from .._raw import fit_raw_net
+from ..access.raw_nets import fit_raw_net
 from ..labels import plain
 from ..pool import assuming_finite
 from ..training.estimator import NetworkEstimator

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from ..differentiable import unwrap
+from ..access import unwrap
 
 
 class Scoring:

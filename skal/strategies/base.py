@@ -17,13 +17,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from ..access import check_requirements
 from ..exceptions import PoolExhaustedWarning
 from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable
 from ..selection import top_k
 from ..training.estimator import resolve_device
 from ..utils.random import draw_seed
-from ._requirements import check_requirements
 from .query import Query, check_n_queries
 
 # How much of the fitted pool is read to notice a change in place.

@@ -91,7 +91,7 @@ class DeepFool(ScoreStrategy):
         logits_of = as_torch(estimator)
         weight = _widest(logits_of)
         row_bytes = weight.element_size() * int(np.prod(X.shape[1:]))
-        size = min(batch_rows(estimator, X, weight.device), _BATCH_BYTES // row_bytes)
+        size = min(batch_rows(estimator, X), _BATCH_BYTES // row_bytes)
         return -perturbation_norms(logits_of, X, max_iter=self.max_iter, batch_size=max(1, size))
 
 

@@ -27,7 +27,7 @@ from .net import TrainingNet, part
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
-_BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
+BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -255,7 +255,7 @@ class NetworkEstimator(BaseEstimator):
     ) -> list[NDArray[Any]]:
         """Apply `compute` to validated rows, or to latents, in evaluation mode."""
         is_image = len(self.input_shape_) == 3
-        block_rows = _BLOCK_ROWS.get(self.device_.type, _BLOCK_ROWS["cpu"])[0 if is_image else 1]
+        block_rows = BLOCK_ROWS.get(self.device_.type, BLOCK_ROWS["cpu"])[0 if is_image else 1]
         results: list[NDArray[Any]] = []
         with evaluating(*self.net_.modules), torch.inference_mode():
             for start in range(0, len(rows), block_rows):

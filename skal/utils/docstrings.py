@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-C = TypeVar("C", bound=type)
+C = TypeVar("C", bound=Callable[..., Any])
 
 # An entry of numpydoc, such as "lr : float", with its indented text; and a line such as "{lr, batch_size}".
 _ENTRY = re.compile(r"^(\w+(?:, \w+)*) :.*\n(?:(?:[ \t].*)?\n)*", re.MULTILINE)
@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"^\{(\w+(?:,\s+\w+)*)\}$", re.MULTILINE)
 
 
 def inherits_doc(*sources: object) -> Callable[[C], C]:
-    """Fill in a class's docstring what others document: a decorator.
+    """Fill in the docstring of a class or function what others document: a decorator.
 
     A line such as ``{lr, batch_size}`` among the parameters, or the attributes, is replaced by the entries of these
     names. It may go over several lines, and is the only text in them.
@@ -59,7 +59,7 @@ def inherits_doc(*sources: object) -> Callable[[C], C]:
 
     def fill(cls: C) -> C:
         if cls.__doc__:  # python -OO has none
-            texts = _entries(*sources, *cls.__mro__[1:])
+            texts = _entries(*sources, *getattr(cls, "__mro__", ())[1:])
             cls.__doc__ = _PLACEHOLDER.sub(
                 lambda names: _joined(cls, texts, names[1]), inspect.cleandoc(cls.__doc__)
             )
@@ -76,7 +76,7 @@ def _entries(*sources: object) -> dict[str, str]:
     return texts
 
 
-def _joined(cls: type, texts: dict[str, str], names: str) -> str:
+def _joined(cls: Any, texts: dict[str, str], names: str) -> str:
     wanted = re.split(r",\s+", names)
     unknown = [name for name in wanted if name not in texts]
     if unknown:

@@ -431,7 +431,7 @@ def test_passes_with_dropout():
     probabilities = dropout_proba(clf, X, n_passes=3)
     assert probabilities.shape == (60, 3, 3)
     assert not np.allclose(probabilities[:, 0], probabilities[:, 1])
-    with pytest.raises(TypeError, match="has no dropout layers"):
+    with pytest.raises(TypeError, match="with dropout layers and ACGANClassifier has none"):
         dropout_proba(quick().fit(X, Y), X)
 
 

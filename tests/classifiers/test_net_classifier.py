@@ -477,7 +477,7 @@ def test_read_only_memory_maps_are_read_where_they_lie(tmp_path, monkeypatch):
     seen = []
     original = module.as_tensor
     monkeypatch.setattr(module, "as_tensor", lambda block: seen.append(block) or original(block))
-    monkeypatch.setattr(module, "_BLOCK_ROWS", {"cpu": (128, 1024), "cuda": (128, 1024)})
+    monkeypatch.setattr(module, "BLOCK_ROWS", {"cpu": (128, 1024), "cuda": (128, 1024)})
     np.testing.assert_allclose(clf.predict_proba(mapped), reference.predict_proba(IMAGES), rtol=1e-5)
     assert [len(block) for block in seen[:2]] == [128, 72]
     assert all(np.shares_memory(block, mapped) for block in seen[:2])

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.preprocessing import StandardScaler
 
-from skal.differentiable import torch_module
+from skal.access import torch_module
 from skal.labels import UNLABELED
 from skal.strategies import (
     ALCG,

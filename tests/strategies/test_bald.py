@@ -13,10 +13,11 @@ from torch import nn
 
 from skal import ActiveLearner, access
 from skal.access import dropout_proba
+from skal.access.dropout import DropoutPasses
 from skal.classifiers import CNNClassifier, NetClassifier
-from skal.dropout import DropoutPasses
 from skal.strategies import BALD
 from skal.strategies.bald import _MEASURES
+from skal.training.estimator import BLOCK_ROWS
 
 from ..networks import DIGITS, generator_states
 
@@ -218,7 +219,7 @@ def test_blocks_wrappers_and_containers_agree(fitted, monkeypatch):
         assert_array_equal(dropout_proba(estimator, X, seed=3), expected)
     assert (dropout_proba(fitted, X, seed=4) == expected).mean() < 0.5
     monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 7)
-    monkeypatch.setitem(access._BLOCK_ROWS, "cpu", (2, 3))
+    monkeypatch.setitem(BLOCK_ROWS, "cpu", (2, 3))
     rows = [29, 0, 11, 12]
     assert_allclose(dropout_proba(fitted, X, rows, seed=3), expected[rows], rtol=1e-12)
     assert_allclose(dropout_proba(fitted, X, seed=3), expected, rtol=1e-12)
@@ -248,23 +249,20 @@ def test_skorch_nets():
 
 def test_images_come_in_small_batches(fitted):
     net = NeuralNetClassifier(nn.Flatten)
-    cpu = torch.device("cpu")
-    assert access.batch_rows(net, DIGITS, cpu) < access.batch_rows(net, X, cpu)
+    assert access.batch_rows(net, DIGITS) < access.batch_rows(net, X)
     clf = CNNClassifier("digits", max_epochs=1, module_params={"n_filters": 2}).fit(
         DIGITS[:9], np.arange(9) % 3
     )
     flat = DIGITS.reshape(-1, 64)
-    assert access.batch_rows(make_pipeline("passthrough", clf), flat, cpu) == access.batch_rows(
-        net, DIGITS, cpu
-    )
-    assert access.batch_rows(fitted, X, cpu) == access.batch_rows(net, X, cpu)
+    assert access.batch_rows(make_pipeline("passthrough", clf), flat) == access.batch_rows(net, DIGITS, cpu)
+    assert access.batch_rows(fitted, X) == access.batch_rows(net, X)
 
 
 def test_what_has_no_dropout_is_refused(fitted):
     dry = NetClassifier(module_params={"hidden": (3,)}, max_epochs=1).fit(X, Y)
     for classifier in (LogisticRegression().fit(X, Y), dry):
         with pytest.raises(
-            TypeError, match=rf"{type(classifier).__name__} has no dropout layers.*NetClassifier"
+            TypeError, match=rf"with dropout layers and {type(classifier).__name__} has none.*NetClassifier"
         ):
             dropout_proba(classifier, X)
     y = np.where(np.arange(30) < 20, Y, -1)
@@ -273,7 +271,7 @@ def test_what_has_no_dropout_is_refused(fitted):
             TypeError, match=r"BALD\(\) needs a classifier with dropout layers and .* has none.*Use"
         ):
             ActiveLearner(classifier, BALD()).fit(X, y)
-    with pytest.raises(TypeError, match="FrozenEstimator has none"):
+    with pytest.raises(TypeError, match="NetClassifier has none"):
         ActiveLearner(FrozenEstimator(dry), BALD()).fit(X, y)
     learner = ActiveLearner(NetClassifier(module_params={"hidden": (3,)}, max_epochs=1), BALD()).fit(X, y)
     with pytest.raises(TypeError, match="NetClassifier has none"):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-# What saturated units of a SELU network give, to which AlphaDropout sets those that it drops.
+from ..training.batches import as_tensor
+from ..training.estimator import NetworkEstimator
+from .differentiable import as_torch
+from .embeddings import check_n_features
+
+# AlphaDropout sets what it drops to the value of a saturated unit of a SELU network.
 _SATURATED = -1.7580993408473766
 
 
@@ -22,7 +29,7 @@ def dropout_layers(module: nn.Module) -> list[nn.Module]:
     Examples
     --------
     >>> from torch import nn
-    >>> from skal.dropout import dropout_layers
+    >>> from skal.access.dropout import dropout_layers
     >>> dropout_layers(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.2), nn.Dropout(0)))
     [Dropout(p=0.2, inplace=False)]
     """
@@ -32,18 +39,18 @@ def dropout_layers(module: nn.Module) -> list[nn.Module]:
 class DropoutPasses:
     """Several passes of the same rows through a module, each with dropout masks of its own.
 
-    All rows share the masks of a pass: it is one network, drawn from the posterior that dropout stands for [1]_. What a
-    row gets depends on no other row. Only layers that are instances of torch's dropout classes drop anything.
-
-    What comes before the first dropout is the same in all passes, and computed once.
+    All rows share the masks of a pass: each pass is one network, drawn from the posterior that dropout approximates
+    [1]_. The answer for a row does not depend on the other rows. Only instances of torch's dropout classes drop
+    anything. The parts before the first dropout compute the same in every pass, so they run once.
 
     Parameters
     ----------
     module : torch.nn.Module
-        In evaluation mode.
+        In evaluation mode. It is changed during the passes, and transformers in it lose their fast path for good:
+        give a copy that nothing else uses.
     n_passes : int
     seed : int
-        The masks depend on it alone; neither on the device, nor on how the rows are cut into blocks.
+        Decides the masks. They depend neither on the device nor on how the rows are cut into blocks.
 
     References
     ----------
@@ -53,7 +60,7 @@ class DropoutPasses:
     --------
     >>> import torch
     >>> from torch import nn
-    >>> from skal.dropout import DropoutPasses
+    >>> from skal.access.dropout import DropoutPasses
     >>> passes = DropoutPasses(nn.Sequential(nn.Dropout(0.5)), n_passes=3, seed=0)
     >>> passes(torch.ones(2, 4)).shape
     torch.Size([2, 3, 4])
@@ -63,22 +70,28 @@ class DropoutPasses:
         self.module = module
         self.seeds = np.random.SeedSequence(seed).generate_state(n_passes, np.uint64) >> np.uint64(1)
         self._generator = torch.Generator()
+        for part in module.modules():
+            # In evaluation mode transformers run one operation that knows no dropout, unless:
+            if isinstance(part, nn.TransformerEncoderLayer):
+                part.activation_relu_or_gelu = 0
+            elif isinstance(part, nn.TransformerEncoder):
+                part.use_nested_tensor = False
 
     @torch.no_grad()  # and no inference mode, whose tensors do not tell whether they were written to
     def __call__(self, rows: Tensor) -> Tensor:
         """Return the outputs of all passes, of shape (n_rows, n_passes, ...)."""
-        # What the outermost parts return that have run before any dropout, in the order of their calls.
+        # The outputs of the outermost parts that ran before any dropout, in the order of their calls.
         self._known: list[tuple[nn.Module, Tensor]] = []
         self._recording = True
         outputs = []
-        with self._dropping(), _without_fast_path():
+        with self._dropping():
             for seed in self.seeds:
                 self._generator.manual_seed(int(seed))
                 self._place = 0
                 outputs.append(self.module(rows))
                 if self._recording:
                     raise TypeError(
-                        f"{type(self.module).__name__} runs none of its dropout layers; call them in forward"
+                        f"{type(self.module).__name__} runs none of its dropout layers; call them in forward."
                     )
                 if len(outputs) == 1 and [value._version for _, value in self._known] != self._versions:
                     self._known = []  # a later part writes to what an earlier one has returned
@@ -87,7 +100,7 @@ class DropoutPasses:
 
     @contextmanager
     def _dropping(self) -> Iterator[None]:
-        """Let the parts of the module ask this object first; afterwards nothing is left of it."""
+        """Let the parts of the module ask this object first, but not for ever: such a circle frees its weights late."""
         layers = set(dropout_layers(self.module))
         parts = [part for part in self.module.modules() if not isinstance(part, torch.jit.ScriptModule)]
         own = {part: vars(part)["forward"] for part in parts if "forward" in vars(part)}
@@ -132,12 +145,22 @@ class DropoutPasses:
         return x * (keep / (1 - layer.p))
 
 
-@contextmanager
-def _without_fast_path() -> Iterator[None]:
-    """Let transformer layers run their parts; in evaluation mode they take one operation that knows no dropout."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
+def dropout_passes(classifier: Any) -> Callable[..., NDArray[Any]] | None:
+    """Return the function of rows, `n_passes` and `seed` that makes the passes; None without dropout layers."""
+    if hasattr(classifier, "dropout_proba"):
+        return classifier.dropout_proba
+    net = classifier if isinstance(classifier, NeuralNet) else getattr(classifier, "net_", None)
+    if isinstance(net, NeuralNet) and net.initialized_:
+        drops = bool(dropout_layers(net.module_))
+    else:  # a network that is not built yet may have some
+        drops = isinstance(classifier, NetworkEstimator | NeuralNet)
+    copied = cache(partial(as_torch, classifier))  # once, for all blocks
+
+    def passes(X: NDArray[Any], n_passes: int, seed: int) -> NDArray[Any]:
+        check_n_features(classifier, X)
+        module = copied()
+        device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+        logits = DropoutPasses(module, n_passes, seed)(as_tensor(X).to(device))
+        return logits.softmax(dim=2).numpy(force=True)
+
+    return passes if drops else None

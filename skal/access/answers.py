@@ -1,0 +1,405 @@
+"""The functions that ask: each works through the pool in blocks and checks what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..pool import as_pool, blockwise
+from ..utils.docstrings import inherits_doc
+from .embeddings import embeds_as_features, features
+from .networks import batch_rows
+from .questions import QUESTIONS, Answer, Question, provides
+from .wrappers import open_pipeline
+
+
+def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any:
+    """Ask a fitted classifier any question, in blocks, so that nothing copies a whole pool.
+
+    Pipelines, `FrozenEstimator`, searches and learners are opened: rows go through the transformers, and the
+    classifier inside is asked.
+
+    Parameters
+    ----------
+    name : str
+        Of a question in `skal.access.QUESTIONS`, or of a method that maps rows to an array with one entry per row.
+    estimator : fitted classifier
+        Or a pipeline that ends in one, or a wrapper.
+    X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+    rows : array-like of int of shape (n_rows,), default=None
+        Positions of the wanted rows, in any order. By default all of them.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_rows, ...) or tuple of such arrays
+        In the order of `rows`.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no answer. The error says which classifiers have.
+    NotFittedError
+        If the classifier is not fitted.
+    ValueError
+        If the answer has NaN or infinity in it or the wrong shape, or `rows` are no positions in `X`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skal.access import ask
+    >>> X = np.array([[0.0], [1.0], [4.0], [5.0]])
+    >>> ask("predict_log_proba", GaussianNB().fit(X, [0, 0, 1, 1]), X, rows=[3, 0]).round()
+    array([[-40.,   0.],
+           [  0., -40.]])
+    """
+    question, transformers, classifier, answer = _open(name, estimator)
+    return _in_blocks(transformers, lambda block: question.check(answer(block), classifier), X, rows)
+
+
+def _open(name: str, estimator: Any) -> tuple[Question, list[Any], Any, Answer]:
+    question = QUESTIONS.get(name, Question(name))
+    transformers, classifier = open_pipeline(estimator)
+    answer = question.answered_by(classifier)
+    if answer is None:
+        raise question.refusal(f"skal.access.{name}", classifier)
+    check_is_fitted(classifier)
+    return question, transformers, classifier, answer
+
+
+def _in_blocks(transformers: list[Any], function: Answer, X: Any, rows: ArrayLike | None) -> Any:
+    def transformed(block: Any) -> Any:
+        for transformer in transformers:
+            block = transformer.transform(block)
+        return function(block)
+
+    return blockwise(transformed, X, rows)
+
+
+@inherits_doc(ask)
+def predict_proba(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Class probabilities of the wanted rows. It asks as `ask` does, and raises the same errors.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_rows, n_classes)
+        Columns in the order of `classes_`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skal.access import predict_proba
+    >>> X = np.array([[0.0], [1.0], [4.0], [5.0]])
+    >>> predict_proba(GaussianNB().fit(X, [0, 0, 1, 1]), X, rows=[3, 0]).round()
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    return ask("predict_proba", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def decision_function(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Decision values of the wanted rows. It asks as `ask` does, and raises the same errors.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    values : ndarray of shape (n_rows,) or (n_rows, n_columns)
+        One value per row where there are two classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access import decision_function
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> decision_function(LinearSVC().fit(X, [0, 0, 1, 1]), X, rows=[3, 0]) > 0
+    array([ True, False])
+    """
+    return ask("decision_function", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def labeled_proba(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Probabilities that the wanted rows are labelled. It asks as `ask` does, and raises the same errors.
+
+    Classifiers with `labeled_proba` answer, such as :class:`skal.classifiers.VAALClassifier`.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_rows,)
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skal.access import labeled_proba
+    >>> from skal.classifiers import VAALClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[::2] = -1
+    >>> classifier = VAALClassifier(max_epochs=1, vae_epochs=1, random_state=0)
+    >>> labeled_proba(make_pipeline(StandardScaler(), classifier).fit(X, y), X, rows=[3, 0]).shape
+    (2,)
+    """
+    return ask("labeled_proba", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def critic_scores(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Scores by a critic, high where rows look unlabelled. It asks as `ask` does, and raises the same errors.
+
+    Classifiers with `critic_scores` answer, such as :class:`skal.classifiers.WassersteinClassifier`.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows,)
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import critic_scores
+    >>> from skal.classifiers import WassersteinClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[::2] = -1
+    >>> critic_scores(WassersteinClassifier(max_epochs=1, random_state=0).fit(X, y), X, rows=[3, 0]).shape
+    (2,)
+    """
+    return ask("critic_scores", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def critic_scores_and_log_proba(
+    estimator: Any, X: Any, rows: ArrayLike | None = None
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Scores by a critic, and finite logarithms of class probabilities. It asks as `ask` does, with the same errors.
+
+    A classifier with a method of this name makes one pass for both. Otherwise `critic_scores` and `predict_proba` are
+    asked. Probabilities below the smallest normal number of their type, such as zeros, then count as that number: their
+    logarithm is -87.3 in float32 and -708.4 in float64.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows,)
+        High where rows look unlabelled.
+    log_probabilities : ndarray of shape (n_rows, n_classes)
+        Columns in the order of `classes_`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import critic_scores_and_log_proba
+    >>> from skal.classifiers import WassersteinClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[::2] = -1
+    >>> classifier = WassersteinClassifier(max_epochs=1, random_state=0).fit(X, y)
+    >>> scores, log_probabilities = critic_scores_and_log_proba(classifier, X, rows=[3, 0])
+    >>> scores.shape, log_probabilities.shape
+    ((2,), (2, 3))
+    """
+    return ask("critic_scores_and_log_proba", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def predicted_loss(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Losses that a classifier expects at the wanted rows. It asks as `ask` does, and raises the same errors.
+
+    Classifiers with `predicted_loss` answer, such as :class:`skal.classifiers.LearningLossClassifier`.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    losses : ndarray of shape (n_rows,)
+        On a scale of their own.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import predicted_loss
+    >>> from skal.classifiers import LearningLossClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> predicted_loss(LearningLossClassifier(max_epochs=1, random_state=0).fit(X, y), X, rows=[3, 0]).shape
+    (2,)
+    """
+    return ask("predicted_loss", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def dropout_proba(
+    estimator: Any,
+    X: Any,
+    rows: ArrayLike | None = None,
+    *,
+    n_passes: int = 10,
+    seed: int = 0,
+    summary: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+) -> NDArray[np.floating]:
+    """Class probabilities in several passes with dropout. It asks as `ask` does, with the same errors.
+
+    The passes are samples from the network's posterior. Dropout layers drop as in training, each pass with masks of its
+    own that all rows share. Everything else, such as batch normalisation, works as in prediction. A copy makes the
+    passes; the classifier itself does not change.
+
+    Networks with dropout layers answer, of skal or of skorch, and classifiers with a method
+    ``dropout_proba(X, n_passes, seed)``.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+    n_passes : int, default=10
+    seed : int, default=0
+        Decides the masks, which are the same however the rows are cut into blocks.
+    summary : callable, default=None
+        Maps the probabilities of a block, of shape (n_block, n_passes, n_classes), to an array with one entry per row,
+        so that the probabilities of all rows are never in memory together. By default they are returned.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_rows, n_passes, n_classes)
+        Columns in the order of `classes_`. With `summary`, its values for all rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skal.access import dropout_proba
+    >>> from skal.classifiers import NetClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = NetClassifier(module_params={"dropout": 0.5}, max_epochs=2, random_state=0).fit(X, y)
+    >>> dropout_proba(net, X, rows=[0, 3, 7], n_passes=5).shape
+    (3, 5, 3)
+    """
+    question, transformers, classifier, answer = _open("dropout_proba", estimator)
+    size = batch_rows(classifier, X)
+
+    def passes(block: Any) -> NDArray[Any]:
+        block = as_pool(block)
+        batches = (block.dense(slice(start, start + size)) for start in range(0, len(block), size))
+        answers = (
+            question.check(answer(batch, n_passes=n_passes, seed=seed), classifier) for batch in batches
+        )
+        return np.concatenate([each if summary is None else summary(each) for each in answers])
+
+    return _in_blocks(transformers, passes, X, rows)
+
+
+@inherits_doc(ask)
+def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Penultimate embeddings: what the last linear layer sees. It asks as `ask` does, and raises the same errors.
+
+    For a network or `MLPClassifier` they are the last hidden activations, for a raw skorch net the input of the last
+    `torch.nn.Linear` that runs, and for a linear model the features themselves. A classifier with a method ``embed(X)``
+    answers with it.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    embeddings : ndarray of shape (n_rows, n_embedding)
+        Dense rows of floats. Features that are images are flattened, sparse ones become dense, and integers become
+        floats. If the embeddings are the features of a floating-point array and all rows are wanted, this is that
+        array itself: ask for all rows rather than for most of them, and do not write to the answer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skal.access import embed
+    >>> X = np.array([[0.0], [1.0], [3.0], [4.0]])
+    >>> pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, [0, 0, 1, 1])
+    >>> embed(pipeline, X, rows=[1, 2]).round(2)
+    array([[-0.63],
+           [ 0.63]])
+    """
+    transformers, classifier = open_pipeline(estimator)
+    own = as_pool(X).X
+    is_float_array = isinstance(own, np.ndarray) and own.dtype in (np.float32, np.float64)
+    if rows is None and is_float_array and not transformers and embeds_as_features(classifier):
+        check_is_fitted(classifier)
+        return features(classifier, own)
+    return ask("embed", estimator, X, rows)
+
+
+@inherits_doc(ask)
+def embed_and_predict_proba(
+    estimator: Any, X: Any, rows: ArrayLike | None = None
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Penultimate embeddings and class probabilities, in one pass of a network or pipeline.
+
+    Parameters
+    ----------
+    {estimator, X, rows}
+
+    Returns
+    -------
+    embeddings : ndarray of shape (n_rows, n_embedding)
+        See `embed`.
+    probabilities : ndarray of shape (n_rows, n_classes)
+        See `predict_proba`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.access import embed_and_predict_proba
+    >>> X = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    >>> embeddings, probabilities = embed_and_predict_proba(LogisticRegression().fit(X, [0, 1]), X)
+    >>> embeddings is X, probabilities.shape
+    (True, (2, 2))
+    """
+    transformers, classifier = open_pipeline(estimator)
+    if not transformers and embeds_as_features(classifier):
+        return embed(classifier, X, rows), predict_proba(classifier, X, rows)
+    return ask("embed_and_predict_proba", estimator, X, rows)
+
+
+def has_embedding(estimator: Any) -> bool:
+    """Return whether `embed` has an answer for a classifier, fitted or not; nothing is computed.
+
+    Parameters
+    ----------
+    estimator : classifier
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.access import has_embedding
+    >>> has_embedding(LogisticRegression()), has_embedding(RandomForestClassifier())
+    (True, False)
+    """
+    return provides(estimator, "embed")

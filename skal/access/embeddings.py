@@ -1,0 +1,74 @@
+"""Penultimate embeddings of each kind of classifier: what its last linear layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import expit
+from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC, NuSVC
+from skorch import NeuralNet
+
+from ..pool import dense
+from .raw_nets import linear_layers, net_embed
+
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "identity": np.asarray,
+    "logistic": expit,
+    "tanh": np.tanh,
+    "relu": partial(np.maximum, 0),
+}
+
+
+def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
+    """Return the function of rows that embeds them, or None for a kind of classifier without an embedding."""
+    if hasattr(classifier, "embed"):
+        return classifier.embed
+    if isinstance(classifier, NeuralNet):
+        lacks = classifier.initialized_ and not linear_layers(classifier.module_)
+        return None if lacks else partial(net_embed, classifier)
+    if isinstance(classifier, MLPClassifier):
+        return partial(_hidden_activations, classifier)
+    is_linear_svm = isinstance(classifier, SVC | NuSVC) and classifier.kernel == "linear"
+    return (
+        partial(features, classifier)
+        if is_linear_svm or isinstance(classifier, LinearClassifierMixin)
+        else None
+    )
+
+
+def embeds_as_features(classifier: Any) -> bool:
+    """Return whether the embeddings are the features themselves."""
+    return getattr(embedder(classifier), "func", None) is features
+
+
+def features(classifier: Any, X: Any) -> NDArray[Any]:
+    """Return rows as a 2-D array of floats, which is `X` itself where it is one."""
+    check_n_features(classifier, X)
+    X = dense(X)
+    dtype = np.result_type(X.dtype, np.float32) if X.dtype.kind in "biuf" else np.float64
+    flat = X if X.ndim == 2 else X.reshape(len(X), -1)
+    return flat.astype(dtype, copy=False)
+
+
+def check_n_features(classifier: Any, X: Any) -> None:
+    """Check that rows have as many features as those of `fit`."""
+    given, fitted = int(np.prod(X.shape[1:])), getattr(classifier, "n_features_in_", None)
+    if fitted is not None and given != fitted:
+        raise ValueError(
+            f"X has {given} features and {type(classifier).__name__} was fitted with {fitted}; give the same."
+        )
+
+
+def _hidden_activations(classifier: MLPClassifier, X: Any) -> NDArray[Any]:
+    hidden: Any = X if sparse.issparse(X) and len(classifier.coefs_) > 1 else features(classifier, X)
+    activation = _ACTIVATIONS[classifier.activation]
+    for weight, bias in zip(classifier.coefs_[:-1], classifier.intercepts_[:-1], strict=True):
+        hidden = activation(hidden @ weight + bias)
+    return hidden

@@ -1,0 +1,129 @@
+"""Networks of skal and of skorch as torch modules that compute their logits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sklearn.exceptions import NotFittedError
+from skorch import NeuralNet
+from torch import Tensor, nn
+
+from ..pool import as_pool
+from ..training.estimator import BLOCK_ROWS, NetworkEstimator
+from .conversions import log_proba, two_columns
+from .differentiable import torch_module
+from .wrappers import open_pipeline
+
+# How the outputs of a raw net become logits. With NLLLoss skorch takes them for probabilities.
+_LOGITS: dict[type[nn.Module], Callable[[Tensor], Tensor] | None] = {
+    nn.CrossEntropyLoss: None,
+    nn.NLLLoss: log_proba,
+    nn.BCEWithLogitsLoss: two_columns,
+    nn.BCELoss: log_proba,
+}
+
+
+class Network(nn.Module):
+    """A copy of a network; its rows are cast to the parameters' dtype, and reshaped to `row_shape`.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    logits : callable, default=None
+        Turns what the network returns into logits.
+    row_shape : tuple of int, default=None
+        By default rows keep their shape.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        logits: Callable[[Tensor], Tensor] | None = None,
+        row_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        # A compiled module cannot be copied; the one it wraps computes the same.
+        self.module = copy.deepcopy(getattr(module, "_orig_mod", module))
+        self.logits = logits
+        self.row_shape = row_shape
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the logits of the rows."""
+        dtype = input_dtype(self.module)
+        if dtype is not None:
+            rows = rows.to(dtype)
+        if self.row_shape is not None:
+            rows = rows.reshape(len(rows), *self.row_shape)
+        outputs = self.module(rows)
+        if isinstance(outputs, tuple):  # skorch's convention: the first is the prediction
+            outputs = outputs[0]
+        return outputs if self.logits is None else self.logits(outputs)
+
+
+@torch_module.register
+def _(estimator: NetworkEstimator) -> nn.Module:
+    return Network(estimator.net_.module_, row_shape=estimator.input_shape_)
+
+
+@torch_module.register
+def _(net: NeuralNet) -> nn.Module:
+    if not net.initialized_:  # older skorch does not tell check_is_fitted
+        raise NotFittedError(f"This {type(net).__name__} is not fitted yet; call fit first.")
+    nonlinearity = net.predict_nonlinearity
+    if callable(nonlinearity):
+        return Network(net.module_, lambda outputs: log_proba(nonlinearity(outputs)))
+    criterion = getattr(net, "criterion_", None)
+    criterion = getattr(criterion, "_orig_mod", criterion)
+    for kind, logits in _LOGITS.items():
+        if isinstance(criterion, kind):
+            return Network(net.module_, logits)
+    raise TypeError(
+        f"{type(net).__name__} with criterion {type(criterion).__name__} was given, whose outputs may mean "
+        "anything. Use CrossEntropyLoss (logits), NLLLoss (probabilities), BCEWithLogitsLoss or BCELoss, or a "
+        "predict_nonlinearity that turns the outputs into probabilities."
+    )
+
+
+def input_dtype(module: nn.Module) -> torch.dtype | None:
+    """Return the dtype of the rows that a module takes, or None if rows are to stay as they are.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.access.networks import input_dtype
+    >>> input_dtype(torch.nn.Linear(2, 2))
+    torch.float32
+    """
+    if any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules()):
+        return None  # integer tokens
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
+def batch_rows(estimator: Any, X: Any) -> int:
+    """Return how many rows of `X` a classifier's network takes at a time, on the device where it is.
+
+    Parameters
+    ----------
+    estimator : classifier
+    X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
+
+    Returns
+    -------
+    n_rows : int
+        Fewer where rows are images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.access import batch_rows
+    >>> batch_rows(LogisticRegression(), np.zeros((3, 2)))
+    1024
+    """
+    classifier = open_pipeline(estimator)[1]
+    device = torch.device(getattr(getattr(classifier, "net_", classifier), "device", None) or "cpu")
+    is_plain = len(getattr(classifier, "input_shape_", as_pool(X).row_shape)) == 1
+    return BLOCK_ROWS.get(device.type, BLOCK_ROWS["cpu"])[is_plain]

@@ -1,0 +1,270 @@
+"""The table of questions: what a strategy may ask of a classifier, who answers, and what to do where nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skorch import NeuralNet
+
+from .differentiable import check_differentiable
+from .dropout import dropout_passes
+from .embeddings import embedder
+from .raw_nets import net_embed_and_predict_proba, net_predict_proba
+from .wrappers import open_pipeline
+
+# Maps a block of rows to an array with one entry per row, or to a tuple of such arrays.
+Answer = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a strategy may ask of a classifier about rows; the classifier's method of the same name answers.
+
+    Put a question of your own into `QUESTIONS` under its name; a name that is not in the table is a question too,
+    which only a method answers.
+
+    Parameters
+    ----------
+    name : str
+        The name of the method, which strategies list in `requires`.
+    asks_for : str, default=""
+        What errors say that a classifier needs. By default the name.
+    remedy : str
+        What errors tell people to do who have another classifier.
+    shape : tuple of str, default=()
+        The shape of the answer, which is checked unless it is empty: ``("n_rows", "n_classes")``. The latter stands for
+        a column for each of the classifier's `classes_`.
+    answer : callable, default=None
+        Maps a classifier to the function of a block of rows that answers for its kind, which takes precedence over the
+        method; or to None.
+    parts : tuple of Question, default=()
+        Questions that answer this one together, for a classifier without a method that answers it in one pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import RidgeClassifier
+    >>> from skal.access import QUESTIONS, Question, ask
+    >>> QUESTIONS["margin"] = Question(
+    ...     "margin", shape=("n_rows",), answer=lambda classifier: lambda rows: abs(classifier.decision_function(rows))
+    ... )
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> ask("margin", RidgeClassifier(alpha=0).fit(X, [0, 0, 1, 1]), X, rows=[3, 0]).round(2)
+    array([1.2, 1.2])
+    """
+
+    name: str
+    asks_for: str = ""
+    remedy: str = "Use a classifier that has it, or another strategy."
+    shape: tuple[str, ...] = ()
+    answer: Callable[[Any], Answer | None] | None = None
+    parts: tuple[Question, ...] = ()
+
+    def answered_by(self, classifier: Any) -> Answer | None:
+        """Return the function of a block of rows that answers, or None.
+
+        Parameters
+        ----------
+        classifier : classifier
+            Fitted or not, without wrappers.
+
+        Returns
+        -------
+        answer : callable or None
+        """
+        answer = self.answer(classifier) if self.answer else None
+        answer = answer or getattr(classifier, self.name, None)
+        answers = [part.answered_by(classifier) for part in self.parts]
+        if answer is None and answers and None not in answers:
+            return lambda block: tuple(answer(block) for answer in answers if answer)
+        return answer
+
+    def refusal(self, asker: Any, classifier: Any) -> TypeError:
+        """Return the error for a classifier that cannot answer.
+
+        Parameters
+        ----------
+        asker : object
+            The strategy or function that asks.
+        classifier : classifier
+
+        Returns
+        -------
+        error : TypeError
+            It names the asker, its need, the classifier, and the remedy.
+        """
+        lacks = next((part for part in self.parts if part.answered_by(classifier) is None), self)
+        return TypeError(
+            f"{asker} needs a classifier with {lacks.asks_for or lacks.name} and {type(classifier).__name__} has none. "
+            f"{lacks.remedy}"
+        )
+
+    def check(self, values: Any, classifier: Any) -> Any:
+        """Return the answer for a block of rows as an array, or as a tuple of them, after checking it.
+
+        Parameters
+        ----------
+        values : array-like, or tuple with one for each of `parts`
+        classifier : classifier
+            The one that answered.
+
+        Returns
+        -------
+        values : ndarray or tuple of ndarray
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong, or NaN or infinity is in it.
+        """
+        if self.parts:
+            return tuple(
+                part.check(value, classifier) for part, value in zip(self.parts, values, strict=True)
+            )
+        values = np.asarray(values)
+        returned = f"{type(classifier).__name__}.{self.name} returned"
+        # A raw net may know fewer classes than it has outputs; its columns are what it predicts.
+        classes = None if isinstance(classifier, NeuralNet) else getattr(classifier, "classes_", None)
+        sizes = {} if classes is None else {"n_classes": len(classes)}
+        wanted = [sizes.get(side, side) for side in self.shape]
+        if wanted and (values.ndim != len(wanted) or wanted[-1] not in (self.shape[-1], values.shape[-1])):
+            raise ValueError(
+                f"{returned} an array of shape {values.shape}; it must be ({', '.join(map(str, wanted))}), with one "
+                "entry per row, and where it has columns for classes one for each of classes_."
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{returned} NaN or infinity, where only finite values are allowed; fit the classifier again with "
+                "scaled features, a smaller learning rate or more regularisation."
+            )
+        return values
+
+
+def _raw_nets(function: Callable[[NeuralNet, Any], Any]) -> Callable[[Any], Answer | None]:
+    return lambda classifier: partial(function, classifier) if isinstance(classifier, NeuralNet) else None
+
+
+def _finite_log(classifier: Any) -> Answer | None:
+    probabilities = PREDICT_PROBA.answered_by(classifier)
+
+    def log_proba(block: Any) -> NDArray[np.floating]:
+        values = np.asarray(probabilities(block))  # type: ignore[misc]
+        return np.log(np.maximum(values, np.finfo(values.dtype).tiny))
+
+    return probabilities and log_proba
+
+
+def _trained_with(name: str, asks_for: str, kind: str) -> Question:
+    remedy = f"Use skal.classifiers.{kind}Classifier, which trains one with its network."
+    return Question(name, asks_for, remedy, ("n_rows",))
+
+
+PREDICT_PROBA = Question(
+    "predict_proba",
+    remedy="Wrap it in CalibratedClassifierCV, use a classifier that gives probabilities, or use a strategy that does "
+    "without: UncertaintySampling(measure='min_distance') for linear models, RandomSampling() or CoreSet().",
+    shape=("n_rows", "n_classes"),
+    answer=_raw_nets(net_predict_proba),
+)
+LOG_PROBA = replace(PREDICT_PROBA, name="log_proba", asks_for="predict_proba", answer=_finite_log)
+EMBED = Question(
+    "embed",
+    "penultimate embeddings",
+    "Use a linear model, an MLPClassifier, a network with a torch.nn.Linear or a classifier with a method embed(X), or "
+    "a strategy that works on the rows themselves, such as CoreSet(embedding='input').",
+    ("n_rows", "n_embedding"),
+    embedder,
+)
+CRITIC_SCORES = _trained_with("critic_scores", "a critic of unlabelled rows", "Wasserstein")
+_TABLE = (
+    PREDICT_PROBA,
+    LOG_PROBA,
+    EMBED,
+    CRITIC_SCORES,
+    _trained_with("labeled_proba", "a discriminator of labelled rows", "VAAL"),
+    _trained_with("predicted_loss", "a prediction of its loss", "LearningLoss"),
+    Question(
+        "decision_function",
+        remedy="Use a linear model or SVM, or UncertaintySampling(measure='margin').",
+    ),
+    Question(
+        "dropout_proba",
+        "dropout layers",
+        "Use a network with torch.nn.Dropout of a positive share, such as CNNClassifier('lenet') or "
+        "NetClassifier(module_params={'dropout': 0.5}), or UncertaintySampling(), which does without.",
+        ("n_rows", "n_passes", "n_classes"),
+        dropout_passes,
+    ),
+    Question(
+        "embed_and_predict_proba",
+        answer=_raw_nets(net_embed_and_predict_proba),
+        parts=(EMBED, PREDICT_PROBA),
+    ),
+    Question("critic_scores_and_log_proba", parts=(CRITIC_SCORES, LOG_PROBA)),
+)
+QUESTIONS: dict[str, Question] = {question.name: question for question in _TABLE}
+
+
+def provides(estimator: Any, need: str) -> bool:
+    """Return whether a classifier, fitted or not, or the one inside a pipeline, has what a strategy needs.
+
+    Parameters
+    ----------
+    estimator : classifier
+    need : str
+        The name of a question, or of a method.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access import provides
+    >>> provides(LinearSVC(), "embed"), provides(LinearSVC(), "predict_proba")
+    (True, False)
+    """
+    question = QUESTIONS.get(need, Question(need))
+    return question.answered_by(open_pipeline(estimator)[1]) is not None or hasattr(estimator, need)
+
+
+def check_requirements(asker: Any, requires: Iterable[str], estimator: Any) -> None:
+    """Check, without fitting anything, that a classifier has what a strategy needs.
+
+    Parameters
+    ----------
+    asker : object
+        The strategy, or its name, for errors.
+    requires : iterable of str
+        Names of questions, among them ``"as_torch"``, or of methods.
+    estimator : classifier
+        Fitted or not.
+
+    Raises
+    ------
+    TypeError
+        If it lacks one of them. The error names strategy, need, classifier and remedy.
+
+    Examples
+    --------
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access import check_requirements
+    >>> check_requirements("BADGE()", ("embed", "predict_proba"), LinearSVC())
+    Traceback (most recent call last):
+        ...
+    TypeError: BADGE() needs a classifier with predict_proba and LinearSVC has none. Wrap it in ...
+    """
+    for need in requires:
+        if need == "as_torch":
+            try:
+                check_differentiable(estimator)
+            except TypeError as error:
+                raise TypeError(f"{asker} needs a classifier with a gradient. {error}") from error
+        elif not provides(estimator, need):
+            raise QUESTIONS.get(need, Question(need)).refusal(asker, open_pipeline(estimator)[1])

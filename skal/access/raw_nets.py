@@ -1,0 +1,244 @@
+"""Raw skorch nets, whose answers change flags and generators that all threads share: they are asked through a view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.utils import multi_indexing
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader
+
+from ..pool import dense
+from ..training.estimator import evaluating
+from ..training.recording import Recorder, private_view
+from .networks import input_dtype
+
+# Held by whoever moves torch's global generators and puts them back.
+_GENERATORS = RLock()
+
+
+@contextmanager
+def keeping_generators(net: NeuralNet, seed: int | None = None) -> Iterator[None]:
+    """Give torch's global generators their states back afterwards; one thread at a time is inside.
+
+    Parameters
+    ----------
+    net : skorch net
+        Its loaders and layers draw from the generators, the one of its device among them.
+    seed : int, default=None
+        Seeds the generators inside. By default they go on from where they are.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skorch import NeuralNetClassifier
+    >>> from skal.access.raw_nets import keeping_generators
+    >>> before = torch.random.get_rng_state()
+    >>> with keeping_generators(NeuralNetClassifier(torch.nn.Linear), seed=0):
+    ...     _ = torch.rand(3)
+    >>> torch.equal(torch.random.get_rng_state(), before)
+    True
+    """
+    devices = [net.device] if str(net.device).startswith("cuda") else []
+    with _GENERATORS, torch.random.fork_rng(devices=devices):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def asked(estimator: Any, X: Any) -> Iterator[Any]:
+    """Yield what to ask about rows in place of a fitted estimator, so that no other thread notices.
+
+    For a raw skorch net, which toggles the training flags of its modules and draws from torch's generators in each
+    prediction, this is a net of the same class: its modules are private views, which share nothing but the weights,
+    and its loader has a generator of its own. A net that draws random numbers even so, or that has TorchScript parts,
+    is asked by one thread at a time, and flags and generators are restored. Any other estimator is yielded itself.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    X : array-like of shape (n_samples, ...)
+        The rows that it will be asked about. A raw net makes a trial with the first two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch import NeuralNetClassifier
+    >>> from torch import nn
+    >>> from skal.access.raw_nets import asked
+    >>> X = np.zeros((4, 2), dtype=np.float32)
+    >>> net = NeuralNetClassifier(nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=1))).initialize()
+    >>> with asked(net, X) as view:
+    ...     view.predict_proba(X).shape
+    (4, 3)
+    >>> net.module_.training
+    True
+    """
+    if not isinstance(estimator, NeuralNet):
+        yield estimator
+        return
+    view = _private_net(estimator)
+    modules = [value for value in vars(view).values() if isinstance(value, nn.Module)]
+    shared = [part for each in modules for part in each.modules() if isinstance(part, torch.jit.ScriptModule)]
+    if not shared and _draws_nothing(view, X):
+        yield view
+        return
+    with keeping_generators(estimator), evaluating(*shared):
+        yield view
+
+
+def _private_net(net: NeuralNet) -> NeuralNet:
+    view = object.__new__(type(net))
+    vars(view).update(
+        {name: private_view(own) if isinstance(own, nn.Module) else own for name, own in vars(net).items()}
+    )
+    if net.iterator_valid is DataLoader:
+        view.iterator_valid__generator = torch.Generator()
+    return view
+
+
+def _draws_nothing(net: NeuralNet, X: Any) -> bool:
+    try:
+        with _NoDraws():
+            net.predict_proba(multi_indexing(X, slice(2)))  # a single row is too few for some normalisations
+    except Exception:  # one that is not due to the trial comes again
+        return False
+    return True
+
+
+class _NoDraws(TorchDispatchMode):
+    """Stop this thread before it draws from torch's global generators."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in function.tags and kwargs.get("generator") is None:
+            raise RuntimeError(f"{function} draws from torch's global generators.")
+        return function(*args, **kwargs)
+
+
+def as_input(estimator: Any, X: Any) -> Any:
+    """Return `X` in the floating type of a raw skorch net, which takes no other; any other estimator's `X` as it is.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like
+        Only an ndarray of floats is converted: to the type of the parameters, or before the net is initialised to
+        float32.
+
+    Returns
+    -------
+    X : array-like
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch import NeuralNetClassifier
+    >>> from torch import nn
+    >>> from skal.access.raw_nets import as_input
+    >>> as_input(NeuralNetClassifier(nn.Linear), np.zeros(2)).dtype
+    dtype('float32')
+    """
+    is_float = isinstance(X, np.ndarray) and X.dtype.kind == "f"
+    return _cast(estimator, X) if is_float and isinstance(estimator, NeuralNet) else X
+
+
+def _cast(net: NeuralNet, X: NDArray[Any]) -> NDArray[Any]:
+    dtype = input_dtype(net.module_) if hasattr(net, "module_") else torch.float32
+    wide = np.float64 if dtype == torch.float64 else np.float32
+    return X if dtype is None else X.astype(wide, copy=False)
+
+
+def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any], seed: int) -> None:
+    """Fit a skorch net that no `NetClassifier` wraps; torch's global generators are as before afterwards.
+
+    Parameters
+    ----------
+    net : skorch net
+        Is fitted itself.
+    X : array-like of shape (n_samples, ...)
+    y : ndarray of int of shape (n_samples,)
+        Class indices.
+    params : dict
+        Of its `fit`.
+    seed : int
+        Seeds the initial weights and the order of the batches.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not integers, or negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch import NeuralNetClassifier
+    >>> from torch import nn
+    >>> from skal.access.raw_nets import fit_raw_net
+    >>> X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+    >>> net = NeuralNetClassifier(
+    ...     nn.Linear, module__in_features=1, module__out_features=2, criterion=nn.CrossEntropyLoss, lr=1.0,
+    ...     train_split=None, verbose=0,
+    ... )
+    >>> fit_raw_net(net, X, y, params={}, seed=0)
+    >>> net.predict(X.astype(np.float32))
+    array([0, 1])
+    """
+    classes = np.unique(y)
+    if y.dtype.kind not in "iu" or classes[0] < 0:
+        raise ValueError(
+            f"A raw skorch net takes the labels 0, 1, ... and was given {classes[:5].tolist()}; wrap its module in "
+            "skal.classifiers.NetClassifier, which encodes labels."
+        )
+    with keeping_generators(net, seed):
+        net.fit(as_input(net, X), y.astype(np.int64), **params)
+
+
+def linear_layers(module: nn.Module) -> list[nn.Module]:
+    """Return the linear layers of a module."""
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+
+
+def net_predict_proba(net: NeuralNet, X: Any) -> NDArray[Any]:
+    """Return the class probabilities of a raw net."""
+    X = _cast(net, dense(X))
+    with asked(net, X) as view:
+        return view.predict_proba(X)
+
+
+def net_embed(net: NeuralNet, X: Any) -> NDArray[Any]:
+    """Return the penultimate embeddings of a raw net."""
+    return net_embed_and_predict_proba(net, X)[0]
+
+
+def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the class probabilities of a raw net, and before them what the last linear layer that ran got."""
+    X = _cast(net, dense(X))
+    batches: list[NDArray[Any]] = []
+    with asked(net, X) as view:
+        recorder = Recorder(view.module_)
+        view.module_ = recorder.view
+        for layer in linear_layers(recorder.view):
+            recorder.record_input(layer)
+
+        def collect(*_: Any) -> None:
+            if recorder.last:
+                batches.append(recorder.last.pop().flatten(1).numpy(force=True))
+
+        recorder.view.register_forward_hook(collect)
+        probabilities = view.predict_proba(X)
+    if not batches:
+        raise TypeError(
+            f"{type(net.module_).__name__} ran no torch.nn.Linear, so it has no penultimate embedding. End the module "
+            "in one, or use the rows themselves (embedding='input')."
+        )
+    return np.concatenate(batches), probabilities
