@@ -254,7 +254,7 @@ def test_images_come_in_small_batches(fitted):
         DIGITS[:9], np.arange(9) % 3
     )
     flat = DIGITS.reshape(-1, 64)
-    assert access.batch_rows(make_pipeline("passthrough", clf), flat) == access.batch_rows(net, DIGITS, cpu)
+    assert access.batch_rows(make_pipeline("passthrough", clf), flat) == access.batch_rows(net, DIGITS)
     assert access.batch_rows(fitted, X) == access.batch_rows(net, X)
 
 
