@@ -8,8 +8,7 @@ from typing import Any
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from ..access import embed, predict_proba, provides
-from ..differentiable import unwrap
+from ..access import embed, predict_proba, provides, unwrap
 from ..pool import as_pool, dense
 
 # The features of a block of images may be many times larger than the images.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.dummy import DummyClassifier
 
-from ..differentiable import unwrap
+from ..access import unwrap
 from ..utils.random import draw_seed
 from .frechet import FeatureStatistics, frechet_distance
 from .gan_test import RecognizedRows
