@@ -41,5 +41,5 @@ def test_rows_keep_their_kind(kind):
 def test_words_may_be_missing():
     assert as_pool(FRAME).is_finite
     assert as_pool(pl.DataFrame({"a": [1.0, 2.0, 3.0], "kind": ["x", "y", None]})).is_finite
-    with pytest.raises(ValueError, match="'a'.*infinity"):
+    with pytest.raises(ValueError, match=r"'a'.*infinity"):
         as_pool(FRAME.assign(a=[1.0, np.inf, 2.0])).assert_finite(allow_nan=True)

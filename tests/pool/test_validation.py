@@ -55,7 +55,7 @@ def test_nan_and_infinity_are_refused_by_what_the_estimator_takes(container):
             if nan in takes:
                 assert check_pool(Takes(nan=nan), container(bad), reset=True).flaw == "NaN"
             else:
-                with pytest.raises(ValueError, match="NaN|infinity"):
+                with pytest.raises(ValueError, match=r"NaN|infinity"):
                     check_pool(Takes(nan=nan), container(bad), reset=True)
 
 
@@ -63,9 +63,9 @@ def test_no_rows_and_sparse_rows_that_are_not_taken():
     for empty in (X[:0], pd.DataFrame(X[:0])):
         with pytest.raises(ValueError, match="0 sample"):
             check_pool(Takes(), empty, reset=True)
-    with pytest.raises(TypeError, match="[Ss]parse"):
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
         check_pool(Takes(sparse=False), sparse.csr_array(X), reset=True)
-    with pytest.raises(TypeError, match="takes dense rows only.*toarray"):
+    with pytest.raises(TypeError, match=r"takes dense rows only.*toarray"):
         check_readable(Takes(sparse=False), as_pool(sparse.csr_array(X)))
 
 

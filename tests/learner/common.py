@@ -1,0 +1,19 @@
+"""The pool, the labels and the learner that the tests of learners share."""
+
+import numpy as np
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from skal import UNLABELED, ActiveLearner
+from skal.strategies import UncertaintySampling
+
+X, TRUTH = load_iris(return_X_y=True)
+Y = np.where(np.arange(150) % 10 == 0, TRUTH, UNLABELED)
+
+
+def logistic():
+    return LogisticRegression(max_iter=1000)
+
+
+def learner(**params):
+    return ActiveLearner(logistic(), UncertaintySampling(), n_queries=5, random_state=0).set_params(**params)

@@ -1,0 +1,225 @@
+"""How a learner trains its classifier on what is labelled."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
+from torch import nn
+
+from skal import UNLABELED, ActiveLearner
+from skal.classifiers import LinearClassifier
+from skal.strategies import BADGE, RandomSampling
+from tests.learner.common import TRUTH, X, Y, learner, logistic
+from tests.networks import tiny_acgan
+
+
+def test_frozen_classifier_is_never_refitted_and_needs_no_label():
+    pretrained = logistic().fit(X[::2], TRUTH[::2])
+    before = pretrained.coef_.copy()
+    fitted = learner(estimator=FrozenEstimator(pretrained)).fit(X, np.full(150, UNLABELED))
+    rows = fitted.query()
+    fitted.teach(rows, TRUTH[rows])
+    assert_array_equal(pretrained.coef_, before)
+    assert fitted.estimator_.estimator is pretrained
+    assert_array_equal(fitted.predict(X), pretrained.predict(X))
+    with pytest.raises(ValueError, match=r"\[7\] are unknown to the pretrained classifier"):
+        fitted.teach([0], [7])
+
+
+def test_a_pipeline_of_frozen_steps_is_pretrained():
+    scaler = StandardScaler().fit(X)
+    pretrained = make_pipeline(
+        FrozenEstimator(scaler), FrozenEstimator(logistic().fit(scaler.transform(X), TRUTH))
+    )
+    fitted = learner(estimator=pretrained).fit(X, np.full(150, UNLABELED))
+    rows = fitted.query()
+    assert_array_equal(fitted.teach(rows, TRUTH[rows]).predict(X), pretrained.predict(X))
+
+
+def test_a_frozen_scaler_before_a_classifier_is_no_pretrained_pipeline():
+    pipeline = make_pipeline(FrozenEstimator(StandardScaler().fit(X)), logistic())
+    fitted = learner(estimator=pipeline).fit(X, Y)
+    assert fitted.score(X, TRUTH) > 0.8
+
+
+def test_raw_skorch_net_unwrapped():
+    X8, y8 = load_digits(return_X_y=True)
+    X8 = X8[:300]  # float64, as users have it
+    y = np.where(np.arange(300) < 60, y8[:300], UNLABELED)
+    net = NeuralNetClassifier(
+        Net, max_epochs=100, lr=0.1, train_split=None, verbose=0, criterion=nn.CrossEntropyLoss
+    )
+    state = torch.get_rng_state()
+    fitted = ActiveLearner(net, BADGE(), n_queries=5, random_state=0).fit(X8, y)
+    rows = fitted.query()
+    assert fitted.score(X8, y8[:300]) > 0.6
+    assert_array_equal(rows, ActiveLearner(net, BADGE(), n_queries=5, random_state=0).fit(X8, y).query())
+    assert_array_equal(torch.get_rng_state(), state)
+    with pytest.raises(ValueError, match="NetClassifier"):
+        ActiveLearner(net, RandomSampling()).fit(X8, y8[:300].astype(str))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = nn.Linear(64, 32), nn.Linear(32, 10)
+
+    def forward(self, X):
+        return self.out(torch.relu(self.hidden(X / 16)))
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [SelfTrainingClassifier(logistic()), make_pipeline(StandardScaler(), LabelSpreading())],
+    ids=repr,
+)
+def test_semi_supervised_classifiers_get_the_unlabelled_rows(classifier):
+    fitted = learner(estimator=classifier).fit(X, Y)
+    alone = clone(classifier).fit(X, Y)
+    assert_allclose(fitted.predict_proba(X), alone.predict_proba(X))
+    fitted.extend(X[:1], TRUTH[:1])
+    assert fitted.query().shape == (5,)
+
+
+def test_sample_weight_is_masked_with_y():
+    weight = np.random.default_rng(0).uniform(size=150)
+    known = Y >= 0
+    alone = logistic().fit(X[known], Y[known], sample_weight=weight[known])
+    plain = learner().fit(X, Y, sample_weight=weight)
+    assert_allclose(plain.predict_proba(X), alone.predict_proba(X))
+    rows = plain.query()
+    plain.teach(rows, TRUTH[rows])
+    now = plain.y_ >= 0
+    alone = logistic().fit(X[now], TRUTH[now], sample_weight=weight[now])
+    assert_allclose(plain.predict_proba(X), alone.predict_proba(X))
+    with pytest.raises(ValueError, match="one entry per row of X, 150"):
+        learner().fit(X, Y, sample_weight=weight[known])
+    with pytest.raises(ValueError, match="sample_weight"):
+        plain.extend(X[:2], TRUTH[:2])
+    plain.extend(X[:2], TRUTH[:2], sample_weight=[0.5, 2.0])
+    rows = np.append(np.flatnonzero(now), [0, 1])
+    alone = logistic().fit(X[rows], TRUTH[rows], sample_weight=np.append(weight[now], [0.5, 2.0]))
+    assert_allclose(plain.predict_proba(X), alone.predict_proba(X), rtol=1e-5)
+
+
+def test_one_class_with_a_semi_supervised_classifier():
+    fitted = learner(estimator=SelfTrainingClassifier(logistic()), strategy=RandomSampling())
+    fitted.fit(X, np.where(np.arange(150) < 3, 1, UNLABELED))
+    assert set(fitted.predict(X)) == {1}
+    assert fitted.query().shape == (5,)
+
+
+def test_random_state_decides_everything():
+    forest = RandomForestClassifier(5)
+    runs = [learner(estimator=forest, random_state=seed).fit(X, Y).predict_proba(X) for seed in (0, 0, 1)]
+    assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
+    fresh = [learner(strategy=RandomSampling(), random_state=None).fit(X, Y).query() for _ in range(2)]
+    assert (fresh[0] != fresh[1]).any()
+    same = [
+        learner(estimator=forest, random_state=np.random.RandomState(3)).fit(X, Y).query() for _ in range(2)
+    ]
+    assert_array_equal(same[0], same[1])
+
+
+def test_a_failing_refit_leaves_the_labels_as_they_were():
+    class Failing(LogisticRegression):
+        def fit(self, X, y):
+            if len(y) > 15:
+                raise RuntimeError("no")
+            return super().fit(X, y)
+
+    fitted = learner(estimator=Failing(max_iter=1000)).fit(X, Y)
+    rows = fitted.query()
+    with pytest.raises(RuntimeError, match="no"):
+        fitted.teach(rows, TRUTH[rows])
+    with pytest.raises(RuntimeError, match="no"):
+        fitted.extend(X[:1], TRUTH[:1])
+    assert_array_equal(fitted.y_, Y)
+    assert_array_equal(fitted.query(), rows)
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_warm_start_goes_on_with_the_weights_of_the_last_refit(in_pipeline):
+    net = LinearClassifier(max_epochs=3, warm_start=True, random_state=1)
+    estimator = make_pipeline(FrozenEstimator(StandardScaler().fit(X)), net) if in_pipeline else net
+    fitted = learner(estimator=estimator).fit(X, Y)
+    before = fitted.predict_proba(X)
+    rows = fitted.query()
+    known = np.union1d(np.flatnonzero(Y >= 0), rows)
+
+    expected = clone(estimator).fit(X[Y >= 0], TRUTH[Y >= 0])
+    assert_array_equal(before, expected.predict_proba(X))
+    expected.set_params(**{"linearclassifier__lr" if in_pipeline else "lr": 0.3})
+    expected.fit(X[known], TRUTH[known])
+    fitted.set_params(**{"estimator__linearclassifier__lr" if in_pipeline else "estimator__lr": 0.3})
+    last = fitted.estimator_
+    fitted.teach(rows, TRUTH[rows])
+    assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
+    assert_array_equal(last.predict_proba(X), before)  # the last one is left as it was
+    assert (clone(expected).fit(X[known], TRUTH[known]).predict_proba(X) != fitted.predict_proba(X)).any()
+
+    fitted.set_params(estimator=estimator).fit(X, Y)
+    assert_array_equal(
+        fitted.predict_proba(X), clone(estimator).fit(X[Y >= 0], TRUTH[Y >= 0]).predict_proba(X)
+    )
+
+
+def test_a_refitted_scaler_ends_a_warm_start():
+    """The old weights would meet other inputs; where PCA keeps another number of them, they do not even fit."""
+    net = LinearClassifier(max_epochs=3, warm_start=True)
+    rows = np.arange(1, 30)
+    for scaler in (StandardScaler(), PCA(0.95)):
+        estimator = make_pipeline(scaler, net)
+        fitted = learner(estimator=estimator).fit(X, np.where(np.arange(150) % 50 == 0, TRUTH, UNLABELED))
+        anew = learner(estimator=estimator).fit(X, fitted.teach(rows, TRUTH[rows]).y_)
+        assert_array_equal(fitted.predict_proba(X), anew.predict_proba(X))
+
+
+def test_callbacks_that_cannot_be_copied_do_for_a_warm_start():
+    class Locked(Callback):
+        def on_train_begin(self, net, **params):
+            self.lock = threading.Lock()
+
+    estimator = LinearClassifier(max_epochs=1, warm_start=True, callbacks=[("locked", Locked())])
+    fitted = learner(estimator=estimator).fit(X, Y)
+    rows = fitted.query()
+    assert len(fitted.teach(rows, TRUTH[rows]).query()) == 5
+
+
+def test_a_checkpoint_is_refused_before_any_training(tmp_path):
+    estimator = make_pipeline(StandardScaler(), tiny_acgan(checkpoint=tmp_path / "acgan.skal"))
+    with pytest.raises(ValueError, match="belongs to one training"):
+        learner(estimator=estimator).fit(X, Y)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_failed_fit_leaves_no_classifier():
+    fitted = learner().fit(X, Y).set_params(estimator__C=-1)
+    with pytest.raises(ValueError, match="'C' parameter"):
+        fitted.fit(X, Y)
+    with pytest.raises(NotFittedError, match="its training failed"):
+        fitted.predict(X)
+
+
+def test_a_new_class_ends_a_warm_start():
+    net = LinearClassifier(max_epochs=3, warm_start=True)
+    two = np.where(Y == 2, UNLABELED, Y)
+    fitted = learner(estimator=net).fit(X, two)
+    rows = np.flatnonzero(Y == 2)
+    fitted.teach(rows, TRUTH[rows])
+    assert_array_equal(fitted.predict_proba(X), learner(estimator=net).fit(X, Y).predict_proba(X))
