@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from ..access import as_torch
 from ..generators import GAN, fit_encoder
-from ..pool import Pool
+from ..pool import Pool, dense
+from .base import Strategy
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -58,10 +60,12 @@ def min_distance(logits: Tensor) -> Tensor:
 OBJECTIVES: dict[str, Objective] = {"entropy": entropy, "min_distance": min_distance}
 
 
-class LatentSearch:
+@dataclass(eq=False, repr=False, kw_only=True)
+class LatentSearch(Strategy):
     """The parameters that ASAL and GAAL share: the generator, and how its latents are searched."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Strategy._parameter_constraints,
         "generator": [HasMethods(["fit"]), None],
         "objective": [StrOptions(set(OBJECTIVES)), callable],
         "n_steps": [Interval(Integral, 0, None, closed="left")],
@@ -70,16 +74,19 @@ class LatentSearch:
         "tol": [Interval(Real, 0, None, closed="left")],
     }
 
-    generator: Any
-    generator_: Any
-    objective: str | Objective
-    n_steps: int
-    learning_rate: float
-    latent_batch: int
-    tol: float
+    generator: Any = field(default=None, kw_only=False)
+    objective: str | Objective = "entropy"
+    n_steps: int = 100
+    learning_rate: float = 0.05
+    latent_batch: int = 100
+    tol: float = 1e-3
+
+    def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
+        super()._fit(X, y)
+        self.generator_ = fit_generator(self.generator, dense(X), self._seed)
 
     def _check_pool(self, pool: Pool) -> None:
-        super()._check_pool(pool)  # type: ignore[misc]
+        super()._check_pool(pool)
         check_generator(self.generator, pool.row_shape)
 
     def _search(self, n_samples: int, estimator: Any, rng: np.random.Generator) -> Synthesized:

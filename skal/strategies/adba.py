@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from .query import Query
 from .synthesis import SynthesisStrategy
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ADBA(SynthesisStrategy):
     r"""Active decision boundary annotation: an annotator says where the class changes along a line.
 
@@ -90,6 +92,11 @@ class ADBA(SynthesisStrategy):
 
     requires = ("as_torch",)
 
+    decoder: Any = field(default=None, kw_only=False)
+    n_points: int = 11
+    n_candidates: int | None = 1000
+    radius: float | None = None
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **SynthesisStrategy._parameter_constraints,
         "decoder": [HasMethods(["decode"]), HasMethods(["inverse_transform"]), None],
@@ -97,21 +104,6 @@ class ADBA(SynthesisStrategy):
         "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
-
-    def __init__(
-        self,
-        decoder: Any = None,
-        *,
-        n_points: int = 11,
-        n_candidates: int | None = 1000,
-        radius: float | None = None,
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(random_state=random_state)
-        self.decoder = decoder
-        self.n_points = n_points
-        self.n_candidates = n_candidates
-        self.radius = radius
 
     def _check_pool(self, pool: Pool) -> None:
         super()._check_pool(pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,6 +52,7 @@ _CRITERIA = {
 }
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ALCG(ScoreStrategy):
     r"""Choose the rows of which the classifier is most certain.
 
@@ -109,14 +111,12 @@ class ALCG(ScoreStrategy):
 
     requires = ("predict_proba",)
 
+    criterion: str = field(default="most_confidence", kw_only=False)
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ScoreStrategy._parameter_constraints,
         "criterion": [StrOptions(set(_CRITERIA))],
     }
-
-    def __init__(self, criterion: str = "most_confidence", *, random_state: Any = None) -> None:
-        super().__init__(random_state=random_state)
-        self.criterion = criterion
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         return _CRITERIA[self.criterion](predict_proba(estimator, X))

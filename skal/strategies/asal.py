@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from ..access import as_torch, embed
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match
 from ..pool import Pool, Rows, blockwise
-from ._latents import OBJECTIVES, LatentSearch, Objective, fit_generator
+from ._latents import OBJECTIVES, LatentSearch, Objective
 from .base import QueryStrategy, ScoreStrategy
 from .candidates import CandidateStrategy
 from .query import Query
@@ -28,6 +29,7 @@ Features = Callable[[Any], NDArray[Any]]
 _PCA_ROWS = 20_000
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ASAL(LatentSearch, CandidateStrategy):
     r"""Choose the real rows nearest to synthetic ones that the classifier is most unsure about.
 
@@ -136,6 +138,12 @@ class ASAL(LatentSearch, CandidateStrategy):
     ((4, 4), True)
     """
 
+    features: Any = field(default="pixels", kw_only=False)
+    n_components: int | None = 50
+    n_candidates: int | None = None
+    n_neighbors: int = 1
+    index: Any = "exact"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CandidateStrategy._parameter_constraints,
         **LatentSearch._parameter_constraints,
@@ -149,36 +157,6 @@ class ASAL(LatentSearch, CandidateStrategy):
         "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
     }
 
-    def __init__(
-        self,
-        generator: Any = None,
-        features: Any = "pixels",
-        *,
-        n_components: int | None = 50,
-        objective: str | Objective = "entropy",
-        n_steps: int = 100,
-        learning_rate: float = 0.05,
-        latent_batch: int = 100,
-        tol: float = 1e-3,
-        n_candidates: int | None = None,
-        n_neighbors: int = 1,
-        criterion: QueryStrategy | None = None,
-        index: Any = "exact",
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(criterion, random_state=random_state)
-        self.generator = generator
-        self.features = features
-        self.n_components = n_components
-        self.objective = objective
-        self.n_steps = n_steps
-        self.learning_rate = learning_rate
-        self.latent_batch = latent_batch
-        self.tol = tol
-        self.n_candidates = n_candidates
-        self.n_neighbors = n_neighbors
-        self.index = index
-
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         own = ("predict_proba", "as_torch") if self.objective == "entropy" else ("as_torch",)
@@ -191,14 +169,12 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _criterion(self) -> QueryStrategy:
         return ObjectiveSampling(self.objective) if self.criterion is None else self.criterion
 
-    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
-        rows = _as_array(X)
-        self.generator_ = fit_generator(self.generator, rows, self._seed)
-        if not isinstance(self.features, str):
-            self.encoder_ = fit_encoder(self.features, rows, self._seed)
-        elif self.features == "autoencoder":
-            self.encoder_ = fit_encoder(AutoEncoder(), rows, self._seed)
+    def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
         super()._fit(X, y)
+        if not isinstance(self.features, str):
+            self.encoder_ = fit_encoder(self.features, _as_array(X), self._seed)
+        elif self.features == "autoencoder":
+            self.encoder_ = fit_encoder(AutoEncoder(), _as_array(X), self._seed)
         if not self._follows_classifier:
             self.pca_ = self._fit_pca(self._features(), X)
 
@@ -266,6 +242,7 @@ class ASAL(LatentSearch, CandidateStrategy):
         return tags
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ObjectiveSampling(ScoreStrategy):
     """Choose the rows with the largest value of an objective of the classifier's logits.
 
@@ -277,11 +254,9 @@ class ObjectiveSampling(ScoreStrategy):
         Breaks ties.
     """
 
-    requires = ("as_torch",)
+    objective: str | Objective = field(default="entropy", kw_only=False)
 
-    def __init__(self, objective: str | Objective = "entropy", *, random_state: Any = None) -> None:
-        super().__init__(random_state=random_state)
-        self.objective = objective
+    requires = ("as_torch",)
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         objective = OBJECTIVES[self.objective] if isinstance(self.objective, str) else self.objective

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -59,6 +60,7 @@ _MEASURES = {
 }
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BALD(ScoreStrategy):
     r"""Choose the rows on which passes with dropout disagree: deep Bayesian active learning (DBAL).
 
@@ -108,18 +110,14 @@ class BALD(ScoreStrategy):
 
     requires = ("dropout_proba",)
 
+    n_passes: int = field(default=10, kw_only=False)
+    measure: str = field(default="mutual_information", kw_only=False)
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ScoreStrategy._parameter_constraints,
         "n_passes": [Interval(Integral, 1, None, closed="left")],
         "measure": [StrOptions(set(_MEASURES))],
     }
-
-    def __init__(
-        self, n_passes: int = 10, measure: str = "mutual_information", *, random_state: Any = None
-    ) -> None:
-        super().__init__(random_state=random_state)
-        self.n_passes = n_passes
-        self.measure = measure
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         return dropout_proba(

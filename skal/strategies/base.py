@@ -6,7 +6,7 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements
@@ -32,6 +31,7 @@ _PREPARED_BYTES = 1 << 26
 _UNPREPARED_BYTES = 1 << 18
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Strategy(ABC, BaseEstimator):
     """What strategies that choose rows and strategies that make samples have in common.
 
@@ -42,12 +42,10 @@ class Strategy(ABC, BaseEstimator):
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
-    query_report_: Bunch  # what the latest query did, for strategies that say so
+
+    random_state: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"random_state": ["random_state"]}
-
-    def __init__(self, *, random_state: Any = None) -> None:
-        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from .query import Query
 from .uncertainty import UncertaintySampling
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class CandidateStrategy(QueryStrategy):
     """Base class of two-stage strategies: restrict the pool, then run a criterion on what is left.
 
@@ -34,14 +36,12 @@ class CandidateStrategy(QueryStrategy):
         The fitted criterion.
     """
 
+    criterion: QueryStrategy | None = None
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **QueryStrategy._parameter_constraints,
         "criterion": [QueryStrategy, None],
     }
-
-    def __init__(self, criterion: QueryStrategy | None = None, *, random_state: Any = None) -> None:
-        super().__init__(random_state=random_state)
-        self.criterion = criterion
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]

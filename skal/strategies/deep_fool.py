@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import chain
 from numbers import Integral
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from .base import ScoreStrategy
 _BATCH_BYTES = 16 * 2**20
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class DeepFool(ScoreStrategy):
     r"""Choose the rows with the smallest adversarial perturbation, which lie nearest to a decision boundary [1]_.
 
@@ -78,14 +80,12 @@ class DeepFool(ScoreStrategy):
 
     requires = ("as_torch",)
 
+    max_iter: int = field(default=50, kw_only=False)
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ScoreStrategy._parameter_constraints,
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
-
-    def __init__(self, max_iter: int = 50, *, random_state: Any = None) -> None:
-        super().__init__(random_state=random_state)
-        self.max_iter = max_iter
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         logits_of = as_torch(estimator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -17,11 +18,11 @@ from ..pool import Pool, Rows
 from ..selection import top_k
 from ..training.estimator import resolve_device
 from ..utils.threads import Kept
-from .base import QueryStrategy
 from .candidates import CandidateStrategy
 from .query import Query
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class DGAL(CandidateStrategy):
     r"""Diffuse the labels on a graph of the pool, and run a criterion on the rows where they say least.
 
@@ -100,6 +101,14 @@ class DGAL(CandidateStrategy):
     ((10,), (100,))
     """
 
+    encoder: Any = field(default=None, kw_only=False)
+    n_neighbors: int = 10
+    n_steps: int | str = "auto"
+    n_candidates: int = 1000
+    uncertainty: str = "min"
+    kernel: str = "self_tuning"
+    device: str | torch.device = "auto"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CandidateStrategy._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
@@ -110,28 +119,6 @@ class DGAL(CandidateStrategy):
         "kernel": [StrOptions(set(KERNELS))],
         "device": [str, torch.device],
     }
-
-    def __init__(
-        self,
-        encoder: Any = None,
-        *,
-        n_neighbors: int = 10,
-        n_steps: int | str = "auto",
-        n_candidates: int = 1000,
-        uncertainty: str = "min",
-        kernel: str = "self_tuning",
-        criterion: QueryStrategy | None = None,
-        device: str | torch.device = "auto",
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(criterion, random_state=random_state)
-        self.encoder = encoder
-        self.n_neighbors = n_neighbors
-        self.n_steps = n_steps
-        self.n_candidates = n_candidates
-        self.uncertainty = uncertainty
-        self.kernel = kernel
-        self.device = device
 
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
         self.encoder_ = fit_encoder(self._encoder(), X, self._seed)

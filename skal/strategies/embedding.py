@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from .base import QueryStrategy
 from .query import Query
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class EmbeddingStrategy(QueryStrategy):
     """Base class of strategies that compare rows by their distance in an embedding.
 
@@ -36,14 +38,12 @@ class EmbeddingStrategy(QueryStrategy):
         The fitted transformer, where `embedding` is one.
     """
 
+    embedding: Any = field(default="auto", kw_only=False)
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **QueryStrategy._parameter_constraints,
         "embedding": [StrOptions({"auto", "classifier", "input"}), HasMethods(["fit", "transform"])],
     }
-
-    def __init__(self, embedding: Any = "auto", *, random_state: Any = None) -> None:
-        super().__init__(random_state=random_state)
-        self.embedding = embedding
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]

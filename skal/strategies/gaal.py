@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ._latents import LatentSearch, Objective, fit_generator
+from ._latents import LatentSearch, Objective
 from .query import Query
 from .synthesis import SynthesisStrategy
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GAAL(LatentSearch, SynthesisStrategy):
     r"""Generative adversarial active learning: generate the samples of which the classifier is least sure.
 
@@ -77,32 +76,12 @@ class GAAL(LatentSearch, SynthesisStrategy):
 
     requires = ("as_torch",)
 
+    objective: str | Objective = field(default="min_distance", kw_only=False)
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **SynthesisStrategy._parameter_constraints,
         **LatentSearch._parameter_constraints,
     }
-
-    def __init__(
-        self,
-        generator: Any = None,
-        objective: str | Objective = "min_distance",
-        *,
-        n_steps: int = 100,
-        learning_rate: float = 0.05,
-        latent_batch: int = 100,
-        tol: float = 1e-3,
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(random_state=random_state)
-        self.generator = generator
-        self.objective = objective
-        self.n_steps = n_steps
-        self.learning_rate = learning_rate
-        self.latent_batch = latent_batch
-        self.tol = tol
-
-    def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
-        self.generator_ = fit_generator(self.generator, np.asarray(X), self._seed)
 
     def _synthesize(self, query: Query) -> Any:
         found = self._search(query.n_queries, query.estimator, query.rng)

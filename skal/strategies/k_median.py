@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from .embedding import EmbeddingStrategy, are_few
 from .query import Query
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KMedian(EmbeddingStrategy):
     r"""Choose rows whose sum of distances to all unlabelled rows is small.
 
@@ -55,14 +57,12 @@ class KMedian(EmbeddingStrategy):
     [1, 4]
     """
 
+    max_iter: int = 100
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **EmbeddingStrategy._parameter_constraints,
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
-
-    def __init__(self, embedding: Any = "auto", *, max_iter: int = 100, random_state: Any = None) -> None:
-        super().__init__(embedding, random_state=random_state)
-        self.max_iter = max_iter
 
     def _query(self, query: Query) -> Rows:
         candidates = query.candidates.rows

@@ -51,7 +51,7 @@ class RandomSubset(CandidateStrategy):
     def __init__(
         self, n_candidates: int = 1000, criterion: QueryStrategy | None = None, *, random_state: Any = None
     ) -> None:
-        super().__init__(criterion, random_state=random_state)
+        super().__init__(criterion=criterion, random_state=random_state)
         self.n_candidates = n_candidates
 
     def _restrict(self, query: Query) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -14,12 +15,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from ..neighbors import make_index
 from ..pool import NO_ROWS, Pool, Rows, row_blocks
 from ..utils.threads import Kept
-from .base import QueryStrategy
 from .candidates import CandidateStrategy
 from .embedding import EmbeddingStrategy
 from .query import Query
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SEALS(EmbeddingStrategy, CandidateStrategy):
     r"""Run a criterion on the nearest neighbours of the labelled rows.
 
@@ -90,6 +91,10 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
     array([0, 2])
     """
 
+    n_neighbors: int = 100
+    metric: str = "euclidean"
+    index: Any = "exact"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **EmbeddingStrategy._parameter_constraints,
         **CandidateStrategy._parameter_constraints,
@@ -97,22 +102,6 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         "metric": [StrOptions({"euclidean", "cosine"})],
         "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
     }
-
-    def __init__(
-        self,
-        embedding: Any = "auto",
-        *,
-        n_neighbors: int = 100,
-        metric: str = "euclidean",
-        index: Any = "exact",
-        criterion: QueryStrategy | None = None,
-        random_state: Any = None,
-    ) -> None:
-        CandidateStrategy.__init__(self, criterion, random_state=random_state)
-        self.embedding = embedding
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.index = index
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]

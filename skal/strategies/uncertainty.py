@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -53,6 +54,7 @@ def min_distance(decisions: NDArray[Any]) -> NDArray[Any]:
     return -np.abs(decisions) if decisions.ndim == 1 else margin(decisions)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class UncertaintySampling(ScoreStrategy):
     """Choose the rows on which the classifier is least sure.
 
@@ -86,14 +88,12 @@ class UncertaintySampling(ScoreStrategy):
     [1, 2, 2, 2]
     """
 
+    measure: str = field(default="margin", kw_only=False)
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ScoreStrategy._parameter_constraints,
         "measure": [StrOptions({*_MEASURES, "min_distance"})],
     }
-
-    def __init__(self, measure: str = "margin", *, random_state: Any = None) -> None:
-        super().__init__(random_state=random_state)
-        self.measure = measure
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]

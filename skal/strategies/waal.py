@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from ..access import critic_scores_and_log_proba
 from .base import ScoreStrategy
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class WAAL(ScoreStrategy):
     r"""Wasserstein adversarial active learning: choose uncertain rows that a critic tells from the labelled ones.
 
@@ -72,6 +74,11 @@ class WAAL(ScoreStrategy):
 
     requires = ("predict_proba", "critic_scores")
 
+    coefficient: float = field(default=10.0, kw_only=False)
+    mixture: float = 0.5
+    bound: str = "worst_case"
+    normalize: bool = False
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ScoreStrategy._parameter_constraints,
         "coefficient": [Interval(Real, 0, None, closed="left")],
@@ -79,21 +86,6 @@ class WAAL(ScoreStrategy):
         "bound": [StrOptions({"worst_case", "l2"})],
         "normalize": ["boolean"],
     }
-
-    def __init__(
-        self,
-        coefficient: float = 10.0,
-        *,
-        mixture: float = 0.5,
-        bound: str = "worst_case",
-        normalize: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(random_state=random_state)
-        self.coefficient = coefficient
-        self.mixture = mixture
-        self.bound = bound
-        self.normalize = normalize
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         critic, log_probabilities = critic_scores_and_log_proba(estimator, X)
