@@ -164,7 +164,7 @@ def is_numeric(y: NDArray[Any]) -> bool:
 class Labels:
     """Partial labels as integer codes, with the classes that they stand for.
 
-    Attributes
+    Parameters
     ----------
     codes : ndarray of int32 of shape (n_samples,)
         Positions in `classes`; -1 where a row is unlabelled.
@@ -212,6 +212,15 @@ class Labels:
     def with_labels(self, rows: Any, labels: Any) -> Self:
         """These labels with others at some rows, which are validated as an annotator's are.
 
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_rows,)
+        labels : array-like of shape (n_rows,)
+
+        Returns
+        -------
+        labels : Labels
+
         Raises
         ------
         ValueError
@@ -222,7 +231,17 @@ class Labels:
         return self._recorded(rows, labels)
 
     def with_classes(self, labels: NDArray[Any]) -> Self:
-        """The same labels, with room among the classes for those of other samples."""
+        """The same labels, with room among the classes for those of other samples.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_samples,)
+            The labels of the other samples.
+
+        Returns
+        -------
+        labels : Labels
+        """
         return self._recorded(self.rows[:0], labels)
 
     def _recorded(self, rows: NDArray[np.intp], labels: NDArray[Any]) -> Self:

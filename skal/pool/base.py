@@ -59,23 +59,69 @@ class Pool(ABC):
 
     @abstractmethod
     def take(self, rows: Rows | slice) -> Any:
-        """Rows at some positions, in a container like `X`; a view of it where that is possible."""
+        """Rows at some positions, in a container like `X`; a view of it where that is possible.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_positions,) or slice
+
+        Returns
+        -------
+        rows : container of shape (n_positions, ...)
+        """
 
     @abstractmethod
     def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
-        """Rows at some positions as an array of shape (n_positions, ...)."""
+        """Rows at some positions as an array.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_positions,) or slice, default=all
+
+        Returns
+        -------
+        rows : ndarray of shape (n_positions, ...)
+        """
 
     @abstractmethod
     def like(self, rows: NDArray[Any]) -> Any:
-        """New rows, given as an array, in a container like `X`, in the shape and floating-point type of its rows."""
+        """New rows in a container like `X`, in the shape and the floating-point type of its rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, ...)
+
+        Returns
+        -------
+        rows : container of shape (n_rows, ...)
+        """
 
     @abstractmethod
     def stack(self, others: list[Any]) -> Any:
-        """The rows of `X` and of other containers of its kind, one below the other."""
+        """The rows of `X` and of other containers of its kind, one below the other.
+
+        Parameters
+        ----------
+        others : list of containers
+
+        Returns
+        -------
+        rows : container of shape (n_rows, ...)
+        """
 
     @abstractmethod
     def digest(self, max_bytes: int) -> Hashable:
-        """A checksum of evenly spaced rows of at most `max_bytes` in all, which all rows share where they are fewer."""
+        """A checksum of the rows.
+
+        Parameters
+        ----------
+        max_bytes : int
+            About how much is read: all rows of a smaller pool, evenly spaced ones of a larger.
+
+        Returns
+        -------
+        digest : hashable
+        """
 
     @abstractmethod
     def _numbers(self) -> Iterable[tuple[str, NDArray[Any]]]:
@@ -103,7 +149,19 @@ class Pool(ABC):
         return self.flaw is None
 
     def assert_finite(self, *, allow_nan: bool, estimator: Any = None) -> None:
-        """Raise ValueError, which names `estimator`, for infinity, and for NaN unless it is allowed."""
+        """Raise for infinity, and for NaN unless it is allowed.
+
+        Parameters
+        ----------
+        allow_nan : bool
+        estimator : estimator, default=None
+            Named in the error.
+
+        Raises
+        ------
+        ValueError
+            If a number is not finite.
+        """
         for name, numbers in self._numbers():
             assert_all_finite(
                 numbers,
@@ -115,8 +173,11 @@ class Pool(ABC):
     def watch(self, max_bytes: int) -> None:
         """Remember how the rows look now, unless that was done, so that `is_unchanged` can tell.
 
-        At most `max_bytes` are read: a smaller pool is read whole; of a larger one evenly spaced rows are, so that a
-        query on a large pool never scans it.
+        Parameters
+        ----------
+        max_bytes : int
+            About how much is read. A smaller pool is read whole; of a larger one evenly spaced rows are, so that a
+            query on a large pool never scans it.
         """
         if self._seen is None:
             self._seen = max_bytes, self.storage, self.digest(max_bytes)
@@ -159,6 +220,14 @@ class Pool(ABC):
 
         Images and their flat rows are the same, a data frame and its array too, and so are the rows of this pool
         rounded to a narrower floating-point type.
+
+        Parameters
+        ----------
+        other : Pool
+
+        Returns
+        -------
+        same : bool
         """
         if other.X is self.X or (self.storage is not None and self.storage == other.storage):
             return True

@@ -49,7 +49,24 @@ def as_pool(X: Any) -> Pool:
 
 
 def dense(X: Any) -> NDArray[Any]:
-    """The rows of a container as an array of shape (n_rows, ...), which an array is already."""
+    """The rows of a container as an array.
+
+    Parameters
+    ----------
+    X : Pool, ndarray, sparse matrix, data frame or array-like of shape (n_rows, ...)
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, ...)
+        An array is returned as it is.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from skal.pool import dense
+    >>> dense(sparse.csr_array([[0, 2]]))
+    array([[0, 2]])
+    """
     return X if isinstance(X, np.ndarray) else as_pool(X).dense()
 
 

@@ -102,17 +102,48 @@ class Candidates:
         return np.array(self.rows, dtype=dtype, copy=copy)
 
     def mask(self, n_rows: int) -> NDArray[np.bool_]:
-        """Which of the `n_rows` rows of the pool are candidates."""
+        """Which rows of the pool are candidates.
+
+        Parameters
+        ----------
+        n_rows : int
+            The number of rows of the pool.
+
+        Returns
+        -------
+        mask : ndarray of bool of shape (n_rows,)
+        """
         mask = np.full(n_rows, self._n_rows is not None)
         mask[self._given] = self._n_rows is None
         return mask
 
     def isin(self, rows: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the positions `rows` are candidates."""
+        """Which of some positions are candidates.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_positions,)
+
+        Returns
+        -------
+        mask : ndarray of bool of shape (n_positions,)
+        """
         return np.isin(rows, self._given, invert=self._n_rows is not None)
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> Rows:
-        """Draw distinct candidates uniformly, in random order."""
+        """Draw distinct candidates uniformly.
+
+        Parameters
+        ----------
+        n_rows : int
+            How many, at most all.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_rows,)
+            In random order.
+        """
         ranks = rng.choice(len(self), n_rows, replace=False)
         if self._n_rows is None:
             return self._given[ranks]
@@ -121,7 +152,16 @@ class Candidates:
         return ranks + np.searchsorted(before, ranks, side="right")
 
     def without(self, rows: Rows) -> Self:
-        """The candidates that are not among the positions `rows`."""
+        """The candidates but for some positions.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_positions,)
+
+        Returns
+        -------
+        candidates : Candidates
+        """
         if self._n_rows is None:
             return type(self)(np.setdiff1d(self._given, rows))
         return type(self)(np.union1d(self._given, rows), complement_in=self._n_rows)

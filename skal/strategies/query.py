@@ -61,7 +61,7 @@ class TrainingSet(NamedTuple):
 class Query:
     """What a strategy is asked; everything in it has been validated.
 
-    Attributes
+    Parameters
     ----------
     pool : Pool
         The rows: ``query.pool.X`` is their container, ``query.pool.take(rows)`` some of them.
@@ -70,7 +70,7 @@ class Query:
     candidates : Candidates
         The rows that may be chosen; ``query.candidates.rows`` are their positions, in increasing order.
     n_queries : int
-        How many of them to choose, at least 1 and at most all of them.
+        How many of the candidates to choose, at least 1 and at most all of them.
     estimator : fitted classifier or None
         The classifier to improve. It has what the strategy's `requires` names.
     rng : numpy.random.Generator
@@ -120,5 +120,15 @@ class Query:
         return self.labels.codes >= 0
 
     def restricted_to(self, rows: Rows) -> Self:
-        """The same query for a criterion, with some of the candidates, in increasing order, and a report of its own."""
+        """The same query for a criterion that sees some of the candidates, with a report of its own.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_rows,)
+            Positions of candidates, in increasing order.
+
+        Returns
+        -------
+        query : Query
+        """
         return replace(self, candidates=Candidates(rows), report=Bunch())

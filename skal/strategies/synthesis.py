@@ -115,7 +115,18 @@ class SynthesisStrategy(Strategy):
         return samples
 
     def seed_after(self, n_labeled: int) -> int:
-        """The seed of a learner's samples after a number of labels; that of the strategy decides it."""
+        """The seed of a learner's samples, which are others after more labels.
+
+        Parameters
+        ----------
+        n_labeled : int
+            The number of labels so far.
+
+        Returns
+        -------
+        seed : int
+            The strategy's own seed decides it.
+        """
         return int(np.random.SeedSequence([self._seed, n_labeled]).generate_state(1)[0])
 
     def annotate(
