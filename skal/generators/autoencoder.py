@@ -21,7 +21,7 @@ from .reconstruction import Reconstructor, RowLosses, reconstruction_loss
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class AutoEncoder(Reconstructor):
-    """Autoencoder: short codes of rows, from which the rows can be given back.
+    """Autoencoder: short codes of rows, from which the rows can be reconstructed.
 
     The networks are those of ASAL [1]_, where the codes are the features in which synthesised images are matched with
     the pool. Rows may lie on any scale; the loss is the squared error, summed over the numbers of a row on
@@ -32,7 +32,7 @@ class AutoEncoder(Reconstructor):
     architecture : str or type, default="auto"
         A name in `skal.nets.AUTOENCODERS`: "dense" for plain rows; "mnist", "cifar" and "celeba" for images of about
         28x28, 32x32 and 64x64 pixels. Or a class ``module(input_shape)`` with ``encode(x)``, ``decode(z)``, `n_latent`,
-        and `output_range` where its outputs have one. "auto" chooses by the shape of a row; images below 16x16 pixels
+        and `output_range` if its outputs are bounded. "auto" chooses by the shape of a row; images below 16x16 pixels
         get "dense".
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"channels": (1, 2, 4)}`` for the 64-d code of ASAL's
@@ -54,7 +54,7 @@ class AutoEncoder(Reconstructor):
 
     See Also
     --------
-    VAE : Codes that follow a known distribution, so that it can sample.
+    VAE : Its codes follow a known distribution, so it can also generate rows.
 
     References
     ----------

@@ -29,7 +29,7 @@ from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .scaled_net import ScaledNet
 
-# What may be changed when training goes on from a checkpoint: the length, and where and how it runs.
+# What may change when training continues from a checkpoint: the length, and where and how it runs.
 _LENGTH = frozenset({"n_iter", "max_epochs"})
 _SETTING = frozenset({"device", "checkpoint", "checkpoint_every", "callbacks", "verbose", "random_state"})
 
@@ -52,8 +52,8 @@ class GenerativeEstimator(
     compile : bool, default=False
         Whether to compile the parts of the network with `torch.compile`.
     checkpoint : str or Path, default=None
-        File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
-        result as if it had never stopped. Another training's file is refused.
+        File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
+        as without the interruption. The file of another training is refused.
     checkpoint_every : int, default=1000
         Steps between two checkpoints; they are written at the end of epochs.
     {optimizer, optimizer_params, lr, batch_size, dtype, device, callbacks, verbose, random_state}
@@ -86,23 +86,23 @@ class GenerativeEstimator(
 
     @abstractmethod
     def _encoder(self) -> nn.Module:
-        """Return the live module that maps rows of X to features."""
+        """Return the module itself, no copy, that maps rows of X to features."""
 
     @abstractmethod
     def _decoder(self) -> nn.Module:
-        """Return the live module that maps latents to rows of X."""
+        """Return the module itself, no copy, that maps latents to rows of X."""
 
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
         shape = super()._input_shape(row_shape)
         return (1, *shape) if len(shape) == 2 else shape
 
     def _deciding_params(self) -> dict[str, Any]:
-        """Return the parameters that decide a step; a training that goes on from a checkpoint must have the same."""
+        """Return the parameters that decide a training step; a checkpoint fits only a training with the same ones."""
         params = self.get_params(deep=False)
         return {name: value for name, value in params.items() if name not in _LENGTH | _SETTING}
 
     def _split(self, n_rows: int, rng: np.random.Generator) -> list[NDArray[np.intp] | None]:
-        """Return the positions of the training rows and of held-out ones; None stands for all."""
+        """Return the positions of the training rows and, if any, of the held-out rows; None means all."""
         return [None]
 
     @with_callbacks
@@ -124,8 +124,8 @@ class GenerativeEstimator(
         Raises
         ------
         ValueError
-            For NaN or infinity, fewer than two rows, a shape that does not suit `image_shape` or the networks, a
-            device that is not there, a checkpoint of another training; when a loss diverges.
+            If X has NaN, infinity or fewer than two rows, its shape does not suit `image_shape` or the networks, the
+            device does not exist, the checkpoint belongs to another training, or a loss diverges.
         TypeError
             If a network is given as an instance.
         """
@@ -142,10 +142,10 @@ class GenerativeEstimator(
         codes: NDArray[Any] | None = None,
         previous: ScaledNet | None = None,
     ) -> Self:
-        """Train a net on validated rows, `X` before that, and take it once it is trained.
+        """Train a net on rows, the validated `X`, and keep it once it is trained.
 
-        Where rows have labels, these are `classes` at the positions `codes`. A net starts with the weights and the
-        scale of a `previous` one.
+        The labels of rows, if any, are ``classes[codes]``. With a `previous` net, training starts from its weights
+        and keeps its scale.
         """
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
         labels = {} if classes is None else {"classes": classes}
@@ -182,7 +182,7 @@ class GenerativeEstimator(
     def _open_checkpoint(
         self, rows: NDArray[Any], codes: NDArray[Any] | None
     ) -> tuple[int, Checkpoint | None]:
-        """Return the seed of the training, that of the checkpoint where there is one."""
+        """Return the seed of the training, which a checkpoint may decide, and the checkpoint."""
         seed = draw_seed(self.random_state)
         if self.checkpoint is None:
             return seed, None
@@ -192,9 +192,9 @@ class GenerativeEstimator(
         return seed if found is None else found, checkpoint
 
     def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:
-        """Make the epochs that remain on the training rows and the held-out ones.
+        """Train for the epochs that remain, and tell scikit-learn's callbacks of each.
 
-        scikit-learn's callbacks are told of each, and of `task`.
+        `parts` are the training rows and, if any, the held-out ones; `task` is what the callbacks get.
         """
         context = self._init_callback_context(max_subtasks=net.remaining_epochs)
         context.call_on_fit_task_begin(estimator=self)
@@ -237,7 +237,7 @@ class GenerativeEstimator(
         """Length of a latent vector."""
 
     def decode(self, Z: ArrayLike) -> NDArray[np.floating]:
-        """Compute the rows that latent vectors stand for.
+        """Decode latent vectors to rows.
 
         Parameters
         ----------
@@ -258,13 +258,13 @@ class GenerativeEstimator(
         return rows
 
     def torch_decoder(self) -> nn.Module:
-        """Return `decode` as a torch module that autograd can follow.
+        """Return `decode` as a differentiable torch module.
 
         Returns
         -------
         decoder : torch.nn.Module
-            Maps latents (n_samples, n_latent) to rows on the scale and in the shape of X. A frozen copy in
-            evaluation mode: nothing done to it reaches the estimator.
+            Maps latents of shape (n_samples, n_latent) to rows on the scale and in the shape of X. It is a frozen
+            copy in evaluation mode, so nothing done to it changes the estimator.
 
         See Also
         --------

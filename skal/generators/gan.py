@@ -36,14 +36,14 @@ class GAN(Generator):
 
         - ``"wgan_gp"``: E[D(G(z))] - E[D(x)] + `penalty` E[(||grad D(x')|| - 1)^2], with x' on the lines between real
           and generated rows; the generator descends -E[D(G(z))];
-        - ``"wgan_ct"``: the same, with dropout in the critic, and a term that wants the same answer for a real row
-          under two dropout masks;
+        - ``"wgan_ct"``: the same with dropout in the critic, and a term that pulls the answers for a real row under
+          two dropout masks together;
         - ``"dcgan"``: half of -E[log s(D(x))] - E[log(1 - s(D(G(z))))] with the logistic function s; the generator
           descends -E[log s(D(G(z)))].
     architecture : str or tuple of types, default="auto"
         A pair in `skal.nets.GANS`: "dense" for plain rows; "digits", "mnist", "cifar", "dcgan", "residual", "celeba"
         for images of about 8x8, 28x28, 32x32, 32x32, 32x32 and 64x64 pixels. Or the classes of a generator and a
-        critic: ``generator(input_shape, n_latent)`` with an `output_range` where its outputs have one,
+        critic: ``generator(input_shape, n_latent)`` with an `output_range` if its outputs are bounded,
         ``critic(input_shape)`` with ``embed(x)`` and a linear layer `head`, and no batch normalisation under a gradient
         penalty. "auto" chooses by the shape of a row, and never "residual" or "dcgan".
     n_latent : int, default=128
@@ -51,11 +51,11 @@ class GAN(Generator):
     n_iter : int, default=3000
         Generator steps. The papers make 40,000 to 200,000.
     batch_size : int, default=64
-        Real rows of a critic step; all rows where there are fewer.
+        Real rows per critic step; all rows if there are fewer.
     n_critic : int, default=None
-        Critic steps for each generator step; None is 5, and 1 for "dcgan".
+        Critic steps per generator step. None is 5, and 1 for "dcgan".
     penalty : float, default=10.0
-        Weight of the gradient penalty; critics with batch normalisation are refused with it.
+        Weight of the gradient penalty. A critic with batch normalisation needs 0.
     consistency : float, default=2.0
         Weight of the consistency term.
     generator_params, critic_params : dict, default=None
@@ -74,19 +74,19 @@ class GAN(Generator):
         Whether to compile the generator, and the critic of "dcgan", with `torch.compile`. torch cannot compile what
         a gradient penalty differentiates twice.
     cuda_graph : bool, default=False
-        Whether to capture a step as a CUDA graph, which spares small networks the time of launching their kernels.
+        Whether to capture a step as a CUDA graph, which saves small networks the time of launching their kernels.
         Needs a GPU.
     {device}
     checkpoint : str or Path, default=None
-        File in which the whole state of the training is kept. Where it exists, `fit` goes on from it, with the same
-        result as if it had never stopped; with a larger `n_iter` it trains further. Another training's file is refused.
+        File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
+        as without the interruption; a larger `n_iter` trains further. The file of another training is refused.
     checkpoint_every : int, default=1000
-        Steps between two checkpoints; they are written at the end of records, which have 100 steps.
+        Steps between two checkpoints, which are written at the end of a record of 100 steps.
     callbacks : list of skorch callbacks, default=None
-        Used in copies: `fit` leaves the given ones as they are. An epoch of theirs is a record of 100 steps.
+        `fit` uses copies and leaves these as they are. They see a record of 100 steps as an epoch.
     {verbose}
     random_state : int, RandomState instance or None, default=None
-        Decides initial weights, order of the rows, latents and dropout. None is different each time.
+        Decides the initial weights, the order of the rows, the latents and dropout. With None each `fit` is different.
 
     Attributes
     ----------
@@ -103,12 +103,12 @@ class GAN(Generator):
 
     See Also
     --------
-    VAE : The other generator; trains faster, generates blurred images.
+    VAE : The other generator. It trains faster and its images are blurred.
 
     Notes
     -----
-    Settings that only "residual" has, those of its reference code: the learning rate falls linearly to zero over
-    `n_iter` steps, the real rows get uniform noise, and generator steps have twice the `batch_size`.
+    "residual" follows its reference code: the learning rate falls linearly to zero over `n_iter` steps, the real rows
+    get uniform noise, and a generator step has twice the `batch_size`.
 
     Ctrl-C ends the training and keeps what was learned, as it does in skorch.
 
@@ -189,7 +189,7 @@ class GAN(Generator):
         settings = self.optimizer_params
         if settings is None and self.optimizer is torch.optim.Adam:
             settings = {"betas": (0.0 if residual else 0.5, 0.999 if dcgan else 0.9)}
-        # A critic takes of these what it has.
+        # Each critic takes those of them that it has.
         variant = {"batch_norm": dcgan, "dropout": 0.5 if self.loss == "wgan_ct" else 0.0}
         return GANNet(
             module_builder(
@@ -228,7 +228,7 @@ class GAN(Generator):
 def gan_classes(
     architecture: str | tuple[Module, Module], input_shape: tuple[int, ...], *, colour: str = "cifar"
 ) -> tuple[Module, Module]:
-    """Return the classes of the generator and the critic; `colour` is what "auto" takes for 32x32 colour images."""
+    """Return the classes of the generator and the critic; "auto" takes the pair `colour` for 32x32 colour images."""
     if not isinstance(architecture, str):
         if len(architecture) != 2 or not all(map(callable, architecture)):
             raise ValueError(

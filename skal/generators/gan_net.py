@@ -16,7 +16,7 @@ from ..training.estimator import evaluating, frozen
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
 from .scaled_net import ScaledNet, check_generated, check_parts
 
-# Generator steps of a record, skorch's epoch: the losses are averaged over them and read from the device once.
+# Generator steps per record, skorch's epoch: the losses are averaged over them and read from the device once.
 RECORD_STEPS = 100
 
 
@@ -32,7 +32,7 @@ class GANNet(ScaledNet):
     n_iter : int
         Generator steps.
     n_critic : int
-        Critic steps for each of them.
+        Critic steps per generator step.
     generator_batch_size : int
     penalty, consistency : float
         Weights of the gradient penalty and of the consistency term.
@@ -45,7 +45,7 @@ class GANNet(ScaledNet):
         Parameters of `ScaledNet`.
     """
 
-    stream: type[Stream] = Stream  # what gives the steps their batches
+    stream: type[Stream] = Stream  # gives the steps their batches
 
     def __init__(
         self,
@@ -90,19 +90,20 @@ class GANNet(ScaledNet):
         check_parts(self.critic_, "critic", "embed", "head")
         if self.loss.startswith("wgan") and self.penalty and batch_norms(self.critic_):
             raise ValueError(
-                f"{type(self.critic_).__name__} has batch normalisation, by which a row's score depends on others; "
-                f'the gradient penalty of "{self.loss}" is that of single rows. Use a critic without it, or penalty=0'
+                f"{type(self.critic_).__name__} has batch normalisation, so the score of a row depends on the others, "
+                f'and the gradient penalty of "{self.loss}" needs the score of a row alone. Use a critic without it, '
+                "or penalty=0"
             )
         with evaluating(self.generator_), torch.no_grad():
             fake = self.generator_(torch.zeros(1, self.n_latent, dtype=self.dtype))
         check_generated(fake, 1, self.input_shape)
 
     def modules_to_compile(self) -> list[nn.Module]:
-        """Return the generator, and the critic where it has no penalty: torch compiles nothing for two derivatives."""
+        """Return the generator, and the critic of a DCGAN: torch cannot compile what is differentiated twice."""
         return [self.generator_, self.critic_] if self.loss == "dcgan" else [self.generator_]
 
     def initialize_optimizer(self, *_: Any) -> GANNet:
-        """Build an optimizer for each of them."""
+        """Build one optimizer for each network."""
         for_graph = {}
         if self.cuda_graph and torch.device(self.device).type == "cuda":
             for_graph = {"lr": torch.tensor(self.lr, device=self.device), "capturable": True}
@@ -113,11 +114,11 @@ class GANNet(ScaledNet):
         return self
 
     def weights_of(self, name: str) -> Iterator[nn.Parameter]:
-        """Return what the optimizer of the generator or of the critic changes."""
+        """Return the weights that the optimizer of the generator or of the critic changes."""
         return getattr(self, f"{name}_").parameters()
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Stream:
-        """Give each step all the batches of its critic steps."""
+        """Return batches, those of all critic steps of a step together."""
         if self.cuda_graph and torch.device(self.device).type != "cuda":
             raise ValueError(
                 f'cuda_graph=True needs a GPU, but the networks are on device="{self.device}"; use cuda_graph=False'
@@ -168,7 +169,7 @@ class GANNet(ScaledNet):
         optimizer.step()
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Return the critic's loss, the sum of the terms that its kind of GAN has, and those terms."""
+        """Return the critic's loss and its terms, which depend on the kind of GAN."""
         fake = fake.to(real.dtype)
         if self.loss == "dcgan":  # two passes: batch normalisation has statistics of its own for each
             return {"critic_loss": discriminator_loss(self._scores(real)[0], self._scores(fake)[0])}
@@ -190,7 +191,7 @@ class GANNet(ScaledNet):
         return {"critic_loss": loss, **terms}
 
     def generator_loss(self, latents: Tensor) -> Tensor:
-        """Return the generator's loss: fakes want high scores."""
+        """Return the generator's loss, which is low where generated rows score high."""
         with self.autocast():
             scores, _ = self._scores(self.generator_(latents))
         return F.softplus(-scores).mean() if self.loss == "dcgan" else -scores.mean()
@@ -200,7 +201,7 @@ class GANNet(ScaledNet):
         return torch.randn(n_rows, self.n_latent, device=self.device, dtype=self.dtype)
 
     def _scores(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the critic's scores and the features under them."""
+        """Return the critic's scores and the features that they are computed from."""
         with self.autocast():
             features = self.critic_.embed(rows)  # type: ignore[operator]
             scores = self.critic_.head(features)  # type: ignore[operator]
@@ -221,5 +222,5 @@ def mean_losses(records: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def batch_norms(module: nn.Module) -> list[BatchNorm]:
-    """Return the layers of batch normalisation, by which what comes of a row depends on others."""
+    """Return the layers of batch normalisation, which make the output for one row depend on the others."""
     return [part for part in module.modules() if isinstance(part, BatchNorm)]

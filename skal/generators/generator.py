@@ -1,4 +1,4 @@
-"""What the generators share: latents that are standard normal, and rows made of them."""
+"""What the generators share: standard normal latents, and rows generated from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Generator(GenerativeEstimator):
         ----------
         n_samples : int, default=1
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`: with an integer there, every call draws the same.
+            None is the estimator's own `random_state`; if that is an integer, every call draws the same.
 
         Returns
         -------

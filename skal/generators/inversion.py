@@ -30,29 +30,29 @@ from .gan import GAN
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    r"""Latent codes of rows by gradient descent: where a generator comes closest to each row.
+    r"""Latent codes of rows by gradient descent: the latents whose generated rows are closest to them.
 
     .. math:: z(x) = \arg\min_z \frac{\lVert G(z) - x \rVert^2}{n\,\sigma^2} + \lambda \frac{\lVert z \rVert^2}{d}
 
     for rows of n numbers, whose mean variance over the pool is :math:`\sigma^2`, and latents of length d; by Adam, from
-    the nearest of `n_starts` latents. Of the path the best point is kept. A row's code does not depend on other rows.
+    the nearest of `n_starts` latents. The best point of the path is kept. A row's code does not depend on other rows.
     :class:`skal.strategies.ADBA` needs codes of the pool, and the WGAN of ASAL ([1]_, Section 5.3) has no encoder.
 
     Parameters
     ----------
     generator : estimator, default=None
-        Anything with `fit`, `n_latent_` and `torch_decoder`; ``GAN()`` by default. It is cloned and trained on the
-        rows; a ``FrozenEstimator`` of a fitted one is used as it is.
+        Anything with `fit`, `n_latent_` and `torch_decoder`; ``GAN()`` by default. A clone of it is trained on the
+        rows. A fitted one in a ``FrozenEstimator`` is used as it is.
     n_steps : int, default=200
         Steps of Adam.
     learning_rate : float, default=0.1
-        Step size; ``n_steps * learning_rate`` bounds the way of each coordinate of z, about.
+        Step size; each coordinate of z moves by about ``n_steps * learning_rate`` at most.
     n_starts : int, default=32
-        Latents among which each row has its start: zero, and random ones, the same for all rows.
+        Latents from which each row takes the nearest as its start: zero and random ones, the same for all rows.
     penalty : float, default=0.0
         The weight :math:`\lambda` that pulls codes towards zero, where the generator's latents are most likely.
     batch_size : int, default=256
-        Rows that are inverted together. Memory is proportional to it; the result is the same up to rounding.
+        Rows that are inverted together. Memory grows with it; the result is the same up to rounding.
     random_state : int, RandomState instance or None, default=None
         Seeds the generator and draws the starts.
 
@@ -61,7 +61,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     generator_ : estimator
         The trained generator.
     starts_ : ndarray of shape (n_starts, n_latent)
-        The latents among which each row has its start.
+        The latents from which each row takes its start.
     scale_ : float
         The mean variance :math:`\sigma^2`.
     n_features_in_ : int
@@ -71,7 +71,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     See Also
     --------
-    VAE : Has an encoder, which takes a fraction of the time.
+    VAE : Has an encoder, which is many times faster.
 
     References
     ----------
@@ -124,7 +124,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Raises
         ------
         ValueError
-            For NaN or infinity, or if a trained generator makes rows of another size.
+            If X has NaN or infinity, or a fitted generator makes rows of another size.
         """
         rows = check_pool(self, X, reset=True).dense()
         seed = draw_seed(self.random_state)
@@ -137,8 +137,8 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         (generated,) = self._decode(self.starts_[:1])
         if generated.size != self.n_features_in_:
             raise ValueError(
-                f"The generator makes rows of shape {generated.shape}, and those of X have shape "
-                f"{self._row_shape}; give a generator that was trained on rows like those of X."
+                f"the generator makes rows of shape {generated.shape}, and the rows of X have shape "
+                f"{self._row_shape}; give a generator that was trained on rows like those of X"
             )
         mean = rows.mean(axis=0)
         variance = blockwise(lambda block: np.square(block - mean).reshape(len(block), -1).mean(axis=1), rows)
@@ -146,7 +146,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Search the latent codes of rows.
+        """Find the latent codes of rows.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return best.numpy(force=True)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
-        """Compute the rows that the generator makes of latent codes.
+        """Generate the rows of latent codes.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Raises
         ------
         ValueError
-            If the codes have another length than the generator's latents.
+            If the codes do not have the length of the generator's latents.
         """
         check_is_fitted(self)
         codes = check_latents(self, Z, self._n_features_out)

@@ -8,7 +8,7 @@ from .scaled_net import ScaledNet
 
 
 class RowsToFeatures(nn.Module):
-    """Rows of X to features: onto the networks' scale, and through a method of a module."""
+    """Maps rows of X to features: onto the scale of the networks, then through a method of a module."""
 
     def __init__(self, module: nn.Module, method: str, net: ScaledNet) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class RowsToFeatures(nn.Module):
 
 
 class LatentsToRows(nn.Module):
-    """Latents to rows of X: through a method of a module, and back to X's scale and shape."""
+    """Maps latents to rows of X: through a method of a module, then to the scale and shape of X."""
 
     def __init__(self, module: nn.Module, method: str, net: ScaledNet, row_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ RowLosses = Callable[[nn.Module, Tensor], Losses]
 
 
 class ReconstructionNet(ScaledNet):
-    """A skorch net that trains a module with ``encode`` and ``decode`` to give rows back.
+    """A skorch net that trains a module with ``encode`` and ``decode`` to reconstruct rows.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class ReconstructionNet(ScaledNet):
         self.row_losses = row_losses
 
     def build_modules(self) -> None:
-        """Build the module, and see that it encodes and decodes."""
+        """Build the module, and check that it encodes and decodes."""
         super().build_modules()
         check_coder(self.module_, self.input_shape, self.dtype)
 
@@ -69,7 +69,7 @@ class ReconstructionNet(ScaledNet):
 
 
 def check_coder(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """Raise where a module does not encode, or does not decode to rows of the given shape."""
+    """Raise if a module does not encode, or does not decode to rows of the given shape."""
     check_parts(module, "module", "encode", "decode", "n_latent")
     with evaluating(module), torch.no_grad():
         latents = torch.zeros(1, module.n_latent, dtype=dtype)  # type: ignore[call-overload]

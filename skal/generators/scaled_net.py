@@ -1,4 +1,4 @@
-"""The skorch net of the generators and encoders: its modules see rows on a scale of their own."""
+"""The skorch net of the generators and encoders, which maps rows onto the scale of its modules."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..training.scaling import Scaling
 
 
 class ScaledNet(TrainingNet):
-    """A `TrainingNet` whose modules see rows on a scale of their own.
+    """A `TrainingNet` whose modules have a scale of their own for the rows.
 
     Parameters
     ----------
     module : callable
         Builds the module; takes no arguments.
     output_range : tuple of float or None
-        Range of the rows that the modules put out; None for any.
+        Range of the rows that the modules return; None if it is unbounded.
     compile_modules : bool
         Whether to compile the modules with `torch.compile`.
     **params
@@ -30,7 +30,7 @@ class ScaledNet(TrainingNet):
     Attributes
     ----------
     scaling : tuple
-        The arguments of `Scaling`, the map from the scale of X to that of the modules; set before `initialize`.
+        Arguments of `Scaling`, the map from the scale of X to that of the modules. Set them before `initialize`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ScaledNet(TrainingNet):
         return [self.module_]
 
     def settle(self, data: Rows) -> None:
-        """Do what is left to do with the rows once the modules are trained."""
+        """Finish the modules with the training rows once they are trained; nothing by default."""
 
     def prepare_rows(self, rows: Tensor) -> Tensor:
         """Return rows on the modules' scale, in their numbers and layout."""
@@ -75,27 +75,28 @@ class ScaledNet(TrainingNet):
 
 
 def check_parts(module: nn.Module, kind: str, *names: str) -> None:
-    """Raise TypeError where a module lacks something that its kind must have."""
+    """Raise TypeError if a module lacks an attribute that its kind must have."""
     missing = [name for name in names if not hasattr(module, name)]
     if missing:
         raise TypeError(
-            f"the {kind} {type(module).__name__} has no {' and no '.join(missing)}; see skal.nets for examples"
+            f"the {kind} {type(module).__name__} has no {' and no '.join(missing)}; "
+            "add what is missing, as the classes in skal.nets have it"
         )
 
 
 def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> None:
-    """Raise ValueError where a module generated rows of another shape than those of X."""
+    """Raise ValueError if generated rows do not have the shape of the rows of X."""
     if rows.shape != (n_rows, *input_shape):
         raise ValueError(
-            f"the network generated shape {tuple(rows.shape)} for {n_rows} rows; it must be {(n_rows, *input_shape)}, "
-            "as its argument input_shape says"
+            f"the network generated shape {tuple(rows.shape)} for {n_rows} rows; it must generate "
+            f"{(n_rows, *input_shape)}, which follows from its argument input_shape"
         )
 
 
 def compile_parts(module: nn.Module) -> None:
-    """Compile the parts of a module in place; its methods call them, and ``forward`` may be none of these."""
+    """Compile the parts of a module in place: its methods call these, and not always through ``forward``."""
     config = torch._dynamo.config
-    # Where torch has this setting it otherwise skips modules of its own, such as `Sequential`, and compiles nothing.
+    # Without this setting, where torch has it, torch skips its own modules, such as `Sequential`.
     with config.patch(wrap_top_frame=True) if hasattr(config, "wrap_top_frame") else nullcontext():
         for part in module.children():
             part.compile()

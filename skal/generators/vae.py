@@ -32,7 +32,7 @@ class VAE(Generator, Reconstructor):
     .. math:: E_{z \sim q(z|x)} \|x - \hat x(z)\|_2^2 + \beta \, KL(q(z|x) \| N(0, 1)),
 
     with the squared error summed over the numbers of a row, on the network's scale (pixels in [0, 1], or standardised
-    features), and the divergence over the latent dimensions. Means instead of the sums would let the posterior
+    features), and the divergence over the latent dimensions. With means instead of sums the posterior would
     collapse. It is the encoder of DGAL [2]_, whose settings are the defaults.
 
     Parameters
@@ -40,12 +40,12 @@ class VAE(Generator, Reconstructor):
     n_latent : int, default=50
         Length of a latent vector.
     beta : float, default=1.0
-        Weight of the divergence. Smaller ones keep more of small or faint images; where ``kl`` in `history_` falls to
-        nearly nothing, the latents say nothing.
+        Weight of the divergence. Smaller values keep more of small or faint images. If ``kl`` in `history_` falls to
+        nearly zero, the latents carry no information.
     architecture : str or type, default="auto"
         A name in `skal.nets.VAES`: "dense" for plain rows, "conv" and "resnet18" for images. Or a class
         ``module(input_shape, n_latent)`` with ``encode(x)``, the mean and the logarithm of the variance, ``decode(z)``,
-        `n_latent`, and `output_range` where its outputs have one. "auto" is "conv" for
+        `n_latent`, and `output_range` if its outputs are bounded. "auto" is "conv" for
         images of 16x16 pixels and more, else "dense".
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"n_filters": 64}``.
@@ -73,7 +73,7 @@ class VAE(Generator, Reconstructor):
 
     See Also
     --------
-    GAN : The other generator; sharper images, longer training.
+    GAN : The other generator. Its images are sharper and it trains longer.
 
     References
     ----------
@@ -108,9 +108,9 @@ class VAE(Generator, Reconstructor):
     patience: int = 20
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Return minus the loss of each row: up to constants a lower bound of its log-likelihood where `beta` is 1.
+        """Return minus the loss of each row: with ``beta=1`` a lower bound of its log-likelihood, up to a constant.
 
-        The expectation over the latents is estimated from one draw and its mirror image, the same for all rows.
+        The expectation over the latents is estimated from one draw and its mirror image, which all rows share.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ def posterior_terms(
     beta: float = 1.0,
     noise: torch.Tensor | None = None,
 ) -> Losses:
-    """Return what `elbo_terms` does, given the rows' ``encode``, for a loss that needs the means as well."""
+    """Return what `elbo_terms` returns, given ``encode`` of the rows, for a loss that needs the means as well."""
     mean, log_variance = posterior
     noise = torch.randn_like(mean) if noise is None else noise
     latents = mean + (log_variance / 2).exp() * noise

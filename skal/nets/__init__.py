@@ -3,8 +3,8 @@
 Classifiers are built as ``module(input_shape, n_classes)`` and have ``forward(x)``, the logits, and ``embed(x)``, the
 input of the last layer; `ARCHITECTURES` names those for images. `GANS` names pairs of a generator,
 ``module(input_shape, n_latent)``, and a critic, ``module(input_shape)`` with ``embed(x)`` and a linear layer `head`.
-`AUTOENCODERS` and `VAES` name modules with ``encode(x)`` and ``decode(z)``. What generates rows says in `output_range`
-between which numbers these lie.
+`AUTOENCODERS` and `VAES` name modules with ``encode(x)`` and ``decode(z)``. Modules that generate rows have their range
+in `output_range`, None if it is unbounded.
 """
 
 from torch import nn

@@ -332,7 +332,7 @@ class CelebACritic(ConvCritic):
 
 
 class DigitsGenerator(ConvGenerator):
-    """Generator for images as small as scikit-learn's 8x8 digits; no paper's.
+    """Generator for images as small as scikit-learn's 8x8 digits, of our own.
 
     ======================================  =============
     layer                                   output at 8x8
@@ -362,7 +362,7 @@ class DigitsGenerator(ConvGenerator):
 
 
 class DigitsCritic(ConvCritic):
-    """Critic for images as small as scikit-learn's 8x8 digits; no paper's.
+    """Critic for images as small as scikit-learn's 8x8 digits, of our own.
 
     ======================================  =============
     layer                                   output at 8x8

@@ -1,4 +1,4 @@
-"""Generative networks for plain feature rows; no paper's."""
+"""Generative networks for plain feature rows, of our own."""
 
 import math
 from collections.abc import Sequence

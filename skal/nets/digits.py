@@ -11,7 +11,7 @@ from .shapes import as_image_shape
 
 
 class DigitsNet(FeatureNet):
-    """Small convolutional network for images as small as scikit-learn's 8x8 digits; no paper's.
+    """Small convolutional network for images as small as scikit-learn's 8x8 digits, of our own.
 
     =============================  =============
     layer                          output at 8x8
@@ -24,7 +24,7 @@ class DigitsNet(FeatureNet):
     linear 256 x `n_classes`       `n_classes`
     =============================  =============
 
-    Nothing in it is random: without dropout, weighted rows train exactly as repeated ones.
+    It has no dropout, so weighted rows train exactly as repeated ones do.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from .shapes import as_image_shape
 
 
 class _Block(nn.Module):
-    """A residual, around which the input takes a shortcut."""
+    """The sum of a residual branch and a shortcut."""
 
     residual: nn.Module
     shortcut: nn.Module
@@ -57,7 +57,7 @@ class _CriticBlock(_Block):
         self.residual = nn.Sequential(*convolution(n_in)[-1 if first else 0 :], *convolution(n_out))
         self.shortcut: nn.Module = nn.Identity()
         if halve:
-            # At an odd edge, the mean of the pixels that there are.
+            # At an odd edge this is the mean of the pixels that exist.
             self.residual.append(nn.AvgPool2d(2, ceil_mode=True))
             # A 1x1 convolution of means is the mean of the convolution: the same with a quarter of the work.
             self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(n_in, n_out, 1))

@@ -1,4 +1,4 @@
-"""How the convolutional networks halve an image and double it back to the very size it had."""
+"""How the convolutional networks halve an image and double it back to its exact size."""
 
 import math
 
@@ -8,7 +8,7 @@ Size = tuple[int, int]
 
 
 def halvings(size: Size, times: int, *, ceil: bool = True) -> list[Size]:
-    """Return ``size`` and what is left of it after each of ``times`` halvings, rounded up or down."""
+    """Return ``size`` and the sizes after each of ``times`` halvings, rounded up or down."""
     sizes = [size]
     for _ in range(times):
         height, width = sizes[-1]
@@ -22,8 +22,8 @@ def deconvolution(
     """Return a deconvolution of stride 2 that makes images of ``output_size`` of ones of ``size``.
 
     ``output_size`` is about twice ``size``, one of `halvings`: rounded up where ``kernel_size`` is odd, down where
-    it is even. Side n becomes 2n - 1 (odd kernels) or 2n (even ones), and the output padding adds the one pixel
-    that may lack.
+    it is even. Side n becomes 2n - 1 (odd kernels) or 2n (even ones); the output padding adds a pixel where one is
+    missing.
     """
     padding = (kernel_size - 1) // 2
     height, width = (
@@ -36,13 +36,13 @@ def deconvolution(
 def keep_variance(module: nn.Module) -> None:
     """Initialize the convolutions so that activations keep their variance through ReLUs (He et al., 2015).
 
-    torch's own initial weights halve it at each layer and more, until nothing of the input arrives behind the six
+    torch's own initial weights more than halve it at each layer, so that nothing of the input is left after the six
     layers of a narrow autoencoder.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             n_inputs = float(layer.in_channels * math.prod(layer.kernel_size))
-            if isinstance(layer, nn.ConvTranspose2d):  # each output gets every stride-th tap only
+            if isinstance(layer, nn.ConvTranspose2d):  # each output sees every stride-th tap only
                 n_inputs /= math.prod(layer.stride)
             nn.init.normal_(layer.weight, std=math.sqrt(2 / n_inputs))
             if layer.bias is not None:

@@ -9,7 +9,7 @@ def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[
     Raises
     ------
     ValueError
-        If the shape is no image, or one with fewer than ``smallest`` pixels to a side.
+        If the shape is not that of an image, or a side has fewer than ``smallest`` pixels.
     """
     if len(input_shape) not in (2, 3):
         raise ValueError(
@@ -20,7 +20,7 @@ def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[
     if min(height, width) < smallest:
         raise ValueError(
             f"this network needs images of at least {smallest}x{smallest} pixels, got {height}x{width}; "
-            "take one for small images, such as DigitsNet, or a dense one"
+            "use one for small images, such as DigitsNet, or a dense one"
         )
     return channels, height, width
 

@@ -5,7 +5,7 @@ from torch import nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, each with batch norm, around which the input takes a shortcut.
+    """Two 3x3 convolutions with batch norm, and a shortcut around them.
 
     The shortcut is the input itself, or a 1x1 convolution of it where stride or channels change the shape.
     """
@@ -30,12 +30,12 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the rectified sum of both ways."""
+        """Return the rectified sum of residual and shortcut."""
         return torch.relu(self.residual(x) + self.shortcut(x))
 
 
 def resnet18(channels: int, n_filters: int = 64) -> nn.Sequential:
-    """Return ResNet-18 up to its pooled features, ``8 * n_filters`` a row: a stem and four stages of two blocks.
+    """Return ResNet-18 up to its ``8 * n_filters`` pooled features: a stem and four stages of two blocks.
 
     The stem is the one for small images: a 3x3 convolution of stride 1 and no pooling.
     """

@@ -1,6 +1,6 @@
 """Spectral normalisation: layers whose largest singular value is one.
 
-torch's own makes modules that cannot be pickled.
+Modules with torch's own cannot be pickled.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-# Power iterations on the initial weights; training goes on from these vectors, one iteration a pass.
+# Power iterations on the initial weights; training continues from these vectors with one iteration per pass.
 _FIRST_ITERATIONS = 15
 
 
 class SpectralNorm(nn.Module):
-    """A linear layer or convolution whose weight, as a matrix with a row an output, has spectral norm one [1]_.
+    """A linear layer or convolution whose weight, as a matrix with one row per output, has spectral norm one [1]_.
 
-    Each pass in training makes one power iteration from the singular vectors of the last; evaluation takes these as
-    they are. They count as constants in the gradient.
+    Each pass in training makes one power iteration from the singular vectors of the last pass; evaluation uses these
+    unchanged. The gradient treats them as constants.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ class SpectralNorm(nn.Module):
         return self.layer.weight  # type: ignore[return-value]
 
     def normalized_weight(self) -> Tensor:
-        """Return the weight by its largest singular value."""
-        # The next pass may write to them before this one's gradient is asked for.
+        """Return the weight divided by its largest singular value."""
+        # The next pass may overwrite them before the gradient of this one is computed.
         u, v = self.u.clone(), self.v.clone()
         return self.weight / (u @ self.weight.flatten(1) @ v)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the layer puts out with the normalised weight."""
+        """Return the output of the layer with the normalised weight."""
         with torch.autocast(x.device.type, enabled=False):
             if self.training:
                 self._iterate(1)

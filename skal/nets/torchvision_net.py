@@ -1,4 +1,4 @@
-"""What the networks with a body of torchvision share: head, pickles, and weights from a file."""
+"""What the networks with a torchvision body share: the head, pickling, and weights from a file."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from .shapes import as_images
 
 
 class TorchvisionNet(HeadNet):
-    """A linear hidden layer, where one is wanted, and a linear head on the features that `body` returns.
+    """A linear head, and an optional linear layer before it, on the features that `body` returns.
 
     `body` is a module of torchvision without its own head.
     """
@@ -34,7 +34,7 @@ class TorchvisionNet(HeadNet):
         return self.hidden(self.body(as_images(x)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process must import torchvision by our way before it meets the body.
+        # Another process must import torchvision in our way before it unpickles the body.
         return _blank, (type(self),), self.__dict__
 
 
@@ -56,7 +56,7 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(
-            f"weights={str(path)!r} was given, which is no file. skal downloads nothing: get the weights yourself, "
+            f"weights={str(path)!r} was given, which is not a file. skal downloads nothing: get the weights yourself, "
             "or pass weights=None to start from random ones"
         )
     try:
@@ -78,7 +78,7 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
 
 
 def match_channels(weight: torch.Tensor, channels: int) -> torch.Tensor:
-    """Return the kernels of a first convolution for gray images: an image of three equal channels gives the same."""
+    """Return the kernels of a first convolution summed for gray images, as if these had three equal channels."""
     return weight.sum(1, keepdim=True) if channels == 1 and weight.shape[1] == 3 else weight
 
 

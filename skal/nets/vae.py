@@ -68,7 +68,7 @@ class ConvVAE(_ConvVAE):
     CNN-based VAE" and states no layers.
 
     Images are halved up to four times, rounding down, while two pixels to a side remain: four times from 32x32,
-    three times from 16x16, twice from 8x8. The deconvolutions pad their output by the pixel it may lack.
+    three times from 16x16, twice from 8x8. The deconvolutions pad their output where a pixel is missing.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a training in one file, from which it goes on as if nothing had happened."""
+"""Checkpoints: the whole state of a training in one file, from which it continues as if never interrupted."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..pool import as_pool
 from .files import read_file, write_file
 from .net import TrainingNet, part
 
-# The early stopping's own books; the best weights are kept beside them.
+# What early stopping counts; the best weights are kept separately.
 _BOOKS = ("misses_", "dynamic_threshold_", "best_epoch_")
 # How much of the rows and labels is read to know them again.
 _MAX_BYTES = 1 << 26
 
 
 class Checkpoint(Callback):
-    """Writes a checkpoint at the end of the first epoch after each `every` steps, and when training ends.
+    """Writes a checkpoint at the end of the first epoch after every `every` steps, and when training ends.
 
-    Weights, optimizers, history, early stopping and the states of torch's generators are in it; the order of the
-    batches follows from the seed and the step.
+    It holds the weights, the optimizers, the history, the counters of early stopping and the states of torch's random
+    generators. The order of the batches follows from the seed and the step.
 
     Parameters
     ----------
@@ -40,23 +40,23 @@ class Checkpoint(Callback):
     def open(
         self, estimator: Any, rows: NDArray[Any], seed: int | None, labels: NDArray[Any] | None = None
     ) -> int | None:
-        """Read the checkpoint where there is one, and return the seed of its training.
+        """Read the checkpoint if it exists, and return the seed of its training, else None.
 
         Parameters
         ----------
         estimator : estimator
             Its `_deciding_params` must be those of the checkpoint's training.
         rows : ndarray
-            Known by its digest.
+            Recognised by their digest.
         seed : int or None
-            None accepts any.
+            The seed that the checkpoint must have; None accepts any.
         labels : ndarray, default=None
-            Labels of the rows, where they have some; known by their digest too.
+            Labels of the rows, if any; recognised by their digest too.
 
         Raises
         ------
         ValueError
-            If the file belongs to another training; `ModelFileError` if it is no whole checkpoint.
+            If the file belongs to another training. It is a `ModelFileError` if the file is not a whole checkpoint.
         """
         self.identity = _identity(estimator, rows, labels)
         self.tensors: dict[str, torch.Tensor] = {}
@@ -76,12 +76,12 @@ class Checkpoint(Callback):
         return self.found["seed"]
 
     def restore(self, net: TrainingNet) -> None:
-        """Put an initialized net, and torch's generators, in the state of the checkpoint that was found.
+        """Put an initialized net, and torch's generators, into the state of the checkpoint that `open` read.
 
         Raises
         ------
         ValueError
-            If that training made more steps than the net is to make.
+            If that training has made more steps than the net is asked for.
         """
         if not self.found:
             return
@@ -101,17 +101,17 @@ class Checkpoint(Callback):
                 "more than are asked for; raise n_iter or max_epochs, or name another file"
             )
         if net.remaining_epochs == 0:
-            # Nothing will be trained: what early stopping does at the end of training is done here.
+            # Nothing is left to train, so this does what early stopping does at the end of training.
             if best := part(self.tensors, "best"):
                 net.module_.load_state_dict(best)
             self.tensors = {}
 
     def initialize(self) -> Checkpoint:
-        """Keep what `open` found; skorch calls this."""
+        """Keep what `open` read; skorch calls this."""
         return self
 
     def on_train_begin(self, net: TrainingNet, **_: Any) -> None:
-        """Give early stopping its books back, which it has just emptied."""
+        """Restore the counters of early stopping, which skorch has just reset."""
         self._written = net.n_steps
         for stopping in _early_stopping(net):
             for name, value in self.found.get("books", {}).items():
@@ -120,12 +120,12 @@ class Checkpoint(Callback):
         self.tensors = {}
 
     def on_epoch_end(self, net: TrainingNet, **_: Any) -> None:
-        """Write a checkpoint where one is due."""
+        """Write a checkpoint if one is due."""
         if net.n_steps - self._written >= self.every or net.remaining_epochs == 0:
             self._write(net)
 
     def on_train_end(self, net: TrainingNet, **_: Any) -> None:
-        """Write the last checkpoint where training stopped early; Ctrl-C leaves the last good one."""
+        """Write the last checkpoint if training stopped early; Ctrl-C leaves the one before."""
         if any(stopping.misses_ >= stopping.patience for stopping in _early_stopping(net)):
             self._write(net, stopped=True)
 
@@ -154,7 +154,7 @@ class Checkpoint(Callback):
 
 
 def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -> dict[str, Any]:
-    """Return what decides a training, but its seed, in a form that JSON holds."""
+    """Return what decides a training, except its seed, as JSON."""
     identity: dict[str, Any] = {
         "estimator": type(estimator).__name__,
         "X": repr(as_pool(rows).digest(_MAX_BYTES)),
@@ -175,7 +175,7 @@ def _named(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Split an optimizer's state into tensors by name and what JSON can hold."""
+    """Split an optimizer's state into named tensors and the rest, which JSON can hold."""
     state = optimizer.state_dict()
     tensors: dict[str, torch.Tensor] = {}
     others: dict[str, Any] = {}
@@ -198,7 +198,7 @@ def _load_optimizer(
         number, name = key.split("/", 1)
         parameter = parameters[int(number)]
         if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-            # A fused optimizer walks through memory: its tensors must lie as the weights do, channels-last.
+            # A fused optimizer walks through memory, so its tensors need the memory layout of the weights.
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state.setdefault(int(number), {})[name] = value
     rates = [group["lr"] for group in optimizer.param_groups]

@@ -1,4 +1,4 @@
-"""Parameters in terms of JSON, from which they come back with their exact types and no code is run."""
+"""Parameters in JSON, which are restored with their exact types and without running code."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ MALFORMED = (
 
 
 def encode(value: Any) -> Any:
-    """Return a value in terms of JSON, such that `decode` gives it back with its exact type.
+    """Express a value in JSON, so that `decode` returns it with its exact type.
 
-    A value that JSON does not know becomes an object with one key that starts with "!", and so does a
-    dictionary that has such a key.
+    A value that JSON does not have becomes an object with one key that starts with "!", and so does a dictionary
+    that has such a key.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def encode(value: Any) -> Any:
     Raises
     ------
     TypeError
-        If the value is or holds anything else: functions, classes and instances of other packages, subclasses of
-        the types above.
+        If the value is or contains anything else: functions, classes and instances of other packages, subclasses
+        of the types above.
 
     Examples
     --------
@@ -98,8 +98,8 @@ def encode(value: Any) -> Any:
 def decode(value: Any) -> Any:
     """Return the value that `encode` was given.
 
-    Nothing is called but constructors of the plain types above: a class is looked up among the modules,
-    optimizers and estimators that torch and skal define, and no other package is imported.
+    Only constructors of the plain types in `encode` are called. A class is looked up among the modules, optimizers
+    and estimators that torch and skal define, and no other package is imported.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def decode(value: Any) -> Any:
     Raises
     ------
     ModelFileError
-        If `encode` returns no such thing, or it names anything else than those classes.
+        If `encode` never returns such a value, or it names anything but those classes.
 
     Examples
     --------
@@ -171,14 +171,14 @@ def _decode_dtype(name: str) -> torch.dtype:
 
 
 def _class_name(value: type) -> str | None:
-    """Return the shortest name by which a class of torch or skal is found, None where there is none."""
+    """Return the shortest name under which a class of torch or skal is found, None if there is none."""
     packages = value.__module__.split(".")
     names = (".".join([*packages[:n], value.__qualname__]) for n in range(1, len(packages) + 1))
     return next((name for name in names if _find_class(name) is value), None)
 
 
 def _find_class(name: str) -> type | None:
-    """Return the module, optimizer or estimator that torch or skal define under a name, else None."""
+    """Return the module, optimizer or estimator that torch or skal define under a name, None if there is none."""
     module_name, _, attribute = name.rpartition(".")
     if not re.fullmatch(r"(skal|torch)(\.\w+)*", module_name):
         return None
@@ -187,7 +187,7 @@ def _find_class(name: str) -> type | None:
             importlib.import_module(module_name)
         except ImportError:
             return None
-    # Modules of torch are not imported: import runs code, and those with public classes are there already.
+    # Modules of torch are not imported: an import runs code, and those with public classes are already imported.
     module = sys.modules.get(module_name)
     value = vars(module).get(attribute) if module else None
     if not isinstance(value, type) or not issubclass(value, _CLASSES):

@@ -35,7 +35,7 @@ from .encoding import MALFORMED, decode, encode
 _VERSION = 1
 _MAGIC = b'{"__metadata__":{"format":"skal","sha256":"'
 _DIGEST = slice(8 + len(_MAGIC), 8 + len(_MAGIC) + 64)
-_MAX_HEADER = 100_000_000  # safetensors reads no longer one
+_MAX_HEADER = 100_000_000  # the longest that safetensors reads
 _BLOCK_BYTES = 1 << 20
 
 _DTYPES = {
@@ -61,22 +61,22 @@ _DTYPES = {
 def write_file(
     path: str | os.PathLike[str], tensors: dict[str, torch.Tensor], content: dict[str, Any]
 ) -> None:
-    """Write tensors and parameters to one file, which appears whole or not at all.
+    """Write tensors and parameters to one file, completely or not at all.
 
     Parameters
     ----------
     path : str or path-like
-        The file; one that exists is replaced, at the very end. Its folder must exist.
+        The file. An existing one is replaced at the very end. The folder must exist.
     tensors : dict of str to torch.Tensor
-        Dense tensors on any device, in any memory layout. They are copied to the CPU one at a time; those that
-        share memory are written one by one.
+        Dense tensors on any device, in any memory layout. They are copied to the CPU one at a time; tensors that
+        share memory are written separately.
     content : dict of str to object
         What `encode` takes.
 
     Raises
     ------
     TypeError
-        If a tensor is sparse or of a type that safetensors does not know, or `encode` refuses the content.
+        If a tensor is sparse or of a type that safetensors does not support, or `encode` refuses the content.
     ValueError
         If a tensor is named "__metadata__", or the content is longer than 100 MB.
     FileNotFoundError, IsADirectoryError
@@ -92,7 +92,7 @@ def write_file(
     >>> tensors["weight"].shape, content
     (torch.Size([2, 2]), {'hidden': (64, 32), 'lr': 0.1})
     """
-    # The widest first: all lie at a multiple of their size, as readers that map the file want it.
+    # The widest first, so that each starts at a multiple of its item size, which readers that map the file need.
     names = sorted(tensors, key=lambda name: -tensors[name].element_size())
     header = _header(tensors, names, json.dumps(encode(content), allow_nan=False))
     digest = sha256(header[: _DIGEST.start])
@@ -210,7 +210,7 @@ def map_file(
         offsets = [entry["data_offsets"] for entry in entries.values()]
         if size != first + sum(stop - start for start, stop in offsets):
             raise ModelFileError(
-                "is truncated or has grown; copy it anew from where it came, or save it again"
+                "is truncated or has grown; copy it again from its source, or save the model again"
             )
         return {name: _map(path, first, entry) for name, entry in entries.items()}, content
 
@@ -223,7 +223,7 @@ def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) ->
         if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.is_meta:
             raise TypeError(
                 f"tensor {name!r} has layout {tensor.layout}, type {tensor.dtype} and device {tensor.device}; "
-                "make it dense, of a type that safetensors knows, and on a device that holds its data"
+                "make it dense, of a type that safetensors supports, and on a device that holds its data"
             )
         offsets[name] = [stop, stop := stop + tensor.numel() * tensor.element_size()]
     if "__metadata__" in tensors:
@@ -245,15 +245,15 @@ def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) ->
 
 
 def _as_bytes(tensor: torch.Tensor) -> memoryview:
-    """Return the numbers of a tensor, row by row: its own memory where it lies so on the CPU."""
+    """Return the numbers of a tensor in C order, without a copy if the tensor is contiguous on the CPU."""
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when the block ends, and is removed when it fails."""
-    path = path.resolve()  # of a link, what it points to is replaced
+    """Open a new file that replaces `path` when the block ends, and is removed if the block fails."""
+    path = path.resolve()  # a link stays, its target is replaced
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder; make it first", str(path.parent))
     if path.is_dir():
@@ -263,7 +263,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # else a crash may leave the new name without the data
+            os.fsync(file.fileno())  # otherwise a crash may leave the new name without the data
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -290,7 +290,7 @@ def _check_digest(path: str | os.PathLike[str], written: bytes, parts: Iterable[
     if digest.hexdigest().encode() != written:
         raise ModelFileError(
             f"{path} is damaged: its bytes do not match its checksum, so it was truncated or altered after it was "
-            "saved; copy it anew from where it came, or save the model again"
+            "saved; copy it again from its source, or save the model again"
         )
 
 

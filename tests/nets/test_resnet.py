@@ -290,7 +290,7 @@ def test_classifier_with_pretrained_weights(tmp_path, pretrained):
     assert clf.embed(X).shape == (9, 4)
 
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="which is no file"):
+    with pytest.raises(FileNotFoundError, match="which is not a file"):
         clone(clf).fit(X, Y)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), probabilities)
 

@@ -298,5 +298,5 @@ def test_as_a_classifier(tmp_path):
     path.unlink()
     for copied in (CNNClassifier.load(tmp_path / "classifier.skal"), pickle.loads(pickle.dumps(clf))):
         np.testing.assert_array_equal(copied.predict_proba(X), probabilities)
-    with pytest.raises(FileNotFoundError, match="which is no file"):
+    with pytest.raises(FileNotFoundError, match="which is not a file"):
         clone(clf).fit(X, y)
