@@ -1,7 +1,5 @@
 """What the indexes share: the checks of rows and of numbers of neighbours."""
 
-from __future__ import annotations
-
 from numbers import Integral
 from typing import Any, Self
 
@@ -12,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..utils.random import draw_seed
 
+Floats = NDArray[np.float32]
 Answer = tuple[NDArray[np.float64], NDArray[np.intp]]
 
 
@@ -74,18 +73,18 @@ class NeighborIndex(BaseEstimator):
         queries, k = self._check_queries(X), check_n_neighbors(n_neighbors)
         if k > self.n_samples_fit_:
             raise ValueError(
-                f"Expected n_neighbors <= n_samples_fit, but n_neighbors = {k}, n_samples_fit = {self.n_samples_fit_}"
+                f"n_neighbors={k} was given; the pool has only {self.n_samples_fit_} rows, ask for fewer"
             )
         return self._search(queries, k)
 
-    def _check_queries(self, X: ArrayLike) -> NDArray[np.float32]:
+    def _check_queries(self, X: ArrayLike) -> Floats:
         check_is_fitted(self)
         return as_float32(validate_data(self, X, dtype="numeric", reset=False))
 
     def _build(self, pool: NDArray[Any], seed: int) -> None:
         raise NotImplementedError
 
-    def _search(self, queries: NDArray[np.float32], k: int) -> Answer:
+    def _search(self, queries: Floats, k: int) -> Answer:
         raise NotImplementedError
 
 
@@ -96,12 +95,12 @@ def check_n_neighbors(n_neighbors: Any) -> int:
     return int(n_neighbors)
 
 
-def as_float32(X: NDArray[Any]) -> NDArray[np.float32]:
+def as_float32(X: NDArray[Any]) -> Floats:
     """Return finite rows in float32, without a copy where they are; ValueError where float32 cannot hold them."""
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(X, dtype=np.float32)
     if cast is not X and not np.isfinite(cast).all():
         raise ValueError(
-            f"X has numbers up to {np.abs(X).max():g}, which float32 cannot hold; scale them to less than 3e38"
+            f"X reaches {np.abs(X).max():g}, which float32 cannot hold; scale it to less than 3e38"
         )
     return cast

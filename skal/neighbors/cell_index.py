@@ -1,7 +1,5 @@
 """The exact index."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -17,7 +15,7 @@ from ..exceptions import ModelFileError
 from ..training.files import map_file, write_file
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
-from .base import Answer, NeighborIndex
+from .base import Answer, Floats, NeighborIndex
 from .cells import cut, float_blocks
 from .search import WIDTH, search
 
@@ -117,24 +115,21 @@ class CellIndex(NeighborIndex):
         with np.errstate(over="ignore"):
             self.shells_ = np.nextafter(shells.astype(np.float32), np.array([-np.inf, np.inf], np.float32))
 
-    def _search(
-        self, queries: NDArray[np.float32], k: int, available: NDArray[np.bool_] | None = None
-    ) -> Answer:
+    def _search(self, queries: Floats, k: int, available: NDArray[np.bool_] | None = None) -> Answer:
         """Return the nearest available rows; -1 at infinity where fewer than k are."""
         sq_distances = np.full((len(queries), k), np.inf)
         rows = np.full((len(queries), k), -1, dtype=np.intp)
-        centers, *parts = (_readonly(getattr(self, name)) for name in _ARRAYS)
+        mask = np.ones(0, dtype=np.bool_) if available is None else available
         # Sums over all cells run along the cells.
-        parts = [_readonly(np.ascontiguousarray(centers.T)), *parts]
-        mask = _readonly(np.ones(0, dtype=np.bool_) if available is None else available)
+        arrays = [np.ascontiguousarray(self.centers_.T), *(getattr(self, name) for name in _ARRAYS[1:]), mask]
+        arrays = [_readonly(array) for array in arrays]
         # Queries of a group share what they read, but each thread gets at least one group.
         size = min(-(-len(queries) // torch.get_num_threads()), _GROUP)
-
         kernel = compiled(search)
 
         def run(start: int) -> None:
             part = slice(start, start + size)
-            kernel(*parts, mask, queries[part], sq_distances[part], rows[part])
+            kernel(*arrays, queries[part], sq_distances[part], rows[part])
 
         in_threads(run, range(0, len(queries), size))
         order = np.lexsort((rows, sq_distances))
@@ -159,11 +154,8 @@ class CellIndex(NeighborIndex):
         check_is_fitted(self)
         arrays = {name: torch.from_numpy(np.asarray(getattr(self, name))) for name in _ARRAYS}
         state = self.random_state if isinstance(self.random_state, Integral) else None
-        content = {
-            "index": type(self).__name__,
-            "params": {"n_cells": self.n_cells, "random_state": state},
-            "n_samples": self.n_samples_fit_,
-        }
+        params = {"n_cells": self.n_cells, "random_state": state}
+        content = {"index": type(self).__name__, "params": params, "n_samples": self.n_samples_fit_}
         write_file(path, arrays, content)
 
     @classmethod
@@ -192,15 +184,13 @@ class CellIndex(NeighborIndex):
             If the file cannot be read.
         """
         if mmap_mode not in (None, "r"):
-            raise ValueError(
-                f'mmap_mode={mmap_mode!r} was given; use "r" to map the file or None to read all of it'
-            )
+            raise ValueError(f'mmap_mode={mmap_mode!r} was given; use "r" to map the file or None to read it')
         arrays, content = map_file(path, verify=mmap_mode is None)
         if mmap_mode is None:
             arrays = {name: np.array(array) for name, array in arrays.items()}
         if content.get("index") != cls.__name__ or set(arrays) != set(_ARRAYS):
             raise ModelFileError(
-                f"{path} is a file of skal, but holds no {cls.__name__}; give a file that its save has written"
+                f"{path} holds no {cls.__name__}; give a file that {cls.__name__}.save has written"
             )
         index = cls(**content["params"])
         for name, array in arrays.items():

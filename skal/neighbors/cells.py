@@ -1,7 +1,5 @@
 """The cells of an index: k-means on a sample of the pool."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,16 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .base import as_float32
+from .base import Floats, as_float32
 
 _BLOCK_ROWS = 4096
 _SAMPLE_PER_CELL = 32
 _N_LLOYD = 5
 
 
-def cut(
-    X: NDArray[Any], n_cells: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
+def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     """Return centers of k-means, the cell of each row, and the distance of each row to its center in float64.
 
     Only the distances must be right: the bounds of the search hold for any centers and any cells.
@@ -55,7 +51,7 @@ def _nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
     return torch.addmm(means.square().sum(dim=1) / 2, points, means.T, alpha=-1).argmin(dim=1)
 
 
-def float_blocks(X: NDArray[Any]) -> Iterator[tuple[NDArray[np.float32], slice]]:
+def float_blocks(X: NDArray[Any]) -> Iterator[tuple[Floats, slice]]:
     """Yield blocks of rows in float32, and where they are."""
     for start in range(0, len(X), _BLOCK_ROWS):
         where = slice(start, start + _BLOCK_ROWS)

@@ -1,7 +1,5 @@
 """The approximate index, by nearest-neighbour descent with pynndescent."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from numbers import Real
 from threading import Lock
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from .base import Answer, NeighborIndex, as_float32
+from .base import Answer, Floats, NeighborIndex, as_float32
 from .cell_index import CellIndex
 
 SMALL_POOL = 4096  # up to here exact neighbours take less time
@@ -83,7 +81,7 @@ class GraphIndex(NeighborIndex):
             with _ONE_AT_A_TIME:
                 self.index_.prepare()
 
-    def _search(self, queries: NDArray[np.float32], k: int) -> Answer:
+    def _search(self, queries: Floats, k: int) -> Answer:
         if isinstance(self.index_, CellIndex):
             return self.index_._search(queries, k)
         everything = np.arange(self.n_samples_fit_)
@@ -106,7 +104,7 @@ class GraphIndex(NeighborIndex):
         return distances, rows
 
 
-def build_graph(X: NDArray[np.float32], seed: int, n_neighbors: int = 30) -> Any:
+def build_graph(X: Floats, seed: int, n_neighbors: int = 30) -> Any:
     """Return a `pynndescent.NNDescent` of the rows."""
     with _ONE_AT_A_TIME:
         from pynndescent import NNDescent  # takes seconds

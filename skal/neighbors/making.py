@@ -1,7 +1,5 @@
 """Indexes by name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sklearn.base import clone
@@ -42,12 +40,11 @@ def make_index(index: Any, random_state: Any = None) -> Any:
         if index not in _NAMED:
             raise ValueError(f'index={index!r} was given; use "exact", "approximate" or an index object')
         return _NAMED[index](random_state=random_state)
-    if isinstance(index, type) or not all(
-        callable(getattr(index, name, None)) for name in ("fit", "kneighbors")
-    ):
+    methods = ("fit", "kneighbors")
+    if isinstance(index, type) or not all(callable(getattr(index, name, None)) for name in methods):
         raise TypeError(
-            f'index={index!r} was given; use "exact", "approximate" or an instance with fit(X) and '
-            "kneighbors(X, n_neighbors), such as sklearn.neighbors.NearestNeighbors()"
+            f'index={index!r} was given; use "exact", "approximate" or an object with fit and kneighbors, '
+            "such as sklearn.neighbors.NearestNeighbors()"
         )
     return clone(index) if hasattr(index, "get_params") else index
 

@@ -1,7 +1,5 @@
 """Queries matched with rows of a pool."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -58,25 +56,23 @@ def match(
     """
     mask = np.array(available)
     if mask.dtype != np.bool_ or mask.ndim != 1:
-        raise ValueError(
-            f"available has dtype {mask.dtype} and shape {mask.shape}; give a mask with one bool per row of the pool"
-        )
+        raise ValueError(f"available has dtype {mask.dtype} and shape {mask.shape}; give one bool per row")
     n_samples = getattr(index, "n_samples_fit_", len(mask))
     if n_samples != len(mask):
         raise ValueError(
             f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
         )
     wanted = check_n_neighbors(n_neighbors)
-    queries, ask = _asking(index, queries, mask)
+    asked, ask = _asking(index, queries, mask)
     free = mask.copy()
     n_available = n_free = int(np.count_nonzero(mask))
-    rows = np.full((len(queries), wanted), -1, dtype=np.intp)
-    distances = np.full((len(queries), wanted), np.inf)
+    rows = np.full((len(asked), wanted), -1, dtype=np.intp)
+    distances = np.full((len(asked), wanted), np.inf)
     n_collisions = 0
     first_k = min(wanted, n_samples)
     step = max(1, _MAX_ANSWERS // first_k)
-    for start in range(0, len(queries), step):
-        for i, answer in enumerate(zip(*ask(queries[start : start + step], first_k), strict=True), start):
+    for start in range(0, len(asked), step):
+        for i, answer in enumerate(zip(*ask(asked[start : start + step], first_k), strict=True), start):
             k = first_k
             while True:
                 found_distances, found = answer
@@ -86,7 +82,7 @@ def match(
                 if enough or k == n_samples:
                     break
                 k = min(2 * k, n_samples)
-                answer = tuple(part[0] for part in ask(queries[i : i + 1], k))
+                answer = tuple(part[0] for part in ask(asked[i : i + 1], k))
             n_collisions += int(np.count_nonzero(~free[found[candidates][:wanted]]))
             taken = np.flatnonzero(usable)[:wanted]
             rows[i, : len(taken)] = found[taken]
@@ -98,7 +94,7 @@ def match(
 
 def _asking(
     index: Any, queries: ArrayLike, mask: NDArray[np.bool_]
-) -> tuple[NDArray[Any], Callable[[NDArray[Any], int], Answer]]:
+) -> tuple[Any, Callable[[Any, int], Answer]]:
     """Return the queries as an array, and how the index is asked: a `CellIndex` skips rows that are not available."""
     if isinstance(index, CellIndex):
         return index._check_queries(queries), lambda block, k: index._search(block, k, mask)

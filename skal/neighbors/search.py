@@ -1,7 +1,5 @@
 """The search of a `CellIndex`, a kernel that numba compiles."""
 
-from __future__ import annotations
-
 import numpy as np
 
 WIDTH = 32  # rows of a chunk, the lanes of the kernel: as many sums as the registers of AVX2 hold
@@ -26,8 +24,7 @@ def search(centers, first_chunk, shells, features, rows, available, queries, sq_
             for c in range(n_cells):
                 difference = centers[j, c] - value
                 distances[c] += difference * difference
-        for c in range(n_cells):
-            distances[c] = np.sqrt(distances[c])
+    to_center = np.sqrt(to_center)
 
     reaches = np.full(n_queries, np.inf)  # distance of the farthest row found, rounded up
     limits = np.full(n_queries, np.float32(np.inf))  # its square, for sums in float32
@@ -53,18 +50,14 @@ def search(centers, first_chunk, shells, features, rows, available, queries, sq_
                 for lane in range(WIDTH):
                     sums[lane] = 0
                 n_alive = np.int32(1)
-                for j in range(0, n_features - 7, 8):
-                    q0, q1, q2, q3 = query[j], query[j + 1], query[j + 2], query[j + 3]
-                    q4, q5, q6, q7 = query[j + 4], query[j + 5], query[j + 6], query[j + 7]
+                for start in range(0, n_features - 7, 8):
                     n_alive = np.int32(0)
                     # Vector instructions; the count has the width of the sums for them.
                     for lane in range(WIDTH):
-                        d0, d1 = block[j, lane] - q0, block[j + 1, lane] - q1
-                        d2, d3 = block[j + 2, lane] - q2, block[j + 3, lane] - q3
-                        d4, d5 = block[j + 4, lane] - q4, block[j + 5, lane] - q5
-                        d6, d7 = block[j + 6, lane] - q6, block[j + 7, lane] - q7
-                        left = (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-                        total = sums[lane] + (left + ((d4 * d4 + d5 * d5) + (d6 * d6 + d7 * d7)))
+                        total = sums[lane]
+                        for j in range(start, start + 8):
+                            difference = block[j, lane] - query[j]
+                            total += difference * difference
                         sums[lane] = total
                         n_alive += np.int32(total <= limit)
                     if n_alive == 0:

@@ -1,7 +1,5 @@
 """BADGE: k-means++ on gradient embeddings (Ash et al., 2020)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..utils.threads import one_blas_thread

@@ -1,7 +1,5 @@
 """k-center greedy: the rows farthest from all that are labelled or picked (Sener and Savarese, 2018)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

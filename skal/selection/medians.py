@@ -1,7 +1,5 @@
 """k-medians: rows in the middle of clusters (Sener and Savarese, 2018)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Points whose distances the selectors measure, in blocks that fit into a core's cache."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any

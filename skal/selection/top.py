@@ -1,7 +1,5 @@
 """The rows with the highest scores."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

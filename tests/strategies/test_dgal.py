@@ -158,7 +158,7 @@ def test_few_rows_are_computed_again():
     strategy.query(X, Y, 5, estimator=CLASSIFIER)
     y = partial(np.arange(31))
     strategy.query(X, y, 5, estimator=CLASSIFIER)
-    neighbors = np.diff(strategy.diffusion_._walks[0]).max()
+    neighbors = np.diff(strategy.diffusion_._steps._walks[0]).max()
     assert 1 <= strategy.query_report_.n_updated <= 1 + neighbors
 
 

@@ -1,0 +1,82 @@
+"""The steps of a diffusion on the CPU, of which only those that new labels change are computed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..utils.kernels import compiled
+from ..utils.threads import in_threads
+from .kernels import UNREACHED, hear, step, tell
+from .nearest import Floats, Ints
+
+_PART_ROWS = 1 << 14  # rows that a thread takes at a time
+_KEPT_BYTES = 1 << 31
+
+
+class KeptSteps:
+    """Diffuses labels row by row, and keeps the steps for the next labels. Copies and pickles keep nothing."""
+
+    _labels: Ints | None = None
+
+    def __init__(self, matrix: Any, n_steps: int, incremental: bool | str) -> None:
+        self._n_steps = n_steps
+        self._incremental = incremental
+        self._steps: list[Floats] = []
+        self._walks = _parts(matrix)
+        # Who hears of a row: the rows with a transition to it.
+        heard = matrix.T.tocsr()
+        heard.sort_indices()
+        same = np.array_equal(heard.indptr, matrix.indptr) and np.array_equal(heard.indices, matrix.indices)
+        self._hearers = self._walks[:2] if same else _parts(heard)[:2]
+
+    def diffuse(self, labels: Ints, n_classes: int) -> tuple[torch.Tensor, int]:
+        """Return the hit probabilities after all steps, and the number of rows that were computed."""
+        shape = (len(labels), -(-n_classes // 4) * 4)  # vector instructions take four numbers and more
+        keep = self._incremental
+        if keep == "auto":
+            keep = 4 * shape[0] * shape[1] * self._n_steps <= _KEPT_BYTES
+        before, self._labels = self._labels, None  # what is kept counts again when all of it is up to date
+        if not keep or before is None or self._steps[0].shape != shape:
+            self._steps.clear()
+            before = np.full_like(labels, -1)
+            self._steps += (np.zeros(shape, np.float32) for _ in range(self._n_steps if keep else 2))
+        hops = self._hops(np.flatnonzero(labels != before), labels)
+        rows = np.flatnonzero(hops != UNREACHED)
+        current = self._steps[0]
+        for t in range(1, self._n_steps + 1):
+            previous, current = current, self._steps[(t - 1) % len(self._steps)]
+            _for_each(rows, step, *self._walks, labels, hops, t, previous, current)
+        self._labels = labels
+        return torch.from_numpy(current)[:, :n_classes], len(rows)
+
+    def _hops(self, changed: NDArray[np.intp], labels: Ints) -> NDArray[np.uint8]:
+        """Count the hops from changed labels to the rows that they can change; other labelled rows pass nothing on."""
+        hops = np.full(len(labels), UNREACHED, np.uint8)
+        hops[changed] = 0
+        n_left = len(labels) - len(changed)
+        for t in range(1, self._n_steps + 1):
+            if not len(changed) or not n_left:
+                break
+            # Breadth first, from the side that has fewer rows.
+            if len(changed) < n_left:
+                _for_each(changed, tell, *self._hearers, labels, hops, t)
+            else:
+                _for_each(np.flatnonzero(hops == UNREACHED), hear, *self._walks[:2], labels, hops, t)
+            changed = np.flatnonzero(hops == t)
+            n_left -= len(changed)
+        return hops
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_labels": None, "_steps": []}
+
+
+def _parts(matrix: Any) -> tuple[NDArray[np.int64], Ints, Floats]:
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
+
+
+def _for_each(rows: NDArray[np.intp], kernel: Callable[..., None], *args: Any) -> None:
+    parts = (rows[start : start + _PART_ROWS] for start in range(0, len(rows), _PART_ROWS))
+    in_threads(lambda part: compiled(kernel)(part, *args), parts)

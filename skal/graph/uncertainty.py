@@ -1,0 +1,30 @@
+"""How certain a diffusion is about each row (DGAL, Equation 9 and appendix C)."""
+
+from collections.abc import Callable
+
+import torch
+
+
+def signals(hits: torch.Tensor) -> torch.Tensor:
+    """Return the one-vs-all signals of hit probabilities."""
+    return 2 * hits - hits.sum(dim=1, keepdim=True)
+
+
+def simplex(hits: torch.Tensor) -> torch.Tensor:
+    """Return hit probabilities with the mass that has met no label spread over all classes."""
+    return hits + (1 - hits.sum(dim=1, keepdim=True)) / hits.shape[1]
+
+
+def _entropy(hits: torch.Tensor) -> torch.Tensor:
+    p = simplex(hits).clamp(min=0)
+    return torch.special.xlogy(p, p).sum(dim=1)
+
+
+UNCERTAINTIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "min": lambda hits: signals(hits).abs().amin(dim=1),
+    "norm": lambda hits: torch.linalg.vector_norm(signals(hits), dim=1),
+    "confidence": lambda hits: simplex(hits).amax(dim=1),
+    # The share of the mass that has met no label cancels out.
+    "margin": lambda hits: hits.topk(2, dim=1).values.diff(dim=1).abs().squeeze(1),
+    "entropy": _entropy,
+}

@@ -1,0 +1,46 @@
+"""The approximate index and graph. All tests that need pynndescent: it compiles for a minute in each process."""
+
+import numpy as np
+import pytest
+
+from skal.graph import nearest_neighbors
+from skal.neighbors import GraphIndex
+
+from .pools import brute_force, spectrum_pool
+
+
+@pytest.fixture(scope="module")
+def graph():
+    X = spectrum_pool(6000)
+    return X, GraphIndex(random_state=0).fit(X)
+
+
+def test_recall_of_the_approximate_index(graph):
+    X, index = graph
+    queries = spectrum_pool(500, seed=1)
+    distances, rows = index.kneighbors(queries)
+    assert (rows == brute_force(X, queries, 1)[1]).mean() >= 0.95
+    for query, row, distance in zip(queries, rows, distances, strict=True):
+        np.testing.assert_array_equal(brute_force(X[row], query[None], 1)[0][0], distance)
+    np.testing.assert_array_equal(index.kneighbors(queries)[1], rows)
+
+
+def test_the_approximate_index_finds_as_many_as_are_asked(graph):
+    X, index = graph
+    _, rows = index.kneighbors(X[:2], len(X))
+    np.testing.assert_array_equal(rows, brute_force(X, X[:2], len(X))[1])
+
+
+def test_recall_of_an_approximate_graph(graph):
+    X = np.concatenate([graph[0], graph[0][:5]])
+    distances, rows = nearest_neighbors(X, 10, method="approximate", random_state=0)
+    _, expected = nearest_neighbors(X, 10, method="exact")
+    assert (rows[:, :, None] == expected[:, None]).any(axis=2).mean() >= 0.97
+    assert (rows != np.arange(len(X))[:, None]).all()
+    assert (np.diff(np.sort(rows, axis=1)) > 0).all()
+    np.testing.assert_array_equal(rows[:5, 0], np.arange(6000, 6005))
+    true_distances = np.linalg.norm(X[:, None].astype(np.float64) - X[rows], axis=2)
+    np.testing.assert_allclose(distances, true_distances, atol=1e-5)
+    assert (np.diff(distances, axis=1) >= 0).all()
+    again = nearest_neighbors(X, 10, method="approximate", random_state=0)[1]
+    np.testing.assert_array_equal(again, rows)

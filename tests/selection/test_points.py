@@ -1,0 +1,57 @@
+"""What the selectors share: any dtype and memory, no copies, candidates, and threads."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skal.selection import FarthestFirst, badge_kmeans_plusplus, k_medians
+
+from .rows import grids
+
+
+@pytest.mark.parametrize(
+    "select", [lambda X, k: FarthestFirst(X).pick(k), lambda X, k: k_medians(X, k, np.random.default_rng(0))]
+)
+def test_integer_rows(select):
+    X = np.random.default_rng(0).integers(0, 255, (200, 4), dtype=np.uint8)
+    assert select(X, 7).tolist() == select(X.astype(np.float64), 7).tolist()
+
+
+@pytest.mark.parametrize("n_features", [1, 4])
+def test_read_only_memmap(tmp_path, n_features):
+    X = np.random.default_rng(0).normal(size=(500, n_features)).astype(np.float32)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert FarthestFirst(mapped).pick(9).tolist() == FarthestFirst(X).pick(9).tolist()
+    medians = [k_medians(data, 9, np.random.default_rng(0)).tolist() for data in (mapped, X)]
+    assert medians[0] == medians[1]
+
+
+@pytest.mark.parametrize(
+    "select",
+    [lambda X: FarthestFirst(X).pick(5), lambda X: k_medians(X, 5, np.random.default_rng(0), max_iter=2)],
+    ids=["k_center", "k_medians"],
+)
+def test_no_copy_of_the_rows(select):
+    X = np.random.default_rng(0).normal(size=(20_000, 200)).astype(np.float32)
+    tracemalloc.start()
+    select(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
+
+
+@given(grids(), st.data())
+def test_candidates_equal_a_copy_of_them(X, data):
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(X) - 1), unique=True, min_size=1)))
+    k = data.draw(st.integers(1, len(chosen)))
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), len(X))
+    fresh = np.random.default_rng
+    badge = badge_kmeans_plusplus(X, proba, k, fresh(0), chosen)
+    assert badge.tolist() == chosen[badge_kmeans_plusplus(X[chosen], proba[chosen], k, fresh(0))].tolist()
+    medians = k_medians(X, k, fresh(0), chosen)
+    assert set(medians.tolist()) <= set(chosen.tolist())
+    assert len(set(medians.tolist())) == k
