@@ -3,16 +3,39 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
 from skal.exceptions import PoolExhaustedWarning
-from skal.strategies import ALCG, BALD, VAAL, WAAL, DeepFool, LearningLoss
+from skal.generators import GAN, VAE, AutoEncoder
+from skal.pool import as_pool
+from skal.strategies import (
+    ADBA,
+    ALCG,
+    ASAL,
+    BALD,
+    DGAL,
+    GAAL,
+    SEALS,
+    VAAL,
+    WAAL,
+    CoreSet,
+    DeepFool,
+    KMedian,
+    LearningLoss,
+    RandomSubset,
+    UncertaintySampling,
+)
 
-from .networks import Discriminating
+from .networks import AffineGenerator, Discriminating
 from .properties.strategies import STRATEGIES
 
 X, TRUTH = make_blobs(40, n_features=3, centers=3, random_state=0)
@@ -183,3 +206,73 @@ def test_unfitted(strategy):
             getattr(unfitted(strategy), method)(X)
     with pytest.raises(NotFittedError):
         clone(strategy).query(X)
+
+
+class UntrainableEncoder(PCA):
+    """Bad input must be refused before this is fitted, too."""
+
+    def fit(self, X, y=None):
+        raise AssertionError("the encoder was trained on bad input")
+
+
+def wide_generator():
+    """Trained on rows of four numbers, where those of the pool have three."""
+    return FrozenEstimator(AffineGenerator(np.ones((4, 2)), np.zeros(4)).fit(np.zeros((5, 4))))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "error", "message"),
+    [
+        (DGAL(UntrainableEncoder(), n_neighbors=0), ValueError, "'n_neighbors' parameter of DGAL"),
+        (DGAL(UntrainableEncoder(), device="cuda:99"), ValueError, 'device="cuda:99" is not there'),
+        (DGAL(UntrainableEncoder(n_components="all")), ValueError, "'n_components' parameter"),
+        (DGAL(VAE(n_latent=0)), ValueError, "'n_latent' parameter of VAE"),
+        (DGAL(VAE(device="cuda:99")), ValueError, "is not there"),
+        (
+            DGAL(UntrainableEncoder(), criterion=CoreSet("pixels")),
+            ValueError,
+            "'embedding' parameter of CoreSet",
+        ),
+        (RandomSubset(5, DGAL(device="cuda:99")), ValueError, "is not there"),
+        (RandomSubset(5, RandomSubset(5, BALD(n_passes=0))), ValueError, "'n_passes' parameter of BALD"),
+        (RandomSubset(5, UncertaintySampling("votes")), ValueError, "'measure' parameter"),
+        (CoreSet(make_pipeline(StandardScaler(), PCA("all"))), ValueError, "'n_components' parameter of PCA"),
+        (SEALS(UntrainableEncoder(), metric="dot"), ValueError, "'metric' parameter of SEALS"),
+        (ASAL(GAN(n_iter=0)), ValueError, "'n_iter' parameter of GAN"),
+        (ASAL(PCA()), TypeError, "PCA has no torch_decoder"),
+        (ASAL(wide_generator()), ValueError, r"rows of shape \(4,\), and the pool's have shape \(3,\)"),
+        (
+            ASAL(AffineGenerator(), criterion=KMedian(max_iter=0)),
+            ValueError,
+            "'max_iter' parameter of KMedian",
+        ),
+        (GAAL(PCA()), TypeError, "PCA has no torch_decoder"),
+        (GAAL(wide_generator()), ValueError, "pool's have shape"),
+        (ADBA(AutoEncoder()), NotFittedError, "decoder AutoEncoder is not fitted"),
+    ],
+    ids=str,
+)
+def test_what_the_parts_of_a_strategy_refuse(strategy, error, message):
+    """Nothing is trained, and an unfitted learner stays unfitted."""
+    learner = unfitted(strategy)
+    with pytest.raises(error, match=message):
+        learner.fit(X, Y)
+    assert not hasattr(learner, "y_")
+    with pytest.raises(error, match=message):
+        clone(strategy).fit(X, Y)
+
+
+def test_what_a_part_cannot_read():
+    class Trained(Untrainable):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.allow_nan = True
+            return tags
+
+    holes = X.copy()
+    holes[20, 1] = np.nan
+    for strategy in (CoreSet("input"), RandomSubset(5, CoreSet("input")), DGAL(UntrainableEncoder())):
+        with pytest.raises(ValueError, match=f"{type(strategy).__name__}|CoreSet"):
+            unfitted(strategy, Trained()).fit(holes, Y)
+    with pytest.raises(TypeError, match="takes dense rows only"):
+        unfitted(ASAL(AffineGenerator())).strategy.check(as_pool(csr_array(X)))
