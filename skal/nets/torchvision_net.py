@@ -1,6 +1,7 @@
 """What the networks with a torchvision body share: the head, pickling, and weights from a file."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,12 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-def match_channels(weight: torch.Tensor, channels: int) -> torch.Tensor:
-    """Return the kernels of a first convolution summed for gray images, as if these had three equal channels."""
-    return weight.sum(1, keepdim=True) if channels == 1 and weight.shape[1] == 3 else weight
-
-
 def read_body(
-    file: str | os.PathLike[str], head: str, first: str, n_channels: int
+    file: str | os.PathLike[str],
+    head: str | tuple[str, ...],
+    first: str,
+    n_channels: int,
+    rename: Callable[[str], str] = str,
 ) -> dict[str, torch.Tensor]:
     """Return a state dict without the head, for images with some number of channels.
 
@@ -91,15 +91,19 @@ def read_body(
     ----------
     file : str or path-like
         As in `read_weights`.
-    head : str
+    head : str or tuple of str
         What the keys of the head start with.
     first : str
-        Key of the first convolution's kernels.
+        New name of the first convolution's kernels. For gray images they are summed over three channels, as if all
+        three were equal.
     n_channels : int
+    rename : callable, default=str
+        Maps the keys in the file to their new names.
     """
-    state = {key: tensor for key, tensor in read_weights(file).items() if not key.startswith(head)}
-    if first in state and state[first].ndim == 4:
-        state[first] = match_channels(state[first], n_channels)
+    weights = read_weights(file).items()
+    state = {rename(key): tensor for key, tensor in weights if not key.startswith(head)}
+    if n_channels == 1 and first in state and state[first].ndim == 4 and state[first].shape[1] == 3:
+        state[first] = state[first].sum(1, keepdim=True)
     return state
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..utils._torchvision import import_torchvision
 from .shapes import as_image_shape, as_images
-from .torchvision_net import TorchvisionNet, load_weights, match_channels, read_weights
+from .torchvision_net import TorchvisionNet, load_weights, read_body
 
 # timm's names, and those of torchvision's first files, in terms of torchvision's.
 _NAMES = [
@@ -128,7 +128,7 @@ class ViTSmall(TorchvisionNet):
             nn.init.trunc_normal_(body.conv_proj.weight, std=(channels * patch_size**2) ** -0.5)
             nn.init.zeros_(body.conv_proj.bias)
         if weights is not None:
-            _load(body, weights)
+            _load(body, weights, channels, patch_size, body.seq_length)
         super().__init__(body, width, n_classes, n_hidden)
         self.resize = resize
 
@@ -173,25 +173,19 @@ def _roundest(side: int) -> int:
     return max(2, math.ceil(side / _MIN_PATCH)) * _MIN_PATCH
 
 
-def _load(body: nn.Module, weights: str | os.PathLike[str]) -> None:
-    state = {
-        _name(key): tensor
-        for key, tensor in read_weights(weights).items()
-        if not key.startswith(("head.", "heads."))
-    }
-    own = body.state_dict()
-    kernels, positions = state.get("conv_proj.weight"), state.get("encoder.pos_embedding")
-    if kernels is not None and kernels.ndim == 4:
-        size, own_size = kernels.shape[-1], own["conv_proj.weight"].shape[-1]
-        if size != own_size:
-            raise ValueError(
-                f"the weights in {os.fspath(weights)} are for patches of {size}x{size} pixels, this network has "
-                f"{own_size}x{own_size}; pass patch_size={size}, and resize={_MAX_GRID * size} for small images"
-            )
-        state["conv_proj.weight"] = match_channels(kernels, own["conv_proj.weight"].shape[1])
-    if positions is not None and positions.ndim == 3:
-        state["encoder.pos_embedding"] = _interpolated(positions, own["encoder.pos_embedding"].shape[1])
-    load_weights(body, state, weights)
+def _load(
+    body: nn.Module, file: str | os.PathLike[str], n_channels: int, patch_size: int, n_tokens: int
+) -> None:
+    first, positions = "conv_proj.weight", "encoder.pos_embedding"
+    state = read_body(file, ("head.", "heads."), first, n_channels, _name)
+    if first in state and state[first].ndim == 4 and (size := state[first].shape[-1]) != patch_size:
+        raise ValueError(
+            f"the weights in {os.fspath(file)} are for patches of {size}x{size} pixels, this network has "
+            f"{patch_size}x{patch_size}; pass patch_size={size}, and resize={_MAX_GRID * size} for small images"
+        )
+    if positions in state and state[positions].ndim == 3:
+        state[positions] = _interpolated(state[positions], n_tokens)
+    load_weights(body, state, file)
 
 
 def _name(key: str) -> str:
