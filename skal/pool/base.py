@@ -250,10 +250,10 @@ def as_slice(positions: Rows) -> Rows | slice:
 
 
 def same_numbers(array: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether arrays have the same values row by row, after rounding to the type of `other` where that is narrower."""
-    if array.dtype.kind == other.dtype.kind == "f":
-        if other.dtype.itemsize < array.dtype.itemsize:
-            with np.errstate(over="ignore"):  # too large for the narrower type is infinite there
-                array = array.astype(other.dtype)
-        return np.array_equal(array.reshape(len(array), -1), other.reshape(len(other), -1), equal_nan=True)
-    return np.array_equal(array.reshape(len(array), -1), other.reshape(len(other), -1))
+    """Whether arrays have the same values row by row, floating-point ones after rounding to the type of `other`."""
+    floating = array.dtype.kind == other.dtype.kind == "f"
+    if floating:
+        with np.errstate(over="ignore"):  # too large for a narrower type is infinite there
+            array = array.astype(other.dtype, copy=False)
+    flat, other_flat = (rows.reshape(len(rows), -1) for rows in (array, other))
+    return np.array_equal(flat, other_flat, equal_nan=floating)
