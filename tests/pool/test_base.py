@@ -169,3 +169,12 @@ def test_nothing_here_copies_the_pool():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < large.nbytes / 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pool_that_begins_with_the_same_rows_is_another_one(kind, monkeypatch):
+    monkeypatch.setattr("skal.pool.base._COMPARED_BYTES", 1)  # a block per row
+    short, long = as_pool(KINDS[kind](X[:20])), as_pool(KINDS[kind](X))
+    assert short.same_as(as_pool(KINDS[kind](X[:20])))
+    assert not short.same_as(long)
+    assert not long.same_as(short)
