@@ -1,0 +1,79 @@
+"""Image files in a folder for each class."""
+
+from pathlib import Path
+
+from .images import class_folders, list_images, load_images
+from .request import Folder, ImageSize, Request, Result, Subset
+
+
+def load_image_folder(
+    path: Folder,
+    *,
+    subset: Subset = None,
+    image_size: ImageSize = None,
+    channels: int = 3,
+    cache: bool | Folder = True,
+    n_jobs: int | None = None,
+    return_X_y: bool = False,
+) -> Result:
+    """Load image files from a folder that has a folder for each class.
+
+    The files are decoded once, a few at a time, into a file of the cache, and later calls only map that file. It is
+    replaced when the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
+    .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder. Its folders, in alphabetical order, are the classes 0, 1, ....
+    subset : class or iterable of classes, default=None
+        Numbers or names of the classes whose rows are kept, in their order. Class numbers stay as they are.
+    image_size : int or (height, width), default=None
+        Resize the images, cut to this aspect ratio about their centre. None needs images of one size.
+    channels : {1, 3}, default=3
+        Grey or RGB images.
+    cache : bool or path-like, default=True
+        Folder for the decoded images; True is ``skal-cache`` in ``SKAL_DATA``, else in ``~/skal_data``. False decodes
+        into memory, at each call.
+    n_jobs : int, default=None
+        Threads that decode. None is 1, -1 all processors.
+    return_X_y : bool, default=False
+        Whether to return ``(data, target)`` instead of a `Bunch`.
+
+    Returns
+    -------
+    bunch : sklearn.utils.Bunch
+        ``data``, read-only uint8 memory map (array, for ``cache=False``) of shape (N, channels, height, width);
+        ``target``, int64 array of shape (N,); ``target_names``, array of the folders' names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no image in a class.
+    OSError
+        If the cache cannot be written.
+    ValueError
+        For an argument that is not allowed, images of several sizes, and damaged files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from skal.datasets import load_image_folder
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, grey in [("dark", 10), ("light", 250)]:
+    ...         Path(folder, name).mkdir()
+    ...         Image.new("L", (8, 6), grey).save(Path(folder, name, "0.png"))
+    ...     images = load_image_folder(folder, channels=1, cache=False)
+    >>> images.data.shape, images.data[:, 0, 0, 0], images.target_names
+    ((2, 1, 6, 8), array([ 10, 250], dtype=uint8), array(['dark', 'light'], dtype='<U5'))
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels={channels!r} was given; allowed are 1 (grey) and 3 (RGB)")
+    root = Path(path).expanduser()
+    request = Request(str(root), ["all"], "all", subset, image_size, return_X_y, None, cache, n_jobs)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is no folder; give one that has a folder of images for each class")
+    names = class_folders(root)
+    return load_images(request, root, list_images(root, names), names, channels)

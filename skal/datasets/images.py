@@ -1,0 +1,167 @@
+"""Data sets of image files, decoded once into a cache that is then mapped."""
+
+import glob
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+
+from ..utils._torchvision import import_torchvision
+from .decoding import pixels
+from .request import Request, Result
+
+_CACHE_VERSION = 1  # to be raised when the same files decode to other pixels
+_BLOCK_BYTES = 1 << 22  # of decoded images, in each thread
+
+
+def load_images(
+    request: Request,
+    root: Path,
+    samples: Sequence[tuple[Any, int]],
+    names: Sequence[str],
+    channels: int = 3,
+) -> Result:
+    """Select among listed images, paths or records with their classes, and decode them, cached or into memory."""
+    title, split, size = request.title, request.split, request.image_size
+    if not samples:
+        raise ValueError(f"{root} has no image in the split {split!r} of {title}; get the data set again")
+    target = np.array([number for _, number in samples], dtype=np.int64)
+    rows = request.rows(target, names)
+    target = target[rows]
+    items = [samples[row][0] for row in np.arange(len(samples))[rows]]
+    stamp = _stamp(title, items)
+    blocks = _decoded(items, channels, size, request.n_jobs)
+    if request.cache is False:
+        return request.result(_stacked(blocks, len(items)), target, names)
+
+    folder = request.home / "skal-cache" if request.cache is True else Path(request.cache).expanduser()
+    classes = None if request.subset is None else np.unique(target).tolist()
+    n_validation = request.n_validation or 0
+    made_of = repr((_CACHE_VERSION, str(root.resolve()), split, n_validation, classes, channels, size))
+    key = hashlib.blake2b(made_of.encode(), digest_size=8).hexdigest()
+    stem = f"{Path(title).name[:40]}-{split}-{key}"
+    file = folder / f"{stem}-{stamp}.npy"
+    images = _open_cached(file, len(items))
+    if images is None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _save(blocks, len(items), file)
+            images = np.load(file, mmap_mode="r")
+        except OSError as error:
+            raise OSError(
+                f"the decoded images of {title} cannot be kept in {folder} ({error}); name another folder with "
+                "cache=..., or decode into memory with cache=False"
+            ) from error
+        for old in folder.glob(f"{glob.escape(stem)}-*.npy"):
+            if old != file:
+                with suppress(OSError):  # mapped elsewhere, on systems that mind
+                    old.unlink()
+    return request.result(images, target, names)
+
+
+def class_folders(root: Path) -> list[str]:
+    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    if not names:
+        raise FileNotFoundError(f"{root} has no folders; it must have a folder of images for each class")
+    return names
+
+
+def list_images(root: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
+    """Image files in folders named like the classes: class by class, each in the order of their names."""
+    folder = import_torchvision().datasets.folder
+    numbers = {name: number for number, name in enumerate(classes)}
+    try:
+        return folder.make_dataset(str(root), numbers, extensions=folder.IMG_EXTENSIONS)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{root} lacks images. {error}") from error
+
+
+def _stamp(title: str, items: Sequence[Any]) -> str:
+    """Digest of names, sizes and times of image files, by which a cache knows what it was made from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for item in items:
+        try:
+            status = os.stat(item if isinstance(item, str) else item.file)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{title} lists {item}, which is not there; get the data set again"
+            ) from error
+        digest.update(os.fsencode(f"{item}\0{status.st_size}\0{status.st_mtime_ns}\0"))
+    return digest.hexdigest()
+
+
+def _open_cached(file: Path, n_images: int) -> NDArray[np.uint8] | None:
+    try:
+        images = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):  # absent or damaged
+        return None
+    return images if images.ndim == 4 and len(images) == n_images else None
+
+
+def _decoded(
+    items: Sequence[Any], channels: int, size: tuple[int, int] | None, n_jobs: int | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Decode images in several threads; yield them in order, in small blocks."""
+    from PIL import Image
+
+    Image.init()  # all formats: threads would race to load the rarer ones
+    shape = pixels(items[0], channels, size).shape
+    step, n_threads = max(1, _BLOCK_BYTES // math.prod(shape)), effective_n_jobs(n_jobs)
+
+    def decode(start: int) -> NDArray[np.uint8]:
+        block = np.empty((len(items[start : start + step]), *shape), dtype=np.uint8)
+        for row, item in zip(block, items[start:], strict=False):
+            image = pixels(item, channels, size)
+            if image.shape != shape:
+                sizes = ["x".join(map(str, sides[1:])) for sides in (shape, image.shape)]
+                raise ValueError(
+                    f"all images must have one size (height x width), but {items[0]} has {sizes[0]} and {item} has "
+                    f"{sizes[1]}; resize them with image_size=..."
+                )
+            row[:] = image
+        return block
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        for wave in gen_batches(len(items), step * n_threads):  # no more blocks wait in memory
+            yield from pool.map(decode, range(wave.start, wave.stop, step))
+
+
+def _stacked(blocks: Iterable[NDArray[np.uint8]], n_images: int) -> NDArray[np.uint8]:
+    images, start = np.empty(0, np.uint8), 0
+    for block in blocks:
+        if not start:
+            images = np.empty((n_images, *block.shape[1:]), np.uint8)
+        images[start : start + len(block)] = block
+        start += len(block)
+    return images
+
+
+def _save(blocks: Iterable[NDArray[np.uint8]], n_images: int, file: Path) -> None:
+    """Write blocks of images into an .npy file that appears when it is complete.
+
+    Not through a memory map, where a full disk kills the process.
+    """
+    unfinished = file.with_suffix(f".{uuid4().hex}.tmp")
+    try:
+        with unfinished.open("xb") as stream:
+            for block in blocks:
+                if not stream.tell():
+                    header = {"descr": "|u1", "fortran_order": False, "shape": (n_images, *block.shape[1:])}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(block.data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
