@@ -16,7 +16,7 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from ..utils._torchvision import import_torchvision
+from ..utils.torchvision import import_torchvision
 from .decoding import pixels
 from .request import Request, Result
 

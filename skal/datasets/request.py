@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ..utils._torchvision import import_torchvision
+from ..utils.torchvision import import_torchvision
 
 Subset: TypeAlias = int | str | Iterable[int | str] | None
 ImageSize: TypeAlias = int | tuple[int, int] | None

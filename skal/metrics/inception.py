@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..nets.torchvision_net import TorchvisionNet, load_weights, read_weights
 from ..training.estimator import resolve_device
-from ..utils._torchvision import import_torchvision
+from ..utils.torchvision import import_torchvision
 from .judges import check_count
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..utils._torchvision import import_torchvision
+from ..utils.torchvision import import_torchvision
 from .shapes import as_image_shape
 from .torchvision_net import TorchvisionNet, load_weights, read_body
 

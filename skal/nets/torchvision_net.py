@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ..utils._torchvision import import_torchvision
+from ..utils.torchvision import import_torchvision
 from .bases import HeadNet
 from .shapes import as_images
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from skal import datasets
 from skal.datasets import load_mnist
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 from .conftest import write_mnist
 

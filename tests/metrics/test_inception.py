@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skal.metrics import FeatureStatistics, InceptionFeatures
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 from .conftest import X
 

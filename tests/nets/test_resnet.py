@@ -14,7 +14,7 @@ from torch import nn
 
 from skal.classifiers import CNNClassifier
 from skal.nets import ResNet18, ResNet50, ViTSmall
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 
 class Short18(ResNet18):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from skal.classifiers import CNNClassifier
 from skal.nets import VGG16BN
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 
 class Narrow(VGG16BN):

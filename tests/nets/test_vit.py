@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from skal.classifiers import CNNClassifier
 from skal.nets import ViTSmall
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 TINY = {"n_layers": 2, "n_heads": 2, "width": 8}
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 
 IMPORT_TWICE = """
 import sys
 import skal.datasets
-from skal.utils._torchvision import import_torchvision
+from skal.utils.torchvision import import_torchvision
 assert not {"torchvision", "PIL"} & {*sys.modules}
 try:
     import torchvision  # where its operators cannot load, this fails and leaves parts behind
