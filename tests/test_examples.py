@@ -11,6 +11,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
+from skal import SimulatedLearner
 from skal.nets import Linear
 from skal.strategies import DGAL, RandomSampling
 
@@ -107,7 +108,7 @@ def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
         assert f"{100 * run['score'][-1]:.2f} [" in row
     assert {"curves.png", "unreached.png", "queried.png"} <= {file.name for file in output.iterdir()}
 
-    monkeypatch.setattr(dgal, "run_once", lambda *_: pytest.fail("a run that is there was made again"))
+    monkeypatch.setattr(SimulatedLearner, "fit", lambda *_, **__: pytest.fail("a run was made again"))
     monkeypatch.setattr(dgal, "draw", lambda *_: None)
     dgal.main([*arguments, "--vae", str(output / "vae.skal")])
 
@@ -128,14 +129,13 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
         methods=(asal.RANDOM, asal.ENTROPY, asal.PIXELS),
         n_initial=20,
         n_queries=10,
-        budget=40,
+        n_rounds=2,
         n_seeds=1,
         n_steps=2,
     )
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
     monkeypatch.setattr(asal, "agreement", lambda *_, **__: "")  # a figure for each of three features
-    monkeypatch.setattr(sys, "argv", ["asal.py", "mnist-two", "--output", str(tmp_path)])
-    asal.main()
+    asal.main(["mnist-two", "--output", str(tmp_path)])
     output = tmp_path / "mnist-two"
     lines = (output / "tables.md").read_text()
     assert all(f"| {method} |" in lines for method in tiny.methods)
@@ -193,7 +193,7 @@ def test_waal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert "times its seconds for 30 rows" in times[-1]
     assert (output / "curves.png").exists()
 
-    monkeypatch.setattr(waal, "run_once", lambda *_: pytest.fail("a run that is there was made again"))
+    monkeypatch.setattr(SimulatedLearner, "fit", lambda *_, **__: pytest.fail("a run was made again"))
     waal.main([*arguments, "--seeds", "0", "--parts", "rounds"])
 
 
@@ -316,7 +316,7 @@ def test_alcg_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
         file.name for file in output.iterdir()
     }
 
-    monkeypatch.setattr(alcg, "run_once", lambda *_, **__: pytest.fail("a run that is there was made again"))
+    monkeypatch.setattr(SimulatedLearner, "fit", lambda *_, **__: pytest.fail("a run was made again"))
     monkeypatch.setattr(alcg, "report", lambda _: "")
     alcg.main([*arguments, "--bases", "dcgan", "--seeds", "0"])
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -17,6 +22,52 @@ from skal import SimulatedLearner
 
 COLORS = [mpl.colormaps["tab20"](number) for number in (*range(0, 20, 2), *range(1, 20, 2))]  # more than ten
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What the papers state of each data set."""
+
+    load: Callable[[str], Any]
+    n_initial: int
+    n_queries: int
+    n_rounds: int
+    n_seeds: int = 5
+    n_rows: int | None = None  # of the pool; all by default
+
+    @property
+    def budget(self) -> int:
+        return self.n_initial + self.n_rounds * self.n_queries
+
+    def learner(self, classifier: Any, strategy: Any, **params: Any) -> SimulatedLearner:
+        return SimulatedLearner(
+            classifier,
+            strategy,
+            n_initial=self.n_initial,
+            n_queries=self.n_queries,
+            budget=self.budget,
+            **params,
+        )
+
+    def data(self, name: str) -> tuple[Any, Any, Any, Any]:
+        """Images and labels of the pool, and those to test with."""
+        X, y = some(*self.load("train"), self.n_rows)
+        X_test, y_test = self.load("test")
+        print(f"{name}: pool {X.shape}, test {X_test.shape}", flush=True)
+        return X, y, X_test, y_test
+
+
+def argument_parser(description: str | None, experiments: Iterable[str]) -> argparse.ArgumentParser:
+    """The arguments that all scripts have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiment", choices=experiments)
+    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
+    )
+    return parser
 
 
 def of_bytes(module: type[torch.nn.Module], *, standardize: bool = False) -> Callable[..., torch.nn.Module]:
@@ -93,10 +144,12 @@ def run_once(
     metric: str = "score",
     keep: Callable[[SimulatedLearner], dict[str, Any]] = lambda _: {},
 ) -> None:
-    """One learner, from the initial labels that all methods share for this seed.
+    """One learner, from the initial labels that all methods share for this seed, unless its file is there already.
 
-    Its history goes to a file, and what `keep` makes of it; the `metric` at its end is printed.
+    Its history goes to the file, with what `keep` makes of it; the `metric` at its end is printed.
     """
+    if run_file(output, method, seed).exists():
+        return
     X, y, X_test, y_test = data
     started = time.perf_counter()
     learner.set_params(random_state=seed).fit(X, y, X_val=X_test, y_val=y_test)
@@ -140,3 +193,23 @@ def mean_std(values: Any, digits: int = 2) -> str:
     """Mean ± standard deviation over the seeds."""
     values = np.asarray(values, dtype=float)
     return f"{values.mean():.{digits}f} ± {values.std(ddof=min(1, len(values) - 1)):.{digits}f}"
+
+
+def markdown(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
+    """A table."""
+    names = [str(name) for name in header]
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (names, *rows)]
+    return "\n".join([lines[0], "|---" * len(names) + "|", *lines[1:]])
+
+
+def write_report(parts: Iterable[str], folder: Path, name: str = "tables") -> None:
+    """Write the parts of a report to a file, and print them."""
+    text = "\n\n".join(parts)
+    (folder / f"{name}.md").write_text(text + "\n")
+    print(f"\n{text}\n\nIn {folder}", flush=True)
+
+
+def save(figure: Any, file: Path, dpi: int = 100) -> None:
+    """Write a figure and forget it."""
+    figure.savefig(file, dpi=dpi)
+    plt.close(figure)

@@ -19,31 +19,29 @@ the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the sam
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import matplotlib as mpl
-
-mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from _experiments import (
     COLORS,
+    Experiment,
+    argument_parser,
+    markdown,
     mean_std,
     of,
     of_bytes,
     read_histories,
     result_folder,
-    run_file,
     run_once,
+    save,
     some,
     train_or_load,
+    write_report,
 )
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
@@ -103,23 +101,18 @@ def judge(architecture: str, max_epochs: int, lr: float = 0.05, **params: Any) -
 COLOUR_JUDGE = judge("resnet18", 30, batch_size=128)
 
 
-@dataclass(frozen=True)
-class Experiment:
+@dataclass(frozen=True, kw_only=True)
+class Settings(Experiment):
     """A data set of section 4.1."""
 
-    load: Callable[[str], Any]
-    judge: CNNClassifier = COLOUR_JUDGE
     n_initial: int = 1000
     n_queries: int = 1000
     n_rounds: int = 4
+    n_seeds: int = 3
+    judge: CNNClassifier = COLOUR_JUDGE
     n_iter: int = 10_000
     n_samples: int = 10_000  # generated rows that are judged
-    n_seeds: int = 3
     gan: dict[str, Any] = field(default_factory=dict)  # of the classifier; by default the paper's networks
-
-    @property
-    def budget(self) -> int:
-        return self.n_initial + self.n_rounds * self.n_queries
 
 
 def tiny_imagenet(split: str) -> tuple[Any, Any]:
@@ -133,12 +126,12 @@ def tiny_imagenet(split: str) -> tuple[Any, Any]:
 
 
 EXPERIMENTS = {
-    "mnist": Experiment(
+    "mnist": Settings(
         load=of(datasets.load_mnist), judge=judge("lenet_waal", 8, module_params={"dropout": 0.1})
     ),
-    "cifar10": Experiment(load=of(datasets.load_cifar10)),
-    "stl10": Experiment(load=of(partial(datasets.load_stl10, image_size=32))),
-    "tiny-imagenet": Experiment(load=tiny_imagenet, n_rounds=3),
+    "cifar10": Settings(load=of(datasets.load_cifar10)),
+    "stl10": Settings(load=of(partial(datasets.load_stl10, image_size=32))),
+    "tiny-imagenet": Settings(load=tiny_imagenet, n_rounds=3),
 }
 
 # What two cores do. At a learning rate of 1e-3 adversarial sampling failed after some 1,400 steps.
@@ -154,7 +147,7 @@ QUICK: dict[str, Any] = {
 }
 
 
-def quick(experiment: Experiment) -> Experiment:
+def quick(experiment: Settings) -> Settings:
     """What two cores do: narrow networks, few steps and few rounds, and a small judge."""
     small = {"judge": judge("lenet", 8, lr=0.01)} if experiment.judge is COLOUR_JUDGE else {}
     return replace(experiment, **QUICK, **small)
@@ -165,7 +158,7 @@ class Context:
     """What all parts of a run share."""
 
     name: str
-    experiment: Experiment
+    experiment: Settings
     data: Any
     folder: Path
     scorers: list[GenerationScorer]
@@ -197,7 +190,7 @@ class Context:
 
 
 def make_scorers(
-    experiment: Experiment, X: Any, y: Any, folder: Path, inception: str | None
+    experiment: Settings, X: Any, y: Any, folder: Path, inception: str | None
 ) -> list[GenerationScorer]:
     """Train the judge, or read it; take the statistics of the real rows."""
     untrained = clone(experiment.judge)
@@ -213,10 +206,7 @@ def make_scorers(
 
 def run(base: str, method: str, seed: int, context: Context) -> None:
     """One learner, if its file is not there yet."""
-    name = f"{base}-{method}"
-    if run_file(context.folder, name, seed).exists():
-        return
-    experiment = context.experiment
+    name, experiment = f"{base}-{method}", context.experiment
     strategy, candidates = METHODS[method.removesuffix(SCRATCH)]
     classifier = ACGANClassifier(
         base,
@@ -226,14 +216,7 @@ def run(base: str, method: str, seed: int, context: Context) -> None:
         warm_start=not method.endswith(SCRATCH),
         **experiment.gan,
     )
-    learner = SimulatedLearner(
-        classifier,
-        strategy,
-        n_initial=experiment.n_initial,
-        n_queries=experiment.n_queries,
-        budget=experiment.budget,
-        scoring=context.score,
-    )
+    learner = experiment.learner(classifier, strategy, scoring=context.score)
     metric = key("GAN-test accuracy")
     run_once(context.folder, name, seed, learner, context.data, metric=metric, keep=samples_and_shares)
 
@@ -264,40 +247,37 @@ def metric_tables(histories: dict[str, Any], real: dict[str, float]) -> list[str
         unit = ", %" if scale == 100 else ""
         title = f"{metric[0].upper()}{metric[1:]}{unit}"
         title += f" (real test rows: {scale * real[metric]:.2f})" if metric in real else ""
-        lines = [
-            f"| method | {' | '.join(map(str, n_labeled))} |",
-            "|---" * (1 + len(n_labeled)) + "|",
+        rows = [
+            [method, *(mean_std(scale * values) for values in history[key(metric)].T)]
+            for method, history in having.items()
         ]
-        for method, history in having.items():
-            cells = [mean_std(scale * values) for values in history[key(metric)].T]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
-        tables.append("\n".join([f"{title}:\n", *lines]))
+        tables.append(f"{title}:\n\n{markdown(['method', *n_labeled], rows)}")
     return tables
 
 
 def times_table(histories: dict[str, Any]) -> str:
-    lines = ["| method | a training, s | a query, s | seeds |", "|---|---|---|---|"]
+    rows = []
     for method, history in histories.items():
         training, query = history["fit_time"].mean(), history["query_time"][:, 1:].mean()
-        lines.append(f"| {method} | {training:.1f} | {query:.2f} | {len(history['fit_time'])} |")
-    return "\n".join(lines)
+        rows.append([method, f"{training:.1f}", f"{query:.2f}", len(history["fit_time"])])
+    return markdown(["method", "a training, s", "a query, s", "seeds"], rows)
 
 
 def classes_table(histories: dict[str, Any], classes: Any) -> str:
     """Which classes are queried, and which adversarial sampling keeps."""
-    lines = [f"| method | rows | {' | '.join(map(str, classes))} |", "|---" * (2 + len(classes)) + "|"]
+    rows = []
     for method, history in histories.items():
         n_labeled = history["n_labeled"][0]
         counts = np.diff(history["class_counts"].mean(axis=0), axis=0)
-        rows = {
+        shares = {
             f"queried, to {n_labels}": count / count.sum()
             for n_labels, count in zip(n_labeled[1:], counts, strict=True)
         }
         if METHODS[method.removesuffix(SCRATCH)][1] > 1:
-            rows["kept in the last steps"] = history["class_shares"].mean(axis=0)
-        for name, shares in rows.items():
-            lines.append(f"| {method} | {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |")
-    return "\n".join(["Classes of the rows, %, mean over the seeds:\n", *lines])
+            shares["kept in the last steps"] = history["class_shares"].mean(axis=0)
+        rows += [[method, name, *(f"{100 * share:.1f}" for share in row)] for name, row in shares.items()]
+    table = markdown(["method", "rows", *classes], rows)
+    return f"Classes of the rows, %, mean over the seeds:\n\n{table}"
 
 
 def draw_curves(context: Context, histories: dict[str, Any], real: dict[str, float]) -> None:
@@ -316,8 +296,7 @@ def draw_curves(context: Context, histories: dict[str, Any], real: dict[str, flo
                 axis.axhline(real[metric], color="gray", linestyle=":", label="real test rows")
             axis.set(ylabel=metric, title=f"{context.name}, {BASES[base]}")
             axis.legend(fontsize="small")
-    figure.savefig(context.folder / "curves.png", dpi=100)
-    plt.close(figure)
+    save(figure, context.folder / "curves.png")
 
 
 def draw_samples(histories: dict[str, Any], file: Path) -> None:
@@ -333,11 +312,10 @@ def draw_samples(histories: dict[str, Any], file: Path) -> None:
         axis.imshow(np.broadcast_to(grid, (*grid.shape[:2], 3)))
         axis.set(title=f"{method}, {history['n_labeled'][0, -1]} labels")
         axis.axis("off")
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    save(figure, file, dpi=150)
 
 
-def report(context: Context) -> str:
+def report(context: Context) -> list[str]:
     """The tables of all runs that are there; the figures are drawn."""
     experiment = context.experiment
     real = context.real_scores()
@@ -353,40 +331,29 @@ def report(context: Context) -> str:
         draw_samples(of_base, context.folder / f"samples-{base}.png")
         parts += [f"## {BASES[base]}", *metric_tables(of_base, real), times_table(of_base)]
         parts += [classes_table(of_base, np.unique(context.data[1]))]
-    return "\n\n".join(parts)
+    return parts
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiment", choices=EXPERIMENTS)
-    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser = argument_parser(__doc__, EXPERIMENTS)
     parser.add_argument("--bases", nargs="+", choices=BASES, default=list(BASES), help="all by default")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all by default")
     parser.add_argument("--scratch", action="store_true", help="train anew in each round")
     parser.add_argument("--inception", help="weights of torchvision's Inception v3, for further metrics")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
-    )
     parser.add_argument("--output", default="alcg-results")
     options = parser.parse_args(arguments)
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
         experiment = quick(experiment)
     folder = result_folder(options)
-    X, y = experiment.load("train")
-    data = (X, y, *experiment.load("test"))
-    print(f"{options.experiment}: pool {X.shape}, test {data[2].shape}", flush=True)
-    scorers = make_scorers(experiment, X, y, folder, options.inception)
+    data = experiment.data(options.experiment)
+    scorers = make_scorers(experiment, *data[:2], folder, options.inception)
     context = Context(options.experiment, experiment, data, folder, scorers)
     for seed in options.seeds or range(experiment.n_seeds):
         for base in options.bases:
             for method in options.methods:
                 run(base, method + SCRATCH if options.scratch else method, seed, context)
-    tables = report(context)
-    (folder / "tables.md").write_text(tables + "\n")
-    print(f"\n{tables}\n\nIn {folder}")
+    write_report(report(context), folder)
 
 
 if __name__ == "__main__":

@@ -13,235 +13,52 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
+from _asal_settings import (
+    AUTOENCODER,
+    CLASSIFIER,
+    CORE_SET,
+    DISCRIMINATOR,
+    ENTROPY,
+    EXPERIMENTS,
+    FIXED,
+    PIXELS,
+    PUBLISHED,
+    RANDOM,
+    Settings,
+    adam,
+    mnist,
+    quick,
+)
 from _experiments import (
-    of,
-    of_bytes,
+    argument_parser,
+    markdown,
     read_arrays,
     read_histories,
     result_folder,
-    run_file,
     run_once,
+    save,
     some,
     spread,
     train_or_load,
+    write_report,
 )
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
-from skorch.callbacks import LRScheduler
 
 from skal import SimulatedLearner, datasets
 from skal.classifiers import NetClassifier
 from skal.generators import GAN, AutoEncoder, GANInversion
-from skal.nets import AllCNN, CelebACNN, ConvCritic, ConvGenerator, ConvSmall, LeNet, Linear
+from skal.nets import LeNet, Linear
 from skal.plotting import LearningCurveDisplay, MatchesDisplay
 from skal.simulation import labels_needed
 from skal.strategies import ADBA, ASAL, GAAL, CoreSet, RandomSampling, UncertaintySampling
-
-PIXELS, AUTOENCODER, DISCRIMINATOR, CLASSIFIER = (
-    "ASAL-Gray",
-    "ASAL-Autoencoder",
-    "ASAL-Discriminator",
-    "ASAL-CLS",
-)
-RANDOM, ENTROPY, CORE_SET = "Random", "Maximal Entropy", "CoreSet"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A data set's row in Table 1, and its part of supplement A and Table 3."""
-
-    load: Callable[..., Any]
-    classifier: Any
-    gan: GAN
-    autoencoder: AutoEncoder
-    methods: tuple[str, ...]
-    n_initial: int
-    n_queries: int
-    budget: int
-    n_seeds: int
-    target: float
-    n_rows: int | None = None  # of the pool; all by default
-    n_steps: int = 100  # of a search for latents
-
-
-def mnist(subset: tuple[int, ...] | None = None) -> Callable[..., Any]:
-    return lambda split: datasets.load_mnist(
-        split=split, subset=subset, n_validation=10_000 if split == "train" else 0, return_X_y=True
-    )
-
-
-def celeba(attribute: str) -> Callable[..., Any]:
-    return lambda split: datasets.load_celeba(attribute, split=split, return_X_y=True)
-
-
-def svhn(split: str) -> tuple[Any, Any]:
-    parts = [
-        datasets.load_svhn(split=part, return_X_y=True) for part in (split, "extra")[: 1 + (split == "train")]
-    ]
-    return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
-
-
-def adam(module: type[torch.nn.Module], epochs: int, batch_size: int, **params: Any) -> NetClassifier:
-    return NetClassifier(
-        of_bytes(module), module_params=params, lr=1e-3, max_epochs=epochs, batch_size=batch_size
-    )
-
-
-ALL_CNN = NetClassifier(
-    of_bytes(AllCNN),
-    optimizer=torch.optim.SGD,
-    optimizer_params={"momentum": 0.9, "weight_decay": 1e-3},
-    lr=0.01,
-    max_epochs=150,
-    batch_size=128,
-    callbacks=[("schedule", LRScheduler("MultiStepLR", milestones=[130, 140], gamma=0.1))],
-)
-FIXED = (PIXELS, AUTOENCODER, DISCRIMINATOR)
-CELEBA = Experiment(
-    load=celeba("Blond_Hair"),
-    classifier=adam(CelebACNN, epochs=30, batch_size=50),
-    gan=GAN(n_iter=100_000),
-    autoencoder=AutoEncoder(max_epochs=100, batch_size=64, lr=1e-4),
-    methods=(RANDOM, ENTROPY, AUTOENCODER, CLASSIFIER),
-    n_initial=100,
-    n_queries=10,
-    budget=2000,
-    n_seeds=5,
-    target=0.9,
-)
-
-EXPERIMENTS = {
-    "mnist-two": Experiment(
-        load=mnist(subset=(5, 7)),
-        classifier=adam(Linear, epochs=10, batch_size=10),
-        gan=GAN(n_iter=40_000, batch_size=50),
-        autoencoder=AutoEncoder(module_params={"channels": (1, 2, 4)}, max_epochs=40, batch_size=100),
-        methods=(RANDOM, ENTROPY, *FIXED, "GAAL", "ADBA", CORE_SET),
-        n_initial=50,
-        n_queries=10,
-        budget=500,
-        n_seeds=5,
-        target=0.985,
-    ),
-    "cifar-two": Experiment(
-        load=lambda split: datasets.load_cifar10(
-            split=split, subset=("automobile", "horse"), return_X_y=True
-        ),
-        classifier=adam(Linear, epochs=10, batch_size=50),
-        gan=GAN(n_iter=200_000),
-        autoencoder=AutoEncoder(max_epochs=100, batch_size=128),
-        methods=(RANDOM, ENTROPY, *FIXED, "GAAL"),
-        n_initial=50,
-        n_queries=10,
-        budget=1000,
-        n_seeds=5,
-        target=0.8,
-    ),
-    "mnist-ten": Experiment(
-        load=mnist(),
-        classifier=adam(LeNet, epochs=10, batch_size=50),
-        gan=GAN(n_iter=100_000, batch_size=50),
-        autoencoder=AutoEncoder(max_epochs=40, batch_size=100),
-        methods=(RANDOM, ENTROPY, *FIXED, CLASSIFIER, CORE_SET),
-        n_initial=100,
-        n_queries=50,
-        budget=10_000,
-        n_seeds=5,
-        target=0.95,
-    ),
-    "cifar-ten": Experiment(
-        load=of(datasets.load_cifar10),
-        classifier=ALL_CNN,
-        gan=GAN("wgan_ct", architecture="residual", n_iter=100_000),
-        autoencoder=AutoEncoder(max_epochs=100, batch_size=128),
-        methods=(RANDOM, ENTROPY, *FIXED, CLASSIFIER),
-        n_initial=1000,
-        n_queries=1000,
-        budget=30_000,
-        n_seeds=3,
-        target=0.8,
-    ),
-    **{
-        f"celeba-{attribute.lower()}": replace(CELEBA, load=celeba(attribute))
-        for attribute in ("Blond_Hair", "Wearing_Hat", "Bangs", "Eyeglasses")
-    },
-    "svhn": Experiment(
-        load=svhn,
-        classifier=adam(ConvSmall, epochs=120, batch_size=128),
-        gan=GAN(n_iter=100_000),
-        autoencoder=AutoEncoder(max_epochs=11, batch_size=64, lr=1e-4),  # 100,000 steps over 604k images
-        methods=(RANDOM, ENTROPY, AUTOENCODER, CORE_SET),
-        n_initial=1000,
-        n_queries=1000,
-        budget=50_000,
-        n_seeds=3,
-        target=0.9,
-    ),
-    "lsun": Experiment(
-        load=lambda split: datasets.load_lsun(
-            split="train" if split == "train" else "validation", return_X_y=True
-        ),
-        classifier=adam(ConvSmall, epochs=120, batch_size=128, first_stride=2),
-        gan=GAN(n_iter=100_000),
-        autoencoder=AutoEncoder(max_epochs=1, batch_size=64, lr=1e-4),  # 150,000 steps over 9.6M images
-        methods=(RANDOM, ENTROPY, AUTOENCODER),
-        n_initial=1000,
-        n_queries=1000,
-        budget=30_000,
-        n_seeds=3,
-        target=0.5,
-    ),
-}
-
-# What the paper reports, as far as it gives numbers.
-PUBLISHED = {
-    "mnist-two": "The paper: 98.5 % at 200 labels with every ASAL, at 500 with random; entropy +63 % over random.",
-    "mnist-ten": "The paper (curves only): every ASAL above random, Discriminator best, CLS near max-entropy.",
-    "cifar-two": "The paper: only ASAL-Autoencoder above random; it has max-entropy's accuracy from 500 labels on.",
-    "cifar-ten": "The paper: about or below random; max-entropy above it; 88.2 % with all labels.",
-}
-
-
-def quick(name: str, experiment: Experiment) -> Experiment:
-    """What two cores do in an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
-    if name == "mnist-two":
-        return replace(experiment, gan=clone(experiment.gan).set_params(n_iter=3000))
-    gan = GAN(n_iter=1000)
-    if name == "mnist-ten":
-        gan = GAN(
-            architecture=(ConvGenerator, ConvCritic),
-            generator_params={"channels": (128, 64, 32)},
-            critic_params={"channels": (32, 64, 128)},
-            n_iter=2500,
-            batch_size=50,
-            lr=2e-4,
-        )
-    classifier = clone(experiment.classifier)
-    return replace(
-        experiment,
-        classifier=classifier.set_params(max_epochs=min(classifier.max_epochs, 10)),
-        gan=gan,
-        autoencoder=clone(experiment.autoencoder).set_params(max_epochs=10),
-        n_initial=100,
-        n_queries=180,
-        budget=min(1000, experiment.budget),
-        n_seeds=min(3, experiment.n_seeds),
-        n_rows=30_000,
-        n_steps=50,
-    )
 
 
 @dataclass
@@ -255,7 +72,7 @@ class Networks:
     codes: dict[str, Any] = field(default_factory=dict)
 
 
-def train(experiment: Experiment, X: Any, y: Any, output: Path, gan_file: str | None) -> Networks:
+def train(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None) -> Networks:
     """Train the networks, or read those of an earlier run."""
 
     def trained(name: str, estimator: Any, *data: Any, file: str | None = None) -> Any:
@@ -278,7 +95,7 @@ def left_out(estimator: Any) -> dict[str, Any]:
     return {"module": estimator.module} if isinstance(estimator, NetClassifier) else {}
 
 
-def make_learner(method: str, experiment: Experiment, networks: Networks) -> SimulatedLearner:
+def make_learner(method: str, experiment: Settings, networks: Networks) -> SimulatedLearner:
     """A method's learner, in the terms of Table 1."""
     gan = FrozenEstimator(networks.gan)
     strategies = {
@@ -292,20 +109,12 @@ def make_learner(method: str, experiment: Experiment, networks: Networks) -> Sim
         "GAAL": GAAL(gan),
         "ADBA": ADBA(gan),
     }
-    return SimulatedLearner(
-        experiment.classifier,
-        strategies[method],
-        n_initial=experiment.n_initial,
-        n_queries=experiment.n_queries,
-        budget=experiment.budget,
-        annotator=FrozenEstimator(networks.oracle) if method in ("GAAL", "ADBA") else None,
-    )
+    annotator = FrozenEstimator(networks.oracle) if method in ("GAAL", "ADBA") else None
+    return experiment.learner(experiment.classifier, strategies[method], annotator=annotator)
 
 
-def run(method: str, seed: int, experiment: Experiment, networks: Networks, data: Any, output: Path) -> None:
+def run(method: str, seed: int, experiment: Settings, networks: Networks, data: Any, output: Path) -> None:
     """One learner, from the initial labels that all methods share for this seed; its history goes to a file."""
-    if run_file(output, method, seed).exists():
-        return
     X, y, X_test, y_test = data
     learner = make_learner(method, experiment, networks)
     if method == "ADBA":  # a linear model of the latents, which are no bytes
@@ -315,13 +124,9 @@ def run(method: str, seed: int, experiment: Experiment, networks: Networks, data
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
 
-def table(experiment: Experiment, histories: dict[str, Any]) -> str:
+def table(experiment: Settings, histories: dict[str, Any]) -> str:
     """Labels needed for the target, scores along the way, entropy of the selected rows; mean [min, max] over seeds."""
-    lines = [
-        f"| method | labels for {experiment.target:.1%} | score at the middle | score at the end | entropy of selected "
-        "rows | over random | query, s |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     entropy = {name: history["query_entropy"][:, 1:].mean(axis=1) for name, history in histories.items()}
     for name, history in histories.items():
         needed = labels_needed(history, experiment.target)
@@ -330,11 +135,11 @@ def table(experiment: Experiment, histories: dict[str, Any]) -> str:
         text += f" ({len(reached)} of {len(needed)})" if len(reached) < len(needed) else ""
         middle = history["score"].shape[1] // 2
         gain = f"{entropy[name].mean() / entropy[RANDOM].mean() - 1:+.0%}" if RANDOM in entropy else ""
-        lines.append(
-            f"| {name} | {text} | {spread(history['score'][:, middle], 4)} | {spread(history['score'][:, -1], 4)} | "
-            f"{spread(entropy[name], 3)} | {gain} | {np.median(history['query_time'][:, 1:]):.2f} |"
-        )
-    return "\n".join(lines)
+        ends = (spread(history["score"][:, number], 4) for number in (middle, -1))
+        query = f"{np.median(history['query_time'][:, 1:]):.2f}"
+        rows.append([name, text, *ends, spread(entropy[name], 3), gain, query])
+    header = ["method", f"labels for {experiment.target:.1%}", "score at the middle", "score at the end"]
+    return markdown([*header, "entropy of selected rows", "over random", "query, s"], rows)
 
 
 def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarray, output: Path) -> None:
@@ -342,7 +147,7 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
     for axis, metric in zip(axes, ("score", "query_entropy"), strict=True):
         LearningCurveDisplay.from_history(histories, metric=metric, band="min_max", ax=axis)
     figure.suptitle(name)
-    figure.savefig(output / "curves.png", dpi=100)
+    save(figure, output / "curves.png")
 
     figure, axis = plt.subplots(figsize=(10, 4), layout="constrained")
     shares = np.array([history["class_counts"][:, -1].mean(axis=0) for history in histories.values()])
@@ -355,10 +160,10 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
     axis.set_xticks(positions, [*histories, "pool"], rotation=20)
     axis.set_ylabel("share of the labels")
     axis.legend(ncols=2, fontsize="small")
-    figure.savefig(output / "labels.png", dpi=100)
+    save(figure, output / "labels.png")
 
 
-def agreement(experiment: Experiment, networks: Networks, data: Any, output: Path, n_samples: int) -> str:
+def agreement(experiment: Settings, networks: Networks, data: Any, output: Path, n_samples: int) -> str:
     """How often a match has the label of the synthetic image (supplement B.1), and the images with their matches.
 
     The paper's authors annotated by hand; here the oracle does. As there, the mean over the classes.
@@ -367,18 +172,18 @@ def agreement(experiment: Experiment, networks: Networks, data: Any, output: Pat
     rng = np.random.default_rng(0)
     rows = rng.choice(len(X), experiment.budget // 2, replace=False)
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[rows], y[rows])
-    lines = ["| features | agreement |", "|---|---|"]
+    rows_of_table = []
     for method in FIXED:
         strategy = make_learner(method, experiment, networks).strategy.set_params(random_state=0).fit(X)
         strategy.query(X, n_queries=min(n_samples, len(X)), estimator=classifier)
         report = strategy.query_report_
         annotated = networks.oracle.predict(report.synthetic)
         score = recall_score(annotated, y[report.rows[:, 0]], average="macro")
-        lines.append(f"| {method} | {score:.1%} |")
+        rows_of_table.append((method, f"{score:.1%}"))
         display = MatchesDisplay.from_report(report, X, y, n_columns=12)
         display.figure_.suptitle(method)
-        display.figure_.savefig(output / f"matches-{method}.png", dpi=100)
-    return "\n".join(lines)
+        save(display.figure_, output / f"matches-{method}.png")
+    return markdown(["features", "agreement"], rows_of_table)
 
 
 def experiment_main(name: str, options: argparse.Namespace) -> None:
@@ -386,9 +191,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     if options.quick:
         experiment = quick(name, experiment)
     output = result_folder(options)
-    X, y = some(*experiment.load("train"), experiment.n_rows)
-    data = (X, y, *experiment.load("test"))
-    print(f"{name}: pool {X.shape}, test {data[2].shape}", flush=True)
+    X, y, *_ = data = experiment.data(name)
     networks = train(experiment, X, y, output, options.gan)
     if "ADBA" in experiment.methods:
         encode_for_adba(networks, data, output, options.quick)
@@ -402,8 +205,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         agreement(experiment, networks, data, output, n_samples=300 if options.quick else 1300),
     ]
     draw(name, histories, np.unique(y), y, output)
-    (output / "tables.md").write_text("\n\n".join(report) + "\n")
-    print("\n\n".join(report), f"\n\nIn {output}")
+    write_report(report, output)
 
 
 def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) -> None:
@@ -441,8 +243,7 @@ def times_main(options: argparse.Namespace) -> None:
     if options.methods:
         methods = {name: methods[name] for name in options.methods}
     pool = augmented(X, max(sizes))
-    lines = ["| pool | " + " | ".join(f"{name}: fit s, query s" for name in methods) + " |"]
-    lines.append("|---" * (1 + len(methods)) + "|")
+    rows_of_table = []
     for size in sizes:
         cells = []
         for strategy in methods.values():
@@ -458,9 +259,9 @@ def times_main(options: argparse.Namespace) -> None:
                 labels[rows] = turn
             cells.append(f"{fitted - started:.1f}, {np.median(taken[1:] or taken):.3f}")
             print(size, type(strategy).__name__, cells[-1], flush=True)
-        lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
-    (output / "times.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+        rows_of_table.append([f"{size:,}", *cells])
+    header = ["pool", *(f"{name}: fit s, query s" for name in methods)]
+    write_report([markdown(header, rows_of_table)], output, "times")
 
 
 def augmented(X: np.ndarray, n_rows: int) -> np.ndarray:
@@ -481,20 +282,13 @@ def augmented(X: np.ndarray, n_rows: int) -> np.ndarray:
     return pool
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiment", choices=[*EXPERIMENTS, "times"])
-    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+def main(arguments: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__, [*EXPERIMENTS, "times"])
     parser.add_argument("--gan", help="a GAN that was saved before, instead of training one")
     parser.add_argument("--methods", nargs="+", help="run only these, by their names in the tables")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
-    )
     parser.add_argument("--sizes", type=int, nargs="+", help="pool sizes for times")
     parser.add_argument("--output", default="asal-results")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     times_main(options) if options.experiment == "times" else experiment_main(options.experiment, options)
 
 

@@ -11,87 +11,71 @@ query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where 
 
 from __future__ import annotations
 
-import argparse
 import copy
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from _dgal_figures import draw
 from _experiments import (
-    COLORS,
+    Experiment,
+    argument_parser,
+    markdown,
     of,
     of_bytes,
     read_histories,
     result_folder,
     run_file,
     run_once,
-    some,
     spread,
     train_or_load,
     warm_up,
+    write_report,
 )
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.manifold import TSNE
 from skorch.callbacks import EarlyStopping
 
-from skal import SimulatedLearner, datasets
-from skal.access import blockwise
+from skal import datasets
 from skal.classifiers import CNNClassifier, VAALClassifier
 from skal.generators import VAE
 from skal.labels import labeled_mask
 from skal.nets import ARCHITECTURES
-from skal.plotting import LearningCurveDisplay
+from skal.pool import Pool, blockwise
 from skal.strategies import (
     BADGE,
     DGAL,
     SEALS,
     VAAL,
+    CandidateStrategy,
     CoreSet,
+    QueryStrategy,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
 )
-from skal.strategies.base import CandidateStrategy, QueryStrategy
 
 METHODS = (
     *("random", "margin", "badge", "coreset", "seals", "vae-seals", "vaal", "rsmg"),
     *("dgmg", "dglc", "dgbadge", "dgcoreset"),
 )
-PICTURED = ("dgmg", "vae-seals", "margin", "random")  # in the style of Figures 3 and 4
 
 
-@dataclass(frozen=True)
-class Experiment:
+@dataclass(frozen=True, kw_only=True)
+class Settings(Experiment):
     """A data set's row in Table 1, and its part of appendix A."""
 
-    load: Callable[[str], Any]
     architecture: str
     n_latent: int
-    n_initial: int
     n_candidates: int
-    n_queries: int
-    n_rounds: int
     pretrained: bool = False
     vae: str = "conv"
-    n_rows: int | None = None  # of the pool; all by default
-    n_seeds: int = 5
-
-    @property
-    def budget(self) -> int:
-        return self.n_initial + self.n_queries * self.n_rounds
 
 
 def mini_imagenet(split: str) -> tuple[Any, Any]:
@@ -103,7 +87,7 @@ def mini_imagenet(split: str) -> tuple[Any, Any]:
 
 
 EXPERIMENTS = {
-    "mnist": Experiment(
+    "mnist": Settings(
         load=of(datasets.load_mnist),
         architecture="lenet_waal",
         n_latent=50,
@@ -112,7 +96,7 @@ EXPERIMENTS = {
         n_queries=10,
         n_rounds=30,
     ),
-    "emnist": Experiment(
+    "emnist": Settings(
         load=of(datasets.load_emnist, "letters"),
         architecture="resnet18",
         n_latent=256,
@@ -122,7 +106,7 @@ EXPERIMENTS = {
         n_rounds=50,
         pretrained=True,
     ),
-    "svhn": Experiment(
+    "svhn": Settings(
         load=of(datasets.load_svhn),
         architecture="resnet50",
         n_latent=100,
@@ -131,7 +115,7 @@ EXPERIMENTS = {
         n_queries=50,
         n_rounds=50,
     ),
-    "cifar10": Experiment(
+    "cifar10": Settings(
         load=of(datasets.load_cifar10),
         architecture="resnet50",
         n_latent=100,
@@ -141,7 +125,7 @@ EXPERIMENTS = {
         n_rounds=20,
         pretrained=True,
     ),
-    "cifar100": Experiment(
+    "cifar100": Settings(
         load=of(datasets.load_cifar100),
         architecture="vit_small",
         n_latent=100,
@@ -152,7 +136,7 @@ EXPERIMENTS = {
         pretrained=True,
         vae="resnet18",
     ),
-    "mini-imagenet": Experiment(
+    "mini-imagenet": Settings(
         load=mini_imagenet,
         architecture="vit_small",
         n_latent=100,
@@ -176,7 +160,7 @@ PUBLISHED = {
 }
 
 
-def quick(experiment: Experiment) -> Experiment:
+def quick(experiment: Settings) -> Settings:
     """What two cores do in an hour: a small network, and beyond MNIST fewer rows and rounds."""
     if experiment.architecture == "lenet_waal":
         return replace(experiment, n_seeds=3)
@@ -192,7 +176,7 @@ def quick(experiment: Experiment) -> Experiment:
     )
 
 
-def make_vae(experiment: Experiment, is_quick: bool) -> VAE:
+def make_vae(experiment: Settings, is_quick: bool) -> VAE:
     return VAE(experiment.n_latent, architecture=experiment.vae, max_epochs=8 if is_quick else 300)
 
 
@@ -229,7 +213,7 @@ class SomeUnlabeled(VAALClassifier):
         return super().fit(X[rows], y[rows])
 
 
-def make_classifier(method: str, experiment: Experiment, weights: str | None, is_quick: bool) -> Any:
+def make_classifier(method: str, experiment: Settings, weights: str | None, is_quick: bool) -> Any:
     """The classifier of appendix A, for VAAL with its adversary."""
     params: dict[str, Any] = {
         "architecture": of_bytes(ARCHITECTURES[experiment.architecture], standardize=experiment.pretrained),
@@ -266,7 +250,7 @@ class Remembered(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any = None, y: Any = None) -> Remembered:
         self.latents_: dict[bytes, Any] = {}
-        self.graphs_: dict[int, Any] = {}
+        self.graphs_: dict[int, dict[str, Any]] = {}
         return self
 
     def transform(self, X: Any) -> Any:
@@ -277,15 +261,15 @@ class Remembered(TransformerMixin, BaseEstimator):
 
 
 class OneGraph(DGAL):
-    """DGAL on the graph that the first one has built from the same `Remembered` encoder."""
+    """DGAL on a copy of the graph that the first one has built from the same `Remembered` encoder."""
 
-    def _prepare(self, X: Any) -> None:
+    def _prepare(self, pool: Pool) -> None:
         graphs = self.encoder_.graphs_
-        if len(X) not in graphs:
-            super()._prepare(X)
-            graphs[len(X)] = self.diffusion_
-        CandidateStrategy._prepare(self, X)
-        self.diffusion_ = copy.deepcopy(graphs[len(X)])
+        if len(pool) not in graphs:
+            super()._prepare(pool)
+            graphs[len(pool)] = {name: vars(self)[name] for name in ("diffusion_", "_lock")}
+        CandidateStrategy._prepare(self, pool)
+        vars(self).update(copy.deepcopy(graphs[len(pool)]))
 
 
 def make_strategy(method: str, encoder: Any, n_candidates: int) -> QueryStrategy:
@@ -317,9 +301,7 @@ class Preparation:
     seconds: dict[str, float]
 
 
-def prepare(
-    experiment: Experiment, X: Any, output: Path, vae_file: str | None, is_quick: bool
-) -> Preparation:
+def prepare(experiment: Settings, X: Any, output: Path, vae_file: str | None, is_quick: bool) -> Preparation:
     """Train the VAE, or read it; encode the pool; build the graph."""
     path, times = Path(vae_file or output / "vae.skal"), output / "times.json"
     seconds = json.loads(times.read_text()) if times.exists() else {}
@@ -343,184 +325,71 @@ def prepare(
 
 
 def run(
-    method: str, seed: int, experiment: Experiment, preparation: Preparation, data: Any, options: Any
+    method: str, seed: int, experiment: Settings, preparation: Preparation, data: Any, options: Any
 ) -> None:
-    """One learner; its history goes to a file."""
+    """One learner, if its file is not there yet."""
+    if run_file(options.folder, method, seed).exists():
+        return
     classifier = make_classifier(method, experiment, options.weights, options.quick)
     strategy = make_strategy(method, preparation.encoder, experiment.n_candidates)
     if seed == min(options.seeds) and method != "vaal":
         X, y = data[0][:100], data[1][:100]
         warm_up(strategy, data[0], clone(classifier).set_params(max_epochs=1, random_state=0).fit(X, y))
-    learner = SimulatedLearner(
-        classifier,
-        strategy,
-        n_initial=experiment.n_initial,
-        n_queries=experiment.n_queries,
-        budget=experiment.budget,
-    )
-    run_once(options.folder, method, seed, learner, data)
+    run_once(options.folder, method, seed, experiment.learner(classifier, strategy), data)
 
 
 def table(histories: dict[str, Any]) -> str:
     """Accuracy at thirds of the labels, mean [min, max] over the seeds, and what queries and trainings took."""
     n_labeled = next(iter(histories.values()))["n_labeled"][0]
     rounds = [round(third * (len(n_labeled) - 1) / 3) for third in (1, 2, 3)]
-    accuracies = " | ".join(f"accuracy at {n_labeled[number]}" for number in rounds)
-    lines = [
-        f"| method | {accuracies} | queries, s in all | a query, s | trainings, s in all | a training, s |",
-        "|---" * (5 + len(rounds)) + "|",
-    ]
+    header = ["method", *(f"accuracy at {n_labeled[number]}" for number in rounds)]
+    header += ["queries, s in all", "a query, s", "trainings, s in all", "a training, s"]
+    rows = []
     for name, history in histories.items():
-        cells = [spread(100 * history["score"][:, number], 2) for number in rounds]
         queries, fits = history["query_time"][:, 1:], history["fit_time"]
-        cells += [spread(queries.sum(axis=1), 2), f"{queries.mean():.4f}"]
-        cells += [spread(fits.sum(axis=1), 1), f"{fits.mean():.2f}"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        accuracies = [spread(100 * history["score"][:, number], 2) for number in rounds]
+        times = [spread(queries.sum(axis=1), 2), f"{queries.mean():.4f}"]
+        times += [spread(fits.sum(axis=1), 1), f"{fits.mean():.2f}"]
+        rows.append([name, *accuracies, *times])
+    text = markdown(header, rows)
     if {"vaal", "random"} <= histories.keys():
         extra = histories["vaal"]["fit_time"].mean() - histories["random"]["fit_time"].mean()
-        lines.append(f"\nOf a training of vaal, {extra:.2f} s are its VAE's and discriminator's.")
-    return "\n".join(lines)
+        text += f"\n\nOf a training of vaal, {extra:.2f} s are its VAE's and discriminator's."
+    return text
 
 
 def times_table(seconds: dict[str, float]) -> str:
     """Table 2, and what it leaves out."""
-    lines = ["| once for all runs | s |", "|---|---|"]
-    return "\n".join(lines + [f"| {name} | {value:.1f} |" for name, value in seconds.items()])
-
-
-def count_unreached(graph: DGAL, X: Any, y: Any, history: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Unlabelled rows that no label had reached, after each round but the last, of shape (n_seeds, n_rounds)."""
-    counts = np.zeros((len(history["labeled_rows"]), history["n_labeled"].shape[1] - 1))
-    for run_counts, rows in zip(counts, history["labeled_rows"], strict=True):
-        for turn, n_labeled in enumerate(history["n_labeled"][0][:-1]):
-            labels = np.full(len(X), -1)
-            labels[rows[:n_labeled]] = y[rows[:n_labeled]]
-            graph.query(X, labels)
-            run_counts[turn] = graph.query_report_.n_unreached
-    return counts
-
-
-def draw(
-    experiment: Experiment,
-    name: str,
-    histories: dict[str, Any],
-    preparation: Preparation,
-    data: Any,
-    output: Path,
-) -> None:
-    figure, axes = plt.subplots(1, 3, figsize=(19, 5), layout="constrained")
-    axes[0].set_prop_cycle(color=COLORS)
-    display = LearningCurveDisplay.from_history(histories, band="min_max", ax=axes[0])
-    axes[0].set(ylabel="Accuracy", title=f"{name}: accuracy against labels")
-    for method, history in histories.items():
-        taken = np.cumsum(history["query_time"][:, 1:], axis=1).mean(axis=0)
-        color = display.lines_[method].get_color()
-        axes[1].plot(
-            taken, history["score"][:, 1:].mean(axis=0), ".-", label=method, color=color, markersize=4
-        )
-        axes[2].bar(method, history["query_time"][:, 1:].mean(), color=color)
-    axes[1].set(
-        xscale="log", xlabel="Total query time, s", ylabel="Accuracy", title="accuracy against query time"
-    )
-    axes[2].set(yscale="log", ylabel="s", title="average time of a query")
-    axes[2].tick_params(axis="x", rotation=60)
-    figure.savefig(output / "curves.png", dpi=100)
-    plt.close(figure)
-    draw_unreached(histories, preparation, data, output)
-    draw_queried(experiment, histories, preparation, data, output)
-
-
-def draw_unreached(histories: dict[str, Any], preparation: Preparation, data: Any, output: Path) -> None:
-    """How far the labels of each method reach on the graph: exploration is over where all rows are reached."""
-    X, y = data[0], np.unique(data[1], return_inverse=True)[1]
-    figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
-    axis.set_prop_cycle(color=COLORS)
-    for method, history in histories.items():
-        unreached = count_unreached(preparation.graph, X, y, history)
-        axis.plot(history["n_labeled"][0][:-1], unreached.mean(axis=0), label=method)
-    axis.set(xlabel="Number of labels", ylabel="Unlabelled rows that no label reaches", yscale="symlog")
-    axis.legend(fontsize="small", ncols=2)
-    figure.savefig(output / "unreached.png", dpi=100)
-    plt.close(figure)
-
-
-def draw_queried(
-    experiment: Experiment, histories: dict[str, Any], preparation: Preparation, data: Any, output: Path
-) -> None:
-    """The rows of the first five and the next five queries of the first seed, in t-SNE's plane of the latents."""
-    X, y = data[0], np.unique(data[1], return_inverse=True)[1]
-    methods = [method for method in PICTURED if method in histories]
-    if not methods:
-        return
-    first, second = (experiment.n_initial + turns * experiment.n_queries for turns in (5, 10))
-    queried = {method: histories[method]["labeled_rows"][0][:second] for method in methods}
-    rng = np.random.default_rng(0)
-    shown = rng.choice(len(X), min(2000, len(X)), replace=False)
-    rows = np.unique(np.concatenate([shown, *queried.values()]))
-    latents = preparation.encoder.transform(X[rows])
-    places = TSNE(init="pca", random_state=0, perplexity=min(30, (len(rows) - 1) / 3)).fit_transform(latents)
-    figure, axes = plt.subplots(
-        1, len(methods), figsize=(5.5 * len(methods), 5.5), squeeze=False, layout="constrained"
-    )
-    for axis, method in zip(axes[0], methods, strict=True):
-        axis.scatter(*places.T, c=y[rows], cmap="tab10", s=4, alpha=0.35, lw=0)
-        positions = np.searchsorted(rows, queried[method])
-        parts = {
-            "o": ("rounds 1 to 5", positions[experiment.n_initial : first]),
-            "s": ("rounds 6 to 10", positions[first:]),
-        }
-        for (marker, (label, part)), color in zip(parts.items(), ("black", "tab:red"), strict=True):
-            axis.scatter(
-                *places[part].T, c=color, marker=marker, s=22, label=label, edgecolors="white", lw=0.5
-            )
-        axis.set(title=method, xticks=[], yticks=[])
-    axes[0, 0].legend(loc="best", fontsize="small")
-    figure.savefig(output / "queried.png", dpi=100)
-    plt.close(figure)
-
-
-def experiment_main(name: str, options: argparse.Namespace) -> None:
-    experiment = EXPERIMENTS[name]
-    if options.quick:
-        experiment = quick(experiment)
-    output = options.folder = result_folder(options)
-    X, y = some(*experiment.load("train"), experiment.n_rows)
-    data = (X, y, *experiment.load("test"))
-    print(f"{name}: pool {X.shape}, test {data[2].shape}", flush=True)
-    preparation = prepare(experiment, X, output, options.vae, options.quick)
-    options.seeds = options.seeds or list(range(experiment.n_seeds))
-    for seed in options.seeds:
-        for method in options.methods or METHODS:
-            if not run_file(output, method, seed).exists():
-                run(method, seed, experiment, preparation, data, options)
-    histories = read_histories(output, METHODS, experiment.n_seeds)
-    report = [table(histories), times_table(preparation.seconds), PUBLISHED[name]]
-    (output / "tables.md").write_text("\n\n".join(report) + "\n")
-    draw(experiment, name, histories, preparation, data, output)
-    print("\n\n".join(report), f"\n\nIn {output}")
+    return markdown(["once for all runs", "s"], [(name, f"{value:.1f}") for name, value in seconds.items()])
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiment", choices=EXPERIMENTS)
-    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser = argument_parser(__doc__, EXPERIMENTS)
     parser.add_argument("--vae", help="a VAE that was saved before, instead of training one")
     parser.add_argument(
         "--weights", help="pretrained weights of the classifier, as torchvision or timm has them"
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
-    )
     parser.add_argument("--output", default="dgal-results")
     options = parser.parse_args(arguments)
-    if EXPERIMENTS[options.experiment].pretrained and not (options.quick or options.weights):
-        parser.error(f"{options.experiment} has a pretrained classifier; give --weights FILE, or --quick")
+    name = options.experiment
+    experiment = EXPERIMENTS[name]
+    if experiment.pretrained and not (options.quick or options.weights):
+        parser.error(f"{name} has a pretrained classifier; give --weights FILE, or --quick")
     if options.vae and not Path(options.vae).is_file():
         parser.error(f"there is no {options.vae}; leave --vae out to train a VAE")
-    experiment_main(options.experiment, options)
+    if options.quick:
+        experiment = quick(experiment)
+    output = options.folder = result_folder(options)
+    data = experiment.data(name)
+    preparation = prepare(experiment, data[0], output, options.vae, options.quick)
+    options.seeds = options.seeds or list(range(experiment.n_seeds))
+    for seed in options.seeds:
+        for method in options.methods or METHODS:
+            run(method, seed, experiment, preparation, data, options)
+    histories = read_histories(output, METHODS, experiment.n_seeds)
+    draw(name, histories, preparation.encoder, preparation.graph, data, output)
+    write_report([table(histories), times_table(preparation.seconds), PUBLISHED[name]], output)
 
 
 if __name__ == "__main__":

@@ -15,39 +15,37 @@ nothing stops early.
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import matplotlib as mpl
-
-mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from _experiments import (
     COLORS,
+    Experiment,
+    argument_parser,
+    markdown,
     mean_std,
     of,
     of_bytes,
     read_histories,
     result_folder,
-    run_file,
     run_once,
-    some,
+    save,
     warm_up,
+    write_report,
 )
 from _waal_published import H_TABLES, METHODS, TABLES, TIMES
 from skorch.callbacks import LRScheduler
 from threadpoolctl import threadpool_limits
 
-from skal import SimulatedLearner, datasets
+from skal import datasets
 from skal.classifiers import CNNClassifier, LearningLossClassifier, WassersteinClassifier
 from skal.labels import labeled_mask
 from skal.nets import ARCHITECTURES
@@ -59,11 +57,11 @@ from skal.strategies import (
     DeepFool,
     KMedian,
     LearningLoss,
+    QueryStrategy,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
 )
-from skal.strategies.base import QueryStrategy
 
 PARTS = ("initial", "rounds", "times")
 CLASSIFIERS = ("plain", "plain-steps", "waal", "h")
@@ -78,24 +76,18 @@ DEFAULT_METHODS = (*METHODS, *FAIR, "learning-loss", "h-random")
 SHARES = (0.5, 0.75)  # of the epochs, after which the learning rate is divided by ten
 
 
-@dataclass(frozen=True)
-class Experiment:
+@dataclass(frozen=True, kw_only=True)
+class Settings(Experiment):
     """A data set's rows in Tables 2 and 3."""
 
-    load: Callable[[str], Any]
     architecture: str
     momentum: float
     coefficient: float
-    n_initial: int
-    n_queries: int
-    n_rounds: int
     lr: float = 0.01
     mu: float = 1e-2
     n_hidden: int = 50
     n_epochs: int = 80  # over the unlabelled rows
     n_plain_epochs: int = 80  # over the labelled ones
-    n_seeds: int = 5
-    n_rows: int | None = None  # of the pool; all by default
     n_deepfool: int | None = None  # rows that DeepFool looks at; all by default
 
 
@@ -110,7 +102,7 @@ def stl10(split: str) -> tuple[Any, Any]:
 
 
 EXPERIMENTS = {
-    "fashion-mnist": Experiment(
+    "fashion-mnist": Settings(
         load=of(datasets.load_fashion_mnist),
         architecture="lenet_waal",
         momentum=0.5,
@@ -119,7 +111,7 @@ EXPERIMENTS = {
         n_queries=500,
         n_rounds=10,
     ),
-    "svhn": Experiment(
+    "svhn": Settings(
         load=of(datasets.load_svhn),
         architecture="vgg16_bn",
         momentum=0.5,
@@ -128,7 +120,7 @@ EXPERIMENTS = {
         n_queries=1000,
         n_rounds=5,
     ),
-    "cifar10": Experiment(
+    "cifar10": Settings(
         load=of(datasets.load_cifar10),
         architecture="vgg16_bn",
         momentum=0.3,
@@ -137,7 +129,7 @@ EXPERIMENTS = {
         n_queries=2000,
         n_rounds=5,
     ),
-    "stl10": Experiment(
+    "stl10": Settings(
         load=stl10,
         architecture="vgg16_bn",
         momentum=0.3,
@@ -151,7 +143,7 @@ EXPERIMENTS = {
 }
 
 
-def quick(experiment: Experiment) -> Experiment:
+def quick(experiment: Settings) -> Settings:
     """What two cores do: few epochs over the pool and few rounds, and always the small network.
 
     Ten times the learning rate makes up for a thirteenth of the epochs: at the paper's own the network would fit so
@@ -175,7 +167,7 @@ class AsManySteps(WassersteinClassifier):
         return super().fit(X[rows], y[rows])
 
 
-def make_classifier(kind: str, experiment: Experiment) -> Any:
+def make_classifier(kind: str, experiment: Settings) -> Any:
     """The classifiers of appendix G."""
     params: dict[str, Any] = {
         "architecture": of_bytes(ARCHITECTURES[experiment.architecture]),
@@ -203,7 +195,7 @@ def make_classifier(kind: str, experiment: Experiment) -> Any:
     )
 
 
-def make_strategy(name: str, experiment: Experiment) -> QueryStrategy:
+def make_strategy(name: str, experiment: Settings) -> QueryStrategy:
     n_deepfool = experiment.n_deepfool
     return {
         "random": RandomSampling(),
@@ -226,16 +218,8 @@ def parts_of(method: str) -> tuple[str, str]:
 
 def run(method: str, kind: str, strategy: str, n_rounds: int, seed: int, context: Context) -> None:
     """One learner, if its file is not there yet."""
-    experiment = context.experiment
-    if run_file(context.folder, method, seed).exists():
-        return
-    learner = SimulatedLearner(
-        make_classifier(kind, experiment),
-        make_strategy(strategy, experiment),
-        n_initial=experiment.n_initial,
-        n_queries=experiment.n_queries,
-        budget=experiment.n_initial + n_rounds * experiment.n_queries,
-    )
+    experiment = replace(context.experiment, n_rounds=n_rounds)
+    learner = experiment.learner(make_classifier(kind, experiment), make_strategy(strategy, experiment))
     run_once(context.folder, method, seed, learner, context.data)
 
 
@@ -244,7 +228,7 @@ class Context:
     """What all parts of a run share."""
 
     name: str
-    experiment: Experiment
+    experiment: Settings
     data: Any
     folder: Path
     methods: tuple[str, ...]
@@ -268,14 +252,12 @@ def initial_part(context: Context) -> str:
     first = {table: rows[context.experiment.n_initial] for table, rows in published(context.name).items()}
     paper = {"plain": first["plain"]["random"], "waal": first["plain"]["waal"]}
     paper["h"] = first.get("h", {}).get("random", "")
-    lines = ["| classifier | accuracy, % | the paper | a training, s | seeds |", "|---|---|---|---|---|"]
+    rows = []
     for name, history in read_histories(context.folder, names, context.experiment.n_seeds).items():
-        accuracy, seconds = 100 * history["score"][:, 0], history["fit_time"].mean()
-        kind = names[name]
-        lines.append(
-            f"| {kind} | {mean_std(accuracy)} | {paper.get(kind, '')} | {seconds:.1f} | {len(accuracy)} |"
-        )
-    return "\n".join([f"After {context.experiment.n_initial} labels. {context.describe()}\n", *lines])
+        accuracy, seconds, kind = 100 * history["score"][:, 0], history["fit_time"].mean(), names[name]
+        rows.append([kind, mean_std(accuracy), paper.get(kind, ""), f"{seconds:.1f}", len(accuracy)])
+    table = markdown(["classifier", "accuracy, %", "the paper", "a training, s", "seeds"], rows)
+    return f"After {context.experiment.n_initial} labels. {context.describe()}\n\n{table}"
 
 
 def published(name: str) -> dict[str, dict[int, dict[str, str]]]:
@@ -293,7 +275,7 @@ def rounds_part(context: Context) -> str:
     histories = read_histories(context.folder, every_method, context.experiment.n_seeds)
     draw(context, histories)
     tables = published(context.name)
-    lines = [f"| labels | {' | '.join(histories)} |", "|---" * (1 + len(histories)) + "|"]
+    rows: list[list[Any]] = []
     first = next(iter(histories.values()))
     for number, n_labeled in enumerate(first["n_labeled"][0]):
         cells = []
@@ -301,16 +283,15 @@ def rounds_part(context: Context) -> str:
             kind, column = ("h", method[2:]) if method.startswith("h-") else ("plain", method)
             reported = tables.get(kind, {}).get(int(n_labeled), {}).get(column)
             cells.append(mean_std(100 * history["score"][:, number]) + (f" ({reported})" if reported else ""))
-        lines.append(f"| {n_labeled} | {' | '.join(cells)} |")
-    seconds = {
-        "a query, s": [history["query_time"][:, 1:].mean() for history in histories.values()],
-        "a training, s": [history["fit_time"].mean() for history in histories.values()],
-    }
-    for name, values in seconds.items():
-        lines.append(f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |")
-    n_seeds = [str(len(history["score"])) for history in histories.values()]
-    lines.append(f"| seeds | {' | '.join(n_seeds)} |")
-    return "\n".join([f"Accuracy in %, mean ± std over the seeds. {context.describe()}\n", *lines])
+        rows.append([n_labeled, *cells])
+    every = histories.values()
+    rows += [
+        ["a query, s", *(f"{history['query_time'][:, 1:].mean():.2f}" for history in every)],
+        ["a training, s", *(f"{history['fit_time'].mean():.2f}" for history in every)],
+        ["seeds", *(len(history["score"]) for history in every)],
+    ]
+    table = markdown(["labels", *histories], rows)
+    return f"Accuracy in %, mean ± std over the seeds. {context.describe()}\n\n{table}"
 
 
 def draw(context: Context, histories: dict[str, Any]) -> None:
@@ -318,8 +299,7 @@ def draw(context: Context, histories: dict[str, Any]) -> None:
     axis.set_prop_cycle(color=COLORS)
     LearningCurveDisplay.from_history(histories, band="std", ax=axis)
     axis.set(ylabel="Accuracy", title=context.name)
-    figure.savefig(context.folder / "curves.png", dpi=100)
-    plt.close(figure)
+    save(figure, context.folder / "curves.png")
 
 
 @contextmanager
@@ -364,20 +344,16 @@ def times_part(context: Context) -> str:
     if n_deepfool and n_deepfool < n_unlabeled:
         seconds["deepfool"] *= n_unlabeled / n_deepfool
         note = f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
-    lines = ["| method | a query, s | relative | the paper, SVHN |", "|---|---|---|---|"]
-    for method, value in seconds.items():
-        relative = value / seconds["waal"]
-        lines.append(f"| {method} | {value:.2f} | {relative:.2f} | {TIMES.get(method, '')} |")
+    rows = [
+        (method, f"{value:.2f}", f"{value / seconds['waal']:.2f}", TIMES.get(method, ""))
+        for method, value in seconds.items()
+    ]
     title = f"{context.name}, {experiment.n_queries} of {n_unlabeled:,} rows, {experiment.architecture}, one thread."
-    return "\n".join([f"{title}\n", *lines]) + note
+    return f"{title}\n\n{markdown(['method', 'a query, s', 'relative', 'the paper, SVHN'], rows)}{note}"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiment", choices=EXPERIMENTS)
-    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser = argument_parser(__doc__, EXPERIMENTS)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
     parser.add_argument(
         "--methods",
@@ -386,29 +362,22 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="METHOD",
         help=f"of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}",
     )
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
-    )
     parser.add_argument("--output", default="waal-results")
     options = parser.parse_args(arguments)
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
         experiment = quick(experiment)
-    X, y = some(*experiment.load("train"), experiment.n_rows)
     context = Context(
         name=options.experiment,
         experiment=experiment,
-        data=(X, y, *experiment.load("test")),
+        data=experiment.data(options.experiment),
         folder=result_folder(options),
         methods=options.methods or DEFAULT_METHODS,
         seeds=options.seeds or list(range(experiment.n_seeds)),
     )
-    print(f"{context.name}: pool {X.shape}, test {context.data[2].shape}", flush=True)
     for part in options.parts:
         report = {"initial": initial_part, "rounds": rounds_part, "times": times_part}[part](context)
-        (context.folder / f"{part}.md").write_text(report + "\n")
-        print(f"\n{report}\n", flush=True)
-    print(f"In {context.folder}")
+        write_report([report], context.folder, part)
 
 
 if __name__ == "__main__":
