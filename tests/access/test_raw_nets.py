@@ -1,0 +1,325 @@
+"""Raw skorch nets: what they answer, that the question leaves no trace, and that threads do not meet."""
+
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event, Lock
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, RandomSampler
+
+from skal.access import dropout_proba, embed, embed_and_predict_proba, has_embedding, predict_proba
+from skal.access.raw_nets import as_input, asked, fit_raw_net, keeping_generators
+from skal.classifiers import NetClassifier
+
+from ..networks import generator_states
+from .common import ROWS, Learner, Net, X, Y, hidden_of, make_net, softmax, wanted
+
+FLOATS = X.astype(np.float32)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+def test_answers_are_those_of_the_module(rows):
+    net = make_net()
+    weight, bias = (p.detach().numpy() for p in net.module_.last.parameters())
+    hidden = hidden_of(net, X)
+    proba = softmax(hidden @ weight.T + bias)
+    embeddings, probabilities = embed_and_predict_proba(net, X, rows)
+    assert_allclose(embeddings, wanted(hidden, rows), rtol=1e-4, atol=1e-5)
+    assert_allclose(probabilities, wanted(proba, rows), rtol=1e-4, atol=1e-5)
+    assert_array_equal(embed(FrozenEstimator(net), X, rows), embeddings)
+    assert_array_equal(predict_proba(net, X, rows), probabilities)
+    scaler = StandardScaler().fit(X)
+    scaled = embed(make_pipeline(scaler, net), pd.DataFrame(X), rows)
+    assert_allclose(scaled, wanted(hidden_of(net, scaler.transform(X)), rows), rtol=1e-4, atol=1e-5)
+
+
+def test_answers_are_those_of_skorch():
+    for net in (
+        make_net(),
+        make_net(iterator_valid__shuffle=False, iterator_valid__batch_size=7),
+        make_net(predict_nonlinearity=lambda outputs: (outputs / 2).softmax(dim=-1)),
+        make_net(module__output=nn.Softmax(dim=-1), criterion=nn.NLLLoss),
+    ):
+        assert_array_equal(predict_proba(net, X), net.predict_proba(FLOATS))
+
+
+def test_containers_and_dtypes():
+    net = make_net()
+    expected = predict_proba(net, X)
+    assert_allclose(predict_proba(net, csr_array(X)), expected, rtol=1e-6)
+    assert_allclose(predict_proba(net, pl.DataFrame(X)), expected, rtol=1e-6)
+    whole = (10 * X).astype(np.int64)
+    assert_array_equal(predict_proba(net, whole), predict_proba(net, whole.astype(np.float32)))
+    net.module_.to(torch.float64)
+    assert predict_proba(net, FLOATS).dtype == np.float64
+
+
+# What the question leaves behind.
+
+
+class Forgetful(Net):
+    """Drops units in evaluation mode too, as it forgets to pass the flag on."""
+
+    def forward(self, x):
+        return self.last(F.dropout(torch.tanh(self.first(x))))
+
+
+class Shuffled(DataLoader):
+    """Draws from torch's global generator, though the order stays."""
+
+    def __iter__(self):
+        list(RandomSampler(self.dataset))
+        return super().__iter__()
+
+
+class Scripted(Net):
+    """Has a part that cannot be viewed."""
+
+    def __init__(self):
+        super().__init__()
+        self.script = torch.jit.script(nn.Sequential(nn.Identity(), nn.Dropout()))
+
+    def forward(self, x):
+        return super().forward(self.script(x))
+
+
+NETS = {
+    "plain": {},
+    "forgetful": {"module": Forgetful},
+    "loader": {"iterator_valid": Shuffled},
+    "scripted": {"module": Scripted},
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("ask", [predict_proba, embed, embed_and_predict_proba])
+@pytest.mark.parametrize("kind", NETS)
+def test_asking_leaves_no_trace(kind, ask, training):
+    net = make_net(**NETS[kind])
+    net.module_.train(training)
+    net.module_.first.eval()
+    net.criterion_.train(training)
+    flags = [part.training for part in net.module_.modules()]
+    before = pickle.dumps(net) if kind != "scripted" else None
+    states = generator_states()
+    ask(net, X)
+    assert generator_states() == states
+    assert [part.training for part in net.module_.modules()] == flags
+    assert net.criterion_.training == training
+    if kind != "scripted":
+        assert pickle.dumps(net) == before
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.module_.modules())
+
+
+def test_a_net_that_draws_depends_on_the_global_generator_alone():
+    net = make_net(Forgetful)
+    expected = predict_proba(net, X)
+    assert_array_equal(predict_proba(net, X), expected)
+    with keeping_generators(net, seed=3):
+        assert (predict_proba(net, X) != expected).any()
+
+
+def test_an_error_leaves_no_trace():
+    net = make_net()
+    states = generator_states()
+    with pytest.raises(RuntimeError):
+        embed(net, np.zeros((3, 7), dtype=np.float32))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.module_.modules())
+    assert net.module_.training
+    assert generator_states() == states
+
+
+def test_any_other_estimator_is_asked_itself():
+    classifier = NetClassifier()
+    with asked(classifier, X) as answering:
+        assert answering is classifier
+
+
+def test_a_net_whose_loader_has_a_generator_does_not_move_it():
+    generator = torch.Generator()
+    net = make_net(iterator_valid__generator=generator)
+    before = net.iterator_valid__generator.get_state()
+    predict_proba(net, X)
+    assert torch.equal(net.iterator_valid__generator.get_state(), before)
+
+
+# Threads.
+
+
+@contextmanager
+def in_background(function):
+    """Call a function again and again in another thread; what is yielded holds how often."""
+    done, calls = Event(), []
+
+    def repeat():
+        while not done.is_set():
+            calls.append(function())
+
+    with ThreadPoolExecutor(1) as thread:
+        repeated = thread.submit(repeat)
+        try:
+            yield calls
+        finally:
+            done.set()
+    repeated.result()
+
+
+def equal_in_threads(questions, n_times):
+    """Whether each question gets the answer of one thread n_times in a thread of its own."""
+    expected = [ask() for ask in questions]
+
+    def is_equal(ask, answer):
+        return all(np.array_equal(ask(), answer) for _ in range(n_times))
+
+    with ThreadPoolExecutor(len(questions)) as threads:
+        return list(threads.map(is_equal, questions, expected))
+
+
+def questions_to(net):
+    return [
+        lambda: embed(net, X),
+        lambda: predict_proba(net, X),
+        lambda: dropout_proba(net, X, n_passes=2, seed=1),
+        lambda: embed_and_predict_proba(net, X)[0],
+    ]
+
+
+def test_threads_get_what_one_thread_gets():
+    net = make_net(batch_size=64)
+    learner = Learner(net)
+    states = generator_states()
+
+    def predict():
+        with asked(net, FLOATS) as answering:  # as a learner does
+            return answering.predict(FLOATS)
+
+    with in_background(predict) as predictions:
+        assert equal_in_threads(2 * questions_to(learner), n_times=100) == [True] * 8
+    assert predictions
+    assert generator_states() == states
+    assert net.module_.training
+
+
+def test_flags_that_another_thread_switches_do_not_matter():
+    net = make_net(batch_size=64)
+    with in_background(lambda: net.module_.train() and net.module_.eval()):
+        assert equal_in_threads(2 * questions_to(net), n_times=20) == [True] * 8
+
+
+def test_nets_that_move_the_generators_wait_for_each_other():
+    inside, alone = Lock(), []
+
+    class Watched(Forgetful):
+        def forward(self, x):
+            outputs = super().forward(x)  # the trial ends here
+            alone.append(inside.acquire(blocking=False))
+            time.sleep(1e-3)
+            inside.release()
+            return outputs
+
+    net = make_net(Watched, batch_size=64)
+    states = generator_states()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: predict_proba(net, X), range(20)))
+    assert alone == [True] * 20
+    assert generator_states() == states
+
+
+# Input and training.
+
+
+def test_input_is_in_the_type_of_the_net():
+    net = make_net()
+    assert as_input(net, X).dtype == np.float32
+    assert as_input(net, FLOATS) is FLOATS
+    assert as_input(net, X.astype(np.float16)).dtype == np.float32
+    net.module_.to(torch.float64)
+    assert as_input(net, FLOATS).dtype == np.float64
+    assert as_input(NeuralNetClassifier(Net), X).dtype == np.float32  # not initialised
+    whole = X.astype(int)
+    for estimator, rows in ((net, whole), (net, csr_array(X)), (net, X.tolist()), (NetClassifier(), X)):
+        assert as_input(estimator, rows) is rows
+
+
+def trained(seed):
+    codes = np.unique(Y, return_inverse=True)[1].astype(np.int32)
+    net = NeuralNetClassifier(Net, criterion=nn.CrossEntropyLoss, train_split=None, max_epochs=1, verbose=0)
+    fit_raw_net(net, X, codes, {}, seed)
+    return net.module_.first.weight.detach().numpy()
+
+
+def test_training_depends_on_the_seed_alone():
+    expected, states = trained(0), generator_states()
+    with torch.random.fork_rng():
+        torch.rand(1)
+        assert_array_equal(trained(0), expected)
+    assert (trained(1) != expected).any()
+    assert generator_states() == states
+
+
+@pytest.mark.parametrize("y", [Y, np.array([-1] * 30 + [0] * 30), np.array([0.0, 1.0] * 30)])
+def test_labels_that_are_no_indices(y):
+    with pytest.raises(
+        ValueError, match=r"A raw skorch net takes the labels 0, 1, .* was given \[.*NetClassifier"
+    ):
+        fit_raw_net(make_net(), X, y, {}, seed=0)
+
+
+def test_fit_parameters_reach_the_net():
+    class Keeping(NeuralNetClassifier):
+        def fit(self, X, y, **params):
+            self.given = X.dtype, y.dtype, params
+
+    net = Keeping(Net)
+    fit_raw_net(net, X, np.zeros(60, dtype=np.int8), {"epochs": 3}, seed=0)
+    assert net.given == (np.float32, np.int64, {"epochs": 3})
+
+
+# Nets without an embedding.
+
+
+def test_nets_without_a_linear_layer():
+    net = NeuralNetClassifier(nn.Conv1d, module__in_channels=1, module__out_channels=2, module__kernel_size=3)
+    assert has_embedding(net)
+    net.initialize()
+    assert not has_embedding(net)
+    with pytest.raises(TypeError, match="penultimate embeddings and NeuralNetClassifier has none"):
+        embed(net, np.zeros((3, 1, 3)))
+
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return x
+
+    net = NeuralNetClassifier(Unused, criterion=nn.CrossEntropyLoss).initialize()
+    with pytest.raises(TypeError, match=r"Unused ran no torch\.nn\.Linear"):
+        embed(net, np.zeros((3, 3)))
+
+
+def test_a_net_that_diverged():
+    net = make_net()
+    with torch.no_grad():
+        net.module_.first.bias.fill_(torch.nan)
+    with pytest.raises(ValueError, match=r"NeuralNetClassifier\.predict_proba returned NaN"):
+        predict_proba(net, X)
+    with pytest.raises(ValueError, match=r"NeuralNetClassifier\.embed returned NaN"):
+        embed(net, X)

@@ -1,0 +1,51 @@
+"""What is inside wrappers and pipelines."""
+
+import pytest
+from sklearn.ensemble import BaggingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skal import ActiveLearner
+from skal.access import unwrap
+from skal.access.wrappers import open_pipeline
+from skal.strategies import RandomSampling
+
+from .common import Learner, data
+
+
+def test_a_learner_gives_what_it_has_fitted():
+    learner = Learner(LogisticRegression())
+    assert unwrap(learner) is learner.estimator
+    learner.estimator_ = LogisticRegression()
+    assert unwrap(learner) is learner.estimator_
+
+
+def test_the_classifier_of_a_learner_of_skal_is_found():
+    X, y = data(2)
+    learner = ActiveLearner(FrozenEstimator(LogisticRegression().fit(X, y)), RandomSampling())
+    assert unwrap(learner) is learner.estimator.estimator
+    learner = ActiveLearner(LogisticRegression(max_iter=1000), RandomSampling()).fit(X, y)
+    assert unwrap(FrozenEstimator(learner)) is learner.estimator_
+
+
+def test_only_the_wrappers_own_attributes_count():
+    X, y = data(2)
+    bagging = BaggingClassifier(LogisticRegression(), n_estimators=2, random_state=0).fit(X, y)
+    assert unwrap(bagging) is bagging
+    assert unwrap(FrozenEstimator(bagging)) is bagging
+    search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [1]}, cv=2)
+    assert unwrap(search) is search.estimator
+    assert unwrap(search.fit(X, y)) is search.best_estimator_
+
+
+@pytest.mark.parametrize("last", ["passthrough", LogisticRegression()])
+def test_pipelines_within_wrappers_within_pipelines(last):
+    first, second = StandardScaler(), StandardScaler()
+    sampler = Learner(None)  # neither has transform
+    inner = Pipeline([("nothing", "passthrough"), ("sampler", sampler), ("scale", second), ("last", last)])
+    transformers, classifier = open_pipeline(make_pipeline(first, FrozenEstimator(inner)))
+    assert [id(each) for each in transformers] == [id(first), id(second)]
+    assert classifier is last
