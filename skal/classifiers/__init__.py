@@ -1,15 +1,17 @@
 """Torch modules as scikit-learn classifiers."""
 
 from .acgan import ACGANClassifier
+from .batch import Batch
 from .cnn import CNNClassifier
 from .learning_loss import LearningLossClassifier
 from .linear import LinearClassifier
 from .net_classifier import NetClassifier
-from .vaal_classifier import VAALClassifier
+from .vaal import VAALClassifier
 from .wasserstein import WassersteinClassifier
 
 __all__ = [
     "ACGANClassifier",
+    "Batch",
     "CNNClassifier",
     "LearningLossClassifier",
     "LinearClassifier",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -20,18 +21,22 @@ from torch import Tensor, nn
 
 from ..access import torch_module
 from ..generators.base import GenerativeEstimator
-from ..generators.gan import Module, gan_classes
+from ..generators.gan import GAN, Module, gan_classes
 from ..generators.maps import LatentsToRows, RowsToFeatures
 from ..nets import GANS
 from ..nets.spectral_norm import normalize_spectrally
 from ..training.estimator import module_builder, optimizer_params, resolve_device
 from ..utils.callbacks import with_callbacks
+from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
-from ._acgan_net import ACGANNet
-from .net_classifier import check_classes, check_continues
+from .acgan_net import ACGANNet
+from .checks import check_classes, check_continues
+from .prediction import PredictionMixin
 
 
-class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
+@inherits_doc(GAN)
+@dataclass(eq=False, repr=False, kw_only=True)
+class ACGANClassifier(PredictionMixin, GenerativeEstimator):
     r"""A generator of rows of given classes, and a classifier that shares all but its last layer with the critic.
 
     An auxiliary-classifier GAN [1]_ as ALCG [2]_ trains it, on labelled rows alone. With G the generator, D the critic
@@ -91,15 +96,13 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         Further arguments of the optimizers; None is ``betas`` of (0.5, 0.999) for Adam, (0.5, 0.9) for "wgan_gp".
     lr : float, default=None
         Learning rate; None is 2e-4, and 1e-4 for "wgan_gp".
-    image_shape, dtype, amp, device, verbose, checkpoint, checkpoint_every, callbacks
-        As in :class:`~skal.generators.GAN`.
+    {image_shape, dtype, amp, device, verbose, checkpoint, checkpoint_every, callbacks}
     compile : bool, default=False
         Whether to compile the generator, and the critic of "dcgan", with `torch.compile`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights, and the scale of the rows, of the last `fit`, with fresh optimizers.
         Classes and shape must be those of that fit.
-    random_state : int, RandomState instance or None, default=None
-        Decides initial weights, order of the rows, and what is generated. None is different each time.
+    {random_state}
 
     Attributes
     ----------
@@ -112,20 +115,11 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         shape (n_records, n_classes), how much of the kept rows was generated for each class.
     generator_, critic_, classifier_ : torch.nn.Module
         G, D, and the last layer of C, in evaluation mode; rows are on their own scale there.
-    net_ : skorch.NeuralNet
-        What trained them.
-    input_shape_ : tuple of int
-        Shape in which the networks get a row.
+    {net_}
+    {input_shape_}
     n_latent_ : int
         Length of what the generator gets: `n_latent` and the number of classes.
-    dtype_ : torch.dtype
-        Numbers of the networks.
-    device_ : torch.device
-        Where the networks lie.
-    n_features_in_ : int
-        Numbers in a row: the product of its shape.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X has string names.
+    {dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -162,6 +156,7 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **GenerativeEstimator._parameter_constraints,
         "base": [StrOptions({"dcgan", "sngan", "wgan_gp"})],
         "candidates": [Interval(Integral, 1, None, closed="left")],
         "stratified": ["boolean"],
@@ -175,74 +170,28 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         "generator_auxiliary_weight": [Interval(Real, 0, None, closed="left")],
         "generator_params": [dict, None],
         "critic_params": [dict, None],
-        "warm_start": ["boolean"],
-        **GenerativeEstimator._parameter_constraints,
         "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "warm_start": ["boolean"],
     }
 
-    classes_: NDArray[Any]
-    net_: ACGANNet
+    base: str = field(default="dcgan", kw_only=False)
+    candidates: int = 4
+    stratified: bool = False
+    adversarial_loss: str = "non_saturating"
+    architecture: str | tuple[Module, Module] = "auto"
+    n_latent: int = 128
+    n_iter: int = 3000
+    n_critic: int | None = None
+    penalty: float = 10.0
+    auxiliary_weight: float = 1.0
+    generator_auxiliary_weight: float = 1.0
+    generator_params: dict[str, Any] | None = None
+    critic_params: dict[str, Any] | None = None
+    lr: float | None = None
+    warm_start: bool = False
 
-    def __init__(
-        self,
-        base: str = "dcgan",
-        *,
-        candidates: int = 4,
-        stratified: bool = False,
-        adversarial_loss: str = "non_saturating",
-        architecture: str | tuple[Module, Module] = "auto",
-        n_latent: int = 128,
-        n_iter: int = 3000,
-        batch_size: int = 64,
-        n_critic: int | None = None,
-        penalty: float = 10.0,
-        auxiliary_weight: float = 1.0,
-        generator_auxiliary_weight: float = 1.0,
-        generator_params: dict[str, Any] | None = None,
-        critic_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float | None = None,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        compile: bool = False,
-        device: str | torch.device = "auto",
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        checkpoint_every: int = 1000,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.base = base
-        self.candidates = candidates
-        self.stratified = stratified
-        self.adversarial_loss = adversarial_loss
-        self.architecture = architecture
-        self.n_latent = n_latent
-        self.n_iter = n_iter
-        self.batch_size = batch_size
-        self.n_critic = n_critic
-        self.penalty = penalty
-        self.auxiliary_weight = auxiliary_weight
-        self.generator_auxiliary_weight = generator_auxiliary_weight
-        self.generator_params = generator_params
-        self.critic_params = critic_params
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
-        self.lr = lr
-        self.image_shape = image_shape
-        self.dtype = dtype
-        self.amp = amp
-        self.compile = compile
-        self.device = device
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
+    classes_: NDArray[Any] = field(init=False)
+    net_: ACGANNet = field(init=False)
 
     @property
     def generator_(self) -> nn.Module:
@@ -310,37 +259,7 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
             check_continues(self, classes, self._input_shape(rows.shape[1:]))
         return self._train(X, rows, device, classes=classes, codes=codes, previous=previous)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the labels of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows in either of the two shapes: flat, or that of `fit`.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        (codes,) = self._run(X, lambda rows: (self.net_.infer(rows).argmax(1),))
-        return self.classes_[codes]
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Predict class probabilities, those of the auxiliary classifier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the networks' numbers; columns in the order of `classes_`.
-        """
-        (probabilities,) = self._run(X, lambda rows: (self.net_.infer(rows).softmax(1),))
-        return probabilities
-
-    def critic_scores(self, X: ArrayLike) -> NDArray[np.floating]:
+    def realness(self, X: ArrayLike) -> NDArray[np.floating]:
         """Compute the critic's scores: the higher, the more the rows look real.
 
         Parameters
@@ -352,24 +271,11 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         scores : ndarray of shape (n_samples,)
             Before any logistic function, in the networks' numbers.
         """
-        (scores,) = self._run(X, lambda rows: self.net_.scores_and_features(rows)[:1])
+        (scores,) = self._ask(X, lambda net, rows: net.scores_and_features(rows)[:1])
         return scores
 
-    def embed(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Compute the features that critic and classifier share, as `transform` does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_samples, n_embedding)
-        """
-        return self.embed_and_predict_proba(X)[0]
-
     def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Compute embeddings and class probabilities in one pass.
+        """Compute the features that critic and classifier share, and class probabilities, in one pass.
 
         Parameters
         ----------
@@ -378,16 +284,16 @@ class ACGANClassifier(ClassifierMixin, GenerativeEstimator):
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_embedding)
-            See `embed`.
+            What `transform` returns too.
         probabilities : ndarray of shape (n_samples, n_classes)
             See `predict_proba`.
         """
 
-        def compute(rows: Tensor) -> tuple[Tensor, Tensor]:
-            features = self.net_.scores_and_features(rows)[1]
-            return features, self.net_._logits(features).softmax(1)
+        def compute(net: ACGANNet, rows: Tensor) -> tuple[Tensor, Tensor]:
+            features = net.scores_and_features(rows)[1]
+            return features, net.logits(features).softmax(1)
 
-        embeddings, probabilities = self._run(X, compute)
+        embeddings, probabilities = self._ask(X, compute)
         return embeddings, probabilities
 
     def sample(self, y: ArrayLike | int = 1, random_state: Any = None) -> NDArray[np.floating]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,12 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ._learning_loss_net import LearningLossNet
-from ._net import Net
-from ._partial import AnyRowsClassifier
+from ..utils.docstrings import inherits_doc
+from .batch import Batch
+from .cnn import AnyRowsClassifier
+from .stages import StageRecorder
 
 
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
 class LearningLossClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` that also predicts its own loss at a row [1]_.
 
@@ -36,8 +42,7 @@ class LearningLossClassifier(AnyRowsClassifier):
 
     Parameters
     ----------
-    architecture : str or type, default="auto"
-        As in :class:`CNNClassifier`, but "auto" is :class:`skal.nets.MLP` for plain rows.
+    {architecture}
     stages : sequence of str, default=None
         Names of the parts of the network, as in ``module.named_modules()``, whose outputs the predictor sees, such as
         ``("body.layer1", "body.layer2")``. None takes, of all maps of a size, the last ones with the most channels,
@@ -51,20 +56,15 @@ class LearningLossClassifier(AnyRowsClassifier):
     detach_after : float, default=0.6
         Share of `max_epochs` after which the pairs' loss reaches the predictor alone and no longer the network: 120 of
         the paper's 200 epochs. 0 trains the predictor beside the network from the start, 1 never detaches.
-    module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, callbacks
-        As in :class:`NetClassifier`; one optimizer trains both. The paper has SGD with lr 0.1, a tenth of it after
-        epoch 160 of 200, momentum 0.9, weight decay 5e-4 and batches of 128. Early stopping looks at the cross entropy,
-        and restores both of the best epoch.
-    image_shape, dtype, amp, device, warm_start, verbose, random_state
-        As in :class:`NetClassifier`.
+    {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
+    dtype, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
     net_ : skorch.NeuralNetClassifier
-        What trained the network, ``net_.module_``, and the predictor, ``net_.predictor_``; ``net_.history`` has the
-        cross entropy and the ranking loss of each epoch.
-    classes_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_
-        As in :class:`NetClassifier`.
+        The trained net, with the predictor as ``net_.predictor_``; ``net_.history`` has the cross entropy and the
+        ranking loss of each epoch.
+    {classes_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -72,6 +72,9 @@ class LearningLossClassifier(AnyRowsClassifier):
 
     Notes
     -----
+    One optimizer trains both. The paper has SGD with lr 0.1, a tenth of it after epoch 160 of 200, momentum 0.9, weight
+    decay 5e-4 and batches of 128. Early stopping restores both as they were in the best epoch.
+
     Pairs are the first and the second half of a batch; the last row of an odd one has no partner. They have no weights:
     `sample_weight` is that of the cross entropy.
 
@@ -89,7 +92,8 @@ class LearningLossClassifier(AnyRowsClassifier):
     (True, (150,))
     """
 
-    _net_class = LearningLossNet
+    uses_features: ClassVar[bool] = True
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AnyRowsClassifier._parameter_constraints,
         "stages": [tuple, list, None],
@@ -99,58 +103,50 @@ class LearningLossClassifier(AnyRowsClassifier):
         "detach_after": [Interval(Real, 0, 1, closed="both")],
     }
 
-    net_: LearningLossNet
+    stages: Sequence[str] | None = None
+    n_hidden: int = 128
+    margin: float = 1.0
+    ranking_weight: float = 1.0
+    detach_after: float = 0.6
 
-    def __init__(
-        self,
-        architecture: str | Callable[..., torch.nn.Module] = "auto",
-        *,
-        stages: Sequence[str] | None = None,
-        n_hidden: int = 128,
-        margin: float = 1.0,
-        ranking_weight: float = 1.0,
-        detach_after: float = 0.6,
-        module_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float = 1e-3,
-        max_epochs: int = 50,
-        batch_size: int = 64,
-        validation_fraction: float | None = None,
-        patience: int = 10,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        device: str | torch.device = "auto",
-        warm_start: bool = False,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(
-            architecture,
-            module_params=module_params,
-            optimizer=optimizer,
-            optimizer_params=optimizer_params,
-            lr=lr,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            validation_fraction=validation_fraction,
-            patience=patience,
-            image_shape=image_shape,
-            dtype=dtype,
-            amp=amp,
-            device=device,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.stages = stages
-        self.n_hidden = n_hidden
-        self.margin = margin
-        self.ranking_weight = ranking_weight
-        self.detach_after = detach_after
+    def recorder(self, module: nn.Module, n_classes: int) -> StageRecorder:
+        """Return what records the stages.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        n_classes : int
+        """
+        return StageRecorder(module, self.stages, n_classes)
+
+    def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
+        """Build the predictor for the stages that the network has.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+        """
+        widths = [stage.shape[1] for stage in net.example_features()]
+        return {"predictor": (LossPredictor(widths, self.n_hidden), None)}
+
+    def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
+        """Compute the cross entropy, the ranking loss of the predictor, and their sum.
+
+        Parameters
+        ----------
+        net, labeled, unlabeled
+            See :meth:`NetClassifier.losses`.
+        """
+        assert labeled.classes is not None
+        stages = labeled.features
+        if len(net.history) > self.detach_after * self.max_epochs:
+            stages = [stage.detach() for stage in stages]
+        targets = F.cross_entropy(labeled.logits.detach(), labeled.classes, reduction="none")
+        losses = {
+            "cross_entropy": labeled.cross_entropy(),
+            "ranking": ranking_loss(predict_losses(net, stages), targets, self.margin),
+        }
+        return {**losses, "loss": losses["cross_entropy"] + self.ranking_weight * losses["ranking"]}
 
     def predicted_loss(self, X: ArrayLike) -> NDArray[np.floating]:
         """Predict the loss at rows, on a scale of its own: only its order was learned.
@@ -163,19 +159,72 @@ class LearningLossClassifier(AnyRowsClassifier):
         -------
         losses : ndarray of shape (n_samples,)
         """
-        (losses,) = self._run(X, lambda rows: (self.net_.logits_and_predicted_loss(rows)[1],))
+        (losses,) = self._ask_recorded(
+            X, self.recorder, lambda net, logits, stages: (predict_losses(net, stages),)
+        )
         return losses
 
-    def _make_net(
-        self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
-    ) -> Net:
-        return super()._make_net(
-            input_shape,
-            classes,
-            stages=self.stages,
-            n_hidden=self.n_hidden,
-            margin=self.margin,
-            ranking_weight=self.ranking_weight,
-            detach_after=self.detach_after,
-            **params,
-        )
+
+class LossPredictor(nn.Module):
+    """Predicts a row's loss from the pooled stages of its classifier (Yoo and Kweon, 2019, Figure 2b).
+
+    ======================================  ===================
+    layer                                   output
+    ======================================  ===================
+    of each stage: linear, ReLU             `n_hidden`
+    all of them, concatenated               stages * `n_hidden`
+    linear                                  1
+    ======================================  ===================
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels or units of each stage.
+    n_hidden : int
+    """
+
+    def __init__(self, widths: Sequence[int], n_hidden: int) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList([nn.Linear(width, n_hidden) for width in widths])
+        self.head = nn.Linear(n_hidden * len(widths), 1)
+
+    def forward(self, stages: list[Tensor]) -> Tensor:
+        """Return one number per row, of shape (N,)."""
+        hidden = [layer(stage).relu() for layer, stage in zip(self.hidden, stages, strict=True)]
+        return self.head(torch.cat(hidden, dim=1)).squeeze(1)
+
+
+def predict_losses(net: Any, stages: list[Tensor]) -> Tensor:
+    """Return the predictions of a net's predictor."""
+    with net.autocast():
+        return net.predictor_(stages).to(net.dtype)
+
+
+def ranking_loss(predicted: Tensor, losses: Tensor, margin: float) -> Tensor:
+    """Mean hinge loss of pairs of rows whose predicted losses should have the order of their losses (Equation 2).
+
+    The first half of the rows is paired with the second; of an odd number the last has no partner.
+
+    Parameters
+    ----------
+    predicted, losses : Tensor of shape (n_rows,)
+    margin : float
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        Zero where there is no pair.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.classifiers.learning_loss import ranking_loss
+    >>> ranking_loss(torch.tensor([0.0, 2.0, 0.5, 0.0]), torch.tensor([1.0, 1.0, 0.0, 0.0]), margin=1.0)
+    tensor(0.7500)
+    """
+    n_pairs = len(predicted) // 2
+    if not n_pairs:
+        return predicted.sum() * 0
+    gap = predicted[:n_pairs] - predicted[n_pairs : 2 * n_pairs]
+    is_larger = losses[:n_pairs] > losses[n_pairs : 2 * n_pairs]
+    return (margin - torch.where(is_larger, gap, -gap)).relu().mean()

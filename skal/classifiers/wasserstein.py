@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ..generators.losses import gradient_penalty, interpolate
 from ..nets import MLP
-from ..training.batches import Rows
-from ..training.estimator import module_builder, resolve_device
-from ..utils.random import draw_seed
-from ._net import BestEpoch, Net
-from ._partial import PartialLabelsClassifier
-from ._wasserstein_net import WassersteinNet
-from .cnn import CNNClassifier
+from ..training.estimator import evaluating, module_builder
+from ..training.recording import EmbeddingRecorder, Recorder
+from ..utils.docstrings import inherits_doc
+from .batch import Batch
+from .cnn import AnyRowsClassifier
+from .net import BestEpoch, Net
 
 
-class WassersteinClassifier(PartialLabelsClassifier):
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
+class WassersteinClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` with WAAL's [1]_ loss, which matches the features of labelled rows and unlabelled ones.
 
     A critic :math:`g(x) \in [0, 1]` of the network's features learns to be high on the U unlabelled rows and low on
@@ -43,10 +49,7 @@ class WassersteinClassifier(PartialLabelsClassifier):
 
     Parameters
     ----------
-    architecture : str or type, default="auto"
-        As in :class:`CNNClassifier`, but "auto" is :class:`skal.nets.MLP` for plain rows. The critic sees what the
-        network's part ``features`` puts out, flattened, where it has one, as most of `skal.nets` do; else what
-        :meth:`embed` returns.
+    {architecture}
     divergence : {"wasserstein", "h"}, default="wasserstein"
         "h" is the ablation, the H-divergence (Eq. 20): the critic is a discriminator under the binary cross entropy,
         the sum of the means of both batches, and the features raise that cross entropy; with :math:`\mu` for
@@ -67,10 +70,9 @@ class WassersteinClassifier(PartialLabelsClassifier):
         ``{"hidden": (50,), "dropout": 0.5}`` by default.
     critic_lr : float, default=None
         Learning rate of the critic, whose loss has the factor :math:`\mu'`; `lr` by default.
-    module_params : dict, default=None
-        As in :class:`CNNClassifier`.
+    {module_params}
     optimizer : type or callable, default=torch.optim.SGD
-        As in :class:`NetClassifier`; one for the network and one for the critic.
+        A class of `torch.optim.Optimizer`; one optimizer for the network and one for the critic.
     optimizer_params : dict, default=None
         Further arguments of both; with `torch.optim.SGD` momentum 0.5 is the default.
     lr : float, default=0.01
@@ -80,22 +82,20 @@ class WassersteinClassifier(PartialLabelsClassifier):
     max_epochs : int, default=80
         Passes over the larger of the two sets, hence over the unlabelled rows as a rule.
     batch_size : int, default=64
-        Labelled rows of a step, and unlabelled ones.
+        Labelled rows of a step, and as many unlabelled ones.
     validation_fraction : float, default=None
-        Share of the labelled rows that is held out, as in :class:`NetClassifier`, but the accuracy on it decides: after
-        `patience` epochs without a higher one training stops, and network and critic are those of the best epoch.
-    patience : int, default=10
-        Epochs without improvement before training stops; needs `validation_fraction`.
-    image_shape, dtype, amp, device, warm_start, callbacks, verbose, random_state
-        As in :class:`NetClassifier`. The critic computes in full precision always.
+        Share of the labelled rows, in (0, 1), that is held out, class by class, and decides when to stop: after
+        `patience` epochs without a higher accuracy on it, with the network and the critic of the best epoch. At least
+        one row of every class stays in training. None trains on all rows for `max_epochs`.
+    {patience}
+    {image_shape, dtype, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
     net_ : skorch.NeuralNetClassifier
         The trained net, with the critic as ``net_.critic_``; ``net_.history`` has the losses and the learning rate of
         each epoch.
-    classes_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_
-        As in :class:`NetClassifier`.
+    {classes_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -103,6 +103,9 @@ class WassersteinClassifier(PartialLabelsClassifier):
 
     Notes
     -----
+    The critic sees the output of the network's part ``features``, flattened, where it has one, as most of `skal.nets`
+    do; else what :meth:`embed` returns. It computes in full precision, with `amp` too.
+
     The defaults are those of the paper on FashionMNIST (Table 3), whose network is "lenet_waal"; it has momentum 0.3
     on CIFAR-10 and STL-10. The paper stops early by an unstated rule.
 
@@ -132,8 +135,11 @@ class WassersteinClassifier(PartialLabelsClassifier):
     (True, (150,))
     """
 
+    uses_unlabeled: ClassVar[bool] = True
+    uses_features: ClassVar[bool] = True
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CNNClassifier._parameter_constraints,
+        **AnyRowsClassifier._parameter_constraints,
         "divergence": [StrOptions({"wasserstein", "h"})],
         "mu": [Interval(Real, 0, None, closed="left")],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
@@ -144,103 +150,87 @@ class WassersteinClassifier(PartialLabelsClassifier):
         "lr_drops": [tuple, list],
     }
 
-    _net_class = WassersteinNet
+    divergence: str = "wasserstein"
+    mu: float = 1e-2
+    n_queries: int = 1
+    bias_coefficient: str = "paper"
+    gradient_penalty: float = 2.0
+    critic_params: dict[str, Any] | None = None
+    critic_lr: float | None = None
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD
+    lr: float = 0.01
+    lr_drops: tuple[float, ...] = (0.5, 0.75)
+    max_epochs: int = 80
 
-    net_: WassersteinNet
-
-    def __init__(
-        self,
-        architecture: str | Callable[..., torch.nn.Module] = "auto",
-        *,
-        divergence: str = "wasserstein",
-        mu: float = 1e-2,
-        n_queries: int = 1,
-        bias_coefficient: str = "paper",
-        gradient_penalty: float = 2.0,
-        critic_params: dict[str, Any] | None = None,
-        critic_lr: float | None = None,
-        module_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float = 0.01,
-        lr_drops: tuple[float, ...] = (0.5, 0.75),
-        max_epochs: int = 80,
-        batch_size: int = 64,
-        validation_fraction: float | None = None,
-        patience: int = 10,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        device: str | torch.device = "auto",
-        warm_start: bool = False,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(
-            architecture,
-            module_params=module_params,
-            optimizer=optimizer,
-            optimizer_params=optimizer_params,
-            lr=lr,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            validation_fraction=validation_fraction,
-            patience=patience,
-            image_shape=image_shape,
-            dtype=dtype,
-            amp=amp,
-            device=device,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.divergence = divergence
-        self.mu = mu
-        self.n_queries = n_queries
-        self.bias_coefficient = bias_coefficient
-        self.gradient_penalty = gradient_penalty
-        self.critic_params = critic_params
-        self.critic_lr = critic_lr
-        self.lr_drops = lr_drops
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train the network on the labels of the labelled rows, and network and critic on all.
+    def recorder(self, module: nn.Module, n_classes: int) -> Recorder:
+        """Return what records what the critic sees: the output of the part ``features``, or else the embedding.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            All rows, labelled or not.
-        y : array-like of shape (n_samples,)
-            Partial labels, of two classes or more: -1 where there is none, or, among strings, ``None``, NaN or -1.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the labelled rows in the cross entropy; those of the others are ignored.
+        module : torch.nn.Module
+        n_classes : int
+        """
+        part = getattr(module, "features", None)
+        return (
+            FeatureRecorder(module) if isinstance(part, nn.Module) else EmbeddingRecorder(module, n_classes)
+        )
+
+    def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
+        """Build the critic for as many features as the network has.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+        """
+        params = {"hidden": (50,), "dropout": 0.5, **(self.critic_params or {})}
+        n_features = net.example_features().shape[1]
+        critic = module_builder(MLP, params, "critic", input_shape=(n_features,), n_classes=1)
+        return {"critic": (critic(), self.critic_lr or self.lr)}
+
+    def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
+        """Compute the loss of the network (Eq. 7 and 8), that of the critic, and their terms.
+
+        Parameters
+        ----------
+        net, labeled, unlabeled
+            See :meth:`NetClassifier.losses`.
+        """
+        losses = {"cross_entropy": labeled.cross_entropy()}
+        if unlabeled is None:
+            return losses
+        weight = adversarial_weight(net.n_labeled, net.n_unlabeled, self.mu, self.divergence)
+        known, unknown = labeled.features, unlabeled.features
+        losses["loss"] = losses["cross_entropy"] + weight * self.divergence_of(net, known, unknown)
+        known, unknown = known.detach(), unknown.detach()
+        losses["divergence"] = self.divergence_of(net, known, unknown)
+        losses["critic_loss"] = -weight * losses["divergence"]
+        if self.divergence == "wasserstein" and self.gradient_penalty:
+            points = torch.cat([interpolate(known, unknown), known, unknown])
+            with evaluating(net.critic_):  # dropout would be another function at each point
+                penalty = gradient_penalty(lambda points: net.critic_(points).squeeze(1).sigmoid(), points)
+            losses["gradient_penalty"] = penalty
+            losses["critic_loss"] = losses["critic_loss"] + weight * self.gradient_penalty * penalty
+        return losses
+
+    def divergence_of(self, net: Any, labeled: Tensor, unlabeled: Tensor) -> Tensor:
+        """Compute what the critic raises and the features lower.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+        labeled, unlabeled : Tensor of shape (n_rows, n_features)
+            Features of equally many rows of both kinds.
 
         Returns
         -------
-        self : WassersteinClassifier
-
-        Raises
-        ------
-        ValueError
-            As :class:`NetClassifier` does, if no two classes are labelled, and for `lr_drops` outside (0, 1).
-        TypeError
-            If `architecture` is an instance, or a network without ``features`` has no embedding either.
+        divergence : Tensor of shape ()
         """
-        if not all(isinstance(share, Real) and 0 < share < 1 for share in self.lr_drops):
-            raise ValueError(
-                f"lr_drops must hold shares of the epochs in (0, 1), got {self.lr_drops}; try (0.5, 0.75)"
-            )
-        device = resolve_device(self.device)
-        rows, labels, labeled, weight = self._validate_partial(X, y, sample_weight, reset=not self._continues)
-        data = Rows(rows, dtype=self._network_dtype(rows), device=device)
-        known = rows if labeled.all() else rows[labeled]
-        unlabeled = data.subset(np.flatnonzero(~labeled))
-        seed = draw_seed(self.random_state)
-        self._set(self._train(known, labels[labeled], weight, device, seed, unlabeled=unlabeled))
-        return self
+        logits = net.critic_(torch.cat([labeled, unlabeled])).squeeze(1)
+        known, unknown = logits[: len(labeled)], logits[len(labeled) :]
+        if self.divergence == "h":
+            return F.logsigmoid(unknown).mean() + F.logsigmoid(-known).mean()
+        bias = bias_of_labeled(net.n_labeled, net.n_unlabeled, self.n_queries, self.bias_coefficient)
+        return unknown.sigmoid().mean() - bias * known.sigmoid().mean()
 
     def critic_scores(self, X: ArrayLike) -> NDArray[np.float64]:
         """Compute the critic g(x): the higher, the less the rows look like labelled ones.
@@ -270,33 +260,80 @@ class WassersteinClassifier(PartialLabelsClassifier):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             By the log-softmax of the logits, which stays finite where a probability rounds to zero.
         """
-
-        def compute(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            logits, features = self.net_.logits_and_features(rows)
-            return self.net_.critic_logits(features), logits.log_softmax(1)
-
-        logits, log_probabilities = self._run(X, compute)
+        logits, log_probabilities = self._ask_recorded(
+            X,
+            self.recorder,
+            lambda net, logits, features: (net.critic_(features).squeeze(1), logits.log_softmax(1)),
+        )
         return expit(logits.astype(np.float64)), log_probabilities
 
     def _make_net(
         self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
     ) -> Net:
-        critic_params = {"hidden": (50,), "dropout": 0.5, **(self.critic_params or {})}
         if self.optimizer is torch.optim.SGD and "momentum" not in (self.optimizer_params or {}):
             params["optimizer__momentum"] = 0.5
-        return super()._make_net(
-            input_shape,
-            classes,
-            critic=module_builder(MLP, critic_params, name="critic", n_classes=1),
-            divergence=self.divergence,
-            mu=self.mu,
-            bias_coefficient=self.bias_coefficient,
-            n_queries=self.n_queries,
-            penalty=self.gradient_penalty,
-            critic_lr=self.critic_lr or self.lr,
-            lr_drops=self.lr_drops,
-            **params,
-        )
+        return super()._make_net(input_shape, classes, **params)
+
+    def _callbacks(self) -> list[Any]:
+        return [("lr_drops", LearningRateDrops(self.lr_drops)), *super()._callbacks()]
 
     def _early_stopping(self) -> BestEpoch:
         return BestEpoch("valid_accuracy", patience=self.patience, threshold=0, lower_is_better=False)
+
+
+class FeatureRecorder(Recorder):
+    """Records the output of a module's part `features`, flattened."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self.record_output(self.view.features)  # type: ignore[arg-type]
+
+    def recorded(self) -> Tensor:
+        """Return the features of the pass."""
+        features: Tensor = super().recorded()
+        return features.flatten(1)
+
+
+class LearningRateDrops(Callback):
+    """Divides all learning rates by ten after given shares of the epochs, and records that of the network.
+
+    Parameters
+    ----------
+    shares : sequence of float
+        In (0, 1).
+    """
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        if not all(isinstance(share, Real) and 0 < share < 1 for share in shares):
+            raise ValueError(
+                f"lr_drops must hold shares of the epochs in (0, 1), got {shares}; try (0.5, 0.75)"
+            )
+        self.shares = shares
+
+    def on_epoch_begin(self, net: Any, **_: Any) -> None:
+        """Set the rates of the epoch."""
+        reached = [math.ceil(share * net.max_epochs) for share in self.shares].count(len(net.history) - 1)
+        for name in net._optimizers:
+            for group in getattr(net, f"{name}_").param_groups:
+                group["lr"] *= 0.1**reached
+        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+
+
+def bias_of_labeled(n_labeled: int, n_unlabeled: int, n_queries: int, kind: str) -> float:
+    r"""Return :math:`C_0`, the weight of the labelled rows in the adversarial loss.
+
+    With :math:`\gamma = U / L` and :math:`\alpha = B / L`, it is :math:`(\gamma - \alpha) / (\gamma^2 (1 + \alpha))` in
+    the paper, :math:`1 / \gamma` in its code, and :math:`(\gamma - \alpha) / (\gamma (1 + \alpha))` follows from Eq. 7
+    where both batches are as large.
+    """
+    n_queries = min(n_queries, n_unlabeled)
+    gamma, alpha = n_unlabeled / n_labeled, n_queries / n_labeled
+    if kind == "code":
+        return 1 / gamma
+    unbiased = (gamma - alpha) / (gamma * (1 + alpha))
+    return unbiased / gamma if kind == "paper" else unbiased
+
+
+def adversarial_weight(n_labeled: int, n_unlabeled: int, mu: float, divergence: str) -> float:
+    r"""Return :math:`\mu'`, the weight of the adversarial loss, which is :math:`\mu` for the H-divergence."""
+    return mu * n_unlabeled / (n_labeled + n_unlabeled) if divergence == "wasserstein" else mu

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-# A batch as skorch wants it, a pair (X, y); here X carries the rows' weights along.
-LabeledBatch = tuple[tuple[torch.Tensor, torch.Tensor | None], torch.Tensor]
+# A batch as skorch wants it, a pair (X, y). Here X is (rows, their weights, unlabelled rows), the latter two if any.
+LabeledBatch = tuple[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
 
 # What training data may take of a GPU's free memory; the net needs the rest. Larger data stay on the host.
 _DEVICE_SHARE = 0.5
@@ -97,7 +97,7 @@ class LabeledRows(Rows):
     def __getitem__(self, index: torch.Tensor | slice) -> LabeledBatch:
         here = index.to(self.y.device) if isinstance(index, torch.Tensor) else index
         weight = None if self.weight is None else self.weight[here]
-        return (super().__getitem__(index), weight), self.y[here]
+        return (super().__getitem__(index), weight, None), self.y[here]
 
 
 class Batches:
@@ -133,6 +133,42 @@ class Batches:
         self.epoch += 1
         for start, stop in pairwise(self.bounds):
             yield self.rows[order[start:stop]]
+
+
+class RedundantBatches:
+    """Equally large batches of labelled and of unlabelled rows.
+
+    A pass is one over the larger set. The smaller one is repeated to its length, in an order of its own, so that the
+    numbers of times that its rows come differ by at most one.
+
+    Parameters
+    ----------
+    labeled : LabeledRows
+    unlabeled : Rows
+    batch_size : int
+        Rows of each of the two.
+    seed : int
+    """
+
+    def __init__(self, labeled: LabeledRows, unlabeled: Rows, batch_size: int, seed: int) -> None:
+        self.labeled, self.unlabeled = labeled, unlabeled
+        self.n_rows = max(len(labeled), len(unlabeled))
+        self.bounds = Batches(max(labeled, unlabeled, key=len), batch_size).bounds
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __iter__(self) -> Iterator[LabeledBatch]:
+        labeled, unlabeled = (
+            (row_order(self.n_rows, seed, self.epoch) % len(rows)).to(rows.X.device)
+            for rows, seed in ((self.labeled, self.seed), (self.unlabeled, self.seed + 1))
+        )
+        self.epoch += 1
+        for start, stop in pairwise(self.bounds):
+            (rows, weight, _), y = self.labeled[labeled[start:stop]]
+            yield (rows, weight, self.unlabeled[unlabeled[start:stop]]), y
 
 
 class Stream:

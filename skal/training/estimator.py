@@ -232,8 +232,7 @@ class NetworkEstimator(BaseEstimator):
                     f"({error}); load it with the version that saved it"
                 ) from error
             net.history.extend(saved["history"])
-            for module in net.modules:
-                module.eval()
+            net.finish()
             setattr(estimator, name, net)
         return estimator
 
@@ -253,11 +252,11 @@ class NetworkEstimator(BaseEstimator):
     def _in_blocks(
         self, rows: NDArray[Any], compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
     ) -> list[NDArray[Any]]:
-        """Apply `compute` to validated rows, or to latents, in evaluation mode."""
+        """Apply `compute` to validated rows, or to latents; it leaves no trace in the networks."""
         is_image = len(self.input_shape_) == 3
         block_rows = BLOCK_ROWS.get(self.device_.type, BLOCK_ROWS["cpu"])[0 if is_image else 1]
         results: list[NDArray[Any]] = []
-        with evaluating(*self.net_.modules), torch.inference_mode():
+        with torch.inference_mode():
             for start in range(0, len(rows), block_rows):
                 block = slice(start, start + block_rows)
                 values = [value.numpy(force=True) for value in compute(as_tensor(rows[block]))]

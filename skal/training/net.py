@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
@@ -12,6 +12,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from skorch.exceptions import DeviceWarning
 
 from .batches import Batches, Rows
+from .recording import in_evaluation
 
 
 class TrainingNet(NeuralNet):
@@ -28,6 +29,8 @@ class TrainingNet(NeuralNet):
         Whether to run the modules under bfloat16 autocast.
     seed : int
         Seed of the order of the batches.
+    rates : dict of str to float, default=None
+        Learning rates of the modules that have an optimizer, and a loss, of their own.
     **params
         Parameters of skorch's net.
     """
@@ -40,6 +43,7 @@ class TrainingNet(NeuralNet):
         dtype: torch.dtype,
         amp: bool,
         seed: int,
+        rates: dict[str, float] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(module, train_split=None, **params)
@@ -47,6 +51,7 @@ class TrainingNet(NeuralNet):
         self.dtype = dtype
         self.amp = amp
         self.seed = seed
+        self.rates = rates or {}
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -56,6 +61,20 @@ class TrainingNet(NeuralNet):
     def modules(self) -> list[torch.nn.Module]:
         """The modules that are trained."""
         return [getattr(self, f"{name}_") for name in self._modules]
+
+    def finish(self) -> None:
+        """Leave training: the modules are in evaluation mode from now on."""
+        for module in self.modules:
+            module.eval()
+
+    def for_prediction(self) -> Self:
+        """Return the net, or a view of it in evaluation mode where someone has put a module in training mode."""
+        modules = {f"{name}_": in_evaluation(getattr(self, f"{name}_")) for name in self._modules}
+        if all(module is getattr(self, name) for name, module in modules.items()):
+            return self
+        net = object.__new__(type(self))
+        net.__dict__.update(vars(self) | modules)
+        return net
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the weights and buffers of all modules, by module and name."""
@@ -123,9 +142,56 @@ class TrainingNet(NeuralNet):
             return Batches(dataset, self.batch_size)
         return Batches(dataset, self.batch_size, self.seed, epoch=len(self.history))
 
+    def initialize_optimizer(self, *_: Any) -> TrainingNet:
+        """Build an optimizer for each of the modules in `rates`, and one for all others."""
+        own = {id(weight) for name in self.rates for weight in getattr(self, f"{name}_").parameters()}
+        shared = [(name, weight) for name, weight in self.get_all_learnable_params() if id(weight) not in own]
+        args, params = self.get_params_for_optimizer("optimizer", shared)
+        self.optimizer_ = self.optimizer(*args, **params)
+        for name, lr in self.rates.items():
+            weights = getattr(self, f"{name}_").named_parameters()
+            args, params = self.get_params_for_optimizer("optimizer", weights)
+            setattr(self, f"{name}_optimizer_", self.optimizer(*args, **{**params, "lr": lr}))
+        return self
+
+    def losses(self, batch: Any) -> dict[str, torch.Tensor]:
+        """Return the mean losses over a batch: ``loss``, and ``<name>_loss`` for each module in `rates`."""
+        raise NotImplementedError
+
+    def backward(self, losses: dict[str, torch.Tensor]) -> None:
+        """Compute the gradients: each optimizer's weights have that of their own loss."""
+        if not self.rates:
+            losses["loss"].backward()
+            return
+        for prefix in ("", *(f"{name}_" for name in self.rates)):
+            if (loss := losses.get(f"{prefix}loss")) is not None:
+                groups = getattr(self, f"{prefix}optimizer_").param_groups
+                weights = [weight for group in groups for weight in group["params"] if weight.requires_grad]
+                loss.backward(inputs=weights, retain_graph=True)  # losses may share a part of it
+
+    def train_step_single(self, batch: Any, **_: Any) -> dict[str, Any]:
+        """Compute the losses of a batch and their gradients."""
+        self._set_training(True)
+        losses = self.losses(batch)
+        self.backward(losses)
+        return {"loss": losses["loss"], "losses": losses}
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        if len(self._optimizers) > 1:  # each of them would call it again
+            step_fn()
+            step_fn = None
+        super()._step_optimizer(step_fn)
+
+    def validation_step(self, batch: Any, **_: Any) -> dict[str, Any]:
+        """Compute the losses of held-out rows."""
+        self._set_training(False)
+        with torch.no_grad():
+            losses = self.losses(batch)
+        return {"loss": losses["loss"], "losses": losses}
+
     def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, torch.Tensor], Any]:
         """Return the losses of a step by name, and its weight in the mean over the epoch."""
-        raise NotImplementedError
+        return step["losses"], len(batch)
 
     def fit_loop(self, *args: Any, **params: Any) -> TrainingNet:
         """Run the epochs; one that Ctrl-C cuts short leaves no row in the history."""
@@ -152,7 +218,7 @@ class TrainingNet(NeuralNet):
             names = list(values)
             losses.append(torch.stack([value.detach() for value in values.values()]))
             weights.append(weight)
-            size = weight if isinstance(weight, int) else len(batch[1])
+            size = weight if isinstance(weight, int) else len(step["y_pred"])
             self.history.record_batch(f"{prefix}_batch_size", size)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         table = torch.stack(losses).double()

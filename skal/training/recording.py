@@ -48,6 +48,11 @@ def private_view(module: nn.Module) -> nn.Module:
     return _viewed(getattr(module, "_orig_mod", module), {})
 
 
+def in_evaluation(module: nn.Module) -> nn.Module:
+    """Return a module in evaluation mode: itself, or a private view where a part of it is in training mode."""
+    return private_view(module).eval() if any(part.training for part in module.modules()) else module
+
+
 class Recorder(nn.Module):
     """A module that returns what another does, and beside it what was recorded in the same pass.
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from skal.classifiers import CNNClassifier, WassersteinClassifier
-from skal.classifiers._wasserstein_net import bias_of_labeled
+from skal.classifiers.wasserstein import bias_of_labeled
 from skal.nets import MLP, WAALLeNet
 from skal.strategies import (
     BALD,

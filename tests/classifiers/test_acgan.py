@@ -13,7 +13,7 @@ from torch import nn
 from skal import ActiveLearner
 from skal.access import as_torch, dropout_proba
 from skal.classifiers import ACGANClassifier
-from skal.classifiers._acgan_net import ACGANNet, LabeledStream
+from skal.classifiers.acgan_net import ACGANNet, LabeledStream
 from skal.generators import GAN, gan_net
 from skal.nets import (
     ConvCritic,
@@ -375,7 +375,7 @@ def test_what_it_computes():
     np.testing.assert_allclose(clf.transform(X), features)
     np.testing.assert_array_equal(clf.embed(X), clf.transform(X))
     np.testing.assert_array_equal(clf.embed_and_predict_proba(X)[1], clf.predict_proba(X))
-    np.testing.assert_allclose(clf.critic_scores(X), clf.critic_(scaled).detach())
+    np.testing.assert_allclose(clf.realness(X), clf.critic_(scaled).detach())
     np.testing.assert_allclose(clf.predict_proba(X), logits.softmax(1))
     np.testing.assert_array_equal(clf.predict(X), clf.classes_[logits.argmax(1)])
     rows = torch.from_numpy(X).requires_grad_()
@@ -450,7 +450,7 @@ def test_every_layout_of_the_same_images_gives_the_same_answer():
         np.testing.assert_array_equal(clf.sample(3).reshape(3, -1), first.sample(3).reshape(3, -1))
         for rows in (bytes_, bytes_[:, 0], flat):
             np.testing.assert_array_equal(clf.predict_proba(rows), first.predict_proba(rows))
-            np.testing.assert_array_equal(clf.critic_scores(rows), first.critic_scores(rows))
+            np.testing.assert_array_equal(clf.realness(rows), first.realness(rows))
     assert first.sample(50).min() >= 0
     assert first.sample(50).max() <= 255
     # Plain rows stay plain.

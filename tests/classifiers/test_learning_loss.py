@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from skal.access import as_torch
 from skal.classifiers import CNNClassifier, LearningLossClassifier, NetClassifier
-from skal.classifiers._learning_loss_net import pooled, ranking_loss, recorded_stages
+from skal.classifiers.learning_loss import ranking_loss
+from skal.classifiers.stages import StageRecorder, pooled
 from skal.nets import MLP, VGG16BN, AllCNN, CelebACNN, LeNet, Linear, ResNet18, ResNet50, ViTSmall, WAALLeNet
 
 from ..networks import DIGITS, generator_states, same_tensors, tiny_learning_loss
@@ -52,7 +53,8 @@ def trained_step(detach_after, weight=None):
     net, rows, labels = clf.net_, torch.from_numpy(X[:7]), torch.from_numpy(Y[:7])
     net.module_.zero_grad()
     net.predictor_.zero_grad()
-    step = net.train_step_single(((rows, weight), labels))
+    net.estimator = clf  # back into training
+    step = net.train_step_single(((rows, weight, None), labels))
     first, second = (layer for layer in net.module_.features if isinstance(layer, nn.Linear))
     hidden = first(rows).relu()
     stages = [hidden, second(hidden).relu()]
@@ -130,9 +132,9 @@ def test_the_network_learns_from_pairs_until_it_is_detached():
 def test_stages_of_networks(net, shape, expected):
     with torch.device("meta"):
         module = net(shape, 10).eval()
-        with recorded_stages(module, None, 10) as recorded:
-            module(torch.zeros(2, *shape))
-            assert [tuple(stage.shape[1:]) for stage in recorded()] == expected
+        recorder = StageRecorder(module, None, 10)
+        recorder(torch.zeros(2, *shape))
+        assert [tuple(stage.shape[1:]) for stage in recorder.stages()] == expected
 
 
 def test_stages_are_what_comes_last():
@@ -140,9 +142,7 @@ def test_stages_are_what_comes_last():
         torch.manual_seed(0)
         module = MLP((5,), 3, hidden=(4, 3), dropout=0.9)
         x = torch.randn(6, 5)
-        with recorded_stages(module.train(), None, 3) as recorded:
-            module(x)
-            hidden = recorded()
+        _, hidden = StageRecorder(module.train(), None, 3)(x)
     first = module.features[1](x).relu()
     assert len(hidden) == 2  # the logits have as many units as the last one
     torch.testing.assert_close(hidden[0], first)
@@ -152,9 +152,9 @@ def test_stages_are_what_comes_last():
 def test_named_stages_and_pooling():
     module = LeNet((1, 8, 8), 3).double()
     x = torch.rand(2, 1, 8, 8, dtype=torch.float64)
-    with recorded_stages(module, ["hidden", "features.1"], 3) as recorded:
-        module(x)
-        hidden, maps = recorded()
+    recorder = StageRecorder(module, ["hidden", "features.1"], 3)
+    recorder(x)
+    hidden, maps = recorder.stages()
     torch.testing.assert_close(maps, module.features[1](module.features[0](x)))
     torch.testing.assert_close(pooled(maps), torch.stack([m.reshape(32, -1).mean(1) for m in maps]))
     assert pooled(hidden) is hidden
@@ -291,7 +291,7 @@ class Idle(MLP):
 def test_networks_that_show_no_stage():
     with pytest.raises(ValueError, match="stages=None was given, and Linear shows none before its logits"):
         quick(Linear).fit(X, Y)
-    with pytest.raises(ValueError, match="'unused' puts out no tensor of rows"):
+    with pytest.raises(ValueError, match="'unused' returns no tensor of rows"):
         quick(Idle, stages=("unused",)).fit(X, Y)
 
 

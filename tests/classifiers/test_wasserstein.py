@@ -14,9 +14,9 @@ from torch import nn
 from torch.distributions import Bernoulli
 
 from skal.classifiers import CNNClassifier, NetClassifier, WassersteinClassifier
-from skal.classifiers._wasserstein_net import RedundantBatches, WassersteinNet, bias_of_labeled
+from skal.classifiers.wasserstein import adversarial_weight, bias_of_labeled
 from skal.nets import MLP, LeNet, Linear, WAALLeNet
-from skal.training.batches import Batches, LabeledRows, Rows
+from skal.training.batches import Batches, LabeledRows, RedundantBatches, Rows
 
 from ..networks import DIGITS, generator_states, same_tensors, tiny_wasserstein
 
@@ -49,11 +49,11 @@ def test_bias_coefficient():
     assert bias_of_labeled(7, 2, 100, "paper") == 0  # the query takes all that is left
 
 
-def test_weights_of_a_fit():
-    net = quick(mu=0.3, n_queries=4).fit(X, Y).net_
-    assert net.weight == pytest.approx(0.3 * 45 / 60)  # mu' of 15 labelled rows and 45 unlabelled ones
-    assert net.bias == pytest.approx((3 - 4 / 15) / (9 * (1 + 4 / 15)))
-    assert quick(mu=0.3, divergence="h").fit(X, Y).net_.weight == 0.3
+def test_adversarial_weight():
+    assert adversarial_weight(15, 45, 0.3, "wasserstein") == pytest.approx(0.3 * 45 / 60)  # mu'
+    assert adversarial_weight(15, 45, 0.3, "h") == 0.3
+    net = quick().fit(X, Y).net_
+    assert (net.n_labeled, net.n_unlabeled) == (15, 45)
 
 
 # The losses
@@ -83,28 +83,24 @@ class LinearCritic(nn.Module):
         return features @ self.weight[:, None]
 
 
-def linear_net(module=LinearNet, critic=LinearCritic, bias=0.4, weight=0.7, **params):
-    defaults = {"divergence": "wasserstein", "penalty": 2.5, "critic_lr": 1e-2, "lr": 1e-2}
+def linear_net(module=LinearNet, critic=LinearCritic, weight=0.7, **params):
+    """A net, not trained yet, and its classifier; C_0 is 0.4, and mu' is `weight`."""
+
+    class Classifier(WassersteinClassifier):
+        def extra_modules(self, net):
+            return {"critic": (critic(input_shape=(2,)), self.critic_lr)}
+
+    if params.get("divergence") != "h":
+        weight *= 7 / 5
+    defaults = {"gradient_penalty": 2.5, "critic_lr": 1e-2, "lr": 1e-2, "optimizer_params": {"momentum": 0}}
+    clf = Classifier(module, mu=weight, bias_coefficient="code", **{**defaults, **params})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = WassersteinNet(
-            module,
-            critic=critic,
-            mu=1.0,
-            bias_coefficient="paper",
-            n_queries=1,
-            lr_drops=(),
-            input_shape=(4,),
-            n_classes=3,
-            dtype=torch.float64,
-            amp=False,
-            seed=0,
-            optimizer=torch.optim.SGD,
-            verbose=0,
-            **{**defaults, **params},
+        net = clf._make_net(
+            (4,), np.arange(3), dtype=torch.float64, amp=False, seed=0, device="cpu"
         ).initialize()
-    net.bias, net.weight = bias, weight
-    return net
+    net.n_labeled, net.n_unlabeled = 2, 5
+    return net, clf
 
 
 @pytest.fixture
@@ -113,7 +109,7 @@ def batch():
     generator = torch.Generator().manual_seed(1)
     labeled, unlabeled = torch.randn(10, 4, generator=generator, dtype=torch.float64).split(5)
     weight = torch.tensor([1.0, 2.0, 1.0, 0.5, 3.0], dtype=torch.float64)
-    return ((labeled, weight), torch.tensor([0, 1, 2, 1, 0])), unlabeled
+    return (labeled, weight, unlabeled), torch.tensor([0, 1, 2, 1, 0])
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +121,7 @@ def local_random_state():
 
 def expected_losses(net, batch):
     """The losses of the classifier and of the critic, equation by equation."""
-    ((labeled, weight), y), unlabeled = batch
+    (labeled, weight, unlabeled), y = batch
     w = net.critic_.weight
     f_labeled, f_unlabeled = (rows @ net.module_.features.weight.T for rows in (labeled, unlabeled))
     probabilities = (f_labeled @ net.module_.head.weight.T + net.module_.head.bias).softmax(1)
@@ -133,7 +129,7 @@ def expected_losses(net, batch):
 
     def divergence(w, f_labeled, f_unlabeled):
         g_labeled, g_unlabeled = (f_labeled @ w).sigmoid(), (f_unlabeled @ w).sigmoid()
-        if net.divergence == "wasserstein":
+        if net.estimator.divergence == "wasserstein":
             return g_unlabeled.mean() - 0.4 * g_labeled.mean()
         one, zero = torch.tensor(
             [1.0, 0.0], dtype=torch.float64
@@ -143,7 +139,7 @@ def expected_losses(net, batch):
     loss = cross_entropy + 0.7 * divergence(w.detach(), f_labeled, f_unlabeled)
     f_labeled, f_unlabeled = f_labeled.detach(), f_unlabeled.detach()
     critic_loss = -0.7 * divergence(w, f_labeled, f_unlabeled)
-    if net.divergence == "wasserstein":
+    if net.estimator.divergence == "wasserstein":
         torch.manual_seed(5)
         share = torch.rand(5, dtype=torch.float64)[:, None]
         points = torch.cat([(1 - share) * f_labeled + share * f_unlabeled, f_labeled, f_unlabeled])
@@ -155,8 +151,8 @@ def expected_losses(net, batch):
 
 @pytest.mark.parametrize("divergence", ["wasserstein", "h"])
 def test_losses_and_their_gradients(divergence, batch):
-    net = linear_net(divergence=divergence)
-    net._step_optimizer = lambda _: None
+    net, _ = linear_net(divergence=divergence)
+    net.optimizer_.step = net.critic_optimizer_.step = lambda: None
     expected = expected_losses(net, batch)
     torch.manual_seed(5)
     losses = net.train_step(batch)["losses"]
@@ -173,16 +169,15 @@ def test_losses_and_their_gradients(divergence, batch):
 @pytest.mark.parametrize("divergence", ["wasserstein", "h"])
 @pytest.mark.parametrize("who", ["module", "critic"])
 def test_the_critic_raises_what_the_features_lower(who, divergence, batch):
-    net = linear_net(divergence=divergence, weight=1e3, critic_lr=1e-5, lr=1e-5)
-    net.penalty = 0.0  # and a cross entropy that is nothing beside the other
+    # A cross entropy that is nothing beside the other.
+    net, clf = linear_net(divergence=divergence, weight=1e3, critic_lr=1e-5, lr=1e-5, gradient_penalty=0.0)
     other = net.critic_optimizer_ if who == "module" else net.optimizer_
     other.step = lambda *_: None
 
     def divergence_now():
-        ((labeled, _), _), unlabeled = batch
+        (labeled, _, unlabeled), _ = batch
         with torch.no_grad():
-            _, features = net.logits_and_features(torch.cat([labeled, unlabeled]))
-            return net.divergence_of(features, 5)
+            return clf.divergence_of(net, net.module_.features(labeled), net.module_.features(unlabeled))
 
     before, state = divergence_now(), deepcopy(net.state_dict())
     net.train_step(batch)
@@ -195,8 +190,7 @@ def test_the_critic_raises_what_the_features_lower(who, divergence, batch):
 
 @pytest.mark.parametrize(("norm", "steeper"), [(0.1, True), (30.0, False)])
 def test_the_penalty_leads_to_slope_one(norm, steeper, batch):
-    net = linear_net(weight=1.0, critic_lr=1e-3)
-    net.penalty = 1e3
+    net, _ = linear_net(weight=1.0, critic_lr=1e-3, gradient_penalty=1e3)
     with torch.no_grad():
         net.critic_.weight.copy_(torch.tensor([norm, 0.0]))
         net.module_.features.weight.mul_(1e-3)  # near zero, where a sigmoid has slope 1/4
@@ -208,14 +202,16 @@ def test_the_penalty_leads_to_slope_one(norm, steeper, batch):
 
 
 def test_dropout_of_the_critic_spares_the_penalty_alone(batch):
-    net = linear_net()
+    net, _ = linear_net()
     net.train_step(batch)
     assert net.critic_.modes == [True, True, False]
     assert net.critic_.training
-    net = linear_net(critic=partial(MLP, n_classes=1, hidden=(8,), dropout=0.5))
-    features = torch.randn(10, 2, dtype=torch.float64).repeat(1, 1)
-    same = torch.cat([features[:5], features[:5]])  # of which all points between are the rows themselves
-    penalties = {net.critic_losses(same, 5)["gradient_penalty"].item() for _ in range(3)}
+    net, clf = linear_net(critic=partial(MLP, n_classes=1, hidden=(8,), dropout=0.5))
+    (rows, _, _), classes = batch
+    # Points between rows that are the same are the rows themselves.
+    same, _ = net.outputs(((rows, None, None), classes))
+    same.features = torch.randn(5, 2, dtype=torch.float64)
+    penalties = {clf.losses(net, same, same)["gradient_penalty"].item() for _ in range(3)}
     assert len(penalties) == 1
 
 
@@ -226,9 +222,9 @@ def test_batch_normalisation_sees_both_kinds_of_rows_at_once(batch):
             self.features = nn.BatchNorm1d(4)
             self.head = nn.Linear(4, 3)
 
-    net = linear_net(Normalised, partial(MLP, n_classes=1, hidden=(3,)))
+    net, _ = linear_net(Normalised, lambda input_shape: MLP((4,), 1, hidden=(3,)))
     net.train_step(batch)
-    ((labeled, _), _), unlabeled = batch
+    (labeled, _, unlabeled), _ = batch
     rows = torch.cat([labeled, unlabeled])
     torch.testing.assert_close(net.module_.features.running_mean, 0.1 * rows.mean(0))
     torch.testing.assert_close(net.module_.features.running_var, 0.9 + 0.1 * rows.var(0))
@@ -236,9 +232,10 @@ def test_batch_normalisation_sees_both_kinds_of_rows_at_once(batch):
 
 
 def test_without_unlabelled_rows_only_the_cross_entropy_is_left(batch):
-    net = linear_net()
+    net, _ = linear_net()
     before = net.critic_.weight.detach().clone()
-    losses = net.train_step((batch[0], batch[1][:0]))["losses"]
+    (labeled, weight, _), classes = batch
+    losses = net.train_step(((labeled, weight, None), classes))["losses"]
     assert losses["loss"] == losses["cross_entropy"]
     assert torch.equal(net.critic_.weight, before)
 
@@ -246,9 +243,7 @@ def test_without_unlabelled_rows_only_the_cross_entropy_is_left(batch):
 # The batches
 
 
-@pytest.mark.parametrize(
-    ("n_labeled", "n_unlabeled"), [(3, 25), (13, 26), (40, 9), (1, 2), (12, 0), (8, 8), (3, 17)]
-)
+@pytest.mark.parametrize(("n_labeled", "n_unlabeled"), [(3, 25), (13, 26), (40, 9), (1, 2), (8, 8), (3, 17)])
 def test_batches(n_labeled, n_unlabeled):
     device, rows = torch.device("cpu"), np.arange(float(n_labeled + n_unlabeled))
     labeled = LabeledRows(rows[:n_labeled], np.arange(n_labeled), None, dtype=torch.float64, device=device)
@@ -258,9 +253,9 @@ def test_batches(n_labeled, n_unlabeled):
     for epoch in range(2):
         pairs = list(batches)
         assert len(pairs) == len(batches)
-        first = torch.cat([x for ((x, _), _), _ in pairs])
-        assert torch.equal(torch.cat([y for (_, y), _ in pairs]).double(), first)
-        second = torch.cat([x for _, x in pairs])
+        first = torch.cat([x for (x, _, _), _ in pairs])
+        assert torch.equal(torch.cat([y for _, y in pairs]).double(), first)
+        second = torch.cat([x for (_, _, x), _ in pairs])
         n_rows = max(n_labeled, n_unlabeled)
         for drawn, members in ((first, rows[:n_labeled]), (second, rows[n_labeled:])):
             if len(members):
@@ -268,9 +263,9 @@ def test_batches(n_labeled, n_unlabeled):
                 assert len(drawn) == n_rows
                 np.testing.assert_array_equal(values, members)
                 assert counts.max() - counts.min() <= (n_rows % len(members) > 0)
-        assert all(1 < len(x) <= 9 or n_rows == 1 for ((x, _), _), _ in pairs)
+        assert all(1 < len(x) <= 9 or n_rows == 1 for (x, _, _), _ in pairs)
         if n_labeled >= n_unlabeled:  # as a NetClassifier goes through them
-            alone = torch.cat([x for (x, _), _ in Batches(labeled, 8, seed=0, epoch=epoch)])
+            alone = torch.cat([x for (x, *_), _ in Batches(labeled, 8, seed=0, epoch=epoch)])
             assert torch.equal(first, alone)
         orders.append(first if n_labeled >= n_unlabeled else second)
     assert n_rows < 3 or not torch.equal(*orders)

@@ -39,7 +39,7 @@ def test_shuffled_passes_hold_every_row_once():
         taken = list(batches)
         order = torch.cat([y for _, y in taken])
         assert sorted(order.tolist()) == list(range(10))
-        for (x, w), y in taken:
+        for (x, w, _), y in taken:
             assert torch.equal(x[:, 0], y.float())
             assert torch.equal(w, y + 0.5)
         passes.append(order.tolist())

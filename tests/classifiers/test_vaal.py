@@ -13,7 +13,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from skal.classifiers import CNNClassifier, NetClassifier
-from skal.classifiers._vaal_net import PairedBatches, VAALNet
+from skal.classifiers.vaal_net import PairedBatches, VAALNet
 from skal.nets import MLP, ConvVAE, DenseGenerator, DenseVAE
 from skal.training.batches import Rows
 
@@ -61,7 +61,7 @@ class LinearVAE(nn.Module):
 
 
 def linear_net(**params):
-    defaults = {"beta": 1.7, "adversary_weight": 2.5, "discriminator_lr": 1e-3, "lr": 1e-3}
+    defaults = {"beta": 1.7, "adversary_weight": 2.5, "rates": {"discriminator": 1e-3}, "lr": 1e-3}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return VAALNet(
@@ -113,13 +113,13 @@ def expected_losses(net, batch):
         "reconstruction": reconstruction,
         "kl": kl,
         "adversary": adversary,
-        "discriminator": discriminator,
+        "discriminator_loss": discriminator,
     }
 
 
 def test_losses_and_their_gradients(batch):
     net = linear_net()
-    net.module_optimizer_.step = net.discriminator_optimizer_.step = lambda: None
+    net.optimizer_.step = net.discriminator_optimizer_.step = lambda: None
     expected = expected_losses(net, batch)
     torch.manual_seed(5)
     losses = net.train_step(batch)["losses"]
@@ -127,7 +127,7 @@ def test_losses_and_their_gradients(batch):
     for name, value in expected.items():
         torch.testing.assert_close(losses[name], value)
     # Each network has the gradient of its own loss, and nothing of the other's.
-    for loss, module in (("loss", net.module_), ("discriminator", net.discriminator_)):
+    for loss, module in (("loss", net.module_), ("discriminator_loss", net.discriminator_)):
         weights = list(module.parameters())
         for weight, gradient in zip(weights, torch.autograd.grad(expected[loss], weights), strict=True):
             torch.testing.assert_close(weight.grad, gradient)
@@ -138,13 +138,13 @@ def test_losses_and_their_gradients(batch):
 def test_a_step_lowers_the_loss_of_the_one_that_learns(name, batch):
     net = linear_net()
     other = "discriminator" if name == "module" else "module"
-    getattr(net, f"{other}_optimizer_").step = lambda: None
+    getattr(net, "optimizer_" if other == "module" else f"{other}_optimizer_").step = lambda: None
     before = {key: value.clone() for key, value in net.state_dict().items()}
     losses = []
     for _ in range(2):
         torch.manual_seed(5)
         losses.append(net.train_step(batch)["losses"])
-    own = "loss" if name == "module" else "discriminator"
+    own = "loss" if name == "module" else "discriminator_loss"
     assert losses[1][own] < losses[0][own]
     changed = {key for key, value in net.state_dict().items() if not torch.equal(value, before[key])}
     assert changed == {key for key, _ in _parameters(net, name)}
@@ -164,7 +164,7 @@ def test_without_unlabelled_rows_their_terms_fall_away(batch):
     assert all(value.isfinite() for value in losses.values())
     torch.testing.assert_close(losses["kl"], again["kl"] / 2)
     torch.testing.assert_close(losses["adversary"], again["adversary"] / 2)
-    torch.testing.assert_close(losses["discriminator"], losses["adversary"])  # before either has learned
+    torch.testing.assert_close(losses["discriminator_loss"], losses["adversary"])  # before either has learned
 
 
 @pytest.mark.parametrize(("n_labeled", "n_unlabeled"), [(3, 25), (13, 25), (40, 9), (2, 1), (12, 0)])
@@ -372,10 +372,10 @@ def test_nothing_copies_the_pool():
 def test_verbose_and_history(capsys):
     clf = quick().fit(X, Y)
     assert capsys.readouterr().out == ""
-    names = {"loss", "reconstruction", "kl", "adversary", "discriminator"}
+    names = {"loss", "reconstruction", "kl", "adversary", "discriminator_loss"}
     assert names <= {name.removeprefix("train_") for name in clf.vae_net_.history[0]}
     clf.set_params(verbose=1).fit(X, Y)
-    assert "train_discriminator" in capsys.readouterr().out
+    assert "train_discriminator_loss" in capsys.readouterr().out
 
 
 def test_autocast_stays_close():

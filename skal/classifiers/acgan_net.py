@@ -25,7 +25,7 @@ class LabeledStream(Stream):
 
     def _batches(self, index: Tensor) -> tuple[Tensor, Tensor]:
         batch: LabeledBatch = self.rows[index]
-        (rows, _), classes = batch
+        (rows, *_), classes = batch
         return rows, classes
 
 
@@ -255,17 +255,17 @@ class ACGANNet(GANNet):
 
     def class_loss(self, features: Tensor, classes: Tensor) -> Tensor:
         """Return the cross entropy of the classifier."""
-        return F.cross_entropy(self._logits(features), classes)
+        return F.cross_entropy(self.logits(features), classes)
 
     def infer(self, x: Tensor, **_: Any) -> Tensor:
         """Return the logits of rows of X."""
-        return self._logits(self.scores_and_features(x)[1])
+        return self.logits(self.scores_and_features(x)[1])
 
     def scores_and_features(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the critic's scores of rows of X and the features under them."""
         return self._scores(self.prepare_rows(rows))
 
-    def _logits(self, features: Tensor) -> Tensor:
+    def logits(self, features: Tensor) -> Tensor:
         with self.autocast():
             return self.classifier_(features).to(self.dtype)
 

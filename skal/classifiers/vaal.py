@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
 from ..generators import VAE
 from ..nets import MLP, VAES
 from ..training.batches import Rows
-from ..training.estimator import evaluating, module_builder, optimizer_params, resolve_device, seeded
+from ..training.estimator import module_builder, optimizer_params, seeded
 from ..training.net import check_weights, copy_weights
 from ..training.scaling import learn_scaling
-from ..utils.random import draw_seed
-from ._partial import PartialLabelsClassifier
-from ._vaal_net import VAALNet
-from .cnn import CNNClassifier
+from ..utils.docstrings import inherits_doc
+from .cnn import AnyRowsClassifier
+from .vaal_net import VAALNet
 
 
-class VAALClassifier(PartialLabelsClassifier):
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
+class VAALClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` with VAAL's [1]_ adversary, which tells labelled rows from unlabelled ones.
 
     The network learns the labelled rows as :class:`CNNClassifier` does. Beside it, a variational autoencoder with the
@@ -47,8 +49,7 @@ class VAALClassifier(PartialLabelsClassifier):
 
     Parameters
     ----------
-    architecture : str or type, default="auto"
-        As in :class:`CNNClassifier`, but "auto" is :class:`skal.nets.MLP` for plain rows.
+    {architecture}
     vae : {"auto", "dense", "conv", "resnet18"} or type, default="auto"
         The autoencoder's network, as in the `architecture` of :class:`skal.generators.VAE`.
     vae_params : dict, default=None
@@ -69,21 +70,19 @@ class VAALClassifier(PartialLabelsClassifier):
         Passes of the two over the unlabelled rows.
     vae_batch_size : int, default=64
         Unlabelled rows of a step, and labelled ones: all of these where there are fewer.
-    module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, callbacks
-        As in :class:`NetClassifier`; of the network alone.
-    image_shape, dtype, amp, device, verbose, random_state
-        As in :class:`NetClassifier`; of all networks.
+    {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
+    dtype, amp, device}
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with fresh optimizers; the autoencoder's scale
         stays that of the first one.
+    {callbacks, verbose, random_state}
 
     Attributes
     ----------
     vae_net_ : skorch.NeuralNet
         What trained the autoencoder, ``vae_net_.module_``, and the discriminator, ``vae_net_.discriminator_``;
         ``vae_net_.history`` has the losses of each epoch, where each term is the sum of the two means.
-    classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_
-        As in :class:`NetClassifier`.
+    {classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -91,6 +90,8 @@ class VAALClassifier(PartialLabelsClassifier):
 
     Notes
     -----
+    Optimizer, callbacks and early stopping are those of the network alone; number format and device are those of all.
+
     The paper trains the network in the same loop as the other two. They share no weights and no loss, so training
     them one after the other is the same.
 
@@ -119,9 +120,11 @@ class VAALClassifier(PartialLabelsClassifier):
     (True, (150,))
     """
 
-    _nets = ("net_", "vae_net_")
+    uses_unlabeled: ClassVar[bool] = True
+    _nets: ClassVar[tuple[str, ...]] = ("net_", "vae_net_")
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CNNClassifier._parameter_constraints,
+        **AnyRowsClassifier._parameter_constraints,
         "vae": [StrOptions({"auto", *VAES}), callable],
         "vae_params": [dict, None],
         "n_latent": [Interval(Integral, 1, None, closed="left")],
@@ -134,116 +137,45 @@ class VAALClassifier(PartialLabelsClassifier):
         "vae_batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    vae_net_: VAALNet
+    vae: str | Callable[..., nn.Module] = "auto"
+    vae_params: dict[str, Any] | None = None
+    n_latent: int = 50
+    beta: float = 1.0
+    adversary_weight: float = 1.0
+    discriminator_params: dict[str, Any] | None = None
+    vae_lr: float = 5e-4
+    discriminator_lr: float = 1e-4
+    vae_epochs: int = 100
+    vae_batch_size: int = 64
 
-    def __init__(
+    vae_net_: VAALNet = field(init=False)
+
+    def _train(
         self,
-        architecture: str | Callable[..., torch.nn.Module] = "auto",
-        *,
-        vae: str | Callable[..., torch.nn.Module] = "auto",
-        vae_params: dict[str, Any] | None = None,
-        n_latent: int = 50,
-        beta: float = 1.0,
-        adversary_weight: float = 1.0,
-        discriminator_params: dict[str, Any] | None = None,
-        vae_lr: float = 5e-4,
-        discriminator_lr: float = 1e-4,
-        vae_epochs: int = 100,
-        vae_batch_size: int = 64,
-        module_params: dict[str, Any] | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_params: dict[str, Any] | None = None,
-        lr: float = 1e-3,
-        max_epochs: int = 50,
-        batch_size: int = 64,
-        validation_fraction: float | None = None,
-        patience: int = 10,
-        image_shape: tuple[int, ...] | None = None,
-        dtype: str = "auto",
-        amp: bool = False,
-        device: str | torch.device = "auto",
-        warm_start: bool = False,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(
-            architecture,
-            module_params=module_params,
-            optimizer=optimizer,
-            optimizer_params=optimizer_params,
-            lr=lr,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            validation_fraction=validation_fraction,
-            patience=patience,
-            image_shape=image_shape,
-            dtype=dtype,
-            amp=amp,
-            device=device,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.vae = vae
-        self.vae_params = vae_params
-        self.n_latent = n_latent
-        self.beta = beta
-        self.adversary_weight = adversary_weight
-        self.discriminator_params = discriminator_params
-        self.vae_lr = vae_lr
-        self.discriminator_lr = discriminator_lr
-        self.vae_epochs = vae_epochs
-        self.vae_batch_size = vae_batch_size
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train the network on the labelled rows, the autoencoder and the discriminator on all.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            All rows, labelled or not.
-        y : array-like of shape (n_samples,)
-            Partial labels, of two classes or more: -1 where there is none, or, among strings, ``None``, NaN or -1.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the labelled rows in the network's loss; those of the others are ignored.
-
-        Returns
-        -------
-        self : VAALClassifier
-
-        Raises
-        ------
-        ValueError
-            As :class:`NetClassifier` does, and if no two classes are labelled.
-        TypeError
-            If `architecture` or `vae` is an instance.
-        """
-        device = resolve_device(self.device)
-        continues = self._continues
-        rows, labels, labeled, weight = self._validate_partial(X, y, sample_weight, reset=not continues)
+        rows: NDArray[Any],
+        labels: NDArray[Any],
+        labeled: NDArray[np.bool_],
+        weight: NDArray[Any] | None,
+        device: torch.device,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Train the network on the labelled rows, the autoencoder and the discriminator on all."""
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
-        seed = draw_seed(self.random_state)
-
         vae_net = self._make_vae_net(input_shape, dtype=dtype, amp=self.amp, seed=seed, device=str(device))
         vae_net.scaling = learn_scaling(rows, vae_net.output_range, is_image=len(input_shape) > 1)
         with seeded(seed, device):
             vae_net.initialize()  # refuses what does not fit before anything is trained
-        if continues:
+        if self._continues:
             for old, new in zip(self.vae_net_.modules, vae_net.modules, strict=True):
                 copy_weights(old, new)
         known = rows if labeled.all() else rows[labeled]
-        fitted = self._train(known, labels[labeled], weight, device, seed)
+        fitted = super()._train(known, labels, labeled[labeled], weight, device, seed)
         data = Rows(rows, dtype=dtype, device=device)
         with seeded(seed + 1, device):
             vae_net.partial_fit([data.subset(np.flatnonzero(part)) for part in (labeled, ~labeled)])
         check_weights(vae_net, *vae_net.modules)
-        for module in vae_net.modules:
-            module.eval()
-        self._set({**fitted, "vae_net_": vae_net})
-        return self
+        vae_net.finish()
+        return {**fitted, "vae_net_": vae_net}
 
     def labeled_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         r"""Compute the probability that rows are labelled, :math:`D(\mu(x))`.
@@ -258,8 +190,8 @@ class VAALClassifier(PartialLabelsClassifier):
             By the discriminator; nothing is drawn. In float64, where small ones do not round to zero.
         """
         check_is_fitted(self)
-        with evaluating(*self.vae_net_.modules):
-            (logits,) = self._run(X, lambda rows: (self.vae_net_.discriminate(rows),))
+        net = self.vae_net_.for_prediction()
+        (logits,) = self._run(X, lambda rows: (net.discriminate(rows),))
         return expit(logits.astype(np.float64))
 
     def _make_vae_net(self, input_shape: tuple[int, ...], **params: Any) -> VAALNet:
@@ -272,7 +204,7 @@ class VAALClassifier(PartialLabelsClassifier):
             module_builder(MLP, discriminator_params, name="discriminator", n_classes=1),
             beta=self.beta,
             adversary_weight=self.adversary_weight,
-            discriminator_lr=self.discriminator_lr,
+            rates={"discriminator": self.discriminator_lr},
             output_range=getattr(vae, "output_range", None),
             lr=self.vae_lr,
             max_epochs=self.vae_epochs,
@@ -280,12 +212,11 @@ class VAALClassifier(PartialLabelsClassifier):
             optimizer=torch.optim.Adam,
             verbose=self.verbose,
             input_shape=input_shape,
-            **optimizer_params(torch.optim.Adam, None, name="module_optimizer"),
-            **optimizer_params(torch.optim.Adam, None, name="discriminator_optimizer"),
+            **optimizer_params(torch.optim.Adam, None),
             **params,
         )
 
-    def _blank_vae_net(self, tensors: dict[str, torch.Tensor], **params: Any) -> VAALNet:
+    def _blank_vae_net(self, tensors: dict[str, Tensor], **params: Any) -> VAALNet:
         net = self._make_vae_net(self.input_shape_, **params)
         net.scaling = (tensors["scaling/shift"].numpy(), tensors["scaling/scale"].numpy())
         return net

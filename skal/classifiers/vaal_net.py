@@ -14,7 +14,6 @@ from ..generators.reconstruction import check_coder
 from ..generators.scaled_net import ScaledNet
 from ..generators.vae import posterior_terms
 from ..training.batches import Batches, Rows, Stream
-from ..training.estimator import frozen
 
 
 class PairedBatches:
@@ -60,7 +59,6 @@ class VAALNet(ScaledNet):
         Builds the discriminator, ``discriminator(input_shape=(n_latent,))``, which gives logits (N, 1).
     beta : float
     adversary_weight : float
-    discriminator_lr : float
     **params
         Parameters of `ScaledNet`.
     """
@@ -72,28 +70,18 @@ class VAALNet(ScaledNet):
         *,
         beta: float,
         adversary_weight: float,
-        discriminator_lr: float,
         **params: Any,
     ) -> None:
         super().__init__(module, compile_modules=False, **params)
         self.discriminator = discriminator
         self.beta = beta
         self.adversary_weight = adversary_weight
-        self.discriminator_lr = discriminator_lr
 
     def build_modules(self) -> None:
         """Build the VAE and the discriminator."""
         super().build_modules()
         check_coder(self.module_, self.input_shape, self.dtype)
         self.discriminator_ = self.prepare_module(self.discriminator(input_shape=(self.module_.n_latent,)))
-
-    def initialize_optimizer(self, *_: Any) -> VAALNet:
-        """Build an optimizer for each of them."""
-        for name, lr in (("module", self.lr), ("discriminator", self.discriminator_lr)):
-            weights = getattr(self, f"{name}_").parameters()
-            params = self.get_params_for(f"{name}_optimizer")
-            setattr(self, f"{name}_optimizer_", self.optimizer(weights, lr=lr, **params))
-        return self
 
     def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Any, None]:
         """Take the labelled and the unlabelled rows: ``X`` is [labelled, unlabelled]."""
@@ -108,38 +96,21 @@ class VAALNet(ScaledNet):
         labeled, unlabeled = dataset
         return PairedBatches(labeled, unlabeled, self.batch_size, self.seed)
 
-    def train_step(self, batch: tuple[Tensor, Tensor], **_: Any) -> dict[str, Any]:
-        """Make one step of the VAE and one of the discriminator, on the means of the same pass."""
-        self._set_training(True)
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Return the VAE's loss and its terms, and the discriminator's loss."""
         n_labeled = len(batch[0])
         # One pass for both: batch normalisation would hide from the discriminator how the two differ.
         rows = self.prepare_rows(torch.cat(batch))
-        with frozen(self.discriminator_):
-            losses, means = self.vae_losses(rows, n_labeled)
-            self.module_optimizer_.zero_grad()
-            losses["loss"].backward()
-            self.module_optimizer_.step()
-        losses["discriminator"] = self.discriminator_loss(means.detach(), n_labeled)
-        self.discriminator_optimizer_.zero_grad()
-        losses["discriminator"].backward()
-        self.discriminator_optimizer_.step()
-        return {"loss": losses["loss"], "losses": losses}
-
-    def vae_losses(self, rows: Tensor, n_labeled: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the VAE's loss and its terms, and the means of the latents; the first rows are the labelled ones."""
         with self.autocast():
             posterior = self.module_.encode(rows)  # type: ignore[operator]
             terms = posterior_terms(self.module_, rows, posterior, self.beta)
-        targets = torch.ones_like(terms["loss"], dtype=self.dtype)  # all rows are to seem labelled
-        terms["adversary"] = self._cross_entropy(posterior[0], targets)
-        means = {name: _sum_of_means(term.to(self.dtype), n_labeled) for name, term in terms.items()}
-        means["loss"] = means["loss"] + self.adversary_weight * means["adversary"]
-        return means, posterior[0]
-
-    def discriminator_loss(self, means: Tensor, n_labeled: int) -> Tensor:
-        """Return the discriminator's loss: labelled rows want probability one, unlabelled ones zero."""
-        targets = (torch.arange(len(means), device=means.device) < n_labeled).to(self.dtype)
-        return _sum_of_means(self._cross_entropy(means, targets), n_labeled)
+        is_labeled = (torch.arange(len(rows), device=rows.device) < n_labeled).to(self.dtype)
+        # The VAE makes all rows seem labelled; the discriminator learns from the means of the same pass.
+        terms["adversary"] = self._cross_entropy(posterior[0], torch.ones_like(is_labeled))
+        terms["discriminator_loss"] = self._cross_entropy(posterior[0].detach(), is_labeled)
+        losses = {name: _sum_of_means(term.to(self.dtype), n_labeled) for name, term in terms.items()}
+        losses["loss"] = losses["loss"] + self.adversary_weight * losses["adversary"]
+        return losses
 
     def discriminate(self, rows: Tensor) -> Tensor:
         """Return the logits of the probability that rows of X are labelled, shape (n_rows,)."""

@@ -1,0 +1,384 @@
+"""What our classifiers share: training a torch module on labelled rows, or on all rows, and predicting with it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from torch import Tensor, nn
+
+from ..labels import UNLABELED, check_partial_labels, labeled_mask
+from ..training.batches import LabeledRows, Rows
+from ..training.estimator import NetworkEstimator, module_builder, optimizer_params, resolve_device, seeded
+from ..training.net import check_weights, copy_weights
+from ..training.recording import EmbeddingRecorder, Recorder
+from ..utils.docstrings import inherits_doc
+from ..utils.random import draw_seed
+from .batch import Batch
+from .checks import check_classes, check_continues
+from .net import BestEpoch, Net
+from .prediction import PredictionMixin
+
+
+@inherits_doc()
+@dataclass(eq=False, repr=False, kw_only=True)
+class BaseNetClassifier(PredictionMixin):
+    """Base of the classifiers that train one torch module.
+
+    A subclass says in `_module_class` what is trained, and in `losses` by which loss.
+
+    Parameters
+    ----------
+    max_epochs : int, default=50
+        Passes over the rows; fewer where early stopping ends them.
+    batch_size : int, default=64
+        Rows of a training step. A last batch of a single row joins the one before.
+    validation_fraction : float, default=None
+        Share of the rows, in (0, 1), that is held out, class by class, and decides when to stop: after `patience`
+        epochs without a smaller cross entropy on it, with the weights of the best epoch. At least one row of every
+        class stays in training. None trains on all rows for `max_epochs`.
+    patience : int, default=10
+        Epochs without improvement before training stops; needs `validation_fraction`.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
+        Bytes stay bytes until a batch is cast, and are not scaled.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last `fit`, with a fresh optimizer. Classes and shape must be
+        those of that fit.
+    {optimizer, optimizer_params, lr, image_shape, amp, device, callbacks, verbose, random_state}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the columns of `predict_proba`.
+    net_ : skorch.NeuralNetClassifier
+        The trained net; ``net_.history`` has the losses of each epoch.
+    module_ : torch.nn.Module
+        The trained module, in evaluation mode after `fit`.
+    {input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    """
+
+    uses_unlabeled: ClassVar[bool] = False  # whether `fit` takes partial labels, and `losses` unlabelled rows
+    uses_features: ClassVar[bool] = False  # whether `losses` looks at features
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **NetworkEstimator._parameter_constraints,
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+
+    lr: float = 1e-3
+    max_epochs: int = 50
+    validation_fraction: float | None = None
+    patience: int = 10
+    warm_start: bool = False
+
+    classes_: NDArray[Any] = field(init=False)
+    net_: Net = field(init=False)
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained module."""
+        return self.net_.module_
+
+    # What a subclass may say.
+
+    def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
+        """Compute the losses of a training step; override it for a loss of your own.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+            What is in training: ``net.module_``, the modules of `extra_modules` with an underscore behind their
+            names, such as ``net.critic_``, and ``net.infer(rows)``, the logits of more rows. ``len(net.history)`` is
+            the number of the epoch, from 1 to ``net.max_epochs``; ``net.n_labeled`` and ``net.n_unlabeled`` count
+            the rows of the training set.
+        labeled : Batch
+        unlabeled : Batch or None
+            None where all rows are labelled, and unless the class has ``uses_unlabeled = True``.
+
+        Returns
+        -------
+        losses : dict of str to Tensor of shape ()
+            The network descends the term ``"loss"``, or the sum of all terms where there is none of this name. A
+            module of `extra_modules` with a learning rate of its own, such as "critic", descends ``"critic_loss"``,
+            which is no part of that sum. Each changes its own weights only: nothing needs to be detached. All terms
+            are recorded in ``net_.history``.
+        """
+        return {"loss": labeled.cross_entropy()}
+
+    def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
+        """Build the modules that are trained beside the network; override it where there are some.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+            With ``net.module_``, ``net.n_classes``, ``net.input_shape`` and ``net.example_features()``, which returns
+            the features of one row.
+
+        Returns
+        -------
+        modules : dict of str to tuple of torch.nn.Module and float or None
+            Each with the learning rate of an optimizer of its own, or None where the network's optimizer trains it.
+        """
+        return {}
+
+    def recorder(self, module: nn.Module, n_classes: int) -> Recorder:
+        """Return what records the features of rows for `losses`; the embeddings, unless a subclass overrides it."""
+        return EmbeddingRecorder(module, n_classes)
+
+    def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
+        """Return what builds the module for rows of the given shape."""
+        raise NotImplementedError
+
+    def _module_params(self) -> dict[str, Any] | None:
+        """Return further arguments of the module."""
+        return None
+
+    def _callbacks(self) -> list[Any]:
+        callbacks = copy.deepcopy(self.callbacks or [])
+        if self.validation_fraction is not None:
+            callbacks.append(("early_stopping", self._early_stopping()))
+        return callbacks
+
+    def _early_stopping(self) -> BestEpoch:
+        """Return the callback that decides when to stop."""
+        return BestEpoch(patience=self.patience)
+
+    # Training.
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Build the network and train it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, such as images (n_samples, C, H, W). All of them, labelled or not, where the classifier learns from
+            unlabelled rows too.
+        y : array-like of shape (n_samples,)
+            Labels of any kind, of two classes or more. A classifier that learns from unlabelled rows takes partial
+            labels: -1 where there is none, or, among strings, ``None``, NaN or -1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the labelled rows in the loss, none negative; those of unlabelled rows are ignored.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            For NaN or infinity, fewer than two classes, weights that are negative or all zero, a shape that does not
+            suit `image_shape` or the module, other classes than a warm start needs, a device that is not there, a
+            module that returns no logits; when the loss diverges.
+        TypeError
+            If a module is given as an instance.
+        """
+        device = resolve_device(self.device)
+        if self.uses_unlabeled and y is not None:
+            y = check_partial_labels(y)
+        rows, labels = self._validate(X, y, reset=not self._continues)
+        labeled = _labeled(labels) if self.uses_unlabeled else np.ones(len(labels), dtype=bool)
+        if not labeled.any():
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least two classes, got no label; label some rows"
+            )
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)[labeled]
+        fitted = self._train(rows, labels[labeled], labeled, weight, device, draw_seed(self.random_state))
+        for name, value in fitted.items():
+            setattr(self, name, value)
+        return self
+
+    @property
+    def _continues(self) -> bool:
+        """Whether `fit` continues from the weights of the last one."""
+        return self.warm_start and hasattr(self, "net_")
+
+    def _train(
+        self,
+        rows: NDArray[Any],
+        labels: NDArray[Any],
+        labeled: NDArray[np.bool_],
+        weight: NDArray[Any] | None,
+        device: torch.device,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Train a net on validated rows; return the attributes of the fitted classifier.
+
+        `labels` and `weight` are those of the `labeled` rows.
+        """
+        previous = self.net_ if self._continues else None
+        check_classification_targets(labels)
+        classes, codes = np.unique(labels, return_inverse=True)
+        known, codes, weight = _weighted(rows if labeled.all() else rows[labeled], codes, weight)
+        check_classes(self, classes[np.unique(codes)])
+        input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
+        if previous is not None:
+            check_continues(self, classes, input_shape)
+        training, *validation = [
+            LabeledRows(
+                known[part], codes[part], None if weight is None else weight[part], dtype=dtype, device=device
+            )
+            for part in self._split(codes, np.random.default_rng(seed))
+        ]
+        unlabeled = None
+        if not labeled.all():
+            unlabeled = Rows(rows, dtype=dtype, device=device).subset(np.flatnonzero(~labeled))
+        net = self._make_net(
+            input_shape, classes=classes, dtype=dtype, amp=self.amp, seed=seed, device=str(device)
+        )
+        with seeded(seed, device):
+            net.initialize()
+            if previous is not None:
+                for old, new in zip(previous.modules, net.modules, strict=True):
+                    copy_weights(old, new)
+            net.partial_fit((training, validation[0] if validation else None, unlabeled), codes)
+        check_weights(net, *net.modules)
+        net.finish()
+        return {"classes_": classes, "input_shape_": input_shape, "dtype_": dtype, "net_": net}
+
+    def _split(self, codes: NDArray[Any], rng: np.random.Generator) -> list[Any]:
+        """Return the positions of the training rows and, with a validation share, of the held-out ones.
+
+        The held-out rows lie evenly among the rows sorted by class, hence are stratified even where a class has few.
+        """
+        if self.validation_fraction is None:
+            return [slice(None)]
+        order = np.lexsort((rng.random(len(codes)), codes))
+        is_first = np.diff(codes[order], prepend=-1) > 0
+        spare = order[~is_first]
+        n_held_out = max(1, round(self.validation_fraction * len(codes)))
+        if n_held_out > len(spare):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction:g} of {len(codes)} rows leaves less than one row of "
+                f"each of the {is_first.sum()} classes for training; label more rows, or use validation_fraction=None"
+            )
+        held_out = spare[(np.arange(n_held_out) * len(spare) + len(spare) // 2) // n_held_out]
+        return [np.setdiff1d(order, held_out), held_out]
+
+    def _make_net(
+        self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
+    ) -> Net:
+        """Return the net, not initialized, for new classes or for those of the last `fit`."""
+        classes = self.classes_ if classes is None else classes
+        return Net(
+            module_builder(
+                self._module_class(input_shape),
+                self._module_params(),
+                input_shape=input_shape,
+                n_classes=len(classes),
+            ),
+            input_shape=input_shape,
+            n_classes=len(classes),
+            estimator=self,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            callbacks=self._callbacks(),
+            verbose=self.verbose,
+            classes=classes,
+            **optimizer_params(self.optimizer, self.optimizer_params),
+            **params,
+        )
+
+    # Prediction.
+
+    def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Compute embeddings and class probabilities in one pass.
+
+        The embeddings are what the module's own ``embed`` returns where it has one, else the input of its last linear
+        layer with `n_classes` outputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+        probabilities : ndarray of shape (n_samples, n_classes)
+            See `predict_proba`.
+
+        Raises
+        ------
+        TypeError
+            If the module has neither.
+        """
+        embeddings, probabilities = self._ask_recorded(
+            X, EmbeddingRecorder, lambda net, logits, embeddings: (embeddings, logits.softmax(1))
+        )
+        return embeddings, probabilities
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the mean accuracy; on the labelled rows, where the classifier takes partial labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled.
+        """
+        if self.uses_unlabeled:
+            y = check_partial_labels(y)
+            labeled = np.flatnonzero(_labeled(y))
+            if not len(labeled):
+                raise ValueError("y has no labelled row, so there is nothing to score; label at least one")
+            if len(labeled) < len(y):
+                X, y = _safe_indexing(X, labeled), y[labeled]
+                sample_weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
+        return super().score(X, y, sample_weight)
+
+    def _ask_recorded(
+        self,
+        X: ArrayLike,
+        make_recorder: Callable[[nn.Module, int], Recorder],
+        compute: Callable[[Net, Tensor, Any], tuple[Tensor, ...]],
+    ) -> list[NDArray[Any]]:
+        """Apply a function of the net to the logits of the rows and to what is recorded in the same pass."""
+        check_is_fitted(self)
+        recorder = make_recorder(self.net_.for_prediction().module_, len(self.classes_))
+        return self._ask(X, lambda net, rows: compute(net, *net.record(recorder, rows)))
+
+
+def _weighted(
+    X: NDArray[Any], codes: NDArray[Any], weight: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Return the rows that have weight, their classes and weights."""
+    if weight is None:
+        return X, codes, None
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight must not be negative, got {weight.min():g}; drop those rows")
+    used = weight > 0
+    if not used.any():
+        raise ValueError("sample_weight is zero for all rows; give at least two rows a positive weight")
+    return (X, codes, weight) if used.all() else (X[used], codes[used], weight[used])
+
+
+def _labeled(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows have a label; among strings -1 marks one too that has none, as an `ActiveLearner` marks it."""
+    labeled = labeled_mask(labels)
+    return labeled & np.asarray(labels != UNLABELED, dtype=bool) if labels.dtype.kind == "O" else labeled

@@ -1,0 +1,185 @@
+"""The skorch net that trains our classifiers: one pass over labelled and unlabelled rows, the classifier's losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EarlyStopping
+from torch import Tensor
+
+from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows
+from ..training.net import TrainingNet
+from ..training.recording import Recorder, in_evaluation
+from .batch import Batch
+
+if TYPE_CHECKING:
+    from .base import BaseNetClassifier
+
+
+class Net(TrainingNet, NeuralNetClassifier):
+    """A skorch net for a :class:`~skal.classifiers.NetClassifier`, which validates for it.
+
+    Parameters
+    ----------
+    module : callable
+        Builds the module; takes no arguments.
+    n_classes : int
+    estimator : BaseNetClassifier or None
+        Has the losses, and the modules beside the first. None once training has ended.
+    **params
+        Parameters of `TrainingNet`.
+
+    Attributes
+    ----------
+    n_labeled, n_unlabeled : int
+        Rows of the training set; set before the first step.
+    """
+
+    _recorder: Recorder | None = None
+
+    def __init__(
+        self, module: Callable[[], torch.nn.Module], *, n_classes: int, estimator: Any, **params: Any
+    ) -> None:
+        super().__init__(module, criterion=torch.nn.CrossEntropyLoss, **params)
+        self.n_classes = n_classes
+        self.estimator: BaseNetClassifier | None = estimator
+
+    @property
+    def trained(self) -> BaseNetClassifier:
+        """The classifier in training."""
+        if self.estimator is None:
+            raise RuntimeError("the training of this net has ended; fit the classifier to start another")
+        return self.estimator
+
+    def initialize_module(self) -> Net:
+        """Build the module, and those that the classifier has beside it."""
+        super().initialize_module()
+        for name, (module, lr) in self.trained.extra_modules(self).items():
+            setattr(self, f"{name}_", self.prepare_module(module))
+            if lr is not None:
+                self.rates[name] = lr
+        return self
+
+    def example_features(self) -> Any:
+        """Return the features of one row of zeros, for modules that need their shape."""
+        recorder = self.trained.recorder(in_evaluation(self.module_), self.n_classes)
+        with torch.no_grad():
+            return recorder(torch.zeros(1, *self.input_shape, dtype=self.dtype))[1]
+
+    def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Any, Rows | None]:
+        """Take the sets of rows as they come: ``X`` is (labelled, validation or None, unlabelled or None)."""
+        labeled, validation, unlabeled = X
+        self.n_labeled, self.n_unlabeled = len(labeled), len(unlabeled or ())
+        return (labeled if unlabeled is None else (labeled, unlabeled)), validation
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Let rows pass as they are."""
+        return X if isinstance(X, tuple) else super().get_dataset(X, y)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Give each training step a batch of labelled rows, and one of unlabelled rows where they are used."""
+        if isinstance(dataset, tuple) and isinstance(dataset[0], LabeledRows):
+            labeled, unlabeled = dataset
+            return RedundantBatches(labeled, unlabeled, self.batch_size, self.seed)
+        return super().get_iterator(dataset, training=training)
+
+    def infer(self, x: Any, **params: Any) -> Tensor:
+        """Return the logits of a batch of rows, whatever numbers and shape these lie in."""
+        x = self.prepare_rows(x[0] if isinstance(x, tuple | list) else x)
+        with self.autocast():
+            return self._checked(self.module_(x, **params), x)
+
+    def record(self, recorder: Recorder, rows: Tensor) -> tuple[Tensor, Any]:
+        """Return the logits of rows, and what a recorder of the module records in the same pass."""
+        rows = self.prepare_rows(rows)
+        with self.autocast():
+            logits, features = recorder(rows)
+        features = (
+            features.to(self.dtype) if isinstance(features, Tensor) else [f.to(self.dtype) for f in features]
+        )
+        return self._checked(logits, rows), features
+
+    def _checked(self, logits: Tensor, rows: Tensor) -> Tensor:
+        if logits.shape != (len(rows), self.n_classes):
+            raise ValueError(
+                f"the module returned shape {tuple(logits.shape)} for {len(rows)} rows; it must return logits of "
+                f"shape (n_rows, n_classes) = {(len(rows), self.n_classes)}"
+            )
+        return logits.to(self.dtype)
+
+    def outputs(self, batch: LabeledBatch) -> tuple[Batch, Batch | None]:
+        """Pass the rows of a step through the module; return the labelled ones and, if any, the others."""
+        (labeled, weight, unlabeled), classes = batch
+        rows = self.prepare_rows(labeled)
+        n_labeled = len(rows)
+        if unlabeled is not None:
+            rows = torch.cat([rows, self.prepare_rows(unlabeled)])
+        logits, features = self.logits_and_features(rows)
+        if unlabeled is None:
+            return Batch(rows, logits, features, classes, weight), None
+        first, second = slice(n_labeled), slice(n_labeled, None)
+        known, unknown = (None, None) if features is None else (features[first], features[second])
+        return (
+            Batch(rows[first], logits[first], known, classes, weight),
+            Batch(rows[second], logits[second], unknown),
+        )
+
+    def logits_and_features(self, rows: Tensor) -> tuple[Tensor, Any]:
+        """Return the logits of rows, and the features where the classifier's losses look at them."""
+        if not (self.trained.uses_features and self.module_.training):
+            return self.infer(rows), None
+        recorder = self._recorder or self.trained.recorder(self.module_, self.n_classes)
+        self.__dict__["_recorder"] = recorder  # past skorch, which would take it for a module of the net
+        return self.record(recorder.train(), rows)
+
+    def train_step_single(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:
+        """Compute the losses of a batch and their gradients."""
+        self._set_training(True)
+        labeled, unlabeled = self.outputs(batch)
+        losses = self.trained.losses(self, labeled, unlabeled)
+        if "loss" not in losses:
+            own = {f"{name}_loss" for name in self.rates}
+            losses["loss"] = torch.stack([loss for name, loss in losses.items() if name not in own]).sum()
+        self.backward(losses)
+        return {"loss": losses["loss"], "losses": losses, "y_pred": labeled.logits}
+
+    def validation_step(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:
+        """Compute the cross entropy and the accuracy on held-out rows."""
+        self._set_training(False)
+        with torch.no_grad():
+            held_out = self.outputs(batch)[0]
+            hits = torch.eq(held_out.logits.argmax(1), batch[1]).to(self.dtype)
+            losses = {"loss": held_out.cross_entropy(), "accuracy": held_out.mean(hits)}
+        return {"loss": losses["loss"], "losses": losses, "y_pred": held_out.logits}
+
+    def step_losses(self, batch: LabeledBatch, step: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
+        """Return the losses of a step, weighted by its labelled rows."""
+        (rows, weight, _), _ = batch
+        return step["losses"], len(rows) if weight is None else weight.sum()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_recorder": None}  # its hooks cannot be pickled, and are made anew
+
+    def finish(self) -> None:
+        """Leave training, and what belongs to it."""
+        super().finish()
+        self.estimator = self._recorder = None
+
+
+class BestEpoch(EarlyStopping):
+    """Early stopping that gives all modules of a net the weights of their best epoch; skorch's own restores one."""
+
+    def on_epoch_end(self, net: Any, **params: Any) -> None:
+        """Keep the weights of a better epoch."""
+        super().on_epoch_end(net, **params)
+        if not self.misses_:
+            self.best_model_weights_ = deepcopy(net.state_dict())
+
+    def on_train_end(self, net: Any, **params: Any) -> None:
+        """Return to the best epoch."""
+        if self.misses_:
+            net.load_state_dict(self.best_model_weights_)

@@ -1,0 +1,90 @@
+"""What all our classifiers predict, from a net that has logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ..training.estimator import NetworkEstimator
+
+
+class PredictionMixin(ClassifierMixin, NetworkEstimator):
+    """Predictions by the logits of `net_`. They leave no trace in it, so threads may ask for them at once."""
+
+    classes_: NDArray[Any]
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the labels of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows in either of the two shapes: flat, or that of `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        (codes,) = self._ask(X, lambda net, rows: (net.infer(rows).argmax(1),))
+        return self.classes_[codes]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the network's numbers; columns in the order of `classes_`.
+        """
+        (probabilities,) = self._ask(X, lambda net, rows: (net.infer(rows).softmax(1),))
+        return probabilities
+
+    def embed(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Compute the penultimate activations, what the last layer of the network sees.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+
+        Raises
+        ------
+        TypeError
+            If the network has none.
+        """
+        return self.embed_and_predict_proba(X)[0]
+
+    def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Compute embeddings and class probabilities in one pass.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_embedding)
+            See `embed`.
+        probabilities : ndarray of shape (n_samples, n_classes)
+            See `predict_proba`.
+        """
+        raise NotImplementedError
+
+    def _ask(self, X: ArrayLike, compute: Callable[[Any, Tensor], tuple[Tensor, ...]]) -> list[NDArray[Any]]:
+        """Apply a function of the net and of rows to all rows, block by block."""
+        check_is_fitted(self)
+        net = self.net_.for_prediction()
+        return self._run(X, lambda rows: compute(net, rows))

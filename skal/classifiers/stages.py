@@ -1,0 +1,106 @@
+"""The stages of a network: outputs of parts of it, at each size of its maps, from which a loss can be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd
+
+from ..training.recording import Recorder
+
+# They only rearrange, repeat or thin out what a stage has returned already.
+_NO_STAGES = (nn.Flatten, nn.Identity, _DropoutNd, _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd)
+
+
+class StageRecorder(Recorder):
+    """Records the stages of a network, each averaged over its pixels or tokens.
+
+    They are the outputs of the named parts or, without names, of all maps of a size the last ones with the most
+    channels, the last tokens of each number, and the units of each linear layer with what follows it, but for the
+    logits.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    names : sequence of str or None
+    n_classes : int
+
+    Raises
+    ------
+    ValueError
+        If the module has no part of a name, or such a part returns no tensor, or there is no stage at all.
+    """
+
+    def __init__(self, module: nn.Module, names: Sequence[str] | None, n_classes: int) -> None:
+        super().__init__(module)
+        self.names = names
+        self.n_classes = n_classes
+        self.outputs: dict[Any, Tensor] = {}
+        self.sizes: list[Any] = []  # of the stages so far
+        if names is None:
+            leaves = [part for part in self.view.modules() if not any(part.children())]
+            self.parts = [part for part in leaves if not isinstance(part, _NO_STAGES)]
+        else:
+            known = dict(self.view.named_modules())
+            unknown = [name for name in names if name not in known]
+            if unknown or not names:
+                raise self._wrong(f"there is no {unknown[0]!r}" if unknown else "that names none")
+            self.parts = [known[name] for name in names]
+        for part in self.parts:
+            part.register_forward_hook(self._record_last if names is None else self._record_named)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Run the view; return its output and the stages, each of shape (n_rows, n_units)."""
+        self.outputs.clear()
+        self.sizes.clear()
+        return self.view(x), [pooled(stage) for stage in self.stages()]
+
+    def stages(self) -> list[Tensor]:
+        """Return the stages of the pass as they were recorded."""
+        if self.names is not None:
+            for name, part in zip(self.names, self.parts, strict=True):
+                if part not in self.outputs:
+                    raise self._wrong(f"{name!r} returns no tensor of rows")
+            return [self.outputs[part] for part in self.parts]
+        found = list(self.outputs.values())
+        if found and found[-1].shape[1:] == (self.n_classes,):
+            found.pop()
+        if not found:
+            raise self._wrong(f"{type(self.view).__name__} shows none before its logits")
+        return found
+
+    def _record_named(self, part: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim > 1:
+            self.outputs[part] = output
+
+    def _record_last(self, part: nn.Module, inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor) or output.ndim < 2:
+            return
+        size = output.shape[1:2] if output.ndim == 3 else output.shape[2:]
+        is_new = isinstance(part, nn.Linear) if output.ndim == 2 else size not in self.sizes[-1:]
+        if is_new:
+            self.sizes.append(size)
+        if not is_new and size not in self.sizes[-1:]:
+            return
+        # Bottlenecks narrow the maps first and reduce them later: these narrow ones are not the output of a stage.
+        is_narrow = (
+            not is_new and output.ndim > 3 and output.shape[1] < self.outputs[len(self.sizes)].shape[1]
+        )
+        if not is_narrow:
+            self.outputs[len(self.sizes)] = output
+
+    def _wrong(self, problem: str) -> ValueError:
+        given = None if self.names is None else list(self.names)
+        known = [name for name, _ in self.view.named_modules() if name]
+        return ValueError(
+            f"stages={given} was given, and {problem}; name parts of {type(self.view).__name__} whose outputs tell "
+            f"how hard a row is, out of {known[:20]}"
+        )
+
+
+def pooled(stage: Tensor) -> Tensor:
+    """Mean over the pixels of maps (N, C, ...), or over the tokens of (N, tokens, width); rows stay as they are."""
+    return stage.mean(dim=1) if stage.ndim == 3 else stage.flatten(2).mean(dim=2) if stage.ndim > 3 else stage
