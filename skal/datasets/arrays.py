@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decoding import resize
-from .request import Folder, ImageSize, Request, Result, Subset
+from .request import Request, Result
 
 TRAIN_TEST: dict[str, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
 
@@ -26,22 +26,11 @@ class ArrayFiles(NamedTuple):
     otherwise: str = ""  # another layout
 
 
-def load_arrays(
-    files: ArrayFiles,
-    split: str,
-    n_validation: int,
-    subset: Subset,
-    image_size: ImageSize,
-    return_X_y: bool,
-    data_home: Folder | None,
-    variant: str | None = None,
-) -> Result:
-    """Read a data set whole, select rows, resize them."""
-    title, splits = files.loader, [*files.splits, "validation"]
-    request = Request(
-        title, splits, split, subset, image_size, return_X_y, data_home, n_validation=n_validation
-    )
-    stored = "train" if split == "validation" else split
+def load_arrays(files: ArrayFiles, *options: Any, variant: str | None = None) -> Result:
+    """Read a data set whole, select rows, resize them. The options are those of a `Request`, from `split` on."""
+    title = files.loader
+    request = Request(title, [*files.splits, "validation"], *options)
+    stored = "train" if request.split == "validation" else request.split
     arguments = files.splits[stored] | ({} if variant is None else {"split": variant})
     root = str(request.home / files.root)
     shown = "".join(f", {name}={value!r}" for name, value in arguments.items())

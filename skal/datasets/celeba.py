@@ -27,7 +27,7 @@ def load_celeba(
     Parameters
     ----------
     attribute : str
-        The attribute to tell, one of forty, such as "Smiling".
+        The attribute to predict, one of forty, such as "Smiling".
     split : {"train", "validation", "test", "all"}, default="train"
         Which rows to load.
     image_size, return_X_y, data_home
@@ -39,7 +39,7 @@ def load_celeba(
     -------
     bunch : sklearn.utils.Bunch
         ``data``, uint8 memory map (array, for ``cache=False``) of shape (N, 3, height, width); ``target``, int64
-        array of shape (N,), 1 for rows with the attribute and 0 for others; ``target_names``, array of shape (2,).
+        array of shape (N,), 1 for rows with the attribute and 0 for the others; ``target_names``, array of shape (2,).
 
     Examples
     --------
@@ -49,7 +49,7 @@ def load_celeba(
     ...
     FileNotFoundError: CelebA was not found in no_such_folder: no celeba/img_align_celeba, ...
     """
-    request = Request("CelebA", _SPLITS, split, None, image_size, return_X_y, data_home, cache, n_jobs)
+    request = Request("CelebA", _SPLITS, split, None, None, image_size, return_X_y, data_home, cache, n_jobs)
     home = str(request.home)
     source = (
         f"torchvision.datasets.CelebA({home!r}, download=True) or from mmlab.ie.cuhk.edu.hk/projects/CelebA"

@@ -34,8 +34,8 @@ def load_cifar10(
     ASAL's two-class task is ``subset=("automobile", "horse")``, WAAL's split ``n_validation=5000``.
 
     Where torchvision's ``cifar-10-batches-py`` is absent, image files in ``cifar10-images/{train,test}/<class>/``
-    are decoded. They do not have the original order; their rows go round the ten classes, so that the last rows,
-    too, hold them all.
+    are decoded. Their order is not the original one: rows alternate between the ten classes, so that the last rows
+    hold all of them too.
 
     Parameters
     ----------
@@ -60,13 +60,11 @@ def load_cifar10(
     ...
     FileNotFoundError: CIFAR10 was not found in no_such_folder: no cifar-10-batches-py/data_batch_1, ...
     """
-    request = Request(
-        *("CIFAR10", [*TRAIN_TEST, "validation"], split, subset, image_size, return_X_y, data_home),
-        *(cache, n_jobs, n_validation),
-    )
+    options = (split, n_validation, subset, image_size, return_X_y, data_home)
+    request = Request("CIFAR10", [*TRAIN_TEST, "validation"], *options, cache, n_jobs)
     home = request.home
     if (home / "cifar-10-batches-py").is_dir() or not (home / "cifar10-images").is_dir():
-        return load_arrays(_CIFAR10, split, n_validation, subset, image_size, return_X_y, data_home)
+        return load_arrays(_CIFAR10, *options)
     root = home / "cifar10-images" / ("test" if split == "test" else "train")
     by_class = [list(group) for _, group in groupby(list_images(root, _CLASSES), key=itemgetter(1))]
     samples = [sample for turn in zip_longest(*by_class) for sample in turn if sample is not None]

@@ -33,7 +33,7 @@ def load_mnist(
     split : {"train", "validation", "test"}, default="train"
         Which rows to load.
     n_validation : int, default=0
-        The last `n_validation` rows of the training set are the split "validation" and leave the split "train".
+        The last `n_validation` rows of the training set are the split "validation", and not in the split "train".
     subset : class or iterable of classes, default=None
         Numbers or names of the classes whose rows are kept, in their order. Class numbers stay as they are.
     image_size : int or (height, width), default=None
@@ -151,4 +151,6 @@ def load_emnist(
     FileNotFoundError: EMNIST was not found in no_such_folder: no EMNIST/raw/emnist-letters-train-images-idx3-ubyte, ...
     """
     check_choice("EMNIST", "variant", variant, _VARIANTS)
-    return load_arrays(_EMNIST, split, n_validation, subset, image_size, return_X_y, data_home, variant)
+    return load_arrays(
+        _EMNIST, split, n_validation, subset, image_size, return_X_y, data_home, variant=variant
+    )

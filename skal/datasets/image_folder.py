@@ -19,7 +19,7 @@ def load_image_folder(
     """Load image files from a folder that has a folder for each class.
 
     The files are decoded once, a few at a time, into a file of the cache, and later calls only map that file. It is
-    replaced when the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
+    written again when the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
     .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class.
 
     Parameters
@@ -29,7 +29,7 @@ def load_image_folder(
     subset : class or iterable of classes, default=None
         Numbers or names of the classes whose rows are kept, in their order. Class numbers stay as they are.
     image_size : int or (height, width), default=None
-        Resize the images, cut to this aspect ratio about their centre. None needs images of one size.
+        Resize the images, cut to this aspect ratio about their centre. None requires images of equal size.
     channels : {1, 3}, default=3
         Grey or RGB images.
     cache : bool or path-like, default=True
@@ -72,7 +72,7 @@ def load_image_folder(
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} was given; allowed are 1 (grey) and 3 (RGB)")
     root = Path(path).expanduser()
-    request = Request(str(root), ["all"], "all", subset, image_size, return_X_y, None, cache, n_jobs)
+    request = Request(str(root), ["all"], "all", None, subset, image_size, return_X_y, None, cache, n_jobs)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is no folder; give one that has a folder of images for each class")
     names = class_folders(root)

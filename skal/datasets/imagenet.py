@@ -21,14 +21,14 @@ def load_mini_imagenet(
 ) -> Result:
     """Load Mini-ImageNet: 600 colour images of each of 100 classes.
 
-    Read are the folders ``mini-imagenet/{train,val,test}/<class>/``, or the lists
+    It reads the folders ``mini-imagenet/{train,val,test}/<class>/``, or the lists
     ``mini-imagenet/{train,val,test}.csv`` (columns filename and label) with the files in ``mini-imagenet/images``.
 
     Parameters
     ----------
     split : {"all", "train", "validation", "test"}, default="all"
         Which rows to load. The splits were made for few-shot learning and have 64, 16 and 20 classes of their own;
-        active learning, as in DGAL, wants them all.
+        active learning, as in DGAL, uses all of them.
     subset : class or iterable of classes, default=None
         Numbers or names of the classes whose rows are kept, in their order. Numbers are positions among the sorted
         names of all 100 classes.
@@ -53,7 +53,7 @@ def load_mini_imagenet(
     """
     splits = ["all", *_MINI_SPLITS]
     request = Request(
-        "Mini-ImageNet", splits, split, subset, image_size, return_X_y, data_home, cache, n_jobs
+        "Mini-ImageNet", splits, split, None, subset, image_size, return_X_y, data_home, cache, n_jobs
     )
     root = request.home / "mini-imagenet"
     listed: dict[str, list[tuple[str, str]]] = {}
@@ -127,7 +127,7 @@ def load_tiny_imagenet(
     """
     splits = ["train", "validation"]
     request = Request(
-        "Tiny-ImageNet", splits, split, subset, image_size, return_X_y, data_home, cache, n_jobs
+        "Tiny-ImageNet", splits, split, None, subset, image_size, return_X_y, data_home, cache, n_jobs
     )
     root = request.home / "tiny-imagenet-200"
     files = [f"{root.name}/{file}" for file in ("train", "val/images", "val/val_annotations.txt")]

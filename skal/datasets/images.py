@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,9 +41,11 @@ def load_images(
     target = target[rows]
     items = [samples[row][0] for row in np.arange(len(samples))[rows]]
     stamp = _stamp(title, items)
-    blocks = _decoded(items, channels, size, request.n_jobs)
+    decode = partial(_decode, items, channels, size, request.n_jobs)
     if request.cache is False:
-        return request.result(_stacked(blocks, len(items)), target, names)
+        (n_images, *shape), decoded = decode()
+        image_type = np.dtype((np.uint8, tuple(shape)))
+        return request.result(np.fromiter(decoded, image_type, n_images), target, names)
 
     folder = request.home / "skal-cache" if request.cache is True else Path(request.cache).expanduser()
     classes = None if request.subset is None else np.unique(target).tolist()
@@ -55,7 +58,7 @@ def load_images(
     if images is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _save(blocks, len(items), file)
+            _save(*decode(), file)
             images = np.load(file, mmap_mode="r")
         except OSError as error:
             raise OSError(
@@ -108,57 +111,48 @@ def _open_cached(file: Path, n_images: int) -> NDArray[np.uint8] | None:
     return images if images.ndim == 4 and len(images) == n_images else None
 
 
-def _decoded(
+def _decode(
     items: Sequence[Any], channels: int, size: tuple[int, int] | None, n_jobs: int | None
-) -> Iterator[NDArray[np.uint8]]:
-    """Decode images in several threads; yield them in order, in small blocks."""
+) -> tuple[tuple[int, ...], Iterator[NDArray[np.uint8]]]:
+    """The shape of all images, and the images one by one, which are decoded in several threads."""
     from PIL import Image
 
     Image.init()  # all formats: threads would race to load the rarer ones
     shape = pixels(items[0], channels, size).shape
     step, n_threads = max(1, _BLOCK_BYTES // math.prod(shape)), effective_n_jobs(n_jobs)
 
-    def decode(start: int) -> NDArray[np.uint8]:
-        block = np.empty((len(items[start : start + step]), *shape), dtype=np.uint8)
-        for row, item in zip(block, items[start:], strict=False):
-            image = pixels(item, channels, size)
+    def block(start: int) -> list[NDArray[np.uint8]]:
+        images = [pixels(item, channels, size) for item in items[start : start + step]]
+        for item, image in zip(items[start:], images, strict=False):
             if image.shape != shape:
                 sizes = ["x".join(map(str, sides[1:])) for sides in (shape, image.shape)]
                 raise ValueError(
                     f"all images must have one size (height x width), but {items[0]} has {sizes[0]} and {item} has "
                     f"{sizes[1]}; resize them with image_size=..."
                 )
-            row[:] = image
-        return block
+        return images
 
-    with ThreadPoolExecutor(n_threads) as pool:
-        for wave in gen_batches(len(items), step * n_threads):  # no more blocks wait in memory
-            yield from pool.map(decode, range(wave.start, wave.stop, step))
+    def decoded() -> Iterator[NDArray[np.uint8]]:
+        with ThreadPoolExecutor(n_threads) as pool:
+            for wave in gen_batches(len(items), step * n_threads):  # no more images wait in memory
+                for images in pool.map(block, range(wave.start, wave.stop, step)):
+                    yield from images
 
-
-def _stacked(blocks: Iterable[NDArray[np.uint8]], n_images: int) -> NDArray[np.uint8]:
-    images, start = np.empty(0, np.uint8), 0
-    for block in blocks:
-        if not start:
-            images = np.empty((n_images, *block.shape[1:]), np.uint8)
-        images[start : start + len(block)] = block
-        start += len(block)
-    return images
+    return (len(items), *shape), decoded()
 
 
-def _save(blocks: Iterable[NDArray[np.uint8]], n_images: int, file: Path) -> None:
-    """Write blocks of images into an .npy file that appears when it is complete.
+def _save(shape: tuple[int, ...], images: Iterable[NDArray[np.uint8]], file: Path) -> None:
+    """Write images into an .npy file that appears when it is complete.
 
     Not through a memory map, where a full disk kills the process.
     """
     unfinished = file.with_suffix(f".{uuid4().hex}.tmp")
     try:
         with unfinished.open("xb") as stream:
-            for block in blocks:
-                if not stream.tell():
-                    header = {"descr": "|u1", "fortran_order": False, "shape": (n_images, *block.shape[1:])}
-                    np.lib.format.write_array_header_1_0(stream, header)
-                stream.write(block.data)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            for image in images:
+                stream.write(image.tobytes())
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(file)

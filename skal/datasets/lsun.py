@@ -61,7 +61,7 @@ def load_lsun(
     ...
     FileNotFoundError: LSUN was not found in no_such_folder: no lsun/bedroom_val or lsun/bedroom_val_lmdb. ...
     """
-    request = Request("LSUN", _SPLITS, split, subset, image_size, return_X_y, data_home, cache, n_jobs)
+    request = Request("LSUN", _SPLITS, split, None, subset, image_size, return_X_y, data_home, cache, n_jobs)
     root = request.home / "lsun"
     samples: list[tuple[Any, int]] = []
     with ExitStack() as databases:

@@ -30,22 +30,21 @@ class Request:
         Name of the data set in errors.
     splits : iterable of str
         The splits it has.
-    split, subset, image_size, return_X_y, data_home, cache, n_jobs
-        As in the loaders. `subset` becomes a list and `image_size` a pair (height, width), unless None.
-    n_validation : int or None
-        As in the loaders; None where the split "validation" has rows of its own.
+    split, n_validation, subset, image_size, return_X_y, data_home, cache, n_jobs
+        As in the loaders. `n_validation` is None where the split "validation" has rows of its own. `subset` becomes a
+        list and `image_size` a pair (height, width), unless None.
     """
 
     title: str
     splits: Iterable[str]
     split: str
+    n_validation: int | None
     subset: Any
     image_size: Any
     return_X_y: bool  # noqa: N815
     data_home: Folder | None = None
     cache: bool | Folder = True
     n_jobs: int | None = None
-    n_validation: int | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.title, "split", self.split, self.splits)
