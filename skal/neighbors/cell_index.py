@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ModelFileError
+from ..training.encoding import MALFORMED
 from ..training.files import map_file, write_file
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
@@ -132,8 +133,9 @@ class CellIndex(NeighborIndex):
             kernel(*arrays, queries[part], sq_distances[part], rows[part])
 
         in_threads(run, range(0, len(queries), size))
-        order = np.lexsort((rows, sq_distances))
-        sq_distances, rows = (np.take_along_axis(found, order, axis=1) for found in (sq_distances, rows))
+        if k > 1:
+            order = np.arange(len(rows))[:, None], np.lexsort((rows, sq_distances))
+            sq_distances, rows = sq_distances[order], rows[order]
         return np.sqrt(sq_distances), rows
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -188,16 +190,41 @@ class CellIndex(NeighborIndex):
         arrays, content = map_file(path, verify=mmap_mode is None)
         if mmap_mode is None:
             arrays = {name: np.array(array) for name, array in arrays.items()}
-        if content.get("index") != cls.__name__ or set(arrays) != set(_ARRAYS):
+        try:
+            if content["index"] != cls.__name__:
+                raise ValueError(f"it is of {content['index']}")
+            _check_arrays(arrays, content["n_samples"])
+            index = cls(**content["params"])
+        except MALFORMED as error:
             raise ModelFileError(
-                f"{path} holds no {cls.__name__}; give a file that {cls.__name__}.save has written"
-            )
-        index = cls(**content["params"])
+                f"{path} holds no {cls.__name__} ({error}); give a file that {cls.__name__}.save has written"
+            ) from error
         for name, array in arrays.items():
             setattr(index, name, array)
         index.n_samples_fit_ = content["n_samples"]
         index.n_features_in_ = index.centers_.shape[1]
         return index
+
+
+def _check_arrays(arrays: dict[str, NDArray[Any]], n_samples: int) -> None:
+    """Raise ValueError for arrays of which a search would read or write outside."""
+    centers, first_chunk, _, features, rows = (arrays[name] for name in _ARRAYS)
+    n_cells, n_features, n_chunks = *centers.shape, len(features)
+    shapes = (
+        (n_cells, n_features),
+        (n_cells + 1,),
+        (n_chunks, 2),
+        (n_chunks, n_features, WIDTH),
+        (n_chunks, WIDTH),
+    )
+    if [arrays[name].shape for name in _ARRAYS] != list(shapes):
+        raise ValueError("its arrays do not fit together")
+    if [arrays[name].dtype.kind for name in _ARRAYS] != list("fiffi"):
+        raise ValueError("its arrays have other types")
+    if [first_chunk[0], first_chunk[-1]] != [0, n_chunks] or (np.diff(first_chunk) < 0).any():
+        raise ValueError("its cells are not made of its chunks")
+    if not -1 <= rows.min() <= rows.max() < n_samples:
+        raise ValueError(f"its rows go from {rows.min()} to {rows.max()}, and the pool has {n_samples}")
 
 
 def _readonly(array: NDArray[Any]) -> NDArray[Any]:

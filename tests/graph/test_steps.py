@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skal.graph import LabelDiffusion, steps
+from skal.utils.threads import Kept
+from tests.threads import check_threads
 
 from .walks import first_labels_met, hops_from, labels_of, random_graph, walks
 
@@ -98,3 +100,17 @@ def test_threads_give_the_same_bits(monkeypatch):
     np.testing.assert_allclose(
         answers[0], [first_labels_met(M.toarray(), labels, 5, 4) for labels in rounds], atol=1e-5
     )
+
+
+def test_threads_that_share_a_diffusion_under_a_lock_find_what_one_thread_finds():
+    kept = Kept()
+    kept.value = LabelDiffusion(random_graph(300), 3)
+
+    def ask(seed):
+        rng = np.random.default_rng(seed % 10)
+        labels = np.where(rng.random(300) < 0.1, rng.integers(3, size=300), -1)
+        with kept:
+            diffusion = kept.value.diffuse(labels, 3)
+            return diffusion.uncertainty(), diffusion.reached()
+
+    check_threads(ask)

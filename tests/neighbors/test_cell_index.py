@@ -1,10 +1,12 @@
 """The exact index against brute force in float64, and its files."""
 
+import copy
 import pickle
 import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -162,3 +164,58 @@ def test_altered_bytes_are_noticed(tmp_path):
 def test_bad_parameters(n_cells):
     with pytest.raises(ValueError, match="n_cells"):
         CellIndex(n_cells).fit([[0.0]])
+
+
+def put(where, value):
+    return lambda array: np.put(array, where, value) or array
+
+
+@pytest.mark.parametrize("mmap_mode", [None, "r"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows_": put(3, 500)}, "rows go from -1 to 500, and the pool has 500"),
+        ({"rows_": put(3, -2)}, "rows go from -2 to 499"),
+        ({"n_samples_fit_": lambda n: 499}, "to 499, and the pool has 499"),
+        ({"rows_": lambda rows: rows.astype(np.float32)}, "other types"),
+        ({"first_chunk_": put(-1, 99)}, "chunks"),
+        ({"first_chunk_": put(0, 1)}, "chunks"),
+        ({"first_chunk_": put(1, 99)}, "chunks"),
+        ({"first_chunk_": lambda first: first[:-1]}, "fit together"),
+        ({"features_": lambda features: features[:-1]}, "fit together"),
+        ({"features_": lambda features: features[:, :, :31]}, "fit together"),
+        ({"shells_": lambda shells: shells[:, :1]}, "fit together"),
+        ({"centers_": lambda centers: centers[:, :-1]}, "fit together"),
+        ({"centers_": lambda centers: centers[0]}, "holds no CellIndex"),
+    ],
+)
+def test_no_forged_file_leads_outside_its_arrays(tmp_path, changes, message, mmap_mode):
+    path = tmp_path / "index.skal"
+    index = CellIndex(4, random_state=0).fit(spectrum_pool(500, 3))
+    assert index.rows_.min() == -1
+    forged = copy.copy(index)
+    for name, change in changes.items():
+        setattr(forged, name, change(copy.copy(getattr(index, name))))
+    forged.save(path)
+    with pytest.raises(ModelFileError, match=message):
+        CellIndex.load(path, mmap_mode=mmap_mode)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"index": "CellIndex"},
+        {"index": "CellIndex", "n_samples": "500", "params": {}},
+        {"index": "CellIndex", "n_samples": 500, "params": {"n_lists": 3}},
+        {"index": "GraphIndex", "n_samples": 500, "params": {}},
+    ],
+)
+def test_foreign_contents(tmp_path, content):
+    index = CellIndex(4, random_state=0).fit(spectrum_pool(500, 3))
+    arrays = {
+        name: torch.from_numpy(array) for name, array in vars(index).items() if isinstance(array, np.ndarray)
+    }
+    write_file(tmp_path / "index.skal", arrays, content)
+    with pytest.raises(ModelFileError, match="holds no CellIndex"):
+        CellIndex.load(tmp_path / "index.skal")

@@ -1,10 +1,14 @@
 """The approximate index and graph. All tests that need pynndescent: it compiles for a minute in each process."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 from skal.graph import nearest_neighbors
 from skal.neighbors import GraphIndex
+from tests.threads import check_threads
 
 from .pools import brute_force, spectrum_pool
 
@@ -44,3 +48,14 @@ def test_recall_of_an_approximate_graph(graph):
     assert (np.diff(distances, axis=1) >= 0).all()
     again = nearest_neighbors(X, 10, method="approximate", random_state=0)[1]
     np.testing.assert_array_equal(again, rows)
+
+
+def test_threads_find_what_one_thread_finds(graph):
+    check_threads(lambda seed: graph[1].kneighbors(spectrum_pool(1 + seed % 3, seed=seed), 1 + seed % 4))
+
+
+def test_a_copy_and_a_pickle_search_the_same_graph(graph):
+    queries = spectrum_pool(20, seed=1)
+    for renewed in (copy.deepcopy(graph[1]), pickle.loads(pickle.dumps(graph[1]))):
+        for ours, theirs in zip(renewed.kneighbors(queries, 3), graph[1].kneighbors(queries, 3), strict=True):
+            np.testing.assert_array_equal(ours, theirs)

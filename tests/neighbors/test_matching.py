@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skal.neighbors import CellIndex, match
+from tests.threads import check_threads
 
 from .pools import BruteForce, brute_force, pools, spectrum_pool
 
@@ -56,3 +57,16 @@ def test_bad_masks(available):
     index = CellIndex(random_state=0).fit(spectrum_pool(20, 3))
     with pytest.raises(ValueError, match="available has"):
         match(index, np.zeros((1, 3)), available)
+
+
+def test_threads_find_what_one_thread_finds(monkeypatch):
+    X = spectrum_pool(2000, 10)
+    available = np.random.default_rng(0).random(len(X)) < 0.3
+    index = CellIndex(random_state=0).fit(X)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)  # each query starts threads of its own
+
+    def ask(seed):
+        queries = spectrum_pool(1 + seed % 5, 10, seed=seed)
+        return *index.kneighbors(queries, 1 + seed % 7), *match(index, queries, available, 2)
+
+    check_threads(ask)

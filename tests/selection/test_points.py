@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
-from skal.selection import FarthestFirst, badge_kmeans_plusplus, k_medians
+from skal.selection import FarthestFirst, badge_kmeans_plusplus, k_medians, top_k
+from skal.utils.threads import Kept
+from tests.threads import check_threads
 
-from .rows import grids
+from .rows import embedding, grids
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,22 @@ def test_candidates_equal_a_copy_of_them(X, data):
     medians = k_medians(X, k, fresh(0), chosen)
     assert set(medians.tolist()) <= set(chosen.tolist())
     assert len(set(medians.tolist())) == k
+
+
+def test_threads_choose_what_one_thread_chooses():
+    X = embedding(400, 0, "clusters")
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), len(X))
+    kept = Kept()
+    kept.value = FarthestFirst(X)
+    limits = [library["num_threads"] for library in threadpool_info()]
+
+    def choose(seed):
+        rng = np.random.default_rng(seed)
+        candidates = np.sort(rng.choice(len(X), 200, replace=False))
+        with kept:
+            farthest = kept.value.pick(9, candidates)
+        badge = badge_kmeans_plusplus(X, probabilities, 9, rng, candidates)
+        return farthest, badge, k_medians(X, 4, rng, candidates, max_iter=2), top_k(X[:, 0], 9, rng)
+
+    check_threads(choose)
+    assert [library["num_threads"] for library in threadpool_info()] == limits
