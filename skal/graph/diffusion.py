@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import copy
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.exceptions import NotFittedError
 
+from ..neighbors.base import check_integer
 from .device import DeviceSteps
 from .nearest import Floats
 from .steps import KeptSteps
@@ -92,12 +92,6 @@ class LabelDiffusion:
         incremental: bool | str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        if (
-            isinstance(n_steps, bool)
-            or not isinstance(n_steps, Integral)
-            or not 1 <= int(n_steps) <= _MAX_STEPS
-        ):
-            raise ValueError(f"n_steps={n_steps!r} was given; it must be an integer from 1 to {_MAX_STEPS}")
         matrix = sparse.csr_array(transitions, dtype=np.float32)
         if matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"transitions has the shape {matrix.shape}; give a square matrix")
@@ -107,7 +101,7 @@ class LabelDiffusion:
             raise ValueError(f"transitions has a row that sums to {largest:g}; divide each row by its sum")
         if incremental not in (True, False, "auto"):
             raise ValueError(f'incremental={incremental!r} was given; use True, False or "auto"')
-        self.n_steps = int(n_steps)
+        self.n_steps = check_integer("n_steps", n_steps, most=_MAX_STEPS)
         self.incremental = incremental
         self.device = torch.device(device)
         self._order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
@@ -141,17 +135,15 @@ class LabelDiffusion:
         given, n_samples = np.asarray(labels), len(self._order)
         if given.dtype.kind not in "iu" or given.shape != (n_samples,):
             raise ValueError(
-                f"labels has dtype {given.dtype} and shape {given.shape}; give {n_samples} integers"
+                f"labels has dtype {given.dtype}, shape {given.shape}; give {n_samples} integers"
             )
-        if n_classes is not None and not (isinstance(n_classes, int | np.integer) and n_classes >= 2):
-            raise ValueError(f"n_classes={n_classes!r} was given; give an integer of at least 2, or None")
         given = given.astype(np.int64, copy=False)  # unsigned types have no -1
         least, largest = int(given.min(initial=-1)), int(given.max(initial=-1))
-        n_classes = max(2, largest + 1) if n_classes is None else int(n_classes)
+        if n_classes is None:
+            n_classes = max(2, largest + 1)
+        n_classes = check_integer("n_classes", n_classes, least=2)
         if largest >= n_classes or least < -1:
-            raise ValueError(
-                f"labels go from {least} to {largest}; they must be between -1 and {n_classes - 1}"
-            )
+            raise ValueError(f"labels go from {least} to {largest}; give them between -1 and {n_classes - 1}")
         self._hits = None  # its memory is used again
         codes = given.astype(np.int32)[self._order]
         self._hits, self.n_updated_ = self._steps.diffuse(codes, n_classes)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from ..neighbors import CellIndex
-from ..neighbors.base import Floats, as_float32, check_n_neighbors
+from ..neighbors.base import Floats, as_float32, check_integer
 from ..neighbors.graph_index import SMALL_POOL, build_graph
 from ..utils.random import draw_seed
 
@@ -61,7 +61,7 @@ def nearest_neighbors(
     if method not in ("auto", "exact", "approximate"):
         raise ValueError(f'method={method!r} was given; use "auto", "exact" or "approximate"')
     X = as_float32(check_array(X, dtype="numeric"))
-    k = min(check_n_neighbors(n_neighbors), len(X) - 1)
+    k = min(check_integer("n_neighbors", n_neighbors), len(X) - 1)
     distances, indices = np.empty((len(X), k), np.float32), np.empty((len(X), k), np.int32)
     if len(X) > {"auto": _EXACT_ROWS, "exact": np.inf, "approximate": SMALL_POOL}[method]:
         # Some more neighbours cost little and make the nearest ones right.

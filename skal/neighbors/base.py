@@ -70,7 +70,7 @@ class NeighborIndex(BaseEstimator):
         ValueError
             For NaN or infinity, another number of columns, or an `n_neighbors` out of range.
         """
-        queries, k = self._check_queries(X), check_n_neighbors(n_neighbors)
+        queries, k = self._check_queries(X), check_integer("n_neighbors", n_neighbors)
         if k > self.n_samples_fit_:
             raise ValueError(
                 f"n_neighbors={k} was given; the pool has only {self.n_samples_fit_} rows, ask for fewer"
@@ -88,11 +88,12 @@ class NeighborIndex(BaseEstimator):
         raise NotImplementedError
 
 
-def check_n_neighbors(n_neighbors: Any) -> int:
-    """Return a number of neighbours as an int; ValueError unless it is an integer of at least 1."""
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or n_neighbors < 1:
-        raise ValueError(f"n_neighbors={n_neighbors!r} was given; it must be an integer of at least 1")
-    return int(n_neighbors)
+def check_integer(name: str, value: Any, least: int = 1, most: float = np.inf) -> int:
+    """Return a number as an int; ValueError unless it is an integer in the range."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        rule = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
+        raise ValueError(f"{name}={value!r} was given; it must be an integer {rule}")
+    return int(value)
 
 
 def as_float32(X: NDArray[Any]) -> Floats:

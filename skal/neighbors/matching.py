@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .base import Answer, check_n_neighbors
+from .base import Answer, check_integer
 from .cell_index import CellIndex
 
 _MAX_ANSWERS = 1 << 22  # numbers that are in memory at a time
@@ -62,7 +62,7 @@ def match(
         raise ValueError(
             f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
         )
-    wanted = check_n_neighbors(n_neighbors)
+    wanted = check_integer("n_neighbors", n_neighbors)
     asked, ask = _asking(index, queries, mask)
     free = mask.copy()
     n_available = n_free = int(np.count_nonzero(mask))
