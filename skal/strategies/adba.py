@@ -137,15 +137,14 @@ class ADBA(SynthesisStrategy):
         n_seen = max(self.n_candidates or len(candidates), query.n_queries)
         if len(candidates) > n_seen:
             candidates = query.rng.choice(candidates, n_seen, replace=False)
-        w, b = hyperplane(query.estimator, _numbers(pool.take(candidates[:_PROBES])))
+        w, b = hyperplane(query.estimator, _numbers(pool.dense(candidates[:_PROBES])))
         norm = np.linalg.norm(w)
         distances = np.abs(blockwise(lambda block: _numbers(block) @ w + b, pool, candidates)) / norm
         nearest = np.argsort(distances, kind="stable")[: query.n_queries]
-        points = _numbers(pool.take(candidates[nearest]))
+        rows, distances = candidates[nearest], distances[nearest]
+        points = _numbers(pool.dense(rows))
         lines = self._lines(points, w / norm)
-        query.report.update(
-            lines=lines, rows=candidates[nearest], points=points, distances=distances[nearest]
-        )
+        query.report.update(lines=lines, rows=rows, points=points, distances=distances)
         return lines
 
     def _lines(self, points: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,7 +172,7 @@ class ADBA(SynthesisStrategy):
         codes = np.asarray(lines)
         if self.decoder is None:
             return codes
-        decode = self.decoder.decode if hasattr(self.decoder, "decode") else self.decoder.inverse_transform
+        decode = getattr(self.decoder, "decode", None) or self.decoder.inverse_transform
         images = np.asarray(decode(codes.reshape(-1, codes.shape[-1])))
         return images.reshape(*codes.shape[:2], *images.shape[1:])
 
@@ -209,7 +208,7 @@ class ADBA(SynthesisStrategy):
         check_is_fitted(self)
         codes, classes, first = np.asarray(lines), np.asarray(classes), np.asarray(first)
         positions = np.asarray(crossings, dtype=float)
-        if codes.ndim != 3 or positions.shape != codes.shape[:1] or first.shape != codes.shape[:1]:
+        if codes.ndim != 3 or not positions.shape == first.shape == codes.shape[:1]:
             raise ValueError(
                 f"lines of shape {codes.shape}, crossings of shape {positions.shape} and first of shape {first.shape} "
                 "were given; they must be (n_lines, n_points, n_features), (n_lines,) and (n_lines,)."
@@ -250,13 +249,11 @@ class ADBA(SynthesisStrategy):
             Their labels.
         """
         images, classes = self.show(samples), np.asarray(classes)
-        answers = check_partial_labels(
-            annotator(images.reshape(-1, *images.shape[2:])), int(np.prod(images.shape[:2]))
-        )
-        known = labeled_mask(answers).reshape(images.shape[:2])
-        crossings, first = find_crossings(answers.reshape(images.shape[:2]), classes)
-        answered = known.any(axis=1)
-        return self.label_points(samples[answered], crossings[answered], first[answered], classes)
+        points = images.reshape(-1, *images.shape[2:])
+        answers = check_partial_labels(annotator(points), len(points))
+        answered = labeled_mask(answers).reshape(images.shape[:2]).any(axis=1)
+        crossings, first = find_crossings(answers.reshape(images.shape[:2])[answered], classes)
+        return self.label_points(samples[answered], crossings, first, classes)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -299,20 +296,19 @@ def hyperplane(estimator: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.
     name = type(estimator).__name__
     if logits.shape[1] != 2:
         raise ValueError(
-            f"{name} has {logits.shape[1]} classes; ADBA is limited to two, and to linear classifiers."
+            f"{name} has {logits.shape[1]} classes; ADBA needs a linear classifier of two classes."
         )
     values = logits[:, 1] - logits[:, 0]
     gradients = torch.autograd.grad(values.sum(), rows)[0].numpy()
     w = gradients.mean(axis=0)
     if np.abs(gradients - w).max() > 1e-3 * np.abs(w).max():
         raise ValueError(
-            f"The decision values of {name} are not linear in the rows, so there is no hyperplane; ADBA is limited to "
-            "linear classifiers of two classes, such as LogisticRegression() or LinearSVC(), after scalers or PCA."
+            f"The decision values of {name} are not linear in the rows, so there is no hyperplane; use a linear "
+            "classifier of two classes, such as LogisticRegression() or LinearSVC(), after scalers or PCA if needed."
         )
     if not w.any():
         raise ValueError(
-            f"The decision values of {name} are the same for all rows, so there is no hyperplane; label "
-            "rows that differ."
+            f"The decision values of {name} are the same for all rows, so there is no hyperplane; label other rows."
         )
     return w, float((values.detach().numpy() - points @ w).mean())
 
@@ -345,7 +341,7 @@ def find_crossings(answers: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArra
     unknown = unknown[labeled_mask(unknown)]
     if len(unknown):
         raise ValueError(
-            f"The annotator answered {unknown.tolist()[0]!r}; the two classes are {classes.tolist()}."
+            f"The annotator answered {unknown.tolist()[0]!r}; the classes are {classes.tolist()}."
         )
     counts = is_class.cumsum(axis=1)  # among the first 1, 2, ... points
     rest = counts[:, -1:] - counts
@@ -353,7 +349,7 @@ def find_crossings(answers: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArra
     wrong = counts[..., ::-1] + rest
     # Where as many are wrong, the longest beginning: a whole line of one class has no crossing.
     n_lines, n_points, _ = wrong.shape
-    best = wrong[:, ::-1].reshape(n_lines, -1).argmin(axis=1)
+    best = wrong[:, ::-1].reshape(n_lines, 2 * n_points).argmin(axis=1)
     n_first = n_points - best // 2
     return np.where(n_first < n_points, n_first - 0.5, np.nan), classes[best % 2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -40,15 +41,10 @@ def large_margin(probabilities: NDArray[Any]) -> NDArray[Any]:
     return -others.sum(axis=1) - others[:, -1]
 
 
-def least_entropy(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Minus the entropy of each row in nats, of shape (n_samples,)."""
-    return -entropy(probabilities)
-
-
-_CRITERIA = {
+_CRITERIA: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "most_confidence": most_confidence,
     "large_margin": large_margin,
-    "least_entropy": least_entropy,
+    "least_entropy": lambda probabilities: -entropy(probabilities),
 }
 
 

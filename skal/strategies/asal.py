@@ -8,19 +8,20 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ..access import as_torch, embed
+from ..access import embed
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match
 from ..pool import Pool, Rows, blockwise
-from ._latents import OBJECTIVES, LatentSearch, Objective
-from .base import QueryStrategy, ScoreStrategy
+from ..utils.docstrings import inherits_doc
+from .base import QueryStrategy
 from .candidates import CandidateStrategy
+from .latent_search import LatentSearch
+from .objectives import ObjectiveSampling
 from .query import Query
 
 Features = Callable[[Any], NDArray[Any]]
@@ -29,6 +30,7 @@ Features = Callable[[Any], NDArray[Any]]
 _PCA_ROWS = 20_000
 
 
+@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class ASAL(LatentSearch, CandidateStrategy):
     r"""Choose the real rows nearest to synthetic ones that the classifier is most unsure about.
@@ -47,41 +49,26 @@ class ASAL(LatentSearch, CandidateStrategy):
 
     Parameters
     ----------
-    generator : generator, default=None
-        Trained on the pool in `fit`, a ``FrozenEstimator`` as it is; :class:`skal.generators.GAN` by default, a
-        WGAN-GP. Another one needs `fit`, ``n_latent_`` and ``torch_decoder()``.
+    {generator}
     features : {"pixels", "discriminator", "autoencoder", "classifier"} or transformer, default="pixels"
         What makes rows similar:
 
         - ``"pixels"``: the rows themselves, images or not (ASAL-Gray, ASAL-RGB);
-        - ``"discriminator"``: the last features of the GAN's critic (of another generator, its `transform`), which
-          want a GAN trained for long;
+        - ``"discriminator"``: the last features of the GAN's critic, which need a GAN that was trained for long; for
+          another generator, its `transform`;
         - ``"autoencoder"``: the code of :class:`skal.generators.AutoEncoder`, trained on the pool in `fit`;
-        - ``"classifier"``: the penultimate embedding of the classifier, which costs a pass over the pool and a new
-          index at every query;
+        - ``"classifier"``: the penultimate embedding of the classifier. Every query then passes over the pool and
+          builds components and an index of its own, which are not kept;
         - a transformer, fitted on the pool in `fit`.
     n_components : int or None, default=50
         Principal components of the features that are compared (all, where there are fewer); None compares the
         features themselves.
-    objective : {"entropy", "min_distance"} or callable, default="entropy"
-        What is maximised: the entropy; minus the distance to the hyperplane of a linear model of two classes (with
-        more classes minus the difference of the two largest decision values, which the paper does not have); or a
-        callable, from logits (n_samples, n_classes) as torch tensors to one value a row.
-    n_steps : int, default=100
-        Gradient steps of Adam on the latents, at most.
-    learning_rate : float, default=0.05
-        Its learning rate, which the paper does not state. `n_steps` times `learning_rate` is about how far a latent
-        can travel along each axis.
-    latent_batch : int, default=100
-        Latents that are optimised together.
-    tol : float, default=1e-3
-        A latent stops where its objective is within `tol` of the largest value there is. 0 makes all steps, as the
-        paper does.
+    {objective, n_steps, learning_rate, latent_batch, tol}
     n_candidates : int, default=None
-        Synthetic rows to match, of whose matches `criterion` keeps the best ("ASAL-generate"); as many as are
+        Synthetic rows to match; `criterion` keeps the best of their matches ("ASAL-generate"). As many as are
         queried by default, and never fewer.
     n_neighbors : int, default=1
-        Rows to match to each synthetic one, of which `criterion` keeps the best ("ASAL-neighbors").
+        Rows to match to each synthetic one; `criterion` keeps the best of them ("ASAL-neighbors").
     criterion : QueryStrategy, default=None
         Orders the matched rows, best first, and chooses among them where there are more than were asked for; by
         default the `objective` itself.
@@ -93,26 +80,24 @@ class ASAL(LatentSearch, CandidateStrategy):
 
     Attributes
     ----------
-    generator_ : generator
-        The trained generator.
+    {generator_}
     encoder_ : transformer
         The trained autoencoder or other transformer, where `features` is one.
-    pca_ : PCA
-        The principal components. For ``features="classifier"``, those of the last query.
+    pca_ : PCA or None
+        The principal components; None where `n_components` is. Not there for ``features="classifier"``.
     index_ : index
-        The index over the pool's features. For ``features="classifier"``, that of the last query.
-    criterion_ : QueryStrategy
-        The fitted criterion.
+        The index over the pool's features. Not there for ``features="classifier"``.
+    {criterion_}
     query_report_ : Bunch
-        What the last query did, for m synthetic rows:
+        What the latest query did, for m synthetic rows:
 
         - ``synthetic`` : the rows, of shape (m, ...), and ``latents``, (m, n_latent);
         - ``objective_before``, ``objective_after`` : the objective at the latents drawn and found, (m,);
         - ``entropy_before``, ``entropy_after`` : the entropy there in nats, (m,);
-        - ``n_steps`` : gradient steps made, (m,);
+        - ``n_steps`` : gradient steps of each, (m,);
         - ``rows`` : their matches in the pool, (m, n_neighbors), -1 where the pool had no more;
         - ``distances`` : between the features, (m, n_neighbors), infinite there;
-        - ``n_collisions`` : nearest rows that were taken already.
+        - ``n_collisions`` : nearest rows that had been taken already.
 
     See Also
     --------
@@ -160,10 +145,10 @@ class ASAL(LatentSearch, CandidateStrategy):
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         own = ("predict_proba", "as_torch") if self.objective == "entropy" else ("as_torch",)
-        return (*own, *(("embed",) if self._follows_classifier else ()), *super().requires)
+        return (*own, *(["embed"] if self._asks_classifier else []), *super().requires)
 
     @property
-    def _follows_classifier(self) -> bool:
+    def _asks_classifier(self) -> bool:
         return bool(self.features == "classifier")
 
     def _criterion(self) -> QueryStrategy:
@@ -171,47 +156,40 @@ class ASAL(LatentSearch, CandidateStrategy):
 
     def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
         super()._fit(X, y)
-        if not isinstance(self.features, str):
-            self.encoder_ = fit_encoder(self.features, _as_array(X), self._seed)
-        elif self.features == "autoencoder":
-            self.encoder_ = fit_encoder(AutoEncoder(), _as_array(X), self._seed)
-        if not self._follows_classifier:
+        if not isinstance(self.features, str) or self.features == "autoencoder":
+            encoder = AutoEncoder() if isinstance(self.features, str) else self.features
+            self.encoder_ = fit_encoder(encoder, _as_array(X), self._seed)
+        if not self._asks_classifier:
             self.pca_ = self._fit_pca(self._features(), X)
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
-        if not self._follows_classifier:
+        if not self._asks_classifier:
             self.index_ = self._fit_index(self._features(), self.pca_, pool.X)
 
     def _restrict(self, query: Query) -> Rows:
         X = query.pool.X
         # Step 2 of Algorithm 1: synthetic rows of high entropy.
-        n_synthetic = max(query.n_queries, self.n_candidates or 0)
-        synthesized = self._search(n_synthetic, query.estimator, query.rng)
-        synthetic = synthesized.synthetic.reshape(n_synthetic, *query.pool.row_shape)
+        found = self._search(query, max(query.n_queries, self.n_candidates or 0))
+        synthetic = found.synthetic.reshape(-1, *query.pool.row_shape)
         # Step 3: their features.
         features = self._features(query.estimator)
-        if self._follows_classifier:
+        if self._asks_classifier:
             pca = self._fit_pca(features, X)
             index = self._fit_index(features, pca, X)
         else:
             pca, index = self.pca_, self.index_
         # Step 4: the real rows that match them.
         available = query.candidates.mask(len(query.pool))
-        rows, distances, n_collisions = match(
-            index, _project(pca, features(synthetic)), available, self.n_neighbors
-        )
-        query.report.update(
-            {**synthesized._asdict(), "synthetic": synthetic},
-            rows=rows,
-            distances=distances,
-            n_collisions=n_collisions,
-        )
+        matches = match(index, _project(pca, features(synthetic)), available, self.n_neighbors)
+        rows, distances, n_collisions = matches
+        query.report.update({**found._asdict(), "synthetic": synthetic, "rows": rows})
+        query.report.update(distances=distances, n_collisions=n_collisions)
         return rows[rows >= 0]
 
     def _features(self, estimator: Any = None) -> Features:
         """What maps rows to the features F, before the principal components."""
-        if self._follows_classifier:
+        if self._asks_classifier:
             return lambda rows: embed(estimator, rows)
         if self.features == "pixels":
             return _as_array
@@ -221,15 +199,12 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:
             return None
-        n_rows = len(X)
-        rows = np.arange(n_rows)
-        if n_rows > _PCA_ROWS:
-            rows = np.sort(np.random.default_rng(self._seed).choice(n_rows, _PCA_ROWS, replace=False))
+        n_rows = min(len(X), _PCA_ROWS)
+        rows = np.sort(np.random.default_rng(self._seed).choice(len(X), n_rows, replace=False))
         sample = blockwise(lambda block: _flat(features(block)), X, rows)
         pca = PCA(min(self.n_components, *sample.shape), random_state=self._seed % 2**32)
-        with np.errstate(
-            invalid="ignore", divide="ignore"
-        ):  # shares of no variance, where all rows are equal
+        # Where all rows are equal, no component has a share of the variance.
+        with np.errstate(invalid="ignore", divide="ignore"):
             return pca.fit(sample)
 
     def _fit_index(self, features: Features, pca: PCA | None, X: Any) -> Any:
@@ -240,28 +215,6 @@ class ASAL(LatentSearch, CandidateStrategy):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False  # networks generate dense rows
         return tags
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class ObjectiveSampling(ScoreStrategy):
-    """Choose the rows with the largest value of an objective of the classifier's logits.
-
-    Parameters
-    ----------
-    objective : {"entropy", "min_distance"} or callable
-        As in :class:`ASAL`.
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
-    """
-
-    objective: str | Objective = field(default="entropy", kw_only=False)
-
-    requires = ("as_torch",)
-
-    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
-        objective = OBJECTIVES[self.objective] if isinstance(self.objective, str) else self.objective
-        with torch.no_grad():  # on the CPU, where the rows are: they are few
-            return objective(as_torch(estimator).cpu()(torch.tensor(_as_array(X)))).numpy()
 
 
 def _as_array(X: Any) -> NDArray[Any]:

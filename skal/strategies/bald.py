@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..access import dropout_proba
 from .base import ScoreStrategy
+from .uncertainty import entropy
 
 
 def mutual_information(probabilities: NDArray[Any]) -> NDArray[Any]:
@@ -36,27 +37,15 @@ def mutual_information(probabilities: NDArray[Any]) -> NDArray[Any]:
     array([0.   , 0.693, 0.   ])
     """
     probabilities = probabilities.astype(np.float64, copy=False)  # a small difference of two large numbers
-    information = entr(probabilities.mean(axis=1)).sum(axis=1) - entr(probabilities).sum(axis=2).mean(axis=1)
+    information = entropy(probabilities.mean(axis=1)) - entropy(probabilities).mean(axis=1)
     return np.maximum(information, 0)
 
 
-def _entropy(probabilities: NDArray[Any]) -> NDArray[Any]:
-    return entr(probabilities.mean(axis=1, dtype=np.float64)).sum(axis=1)
-
-
-def _variation_ratio(probabilities: NDArray[Any]) -> NDArray[Any]:
-    return 1 - probabilities.mean(axis=1, dtype=np.float64).max(axis=1)
-
-
-def _mean_std(probabilities: NDArray[Any]) -> NDArray[Any]:
-    return probabilities.std(axis=1, dtype=np.float64).mean(axis=1)
-
-
-_MEASURES = {
+_MEASURES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "mutual_information": mutual_information,
-    "entropy": _entropy,
-    "variation_ratio": _variation_ratio,
-    "mean_std": _mean_std,
+    "entropy": lambda p: entropy(p.mean(axis=1, dtype=np.float64)),
+    "variation_ratio": lambda p: 1 - p.mean(axis=1, dtype=np.float64).max(axis=1),
+    "mean_std": lambda p: p.std(axis=1, dtype=np.float64).mean(axis=1),
 }
 
 
@@ -120,6 +109,5 @@ class BALD(ScoreStrategy):
     }
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
-        return dropout_proba(
-            estimator, X, n_passes=self.n_passes, seed=self._seed, summary=_MEASURES[self.measure]
-        )
+        summary = _MEASURES[self.measure]
+        return dropout_proba(estimator, X, n_passes=self.n_passes, seed=self._seed, summary=summary)

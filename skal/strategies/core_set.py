@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..pool import NO_ROWS, Pool, Rows
+from ..pool import Pool, Rows
 from ..selection import FarthestFirst
 from ..utils.threads import Kept
-from .embedding import EmbeddingStrategy, are_few
+from .embedding import EmbeddingStrategy, are_few, newly_labeled
 from .query import Query
 
 
@@ -63,13 +63,9 @@ class CoreSet(EmbeddingStrategy):
             return seen[traversal.pick(query.n_queries, np.arange(len(labeled), len(seen)))]
 
         embedding, stays = self._embed(query)
-        with self._kept as kept:
-            before, traversal = kept.value or (NO_ROWS, FarthestFirst(embedding))
-            if not stays or len(
-                np.setdiff1d(before, labeled)
-            ):  # another embedding, or labels that were taken back
-                before, traversal = NO_ROWS, FarthestFirst(embedding)
-            traversal.add(np.setdiff1d(labeled, before))
-            if stays:
-                kept.value = labeled, traversal
+        with self._kept if stays else Kept() as kept:
+            known, new = newly_labeled(kept, labeled)
+            traversal = known or FarthestFirst(embedding)
+            traversal.add(new)
+            kept.value = labeled, traversal
             return traversal.pick(query.n_queries, candidates)

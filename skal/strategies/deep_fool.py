@@ -122,91 +122,63 @@ def perturbation_norms(
     >>> perturbation_norms(nn.Identity(), np.array([[0.0, 1.0]])).round(2)
     array([0.71])
     """
-    weight = _widest(logits_of)
-    pool = as_pool(X)
-    n_samples = len(pool)
-    norms = np.empty(n_samples)
-    batch = _Batch(logits_of, max_iter)
-    start = 0
-    while start < n_samples or len(batch):
-        if start < n_samples and len(batch) <= batch_size // 2:
-            stop = min(start + batch_size - len(batch), n_samples)
-            rows = as_tensor(pool.dense(slice(start, stop)))
-            batch.join(rows.to(weight.device, weight.dtype), torch.arange(start, stop))
+    weight, pool = _widest(logits_of), as_pool(X)
+    norms, start, n_moving = np.empty(len(pool)), 0, 0
+    moving: list[Tensor] = []  # rows, their perturbations, labels, steps made, and positions
+    while start < len(pool) or n_moving:
+        if start < len(pool) and n_moving <= batch_size // 2:
+            stop = min(start + batch_size - n_moving, len(pool))
+            x = as_tensor(pool.dense(slice(start, stop))).to(weight.device, weight.dtype)
+            with torch.no_grad():
+                labels = logits_of(x).argmax(dim=1)
+            positions = torch.arange(start, stop, device=x.device)
+            new = [x, torch.zeros_like(x), labels, torch.zeros_like(labels), positions]
+            moving = [torch.cat(pair) for pair in zip(moving, new, strict=True)] if moving else new
             start = stop
-        arrived, values = batch.step()
-        norms[arrived.numpy()] = values.numpy(force=True)
+        moving, arrived, lengths = _step(logits_of, moving, max_iter)
+        norms[arrived.numpy(force=True)] = lengths.numpy(force=True)
+        n_moving = len(moving[0])
     return norms
 
 
-class _Batch:
-    """Rows on their way to another label."""
-
-    def __init__(self, logits_of: nn.Module, max_iter: int) -> None:
-        self.logits_of = logits_of
-        self.max_iter = max_iter
-        self.rows: list[Tensor] = []  # the rows, their perturbations, labels, steps made, and positions
-
-    def __len__(self) -> int:
-        return len(self.rows[0]) if self.rows else 0
-
-    def join(self, x: Tensor, positions: Tensor) -> None:
-        with torch.no_grad():
-            labels = self.logits_of(x).argmax(dim=1)
-        new = [x, torch.zeros_like(x), labels, torch.zeros_like(labels), positions]
-        self.rows = [torch.cat(pair) for pair in zip(self.rows, new, strict=True)] if self.rows else new
-
-    def step(self) -> tuple[Tensor, Tensor]:
-        """Move all rows by a step; return the positions of those that have arrived, and their norms."""
-        x, moved, labels, steps, positions = self.rows
-        step = self._to_nearest_boundary(x + moved, labels)
-        ahead = moved + step
-        with torch.no_grad():
-            arrived = self.logits_of(x + ahead).argmax(dim=1) != labels
-        lost = ~ahead.flatten(1).isfinite().all(dim=1)
-        # A step too small to change anything would be repeated forever, as on the boundary itself.
-        still = (ahead == moved).flatten(1).all(dim=1)
-        steps = steps + 1
-        leaving = arrived | lost | still | (steps >= self.max_iter)
-        norms = torch.linalg.vector_norm(ahead[leaving].flatten(1), dim=1)
-        norms[lost[leaving]] = torch.inf
-        staying = ~leaving
-        gone = positions[leaving.cpu()]
-        self.rows = [
-            *(part[staying] for part in (x, ahead, labels, steps)),
-            positions[staying.cpu()],
-        ]
-        return gone, norms
-
-    def _to_nearest_boundary(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Return the steps to the nearest boundaries of the linearised classifier; infinite where there is none."""
-        x = x.detach().requires_grad_()
-        logits = self.logits_of(x)
-        own = logits.gather(1, labels[:, None])
-        nearest = torch.full_like(own[:, 0], torch.inf).detach()
-        steps = torch.full_like(x, torch.inf).detach()
-        n_rivals = logits.shape[1] - 1
-        for rival in range(n_rivals):
-            others = rival + (labels <= rival).long()  # each row's classes but its own
-            gap = (logits.gather(1, others[:, None]) - own)[:, 0]
-            (normal,) = torch.autograd.grad(gap.sum(), x, retain_graph=rival < n_rivals - 1)
-            gap = gap.detach().abs()
-            norm = torch.linalg.vector_norm(normal.flatten(1), dim=1)
-            distance = torch.where(gap == 0, gap, gap / norm)
-            nearer = distance < nearest
-            nearest = torch.where(nearer, distance, nearest)
-            unit = normal[nearer] / _column(norm[nearer].clamp_min(torch.finfo(norm.dtype).tiny), normal)
-            steps[nearer] = _column(distance[nearer], normal) * unit
-        return steps
+def _step(logits_of: nn.Module, moving: list[Tensor], max_iter: int) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Move all rows by a step; return those that go on, the positions of the others, and their norms."""
+    x, moved, labels, steps, positions = moving
+    ahead = moved + _to_nearest_boundary(logits_of, x + moved, labels)
+    with torch.no_grad():
+        arrived = logits_of(x + ahead).argmax(dim=1) != labels
+    lost = ~ahead.flatten(1).isfinite().all(dim=1)
+    # A step too small to change anything would be repeated forever, as on the boundary itself.
+    still = (ahead == moved).flatten(1).all(dim=1)
+    leaving = arrived | lost | still | (steps + 1 >= max_iter)
+    norms = torch.linalg.vector_norm(ahead[leaving].flatten(1), dim=1).where(~lost[leaving], torch.inf)
+    going = [part[~leaving] for part in (x, ahead, labels, steps + 1, positions)]
+    return going, positions[leaving], norms
 
 
-def _column(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 1))
+def _to_nearest_boundary(logits_of: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+    """Return the steps to the nearest boundaries of the linearised classifier; infinite where there is none."""
+    x = x.detach().requires_grad_()
+    logits = logits_of(x)
+    own = logits.gather(1, labels[:, None])
+    nearest = torch.full_like(own[:, 0], torch.inf).detach()
+    steps = torch.full_like(x.flatten(1), torch.inf).detach()
+    n_rivals = logits.shape[1] - 1
+    for rival in range(n_rivals):
+        others = rival + (labels <= rival).long()  # each row's classes but its own
+        gap = (logits.gather(1, others[:, None]) - own)[:, 0]
+        normal = torch.autograd.grad(gap.sum(), x, retain_graph=rival < n_rivals - 1)[0].flatten(1)
+        gap = gap.detach().abs()
+        norm = torch.linalg.vector_norm(normal, dim=1)
+        distance = torch.where(gap == 0, gap, gap / norm)
+        nearer = distance < nearest
+        nearest = torch.where(nearer, distance, nearest)
+        unit = normal[nearer] / norm[nearer, None].clamp_min(torch.finfo(norm.dtype).tiny)
+        steps[nearer] = distance[nearer, None] * unit
+    return steps.view_as(x)
 
 
 def _widest(module: nn.Module) -> Tensor:
-    """Return a tensor of the module in whose numbers its rows lose nothing."""
+    """Return a tensor of the module whose number type loses nothing of its rows."""
     tensors = [each for each in chain(module.parameters(), module.buffers()) if each.is_floating_point()]
-    return max(
-        tensors, key=lambda tensor: tensor.element_size(), default=torch.zeros((), dtype=torch.float64)
-    )
+    return max(tensors, key=Tensor.element_size, default=torch.zeros((), dtype=torch.float64))

@@ -125,11 +125,8 @@ class DGAL(CandidateStrategy):
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
-        latents = encode(self.encoder_, pool)
-        n_steps = self.n_steps
-        if n_steps == "auto":
-            n_steps = cover_steps(len(latents), self.n_neighbors)
-        neighbors = nearest_neighbors(latents, self.n_neighbors, random_state=self._seed)
+        neighbors = nearest_neighbors(encode(self.encoder_, pool), self.n_neighbors, random_state=self._seed)
+        n_steps = cover_steps(len(pool), self.n_neighbors) if self.n_steps == "auto" else self.n_steps
         walks = transition_matrix(*neighbors, kernel=self.kernel)
         self.diffusion_ = LabelDiffusion(walks, n_steps, device=resolve_device(self.device))
         self._lock = Kept[None]()  # a diffusion goes on from the labels of the last one
@@ -142,16 +139,12 @@ class DGAL(CandidateStrategy):
             diffusion = self.diffusion_.diffuse(labels)
             uncertainty = diffusion.uncertainty(self.uncertainty)[candidates]
             n_unreached = int(np.count_nonzero(~diffusion.reached()[candidates]))
-            n_updated = diffusion.n_updated_
+            counts = {"n_unreached": n_unreached, "n_updated": diffusion.n_updated_}
         n_seen = min(max(self.n_candidates, query.n_queries), len(candidates))
         nearest = top_k(-uncertainty, n_seen, query.rng)
-        query.report.update(
-            rows=candidates[nearest],
-            uncertainty=uncertainty[nearest],
-            n_unreached=n_unreached,
-            n_updated=n_updated,
-        )
-        return candidates[nearest]
+        rows = candidates[nearest]
+        query.report.update(rows=rows, uncertainty=uncertainty[nearest], **counts)
+        return rows
 
     def _encoder(self) -> Any:
         return VAE() if self.encoder is None else self.encoder

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed, has_embedding
 from ..generators import encode, fit_encoder
-from ..pool import Pool, Rows
+from ..pool import NO_ROWS, Pool, Rows
+from ..utils.threads import Kept
 from .base import QueryStrategy
 from .query import Query
 
@@ -88,6 +89,26 @@ def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:
         and embedding.dtype == X.dtype
         and embedding.flags.c_contiguous == X.flags.c_contiguous
     )
+
+
+def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Rows]:
+    """What was kept for earlier labels, and the rows labelled since; None and all rows where labels were taken back.
+
+    Parameters
+    ----------
+    kept : Kept
+        Holds the rows that were labelled and what is known about them, or None.
+    labeled : ndarray of int of shape (n_labeled,)
+
+    Returns
+    -------
+    known : object or None
+    new : ndarray of int of shape (n_new,)
+    """
+    before, known = kept.value or (NO_ROWS, None)
+    if len(np.setdiff1d(before, labeled)):
+        return None, labeled
+    return known, np.setdiff1d(labeled, before)
 
 
 def are_few(rows: Rows, pool: Pool) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ._latents import LatentSearch, Objective
+from ..utils.docstrings import inherits_doc
+from .latent_search import LatentSearch
+from .objectives import Objective
 from .query import Query
 from .synthesis import SynthesisStrategy
 
 
+@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class GAAL(LatentSearch, SynthesisStrategy):
     r"""Generative adversarial active learning: generate the samples of which the classifier is least sure.
@@ -84,7 +87,7 @@ class GAAL(LatentSearch, SynthesisStrategy):
     }
 
     def _synthesize(self, query: Query) -> Any:
-        found = self._search(query.n_queries, query.estimator, query.rng)
+        found = self._search(query, query.n_queries)
         samples = query.pool.like(found.synthetic)
         query.report.update({**found._asdict(), "synthetic": samples})
         return samples

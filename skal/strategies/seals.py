@@ -16,8 +16,10 @@ from ..neighbors import make_index
 from ..pool import NO_ROWS, Pool, Rows, row_blocks
 from ..utils.threads import Kept
 from .candidates import CandidateStrategy
-from .embedding import EmbeddingStrategy
+from .embedding import EmbeddingStrategy, newly_labeled
 from .query import Query
+
+_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -109,21 +111,17 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
-        self._kept: Kept[tuple[Rows, Rows]] = Kept()
+        self._kept: Kept[tuple[Rows, Any]] = Kept()
         if not isinstance(self.embedding, str):
             self.index_ = make_index(self.index, self._seed).fit(self._compared(self._encoded))
 
     def _restrict(self, query: Query) -> Rows:
         labeled = query.labels.rows
         embedding, stays = self._embed(query)
-        with self._kept as kept:
-            before, near = (stays and kept.value) or (NO_ROWS, NO_ROWS)
-            if len(np.setdiff1d(before, labeled)):  # labels that were taken back
-                before, near = NO_ROWS, NO_ROWS
-            new = np.setdiff1d(labeled, before)
-            near = np.union1d(near, self._neighbors(embedding, new))
-            if stays:
-                kept.value = labeled, near
+        with self._kept if stays else Kept() as kept:
+            known, new = newly_labeled(kept, labeled)
+            near = np.union1d(NO_ROWS if known is None else known, self._neighbors(embedding, new))
+            kept.value = labeled, near
         rows = near[query.candidates.isin(near)]
         query.report.update(rows=rows, n_searched=len(new))
         return rows
@@ -149,6 +147,3 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
 
     def _compared(self, embedding: NDArray[Any]) -> NDArray[Any]:
         return normalize(embedding) if self.metric == "cosine" else embedding
-
-
-_BLOCK_BYTES = 1 << 22

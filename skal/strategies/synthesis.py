@@ -79,9 +79,8 @@ class SynthesisStrategy(Strategy):
         n_queries = check_n_queries(n_queries)
         rng = None if random_state is None else np.random.default_rng(draw_seed(random_state))
         labels = Labels.none(len(self._pool))
-        return self.answer(
-            Query(pool=self._pool, labels=labels, n_queries=n_queries, estimator=estimator, rng=rng)
-        )
+        query = Query(pool=self._pool, labels=labels, n_queries=n_queries, estimator=estimator, rng=rng)
+        return self.answer(query)
 
     def answer(self, query: Query) -> Any:
         """Answer a query that has been validated, as an :class:`~skal.ActiveLearner` asks it.

@@ -39,8 +39,8 @@ def least_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
 
 
 def entropy(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Entropy of each row in nats, with 0 log 0 = 0, of shape (n_samples,)."""
-    return entr(probabilities).sum(axis=1)
+    """Entropy of each row in nats, with 0 log 0 = 0: over the last axis, which is dropped."""
+    return entr(probabilities).sum(axis=-1)
 
 
 _MEASURES = {"margin": margin, "least_confidence": least_confidence, "entropy": entropy}

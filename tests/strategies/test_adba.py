@@ -116,13 +116,13 @@ def test_hyperplane_of_a_network():
 )
 def test_other_classifiers_are_refused(classifier):
     with pytest.raises(
-        ValueError, match=r"not linear in the rows.*limited to linear classifiers of two classes"
+        ValueError, match=r"not linear in the rows.*use a linear classifier of two classes"
     ):
         ADBA().fit(X).synthesize(estimator=classifier.fit(X, Y))
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="has 3 classes; ADBA is limited to two"):
+    with pytest.raises(ValueError, match="has 3 classes; ADBA needs a linear classifier of two"):
         ADBA().fit(X).synthesize(estimator=LinearSVC().fit(X, np.arange(80) % 3))
     with pytest.raises(ValueError, match="the same for all rows"):
         ADBA().fit(X).synthesize(estimator=with_hyperplane(np.zeros(4), 1.0))

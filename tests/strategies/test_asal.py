@@ -254,7 +254,7 @@ def test_data_frames_clones_and_pickles():
 
 
 def test_works_out_of_the_box(monkeypatch):
-    monkeypatch.setattr("skal.strategies._latents.GAN", tiny_gan)
+    monkeypatch.setattr("skal.strategies.latent_search.GAN", tiny_gan)
     for features in ("discriminator", "autoencoder"):
         monkeypatch.setattr("skal.strategies.asal.AutoEncoder", tiny_autoencoder)
         strategy = ASAL(features=features, n_steps=3)
