@@ -58,6 +58,7 @@ from skal.strategies import (
     KMedian,
     LearningLoss,
     QueryStrategy,
+    QueryStrategy,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,

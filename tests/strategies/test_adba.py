@@ -115,9 +115,7 @@ def test_hyperplane_of_a_network():
     ids=str,
 )
 def test_other_classifiers_are_refused(classifier):
-    with pytest.raises(
-        ValueError, match=r"not linear in the rows.*use a linear classifier of two classes"
-    ):
+    with pytest.raises(ValueError, match=r"not linear in the rows.*use a linear classifier of two classes"):
         ADBA().fit(X).synthesize(estimator=classifier.fit(X, Y))
 
 
