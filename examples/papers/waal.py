@@ -58,7 +58,6 @@ from skal.strategies import (
     KMedian,
     LearningLoss,
     QueryStrategy,
-    QueryStrategy,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
