@@ -85,9 +85,7 @@ def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
 def _from_objects(y: NDArray[Any]) -> NDArray[Any]:
     missing = np.fromiter((_is_missing(label) for label in y), bool, len(y))
     known = y[~missing]
-    if len(known) and all(
-        isinstance(label, (int, np.integer)) and not isinstance(label, bool) for label in known
-    ):
+    if len(known) and all(isinstance(label, (int, np.integer, np.bool_)) for label in known):
         numbers = np.full(len(y), UNLABELED, dtype=np.int64)
         numbers[~missing] = known.astype(np.int64)
         return numbers
@@ -246,10 +244,9 @@ class Labels:
 
     def _recorded(self, rows: NDArray[np.intp], labels: NDArray[Any]) -> Self:
         if not is_numeric(labels):
-            dtype: Any = object if len(rows) < len(self) or self.classes.dtype.kind == "O" else labels.dtype
-        else:
-            numeric = is_numeric(self.classes)
-            dtype = np.result_type(self.classes, labels) if numeric else np.int64
+            dtype: Any = object
+        else:  # no class of another kind is known yet
+            dtype = np.result_type(self.classes, labels) if is_numeric(self.classes) else np.int64
         classes, new_codes = encode(np.concatenate([self.classes.astype(dtype), labels.astype(dtype)]))
         moved = new_codes[: len(self.classes)]  # where the classes so far are among all
         codes = self.codes.copy()

@@ -93,6 +93,28 @@ def test_codes_point_to_sorted_classes_whatever_is_taught(y, data):
         assert labels.to_array().tolist() == y
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array([True, None, False], dtype=object),
+        pd.Series([True, None, False], dtype="boolean"),
+        pl.Series([True, None, False]),
+    ],
+    ids=lambda y: type(y).__module__,
+)
+def test_booleans_with_a_marker_are_integers(y):
+    labels = Labels.of(y)
+    assert_array_equal(labels.to_array(), [1, -1, 0])
+    assert_array_equal(labels.with_labels([1], [True]).to_array(), [1, 1, 0])
+
+
+def test_longer_strings_replace_shorter_ones_and_the_other_way_round():
+    for first, second in ((["a", "b"], ["long", "longer"]), (["long", "longer"], ["a", "b"])):
+        labels = Labels.of(np.array(first)).with_labels([0, 1], np.array(second))
+        assert labels.to_array().tolist() == second
+        assert labels.classes.tolist() == sorted(first + second)
+
+
 def test_small_integer_types_grow_and_kinds_do_not_mix():
     merged = Labels.of(np.array([0, -1], dtype=np.int8)).with_labels([1], [300])
     assert_array_equal(merged.to_array(), [0, 300])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -27,6 +27,7 @@ from .refit import allows_nan, is_prefitted, last_step, refitted, uses_unlabeled
 from .state import State
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ActiveLearner(Delegation):
     """A classifier that says which rows of its pool, or which synthetic samples, are worth labelling next.
 
@@ -84,18 +85,17 @@ class ActiveLearner(Delegation):
     True
     """
 
+    estimator: Any = field(kw_only=False)
+    strategy: Strategy = field(kw_only=False)
+    n_queries: int = 1
+    random_state: Any = None
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "strategy": [Strategy],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
-
-    def __init__(self, estimator: Any, strategy: Strategy, *, n_queries: int = 1, random_state: Any = None):
-        self.estimator = estimator
-        self.strategy = strategy
-        self.n_queries = n_queries
-        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:

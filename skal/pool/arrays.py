@@ -41,7 +41,7 @@ class ArrayPool(Pool):
         return rows.reshape(-1, *self.row_shape).astype(dtype, copy=False)
 
     def stack(self, others: list[Any]) -> NDArray[Any]:
-        return np.concatenate([self.X, *others])
+        return np.concatenate([self.X, *(rows.reshape(-1, *self.row_shape) for rows in others)])
 
     def digest(self, max_bytes: int) -> Hashable:
         return "array", self.X.shape, self.X.dtype.str, checksum(self.X, max_bytes)
@@ -53,16 +53,15 @@ class ArrayPool(Pool):
     @property
     def storage(self) -> Hashable | None:
         place = _place(self.X)
-        if place is None or self.X.mode != "r":  # what this process writes may be newer than the file's time
+        if (
+            place is None or place["mode"] != "r"
+        ):  # what this process writes may be newer than the file's time
             return None
-        return *place, os.stat(place[0]).st_mtime_ns
+        return *place.values(), os.stat(place["filename"]).st_mtime_ns
 
     def __getstate__(self) -> dict[str, Any]:
-        state, place = dict(vars(self)), _place(self.X)
-        if place is not None:
-            names = ("filename", "offset", "dtype", "shape")
-            state["X"] = {**dict(zip(names, place, strict=True)), "mode": "r" if self.X.mode == "r" else "r+"}
-        return state
+        place = _place(self.X)
+        return vars(self) if place is None else {**vars(self), "X": place}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -70,15 +69,18 @@ class ArrayPool(Pool):
             self.X = np.memmap(**self.X)
 
 
-def _place(X: NDArray[Any]) -> tuple[str, int, str, tuple[int, ...]] | None:
-    """File, offset, type and shape of a mapped array that lies there row by row; None for any other array."""
-    mapping: Any = getattr(X, "_mmap", None)
-    if mapping is None or not isinstance(X, np.memmap) or X.filename is None or not X.flags.c_contiguous:
+def _place(X: Any) -> dict[str, Any] | None:
+    """The parameters of `numpy.memmap` that map an array again; None where no file holds it in one piece."""
+    if getattr(X, "_mmap", None) is None or X.filename is None or not os.path.exists(X.filename):
         return None
-    if X.mode == "c" or not os.path.exists(
-        X.filename
-    ):  # what was changed there is in no file, or the file is gone
+    if X.mode == "c" or not X.flags.forc:  # changes that reached no file, or gaps between the rows
         return None
     first = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # what numpy maps, of which X may be a part
-    offset = first + X.ctypes.data - np.frombuffer(mapping, np.uint8).ctypes.data
-    return os.fspath(X.filename), offset, X.dtype.str, X.shape
+    return {
+        "filename": os.fspath(X.filename),
+        "mode": "r" if X.mode == "r" else "r+",
+        "offset": first + X.ctypes.data - np.frombuffer(X._mmap, np.uint8).ctypes.data,
+        "dtype": X.dtype.str,
+        "shape": X.shape,
+        "order": "C" if X.flags.c_contiguous else "F",
+    }

@@ -135,12 +135,12 @@ class Pool(ABC):
     @cached_property
     def flaw(self) -> str | None:
         """What keeps the rows from being finite: "NaN", "infinity" or None. The pool is scanned for it once."""
-        for flaw, allow_nan in (("NaN", False), ("infinity", True)):
+        for flaw in (None, "NaN"):
             try:
-                self.assert_finite(allow_nan=allow_nan)
+                self.assert_finite(allow_nan=flaw == "NaN")
             except ValueError:
                 continue
-            return None if flaw == "NaN" else "NaN"
+            return flaw
         return "infinity"
 
     @property

@@ -13,8 +13,6 @@ _BLOCK_BYTES = 1 << 22
 
 def checksum(X: NDArray[Any], max_bytes: int) -> int:
     """A checksum of evenly spaced rows of an array, and of its last one, of about `max_bytes` in all."""
-    if X.dtype.hasobject:
-        return zlib.crc32(repr(X.tolist()).encode())
     step = max(1, -(-X.nbytes // max_bytes))
     block = max(1, _BLOCK_BYTES * len(X) // max(X.nbytes, 1)) * step
     value = 0
@@ -23,5 +21,7 @@ def checksum(X: NDArray[Any], max_bytes: int) -> int:
     return zlib.crc32(_bytes(X[-1:]), value)
 
 
-def _bytes(X: NDArray[Any]) -> memoryview:
+def _bytes(X: NDArray[Any]) -> bytes | memoryview:
+    if X.dtype.hasobject:
+        return repr(X.tolist()).encode()
     return np.ascontiguousarray(X).reshape(-1).view(np.uint8).data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,11 @@ class FramePool(Pool):
         return _safe_indexing(self.X, rows)
 
     def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
-        return np.asarray(self.take(rows))
+        array = np.asarray(self.take(rows))
+        if array.dtype.kind == "O":  # columns of several types; words stay words
+            with suppress(TypeError, ValueError):
+                return array.astype(np.float64)
+        return array
 
     def like(self, rows: NDArray[Any]) -> Any:
         names = "columns" if self._is_pandas else "schema"
@@ -50,23 +55,27 @@ class FramePool(Pool):
         return type(self.X).__name__, self.X.shape, *self.X.columns, checksum(hashes.to_numpy(), max_bytes)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        for name in self.X.columns:
-            column = np.asarray(self.X[name])
-            if column.dtype.kind in "fc":
-                yield f"X[{name!r}]", column
+        for column in self._columns:
+            numbers = np.asarray(column)
+            if numbers.dtype.kind in "fc":
+                yield f"X[{column.name!r}]", numbers
 
     def _same_rows(self, other: Pool) -> bool:
         """Whether all columns are the same, whatever the index of the rows."""
-        if type(other.X) is not type(self.X):
+        if not isinstance(other, FramePool) or type(other.X) is not type(self.X):
             return super()._same_rows(other)
-        if list(self.X.columns) != list(other.X.columns):
-            return False
-        return all(self._same_column(self.X[name], other.X[name]) for name in self.X.columns)
+        same_names = list(self.X.columns) == list(other.X.columns)
+        return same_names and all(map(self._same_column, self._columns, other._columns))
 
     def _same_column(self, ours: Any, theirs: Any) -> bool:
         if ours.dtype != theirs.dtype:
             return same_numbers(np.asarray(ours)[:, None], np.asarray(theirs)[:, None])
         return bool(ours.array.equals(theirs.array) if self._is_pandas else ours.equals(theirs))
+
+    @property
+    def _columns(self) -> list[Any]:
+        # By position, as names may be repeated.
+        return [column for _, column in self.X.items()] if self._is_pandas else self.X.get_columns()
 
     @property
     def _is_pandas(self) -> bool:

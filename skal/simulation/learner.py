@@ -19,11 +19,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..access import predict_proba
-from ..labels import Labels, check_partial_labels, is_numeric
+from ..labels import Labels, check_partial_labels, plain
 from ..learner import ActiveLearner
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
 from ..strategies import SynthesisStrategy
-from ..strategies.base import Strategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
 from ..utils.random import draw_seed
 from .scoring import Scoring
@@ -31,6 +30,7 @@ from .scoring import Scoring
 History = dict[str, NDArray[Any]]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     """An active learner that is given all labels and reveals them round by round.
 
@@ -47,7 +47,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     n_initial : int, default=10
         Number of labels at the start.
     n_queries : int, default=10
-        Number of labels revealed, or samples annotated, a round.
+        Number of labels revealed, or samples annotated, per round.
     budget : int, default=100
         Number of labels at the end, the initial ones included (fewer if the pool has fewer rows).
     annotator : fitted classifier or callable, default=None
@@ -71,7 +71,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     Attributes
     ----------
     history_ : dict of ndarray
-        One entry a fitted classifier, the initial one first:
+        One entry per fitted classifier, the initial one first:
 
         - ``n_labeled``: annotations made for it: labels, or lines of `ADBA`, and samples that were declined;
         - ``score`` (or ``score_<name>`` for several metrics): on the validation rows, if there are any, and what
@@ -106,6 +106,14 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     array([ 5, 10, 15, 20])
     """
 
+    n_initial: int = 10
+    n_queries: int = 10
+    budget: int = 100
+    annotator: Any = None
+    initial: str = "random"
+    validation_fraction: float | None = None
+    scoring: Any = None
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ActiveLearner._parameter_constraints,
         "n_initial": [Interval(Integral, 0, None, closed="left")],
@@ -115,28 +123,6 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "scoring": [str, callable, list, tuple, dict, None],
     }
-
-    def __init__(
-        self,
-        estimator: Any,
-        strategy: Strategy,
-        *,
-        n_initial: int = 10,
-        n_queries: int = 10,
-        budget: int = 100,
-        annotator: Any = None,
-        initial: str = "random",
-        validation_fraction: float | None = None,
-        scoring: Any = None,
-        random_state: Any = None,
-    ):
-        super().__init__(estimator, strategy, n_queries=n_queries, random_state=random_state)
-        self.n_initial = n_initial
-        self.budget = budget
-        self.annotator = annotator
-        self.initial = initial
-        self.validation_fraction = validation_fraction
-        self.scoring = scoring
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
@@ -173,8 +159,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         """
         annotate = self._check_annotator()
         pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
-        dtype = np.int64 if is_numeric(oracle.classes) else object
-        state = self._start(pool, Labels.none(len(pool), dtype), fit_params)
+        state = self._start(pool, Labels.none(len(pool)), fit_params)
         scoring = Scoring(self, self.scoring, X_val, y_val)
         if annotate is not None and state.per_row:
             raise ValueError(
@@ -199,7 +184,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             else:
                 self._synthesis_round(loop, annotate, min(self.n_queries, budget - loop.n_labeled))
             if X_val is None:  # what a callback may score then: the rows labelled so far
-                seen = {"X": pool.take(loop.labeled), "y": oracle.to_array()[loop.labeled]}
+                seen = {"X": pool.take(loop.labeled), "y": loop.labels_of(loop.labeled)}
             else:
                 seen = {"X": X_val, "y": y_val}
             if task.call_on_fit_task_end(
@@ -225,14 +210,13 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     def _reveal(self, loop: _Loop, rows: Rows, **measured: float) -> None:
         """Refit the classifier on the labels of more rows."""
         started = time.perf_counter()
-        state, oracle = self._state, loop.oracle
+        state = self._state
         if len(rows):
-            revealed = oracle.classes[oracle.codes[rows]]
-            state = replace(state, labels=state.labels.with_labels(rows, revealed))
+            state = replace(state, labels=state.labels.with_labels(rows, loop.labels_of(rows)))
         self._state = self._refitted(state)
         measured["fit_time"] = time.perf_counter() - started
         loop.labeled = np.append(loop.labeled, rows)
-        loop.record(self, len(rows), oracle.codes[rows], measured)
+        loop.record(self, len(rows), loop.oracle.codes[rows], measured)
 
     def _synthesis_round(self, loop: _Loop, annotate: Callable[[Any], Any], n_queries: int) -> None:
         """Have samples made and annotated, and refit the classifier on those that got a label."""
@@ -290,14 +274,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         )
         self.pool_rows_ = np.sort(kept)
         fit_params = _check_method_params(pool.X, fit_params, indices=self.pool_rows_)
-        rest = Labels(oracle.codes[self.pool_rows_], oracle.classes)
-        return (
-            as_pool(pool.take(self.pool_rows_)),
-            rest,
-            pool.take(held),
-            oracle.to_array()[held],
-            fit_params,
-        )
+        X_val, y_val = pool.take(held), plain(oracle.known[held])
+        oracle = Labels(oracle.codes[self.pool_rows_], oracle.classes)
+        return as_pool(pool.take(self.pool_rows_)), oracle, X_val, y_val, fit_params
 
     def _initial_rows(self, codes: NDArray[Any], n_initial: int) -> Rows:
         rng = np.random.default_rng([self._seed, 0])
@@ -366,6 +345,10 @@ class _Loop:
     def n_labeled(self) -> int:
         """Annotations made so far."""
         return self.records[-1]["n_labeled"] if self.records else 0
+
+    def labels_of(self, rows: Rows) -> NDArray[Any]:
+        """What the oracle says of some rows."""
+        return plain(self.oracle.classes[self.oracle.codes[rows]])
 
     def record(
         self, learner: SimulatedLearner, n_annotated: int, codes: NDArray[Any], measured: dict[str, float]

@@ -51,6 +51,14 @@ def test_extend_adds_samples_that_are_not_in_the_pool():
     assert len(fitted.query(n_queries=135)) == 135
 
 
+def test_images_extend_flat_rows_and_flat_rows_images():
+    images = X.reshape(-1, 1, 2, 2)
+    expected = learner().fit(X, Y).extend(X[:2] + 0.5, [0, 1]).query()
+    assert_array_equal(learner().fit(X, Y).extend(images[:2] + 0.5, [0, 1]).query(), expected)
+    fitted = learner(estimator=make_pipeline(Flatten(), logistic())).fit(images, Y)
+    assert_array_equal(fitted.extend(X[:2] + 0.5, [0, 1]).query(), expected)
+
+
 def test_extend_can_bring_the_first_labels():
     fitted = learner().fit(X, np.full(150, UNLABELED))
     fitted.extend(X[[0, 149]], TRUTH[[0, 149]])

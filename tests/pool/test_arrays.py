@@ -35,7 +35,7 @@ def test_like_and_stack():
     like = pool.like(np.ones((2, 3)))
     assert like.shape == (2, 1, 3)
     assert like.dtype == np.float32
-    assert pool.stack([like]).shape == (22, 1, 3)
+    assert_array_equal(pool.stack([like, np.ones((1, 3))])[19:, 0], [X[19], *np.ones((3, 3))])
     assert as_pool(np.zeros((2, 3), dtype=np.uint8)).like(np.full((1, 3), 0.5)).dtype == np.float64
 
 
@@ -55,6 +55,14 @@ def test_an_offset_in_the_file_is_kept(mapped):
     pool = as_pool(mapped(offset=24 * 5, shape=(15, 3)))
     assert_array_equal(pickle.loads(pickle.dumps(pool)).X, X[5:])
     assert_array_equal(pickle.loads(pickle.dumps(as_pool(pool.X[2:4]))).X, X[7:9])
+
+
+def test_columns_that_lie_one_after_another_in_the_file_pickle_by_name(mapped):
+    pool = as_pool(mapped(order="F"))
+    data = pickle.dumps(pool)
+    assert len(data) < 600
+    assert_array_equal(pickle.loads(data).X, X.ravel().reshape(20, 3, order="F"))
+    assert pool.storage != as_pool(mapped()).storage
 
 
 @pytest.mark.parametrize(

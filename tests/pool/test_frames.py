@@ -38,6 +38,25 @@ def test_rows_keep_their_kind(kind):
     assert pool.row_bytes == 16
 
 
+def test_columns_of_several_types_become_numbers():
+    mixed = pd.DataFrame({"a": pd.array([1.0, 2.0], dtype="Float64"), "b": [0.5, 1.5], "c": [True, False]})
+    array = as_pool(mixed).dense()
+    assert array.dtype == np.float64
+    assert_array_equal(array, [[1, 0.5, 1], [2, 1.5, 0]])
+    assert as_pool(mixed).same_as(as_pool(array))
+    assert as_pool(FRAME).dense().tolist()[0] == [1.0, "x"]
+    assert not as_pool(FRAME).same_as(as_pool(np.ones((3, 2))))
+    assert as_pool(mixed.assign(a=pd.array([1.0, None], dtype="Float64"))).flaw == "NaN"
+
+
+def test_names_may_be_repeated():
+    twice = pd.DataFrame(np.arange(6.0).reshape(3, 2), columns=["a", "a"])
+    assert as_pool(twice).same_as(as_pool(twice.copy()))
+    assert not as_pool(twice).same_as(as_pool(twice.iloc[:, ::-1]))
+    twice.iloc[2, 1] = np.nan
+    assert as_pool(twice).flaw == "NaN"
+
+
 def test_words_may_be_missing():
     assert as_pool(FRAME).is_finite
     assert as_pool(pl.DataFrame({"a": [1.0, 2.0, 3.0], "kind": ["x", "y", None]})).is_finite
