@@ -25,7 +25,8 @@ from ..generators.gan import GAN, Module, gan_classes
 from ..generators.maps import LatentsToRows, RowsToFeatures
 from ..nets import GANS
 from ..nets.spectral_norm import normalize_spectrally
-from ..training.estimator import module_builder, optimizer_params, resolve_device
+from ..training.devices import resolve_device
+from ..training.estimator import module_builder, optimizer_params
 from ..utils.callbacks import with_callbacks
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..training.batches import LabeledRows, Rows
-from ..training.estimator import NetworkEstimator, module_builder, optimizer_params, resolve_device, seeded
+from ..training.devices import resolve_device, seeded
+from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
 from ..training.net import check_weights, copy_weights
 from ..training.recording import EmbeddingRecorder, Recorder
 from ..utils.docstrings import inherits_doc

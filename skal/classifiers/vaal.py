@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from ..generators import VAE
 from ..nets import MLP, VAES
 from ..training.batches import Rows
-from ..training.estimator import module_builder, optimizer_params, seeded
+from ..training.devices import seeded
+from ..training.estimator import module_builder, optimizer_params
 from ..training.net import check_weights, copy_weights
 from ..training.scaling import learn_scaling
 from ..utils.docstrings import inherits_doc

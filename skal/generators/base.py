@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ..access import torch_module
 from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
-from ..training.estimator import NetworkEstimator, resolve_device, seeded
+from ..training.devices import resolve_device, seeded
+from ..training.estimator import NetworkEstimator
 from ..training.net import check_weights, copy_weights
 from ..training.scaling import learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from ..nets.torchvision_net import TorchvisionNet, load_weights, read_weights
-from ..training.estimator import resolve_device
+from ..training.devices import resolve_device
 from ..utils.torchvision import import_torchvision
 from .judges import check_count
 

@@ -21,7 +21,7 @@ from ..exceptions import PoolExhaustedWarning
 from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable
 from ..selection import top_k
-from ..training.estimator import resolve_device
+from ..training.devices import resolve_device
 from ..utils.random import draw_seed
 from .query import Query, check_n_queries
 

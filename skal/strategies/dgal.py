@@ -16,7 +16,7 @@ from ..generators import VAE, encode, fit_encoder
 from ..graph import KERNELS, UNCERTAINTIES, LabelDiffusion, cover_steps, nearest_neighbors, transition_matrix
 from ..pool import Pool, Rows
 from ..selection import top_k
-from ..training.estimator import resolve_device
+from ..training.devices import resolve_device
 from ..utils.threads import Kept
 from .candidates import CandidateStrategy
 from .query import Query

@@ -1,29 +1,25 @@
-"""What our estimators that hold networks share: shapes of rows, devices, seeds, computing block by block."""
+"""What our estimators that hold networks share: their parameters, shapes of rows, computing block by block."""
 
 from __future__ import annotations
 
 import inspect
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..exceptions import ModelFileError
 from .batches import as_tensor
-from .encoding import decode, encode
-from .files import read_file, write_file
-from .net import TrainingNet, part
+from .net import TrainingNet
+from .saving import SavedEstimator
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
@@ -31,7 +27,7 @@ BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class NetworkEstimator(BaseEstimator):
+class NetworkEstimator(SavedEstimator):
     """Base of the estimators whose work is done by networks in a skorch net.
 
     A subclass is a dataclass too: its fields are its parameters, and a field of the same name changes a default. What
@@ -86,7 +82,6 @@ class NetworkEstimator(BaseEstimator):
     """
 
     _min_samples: ClassVar[int] = 1  # in `fit`
-    _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "optimizer": [callable],
@@ -124,117 +119,6 @@ class NetworkEstimator(BaseEstimator):
     def device_(self) -> torch.device:
         """Where the networks are."""
         return torch.device(self.net_.device)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the fitted estimator: weights as safetensors, parameters as JSON, in one file.
-
-        The file appears whole or not at all, and is safe to load: no code is in it. Parameters that are code
-        of yours, such as `callbacks` or your own module's class, are left out; `load` asks for them.
-
-        Parameters
-        ----------
-        path : str or path-like
-            A file that exists is replaced.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        OSError
-            If the file cannot be written.
-        """
-        check_is_fitted(self)
-        params, left_out = {}, []
-        for name, value in self.get_params(deep=False).items():
-            try:
-                params[name] = encode(value)
-            except TypeError:
-                left_out.append(name)
-        attributes = {
-            name: value for name, value in vars(self).items() if name[-1] == "_" and name not in self._nets
-        }
-        others = {name: getattr(self, name) for name in self._nets[1:]}
-        tensors = self.net_.state_dict()
-        for name, net in others.items():
-            tensors |= {f"{name}/{key}": tensor for key, tensor in net.state_dict().items()}
-        content = {
-            "estimator": type(self).__qualname__,
-            "params": params,
-            "left_out": left_out,
-            "attributes": attributes,
-            "seed": self.net_.seed,
-            "history": self.net_.saved_history(),
-            "other_nets": {
-                name: {"seed": net.seed, "history": net.saved_history()} for name, net in others.items()
-            },
-        }
-        write_file(path, tensors, content)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
-        """Load an estimator that `save` has written.
-
-        Parameters
-        ----------
-        path : str or path-like
-        **params
-            Parameters that replace the saved ones, and those that were left out. With none for `device`, a GPU's
-            networks come to the CPU where there is no GPU.
-
-        Returns
-        -------
-        estimator : NetworkEstimator
-            Fitted. The optimizers are not saved; a checkpoint has them.
-
-        Raises
-        ------
-        ModelFileError
-            If the file is none of skal's, is truncated or damaged, or does not fit the networks of this version.
-        TypeError
-            If it holds another estimator, or a parameter was left out and is not given.
-        OSError
-            If the file cannot be read.
-        """
-        tensors, content = read_file(path)
-        if not {"estimator", "params", "attributes"} <= content.keys():
-            raise ModelFileError(f"{path} holds no estimator; if it is a checkpoint, give it to `checkpoint`")
-        name = content["estimator"]
-        found = next((known for known in _family(cls) if known.__qualname__ == name), None)
-        if found is None:
-            raise TypeError(f"{path} holds a {name}, which is no {cls.__name__}; use {name}.load")
-        missing = [key for key in content["left_out"] if key not in params]
-        if missing:
-            raise TypeError(
-                f"{path} was saved without the parameters {missing}, which are code of its author; pass them to load, "
-                f"such as load(path, {missing[0]}=...)"
-            )
-        estimator = found(**{**{key: decode(value) for key, value in content["params"].items()}, **params})
-        for key, value in content["attributes"].items():
-            setattr(estimator, key, value)
-        try:
-            device = resolve_device(estimator.device)
-        except ValueError:
-            if "device" in params:
-                raise
-            device = torch.device("cpu")
-        for name, saved in {"net_": content, **content.get("other_nets", {})}.items():
-            own = tensors if name == "net_" else part(tensors, name)
-            net_params = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": saved["seed"]}
-            try:
-                with seeded(0, device):
-                    blank_net = getattr(estimator, f"_blank_{name.rstrip('_')}")
-                    net = blank_net(own, device=str(device), **net_params)
-                    net.initialize()
-                net.load_state_dict(own)
-            except (RuntimeError, KeyError) as error:
-                raise ModelFileError(
-                    f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
-                    f"({error}); load it with the version that saved it"
-                ) from error
-            net.history.extend(saved["history"])
-            net.finish()
-            setattr(estimator, name, net)
-        return estimator
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> TrainingNet:
         """Return the net, not initialized."""
@@ -316,12 +200,6 @@ class NetworkEstimator(BaseEstimator):
         return torch.float32 if self.dtype == "float32" else torch.float64
 
 
-def _family(cls: type) -> list[type]:
-    """Return a class and all its subclasses."""
-    children: list[type] = cls.__subclasses__()
-    return [cls, *(member for child in children for member in _family(child))]
-
-
 def optimizer_params(
     optimizer: Callable[..., Any], params: dict[str, Any] | None, name: str = "optimizer"
 ) -> dict[str, Any]:
@@ -353,42 +231,6 @@ def module_builder(
         names = {parameter.name for parameter in accepted}
         known = {name: value for name, value in known.items() if name in names}
     return partial(module, **{**known, **(params or {})})
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device that a parameter names, with its number where it is a GPU."""
-    available = torch.cuda.is_available()
-    if device == "auto":
-        device = "cuda" if available else "cpu"
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(
-            f'device={device!r} is no device of torch; use "auto", "cpu", "cuda" or "cuda:1"'
-        ) from error
-    if device.type != "cuda":
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError, ImportError) as error:
-            raise ValueError(f'device="{device}" is not there; use "auto" or "cpu"') from error
-        return device
-    if not available or (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f'device="{device}" is not there ({torch.cuda.device_count()} GPUs are); use "auto" or "cpu"'
-        )
-    return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators of the CPU and the device inside, and give them their old states back."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every GPU
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 @contextmanager

@@ -424,7 +424,7 @@ class Forbidden(nn.Module):
         (X, Y, {}, np.zeros(90), "zero"),
         (X, Y, {}, (Y == 1) * 1.0, "at least two classes, got one class: .*1"),
         (X, Y, {}, np.full(90, np.nan), "NaN"),
-        (X, Y, {"device": "gpu"}, None, "is no device of torch"),
+        (X, Y, {"device": "gpu"}, None, "is not a device of torch"),
         (X, Y, {"device": "cuda:99"}, None, 'device="cuda:99" is not there'),
         (X, Y, {"amp": True, "dtype": "float64"}, None, "amp=True"),
         (X[:4], [0, 0, 1, 1], {"validation_fraction": 0.9}, None, "validation_fraction=0.9 of 4 rows"),

@@ -299,7 +299,7 @@ def test_mixed_precision_on_the_cpu(name):
         ({"checkpoint_every": 0}, X, "checkpoint_every"),
         ({"amp": True, "dtype": "float64"}, X, "bfloat16"),
         ({"device": "cuda:99"}, X, 'use "auto" or "cpu"'),
-        ({"device": "toaster"}, X, "no device of torch"),
+        ({"device": "toaster"}, X, "not a device of torch"),
         ({"device": "vulkan"}, X, 'is not there; use "auto" or "cpu"'),
     ],
 )

@@ -1,0 +1,44 @@
+"""Devices by name, and what is random on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device that a parameter names, with its number where it is a GPU."""
+    available = torch.cuda.is_available()
+    if device == "auto":
+        device = "cuda" if available else "cpu"
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f'device={device!r} is not a device of torch; use "auto", "cpu", "cuda" or "cuda:1"'
+        ) from error
+    if device.type != "cuda":
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, ImportError) as error:
+            raise ValueError(f'device="{device}" is not there; use "auto" or "cpu"') from error
+        return device
+    if not available or (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f'device="{device}" is not there ({torch.cuda.device_count()} GPUs are); use "auto" or "cpu"'
+        )
+    return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators of the CPU and the device inside, and give them their old states back."""
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every GPU
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
