@@ -24,6 +24,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator
 from ..training.net import check_weights, copy_weights
+from ..training.recording import in_evaluation
 from ..training.scaling import learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from ..utils.docstrings import inherits_doc
@@ -174,8 +175,7 @@ class GenerativeEstimator(
             self._run_epochs(net, parts, {"X": X, "reconstruction_attributes": {**fitted, "net_": net}})
             net.settle(data)
         check_weights(net, *net.modules)
-        for module in net.modules:
-            module.eval()
+        net.finish()
         for name, value in {**fitted, "net_": net}.items():
             setattr(self, name, value)
         return self
@@ -280,6 +280,8 @@ class GenerativeEstimator(
         return self._in_blocks(row, self._forward(self._encoder()))[0].shape[1]
 
     def _forward(self, module: nn.Module) -> Any:
+        module = in_evaluation(module)
+
         def compute(x: Tensor) -> tuple[Tensor]:
             with self.net_.autocast():
                 return (module(x.to(self.device_)).to(self.dtype_),)

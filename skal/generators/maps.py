@@ -12,6 +12,7 @@ class RowsToFeatures(nn.Module):
 
     def __init__(self, module: nn.Module, method: str, net: ScaledNet) -> None:
         super().__init__()
+        self.training = False  # this module alone: its parts belong to the net
         self.module = module
         self.method = method
         self.scaling = net.scaling_
@@ -28,6 +29,7 @@ class LatentsToRows(nn.Module):
 
     def __init__(self, module: nn.Module, method: str, net: ScaledNet, row_shape: tuple[int, ...]) -> None:
         super().__init__()
+        self.training = False  # this module alone: its parts belong to the net
         self.module = module
         self.method = method
         self.scaling = net.scaling_

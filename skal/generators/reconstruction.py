@@ -53,20 +53,6 @@ class ReconstructionNet(ScaledNet):
             terms = self.row_losses(self.module_, self.prepare_rows(batch))
         return {name: term.to(self.dtype).mean() for name, term in terms.items()}
 
-    def train_step_single(self, batch: Tensor, **_: Any) -> dict[str, Any]:
-        """Compute the losses and their gradients."""
-        self._set_training(True)
-        losses = self.losses(batch)
-        losses["loss"].backward()
-        return {"loss": losses["loss"], "losses": losses}
-
-    def validation_step(self, batch: Tensor, **_: Any) -> dict[str, Any]:
-        """Compute the losses on held-out rows."""
-        self._set_training(False)
-        with torch.no_grad():
-            losses = self.losses(batch)
-        return {"loss": losses["loss"], "losses": losses}
-
 
 def check_coder(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> None:
     """Raise if a module does not encode, or does not decode to rows of the given shape."""

@@ -69,10 +69,6 @@ class ScaledNet(TrainingNet):
         """Return rows on the modules' scale, in their numbers and layout."""
         return self.scaling_(super().prepare_rows(rows))
 
-    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
-        """Return all losses of a step, weighted by its rows."""
-        return step["losses"], len(batch)
-
 
 def check_parts(module: nn.Module, kind: str, *names: str) -> None:
     """Raise TypeError if a module lacks an attribute that its kind must have."""

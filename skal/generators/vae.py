@@ -123,12 +123,13 @@ class VAE(Generator, Reconstructor):
         """
         check_is_fitted(self)
         noise = np.random.default_rng(self.net_.seed).standard_normal(self.n_latent_)
+        net = self.net_.for_prediction()
         draws = [torch.as_tensor(draw, dtype=self.dtype_, device=self.device_) for draw in (noise, -noise)]
 
         def scores(rows: torch.Tensor) -> tuple[torch.Tensor]:
-            rows = self.net_.prepare_rows(rows)
-            with self.net_.autocast():
-                losses = [elbo_terms(self.module_, rows, self.beta, noise=draw)["loss"] for draw in draws]
+            rows = net.prepare_rows(rows)
+            with net.autocast():
+                losses = [elbo_terms(net.module_, rows, self.beta, noise=draw)["loss"] for draw in draws]
             return (-(losses[0] + losses[1]).to(self.dtype_) / 2,)
 
         (values,) = self._run(X, scores)

@@ -267,6 +267,17 @@ def test_threads_do_not_disturb_each_other(name):
     assert not any(part.training for module in estimator.net_.modules for part in module.modules())
 
 
+@each_fitted
+def test_networks_in_training_mode_predict_in_evaluation_mode(name):
+    """Who trains a network on may ask the estimator meanwhile, and finds the mode as it was."""
+    estimator, rows = copy.deepcopy(fitted(name)), rows_of(name)
+    for module in estimator.net_.modules:
+        module.train()
+    same_outputs(outputs(estimator, rows), outputs(fitted(name), rows))
+    assert same_tensors(weights(estimator), weights(fitted(name)))
+    assert all(part.training for module in estimator.net_.modules for part in module.modules())
+
+
 @each_kind
 def test_mixed_precision_on_the_cpu(name):
     mixed, exact = TINY[name](amp=True).fit(X), TINY[name](dtype="float32").fit(X)
