@@ -15,7 +15,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
 
 from ..labels import UNLABELED, check_partial_labels, labeled_mask
@@ -320,8 +320,8 @@ class BaseNetClassifier(PredictionMixin):
         TypeError
             If the module has neither.
         """
-        embeddings, probabilities = self._ask_recorded(
-            X, EmbeddingRecorder, lambda net, logits, embeddings: (embeddings, logits.softmax(1))
+        embeddings, probabilities = self._ask(
+            X, lambda net, logits, embeddings: (embeddings, logits.softmax(1)), EmbeddingRecorder
         )
         return embeddings, probabilities
 
@@ -352,17 +352,6 @@ class BaseNetClassifier(PredictionMixin):
                 X, y = _safe_indexing(X, labeled), y[labeled]
                 sample_weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
         return super().score(X, y, sample_weight)
-
-    def _ask_recorded(
-        self,
-        X: ArrayLike,
-        make_recorder: Callable[[nn.Module, int], Recorder],
-        compute: Callable[[Net, Tensor, Any], tuple[Tensor, ...]],
-    ) -> list[NDArray[Any]]:
-        """Apply a function of the net to the logits of the rows and to what is recorded in the same pass."""
-        check_is_fitted(self)
-        recorder = make_recorder(self.net_.for_prediction().module_, len(self.classes_))
-        return self._ask(X, lambda net, rows: compute(net, *net.record(recorder, rows)))
 
 
 def _weighted(

@@ -159,9 +159,7 @@ class LearningLossClassifier(AnyRowsClassifier):
         -------
         losses : ndarray of shape (n_samples,)
         """
-        (losses,) = self._ask_recorded(
-            X, self.recorder, lambda net, logits, stages: (predict_losses(net, stages),)
-        )
+        (losses,) = self._ask(X, lambda net, logits, stages: (predict_losses(net, stages),), self.recorder)
         return losses
 
 

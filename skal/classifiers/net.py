@@ -133,7 +133,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         if not (self.trained.uses_features and self.module_.training):
             return self.infer(rows), None
         recorder = self._recorder or self.trained.recorder(self.module_, self.n_classes)
-        self.__dict__["_recorder"] = recorder  # past skorch, which would take it for a module of the net
+        self._recorder = recorder
         return self.record(recorder.train(), rows)
 
     def train_step_single(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..training.estimator import NetworkEstimator
+from ..training.recording import Recorder
 
 
 class PredictionMixin(ClassifierMixin, NetworkEstimator):
@@ -83,8 +84,20 @@ class PredictionMixin(ClassifierMixin, NetworkEstimator):
         """
         raise NotImplementedError
 
-    def _ask(self, X: ArrayLike, compute: Callable[[Any, Tensor], tuple[Tensor, ...]]) -> list[NDArray[Any]]:
-        """Apply a function of the net and of rows to all rows, block by block."""
+    def _ask(
+        self,
+        X: ArrayLike,
+        compute: Callable[..., tuple[Tensor, ...]],
+        make_recorder: Callable[[nn.Module, int], Recorder] | None = None,
+    ) -> list[NDArray[Any]]:
+        """Apply a function to all rows, block by block.
+
+        It gets the net and the rows or, with a recorder, the net, the logits and what is recorded in the same pass.
+        """
         check_is_fitted(self)
-        net = self.net_.for_prediction()
-        return self._run(X, lambda rows: compute(net, rows))
+        rows = self._validate(X, reset=False)
+        net: Any = self.net_.for_prediction()
+        if make_recorder is None:
+            return self._in_blocks(rows, lambda block: compute(net, block))
+        recorder = make_recorder(net.module_, len(self.classes_))
+        return self._in_blocks(rows, lambda block: compute(net, *net.record(recorder, block)))

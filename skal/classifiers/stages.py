@@ -52,7 +52,7 @@ class StageRecorder(Recorder):
         for part in self.parts:
             part.register_forward_hook(self._record_last if names is None else self._record_named)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def __call__(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Run the view; return its output and the stages, each of shape (n_rows, n_units)."""
         self.outputs.clear()
         self.sizes.clear()

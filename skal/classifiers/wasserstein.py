@@ -260,10 +260,10 @@ class WassersteinClassifier(AnyRowsClassifier):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             By the log-softmax of the logits, which stays finite where a probability rounds to zero.
         """
-        logits, log_probabilities = self._ask_recorded(
+        logits, log_probabilities = self._ask(
             X,
-            self.recorder,
             lambda net, logits, features: (net.critic_(features).squeeze(1), logits.log_softmax(1)),
+            self.recorder,
         )
         return expit(logits.astype(np.float64)), log_probabilities
 

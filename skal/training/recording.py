@@ -14,6 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# What may hold modules; anything else is shared.
+_HOLDERS = frozenset({dict, OrderedDict, list, tuple, MethodType})
+
 
 def private_view(module: nn.Module) -> nn.Module:
     """Return a module that computes what another does, with the same weights, for hooks and flags of its own.
@@ -50,11 +53,14 @@ def private_view(module: nn.Module) -> nn.Module:
 
 def in_evaluation(module: nn.Module) -> nn.Module:
     """Return a module in evaluation mode: itself, or a private view where a part of it is in training mode."""
-    return private_view(module).eval() if any(part.training for part in module.modules()) else module
+    for part in module.modules():
+        if part.training:
+            return private_view(module).eval()
+    return module
 
 
-class Recorder(nn.Module):
-    """A module that returns what another does, and beside it what was recorded in the same pass.
+class Recorder:
+    """A function that returns what a module does, and beside it what was recorded in the same pass.
 
     A subclass, or who makes one, calls `record_output` and `record_input`. One recorder serves one thread. What it
     records replaces what was recorded before: the last part to run counts.
@@ -76,10 +82,13 @@ class Recorder(nn.Module):
     """
 
     def __init__(self, module: nn.Module) -> None:
-        super().__init__()
         self.view = private_view(module)
-        self.training = module.training
         self.last: list[Tensor] = []
+
+    def train(self) -> Recorder:
+        """Put the view in training mode."""
+        self.view.train()
+        return self
 
     def record_output(self, part: nn.Module) -> None:
         """Record what a part of the view returns."""
@@ -93,7 +102,7 @@ class Recorder(nn.Module):
         """Keep a value until the pass ends."""
         self.last[:] = [value]
 
-    def forward(self, *inputs: Any, **params: Any) -> tuple[Any, Any]:
+    def __call__(self, *inputs: Any, **params: Any) -> tuple[Any, Any]:
         """Run the view; return its output, and what was recorded."""
         self.last.clear()
         return self.view(*inputs, **params), self.recorded()
@@ -147,7 +156,7 @@ class EmbeddingRecorder(Recorder):
         self.record(embedding)
         return embedding
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Run the view; return its output and the embeddings."""
         self.last.clear()
         output = self.view(x)
@@ -160,19 +169,25 @@ def _viewed(value: Any, memo: dict[int, nn.Module]) -> Any:
     """Return a value with views in place of the modules in it."""
     kind = type(value)
     if kind is dict or kind is OrderedDict:
-        return kind((key, _viewed(item, memo)) for key, item in value.items()) if value else kind()
+        return kind((key, _viewed(item, memo)) for key, item in value.items())
     if kind is list or kind is tuple:
         return kind(_viewed(item, memo) for item in value)
     if kind is MethodType and isinstance(value.__self__, nn.Module):
         return MethodType(value.__func__, _viewed(value.__self__, memo))
     if isinstance(value, nn.Module) and not isinstance(value, torch.jit.ScriptModule):
-        return memo[id(value)] if id(value) in memo else _view(value, memo)
+        return memo.get(id(value)) or _view(value, memo)
     return value
 
 
 def _view(module: nn.Module, memo: dict[int, nn.Module]) -> nn.Module:
     view = memo[id(module)] = module.__class__.__new__(module.__class__)
+    state = view.__dict__
+    state.update(vars(module))
+    state.pop("_compiled_call_impl", None)  # it would run the parts of `module`
     for name, value in vars(module).items():
-        if name != "_compiled_call_impl":  # it would run the parts of `module`
-            vars(view)[name] = value if name in ("_parameters", "_buffers") else _viewed(value, memo)
+        if (kind := type(value)) in _HOLDERS:
+            if name not in ("_parameters", "_buffers"):
+                state[name] = _viewed(value, memo) if value else kind()  # most of them are empty
+        elif isinstance(value, nn.Module):
+            state[name] = _viewed(value, memo)
     return view

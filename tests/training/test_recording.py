@@ -104,7 +104,6 @@ def test_a_recorder_returns_what_a_part_gets_or_returns():
     assert torch.equal(output, net(X))
     assert torch.equal(recorded, net[:2](X))
     assert recorder.last == []
-    assert not recorder.training
     recorder = Recorder(net)
     recorder.record_input(recorder.view[1])
     assert torch.equal(recorder(X)[1], net[0](X))
