@@ -115,6 +115,17 @@ def test_layers_before_the_first_dropout_run_once():
     assert counts == [5, 6, 2, 2, 2]
 
 
+def test_a_part_with_a_forward_of_its_own_keeps_it():
+    module = nn.Sequential(nn.Linear(4, 5), nn.Dropout()).eval()
+    own = module[0].forward = lambda x: x + 1
+    passes = DropoutPasses(module, 2, seed=0)
+    outputs = passes(torch.ones(2, 4))
+    assert torch.equal(passes(torch.ones(2, 4)), outputs)
+    assert set(outputs.unique().tolist()) == {0, 4}
+    assert module[0].forward is own
+    assert "forward" not in vars(module[1])
+
+
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [

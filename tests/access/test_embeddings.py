@@ -79,6 +79,20 @@ def test_integers_become_floats(dtype, expected):
     assert_array_equal(embeddings, values.astype(np.float64))
 
 
+def test_sparse_features_become_dense():
+    for classifier in (LinearSVC(), MLPClassifier((), max_iter=5, solver="lbfgs", tol=10)):
+        embeddings = embed(fitted(classifier), csr_array(X))
+        assert isinstance(embeddings, np.ndarray)
+        assert_array_equal(embeddings, X)
+
+
+def test_features_of_other_types_are_checked():
+    pool = X.astype(np.float16)
+    pool[50, 2] = np.inf
+    with pytest.raises(ValueError, match=r"LogisticRegression\.embed returned NaN or infinity"):
+        embed(fitted(LogisticRegression()), pool)
+
+
 def test_features_must_be_those_of_fit():
     classifier = LogisticRegression().fit(X, Y)
     for rows in (None, [0]):

@@ -58,6 +58,13 @@ def test_answers_are_those_of_skorch():
         assert_array_equal(predict_proba(net, X), net.predict_proba(FLOATS))
 
 
+def test_a_net_may_know_fewer_classes_than_it_has_outputs():
+    net = make_net(train_split=None, max_epochs=1)
+    fit_raw_net(net, X, np.arange(60) % 2, {}, seed=0)
+    assert_array_equal(net.classes_, [0, 1])
+    assert predict_proba(net, X).shape == (60, 3)
+
+
 def test_containers_and_dtypes():
     net = make_net()
     expected = predict_proba(net, X)
@@ -216,6 +223,16 @@ def test_threads_get_what_one_thread_gets():
     assert net.module_.training
 
 
+def test_threads_get_what_one_thread_gets_of_a_network_of_skal():
+    params = {"hidden": (5,), "dropout": 0.5}
+    net = NetClassifier(module_params=params, max_epochs=1, random_state=0).fit(FLOATS, Y)
+    states = generator_states()
+    with in_background(lambda: net.predict_proba(FLOATS)) as predictions:
+        assert equal_in_threads(2 * questions_to(net), n_times=100) == [True] * 8
+    assert predictions
+    assert generator_states() == states
+
+
 def test_flags_that_another_thread_switches_do_not_matter():
     net = make_net(batch_size=64)
     with in_background(lambda: net.module_.train() and net.module_.eval()):
@@ -239,6 +256,12 @@ def test_nets_that_move_the_generators_wait_for_each_other():
         list(threads.map(lambda _: predict_proba(net, X), range(20)))
     assert alone == [True] * 20
     assert generator_states() == states
+
+
+def test_other_nets_wait_for_nobody():
+    net = make_net(batch_size=64)
+    with ThreadPoolExecutor(1) as threads, keeping_generators(net):
+        assert threads.submit(predict_proba, net, X).result(timeout=60).shape == (60, 3)
 
 
 # Input and training.
