@@ -53,9 +53,8 @@ class ArrayPool(Pool):
     @property
     def storage(self) -> Hashable | None:
         place = _place(self.X)
-        if (
-            place is None or place["mode"] != "r"
-        ):  # what this process writes may be newer than the file's time
+        # What this process writes may be newer than the file's time.
+        if place is None or place["mode"] != "r":
             return None
         return *place.values(), os.stat(place["filename"]).st_mtime_ns
 

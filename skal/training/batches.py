@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -27,10 +26,19 @@ def as_tensor(array: NDArray[Any]) -> torch.Tensor:
         array = array.astype(array.dtype.newbyteorder("="))
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
-    with warnings.catch_warnings():
-        # Nothing here writes to it: a read-only array, such as a memory map, is fine.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
+    if not array.flags.writeable:
+        # torch warns of read-only memory, such as that of a memory map. Nothing here writes to it, and to silence a
+        # warning would change the filters of all threads.
+        array = np.asarray(_WritableAlias(array))
+    return torch.from_numpy(array)
+
+
+class _WritableAlias:
+    """A read-only array's own memory, which is kept alive, declared as writable."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 class Rows:

@@ -1,6 +1,9 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
 from skal.training.batches import Batches, LabeledRows, Rows, Stream, as_tensor
 
@@ -152,3 +155,19 @@ def test_orders_leave_the_global_generator_alone():
     steps_of(stream())
     list(Batches(rows(10), 3, seed=0))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_read_only_rows_are_not_copied_and_nobody_is_warned(tmp_path, dtype):
+    rows = np.arange(24, dtype=dtype).reshape(6, 4)
+    rows.tofile(tmp_path / "rows")
+    mapped = np.memmap(tmp_path / "rows", dtype=dtype, mode="r", shape=rows.shape)
+    filters = list(warnings.filters)
+    for array in (mapped, mapped[1:4], mapped[::2], mapped[:, 1:], mapped[:0]):
+        tensor = as_tensor(array)
+        assert tensor.shape == array.shape
+        assert_array_equal(tensor.numpy(), array)
+        assert not len(array) or tensor.data_ptr() == array.ctypes.data
+    assert warnings.filters == filters
+    tensor = as_tensor(np.frombuffer(rows.tobytes(), dtype=dtype))  # whose memory nothing else keeps
+    assert_array_equal(tensor.numpy(), rows.ravel())
