@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import as_torch
 from ..labels import check_partial_labels, labeled_mask
 from ..pool import Pool, blockwise
+from .base import POSITIVE_INTEGER
 from .query import Query
 from .synthesis import SynthesisStrategy
 
@@ -25,30 +25,31 @@ from .synthesis import SynthesisStrategy
 class ADBA(SynthesisStrategy):
     r"""Active decision boundary annotation: an annotator says where the class changes along a line.
 
-    The rows of the pool are latent codes, and the classifier is a linear one of two classes, :math:`w^\top z + b`. A
-    query is a line through the code z that is nearest to the hyperplane, along its normal, inside the ball of center c
-    and radius r that holds the codes ([1]_):
+    The rows of the pool are latent codes, and the classifier is linear and has two classes, :math:`w^\top z + b`. A
+    query is a line through the code z that is nearest to the hyperplane. It runs along the normal of the hyperplane,
+    inside the ball of center c and radius r that holds the codes ([1]_):
 
     .. math::
         z(s) = z - u u^\top (z - c) + s u, \quad u = w / \lVert w \rVert, \quad
         \lvert s \rvert \le \sqrt{r^2 - \lVert z - c \rVert^2 + (u^\top (z - c))^2}
 
-    An annotator sees `n_points` decoded points of it, evenly spaced (`show`), and answers with the class at its
-    beginning and the position of the crossing; `label_points` turns that into labelled codes for ``learner.extend``.
-    A line begins where the classifier predicts the first class.
+    An annotator sees `n_points` decoded points of the line, evenly spaced (`show`), and answers with the class at its
+    beginning and the position where the class changes; `label_points` turns the answer into labelled codes for
+    ``learner.extend``. A line begins on the side where the classifier predicts the first class.
 
     Parameters
     ----------
     decoder : fitted estimator, default=None
-        Has `decode` or `inverse_transform`, which give the images that annotators see. Give it in a
-        ``FrozenEstimator``, as clones forget what they learned. None shows the codes.
+        Its `decode` or `inverse_transform` makes the images that annotators see. Pass it in a ``FrozenEstimator``, as
+        a learner's clone of it would not be fitted. None shows the codes.
     n_points : int, default=11
-        Points of a line; 11 are those of ASAL, Section 5.3, where a line counts as one annotation.
+        Points per line. ASAL, Section 5.3, has 11, and counts a line as one annotation.
     n_candidates : int, default=1000
-        Random rows of the pool, of which the nearest to the hyperplane are taken. None looks at all.
+        The number of random rows of the pool among which the nearest to the hyperplane are searched. None searches
+        all rows.
     radius : float, default=None
-        Radius r of the ball around the mean c of the pool; by default it reaches the farthest row. Rows outside are no
-        candidates.
+        Radius r of the ball around the mean c of the pool. By default it reaches the farthest row. Rows outside the
+        ball are no candidates.
     random_state : int, RandomState instance or None, default=None
         Draws the candidates.
 
@@ -59,8 +60,8 @@ class ADBA(SynthesisStrategy):
     radius_ : float
         Radius of the ball.
     query_report_ : Bunch of ndarray
-        Of the latest synthesis: "lines", of shape (n_queries, n_points, n_features); "rows" of the pool through which
-        they go, "points", their codes, and "distances", of the points to the hyperplane.
+        About the latest synthesis: "lines", of shape (n_queries, n_points, n_features); "rows", the rows of the pool
+        through which they go; "points", the codes of these rows, and "distances", how far they are from the hyperplane.
 
     See Also
     --------
@@ -68,8 +69,8 @@ class ADBA(SynthesisStrategy):
 
     Notes
     -----
-    In ASAL, Section 5.3, it needs the most annotations of all methods, although each labels 11 codes, and is "limited
-    to binary classification with linear models in latent space".
+    In ASAL, Section 5.3, it needs more annotations than all other methods, although each labels 11 codes, and is
+    "limited to binary classification with linear models in latent space".
 
     References
     ----------
@@ -98,10 +99,9 @@ class ADBA(SynthesisStrategy):
     radius: float | None = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **SynthesisStrategy._parameter_constraints,
         "decoder": [HasMethods(["decode"]), HasMethods(["inverse_transform"]), None],
         "n_points": [Interval(Integral, 2, None, closed="left")],
-        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
+        "n_candidates": [*POSITIVE_INTEGER, None],
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
 
@@ -113,13 +113,10 @@ class ADBA(SynthesisStrategy):
                 "rows with skal.generators.GANInversion or VAE."
             )
         if hasattr(self.decoder, "fit"):
-            try:
-                check_is_fitted(self.decoder)
-            except NotFittedError as error:
-                raise NotFittedError(
-                    f"The decoder {type(self.decoder).__name__} is not fitted. Fit it, and pass it in a "
-                    "FrozenEstimator, as a learner's clone forgets what it learned."
-                ) from error
+            remedy = (
+                "Fit it, and pass it in a FrozenEstimator, as a learner's clone of it would not be fitted."
+            )
+            check_is_fitted(self.decoder, msg=f"The decoder %(name)s is not fitted. {remedy}")
 
     def _prepare(self, pool: Pool) -> None:
         self.center_ = sum(_numbers(block).sum(axis=0) for block, _ in pool.blocks()) / len(pool)
@@ -129,7 +126,7 @@ class ADBA(SynthesisStrategy):
         if not len(self._inside):
             raise ValueError(
                 f"radius={self.radius} was given, and all rows of the pool are farther than that from their mean (the "
-                f"nearest by {norms.min():.3g}); give a larger one, or None."
+                f"nearest is {norms.min():.3g} away); give a larger radius, or None."
             )
 
     def _synthesize(self, query: Query) -> NDArray[Any]:
@@ -186,8 +183,8 @@ class ADBA(SynthesisStrategy):
         lines : array-like of shape (n_lines, n_points, n_features)
             What `synthesize` returned.
         crossings : array-like of float of shape (n_lines,)
-            Where the class changes, counted in points: 2.5 is halfway between the third and the fourth. NaN where it
-            does not. A point on the crossing itself is of the first class.
+            Where the class changes, counted in points: 2.5 is halfway between the third and the fourth. NaN if it
+            does not change. A point on the crossing itself is of the first class.
         first : array-like of shape (n_lines,)
             The class at the beginning of each line.
         classes : array-like of shape (2,)
@@ -203,7 +200,7 @@ class ADBA(SynthesisStrategy):
         Raises
         ------
         ValueError
-            If lengths differ, a crossing lies outside its line, or a label is not one of the two classes.
+            If lengths differ, a crossing is outside its line, or a label is not one of the two classes.
         """
         check_is_fitted(self)
         codes, classes, first = np.asarray(lines), np.asarray(classes), np.asarray(first)
@@ -216,11 +213,11 @@ class ADBA(SynthesisStrategy):
         last = codes.shape[1] - 1
         outside = positions[(positions < 0) | (positions > last)]
         if len(outside):
-            raise ValueError(f"crossings {outside[:5]} were given; they lie in [0, {last}], or are NaN.")
+            raise ValueError(f"crossings {outside[:5]} were given; they must lie in [0, {last}], or be NaN.")
         if len(classes) != 2 or not np.isin(first, classes).all():
             raise ValueError(
-                f"first={first[:5].tolist()} and classes={classes.tolist()} were given; there are two classes, and "
-                "first has one of them for each line."
+                f"first={first[:5].tolist()} and classes={classes.tolist()} were given; there must be two classes, and "
+                "one of them for each line in first."
             )
         other = classes[(first == classes[0]).astype(np.intp)]
         beyond = np.arange(last + 1) > positions[:, None]  # never for NaN
@@ -230,7 +227,7 @@ class ADBA(SynthesisStrategy):
     def annotate(
         self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None
     ) -> tuple[Any, NDArray[Any]]:
-        """Ask a simulated annotator for the class of every point shown, and for each line draw the crossing from that.
+        """Ask a simulated annotator for the class of every point shown, and find the crossing of each line from that.
 
         Parameters
         ----------
@@ -244,7 +241,7 @@ class ADBA(SynthesisStrategy):
         Returns
         -------
         X : ndarray or data frame of shape (n_labeled * n_points, n_features)
-            The points of the lines with an answer; a line of which every point is unlabelled has none.
+            The points of the lines that were answered; a line whose points are all unlabelled was not.
         y : ndarray of shape (n_labeled * n_points,)
             Their labels.
         """
@@ -262,14 +259,14 @@ class ADBA(SynthesisStrategy):
 
 
 def hyperplane(estimator: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The decision values ``w.x + b`` of a linear classifier of two classes, in the space of its rows.
+    """Return the decision function ``w.x + b`` of a linear classifier of two classes, in the space of its rows.
 
     Parameters
     ----------
     estimator : fitted classifier
         Anything that `as_torch` takes, so pipelines of scalers too.
     points : ndarray of shape (n_points, n_features)
-        Where the gradient, which must be the same everywhere, is looked at.
+        Where the gradient is computed, which must be the same everywhere.
 
     Returns
     -------
@@ -314,18 +311,18 @@ def hyperplane(estimator: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.
 
 
 def find_crossings(answers: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """The one crossing of each line that contradicts the fewest labels of its points.
+    """Return the crossing of each line that contradicts the fewest labels of its points.
 
     Parameters
     ----------
     answers : ndarray of shape (n_lines, n_points)
-        A label a point; an unlabelled one contradicts nothing.
+        One label per point; an unlabelled point contradicts nothing.
     classes : ndarray of shape (2,)
 
     Returns
     -------
     crossings : ndarray of shape (n_lines,)
-        Halfway between two points; NaN where the whole line is of one class.
+        Halfway between two points; NaN if the whole line is of one class.
     first : ndarray of shape (n_lines,)
         The class at the beginning of each line.
 
@@ -345,9 +342,9 @@ def find_crossings(answers: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArra
         )
     counts = is_class.cumsum(axis=1)  # among the first 1, 2, ... points
     rest = counts[:, -1:] - counts
-    # Contradictions if class c comes first and the other follows after 1, 2, ... points: the other before, c behind.
+    # Contradictions if class c is first and the other begins after 1, 2, ... points: the other before that, c after.
     wrong = counts[..., ::-1] + rest
-    # Where as many are wrong, the longest beginning: a whole line of one class has no crossing.
+    # Among equals the latest crossing wins, so that a line of one class has none.
     n_lines, n_points, _ = wrong.shape
     best = wrong[:, ::-1].reshape(n_lines, 2 * n_points).argmin(axis=1)
     n_first = n_points - best // 2

@@ -1,4 +1,4 @@
-"""ALCG: the rows of which the classifier is most certain (Xie and Huang, 2019)."""
+"""ALCG: the rows about which the classifier is most certain (Xie and Huang, 2019)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .uncertainty import entropy
 def most_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
     """The largest probability of each row minus one, of shape (n_samples,).
 
-    It is summed from the other probabilities, which keep the order of rows whose largest one rounds to one.
+    It is minus the sum of the other probabilities, which distinguishes rows whose largest probability rounds to one.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def most_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
 def large_margin(probabilities: NDArray[Any]) -> NDArray[Any]:
     """The difference of the two largest probabilities of each row minus one, of shape (n_samples,).
 
-    As in `most_confidence`, the largest probability takes no part.
+    As in `most_confidence`, it is computed from the other probabilities.
     """
     others = np.sort(probabilities, axis=1)[:, :-1]
     return -others.sum(axis=1) - others[:, -1]
@@ -50,29 +50,28 @@ _CRITERIA: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ALCG(ScoreStrategy):
-    r"""Choose the rows of which the classifier is most certain.
+    r"""Choose the rows about which the classifier is most certain.
 
-    Such rows tend to be clean examples of their classes, and teach a class-conditional GAN with little disturbance
-    ([1]_, section 3.3). With :class:`skal.classifiers.ACGANClassifier`, whose own training samples adversarially, this
-    is the paper's ALCG; ``ACGANClassifier(candidates=1)`` leaves CS_MC, CS_LM and CS_LE. Any other classifier with
-    `predict_proba` serves too.
+    Such rows tend to be clean examples of their classes, and a class-conditional GAN learns from them with little
+    disturbance ([1]_, section 3.3). With :class:`skal.classifiers.ACGANClassifier`, whose own training samples
+    adversarially, this is the paper's ALCG; with ``ACGANClassifier(candidates=1)`` it is CS_MC, CS_LM or CS_LE. Any
+    other classifier with `predict_proba` will do, too.
 
     Parameters
     ----------
     criterion : {"most_confidence", "large_margin", "least_entropy"}, default="most_confidence"
-        What makes a row certain, with the probabilities p of its classes:
+        What makes a row certain, given the probabilities p of its classes:
 
         - ``"most_confidence"``: :math:`\max_j p_j` is large (Equation 6);
         - ``"large_margin"``: the difference of the two largest is large (Equation 7);
         - ``"least_entropy"``: :math:`-\sum_j p_j \log p_j` is small (Equation 8).
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+    {random_state}
 
     Attributes
     ----------
     query_report_ : Bunch
-        Of the latest query: ``classes``, the labels that the classifier knows, and ``counts``, of how many of the
-        chosen rows it predicts each.
+        About the latest query: ``classes``, the labels that the classifier knows, and ``counts``, for how many of the
+        chosen rows it predicts each of them.
 
     See Also
     --------
@@ -81,10 +80,11 @@ class ALCG(ScoreStrategy):
 
     Notes
     -----
-    The scores are :math:`\max_j p_j - 1` and the margin minus one: both keep apart rows whose largest probability
-    rounds to one, which a network has many of.
+    The scores are :math:`\max_j p_j - 1` and the margin minus one. Both distinguish rows whose largest probability
+    rounds to one, of which a network has many.
 
-    The most certain rows can all be of the easiest classes; ``query_report_.counts`` tells. The paper has no remedy.
+    The most certain rows may all belong to the easiest classes; ``query_report_.counts`` shows it. The paper has no
+    remedy.
 
     References
     ----------
@@ -109,10 +109,7 @@ class ALCG(ScoreStrategy):
 
     criterion: str = field(default="most_confidence", kw_only=False)
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ScoreStrategy._parameter_constraints,
-        "criterion": [StrOptions(set(_CRITERIA))],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"criterion": [StrOptions(set(_CRITERIA))]}
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         return _CRITERIA[self.criterion](predict_proba(estimator, X))

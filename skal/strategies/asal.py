@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match
 from ..pool import Pool, Rows, blockwise
-from ..utils.docstrings import inherits_doc
-from .base import QueryStrategy
+from .base import POSITIVE_INTEGER, QueryStrategy
 from .candidates import CandidateStrategy
 from .latent_search import LatentSearch
 from .objectives import ObjectiveSampling
@@ -30,12 +28,11 @@ Features = Callable[[Any], NDArray[Any]]
 _PCA_ROWS = 20_000
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class ASAL(LatentSearch, CandidateStrategy):
-    r"""Choose the real rows nearest to synthetic ones that the classifier is most unsure about.
+    r"""Choose the real rows nearest to synthetic rows about which the classifier is most unsure.
 
-    A generator G, trained once on the pool, makes rows from latent vectors z. Each query searches latents at which
+    A generator G, trained once on the pool, makes rows from latent vectors z. Each query searches for latents at which
     the classifier h has the largest entropy,
 
     .. math:: \max_z H(h(G(z))) \qquad \text{with } H(q) = -\sum_i P(c = i \mid q) \log P(c = i \mid q)
@@ -44,7 +41,7 @@ class ASAL(LatentSearch, CandidateStrategy):
 
     .. math:: \arg\min_i \lVert F(x_i) - F(\tilde x) \rVert_2 , \qquad F = \text{PCA of the features, centred}
 
-    ([1]_, Equations 1 and 2, Algorithm 1). The pool is never scanned: the cost of a query hardly depends on its
+    ([1]_, Equations 1 and 2, Algorithm 1). A query does not scan the pool, so its time hardly depends on the pool's
     size.
 
     Parameters
@@ -61,8 +58,8 @@ class ASAL(LatentSearch, CandidateStrategy):
           builds components and an index of its own, which are not kept;
         - a transformer, fitted on the pool in `fit`.
     n_components : int or None, default=50
-        Principal components of the features that are compared (all, where there are fewer); None compares the
-        features themselves.
+        The number of principal components of the features that are compared (all, if there are fewer). None compares
+        the features themselves.
     {objective, n_steps, learning_rate, latent_batch, tol}
     n_candidates : int, default=None
         Synthetic rows to match; `criterion` keeps the best of their matches ("ASAL-generate"). As many as are
@@ -70,11 +67,11 @@ class ASAL(LatentSearch, CandidateStrategy):
     n_neighbors : int, default=1
         Rows to match to each synthetic one; `criterion` keeps the best of them ("ASAL-neighbors").
     criterion : QueryStrategy, default=None
-        Orders the matched rows, best first, and chooses among them where there are more than were asked for; by
-        default the `objective` itself.
+        Orders the matched rows, best first, and chooses among them if there are more than were asked for. By default
+        the `objective` itself.
     index : {"exact", "approximate"} or object, default="exact"
-        Finds the nearest rows, see :func:`skal.neighbors.make_index`; an object has ``fit(X)`` and
-        ``kneighbors(X, n_neighbors)``, as scikit-learn's ``NearestNeighbors`` does.
+        Finds the nearest rows, see :func:`skal.neighbors.make_index`. An object has ``fit(X)`` and
+        ``kneighbors(X, n_neighbors)``, as scikit-learn's ``NearestNeighbors`` has.
     random_state : int, RandomState instance or None, default=None
         Seeds the networks and draws the latents.
 
@@ -130,15 +127,13 @@ class ASAL(LatentSearch, CandidateStrategy):
     index: Any = "exact"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CandidateStrategy._parameter_constraints,
-        **LatentSearch._parameter_constraints,
         "features": [
             StrOptions({"pixels", "autoencoder", "discriminator", "classifier"}),
             HasMethods(["fit", "transform"]),
         ],
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [*POSITIVE_INTEGER, None],
+        "n_candidates": [*POSITIVE_INTEGER, None],
+        "n_neighbors": POSITIVE_INTEGER,
         "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
     }
 
@@ -188,7 +183,7 @@ class ASAL(LatentSearch, CandidateStrategy):
         return rows[rows >= 0]
 
     def _features(self, estimator: Any = None) -> Features:
-        """What maps rows to the features F, before the principal components."""
+        """Return what maps rows to their features, before the principal components."""
         if self._asks_classifier:
             return lambda rows: embed(estimator, rows)
         if self.features == "pixels":

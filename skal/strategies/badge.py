@@ -17,13 +17,13 @@ class BADGE(QueryStrategy):
 
     .. math:: g_i = (p_i - \mathrm{onehot}(\arg\max p_i)) \otimes h_i
 
-    and the rows are chosen by k-means++ on it: the largest gradient first, then each next with
-    probability proportional to the squared distance to the nearest one chosen ([1]_, Algorithm 1).
-    The outer product is never formed: distances come from its two factors.
+    and the rows are chosen by k-means++ on it: first the row with the largest gradient, then each row with
+    probability proportional to its squared distance to the nearest row chosen so far ([1]_, Algorithm 1). The outer
+    product is never formed: distances are computed from its two factors.
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None, default=None
+    {random_state}
 
     References
     ----------

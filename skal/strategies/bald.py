@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from ..access import dropout_proba
-from .base import ScoreStrategy
+from .base import POSITIVE_INTEGER, ScoreStrategy
 from .uncertainty import entropy
 
 
 def mutual_information(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Mutual information of label and network: the entropy of the mean minus the mean entropy, in nats.
+    """Mutual information between label and network: the entropy of the mean minus the mean entropy, in nats.
 
     Parameters
     ----------
@@ -53,30 +52,31 @@ _MEASURES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 class BALD(ScoreStrategy):
     r"""Choose the rows on which passes with dropout disagree: deep Bayesian active learning (DBAL).
 
-    Dropout at prediction draws networks from an approximate posterior. The score is the mutual information of a row's
-    label and the network ([1]_, Equation 2, over T passes with dropout, Section 4),
+    Dropout at prediction draws networks from an approximate posterior. The score is the mutual information between
+    the label of a row and the network ([1]_, Equation 2, over T passes with dropout, Section 4),
 
     .. math:: H\Big[\frac{1}{T} \sum_t p_t(y \mid x)\Big] - \frac{1}{T} \sum_t H[p_t(y \mid x)]
 
     Parameters
     ----------
     n_passes : int, default=10
-        Passes with dropout, T; 10 in WAAL's experiments.
+        T, the passes with dropout. WAAL's experiments have 10.
     measure : {"mutual_information", "entropy", "variation_ratio", "mean_std"}, default="mutual_information"
-        The functions that [1]_ compares. The others are, of the mean probabilities: their entropy, and one minus the
-        largest; and the standard deviation of a class's probability over the passes, averaged over the classes.
+        One of the functions that [1]_ compares. "entropy" is that of the mean probabilities, "variation_ratio" is one
+        minus the largest of them, and "mean_std" is the standard deviation of a class's probability over the passes,
+        averaged over the classes.
     random_state : int, RandomState instance or None, default=None
         Seeds the dropout masks, and breaks ties.
 
     Notes
     -----
-    Only dropout layers drop anything; batch normalisation and all else is as in prediction, and the classifier is not
-    touched. All rows see the same T networks, so a row's score depends neither on the other rows nor on the size of
-    blocks, and queries of a fitted strategy compare the same masks. What lies before the first dropout is computed
-    once for all passes.
+    Only dropout layers are in training mode; batch normalisation and all other layers work as in prediction, and the
+    classifier is not changed. All rows see the same T networks, so the score of a row depends neither on the other
+    rows nor on the size of blocks, and all queries of a fitted strategy use the same masks. The layers before the
+    first dropout are computed once for all passes.
 
-    A network whose dropout layers are all missing, or drop a share of zero, is refused: before any training where the
-    classifier is no network at all, else at the query.
+    A classifier without dropout is refused: before any training if it is not a network, else at the query, where no
+    layer drops anything.
 
     References
     ----------
@@ -103,8 +103,7 @@ class BALD(ScoreStrategy):
     measure: str = field(default="mutual_information", kw_only=False)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ScoreStrategy._parameter_constraints,
-        "n_passes": [Interval(Integral, 1, None, closed="left")],
+        "n_passes": POSITIVE_INTEGER,
         "measure": [StrOptions(set(_MEASURES))],
     }
 

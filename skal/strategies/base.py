@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import sys
+import traceback
 import warnings
 from abc import ABC, abstractmethod
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements
@@ -22,28 +27,46 @@ from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable
 from ..selection import top_k
 from ..training.devices import resolve_device
+from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .query import Query, check_n_queries
 
+POSITIVE_INTEGER = [Interval(Integral, 1, None, closed="left")]  # a constraint of parameters
+
 # How much of the fitted pool is read to notice a change in place.
 _PREPARED_BYTES = 1 << 26
-# Without prepared state a wrong reuse costs no more than a skipped validation, which the classifier repeats.
+# Where nothing is prepared, a change that goes unnoticed only skips a validation, which the classifier repeats.
 _UNPREPARED_BYTES = 1 << 18
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Strategy(ABC, BaseEstimator):
-    """What strategies that choose rows and strategies that make samples have in common.
+    """Base of all strategies: those that choose rows, and those that make samples.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None, default=None
-        Seeds every random choice; by default each `fit` draws a fresh seed.
+        Seeds every random choice. By default each `fit` draws a fresh seed.
+
+    Attributes
+    ----------
+    requires : tuple of str
+        What the classifier must have: names of methods, ``"embed"`` for penultimate embeddings, or ``"as_torch"`` for
+        a classifier that can be differentiated. Empty for strategies that need no classifier.
+    query_report_ : Bunch
+        What the latest query did. Its keys are those of the strategy; strategies that report nothing do not have it.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
 
     random_state: Any = None
+
+    def __init_subclass__(cls, **params: Any) -> None:
+        """Inherit the constraints of parameters, and the texts that a line such as ``{random_state}`` stands for."""
+        super().__init_subclass__(**params)
+        inherits_doc()(cls)
+        own = [vars(each).get("_parameter_constraints", {}) for each in cls.__mro__]
+        cls._parameter_constraints = dict(ChainMap(*own))
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"random_state": ["random_state"]}
 
@@ -65,7 +88,7 @@ class Strategy(ABC, BaseEstimator):
         Raises
         ------
         ValueError
-            If the pool, the labels, or a parameter of the strategy or one of its parts is invalid; nothing has been
+            If the pool, the labels, or a parameter of the strategy or one of its parts is invalid. Nothing has been
             trained then.
         """
         pool = check_pool(self, X, reset=True)
@@ -89,8 +112,8 @@ class Strategy(ABC, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter of a part is invalid, a device does not exist, or the pool has NaN or infinity that
-            the strategy would read.
+            If a parameter of the strategy or one of its parts is invalid, a device does not exist, or the strategy
+            would read NaN or infinity in the pool.
         TypeError
             If the classifier lacks what the strategy requires, or the strategy does not take sparse rows.
         """
@@ -142,8 +165,8 @@ class Strategy(ABC, BaseEstimator):
             return
         if estimator is None:
             raise NotFittedError(
-                f"{type(self).__name__} needs a fitted classifier of at least two classes and there is none yet. Label "
-                "the first rows with a strategy that needs no classifier: RandomSampling(), "
+                f"{type(self).__name__} needs a fitted classifier of at least two classes, and there is none yet. "
+                "Label the first rows with a strategy that needs no classifier: RandomSampling(), "
                 "CoreSet(embedding='input') or KMedian(embedding='input')."
             )
         check_requirements(self, self.requires, estimator)
@@ -159,32 +182,29 @@ class Strategy(ABC, BaseEstimator):
 class QueryStrategy(Strategy):
     """Base class of the strategies that choose rows of a pool.
 
-    A strategy is written as `_query` and, where something can be prepared, `_fit` and `_prepare`:
+    An author writes `_query` and, where something can be prepared, `_fit` and `_prepare`:
 
     `_query(query)`
-        returns ``query.n_queries`` of the positions ``query.candidates.rows``, best first. The base class has
-        validated everything that is in the :class:`~skal.strategies.Query`.
+        returns ``query.n_queries`` of the positions ``query.candidates.rows``, best first. Everything in the
+        :class:`~skal.strategies.Query` has been validated.
     `_fit(X, y)`
-        learns what every later pool shares (an encoder, a generator) from the pool's container and label codes.
+        learns what all later pools share (an encoder, a generator) from the pool's container and label codes.
     `_prepare(pool)`
-        builds what belongs to the rows of one pool (an index, a graph). It is called by `fit` and
-        again, on a copy of the strategy, when `query` is given another pool.
+        builds what belongs to the rows of one pool (an index, a graph). `fit` calls it, and so does `query`, on a copy
+        of the strategy, when it is given another pool.
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None, default=None
-        Seeds every random choice; by default each `fit` draws a fresh seed.
+    {random_state}
 
     Attributes
     ----------
-    requires : tuple of str
-        What the classifier must have: names of methods, or ``"embed"`` for penultimate
-        embeddings. Empty for strategies that need no classifier.
+    {requires, query_report_}
 
     Notes
     -----
-    The same pool, labels and `random_state` give the same answer. A query changes neither the
-    classifier, nor the data, nor the global random state.
+    The same pool, labels and `random_state` give the same answer. A query changes neither the classifier, nor the
+    data, nor the global random state.
     """
 
     def query(self, X: Any, y: Any = None, n_queries: int = 1, *, estimator: Any = None) -> Rows:
@@ -199,7 +219,7 @@ class QueryStrategy(Strategy):
         n_queries : int, default=1
             How many rows to choose.
         estimator : fitted classifier, default=None
-            The classifier to improve. Strategies with an empty `requires` do without one.
+            The classifier to improve. Strategies with an empty `requires` need none.
 
         Returns
         -------
@@ -211,7 +231,7 @@ class QueryStrategy(Strategy):
         ValueError
             If the pool or `n_queries` is invalid.
         NotFittedError
-            If the strategy needs a classifier and there is none that is fitted.
+            If the strategy needs a classifier, and none was given or it is not fitted.
         TypeError
             If the classifier lacks what the strategy requires.
 
@@ -237,7 +257,7 @@ class QueryStrategy(Strategy):
         Parameters
         ----------
         query : Query
-            The strategy brings its own random numbers.
+            Its random numbers are replaced by the strategy's own.
 
         Returns
         -------
@@ -259,7 +279,7 @@ class QueryStrategy(Strategy):
             warnings.warn(
                 f"{query.n_queries} rows were asked for and {n_queries} are unlabelled; all of them are returned.",
                 PoolExhaustedWarning,
-                stacklevel=3,
+                stacklevel=_callers_level(),
             )
         if n_queries == 0:
             return NO_ROWS.copy()
@@ -277,7 +297,7 @@ class QueryStrategy(Strategy):
         """Choose ``query.n_queries`` of the candidates, best first."""
 
     def _checked(self, rows: Any, query: Query) -> Rows:
-        """An author's mistake must not reach the annotators."""
+        """Refuse a wrong answer of `_query`: an author's mistake must not reach the annotators."""
         rows = np.asarray(rows)
         if rows.dtype.kind not in "iu" or rows.shape != (query.n_queries,):
             raise RuntimeError(
@@ -294,16 +314,20 @@ class QueryStrategy(Strategy):
 
 
 class ScoreStrategy(QueryStrategy):
-    """Base class of the strategies that give each row a score of its own and take the highest.
+    """Base class of the strategies that score each row by itself and take the rows with the highest scores.
 
-    An author writes `_score(X, estimator)`: one score per row, higher is more wanted. `X` is a block
-    of rows of the pool, so no score may depend on the other rows. Ties are broken at random: a
-    sorted pool must not decide which class is queried.
+    An author writes `_score(X, estimator)`, which returns one score per row; higher is more wanted. `X` is a block of
+    rows of the pool, so no score may depend on the other rows. Ties are broken at random: the order of the pool must
+    not decide which class is queried.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+        Breaks ties. By default each `fit` draws a fresh seed.
+
+    Attributes
+    ----------
+    {requires, query_report_}
     """
 
     @abstractmethod
@@ -311,7 +335,7 @@ class ScoreStrategy(QueryStrategy):
         """The utility of each row of `X`, of shape (n_rows,)."""
 
     def utility(self, X: Any, *, estimator: Any = None) -> NDArray[np.floating[Any]]:
-        """The score of every row, whether labelled or not.
+        """Score every row, whether labelled or not.
 
         Parameters
         ----------
@@ -338,11 +362,18 @@ class ScoreStrategy(QueryStrategy):
 
 
 def _parts(estimator: Any) -> Iterator[Any]:
-    """An estimator and those that it is made of, but for what is trained already."""
+    """Yield an estimator and the estimators among its parameters, except those that are trained already."""
     yield estimator
     params = estimator.get_params(deep=True)
-    frozen = [name for name, value in params.items() if isinstance(value, FrozenEstimator)]
+    frozen = tuple(f"{name}__" for name, value in params.items() if isinstance(value, FrozenEstimator))
     for name, value in params.items():
         is_estimator = hasattr(value, "get_params") and not isinstance(value, type)
-        if is_estimator and not any(f"{name}__".startswith(f"{each}__") for each in frozen):
+        if is_estimator and not f"{name}__".startswith(frozen):
             yield value
+
+
+def _callers_level() -> int:
+    """Return the stack level of the line outside skal that called it, where a warning of `answer` should point."""
+    frames = (frame for frame, _ in traceback.walk_stack(sys._getframe(1)))
+    inside = (f"{frame.f_globals.get('__name__')}.".startswith("skal.") for frame in frames)
+    return next((level for level, is_inside in enumerate(inside, start=1) if not is_inside), 1)

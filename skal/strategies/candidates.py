@@ -1,4 +1,4 @@
-"""Two-stage strategies: restrict the pool, then run a criterion on what is left."""
+"""Two-stage strategies: restrict the candidates, then run a criterion on those that are left."""
 
 from __future__ import annotations
 
@@ -19,29 +19,27 @@ from .uncertainty import UncertaintySampling
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CandidateStrategy(QueryStrategy):
-    """Base class of two-stage strategies: restrict the pool, then run a criterion on what is left.
+    """Base class of two-stage strategies: restrict the candidates, then run a criterion on those that are left.
 
-    An author writes `_restrict(query)`, which returns some of ``query.candidates``. Where they are fewer than
-    ``query.n_queries``, random candidates fill them up.
+    An author writes `_restrict(query)`, which returns some of ``query.candidates``. If they are fewer than
+    ``query.n_queries``, random candidates are added.
 
     Parameters
     ----------
     criterion : QueryStrategy, default=None
         The strategy that chooses among the restricted candidates; margin sampling by default.
-    random_state : int, RandomState instance or None, default=None
+    {random_state}
 
     Attributes
     ----------
     criterion_ : QueryStrategy
         The fitted criterion.
+    {requires, query_report_}
     """
 
     criterion: QueryStrategy | None = None
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **QueryStrategy._parameter_constraints,
-        "criterion": [QueryStrategy, None],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"criterion": [QueryStrategy, None]}
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -70,7 +68,7 @@ class CandidateStrategy(QueryStrategy):
 
     @abstractmethod
     def _restrict(self, query: Query) -> Rows:
-        """The candidates that the criterion gets to see."""
+        """Return the candidates that the criterion sees, in any order."""
 
     def _query(self, query: Query) -> Rows:
         rows = self._restrict(query)

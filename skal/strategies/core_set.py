@@ -12,30 +12,23 @@ from .query import Query
 
 
 class CoreSet(EmbeddingStrategy):
-    r"""Choose rows that cover the pool: each next one is the farthest from all labelled and chosen rows.
+    r"""Choose rows that cover the pool: each is the one farthest from all rows labelled or chosen before.
 
     .. math:: u = \arg\max_{i \in U} \min_{j \in L \cup S} \lVert h(x_i) - h(x_j) \rVert
 
-    where L are the labelled, U the unlabelled and S the rows chosen so far ([1]_, Algorithm 1). It
-    needs no classifier unless ``embedding="classifier"``. While the embedding stays the same, the
-    distances to the labelled rows are kept from query to query.
+    where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_, Algorithm 1). It needs no
+    classifier unless ``embedding="classifier"``. While the embedding stays the same, the distances to the labelled
+    rows are kept from query to query.
 
     Parameters
     ----------
-    embedding : {"auto", "classifier", "input"} or transformer, default="auto"
-        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
-          network, the transformed rows for a pipeline;
-        - ``"input"``: the rows themselves (images flattened, sparse rows densified), for which no
-          classifier is needed;
-        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
-        - a transformer, such as ``PCA(50)``: fitted on the pool once, for this and later pools.
+    {embedding}
     random_state : int, RandomState instance or None, default=None
         Seeds the transformer; the choice itself is deterministic.
 
     Attributes
     ----------
-    encoder_ : transformer
-        The fitted transformer, where `embedding` is one.
+    {encoder_}
 
     References
     ----------

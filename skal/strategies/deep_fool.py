@@ -1,24 +1,22 @@
-"""DeepFool: the rows that the smallest change gives another label (Ducoffe and Precioso, 2018)."""
+"""DeepFool: the rows whose label the smallest change turns into another (Ducoffe and Precioso, 2018)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from ..access import as_torch, batch_rows
 from ..pool import as_pool
 from ..training.batches import as_tensor
-from .base import ScoreStrategy
+from .base import POSITIVE_INTEGER, ScoreStrategy
 
-# What the rows of a batch take at most; a batch holds a few more arrays of the kind, and the network's activations.
+# The most that the rows of a batch take; a batch holds a few more arrays of this size, and the network's activations.
 _BATCH_BYTES = 16 * 2**20
 
 
@@ -26,8 +24,8 @@ _BATCH_BYTES = 16 * 2**20
 class DeepFool(ScoreStrategy):
     r"""Choose the rows with the smallest adversarial perturbation, which lie nearest to a decision boundary [1]_.
 
-    The distance to the boundary is that of the DeepFool attack [2]_. From a row x of label k, it goes to the nearest
-    boundary of the linearised classifier f, again and again until the label changes (Algorithm 2):
+    The distance to the boundary is that of the DeepFool attack [2]_. From a row x with label k, it moves to the nearest
+    boundary of the linearised classifier f, again and again, until the label changes (Algorithm 2):
 
     .. math::
 
@@ -41,20 +39,19 @@ class DeepFool(ScoreStrategy):
     Parameters
     ----------
     max_iter : int, default=50
-        Most steps of a row. One whose label has not changed by then keeps the norm so far.
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+        The most steps per row. If the label has not changed by then, the norm of the steps so far counts.
+    {random_state}
 
     Notes
     -----
-    The classifier must be one that `as_torch` takes. In a pipeline the distance is that of the rows before its first
-    step, in their own units; scale the pool where the features' are different.
+    The classifier must be one that `as_torch` takes. With a pipeline, distances are measured between rows of the pool,
+    before its first step; scale the pool if its features have different units.
 
     Rows take their steps together, each as if it were alone: a backward pass serves all rows of a batch, and rows that
-    have arrived make room for others. A step still costs a backward pass a class, and a row takes a few steps; over a
-    large pool, ask about a random subset, ``RandomSubset(10_000, DeepFool())``.
+    have arrived make room for others. A step still costs one backward pass per class, and a row takes a few steps. Over
+    a large pool, query a random subset: ``RandomSubset(10_000, DeepFool())``.
 
-    There is no overshoot [2]_ beyond the boundary, nor are steps clipped to the range of pixels. Rows at which no
+    There is no overshoot [2]_ beyond the boundary, and steps are not clipped to the range of pixels. Rows where no
     logit has a gradient, or whose steps overflow, cannot be moved to another label: their distance is infinite.
 
     References
@@ -82,10 +79,7 @@ class DeepFool(ScoreStrategy):
 
     max_iter: int = field(default=50, kw_only=False)
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ScoreStrategy._parameter_constraints,
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"max_iter": POSITIVE_INTEGER}
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         logits_of = as_torch(estimator)
@@ -103,11 +97,11 @@ def perturbation_norms(
     Parameters
     ----------
     logits_of : torch.nn.Module
-        Maps rows to logits, each row for itself; without gradients of its own weights.
+        Maps rows to logits, each row by itself. Its weights need no gradients.
     X : ndarray, sparse matrix or data frame of shape (n_samples, ...)
     max_iter : int, default=50
     batch_size : int, default=1024
-        Rows that move together; the result is the same.
+        Rows that move together. The result does not depend on it.
 
     Returns
     -------

@@ -18,51 +18,52 @@ from ..pool import Pool, Rows
 from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.threads import Kept
+from .base import POSITIVE_INTEGER
 from .candidates import CandidateStrategy
 from .query import Query
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class DGAL(CandidateStrategy):
-    r"""Diffuse the labels on a graph of the pool, and run a criterion on the rows where they say least.
+    r"""Diffuse the labels on a graph of the pool, and run a criterion on the rows about which they say least.
 
-    Once for a pool, an encoder maps it to latent vectors, and their K nearest neighbours become a random walk M. Each
-    query diffuses the labels, +1 for a row's class, -1 for the others and 0 where there is none,
+    Once per pool, an encoder maps the rows to latent vectors, and their K nearest neighbours define a random walk M.
+    Each query diffuses the labels, which are +1 for the class of a row, -1 for the others and 0 for unlabelled rows,
 
     .. math:: \chi^{(t+1)}_{ic} = \begin{cases} \chi^{(0)}_{ic} & i \in L \\ (M \chi^{(t)}_{\cdot c})_i & i \in U
         \end{cases}
 
     restricts the unlabelled rows to the `n_candidates` smallest :math:`\min_c |\chi^{(T)}_{ic}|`, and lets the
-    criterion choose among these ([1]_, Equations 7 to 9, Algorithm 2). Rows that no label reaches have 0 and come
-    first, in random order: the pool is explored until every region is known, and boundaries are refined from then on.
-    The classifier sees the candidates only, and a diffusion computes only what new labels change.
+    criterion choose among these ([1]_, Equations 7 to 9, Algorithm 2). Rows that no label has reached have 0 and come
+    first, in random order. So the pool is explored until every region is known, and from then on boundaries are
+    refined. The classifier sees only the candidates, and a diffusion computes only what new labels change.
 
     Parameters
     ----------
     encoder : transformer, default=None
-        Fitted on the pool once, a ``FrozenEstimator`` as it is; :class:`skal.generators.VAE` by default, whose
-        latent means are the paper's representation. ``PCA(50)`` takes seconds instead.
+        Fitted on the pool of `fit`, for later pools too; a ``FrozenEstimator`` is used as it is. By default
+        :class:`skal.generators.VAE`, whose latent means are the paper's representation. ``PCA(50)`` takes seconds.
     n_neighbors : int, default=10
         K, the neighbours of a row in the graph.
     n_steps : int or "auto", default="auto"
-        T, the steps of the diffusion, at most 254; "auto" is :math:`\lceil \log_K N \rceil`.
+        T, the steps of the diffusion, at most 254. "auto" is :math:`\lceil \log_K N \rceil`.
     n_candidates : int, default=1000
-        How many unlabelled rows the criterion sees (never fewer than are asked for). The paper's are 10 to 25 times
-        the queries of a round.
+        How many unlabelled rows the criterion sees (never fewer than are asked for). In the paper they are 10 to 25
+        times the queries of a round.
     uncertainty : {"min", "norm", "confidence", "margin", "entropy"}, default="min"
-        What makes a row a candidate: small :math:`\min_c |\chi_{ic}|`, :math:`\lVert \chi_i \rVert_2`, or of the
-        diffused probabilities of appendix C a small maximum, a small difference of the two largest, or a large
-        entropy. "min" sees boundaries between two classes only, "norm" explores, the others do some of both.
+        What makes a row a candidate: a small :math:`\min_c |\chi_{ic}|` or :math:`\lVert \chi_i \rVert_2`; or, for
+        the diffused probabilities of appendix C, a small maximum, a small difference of the two largest, or a large
+        entropy. "min" finds boundaries between two classes only, "norm" explores, the others do some of both.
     kernel : {"self_tuning", "graph_learning"}, default="self_tuning"
-        Weights of the edges, see :func:`skal.graph.transition_matrix`. The paper does not state its own.
+        Weights of the edges, see :func:`skal.graph.transition_matrix`. The paper does not state which it uses.
     criterion : QueryStrategy, default=None
         The strategy that chooses among the candidates; margin sampling by default (DGMG). With
         ``UncertaintySampling("least_confidence")`` it is the paper's DGLC, with ``BADGE()`` DGBADGE, with
         ``CoreSet("classifier")`` DGCoreSet.
     device : str or torch.device, default="auto"
-        Where labels are diffused; "auto" is the GPU where CUDA has one, else the CPU.
+        Where labels are diffused. "auto" is the GPU where CUDA has one, else the CPU.
     random_state : int, RandomState instance or None, default=None
-        Seeds encoder, graph and criterion, and orders equal rows.
+        Seeds encoder, graph and criterion, and decides the order of rows that are equally uncertain.
 
     Attributes
     ----------
@@ -70,16 +71,15 @@ class DGAL(CandidateStrategy):
         The fitted encoder.
     diffusion_ : skal.graph.LabelDiffusion
         The graph of the pool, and the diffusion of the latest query's labels.
-    criterion_ : QueryStrategy
-        The fitted criterion.
+    {criterion_}
     query_report_ : Bunch
-        Of the latest query: ``rows``, the candidates, from the smallest ``uncertainty`` on, their uncertainty,
-        ``n_unreached``, how many unlabelled rows no label had reached, and ``n_updated``, how many rows the diffusion
-        computed.
+        About the latest query: ``rows``, the candidates, and their ``uncertainty``, in its increasing order;
+        ``n_unreached``, the number of unlabelled rows that no label had reached; and ``n_updated``, the number of rows
+        that the diffusion computed.
 
     See Also
     --------
-    SEALS : The nearest neighbours of labelled rows as candidates; no exploration.
+    SEALS : The nearest neighbours of labelled rows as candidates, without exploration.
     RandomSubset : Random candidates.
 
     References
@@ -110,11 +110,10 @@ class DGAL(CandidateStrategy):
     device: str | torch.device = "auto"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CandidateStrategy._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": POSITIVE_INTEGER,
         "n_steps": [Interval(Integral, 1, 254, closed="both"), StrOptions({"auto"})],
-        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "n_candidates": POSITIVE_INTEGER,
         "uncertainty": [StrOptions(set(UNCERTAINTIES))],
         "kernel": [StrOptions(set(KERNELS))],
         "device": [str, torch.device],
@@ -129,7 +128,7 @@ class DGAL(CandidateStrategy):
         n_steps = cover_steps(len(pool), self.n_neighbors) if self.n_steps == "auto" else self.n_steps
         walks = transition_matrix(*neighbors, kernel=self.kernel)
         self.diffusion_ = LabelDiffusion(walks, n_steps, device=resolve_device(self.device))
-        self._lock = Kept[None]()  # a diffusion goes on from the labels of the last one
+        self._lock = Kept[None]()  # a diffusion starts from the latest one
 
     def _restrict(self, query: Query) -> Rows:
         candidates, labels = query.candidates.rows, np.full(len(query.pool), -1)

@@ -1,4 +1,4 @@
-"""Where a strategy that compares rows takes the rows' embedding from."""
+"""Strategies that compare rows, and the embedding in which they do."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ class EmbeddingStrategy(QueryStrategy):
     Parameters
     ----------
     embedding : {"auto", "classifier", "input"} or transformer, default="auto"
-        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
-          network, the transformed rows for a pipeline;
-        - ``"input"``: the rows themselves (images flattened, sparse rows densified), for which no
-          classifier is needed;
-        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
-        - a transformer, such as ``PCA(50)``: fitted on the pool once, for this and later pools.
-    random_state : int, RandomState instance or None, default=None
+        Where rows are compared:
+
+        - ``"classifier"``: in the input of the classifier's last layer: the penultimate activations of a network, the
+          transformed rows of a pipeline, the rows themselves for a linear model;
+        - ``"input"``: as they are (images flattened, sparse rows densified), which needs no classifier;
+        - ``"auto"``: as "classifier" if there is a fitted classifier that has an embedding, else as "input";
+        - a transformer, such as ``PCA(50)`` or ``VAE()``: in its output. It is fitted on the pool of `fit`, for later
+          pools too; a ``FrozenEstimator`` is used as it is.
+    {random_state}
 
     Attributes
     ----------
     encoder_ : transformer
         The fitted transformer, where `embedding` is one.
+    {requires, query_report_}
     """
 
     embedding: Any = field(default="auto", kw_only=False)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **QueryStrategy._parameter_constraints,
-        "embedding": [StrOptions({"auto", "classifier", "input"}), HasMethods(["fit", "transform"])],
+        "embedding": [StrOptions({"auto", "classifier", "input"}), HasMethods(["fit", "transform"])]
     }
 
     @property
@@ -67,7 +69,7 @@ class EmbeddingStrategy(QueryStrategy):
             self._encoded = encode(self.encoder_, pool)
 
     def _embed(self, query: Query, rows: Rows | None = None) -> tuple[NDArray[Any], bool]:
-        """The embedding of the given rows, or all, of shape (n_rows, d); and whether it is the same at every query."""
+        """Return the embedding of some rows, or all, of shape (n_rows, d), and whether later queries have the same."""
         pool, estimator = query.pool, query.estimator
         if not isinstance(self.embedding, str):
             return self._encoded if rows is None else self._encoded[rows], True
@@ -78,31 +80,27 @@ class EmbeddingStrategy(QueryStrategy):
         else:
             embedding = pool.dense(slice(None) if rows is None else rows)
             embedding = embedding.reshape(len(embedding), -1)
-        return embedding, isinstance(pool.X, np.ndarray) and _is_whole(embedding, pool.X)
+        return embedding, isinstance(pool.X, np.ndarray) and _layout(embedding) == _layout(pool.X)
 
 
-def _is_whole(embedding: NDArray[Any], X: NDArray[Any]) -> bool:
-    """Whether an embedding is the pool itself, in its own memory; a view of some columns is not."""
-    return (
-        embedding.ctypes.data == X.ctypes.data
-        and embedding.size == X.size
-        and embedding.dtype == X.dtype
-        and embedding.flags.c_contiguous == X.flags.c_contiguous
-    )
+def _layout(array: NDArray[Any]) -> tuple[Any, ...]:
+    """Return what tells the pool itself, in its own memory, from a copy and from a view of some columns."""
+    return array.ctypes.data, array.size, array.dtype, array.flags.c_contiguous
 
 
 def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Rows]:
-    """What was kept for earlier labels, and the rows labelled since; None and all rows where labels were taken back.
+    """Return what was kept for earlier labels, and the rows labelled since.
 
     Parameters
     ----------
     kept : Kept
-        Holds the rows that were labelled and what is known about them, or None.
+        Its value is None or a pair: the rows that were labelled, and what is known about them.
     labeled : ndarray of int of shape (n_labeled,)
 
     Returns
     -------
     known : object or None
+        None, too, where labels were taken back; all labelled rows are new then.
     new : ndarray of int of shape (n_new,)
     """
     before, known = kept.value or (NO_ROWS, None)
@@ -112,5 +110,5 @@ def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Row
 
 
 def are_few(rows: Rows, pool: Pool) -> bool:
-    """Whether a strategy should look at the given rows alone: two-stage strategies promise not to scan the pool."""
+    """Return whether to look at the given rows alone: a criterion must not scan the pool of a two-stage strategy."""
     return len(rows) < len(pool) / 2

@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-from ..utils.docstrings import inherits_doc
 from .latent_search import LatentSearch
 from .objectives import Objective
 from .query import Query
 from .synthesis import SynthesisStrategy
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class GAAL(LatentSearch, SynthesisStrategy):
-    r"""Generative adversarial active learning: generate the samples of which the classifier is least sure.
+    r"""Generative adversarial active learning: generate the samples about which the classifier is least sure.
 
     .. math:: \min_z \lvert w^\top G(z) + b \rvert
 
-    from one random latent :math:`z \sim N(0, I)` a sample ([1]_), where G is a generator trained on the pool
-    and w, b are the classifier's. An annotator labels the images G(z) themselves, and ``learner.extend`` takes the
-    labels. The time of a synthesis does not depend on the size of the pool.
+    is solved once per sample, from a random latent :math:`z \sim N(0, I)` ([1]_). G is a generator trained on the
+    pool, and w and b are those of the classifier. An annotator labels the images G(z) themselves, and
+    ``learner.extend`` takes the labels. The time of a synthesis does not depend on the size of the pool.
 
     Parameters
     ----------
-    generator : estimator, default=None
-        Anything with `fit`, `n_latent_` and `torch_decoder`; ``GAN()`` by default. It is cloned and trained on the
-        pool, without labels; a ``FrozenEstimator`` of a fitted one is used as it is.
+    {generator}
     objective : {"min_distance", "entropy"} or callable, default="min_distance"
-        What is optimised at G(z). "min_distance" is the equation; with more than two classes, of which the paper has
-        none, the difference of the two largest logits. "entropy" is that of the classifier's probabilities, which is
-        maximised. A callable maps logits (n_samples, n_classes) to one value a sample, which is to be large.
-    n_steps : int, default=100
-        Steps of Adam over z.
-    learning_rate : float, default=0.05
-        Step size; ``n_steps * learning_rate`` bounds the way of each coordinate of z, about.
-    latent_batch : int, default=100
-        Latents that are optimised together. Memory is proportional to it; the result is the same.
-    tol : float, default=1e-3
-        A latent stops once its objective is this close to the best there is.
+        What is optimised at G(z). "min_distance" is the equation; for more than two classes, which the paper does not
+        have, it is the difference of the two largest logits. "entropy" maximises the entropy of the classifier's
+        probabilities. A callable maps logits of shape (n_samples, n_classes), as a torch tensor, to one value per
+        sample, which is maximised.
+    {n_steps, learning_rate, latent_batch, tol}
     random_state : int, RandomState instance or None, default=None
         Seeds the generator and draws the latents.
 
     Attributes
     ----------
-    generator_ : estimator
-        The trained generator.
+    {generator_}
     query_report_ : Bunch of ndarray
-        Of the latest synthesis, an entry a sample: "synthetic" samples, their "latents", "objective_before" and
-        "objective_after" the optimisation, "entropy_before" and "entropy_after" (in nats), and "n_steps" made.
+        About the latest synthesis, with one entry per sample: the "synthetic" samples, their "latents",
+        "objective_before" and "objective_after" the search, "entropy_before" and "entropy_after" it (in nats), and
+        "n_steps", the gradient steps.
 
     See Also
     --------
@@ -57,8 +47,8 @@ class GAAL(LatentSearch, SynthesisStrategy):
 
     Notes
     -----
-    Zhu and Bento train a DCGAN and a linear SVM. ASAL's authors repeat it with their own GAN: on MNIST 5 against 7 the
-    accuracy falls beyond 350 labels, as samples on the boundary become hard to label (ASAL, Section 5.3).
+    Zhu and Bento train a DCGAN and a linear SVM. The authors of ASAL repeat this with their own GAN: on MNIST 5 against
+    7, the accuracy falls beyond 350 labels, because samples on the boundary become hard to label (ASAL, Section 5.3).
 
     References
     ----------
@@ -80,11 +70,6 @@ class GAAL(LatentSearch, SynthesisStrategy):
     requires = ("as_torch",)
 
     objective: str | Objective = field(default="min_distance", kw_only=False)
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **SynthesisStrategy._parameter_constraints,
-        **LatentSearch._parameter_constraints,
-    }
 
     def _synthesize(self, query: Query) -> Any:
         found = self._search(query, query.n_queries)

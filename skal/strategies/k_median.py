@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, ClassVar
-
-from sklearn.utils._param_validation import Interval
 
 from ..pool import Rows
 from ..selection import k_medians
+from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, are_few
 from .query import Query
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class KMedian(EmbeddingStrategy):
-    r"""Choose rows whose sum of distances to all unlabelled rows is small.
+    r"""Choose medoids: rows to which the unlabelled rows have a small sum of distances.
 
     .. math:: \min_{S \subset U, |S| = k} \sum_{i \in U} \min_{j \in S} \lVert h(x_i) - h(x_j) \rVert
 
-    solved locally by alternating assignment and median, the k-median baseline of [1]_ and [2]_. It
-    needs no classifier unless ``embedding="classifier"``.
+    A local solution is found by alternating assignment and median: the k-median baseline of [1]_ and [2]_. It needs
+    no classifier unless ``embedding="classifier"``.
 
     Parameters
     ----------
-    embedding : {"auto", "classifier", "input"} or transformer, default="auto"
-        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
-          network, the transformed rows for a pipeline;
-        - ``"input"``: the rows themselves (images flattened, sparse rows densified), for which no
-          classifier is needed;
-        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
-        - a transformer, such as ``PCA(50)``: fitted on the pool once, for this and later pools.
+    {embedding}
     max_iter : int, default=100
-        Most alternations of assignment and median.
+        The most alternations of assignment and median.
     random_state : int, RandomState instance or None, default=None
         Seeds the first medoids and the transformer.
 
     Attributes
     ----------
-    encoder_ : transformer
-        The fitted transformer, where `embedding` is one.
+    {encoder_}
 
     References
     ----------
@@ -59,10 +50,7 @@ class KMedian(EmbeddingStrategy):
 
     max_iter: int = 100
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **EmbeddingStrategy._parameter_constraints,
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"max_iter": POSITIVE_INTEGER}
 
     def _query(self, query: Query) -> Rows:
         candidates = query.candidates.rows

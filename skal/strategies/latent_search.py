@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from ..access import as_torch
 from ..generators import GAN, fit_encoder
 from ..pool import Pool, dense
-from ..utils.docstrings import inherits_doc
-from .base import Strategy
+from .base import POSITIVE_INTEGER, Strategy
 from .objectives import OBJECTIVES, Objective, entropy, get_objective
 from .query import Query
 
@@ -50,7 +49,6 @@ class Synthesized(NamedTuple):
     n_steps: NDArray[np.intp]
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class LatentSearch(Strategy):
     """The part of ASAL and GAAL that makes rows: a generator, and a search of its latents by gradient ascent.
@@ -84,12 +82,11 @@ class LatentSearch(Strategy):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Strategy._parameter_constraints,
         "generator": [HasMethods(["fit"]), None],
         "objective": [StrOptions(set(OBJECTIVES)), callable],
         "n_steps": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "latent_batch": [Interval(Integral, 1, None, closed="left")],
+        "latent_batch": POSITIVE_INTEGER,
         "tol": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -160,12 +157,11 @@ class LatentSearch(Strategy):
                 break
             # Those that have arrived leave the batch, so that the others' steps cost less.
             going = (best[running] < enough) & gradient.isfinite().all(dim=1)
-            if not going.all():
-                running, z, gradient, first, second = (
-                    each[going] for each in (running, z, gradient, first, second)
-                )
-                if not len(running):
-                    break
+            running, z, gradient, first, second = (
+                each[going] for each in (running, z, gradient, first, second)
+            )
+            if not len(running):
+                break
             steps[running] += 1
             first = first.lerp(gradient, 1 - _BETAS[0])
             second = second.lerp(gradient.square(), 1 - _BETAS[1])

@@ -1,4 +1,4 @@
-"""Learning loss: the rows of the largest predicted loss (Yoo and Kweon, 2019)."""
+"""Learning loss: the rows with the largest predicted loss (Yoo and Kweon, 2019)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from .base import ScoreStrategy
 
 
 class LearningLoss(ScoreStrategy):
-    """Learning loss for active learning: choose the rows at which the classifier expects its largest loss.
+    """Learning loss for active learning: choose the rows for which the largest loss is predicted.
 
-    The network that predicts the loss is trained with the classifier,
+    The network that predicts the loss is trained together with the classifier,
     :class:`skal.classifiers.LearningLossClassifier` [1]_.
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+    {random_state}
 
     See Also
     --------
@@ -28,7 +27,7 @@ class LearningLoss(ScoreStrategy):
 
     Notes
     -----
-    The paper asks about a random subset of 10,000 unlabelled rows, which keeps the rows of a query apart:
+    The paper queries a random subset of 10,000 unlabelled rows, so that the rows of a query are not all alike:
     ``RandomSubset(10_000, LearningLoss())``.
 
     References

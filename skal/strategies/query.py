@@ -17,7 +17,7 @@ from ..pool import NO_ROWS, Candidates, Pool, Rows
 
 
 def check_n_queries(n_queries: Any) -> int:
-    """Validate how many rows or samples are asked for: an integer of at least 1."""
+    """Return how many rows or samples are asked for; ValueError unless it is an integer of at least 1."""
     if isinstance(n_queries, bool) or not isinstance(n_queries, Integral) or n_queries < 1:
         raise ValueError(f"n_queries={n_queries!r} was given; it must be an integer of at least 1.")
     return int(n_queries)
@@ -29,9 +29,9 @@ class Samples(NamedTuple):
     Attributes
     ----------
     pool : Pool
-        Where they are.
+        The pool that holds them.
     rows : ndarray of int of shape (n_samples,)
-        Their positions there.
+        Their positions in it.
     codes : ndarray of int of shape (n_samples,)
         Positions of their labels in the classes of the query.
     """
@@ -59,7 +59,7 @@ class TrainingSet(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Query:
-    """What a strategy is asked; everything in it has been validated.
+    """What a strategy is asked. Everything in it has been validated.
 
     Parameters
     ----------
@@ -76,14 +76,14 @@ class Query:
     rng : numpy.random.Generator
         The only source of random numbers. It depends on the strategy's `random_state` and the number of labels.
     pending : ndarray of int of shape (n_pending,)
-        Rows that annotators have been asked about and have not answered yet; they are no candidates.
+        Rows that annotators have been asked about and have not answered yet. They are no candidates.
     outside : tuple of Samples
-        Labelled rows outside this pool: those that a learner was extended by, and, where the pool is not that of `fit`,
-        those of the pool that is.
+        Labelled rows outside this pool: the samples of `ActiveLearner.extend` and, where the query is about another
+        pool than that of `fit`, the labelled rows of the pool of `fit`.
     training : callable or None
-        Returns the `TrainingSet` of the classifier, for strategies that train it again; None outside a learner.
+        Returns the `TrainingSet` of the classifier, for strategies that train it again. None outside a learner.
     report : Bunch
-        Where the strategy says what it did; its ``query_report_`` afterwards.
+        Where the strategy says what it did. It becomes the ``query_report_`` of the strategy.
 
     Examples
     --------
@@ -116,7 +116,7 @@ class Query:
 
     @cached_property
     def labeled(self) -> NDArray[np.bool_]:
-        """Which rows of the pool are labelled, of shape (n_samples,)."""
+        """Which rows of the pool are labelled: a mask of shape (n_samples,)."""
         return self.labels.codes >= 0
 
     def restricted_to(self, rows: Rows) -> Self:

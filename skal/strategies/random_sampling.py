@@ -12,11 +12,11 @@ from .query import Query
 class RandomSampling(QueryStrategy):
     """Choose rows uniformly at random, without replacement.
 
-    It needs no classifier, so it can start from a pool without any label.
+    It needs no classifier, so it can start from a pool without labels.
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None, default=None
+    {random_state}
 
     Examples
     --------

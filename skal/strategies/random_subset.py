@@ -1,14 +1,11 @@
-"""Random subset, then a criterion: the cheapest way to a sub-linear query."""
+"""A criterion on a random subset: the cheapest query that does not scan the pool."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
-
 from ..pool import Rows
-from .base import QueryStrategy
+from .base import POSITIVE_INTEGER, QueryStrategy
 from .candidates import CandidateStrategy
 from .query import Query
 
@@ -24,12 +21,11 @@ class RandomSubset(CandidateStrategy):
         How many unlabelled rows the criterion sees (never fewer than are asked for).
     criterion : QueryStrategy, default=None
         The strategy that chooses among them; margin sampling by default.
-    random_state : int, RandomState instance or None, default=None
+    {random_state}
 
     Attributes
     ----------
-    criterion_ : QueryStrategy
-        The fitted criterion.
+    {criterion_}
 
     Examples
     --------
@@ -43,10 +39,7 @@ class RandomSubset(CandidateStrategy):
     (5,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CandidateStrategy._parameter_constraints,
-        "n_candidates": [Interval(Integral, 1, None, closed="left")],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"n_candidates": POSITIVE_INTEGER}
 
     def __init__(
         self, n_candidates: int = 1000, criterion: QueryStrategy | None = None, *, random_state: Any = None

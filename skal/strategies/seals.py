@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import normalize
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..neighbors import make_index
 from ..pool import NO_ROWS, Pool, Rows, row_blocks
 from ..utils.threads import Kept
+from .base import POSITIVE_INTEGER
 from .candidates import CandidateStrategy
 from .embedding import EmbeddingStrategy, newly_labeled
 from .query import Query
@@ -28,53 +28,44 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
 
     .. math:: D_u = \bigcup_{i \in L} N(x_i, k) \setminus L
 
-    where N(x, k) are the k nearest rows of the pool ([1]_; Algorithm 3 of [2]_). What the criterion sees grows with the
-    labels instead of with the pool. Regions far from all labels are never explored.
+    where N(x, k) are the k nearest rows of the pool ([1]_; Algorithm 3 of [2]_). The number of rows that the criterion
+    sees grows with the labels, not with the pool. Regions far from all labels are never explored.
 
-    With the classifier's own embedding, which is another one after every training, each query embeds the whole pool and
-    searches it again. An encoder that is trained once makes it the VAE-SEALS of [2]_, ``SEALS(VAE())``: the index is
-    built once, and a query looks up the neighbours of the rows that are newly labelled.
+    The classifier's own embedding changes with every training, so each query embeds the whole pool and searches it
+    again. With an encoder that is trained once, as in the VAE-SEALS of [2]_, ``SEALS(VAE())``, the index is built once,
+    and a query looks up the neighbours of the newly labelled rows only.
 
     Parameters
     ----------
-    embedding : {"auto", "classifier", "input"} or transformer, default="auto"
-        Where rows are compared:
-
-        - ``"classifier"``: what the classifier's last layer sees; its penultimate activations for a
-          network, the transformed rows for a pipeline;
-        - ``"input"``: the rows themselves (images flattened, sparse rows densified);
-        - ``"auto"``: the classifier's where there is a fitted one that has an embedding, else the rows;
-        - a transformer, such as ``PCA(50)`` or ``VAE()``: fitted on the pool once, a ``FrozenEstimator`` as it is.
+    {embedding}
     n_neighbors : int, default=100
-        k, the neighbours that a labelled row brings.
+        k, the neighbours of a labelled row that become candidates.
     metric : {"euclidean", "cosine"}, default="euclidean"
-        "cosine" compares the directions of embeddings.
+        How rows are compared; "cosine" compares the directions of embeddings.
     index : {"exact", "approximate"} or object, default="exact"
-        Finds neighbours where the embedding is a transformer's: :class:`skal.neighbors.CellIndex`,
+        Finds the neighbours if the embedding is that of a transformer: :class:`skal.neighbors.CellIndex`,
         :class:`skal.neighbors.GraphIndex`, or an object with `fit` and `kneighbors`.
     criterion : QueryStrategy, default=None
         The strategy that chooses among the neighbours; margin sampling by default.
-    random_state : int, RandomState instance or None, default=None
+    {random_state}
 
     Attributes
     ----------
-    encoder_ : transformer
-        The fitted transformer, where `embedding` is one.
+    {encoder_}
     index_ : object
         The fitted index, where `embedding` is a transformer.
-    criterion_ : QueryStrategy
-        The fitted criterion.
+    {criterion_}
     query_report_ : Bunch
-        Of the latest query: ``rows``, what the neighbours were, and ``n_searched``, for how many labelled rows they
-        were looked up.
+        About the latest query: ``rows``, the candidates, and ``n_searched``, the number of labelled rows whose
+        neighbours were looked up.
 
     See Also
     --------
-    DGAL : Explores, too.
+    DGAL : Explores the whole pool, too.
 
     Notes
     -----
-    Where the neighbours are fewer than the queries, random rows fill them up.
+    If there are fewer neighbours than queries, random rows are added.
 
     References
     ----------
@@ -98,9 +89,7 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
     index: Any = "exact"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **EmbeddingStrategy._parameter_constraints,
-        **CandidateStrategy._parameter_constraints,
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": POSITIVE_INTEGER,
         "metric": [StrOptions({"euclidean", "cosine"})],
         "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
     }
@@ -127,7 +116,7 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         return rows
 
     def _neighbors(self, embedding: NDArray[Any], rows: Rows) -> Rows:
-        """The neighbours of some rows, and these rows, which are labelled."""
+        """Return the neighbours of some labelled rows, and these rows themselves."""
         k = min(self.n_neighbors + 1, len(embedding))
         if not len(rows):
             return rows

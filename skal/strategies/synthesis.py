@@ -21,26 +21,21 @@ from .query import Query, check_n_queries
 class SynthesisStrategy(Strategy):
     """Base class of the strategies that make samples to annotate instead of choosing rows of the pool.
 
-    A strategy is written as `_synthesize` and, where something can be prepared, `_fit` and `_prepare`, which are those
-    of a `QueryStrategy`:
+    An author writes `_synthesize` and, where something can be prepared, `_fit` and `_prepare` as in a
+    :class:`QueryStrategy`:
 
     `_synthesize(query)`
-        returns ``query.n_queries`` samples, an array of shape (n_queries, ...). What is in the
-        :class:`~skal.strategies.Query` has been validated; ``query.pool.like(samples)`` gives an array the form of
-        the pool's rows.
+        returns ``query.n_queries`` samples, an array of shape (n_queries, ...). Everything in the
+        :class:`~skal.strategies.Query` has been validated; ``query.pool.like(samples)`` puts the samples into the
+        form of the pool's rows.
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None, default=None
-        Seeds every random choice; by default each `fit` draws a fresh seed.
+    {random_state}
 
     Attributes
     ----------
-    requires : tuple of str
-        What the classifier must have: names of methods, or ``"as_torch"`` for a classifier that can be
-        differentiated.
-    query_report_ : Bunch
-        What the latest synthesis did; its keys are those of the strategy.
+    {requires, query_report_}
 
     Notes
     -----
@@ -58,8 +53,8 @@ class SynthesisStrategy(Strategy):
         estimator : fitted classifier, default=None
             The classifier to improve.
         random_state : int, RandomState instance or None, default=None
-            Where other values make other samples; a learner passes one that changes with its labels. By default the
-            seed of `fit`, and so the same samples for the same classifier.
+            Another value makes other samples; a learner passes one that changes with its labels. By default the seed
+            of `fit` decides, so that the same classifier gets the same samples.
 
         Returns
         -------
@@ -71,7 +66,7 @@ class SynthesisStrategy(Strategy):
         ValueError
             If `n_queries` is invalid.
         NotFittedError
-            If the strategy needs a classifier and there is none that is fitted.
+            If the strategy needs a classifier, and none was given or it is not fitted.
         TypeError
             If the classifier lacks what the strategy requires.
         """
@@ -88,7 +83,7 @@ class SynthesisStrategy(Strategy):
         Parameters
         ----------
         query : Query
-            About the pool of `fit`. Without random numbers in it, those of the strategy's own seed are drawn.
+            It is about the pool of `fit`. If it has no random numbers, the strategy's own seed draws them.
 
         Returns
         -------
@@ -114,7 +109,7 @@ class SynthesisStrategy(Strategy):
         return samples
 
     def seed_after(self, n_labeled: int) -> int:
-        """The seed of a learner's samples, which are others after more labels.
+        """Return the seed of a learner's samples, which change with the number of labels.
 
         Parameters
         ----------
@@ -124,7 +119,7 @@ class SynthesisStrategy(Strategy):
         Returns
         -------
         seed : int
-            The strategy's own seed decides it.
+            It depends on the strategy's own seed, too.
         """
         return int(np.random.SeedSequence([self._seed, n_labeled]).generate_state(1)[0])
 
@@ -138,15 +133,15 @@ class SynthesisStrategy(Strategy):
         samples : ndarray or data frame of shape (n_queries, ...)
             What `synthesize` returned.
         annotator : callable
-            Maps samples to labels, of shape (n_queries,); the marker of unlabelled rows is an answer too, and declines
-            a sample.
+            Maps samples to labels of shape (n_queries,). Where it answers with the marker of unlabelled rows, the
+            sample is declined.
         classes : array-like of shape (n_classes,), default=None
-            The classes of the classifier, for the strategies whose question is about them.
+            The classes of the classifier, for strategies that ask about them.
 
         Returns
         -------
         X : ndarray or data frame of shape (n_labeled, ...)
-            The samples that were not declined, for `ActiveLearner.extend`.
+            The samples that were not declined, as `ActiveLearner.extend` takes them.
         y : ndarray of shape (n_labeled,)
             Their labels.
         """
@@ -157,7 +152,7 @@ class SynthesisStrategy(Strategy):
 
     @abstractmethod
     def _synthesize(self, query: Query) -> Any:
-        """Make ``query.n_queries`` samples."""
+        """Return ``query.n_queries`` samples."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

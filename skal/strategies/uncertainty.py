@@ -39,7 +39,7 @@ def least_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
 
 
 def entropy(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Entropy of each row in nats, with 0 log 0 = 0: over the last axis, which is dropped."""
+    """Entropy over the last axis, in nats, with 0 log 0 = 0."""
     return entr(probabilities).sum(axis=-1)
 
 
@@ -49,7 +49,7 @@ _MEASURES = {"margin": margin, "least_confidence": least_confidence, "entropy": 
 def min_distance(decisions: NDArray[Any]) -> NDArray[Any]:
     """Minus the distance to the decision boundary, in decision values, of shape (n_samples,).
 
-    For two classes the absolute decision value, for more the difference of the two largest.
+    The distance is the absolute decision value for two classes, and the difference of the two largest for more.
     """
     return -np.abs(decisions) if decisions.ndim == 1 else margin(decisions)
 
@@ -65,9 +65,8 @@ class UncertaintySampling(ScoreStrategy):
         - ``"least_confidence"``: the largest probability is small [2]_;
         - ``"entropy"``: the entropy of the probabilities is large;
         - ``"min_distance"``: the decision values are close to the boundary [3]_ (their absolute value for two
-          classes, the difference of the two largest for more), for classifiers with `decision_function`.
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+          classes, the difference of the two largest for more); it needs `decision_function`.
+    {random_state}
 
     References
     ----------
@@ -90,10 +89,7 @@ class UncertaintySampling(ScoreStrategy):
 
     measure: str = field(default="margin", kw_only=False)
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ScoreStrategy._parameter_constraints,
-        "measure": [StrOptions({*_MEASURES, "min_distance"})],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"measure": [StrOptions({*_MEASURES, "min_distance"})]}
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -106,5 +102,5 @@ class UncertaintySampling(ScoreStrategy):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # the classifier alone looks at the rows, and says what it takes
+        tags.input_tags.allow_nan = True  # only the classifier reads the rows, and its own checks decide
         return tags

@@ -14,13 +14,12 @@ from .base import ScoreStrategy
 class VAAL(ScoreStrategy):
     """Variational adversarial active learning: choose the rows that a discriminator takes for unlabelled.
 
-    The discriminator, and the autoencoder in whose latent space it looks at rows, are trained with the classifier,
-    :class:`skal.classifiers.VAALClassifier`. The labels themselves play no part ([1]_, Algorithm 2).
+    The discriminator works in the latent space of an autoencoder. Both are trained together with the classifier,
+    :class:`skal.classifiers.VAALClassifier`. The query itself does not use the predicted labels ([1]_, Algorithm 2).
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+    {random_state}
 
     See Also
     --------
@@ -28,10 +27,10 @@ class VAAL(ScoreStrategy):
 
     Notes
     -----
-    The score of a row is minus the probability that it is labelled, whose order a probability near zero keeps: one
-    minus it would round to 1.
+    The score of a row is minus the probability p that it is labelled. The score 1 - p would round many small
+    probabilities to the same number.
 
-    In DGAL's experiments [2]_ it is "GANVAE".
+    DGAL's experiments [2]_ call it "GANVAE".
 
     References
     ----------

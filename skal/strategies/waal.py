@@ -18,40 +18,40 @@ from .base import ScoreStrategy
 class WAAL(ScoreStrategy):
     r"""Wasserstein adversarial active learning: choose uncertain rows that a critic tells from the labelled ones.
 
-    The loss of a row whose label is not known is at most that of the worst label (Eq. 10), and at most the sum over all
-    labels (Eq. 11) [1]_. Rows are chosen where a mixture of the two bounds is low and the critic g is high
-    (Algorithm 1); they have the highest score
+    The loss of an unlabelled row is at most that of the worst label (Eq. 10), and at most the sum over all labels
+    (Eq. 11) [1]_. The rows chosen are those where a mixture of the two bounds is low and the critic g is high
+    (Algorithm 1). They have the highest score
 
     .. math::
 
         c \, g(x) - m \max_k -\log h(x, k) - (1 - m) \sum_k -\log h(x, k)
 
-    The critic is trained with the classifier, :class:`skal.classifiers.WassersteinClassifier`.
+    The critic is trained together with the classifier, :class:`skal.classifiers.WassersteinClassifier`.
 
     Parameters
     ----------
     coefficient : float, default=10.0
-        :math:`c`, the weight of the critic. The paper has 10 on CIFAR-10 and STL-10, and 5 on FashionMNIST and SVHN
+        :math:`c`, the weight of the critic. The paper uses 10 on CIFAR-10 and STL-10, and 5 on FashionMNIST and SVHN
         (Table 3).
     mixture : float, default=0.5
-        :math:`m`, in [0, 1]: the share of the first bound.
+        :math:`m`, the share of the first bound, in [0, 1].
     bound : {"worst_case", "l2"}, default="worst_case"
-        The first bound; "l2" is that of the authors' code, the Euclidean norm of the losses of all labels.
+        The first bound. "l2" is that of the authors' code: the Euclidean norm of the losses of all labels.
     normalize : bool, default=False
-        Whether to take means over the classes, :math:`1 / K` in the sum and under the root of "l2". Neither paper nor
-        code does. Without it the sum grows with the number of classes (it is at least :math:`K \ln K`), so that the
-        same coefficient weighs less where there are many.
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties.
+        Whether to take means over the K classes: a factor :math:`1 / K` before the sum, and under the root of "l2".
+        Neither the paper nor its code has it. Without it, the sum grows with the number of classes (it is at least
+        :math:`K \ln K`), so that the same coefficient has less weight where there are many.
+    {random_state}
 
     See Also
     --------
-    skal.classifiers.WassersteinClassifier : The classifier that it is meant for.
+    skal.classifiers.WassersteinClassifier : The classifier that it was made for.
 
     Notes
     -----
-    Any classifier with `predict_proba` and `critic_scores` serves. Where it has no logarithms of its own, see
-    :func:`skal.access.critic_scores_and_log_proba`, a probability of zero counts as the smallest normal number.
+    Any classifier with `predict_proba` and `critic_scores` will do. If it does not compute logarithms of probabilities
+    itself (see :func:`skal.access.critic_scores_and_log_proba`), a probability of zero counts as the smallest normal
+    number.
 
     References
     ----------
@@ -80,7 +80,6 @@ class WAAL(ScoreStrategy):
     normalize: bool = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ScoreStrategy._parameter_constraints,
         "coefficient": [Interval(Real, 0, None, closed="left")],
         "mixture": [Interval(Real, 0, 1, closed="both")],
         "bound": [StrOptions({"worst_case", "l2"})],
