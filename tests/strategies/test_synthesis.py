@@ -25,7 +25,7 @@ from skal import ActiveLearner, SimulatedLearner, simulate
 from skal.pool import as_pool
 from skal.strategies import ADBA, GAAL, RandomSampling, SynthesisStrategy, UncertaintySampling
 
-from .networks import generator_states, same_tensors, tiny_gan, weights
+from ..networks import generator_states, same_tensors, tiny_gan, weights
 
 RNG = np.random.default_rng(0)
 X = RNG.normal([3.0, -1.0, 0.0, 2.0], [1.0, 5.0, 0.2, 1.0], size=(60, 4))

@@ -1,0 +1,134 @@
+"""Where strategies compare rows."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.random_projection import GaussianRandomProjection
+from sklearn.utils import get_tags
+
+from skal.labels import Labels
+from skal.pool import as_pool
+from skal.strategies import EmbeddingStrategy, Query
+from skal.strategies.embedding import are_few, newly_labeled
+from skal.utils.threads import Kept
+
+X = np.random.default_rng(0).normal(size=(30, 4))
+Y = (X[:, 0] > 0).astype(int)
+LINEAR = LogisticRegression().fit(X, Y)
+PIPELINE = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+FOREST = RandomForestClassifier(2, random_state=0).fit(X, Y)
+
+
+class Embedding(EmbeddingStrategy):
+    """The first candidates; what is tested is `_embed`."""
+
+    def _query(self, query):
+        return query.candidates.rows[: query.n_queries]
+
+
+def embedded(embedding, X=X, estimator=None, rows=None):
+    strategy = Embedding(embedding, random_state=0).fit(X)
+    pool = as_pool(X)
+    query = Query(pool=pool, labels=Labels.none(len(pool)), n_queries=1, estimator=estimator)
+    return strategy._embed(query, rows)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "estimator", "expected", "stays"),
+    [
+        ("input", None, X, True),
+        ("input", PIPELINE, X, True),
+        ("auto", None, X, True),
+        ("auto", FOREST, X, True),  # it has no embedding
+        ("auto", LINEAR, X, True),
+        ("auto", PIPELINE, StandardScaler().fit_transform(X), False),
+        ("classifier", LINEAR, X, True),
+        ("classifier", PIPELINE, StandardScaler().fit_transform(X), False),
+    ],
+)
+def test_what_is_compared(embedding, estimator, expected, stays):
+    for rows in (None, np.array([7, 2])):
+        found, same = embedded(embedding, estimator=estimator, rows=rows)
+        assert_array_equal(found, expected if rows is None else expected[rows])
+        assert same is (stays and rows is None)
+
+
+def test_only_the_pool_itself_stays():
+    """Other rows in its memory, or its rows in another memory, may be others at the next query."""
+    for function in (
+        lambda X: X[:, :2],
+        lambda X: X[::-1],
+        lambda X: X.copy(),
+        lambda X: X.astype(np.float32),
+    ):
+        view = make_pipeline(FunctionTransformer(function), LogisticRegression()).fit(X, Y)
+        found, stays = embedded("classifier", estimator=view)
+        assert_array_equal(found, function(X))
+        assert not stays
+    square = X[:4]
+    transposed = make_pipeline(FunctionTransformer(np.transpose), LogisticRegression()).fit(square, Y[:4])
+    assert not embedded("classifier", square, transposed)[1]
+    same = make_pipeline(FunctionTransformer(), LogisticRegression()).fit(X, Y)
+    assert embedded("classifier", estimator=same)[1]
+    assert not embedded("input", csr_array(X))[1]
+
+
+def test_images_and_sparse_rows_are_flat_and_dense():
+    images = X.reshape(30, 1, 2, 2)
+    assert_array_equal(embedded("input", images)[0], X)
+    assert_array_equal(embedded("input", csr_array(X), rows=np.array([3, 1]))[0], X[[3, 1]])
+
+
+def test_a_transformer_is_fitted_once_and_its_rows_are_in_single_precision():
+    strategy = Embedding(GaussianRandomProjection(3), random_state=0).fit(X)
+    found, stays = embedded(GaussianRandomProjection(3))
+    assert stays
+    assert found.dtype == strategy._encoded.dtype == np.float32
+    assert_array_equal(found, strategy.encoder_.transform(X).astype(np.float32))
+    assert_array_equal(embedded(GaussianRandomProjection(3), rows=np.array([5, 0]))[0], found[[5, 0]])
+    other = Embedding(GaussianRandomProjection(3), random_state=1).fit(X)
+    assert not np.array_equal(other.encoder_.components_, strategy.encoder_.components_)
+    prepared = strategy.prepared_for(as_pool(X + 1))
+    assert prepared.encoder_ is strategy.encoder_
+    assert_array_equal(prepared._encoded, strategy.encoder_.transform(X + 1).astype(np.float32))
+    assert_array_equal(strategy._encoded, found)
+    pca = FrozenEstimator(PCA(2).fit(X[:20]))
+    assert_array_equal(embedded(pca)[0], pca.transform(X).astype(np.float32))
+
+
+def test_requirements_and_tags():
+    assert Embedding("classifier").requires == ("embed",)
+    assert Embedding("auto").requires == Embedding("input").requires == Embedding(PCA()).requires == ()
+    assert get_tags(Embedding()).input_tags.sparse
+    assert get_tags(Embedding(TruncatedSVD())).input_tags.sparse
+    assert not get_tags(Embedding(FunctionTransformer(validate=True))).input_tags.sparse
+    for embedding in ("pixels", None, LogisticRegression()):
+        with pytest.raises(ValueError, match="'embedding' parameter of Embedding"):
+            Embedding(embedding).fit(X)
+
+
+def test_newly_labeled():
+    kept = Kept()
+    known, new = newly_labeled(kept, np.array([1, 4]))
+    assert known is None
+    assert_array_equal(new, [1, 4])
+    kept.value = np.array([1, 4]), "distances"
+    known, new = newly_labeled(kept, np.array([0, 1, 4, 9]))
+    assert known == "distances"
+    assert_array_equal(new, [0, 9])
+    assert newly_labeled(kept, np.array([1, 4]))[0] == "distances"
+    known, new = newly_labeled(kept, np.array([1, 9]))  # the label of row 4 was taken back
+    assert known is None
+    assert_array_equal(new, [1, 9])
+
+
+@pytest.mark.parametrize(("n_rows", "few"), [(0, True), (14, True), (15, False), (16, False), (30, False)])
+def test_few_rows_are_less_than_half(n_rows, few):
+    assert are_few(np.arange(n_rows), as_pool(X)) is few
