@@ -65,3 +65,16 @@ def test_docstring(name):
     found = [f"{n}: {text}" for n in names for code, text in validate(n)["errors"] if code in CODES]
     assert not found
     assert inspect.isabstract(value) or ">>>" in value.__doc__
+
+
+@pytest.mark.parametrize("name", [name for name in API if not name.startswith("exceptions.")])
+def test_documented_defaults_are_those_of_the_signature(name):
+    value = attrgetter(name)(skal)
+    parameters = inspect.signature(value).parameters
+    text = re.split(r"^(?:Attributes|Returns|Yields)$", inspect.getdoc(value), flags=re.MULTILINE)[0]
+    for names, documented in re.findall(r"^(\w+(?:, \w+)*) : .*default=(.+)$", text, re.MULTILINE):
+        for parameter in names.split(", "):
+            default = parameters[parameter].default
+            if documented == "64 MiB":
+                documented = "64 * 2**20"
+            assert eval(documented, {"skal": skal, "torch": torch}) == default, parameter

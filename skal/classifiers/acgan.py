@@ -10,7 +10,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import column_or_1d
@@ -20,13 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..access import torch_module
-from ..generators.base import GenerativeEstimator
-from ..generators.gan import GAN, Module, gan_classes
-from ..generators.maps import LatentsToRows, RowsToFeatures
-from ..nets import GANS
+from ..generators.adversarial import AdversarialEstimator
+from ..generators.maps import RowsToFeatures
 from ..nets.spectral_norm import normalize_spectrally
 from ..training.devices import resolve_device
-from ..training.estimator import module_builder, optimizer_params
 from ..utils.callbacks import with_callbacks
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
@@ -35,9 +31,9 @@ from .checks import check_classes, check_continues
 from .prediction import PredictionMixin
 
 
-@inherits_doc(GAN)
+@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
-class ACGANClassifier(PredictionMixin, GenerativeEstimator):
+class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     r"""A generator of rows of given classes, and a classifier that shares all but its last layer with the critic.
 
     An auxiliary-classifier GAN [1]_ as ALCG [2]_ trains it, on labelled rows alone. With G the generator, D the critic
@@ -157,21 +153,13 @@ class ACGANClassifier(PredictionMixin, GenerativeEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GenerativeEstimator._parameter_constraints,
+        **AdversarialEstimator._parameter_constraints,
         "base": [StrOptions({"dcgan", "sngan", "wgan_gp"})],
         "candidates": [Interval(Integral, 1, None, closed="left")],
         "stratified": ["boolean"],
         "adversarial_loss": [StrOptions({"non_saturating", "saturating", "hinge"})],
-        "architecture": [StrOptions({"auto", *GANS}), tuple, list],
-        "n_latent": [Interval(Integral, 1, None, closed="left")],
-        "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_critic": [Interval(Integral, 1, None, closed="left"), None],
-        "penalty": [Interval(Real, 0, None, closed="left")],
         "auxiliary_weight": [Interval(Real, 0, None, closed="left")],
         "generator_auxiliary_weight": [Interval(Real, 0, None, closed="left")],
-        "generator_params": [dict, None],
-        "critic_params": [dict, None],
-        "lr": [Interval(Real, 0, None, closed="neither"), None],
         "warm_start": ["boolean"],
     }
 
@@ -179,40 +167,18 @@ class ACGANClassifier(PredictionMixin, GenerativeEstimator):
     candidates: int = 4
     stratified: bool = False
     adversarial_loss: str = "non_saturating"
-    architecture: str | tuple[Module, Module] = "auto"
-    n_latent: int = 128
-    n_iter: int = 3000
-    n_critic: int | None = None
-    penalty: float = 10.0
     auxiliary_weight: float = 1.0
     generator_auxiliary_weight: float = 1.0
-    generator_params: dict[str, Any] | None = None
-    critic_params: dict[str, Any] | None = None
-    lr: float | None = None
+    lr: float | None = None  # again: PredictionMixin comes first, with the default of all networks
     warm_start: bool = False
 
     classes_: NDArray[Any] = field(init=False)
     net_: ACGANNet = field(init=False)
 
     @property
-    def generator_(self) -> nn.Module:
-        """The trained generator."""
-        return self.net_.generator_
-
-    @property
-    def critic_(self) -> nn.Module:
-        """The trained critic."""
-        return self.net_.critic_
-
-    @property
     def classifier_(self) -> nn.Module:
         """The trained last layer of the classifier."""
         return self.net_.classifier_
-
-    @property
-    def n_latent_(self) -> int:
-        """Length of what the generator gets."""
-        return self.net_.n_latent
 
     @property
     def history_(self) -> dict[str, NDArray[Any]]:
@@ -352,53 +318,31 @@ class ACGANClassifier(PredictionMixin, GenerativeEstimator):
         self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
     ) -> ACGANNet:
         n_classes = len(self.classes_ if classes is None else classes)
-        generator, critic = gan_classes(self.architecture, input_shape, colour="dcgan")
         wasserstein = self.base == "wgan_gp"
-        settings = self.optimizer_params
-        if settings is None and self.optimizer is torch.optim.Adam:
-            settings = {"betas": (0.5, 0.9 if wasserstein else 0.999)}
-        # A critic takes of this what it has.
-        build_critic = module_builder(
-            critic, self.critic_params, "critic", input_shape=input_shape, batch_norm=self.base == "dcgan"
+        shared = self._gan_params(
+            input_shape,
+            n_latent=self.n_latent + n_classes,
+            n_critic=5 if wasserstein else 1,
+            lr=1e-4 if wasserstein else 2e-4,
+            betas=(0.5, 0.9 if wasserstein else 0.999),
+            colour="dcgan",
+            batch_norm=self.base == "dcgan",
         )
+        if self.base == "sngan":
+            shared["critic"] = partial(_spectrally_normalized, shared["critic"])
+        if self.verbose:
+            shared["callbacks__print_log__keys_ignored"] = "class_shares"
         return ACGANNet(
-            module_builder(
-                generator,
-                self.generator_params,
-                "generator",
-                input_shape=input_shape,
-                n_latent=self.n_latent + n_classes,
-            ),
-            partial(_spectrally_normalized, build_critic) if self.base == "sngan" else build_critic,
+            **shared,
             n_classes=n_classes,
-            n_noise=self.n_latent,
             base=self.base,
             adversarial_loss=self.adversarial_loss,
             candidates=self.candidates,
             stratified=self.stratified,
             auxiliary_weight=self.auxiliary_weight,
             generator_auxiliary_weight=self.generator_auxiliary_weight,
-            n_iter=self.n_iter,
-            n_critic=self.n_critic or (5 if wasserstein else 1),
-            penalty=self.penalty,
-            output_range=getattr(generator, "output_range", None),
-            compile_modules=self.compile,
-            lr=self.lr or (1e-4 if wasserstein else 2e-4),
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            verbose=self.verbose,
-            **({"callbacks__print_log__keys_ignored": "class_shares"} if self.verbose else {}),
-            **optimizer_params(self.optimizer, settings, "generator_optimizer"),
-            **optimizer_params(self.optimizer, settings, "critic_optimizer"),
-            input_shape=input_shape,
             **params,
         )
-
-    def _encoder(self) -> nn.Module:
-        return RowsToFeatures(self.critic_, "embed", self.net_)
-
-    def _decoder(self) -> nn.Module:
-        return LatentsToRows(self.generator_, "forward", self.net_, self.row_shape_)
 
 
 @torch_module.register

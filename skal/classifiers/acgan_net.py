@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -50,10 +50,10 @@ class ACGANNet(GANNet):
     Parameters
     ----------
     module : callable
-        Builds the generator of rows from latents: `n_noise` normal numbers, and `n_classes` that are one for the class
-        and zero for the others.
+        Builds the generator of rows from latents: normal numbers, and behind them `n_classes` numbers that are one for
+        the class and zero for the others.
     critic : callable
-    n_classes, n_noise : int
+    n_classes : int
     base : {"dcgan", "sngan", "wgan_gp"}
     adversarial_loss : {"non_saturating", "saturating", "hinge"}
         That of "dcgan" and "sngan".
@@ -68,35 +68,19 @@ class ACGANNet(GANNet):
 
     def __init__(
         self,
-        module: Callable[[], nn.Module],
-        critic: Callable[[], nn.Module],
-        *,
+        *args: Any,
         n_classes: int,
-        n_noise: int,
         base: str,
         adversarial_loss: str,
         candidates: int,
         stratified: bool,
         auxiliary_weight: float,
         generator_auxiliary_weight: float,
-        batch_size: int,
         **params: Any,
     ) -> None:
-        super().__init__(
-            module,
-            critic,
-            loss=base,
-            n_latent=n_noise + n_classes,
-            batch_size=batch_size,
-            generator_batch_size=batch_size,
-            consistency=0.0,
-            noise=0.0,
-            decay=False,
-            cuda_graph=False,
-            **params,
-        )
+        super().__init__(*args, loss=base, **params)
         self.n_classes = n_classes
-        self.n_noise = n_noise
+        self.n_noise = self.n_latent - n_classes
         self.base = base
         self.adversarial_loss = adversarial_loss
         self.candidates = candidates

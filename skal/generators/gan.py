@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
-from ..nets import GANS
-from ..training.estimator import module_builder, optimizer_params
 from ..utils.docstrings import inherits_doc
+from .adversarial import AdversarialEstimator
 from .gan_net import GANNet
-from .generator import Generator
-from .maps import LatentsToRows, RowsToFeatures
-
-Module = Callable[..., nn.Module]
+from .generator import GeneratorMixin
 
 
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
-class GAN(Generator):
+class GAN(GeneratorMixin, AdversarialEstimator):
     """Generative adversarial network: a generator of rows, trained against a critic that tells them from real ones.
 
     Wasserstein GAN with gradient penalty [1]_, the same with the consistency term (WGAN-CT) [2]_, or DCGAN [3]_, with
@@ -46,20 +39,15 @@ class GAN(Generator):
         critic: ``generator(input_shape, n_latent)`` with an `output_range` if its outputs are bounded,
         ``critic(input_shape)`` with ``embed(x)`` and a linear layer `head`, and no batch normalisation under a gradient
         penalty. "auto" chooses by the shape of a row, and never "residual" or "dcgan".
-    n_latent : int, default=128
-        Length of a latent vector, standard normal.
-    n_iter : int, default=3000
-        Generator steps. The papers make 40,000 to 200,000.
+    {n_latent, n_iter}
     batch_size : int, default=64
         Real rows per critic step; all rows if there are fewer.
     n_critic : int, default=None
         Critic steps per generator step. None is 5, and 1 for "dcgan".
-    penalty : float, default=10.0
-        Weight of the gradient penalty. A critic with batch normalisation needs 0.
+    {penalty}
     consistency : float, default=2.0
         Weight of the consistency term.
-    generator_params, critic_params : dict, default=None
-        Further arguments of the networks.
+    {generator_params}
     {optimizer}
     optimizer_params : dict, default=None
         Further arguments of the optimizers; None is the paper's ``betas`` for Adam: (0.5, 0.9), (0.5, 0.999) for
@@ -70,20 +58,12 @@ class GAN(Generator):
     amp : bool, default=False
         Whether to run the networks under bfloat16 autocast; the gradient penalty stays in full precision. Faster on
         GPUs.
-    compile : bool, default=False
-        Whether to compile the generator, and the critic of "dcgan", with `torch.compile`. torch cannot compile what
-        a gradient penalty differentiates twice.
+    {compile}
     cuda_graph : bool, default=False
         Whether to capture a step as a CUDA graph, which saves small networks the time of launching their kernels.
         Needs a GPU.
     {device}
-    checkpoint : str or Path, default=None
-        File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
-        as without the interruption; a larger `n_iter` trains further. The file of another training is refused.
-    checkpoint_every : int, default=1000
-        Steps between two checkpoints, which are written at the end of a record of 100 steps.
-    callbacks : list of skorch callbacks, default=None
-        `fit` uses copies and leaves these as they are. They see a record of 100 steps as an epoch.
+    {checkpoint, checkpoint_every, callbacks}
     {verbose}
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, the order of the rows, the latents and dropout. With None each `fit` is different.
@@ -133,48 +113,15 @@ class GAN(Generator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Generator._parameter_constraints,
+        **AdversarialEstimator._parameter_constraints,
         "loss": [StrOptions({"wgan_gp", "wgan_ct", "dcgan"})],
-        "architecture": [StrOptions({"auto", *GANS}), tuple, list],
-        "n_latent": [Interval(Integral, 1, None, closed="left")],
-        "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_critic": [Interval(Integral, 1, None, closed="left"), None],
-        "penalty": [Interval(Real, 0, None, closed="left")],
         "consistency": [Interval(Real, 0, None, closed="left")],
-        "generator_params": [dict, None],
-        "critic_params": [dict, None],
-        "lr": [Interval(Real, 0, None, closed="neither"), None],
         "cuda_graph": ["boolean"],
     }
 
     loss: str = field(default="wgan_gp", kw_only=False)
-    architecture: str | tuple[Module, Module] = "auto"
-    n_latent: int = 128
-    n_iter: int = 3000
-    n_critic: int | None = None
-    penalty: float = 10.0
     consistency: float = 2.0
-    generator_params: dict[str, Any] | None = None
-    critic_params: dict[str, Any] | None = None
-    lr: float | None = None
     cuda_graph: bool = False
-
-    net_: GANNet = field(init=False)
-
-    @property
-    def generator_(self) -> nn.Module:
-        """The trained generator."""
-        return self.net_.generator_
-
-    @property
-    def critic_(self) -> nn.Module:
-        """The trained critic."""
-        return self.net_.critic_
-
-    @property
-    def n_latent_(self) -> int:
-        """Length of a latent vector."""
-        return self.net_.n_latent
 
     def _deciding_params(self) -> dict[str, Any]:
         params = super()._deciding_params()
@@ -183,67 +130,22 @@ class GAN(Generator):
         return params
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> GANNet:
-        generator, critic = gan_classes(self.architecture, input_shape)
-        dcgan = self.loss == "dcgan"
-        residual = self.architecture == "residual"
-        settings = self.optimizer_params
-        if settings is None and self.optimizer is torch.optim.Adam:
-            settings = {"betas": (0.0 if residual else 0.5, 0.999 if dcgan else 0.9)}
-        # Each critic takes those of them that it has.
-        variant = {"batch_norm": dcgan, "dropout": 0.5 if self.loss == "wgan_ct" else 0.0}
+        dcgan, residual = self.loss == "dcgan", self.architecture == "residual"
         return GANNet(
-            module_builder(
-                generator, self.generator_params, "generator", input_shape=input_shape, n_latent=self.n_latent
+            **self._gan_params(
+                input_shape,
+                n_latent=self.n_latent,
+                n_critic=1 if dcgan else 5,
+                lr=2e-4 if dcgan or residual else 1e-4,
+                betas=(0.0 if residual else 0.5, 0.999 if dcgan else 0.9),
+                batch_norm=dcgan,
+                dropout=0.5 if self.loss == "wgan_ct" else 0.0,
             ),
-            module_builder(critic, self.critic_params, "critic", input_shape=input_shape, **variant),
             loss=self.loss,
-            n_latent=self.n_latent,
-            n_iter=self.n_iter,
-            n_critic=self.n_critic or (1 if dcgan else 5),
-            generator_batch_size=(2 if residual else 1) * self.batch_size,
-            penalty=self.penalty,
             consistency=self.consistency,
+            generator_batch_size=(2 if residual else 1) * self.batch_size,
             noise=1 / 128 if residual else 0.0,
             decay=residual,
             cuda_graph=self.cuda_graph,
-            output_range=getattr(generator, "output_range", None),
-            compile_modules=self.compile,
-            lr=self.lr or (2e-4 if dcgan or residual else 1e-4),
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            verbose=self.verbose,
-            **optimizer_params(self.optimizer, settings, "generator_optimizer"),
-            **optimizer_params(self.optimizer, settings, "critic_optimizer"),
-            input_shape=input_shape,
             **params,
         )
-
-    def _encoder(self) -> nn.Module:
-        return RowsToFeatures(self.critic_, "embed", self.net_)
-
-    def _decoder(self) -> nn.Module:
-        return LatentsToRows(self.generator_, "forward", self.net_, self.row_shape_)
-
-
-def gan_classes(
-    architecture: str | tuple[Module, Module], input_shape: tuple[int, ...], *, colour: str = "cifar"
-) -> tuple[Module, Module]:
-    """Return the classes of the generator and the critic; "auto" takes the pair `colour` for 32x32 colour images."""
-    if not isinstance(architecture, str):
-        if len(architecture) != 2 or not all(map(callable, architecture)):
-            raise ValueError(
-                f"architecture={architecture!r} was given; it must be a name in skal.nets.GANS, "
-                "or the two classes (generator, critic)"
-            )
-        generator, critic = architecture
-        return generator, critic
-    if architecture != "auto":
-        return GANS[architecture]
-    if len(input_shape) != 3:
-        return GANS["dense"]
-    n_channels, *sides = input_shape
-    if min(sides) < 16:
-        return GANS["digits"]
-    if n_channels == 1 and max(sides) <= 32:
-        return GANS["mnist"]
-    return GANS[colour if max(sides) <= 48 else "celeba"]

@@ -56,22 +56,23 @@ class GANNet(ScaledNet):
         n_latent: int,
         n_iter: int,
         n_critic: int,
-        generator_batch_size: int,
         penalty: float,
-        consistency: float,
-        noise: float,
-        decay: bool,
-        cuda_graph: bool,
+        batch_size: int,
+        generator_batch_size: int | None = None,
+        consistency: float = 0.0,
+        noise: float = 0.0,
+        decay: bool = False,
+        cuda_graph: bool = False,
         **params: Any,
     ) -> None:
-        super().__init__(module, **params)
+        super().__init__(module, batch_size=batch_size, **params)
         self.critic = critic
         self.loss = loss
         self.n_latent = n_latent
         self.n_iter = n_iter
         self.n_critic = n_critic
-        self.generator_batch_size = generator_batch_size
         self.penalty = penalty
+        self.generator_batch_size = generator_batch_size or batch_size
         self.consistency = consistency
         self.noise = noise
         self.decay = decay

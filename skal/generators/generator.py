@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.random import draw_seed
-from .base import GenerativeEstimator
 
 
-class Generator(GenerativeEstimator):
-    """Base of the generators, whose latents are standard normal."""
+class GeneratorMixin:
+    """Adds to an estimator what generators with standard normal latents have.
+
+    It is no dataclass, nor a subclass of one: in a dataclass with several bases, the defaults of the first would hide
+    those of the others.
+    """
+
+    n_latent_: int
+    random_state: Any
+    decode: Callable[[ArrayLike], NDArray[np.floating]]
 
     def sample_latents(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.floating]:
         """Draw latent vectors from the standard normal distribution.

@@ -16,14 +16,14 @@ from torch import nn
 
 from ..nets import VAES
 from ..utils.docstrings import inherits_doc
-from .generator import Generator
+from .generator import GeneratorMixin
 from .losses import kl_divergence, squared_error
 from .reconstruction import Losses, Reconstructor, RowLosses
 
 
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
-class VAE(Generator, Reconstructor):
+class VAE(GeneratorMixin, Reconstructor):
     r"""Variational autoencoder [1]_: latents of rows that are normally distributed, and rows from such latents.
 
     An encoder gives the mean and variance of each row's latents, q(z|x); the loss is the negative evidence lower bound

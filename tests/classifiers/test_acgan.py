@@ -93,7 +93,7 @@ def make_net(base="dcgan", adversarial_loss="non_saturating", generator=DenseGen
         partial(generator, (4,), n_latent=2 + 3, **sizes),
         critic,
         n_classes=3,
-        n_noise=2,
+        n_latent=2 + 3,
         base=base,
         adversarial_loss=adversarial_loss,
         n_iter=4,

@@ -5,7 +5,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skal.generators import GAN
-from skal.generators.gan import gan_classes
+from skal.generators.adversarial import gan_classes
 from skal.nets import GANS, ConvCritic, ConvGenerator, DenseCritic, DenseGenerator
 
 from ..networks import DIGITS, HIDDEN, X, same_tensors, tiny_gan, weights
