@@ -16,7 +16,7 @@ from sklearn.svm import SVC, NuSVC
 from skorch import NeuralNet
 
 from ..pool import dense
-from .raw_nets import linear_layers, net_embed
+from .raw_nets import linear_layers, net_embed_and_predict_proba
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "identity": np.asarray,
@@ -32,7 +32,7 @@ def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
         return classifier.embed
     if isinstance(classifier, NeuralNet):
         lacks = classifier.initialized_ and not linear_layers(classifier.module_)
-        return None if lacks else partial(net_embed, classifier)
+        return None if lacks else lambda X: net_embed_and_predict_proba(classifier, X)[0]
     if isinstance(classifier, MLPClassifier):
         return partial(_hidden_activations, classifier)
     is_linear_svm = isinstance(classifier, SVC | NuSVC) and classifier.kernel == "linear"

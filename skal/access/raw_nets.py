@@ -215,11 +215,6 @@ def net_predict_proba(net: NeuralNet, X: Any) -> NDArray[Any]:
         return view.predict_proba(X)
 
 
-def net_embed(net: NeuralNet, X: Any) -> NDArray[Any]:
-    """Return the penultimate embeddings of a raw net."""
-    return net_embed_and_predict_proba(net, X)[0]
-
-
 def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the class probabilities of a raw net, and before them what the last linear layer that ran got."""
     X = _cast(net, dense(X))

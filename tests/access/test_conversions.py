@@ -131,6 +131,12 @@ def test_multi_class_of_older_logistic_regressions():
         as_torch(classifier)
 
 
+def test_liblinear_with_two_classes():
+    X, y = scaled_data(2)
+    classifier = LogisticRegression(solver="liblinear").fit(X, y)
+    assert_allclose(softmax(logits_of(as_torch(classifier), X)), classifier.predict_proba(X), rtol=1e-10)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_modified_huber_saturates(n_classes):
     X, y = data(n_classes)

@@ -190,6 +190,10 @@ def test_unfitted(estimator):
     [
         (RandomForestClassifier(), "RandomForestClassifier cannot"),
         (SVC(), "SVC cannot be differentiated with kernel='rbf'"),
+        (
+            SVC(kernel="linear", probability=True),
+            "SVC .* with probability=True, as its probabilities are calibrated",
+        ),
         (FunctionTransformer(np.abs), "only with func=None"),
         (make_pipeline(StandardScaler(), LinearSVC(), LinearSVC()), "Step 'linearsvc-1' .* as a transformer"),
         (
