@@ -150,7 +150,7 @@ class MatchesDisplay:
     matches : ndarray of shape (n_columns, n_matches, ...)
         The real images below each, nearest first.
     titles : list of list of str
-        What stands above each image, first the synthetic ones, then row by row.
+        The text above each image: first the synthetic ones, then row by row.
 
     Attributes
     ----------
@@ -187,7 +187,7 @@ class MatchesDisplay:
         image_shape: tuple[int, ...] | None = None,
         figure: Any = None,
     ) -> Self:
-        """Draw what a query did.
+        """Draw the synthetic images of a query with their matches.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class MatchesDisplay:
         Raises
         ------
         ValueError
-            If the rows are no images and `image_shape` does not say how to read them.
+            If the rows are not images and `image_shape` does not say how to read them.
         """
         synthetic, rows = np.asarray(report["synthetic"])[:n_columns], np.asarray(report["rows"])[:n_columns]
         pool = X if isinstance(X, np.ndarray) else np.asarray(X)

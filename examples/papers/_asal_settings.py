@@ -1,4 +1,4 @@
-"""The data sets of ASAL: their rows in Table 1, supplement A and Table 3, and what two cores do of them."""
+"""The data sets of ASAL: their rows in Table 1, supplement A and Table 3, and smaller settings for two cores."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ PUBLISHED = {
 
 
 def quick(name: str, experiment: Settings) -> Settings:
-    """What two cores do in an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
+    """For two cores and an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
     if name == "mnist-two":
         return replace(experiment, gan=clone(experiment.gan).set_params(n_iter=3000))
     gan = GAN(n_iter=1000)

@@ -15,7 +15,7 @@ PICTURED = ("dgmg", "vae-seals", "margin", "random")  # in the style of Figures 
 
 
 def count_unreached(graph: DGAL, X: Any, y: Any, history: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Unlabelled rows that no label had reached, after each round but the last, of shape (n_seeds, n_rounds)."""
+    """Number of unlabelled rows that no label has reached, after each round but the last, shape (n_seeds, n_rounds)."""
     counts = np.zeros((len(history["labeled_rows"]), history["n_labeled"].shape[1] - 1))
     for run_counts, rows in zip(counts, history["labeled_rows"], strict=True):
         for turn, n_labeled in enumerate(history["n_labeled"][0][:-1]):
@@ -56,7 +56,7 @@ def draw_curves(name: str, histories: dict[str, Any], file: Path) -> None:
 
 
 def draw_unreached(histories: dict[str, Any], graph: DGAL, X: Any, y: Any, file: Path) -> None:
-    """How far the labels of each method reach on the graph: exploration is over where all rows are reached."""
+    """How far the labels of each method reach on the graph: exploration ends when all rows are reached."""
     figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
     axis.set_prop_cycle(color=COLORS)
     for method, history in histories.items():
@@ -68,7 +68,7 @@ def draw_unreached(histories: dict[str, Any], graph: DGAL, X: Any, y: Any, file:
 
 
 def draw_queried(histories: dict[str, Any], encoder: Any, X: Any, y: Any, file: Path) -> None:
-    """The rows of the first five and the next five queries of the first seed, in t-SNE's plane of the latents."""
+    """The rows of the first ten queries of the first seed, on a t-SNE map of the latents."""
     methods = [method for method in PICTURED if method in histories]
     if not methods:
         return

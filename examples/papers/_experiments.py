@@ -1,4 +1,4 @@
-"""What the experiments of several papers have in common: byte images, things trained once, runs that are kept."""
+"""Shared by the experiments of all papers: settings, byte images, networks trained once, kept runs, tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What the papers state of each data set."""
+    """A data set's settings that all papers state."""
 
     load: Callable[[str], Any]
     n_initial: int
@@ -50,7 +50,7 @@ class Experiment:
         )
 
     def data(self, name: str) -> tuple[Any, Any, Any, Any]:
-        """Images and labels of the pool, and those to test with."""
+        """Images and labels of the pool, then of the test set."""
         X, y = some(*self.load("train"), self.n_rows)
         X_test, y_test = self.load("test")
         print(f"{name}: pool {X.shape}, test {X_test.shape}", flush=True)
@@ -94,7 +94,7 @@ def of(load: Callable[..., Any], *args: Any) -> Callable[[str], Any]:
 
 
 def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:
-    """A random part of the rows, the same each time, in their order."""
+    """A random part of the rows in their order, the same part each time."""
     if n_rows is None or n_rows >= len(X):
         return X, y
     rows = np.sort(np.random.default_rng(0).choice(len(X), n_rows, replace=False))
@@ -102,7 +102,7 @@ def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:
 
 
 def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> Any:
-    """Train an estimator and save it, or read what an earlier run has saved; `left_out` is what no file holds."""
+    """Train and save an estimator, or read it from an earlier run; `left_out` has the parameters that no file holds."""
     if path.exists():
         print(f"{path.stem}: read from {path}", flush=True)
         return type(estimator).load(path, **left_out)
@@ -113,14 +113,14 @@ def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> An
 
 
 def result_folder(options: argparse.Namespace) -> Path:
-    """Where an experiment's results go, and its runs."""
+    """The folder of an experiment's results, and of its runs."""
     folder = Path(options.output) / (options.experiment + ("-quick" if options.quick else ""))
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def warm_up(strategy: Any, X: Any, classifier: Any = None) -> None:
-    """What is compiled at the first call, on few rows: no method's first query is to pay for it."""
+    """Compile on a few rows what the first call compiles, so that no method's first query pays for it."""
     rows = X[: min(3000, len(X))]
     labels = np.full(len(rows), -1)
     strategy = clone(strategy).set_params(random_state=0).fit(rows)
@@ -130,7 +130,7 @@ def warm_up(strategy: Any, X: Any, classifier: Any = None) -> None:
 
 
 def run_file(output: Path, method: str, seed: int) -> Path:
-    """Where the history of a run is."""
+    """The file of a run's history."""
     return output / "runs" / f"{method}-{seed}.npz"
 
 
@@ -144,9 +144,9 @@ def run_once(
     metric: str = "score",
     keep: Callable[[SimulatedLearner], dict[str, Any]] = lambda _: {},
 ) -> None:
-    """One learner, from the initial labels that all methods share for this seed, unless its file is there already.
+    """Run one learner from the initial labels that all methods share for this seed, unless its file exists.
 
-    Its history goes to the file, with what `keep` makes of it; the `metric` at its end is printed.
+    The history goes to the file, with what `keep` returns; the last value of `metric` is printed.
     """
     if run_file(output, method, seed).exists():
         return
@@ -164,7 +164,7 @@ def run_once(
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of an npz file, which is closed."""
+    """The arrays of an npz file, which is closed afterwards."""
     with np.load(file) as arrays:
         return dict(arrays)
 
@@ -172,7 +172,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:
 def read_histories(
     output: Path, methods: Iterable[str], n_seeds: int
 ) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
-    """The histories of all runs that are there, with a leading axis of seeds."""
+    """The histories of all runs with a file, with a leading axis of seeds."""
     histories = {}
     for method in methods:
         files = [run_file(output, method, seed) for seed in range(n_seeds)]
@@ -196,7 +196,7 @@ def mean_std(values: Any, digits: int = 2) -> str:
 
 
 def markdown(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
-    """A table."""
+    """A table in Markdown."""
     names = [str(name) for name in header]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (names, *rows)]
     return "\n".join([lines[0], "|---" * len(names) + "|", *lines[1:]])
@@ -210,6 +210,6 @@ def write_report(parts: Iterable[str], folder: Path, name: str = "tables") -> No
 
 
 def save(figure: Any, file: Path, dpi: int = 100) -> None:
-    """Write a figure and forget it."""
+    """Write a figure to a file and close it."""
     figure.savefig(file, dpi=dpi)
     plt.close(figure)

@@ -4,16 +4,16 @@
 narrow networks, few steps and few rounds, for two cores without a GPU. The data sets are read from the folder that
 SKAL_DATA names; MNIST is not the paper's.
 
-The paper states 1,000 initial labels, three repetitions and four candidates for each generated row that is kept, and
-leaves open how many labels a round, how many rounds and how many steps: here 1,000 labels, up to four rounds, and
-10,000 generator steps a training. A training goes on from the weights of the last one, as in Algorithm 1; with
-``--scratch`` each begins anew, and its results stand beside the others.
+The paper states 1,000 initial labels, three repetitions and four candidates per generated row that is kept. It does not
+state the labels per round, the rounds and the steps: here 1,000 labels, up to four rounds, and 10,000
+generator steps per training. A training goes on from the weights of the last one, as in Algorithm 1; with
+``--scratch`` each begins anew, and its results are listed with the others.
 
 Generated rows are judged by a classifier that was trained on all real ones. Its Frechet distance and inception score
-are named after it and are not the paper's, which are those of Inception; nor are those of the weights that
-``--inception`` gives, torchvision's. The paper shows curves only, so that no table has numbers of its.
+are named after it and cannot be compared with the paper's, which use Inception; nor can those of torchvision's weights,
+which ``--inception`` names. The paper shows curves only, so the tables have none of its numbers.
 
-Everything goes to the folder ``--output``: the judge, a file for every run (those that are there are not run again),
+Everything goes to the folder ``--output``: the judge, a file per run (a run whose file exists is not repeated),
 the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the samples of Figure 8.
 """
 
@@ -72,7 +72,7 @@ METHODS = {
 }
 SCRATCH = "-scratch"
 EVERY_METHOD = (*METHODS, *(method + SCRATCH for method in METHODS))
-# What the tables have, and the unit's inverse: percent for accuracies.
+# The metrics in the tables, and their factor: accuracies are in percent.
 METRICS = {
     "GAN-test accuracy": 100,
     "classifier Frechet distance": 1,
@@ -116,7 +116,7 @@ class Settings(Experiment):
 
 
 def tiny_imagenet(split: str) -> tuple[Any, Any]:
-    """Ten classes, and of the 500 images of each 400 to train with and 100 to test; which ones, it does not say."""
+    """Ten classes with 400 of their 500 images for training and 100 for testing; the paper does not say which."""
     rng = np.random.default_rng(0)
     classes = np.sort(rng.choice(200, 10, replace=False)).tolist()
     X, y = datasets.load_tiny_imagenet(subset=classes, image_size=32, return_X_y=True)
@@ -134,7 +134,7 @@ EXPERIMENTS = {
     "tiny-imagenet": Settings(load=tiny_imagenet, n_rounds=3),
 }
 
-# What two cores do. At a learning rate of 1e-3 adversarial sampling failed after some 1,400 steps.
+# For two cores. At a learning rate of 1e-3 adversarial sampling failed after some 1,400 steps.
 QUICK: dict[str, Any] = {
     "n_rounds": 2,
     "n_iter": 1000,
@@ -148,7 +148,7 @@ QUICK: dict[str, Any] = {
 
 
 def quick(experiment: Settings) -> Settings:
-    """What two cores do: narrow networks, few steps and few rounds, and a small judge."""
+    """For two cores: narrow networks, few steps and few rounds, and a small judge."""
     small = {"judge": judge("lenet", 8, lr=0.01)} if experiment.judge is COLOUR_JUDGE else {}
     return replace(experiment, **QUICK, **small)
 
@@ -172,7 +172,7 @@ class Context:
         return scores
 
     def real_scores(self) -> dict[str, float]:
-        """What real rows score that no training has seen, as many as are generated where there are so many."""
+        """The scores of real test rows, as many as are generated if there are so many."""
         X, y = some(*self.data[2:], self.experiment.n_samples)
         scores = {"GAN-test accuracy": float(gan_test_score(self.scorers[0].classifier, X, y))}
         for scorer in self.scorers:
@@ -222,7 +222,7 @@ def run(base: str, method: str, seed: int, context: Context) -> None:
 
 
 def samples_and_shares(learner: SimulatedLearner) -> dict[str, Any]:
-    """Samples of each class at the end, and how much of the kept rows was of each in the last steps."""
+    """Samples of each class at the end, and the share of each class among the kept rows of the last steps."""
     gan = learner.estimator_
     samples = gan.sample(np.repeat(gan.classes_, N_SHOWN), random_state=0)
     return {
@@ -281,7 +281,7 @@ def classes_table(histories: dict[str, Any], classes: Any) -> str:
 
 
 def draw_curves(context: Context, histories: dict[str, Any], real: dict[str, float]) -> None:
-    """Figures 5 to 7, 9 and 10: metrics below each other, bases side by side."""
+    """Figures 5 to 7, 9 and 10: one row per metric, one column per base."""
     runs = [history for of_base in histories.values() for history in of_base.values()]
     metrics = [metric for metric in METRICS if all(key(metric) in history for history in runs)]
     size = 5.5 * len(histories), 4 * len(metrics)
@@ -300,7 +300,7 @@ def draw_curves(context: Context, histories: dict[str, Any], real: dict[str, flo
 
 
 def draw_samples(histories: dict[str, Any], file: Path) -> None:
-    """Figure 8: samples of each method after its last round, a row for each class."""
+    """Figure 8: samples of each method after its last round, one row per class."""
     figure, axes = plt.subplots(
         1, len(histories), figsize=(3 * len(histories), 4), squeeze=False, layout="constrained"
     )

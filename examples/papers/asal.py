@@ -4,8 +4,8 @@
 ``--quick`` with fewer steps and labels, for two cores without a GPU. ``python examples/papers/asal.py times`` compares
 query times over growing pools (Figure 6a). The data sets are read from the folder that SKAL_DATA names.
 
-Everything goes to the folder ``--output``: the trained networks, a file for every run (those that are there are not run
-again), the tables as text and the figures: accuracy and entropy of the selected rows (Figures 3 to 5), labels of the
+Everything goes to the folder ``--output``: the trained networks, a file per run (a run whose file exists is not
+repeated), the tables as text and the figures: accuracy and entropy of the selected rows (Figures 3 to 5), labels of the
 selected rows (Figures 9, 15), synthetic rows with their matches (Figures 2, 25-28).
 """
 
@@ -63,7 +63,7 @@ from skal.strategies import ADBA, ASAL, GAAL, CoreSet, RandomSampling, Uncertain
 
 @dataclass
 class Networks:
-    """What is trained once for all runs."""
+    """The networks that all runs share."""
 
     gan: GAN
     autoencoder: AutoEncoder
@@ -83,7 +83,7 @@ def train(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | No
     return Networks(
         gan=trained("gan", gan, X, file=gan_file),
         autoencoder=trained("autoencoder", clone(experiment.autoencoder).set_params(random_state=0), X),
-        # It stands for the annotators of synthetic images: it knows all labels of the pool.
+        # It replaces the annotators of synthetic images, and is trained on all labels of the pool.
         oracle=trained(
             "oracle", adam(LeNet, epochs=5, batch_size=64).set_params(random_state=0), *some(X, y, 60_000)
         ),
@@ -91,7 +91,7 @@ def train(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | No
 
 
 def left_out(estimator: Any) -> dict[str, Any]:
-    """Parameters of ours that no file holds: networks that are defined here."""
+    """Parameters that no file holds: networks that are defined here."""
     return {"module": estimator.module} if isinstance(estimator, NetClassifier) else {}
 
 
@@ -166,7 +166,7 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
 def agreement(experiment: Settings, networks: Networks, data: Any, output: Path, n_samples: int) -> str:
     """How often a match has the label of the synthetic image (supplement B.1), and the images with their matches.
 
-    The paper's authors annotated by hand; here the oracle does. As there, the mean over the classes.
+    The paper's authors annotated by hand; here the oracle does. As there, the value is a mean over classes.
     """
     X, y, *_ = data
     rng = np.random.default_rng(0)
@@ -209,7 +209,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
 
 
 def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) -> None:
-    """ADBA's classifier lives in the latent space: the codes of the pool (of some of it) and of the test rows."""
+    """ADBA's classifier works in the latent space: the codes of the pool, or of a part, and of the test rows."""
     path = output / "codes.npz"
     if not path.exists():
         X, y, X_test, _ = data
@@ -224,7 +224,7 @@ def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) ->
 
 
 def times_main(options: argparse.Namespace) -> None:
-    """Seconds of a query over pools of MNIST and shifted copies of it, the same classifier for both."""
+    """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
     sizes = options.sizes or [10_000, 60_000, 250_000, 1_000_000]
     experiment = quick("mnist-ten", EXPERIMENTS["mnist-ten"]) if options.quick else EXPERIMENTS["mnist-ten"]
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))

@@ -1,10 +1,10 @@
 """The experiments of DGAL ("Accelerated Deep Active Learning with Graph-based Sub-Sampling", TMLR 2024).
 
 ``python examples/papers/dgal.py mnist`` runs a data set with the paper's settings (Table 1, appendix A), ``--quick``
-with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. Networks
-that the paper pretrained take their weights from the file ``--weights``.
+with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The weights
+of networks that the paper pretrained are read from the file ``--weights``.
 
-Everything goes to the folder ``--output``: the VAE, a file for every run (those that are there are not run again), the
+Everything goes to the folder ``--output``: the VAE, a file per run (a run whose file exists is not repeated), the
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
 query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4).
 """
@@ -79,7 +79,7 @@ class Settings(Experiment):
 
 
 def mini_imagenet(split: str) -> tuple[Any, Any]:
-    """48,000 rows to label and 10,000 to test, as in Table 1, which does not say which."""
+    """48,000 rows to label and 10,000 to test, as in Table 1; it does not say which rows."""
     X, y = datasets.load_mini_imagenet(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(X))
     rows = np.sort(order[:48_000] if split == "train" else order[48_000:58_000])
@@ -161,7 +161,7 @@ PUBLISHED = {
 
 
 def quick(experiment: Settings) -> Settings:
-    """What two cores do in an hour: a small network, and beyond MNIST fewer rows and rounds."""
+    """For two cores and an hour: a small network, and fewer rows and rounds than the paper except on MNIST."""
     if experiment.architecture == "lenet_waal":
         return replace(experiment, n_seeds=3)
     return replace(
@@ -183,8 +183,8 @@ def make_vae(experiment: Settings, is_quick: bool) -> VAE:
 class Converged(EarlyStopping):
     """Ends a training when its loss has converged (appendix B), measured on its rows in evaluation mode.
 
-    Rows to hold out there are none: the first training has one of each class. And the loss that the training steps
-    compute has the noise of dropout, which hides the small improvements of a network that is still at chance.
+    There are no rows to hold out: the first training has one per class. And the loss of the training steps has the
+    noise of dropout, which hides the small improvements of a network that is still at chance.
     """
 
     def __init__(self, patience: int) -> None:
@@ -200,7 +200,7 @@ class Converged(EarlyStopping):
 
 
 class SomeUnlabeled(VAALClassifier):
-    """VAAL's classifier for two cores: at each fit its adversary learns from a few of the unlabelled rows."""
+    """VAAL's classifier for two cores: in each fit its adversary learns from a few of the unlabelled rows."""
 
     n_unlabeled = 2000
 
@@ -243,7 +243,7 @@ def make_classifier(method: str, experiment: Settings, weights: str | None, is_q
 
 
 class Remembered(TransformerMixin, BaseEstimator):
-    """An encoder that passes over the same rows once: all methods and seeds have the same pool."""
+    """An encoder that encodes the same rows once: all methods and seeds have the same pool."""
 
     def __init__(self, encoder: Any) -> None:
         self.encoder = encoder
@@ -273,7 +273,7 @@ class OneGraph(DGAL):
 
 
 def make_strategy(method: str, encoder: Any, n_candidates: int) -> QueryStrategy:
-    """A method's strategy: the paper's names, but for "vaal", its GANVAE, and "random", its RS."""
+    """A method's strategy, by the paper's names, except "vaal" (its GANVAE) and "random" (its RS)."""
     least_confidence = UncertaintySampling("least_confidence")
     dgal = partial(OneGraph, encoder, n_candidates=n_candidates)
     return {
@@ -294,7 +294,7 @@ def make_strategy(method: str, encoder: Any, n_candidates: int) -> QueryStrategy
 
 @dataclass
 class Preparation:
-    """What is made once for all runs, and how many seconds that took."""
+    """What all runs share, and how many seconds it took to make."""
 
     encoder: Any
     graph: DGAL
@@ -359,7 +359,7 @@ def table(histories: dict[str, Any]) -> str:
 
 
 def times_table(seconds: dict[str, float]) -> str:
-    """Table 2, and what it leaves out."""
+    """Table 2, with the encoding that it leaves out."""
     return markdown(["once for all runs", "s"], [(name, f"{value:.1f}") for name, value in seconds.items()])
 
 

@@ -5,11 +5,11 @@ with fewer epochs and rounds, for two cores without a GPU. The data sets are rea
 
 ``--parts`` chooses among three: ``initial``, the accuracy before any query of WAAL's classifier, the plain one, the
 plain one with as many steps, and the one with the H-divergence; ``rounds``, the queries of all methods; and ``times``,
-seconds of a query over the same pool. Everything goes to the folder ``--output``: a file for every run (those that are
-there are not run again), the tables in the layout of Tables 4 to 9 and of Table 1, with what the paper reports in
+seconds of a query over the same pool. Everything goes to the folder ``--output``: a file per run (a run whose file
+exists is not repeated), the tables in the layout of Tables 4 to 9 and of Table 1, with what the paper reports in
 brackets, and the curves of Figures 3 to 5.
 
-Pools are all rows to train with, also those that the paper holds out to stop early by a rule it does not state; here
+The pool has all training rows, including those that the paper holds out to stop early by a rule it does not state; here
 nothing stops early.
 """
 
@@ -92,7 +92,7 @@ class Settings(Experiment):
 
 
 def stl10(split: str) -> tuple[Any, Any]:
-    """The paper's variant, 800 images of each class to train with and 400 to test; which ones it does not say."""
+    """The paper's variant, with 800 images per class for training and 400 for testing; it does not say which."""
     parts = [datasets.load_stl10(split=part, return_X_y=True) for part in ("train", "test")]
     X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     rng = np.random.default_rng(0)
@@ -144,9 +144,9 @@ EXPERIMENTS = {
 
 
 def quick(experiment: Settings) -> Settings:
-    """What two cores do: few epochs over the pool and few rounds, and always the small network.
+    """For two cores: few epochs over the pool, few rounds, and always the small network.
 
-    Ten times the learning rate makes up for a thirteenth of the epochs: at the paper's own the network would fit so
+    Ten times the learning rate makes up for a thirteenth of the epochs: at the paper's rate the network would fit so
     little that more labels do not help, and hard ones harm.
     """
     small = (
@@ -156,9 +156,9 @@ def quick(experiment: Settings) -> Settings:
 
 
 class AsManySteps(WassersteinClassifier):
-    """Plain training with as many steps as WAAL's: the labelled rows are repeated until they are as many as the others.
+    """Plain training with as many steps as WAAL: labelled rows are repeated until they equal the unlabelled in number.
 
-    The same training as with ``mu=0``, without the passes of rows that it does not learn from.
+    The training is that of ``mu=0``, without the passes of rows that it does not learn from.
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AsManySteps:
