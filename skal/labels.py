@@ -243,10 +243,8 @@ class Labels:
         return self._recorded(self.rows[:0], labels)
 
     def _recorded(self, rows: NDArray[np.intp], labels: NDArray[Any]) -> Self:
-        if not is_numeric(labels):
-            dtype: Any = object
-        else:  # no class of another kind is known yet
-            dtype = np.result_type(self.classes, labels) if is_numeric(self.classes) else np.int64
+        numbers = self.classes if is_numeric(self.classes) else np.int64  # no other kind is known yet
+        dtype = np.result_type(numbers, labels) if is_numeric(labels) else object
         classes, new_codes = encode(np.concatenate([self.classes.astype(dtype), labels.astype(dtype)]))
         moved = new_codes[: len(self.classes)]  # where the classes so far are among all
         codes = self.codes.copy()

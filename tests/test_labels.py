@@ -54,6 +54,7 @@ def test_labels_without_marker_are_all_known(y):
         ([0.5, 0.25, 1.0], "continuous"),
         ([[0, 1], [1, 0], [1, 1]], "1d array"),
         (np.array([1, 2, 3], dtype=complex), "Complex"),
+        (np.arange(3).astype("M8[D]"), r"dtype datetime64\[D\]; labels are integers, strings or objects"),
     ],
 )
 def test_bad_labels_are_refused(y, message):
@@ -122,6 +123,8 @@ def test_small_integer_types_grow_and_kinds_do_not_mix():
         Labels.of([0, -1]).with_labels([1], ["cat"])
     started = Labels.of([-1, -1]).with_labels([1], ["cat"])
     assert started.to_array().tolist() == [None, "cat"]
+    for first in (np.array([200], np.uint8), [7.0], [-3]):
+        assert Labels.of([None, None]).with_labels([1], first).to_array().tolist() == [-1, first[0]]
 
 
 @pytest.mark.parametrize(

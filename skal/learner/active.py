@@ -142,7 +142,6 @@ class ActiveLearner(Delegation):
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
             raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
         self._seed = draw_seed(self.random_state)
-        pool.watch(self.strategy.watched_bytes)
         # A warm start is for refits, and a training that fails leaves no classifier.
         self._state = State(pool=pool, labels=labels, params=params, per_row=per_row)
         return self._state

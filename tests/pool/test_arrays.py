@@ -28,6 +28,8 @@ def test_rows_are_views_where_that_is_possible():
     assert np.shares_memory(pool.take(slice(2, 5)), X)
     assert_array_equal(pool.take(np.array([7, 2])), X[[7, 2]])
     assert np.shares_memory(pool.dense(), X)
+    assert as_pool(X.astype(np.float32)).row_bytes == 12
+    assert as_pool(np.zeros((4, 0))).row_bytes == 1
 
 
 def test_like_and_stack():
@@ -104,6 +106,18 @@ def test_the_same_file_is_the_same_pool_unread(mapped, monkeypatch):
     assert pool.is_unchanged()
     with pytest.raises(AssertionError, match="read"):
         pool.same_as(as_pool(X.copy()))
+
+
+def test_the_same_object_is_the_same_pool_unread(monkeypatch):
+    monkeypatch.setattr("skal.pool.base.same_numbers", None)
+    assert as_pool(X).same_as(as_pool(X))
+
+
+def test_objects_and_complex_numbers_may_be_missing_or_infinite():
+    assert as_pool(np.array([[1, np.nan]], dtype=object)).flaw == "NaN"
+    assert as_pool(np.array([[1, "x"]], dtype=object)).is_finite
+    assert as_pool(np.array([[1, np.inf * 1j]])).flaw is not None
+    assert as_pool(np.array([[1, 2j]])).is_finite
 
 
 def test_other_parts_of_the_file_are_other_pools(mapped):

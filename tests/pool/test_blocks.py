@@ -110,6 +110,11 @@ def test_blocks_of_an_array_are_views(tmp_path):
             assert len(block) <= 64
 
 
+def test_narrow_rows_come_in_bounded_numbers():
+    sizes = [len(block) for block, _ in row_blocks(np.zeros((140_000, 1), dtype=np.int8))]
+    assert sizes == [65_536, 65_536, 140_000 - 2 * 65_536]
+
+
 def test_sparse_subsets_are_copied_in_bounded_pieces():
     X = np.zeros((1000, 8))
     blocks = [block for block, _ in row_blocks(X, np.arange(0, 1000, 2), max_bytes=64 * 100)]
@@ -145,6 +150,9 @@ def test_sparse_subset_computes_no_other_row():
     seen = []
     blockwise(lambda block: seen.extend(block[:, 0]) or block, X, [18, 3, 5])
     assert seen == [36.0, 6.0, 10.0]
+    seen.clear()
+    blockwise(lambda block: seen.extend(block[:, 0]) or block, X, np.arange(14))
+    assert seen == X[:14, 0].tolist()
 
 
 def test_no_rows_gives_an_empty_answer_of_the_right_shape():

@@ -38,6 +38,23 @@ def test_rows_keep_their_kind(kind):
     assert pool.row_bytes == 16
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: setattr(frame, "columns", ["z", "kind"]),
+        lambda frame: frame.insert(2, "b", 0),
+        lambda frame: frame.pop("a"),
+        lambda frame: frame.loc.__setitem__(7, [1.0, "x"]),
+    ],
+    ids=["renamed", "added", "dropped", "longer"],
+)
+def test_other_columns_in_place_are_noticed(change):
+    pool = as_pool(FRAME.copy())
+    pool.watch(1 << 20)
+    change(pool.X)
+    assert not pool.is_unchanged()
+
+
 def test_columns_of_several_types_become_numbers():
     mixed = pd.DataFrame({"a": pd.array([1.0, 2.0], dtype="Float64"), "b": [0.5, 1.5], "c": [True, False]})
     array = as_pool(mixed).dense()

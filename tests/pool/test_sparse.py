@@ -1,5 +1,7 @@
 """Pools of sparse rows: the same entries in any form are the same pool."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -35,8 +37,11 @@ def test_the_form_of_the_entries_does_not_matter(form):
 
 def test_comparing_changes_nothing():
     other = FORMS["in two parts"].copy()
+    before = other.copy()
     assert as_pool(FORMS["in order"]).same_as(as_pool(other))
-    assert len(other.data) == 5
+    assert as_pool(other).same_as(as_pool(FORMS["in order"]))
+    assert_array_equal(other.data, before.data)
+    assert_array_equal(other.indices, before.indices)
 
 
 def test_the_same_entries_elsewhere_are_another_pool():
@@ -44,6 +49,19 @@ def test_the_same_entries_elsewhere_are_another_pool():
     assert not as_pool(FORMS["in order"]).same_as(as_pool(moved))
     moved = csr([1, 2, 3, 4], [1, 2, 0, 2], [0, 2, 3, 4])
     assert not as_pool(FORMS["in order"]).same_as(as_pool(moved))
+    wider = sparse.csr_array((FORMS["in order"].data, FORMS["in order"].indices, [0, 2, 2, 4]), shape=(3, 5))
+    assert not as_pool(FORMS["in order"]).same_as(as_pool(wider))
+
+
+def test_sparse_rows_become_dense_in_small_blocks():
+    rows = np.zeros((4000, 1000))
+    pool, other = as_pool(sparse.csr_array(rows)), as_pool(rows)
+    tracemalloc.start()
+    assert pool.same_as(other)
+    assert other.same_as(pool)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < rows.nbytes / 2
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])

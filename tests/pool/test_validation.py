@@ -83,7 +83,11 @@ def test_a_known_pool_is_returned_for_its_rows_alone():
 
 def test_a_pool_is_not_validated_again():
     bad = as_pool(np.full((4, 3), np.nan))
-    assert check_pool(Takes(), bad, reset=True) is bad
+    estimator = Takes()
+    assert check_pool(estimator, bad, reset=True) is bad
+    assert estimator.n_features_in_ == 3
+    with pytest.raises(ValueError, match="2 features"):
+        check_pool(estimator, as_pool(X[:, :2]), reset=False)
 
 
 def test_finite_rows_are_trusted_inside_and_others_are_not():

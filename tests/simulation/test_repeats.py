@@ -1,0 +1,34 @@
+"""Several learners on shared initial labels, and what their histories tell."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skal import simulate
+from skal.simulation import labels_needed
+from skal.strategies import CoreSet, RandomSampling
+from tests.simulation.common import X, Y, learner
+
+
+def test_simulate_shares_initial_labels_and_does_not_depend_on_n_jobs():
+    learners = {"random": learner(RandomSampling()), "core set": learner(CoreSet("input"))}
+    one = simulate(learners, X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2], n_repeats=3, random_state=0)
+    two = simulate(
+        learners, X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2], n_repeats=3, random_state=0, n_jobs=2
+    )
+    for name in learners:
+        assert_array_equal(one[name]["score"], two[name]["score"])
+        assert one[name]["class_counts"].shape == (3, 5, 3)
+    assert_array_equal(one["random"]["score"][:, 0], one["core set"]["score"][:, 0])
+    assert len(set(one["random"]["score"][:, 0])) > 1
+    with pytest.raises(ValueError, match="same strategy class"):
+        simulate([learner(), learner()], X, Y)
+
+
+def test_labels_needed():
+    history = {
+        "n_labeled": np.array([[1, 2, 3]] * 3),
+        "score": np.array([[0.1, 0.9, 0.2], [0.9, 0.1, 0.1], [0.1] * 3]),
+    }
+    assert_array_equal(labels_needed(history, 0.9), [2, 1, np.nan])
+    assert_array_equal(labels_needed({"n_labeled": np.arange(3), "score": np.arange(3)}, 2), [2])
