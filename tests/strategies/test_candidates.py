@@ -11,6 +11,7 @@ from sklearn.random_projection import GaussianRandomProjection
 from skal.labels import Labels
 from skal.pool import as_pool
 from skal.strategies import (
+    ASAL,
     CandidateStrategy,
     CoreSet,
     QueryStrategy,
@@ -134,6 +135,8 @@ def test_a_criterion_that_cannot_read_the_pool_refuses_it():
     assert not np.isfinite(holes).all()
     with pytest.raises(ValueError, match="NaN"):
         strategy.check(as_pool(holes))
+    with pytest.raises(TypeError, match="PCA has no torch_decoder"):
+        Given((20,), RandomSubset(9, ASAL(PCA()))).check(as_pool(X))
 
 
 def test_labels_reach_the_criterions_fit():

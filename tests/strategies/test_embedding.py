@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 from skal.labels import Labels
 from skal.pool import as_pool
 from skal.strategies import EmbeddingStrategy, Query
-from skal.strategies.embedding import are_few, newly_labeled
+from skal.strategies.embedding import _layout, are_few, newly_labeled
 from skal.utils.threads import Kept
 
 X = np.random.default_rng(0).normal(size=(30, 4))
@@ -78,6 +78,10 @@ def test_only_the_pool_itself_stays():
     same = make_pipeline(FunctionTransformer(), LogisticRegression()).fit(X, Y)
     assert embedded("classifier", estimator=same)[1]
     assert not embedded("input", csr_array(X))[1]
+    columns = np.asfortranarray(X)  # of which the first ones are contiguous, as the whole is
+    first = make_pipeline(FunctionTransformer(lambda X: X[:, :2]), LogisticRegression()).fit(columns, Y)
+    assert not embedded("classifier", columns, first)[1]
+    assert _layout(X) == _layout(X[:]) != _layout(X.view(np.int64))
 
 
 def test_images_and_sparse_rows_are_flat_and_dense():
