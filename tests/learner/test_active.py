@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 from skal import UNLABELED
 from skal.classifiers import CNNClassifier
 from skal.strategies import BADGE, CoreSet, RandomSampling, UncertaintySampling
-from tests.learner.common import TRUTH, X, Y, learner, logistic
+from tests.learner.common import TRUTH, Noise, X, Y, learner, logistic
 
 
 def test_only_labelled_rows_reach_the_classifier():
@@ -230,3 +230,37 @@ def test_pickle_keeps_one_pool():
         np.zeros((20_000, 10)) + np.arange(10), np.arange(20_000) % 2
     )
     assert len(pickle.dumps(fitted)) < 1.5 * fitted.X_.nbytes
+
+
+def test_without_a_random_state_nothing_is_seeded():
+    fitted = learner(strategy=BADGE(), random_state=None).fit(X, Y)
+    assert fitted.strategy_.random_state is None
+    assert fitted.estimator_.random_state is None
+    seeded = learner(strategy=BADGE(), random_state=1).fit(X, Y)
+    assert isinstance(seeded.strategy_.random_state, int)
+    assert isinstance(seeded.estimator_.random_state, int)
+    own = learner(strategy=BADGE(random_state=4), random_state=1).fit(X, Y)
+    assert own.strategy_.random_state == 4
+
+
+def test_samples_are_others_after_more_labels_and_for_another_seed():
+    fitted = learner(strategy=Noise()).fit(X, Y)
+    first = fitted.synthesize()
+    assert first.shape == (5, 4)
+    assert_array_equal(fitted.synthesize(), first)
+    assert_array_equal(fitted.synthesize(random_state=3), fitted.synthesize(random_state=3))
+    assert (fitted.synthesize(random_state=3) != first).any()
+    fitted.teach([1], [0])
+    second = fitted.synthesize()
+    assert (second != first).any()
+    fitted.extend(X[:1] + 1, [0])
+    assert (fitted.synthesize() != second).any()
+    assert_array_equal(learner(strategy=Noise()).fit(X, Y).synthesize(), first)
+
+
+def test_a_strategy_prepares_with_the_labels():
+    class Prepared(UncertaintySampling):
+        def _fit(self, X, y):
+            self.codes_ = y
+
+    assert_array_equal(learner(strategy=Prepared()).fit(X, Y).strategy_.codes_, Y)

@@ -1,0 +1,78 @@
+"""What a learner refuses, before anything is trained or recorded."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+
+from tests.learner.common import TRUTH, Noise, X, Y, learner, logistic
+
+
+def test_a_classifier_that_lacks_what_the_strategy_requires_is_not_trained():
+    class Silent(LogisticRegression):
+        def __getattribute__(self, name):
+            if name in ("predict_proba", "predict_log_proba"):
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+        def fit(self, X, y):
+            pytest.fail("it was trained")
+
+    with pytest.raises(TypeError, match="predict_proba"):
+        learner(estimator=Silent()).fit(X, Y)
+
+
+@pytest.mark.parametrize("n_queries", [0, -1, 2.5])
+def test_bad_numbers_of_queries(n_queries):
+    with pytest.raises(ValueError, match=f"n_queries={n_queries}"):
+        learner().fit(X, Y).query(n_queries=n_queries)
+    with pytest.raises(ValueError, match=f"n_queries={n_queries}"):
+        learner(strategy=Noise()).fit(X, Y).synthesize(n_queries)
+
+
+def test_query_and_synthesize_name_one_another():
+    with pytest.raises(TypeError, match=r"Noise makes samples .* learner.synthesize\(n\)"):
+        learner(strategy=Noise()).fit(X, Y).query()
+    with pytest.raises(TypeError, match=r"UncertaintySampling chooses rows .* learner.query\(\)"):
+        learner().fit(X, Y).synthesize()
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        ([1, 1], [0, 0], r"rows \[1\] are given more than once"),
+        ([1, 10], [0, 0], r"rows \[10\] are labelled already"),
+        ([150], [0], r"rows \[150\] are out of range"),
+        ([1], [-1], r"positions \[0\] are unlabelled"),
+        ([1], ["setosa"], "give all of them as numbers"),
+    ],
+)
+def test_bad_teaching_records_nothing(rows, labels, message):
+    fitted = learner().fit(X, Y)
+    state = fitted._state
+    with pytest.raises(ValueError, match=message):
+        fitted.teach(rows, labels)
+    assert fitted._state is state
+
+
+def test_bad_extensions_record_nothing():
+    fitted = learner().fit(X, Y, sample_weight=np.ones(150))
+    state = fitted._state
+    for rows, labels, params, message in (
+        (X[:2], ["a", "b"], {"sample_weight": [1, 1]}, "give all of them as numbers"),
+        (X[:2], [0, 1], {"sample_weight": [1, 1, 1]}, "a value for each of the 2 samples"),
+        (X[:2], [0, 1], {"sample_weight": [1, 1], "other": [1, 1]}, r"\['other', 'sample_weight'\]"),
+        (X[:2], [0], {"sample_weight": [1, 1]}, "2 rows and 1 labels"),
+        (sparse.csr_array(X[:2]), [0, 1], {"sample_weight": [1, 1]}, "a csr_array and fit a ndarray"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fitted.extend(rows, labels, **params)
+    assert fitted._state is state
+
+
+def test_a_pretrained_classifier_takes_no_new_class():
+    fitted = learner(estimator=FrozenEstimator(logistic().fit(X, TRUTH))).fit(X, Y)
+    for change in (lambda: fitted.teach([1], [3]), lambda: fitted.extend(X[:1], [3])):
+        with pytest.raises(ValueError, match=r"\[3\] are unknown to the pretrained classifier"):
+            change()
