@@ -169,7 +169,6 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     adversarial_loss: str = "non_saturating"
     auxiliary_weight: float = 1.0
     generator_auxiliary_weight: float = 1.0
-    lr: float | None = None  # again: PredictionMixin comes first, with the default of all networks
     warm_start: bool = False
 
     classes_: NDArray[Any] = field(init=False)

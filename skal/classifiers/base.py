@@ -34,7 +34,7 @@ from .prediction import PredictionMixin
 
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
-class BaseNetClassifier(PredictionMixin):
+class BaseNetClassifier(PredictionMixin, NetworkEstimator):
     """Base of the classifiers that train one torch module.
 
     A subclass says in `_module_class` what is trained, and in `losses` by which loss.

@@ -11,11 +11,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..training.estimator import NetworkEstimator
 from ..training.recording import Recorder
 
 
-class PredictionMixin(ClassifierMixin, NetworkEstimator):
+class PredictionMixin(ClassifierMixin):
     """Predictions by the logits of `net_`. They leave no trace in it, so threads may ask for them at once."""
 
     classes_: NDArray[Any]
@@ -85,7 +84,7 @@ class PredictionMixin(ClassifierMixin, NetworkEstimator):
         raise NotImplementedError
 
     def _ask(
-        self,
+        self: Any,
         X: ArrayLike,
         compute: Callable[..., tuple[Tensor, ...]],
         make_recorder: Callable[[nn.Module, int], Recorder] | None = None,
@@ -96,7 +95,7 @@ class PredictionMixin(ClassifierMixin, NetworkEstimator):
         """
         check_is_fitted(self)
         rows = self._validate(X, reset=False)
-        net: Any = self.net_.for_prediction()
+        net = self.net_.for_prediction()
         if make_recorder is None:
             return self._in_blocks(rows, lambda block: compute(net, block))
         recorder = make_recorder(net.module_, len(self.classes_))

@@ -1,10 +1,8 @@
-import pickle
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from torch import nn
 from torch.nn import functional as F
@@ -12,20 +10,23 @@ from torch.nn import functional as F
 from skal.access import as_torch
 from skal.classifiers import CNNClassifier, LearningLossClassifier, NetClassifier
 from skal.classifiers.learning_loss import ranking_loss
-from skal.classifiers.stages import StageRecorder, pooled
-from skal.nets import MLP, VGG16BN, AllCNN, CelebACNN, LeNet, Linear, ResNet18, ResNet50, ViTSmall, WAALLeNet
+from skal.nets import MLP
 
-from ..networks import DIGITS, generator_states, same_tensors, tiny_learning_loss
+from ..networks import DIGITS, same_tensors, tiny_learning_loss
 
 X, Y = make_blobs(60, n_features=6, centers=3, cluster_std=3.0, random_state=0)
+
+
 IMAGES = DIGITS[:30].astype(np.float32)
+
+
 LABELS = np.arange(30) % 3
+
+
 quick = partial(tiny_learning_loss, max_epochs=2)
 
 
 # The losses
-
-
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 5, 8])
 @pytest.mark.parametrize("margin", [0.0, 1.0])
 def test_ranking_loss_pair_by_pair(n_rows, margin):
@@ -107,64 +108,7 @@ def test_the_network_learns_from_pairs_until_it_is_detached():
     assert half[1] != apart.net_.history[1, "train_cross_entropy"]
 
 
-# The stages
-
-
-@pytest.mark.parametrize(
-    ("net", "shape", "expected"),
-    [
-        (LeNet, (1, 28, 28), [(32, 28, 28), (64, 14, 14), (64, 7, 7), (1024,)]),
-        (WAALLeNet, (1, 28, 28), [(10, 24, 24), (10, 12, 12), (20, 8, 8), (20, 4, 4), (50,)]),
-        (AllCNN, (3, 32, 32), [(96, 32, 32), (192, 16, 16), (192, 8, 8), (192, 6, 6)]),
-        (CelebACNN, (3, 64, 64), [(16, 64, 64), (32, 32, 32), (64, 16, 16), (64, 8, 8), (1024,)]),
-        (ResNet18, (3, 32, 32), [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]),  # the paper's
-        (ResNet50, (3, 32, 32), [(256, 32, 32), (512, 16, 16), (1024, 8, 8), (2048, 4, 4)]),
-        (
-            VGG16BN,
-            (3, 32, 32),
-            [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 2, 2), (512, 1, 1), (50,)],
-        ),
-        (ViTSmall, (3, 32, 32), [(384, 8, 8), (65, 384)]),
-        (partial(MLP, hidden=(8, 10, 10), dropout=0.5), (5,), [(8,), (10,), (10,)]),
-    ],
-    ids=str,
-)
-def test_stages_of_networks(net, shape, expected):
-    with torch.device("meta"):
-        module = net(shape, 10).eval()
-        recorder = StageRecorder(module, None, 10)
-        recorder(torch.zeros(2, *shape))
-        assert [tuple(stage.shape[1:]) for stage in recorder.stages()] == expected
-
-
-def test_stages_are_what_comes_last():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = MLP((5,), 3, hidden=(4, 3), dropout=0.9)
-        x = torch.randn(6, 5)
-        _, hidden = StageRecorder(module.train(), None, 3)(x)
-    first = module.features[1](x).relu()
-    assert len(hidden) == 2  # the logits have as many units as the last one
-    torch.testing.assert_close(hidden[0], first)
-    assert not any(part._forward_hooks for part in module.modules())
-
-
-def test_named_stages_and_pooling():
-    module = LeNet((1, 8, 8), 3).double()
-    x = torch.rand(2, 1, 8, 8, dtype=torch.float64)
-    recorder = StageRecorder(module, ["hidden", "features.1"], 3)
-    recorder(x)
-    hidden, maps = recorder.stages()
-    torch.testing.assert_close(maps, module.features[1](module.features[0](x)))
-    torch.testing.assert_close(pooled(maps), torch.stack([m.reshape(32, -1).mean(1) for m in maps]))
-    assert pooled(hidden) is hidden
-    tokens = torch.rand(2, 5, 4)
-    torch.testing.assert_close(pooled(tokens), tokens.sum(1) / 5)
-
-
 # The classifier
-
-
 def test_predicted_loss_is_the_predictors():
     for weights in ({}, {"stages": ("features.3", "head")}):
         clf = quick("digits", module_params={"n_filters": 2}, **weights).fit(IMAGES, LABELS)
@@ -210,33 +154,6 @@ def test_every_layout_of_the_same_images_gives_the_same_answer():
     assert quick().fit(flat, LABELS).input_shape_ == (64,)
 
 
-def test_random_state_decides_everything(tmp_path):
-    before = generator_states()
-    one, same, other = (clone(quick(random_state=seed)).fit(X, Y) for seed in (0, 0, 1))
-    expected = one.predicted_loss(X)
-    assert generator_states() == before
-    assert same_tensors(one.net_.state_dict(), same.net_.state_dict())
-    key = "predictor/head.weight"
-    assert not torch.equal(one.net_.state_dict()[key], other.net_.state_dict()[key])
-    one.save(tmp_path / "classifier.skal")
-    for copied in (
-        pickle.loads(pickle.dumps(one)),
-        LearningLossClassifier.load(tmp_path / "classifier.skal"),
-    ):
-        np.testing.assert_array_equal(copied.predicted_loss(X), expected)
-        np.testing.assert_array_equal(copied.predict_proba(X), one.predict_proba(X))
-
-
-def test_warm_start_continues_with_both():
-    clf = quick().fit(X, Y)
-    first = {name: tensor.clone() for name, tensor in clf.net_.state_dict().items()}
-    clf.set_params(warm_start=True, random_state=1, lr=1e-12).fit(X, Y)
-    for name, tensor in clf.net_.state_dict().items():
-        torch.testing.assert_close(tensor, first[name], atol=1e-8, rtol=0)
-    with pytest.raises(ValueError, match="warm_start=True needs the architecture"):
-        clf.set_params(n_hidden=5).fit(X, Y)
-
-
 def test_early_stopping_restores_both():
     params = {"lr": 0.3, "validation_fraction": 0.3, "patience": 2, "max_epochs": 12}
     clf = tiny_learning_loss(**params).fit(X, Y)
@@ -280,31 +197,3 @@ class Forbidden(MLP):
 def test_bad_input_fails_before_training(params, message):
     with pytest.raises(ValueError, match=message):
         quick(Forbidden, **params).fit(X, Y)
-
-
-class Idle(MLP):
-    def __init__(self, *args, **params):
-        super().__init__(*args, **params)
-        self.unused = nn.Linear(1, 1)
-
-
-def test_networks_that_show_no_stage():
-    with pytest.raises(ValueError, match="stages=None was given, and Linear shows none before its logits"):
-        quick(Linear).fit(X, Y)
-    with pytest.raises(ValueError, match="'unused' returns no tensor of rows"):
-        quick(Idle, stages=("unused",)).fit(X, Y)
-
-
-def test_autocast_stays_close():
-    exact, clf = quick(dtype="float32").fit(X, Y), quick(amp=True).fit(X, Y)
-    difference = np.abs(clf.predicted_loss(X) - exact.predicted_loss(X))
-    assert 0 < difference.max() < 0.1
-    assert clf.predicted_loss(X).dtype == np.float32
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_cuda():
-    clf = quick().fit(X, Y)
-    assert {clf.device_.type, next(clf.net_.predictor_.parameters()).device.type} == {"cuda"}
-    losses = clf.predicted_loss(X)
-    np.testing.assert_allclose(pickle.loads(pickle.dumps(clf)).predicted_loss(X), losses, atol=1e-6)

@@ -1,5 +1,3 @@
-import pickle
-import tracemalloc
 from copy import deepcopy
 from functools import partial
 
@@ -7,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
-from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
@@ -16,15 +13,24 @@ from torch.distributions import Bernoulli
 from skal.classifiers import CNNClassifier, NetClassifier, WassersteinClassifier
 from skal.classifiers.wasserstein import adversarial_weight, bias_of_labeled
 from skal.nets import MLP, LeNet, Linear, WAALLeNet
-from skal.training.batches import Batches, LabeledRows, RedundantBatches, Rows
 
-from ..networks import DIGITS, generator_states, same_tensors, tiny_wasserstein
+from ..networks import DIGITS, same_tensors, tiny_wasserstein
 
 X, TRUTH = make_blobs(60, n_features=6, centers=3, cluster_std=3.0, random_state=0)
+
+
 LABELED = np.arange(60) % 4 == 0
+
+
 Y = np.where(LABELED, TRUTH, -1)
+
+
 IMAGES = DIGITS[:30].astype(np.float32)
+
+
 IMAGE_LABELS = np.where(np.arange(30) % 2, np.arange(30) % 3, -1)
+
+
 quick = partial(tiny_wasserstein, max_epochs=2)
 
 
@@ -33,8 +39,6 @@ def weights(clf):
 
 
 # The weights of the two sets
-
-
 def test_bias_coefficient():
     bias = partial(bias_of_labeled, 2_000, 43_000, 2_000)
     assert [round(bias(kind), 3) for kind in ("paper", "code", "unbiased")] == [0.022, 0.047, 0.477]
@@ -57,8 +61,6 @@ def test_adversarial_weight():
 
 
 # The losses
-
-
 class LinearNet(nn.Module):
     """f(x) = A x and logits B f."""
 
@@ -240,40 +242,7 @@ def test_without_unlabelled_rows_only_the_cross_entropy_is_left(batch):
     assert torch.equal(net.critic_.weight, before)
 
 
-# The batches
-
-
-@pytest.mark.parametrize(("n_labeled", "n_unlabeled"), [(3, 25), (13, 26), (40, 9), (1, 2), (8, 8), (3, 17)])
-def test_batches(n_labeled, n_unlabeled):
-    device, rows = torch.device("cpu"), np.arange(float(n_labeled + n_unlabeled))
-    labeled = LabeledRows(rows[:n_labeled], np.arange(n_labeled), None, dtype=torch.float64, device=device)
-    unlabeled = Rows(rows, dtype=torch.float64, device=device).subset(np.arange(n_labeled, len(rows)))
-    batches = RedundantBatches(labeled, unlabeled, 8, seed=0)
-    orders = []
-    for epoch in range(2):
-        pairs = list(batches)
-        assert len(pairs) == len(batches)
-        first = torch.cat([x for (x, _, _), _ in pairs])
-        assert torch.equal(torch.cat([y for _, y in pairs]).double(), first)
-        second = torch.cat([x for (_, _, x), _ in pairs])
-        n_rows = max(n_labeled, n_unlabeled)
-        for drawn, members in ((first, rows[:n_labeled]), (second, rows[n_labeled:])):
-            if len(members):
-                values, counts = np.unique(drawn, return_counts=True)
-                assert len(drawn) == n_rows
-                np.testing.assert_array_equal(values, members)
-                assert counts.max() - counts.min() <= (n_rows % len(members) > 0)
-        assert all(1 < len(x) <= 9 or n_rows == 1 for (x, _, _), _ in pairs)
-        if n_labeled >= n_unlabeled:  # as a NetClassifier goes through them
-            alone = torch.cat([x for (x, *_), _ in Batches(labeled, 8, seed=0, epoch=epoch)])
-            assert torch.equal(first, alone)
-        orders.append(first if n_labeled >= n_unlabeled else second)
-    assert n_rows < 3 or not torch.equal(*orders)
-
-
 # The classifier
-
-
 @pytest.mark.parametrize("n_unlabeled", [0, 20])
 @pytest.mark.parametrize("kind", ["rows", "images"])
 def test_without_the_critic_it_is_plain_training(kind, n_unlabeled):
@@ -405,20 +374,6 @@ def test_gradients_can_be_clipped():
         torch.testing.assert_close(tensor, weights(start)[name], atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("marker", [None, float("nan"), -1])
-def test_partial_labels_of_strings(marker):
-    names = np.array(["cat", "bird", "dog"], dtype=object)
-    y = np.array(
-        [names[code] if known else marker for code, known in zip(TRUTH, LABELED, strict=True)], object
-    )
-    clf = quick().fit(X, y)
-    assert clf.classes_.tolist() == ["bird", "cat", "dog"]
-    numbers = np.where(LABELED, np.array([1, 0, 2])[TRUTH], -1)
-    reference = quick().fit(X, numbers)
-    assert same_tensors(weights(clf), weights(reference))
-    assert clf.score(X, y) == reference.score(X, numbers) == (reference.predict(X) == numbers)[LABELED].mean()
-
-
 @pytest.mark.parametrize("n_unlabeled", [0, 1, 58])
 @pytest.mark.parametrize("divergence", ["wasserstein", "h"])
 def test_few_rows_on_either_side(n_unlabeled, divergence):
@@ -431,20 +386,6 @@ def test_few_rows_on_either_side(n_unlabeled, divergence):
     assert ((clf.critic_scores(rows) > 0) & (clf.critic_scores(rows) < 1)).all()
 
 
-def test_every_layout_of_the_same_images_gives_the_same_answer():
-    bytes_ = (10 * IMAGES).astype(np.uint8)
-    flat = bytes_.reshape(30, 64)
-    small = partial(quick, max_epochs=1, lr=1e-4)
-    first = small().fit(bytes_, IMAGE_LABELS)
-    for clf in (
-        small().fit(bytes_[:, 0], IMAGE_LABELS),
-        small(image_shape=(1, 8, 8)).fit(flat, IMAGE_LABELS),
-    ):
-        assert same_tensors(weights(clf), weights(first))
-        for rows in (bytes_, bytes_[:, 0], flat):
-            np.testing.assert_array_equal(clf.critic_scores(rows), first.critic_scores(rows))
-
-
 def test_networks_are_chosen_by_shape():
     assert type(quick(max_epochs=1).fit(X, Y).module_) is MLP
     sixteen = np.kron(IMAGES, np.ones((2, 2), np.float32))
@@ -452,36 +393,6 @@ def test_networks_are_chosen_by_shape():
     assert type(clf.module_) is LeNet
     assert clf.net_.critic_.features[1].in_features == 64 * 4 * 4  # before the hidden layer
     assert clf.embed(sixteen[:2]).shape == (2, 1024)
-
-
-def test_random_state_decides_everything():
-    before = generator_states()
-    one, same, other = (clone(quick(random_state=seed)).fit(X, Y) for seed in (0, 0, 1))
-    one.critic_scores(X)
-    assert generator_states() == before
-    assert same_tensors(weights(one), weights(same))
-    for name in ("module/head.weight", "critic/head.weight"):
-        assert not torch.equal(weights(one)[name], weights(other)[name])
-    copied = pickle.loads(pickle.dumps(one))
-    np.testing.assert_array_equal(copied.critic_scores(X), one.critic_scores(X))
-
-
-def test_a_pickle_holds_no_pool():
-    small = quick(max_epochs=1).fit(X, Y)
-    large = quick(max_epochs=1).fit(np.tile(X, (200, 1)), np.r_[Y, np.full(199 * 60, -1)])
-    assert abs(len(pickle.dumps(large)) - len(pickle.dumps(small))) < 100_000 < X.nbytes * 200
-
-
-def test_warm_start_continues_with_both_networks():
-    clf = quick().fit(X, Y)
-    first = deepcopy(weights(clf))
-    clf.set_params(warm_start=True, random_state=1, lr=1e-15).fit(X, Y)
-    for name, tensor in weights(clf).items():
-        torch.testing.assert_close(tensor, first[name], atol=1e-9, rtol=0)
-    expected = clf.critic_scores(X)
-    with pytest.raises(ValueError, match="warm_start=True needs the architecture"):
-        clf.set_params(critic_params={"hidden": (5,)}).fit(X, Y)
-    np.testing.assert_array_equal(clf.critic_scores(X), expected)
 
 
 class Forbidden(MLP):
@@ -500,11 +411,6 @@ class NoHead(nn.Module):
 @pytest.mark.parametrize(
     ("rows", "y", "params", "error", "message"),
     [
-        (X, np.where(Y == 0, 0, -1), {}, ValueError, "at least two classes, got one class: .*0"),
-        (X, np.full(60, -1), {}, ValueError, "WassersteinClassifier needs .* two classes, got no label"),
-        (X, Y[:-1], {}, ValueError, "inconsistent numbers of samples"),
-        (np.where(Y[:, None] < 0, np.nan, X), Y, {}, ValueError, "NaN"),
-        (X, X[:, 0], {}, ValueError, "continuous"),
         (X, Y, {"architecture": NoHead}, TypeError, "NoHead has no penultimate embedding"),
         (X, Y, {"architecture": MLP((6,), 3)}, TypeError, "Pass the class MLP"),
         (X, Y, {"lr_drops": (0.5, 75)}, ValueError, "shares of the epochs .* got .*75.* try"),
@@ -527,23 +433,6 @@ def test_bad_input_fails_before_training(rows, y, params, error, message):
         quick(**{"architecture": Forbidden, **params}).fit(rows, y)
 
 
-def test_divergence_of_the_training_is_told():
-    with pytest.raises(ValueError, match="training diverged; set a smaller lr"):
-        quick(lr=1e200).fit(X, Y)
-
-
-def test_nothing_copies_the_pool():
-    pool = np.random.default_rng(0).integers(0, 255, size=(20_000, 1, 16, 16), dtype=np.uint8)
-    y = np.where(np.arange(20_000) < 20, np.arange(20_000) % 2, -1)
-    clf = quick(MLP, max_epochs=1, batch_size=1000, module_params={"hidden": (2,)}, lr=1e-6)
-    clf.fit(pool[:40], y[:40])
-    tracemalloc.start()
-    clf.fit(pool, y).critic_scores(pool)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < pool.nbytes / 2
-
-
 def test_verbose_and_history(capsys):
     clf = quick().fit(X, Y)
     assert capsys.readouterr().out == ""
@@ -551,21 +440,3 @@ def test_verbose_and_history(capsys):
     assert names <= {name.removeprefix("train_") for name in clf.net_.history[0]}
     clf.set_params(verbose=1).fit(X, Y)
     assert "train_divergence" in capsys.readouterr().out
-
-
-def test_autocast_stays_close():
-    exact, clf = quick(dtype="float32").fit(X, Y), quick(amp=True).fit(X, Y)
-    assert clf.dtype_ == torch.float32
-    difference = np.abs(clf.critic_scores(X) - exact.critic_scores(X))
-    assert 0 < difference.max() < 0.02
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_cuda(monkeypatch):
-    before = torch.cuda.get_rng_state()
-    clf = quick().fit(X, Y)
-    assert {clf.device_.type, next(clf.net_.critic_.parameters()).device.type} == {"cuda"}
-    assert torch.equal(torch.cuda.get_rng_state(), before)
-    scores, saved = clf.critic_scores(X), pickle.dumps(clf)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    np.testing.assert_allclose(pickle.loads(saved).critic_scores(X), scores, atol=1e-6)

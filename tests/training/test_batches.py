@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from skal.training.batches import Batches, LabeledRows, Rows, Stream, as_tensor
+from skal.training.batches import Batches, LabeledRows, RedundantBatches, Rows, Stream, as_tensor
 
 CPU = torch.device("cpu")
 
@@ -171,3 +171,31 @@ def test_read_only_rows_are_not_copied_and_nobody_is_warned(tmp_path, dtype):
     assert warnings.filters == filters
     tensor = as_tensor(np.frombuffer(rows.tobytes(), dtype=dtype))  # whose memory nothing else keeps
     assert_array_equal(tensor.numpy(), rows.ravel())
+
+
+@pytest.mark.parametrize(("n_labeled", "n_unlabeled"), [(3, 25), (13, 26), (40, 9), (1, 2), (8, 8), (3, 17)])
+def test_redundant_batches(n_labeled, n_unlabeled):
+    device, rows = torch.device("cpu"), np.arange(float(n_labeled + n_unlabeled))
+    labeled = LabeledRows(rows[:n_labeled], np.arange(n_labeled), None, dtype=torch.float64, device=device)
+    unlabeled = Rows(rows, dtype=torch.float64, device=device).subset(np.arange(n_labeled, len(rows)))
+    batches = RedundantBatches(labeled, unlabeled, 8, seed=0)
+    orders = []
+    for epoch in range(2):
+        pairs = list(batches)
+        assert len(pairs) == len(batches)
+        first = torch.cat([x for (x, _, _), _ in pairs])
+        assert torch.equal(torch.cat([y for _, y in pairs]).double(), first)
+        second = torch.cat([x for (_, _, x), _ in pairs])
+        n_rows = max(n_labeled, n_unlabeled)
+        for drawn, members in ((first, rows[:n_labeled]), (second, rows[n_labeled:])):
+            if len(members):
+                values, counts = np.unique(drawn, return_counts=True)
+                assert len(drawn) == n_rows
+                np.testing.assert_array_equal(values, members)
+                assert counts.max() - counts.min() <= (n_rows % len(members) > 0)
+        assert all(1 < len(x) <= 9 or n_rows == 1 for (x, _, _), _ in pairs)
+        if n_labeled >= n_unlabeled:  # as a NetClassifier goes through them
+            alone = torch.cat([x for (x, *_), _ in Batches(labeled, 8, seed=0, epoch=epoch)])
+            assert torch.equal(first, alone)
+        orders.append(first if n_labeled >= n_unlabeled else second)
+    assert n_rows < 3 or not torch.equal(*orders)
