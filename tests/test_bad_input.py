@@ -16,6 +16,7 @@ from sklearn.svm import SVC, LinearSVC
 from skal import ActiveLearner
 from skal.exceptions import PoolExhaustedWarning
 from skal.generators import GAN, VAE, AutoEncoder
+from skal.neighbors import CellIndex
 from skal.pool import as_pool
 from skal.strategies import (
     ADBA,
@@ -238,6 +239,9 @@ def wide_generator():
         (RandomSubset(5, UncertaintySampling("votes")), ValueError, "'measure' parameter"),
         (CoreSet(make_pipeline(StandardScaler(), PCA("all"))), ValueError, "'n_components' parameter of PCA"),
         (SEALS(UntrainableEncoder(), metric="dot"), ValueError, "'metric' parameter of SEALS"),
+        (SEALS(UntrainableEncoder(), index=CellIndex), TypeError, "use .*an object with fit and kneighbors"),
+        (ASAL(AffineGenerator(), index=CellIndex), TypeError, "use .*an object with fit and kneighbors"),
+        (GAAL(Discriminating()), TypeError, "Discriminating has no torch_decoder"),
         (ASAL(GAN(n_iter=0)), ValueError, "'n_iter' parameter of GAN"),
         (ASAL(PCA()), TypeError, "PCA has no torch_decoder"),
         (ASAL(wide_generator()), ValueError, r"rows of shape \(4,\), and the pool's have shape \(3,\)"),

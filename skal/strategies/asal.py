@@ -149,6 +149,10 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _criterion(self) -> QueryStrategy:
         return ObjectiveSampling(self.objective) if self.criterion is None else self.criterion
 
+    def _check_pool(self, pool: Pool) -> None:
+        super()._check_pool(pool)
+        make_index(self.index)  # refuses a class in place of an index
+
     def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
         super()._fit(X, y)
         if not isinstance(self.features, str) or self.features == "autoencoder":

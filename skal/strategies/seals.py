@@ -98,6 +98,10 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*super().requires, *self._criterion().requires)
 
+    def _check_pool(self, pool: Pool) -> None:
+        super()._check_pool(pool)
+        make_index(self.index)  # refuses a class in place of an index
+
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
         self._kept: Kept[tuple[Rows, Any]] = Kept()
