@@ -126,8 +126,8 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     -----
     Choices that the paper leaves open: D ranks the candidates in evaluation mode, so that ranking leaves no trace, and
     one pass of G makes them all, so that batch normalisation has the statistics of all candidates. The highest of all
-    can be of few classes; ``history_["class_shares"]`` tells. Batch normalisation in D has the statistics of each batch
-    in training, and in evaluation those of real rows alone, which are taken anew under the final weights.
+    can be of few classes; ``history_["class_shares"]`` tells. Batch normalisation in D uses the statistics of each
+    batch in training. In evaluation it uses those of real rows alone, computed again with the final weights.
 
     Ctrl-C ends the training and keeps what was learned, as it does in skorch.
 
@@ -268,7 +268,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         Parameters
         ----------
         y : int or array-like of shape (n_samples,), default=1
-            A label for each row; or how many rows, whose classes are then drawn with equal probability, as they are in
+            One label per row, or the number of rows: their classes are then drawn with equal probability, as in
             training.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`: with an integer there, every call draws the same.
@@ -281,7 +281,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         Raises
         ------
         ValueError
-            If `y` is no positive number, or holds labels that are none of `classes_`.
+            If `y` is not a positive number, or holds labels that are not in `classes_`.
 
         See Also
         --------
@@ -307,7 +307,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         unknown = [label for label in labels.tolist() if label not in position]
         if unknown or not len(labels):
             raise ValueError(
-                f"y holds the labels {unknown[:5]}, which are none of the classes {self.classes_}"
+                f"y holds the labels {unknown[:5]}, which are not among the classes {self.classes_}"
                 if unknown
                 else "y is empty; give at least one label, or how many rows to generate"
             )

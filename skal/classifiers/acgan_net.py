@@ -125,8 +125,8 @@ class ACGANNet(GANNet):
     def settle(self, data: Rows) -> None:
         """Give batch normalisation in the critic the statistics of real rows under the final weights.
 
-        Those that training leaves are averages of the last steps, whose weights may have been far away: predictions by
-        them can be near chance.
+        Training leaves averages over the last steps, when the weights may have been far from the final ones:
+        predictions with them can be near chance.
         """
         norms = batch_norms(self.critic_)
         if not norms:
@@ -150,7 +150,7 @@ class ACGANNet(GANNet):
     def labeled_step(self, real: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Make `n_critic` steps of critic and classifier, each on its share of the real rows, and one of the generator.
 
-        Each critic step has generated rows of its own; those of the last are the generator's too (Algorithm 1).
+        Each critic step generates new rows; the generator learns from those of the last one (Algorithm 1).
         """
         critic_losses = []
         parts = zip(real.chunk(self.n_critic), classes.chunk(self.n_critic), strict=True)
@@ -168,8 +168,8 @@ class ACGANNet(GANNet):
     def generate(self, n_rows: int) -> tuple[Tensor, Tensor]:
         """Generate `candidates` times as many rows, and return those that the critic takes for real, and their classes.
 
-        All come from one pass, by whose statistics batch normalisation makes them: the kept ones are those that were
-        ranked, and none is made again.
+        All come from one pass, because with batch normalisation a row depends on the others of its pass: the kept rows
+        are those that were ranked, and none is generated again.
         """
         n_classes, n_labels = self.n_classes, n_rows if self.stratified else n_rows * self.candidates
         wanted = torch.randint(n_classes, (n_labels,), device=self.device)
@@ -200,7 +200,7 @@ class ACGANNet(GANNet):
 
     def labeled_critic_losses(self, real: Tensor, classes: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Return the loss of critic and classifier, minus Equation 4, and its terms."""
-        if self.base == "dcgan":  # two passes: batch normalisation has statistics of its own for each
+        if self.base == "dcgan":  # two passes, each with its own statistics of batch normalisation
             real_scores, features = self._scores(real)
             with keeping_statistics(self.critic_):
                 fake_scores, _ = self._scores(fake)

@@ -37,7 +37,7 @@ from .prediction import PredictionMixin
 class BaseNetClassifier(PredictionMixin, NetworkEstimator):
     """Base of the classifiers that train one torch module.
 
-    A subclass says in `_module_class` what is trained, and in `losses` by which loss.
+    A subclass chooses the module in `_module_class` and the loss in `losses`.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
     {input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     """
 
-    uses_unlabeled: ClassVar[bool] = False  # whether `fit` takes partial labels, and `losses` unlabelled rows
-    uses_features: ClassVar[bool] = False  # whether `losses` looks at features
+    uses_unlabeled: ClassVar[bool] = False  # `fit` takes partial labels, `losses` unlabelled rows
+    uses_features: ClassVar[bool] = False  # `losses` looks at features
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **NetworkEstimator._parameter_constraints,
@@ -95,7 +95,7 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
         """The trained module."""
         return self.net_.module_
 
-    # What a subclass may say.
+    # What a subclass may override.
 
     def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
         """Compute the losses of a training step; override it for a loss of your own.
@@ -103,20 +103,20 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
         Parameters
         ----------
         net : skorch.NeuralNetClassifier
-            What is in training: ``net.module_``, the modules of `extra_modules` with an underscore behind their
-            names, such as ``net.critic_``, and ``net.infer(rows)``, the logits of more rows. ``len(net.history)`` is
-            the number of the epoch, from 1 to ``net.max_epochs``; ``net.n_labeled`` and ``net.n_unlabeled`` count
-            the rows of the training set.
+            The net in training. ``net.module_`` is the network; the modules of `extra_modules` have an underscore
+            after their names, such as ``net.critic_``. ``net.infer(rows)`` returns the logits of more rows.
+            ``len(net.history)`` is the number of the epoch, from 1 to ``net.max_epochs``. ``net.n_labeled`` and
+            ``net.n_unlabeled`` count the rows of the training set.
         labeled : Batch
         unlabeled : Batch or None
-            None where all rows are labelled, and unless the class has ``uses_unlabeled = True``.
+            None if all rows are labelled, or if the class does not have ``uses_unlabeled = True``.
 
         Returns
         -------
         losses : dict of str to Tensor of shape ()
-            The network descends the term ``"loss"``, or the sum of all terms where there is none of this name. A
-            module of `extra_modules` with a learning rate of its own, such as "critic", descends ``"critic_loss"``,
-            which is no part of that sum. Each changes its own weights only: nothing needs to be detached. All terms
+            The network minimises the term ``"loss"`` or, without such a term, the sum of all terms. A module of
+            `extra_modules` with its own learning rate, such as "critic", minimises ``"critic_loss"``, which is not
+            part of that sum. Each optimizer changes only its own weights, so nothing needs to be detached. All terms
             are recorded in ``net_.history``.
         """
         return {"loss": labeled.cross_entropy()}
@@ -133,7 +133,7 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
         Returns
         -------
         modules : dict of str to tuple of torch.nn.Module and float or None
-            Each with the learning rate of an optimizer of its own, or None where the network's optimizer trains it.
+            Each with the learning rate of its own optimizer, or None if the network's optimizer trains it.
         """
         return {}
 
@@ -168,11 +168,11 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, such as images (n_samples, C, H, W). All of them, labelled or not, where the classifier learns from
-            unlabelled rows too.
+            Rows, such as images (n_samples, C, H, W). A classifier that learns from unlabelled rows takes all of them,
+            labelled or not.
         y : array-like of shape (n_samples,)
             Labels of any kind, of two classes or more. A classifier that learns from unlabelled rows takes partial
-            labels: -1 where there is none, or, among strings, ``None``, NaN or -1.
+            labels: -1 for an unlabelled row; among strings ``None``, NaN or -1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the labelled rows in the loss, none negative; those of unlabelled rows are ignored.
 
@@ -255,7 +255,7 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
     def _split(self, codes: NDArray[Any], rng: np.random.Generator) -> list[Any]:
         """Return the positions of the training rows and, with a validation share, of the held-out ones.
 
-        The held-out rows lie evenly among the rows sorted by class, hence are stratified even where a class has few.
+        The held-out rows are spread evenly over the rows sorted by class: they are stratified even if a class is small.
         """
         if self.validation_fraction is None:
             return [slice(None)]
@@ -326,7 +326,7 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
         return embeddings, probabilities
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the mean accuracy; on the labelled rows, where the classifier takes partial labels.
+        """Return the mean accuracy. A classifier that takes partial labels scores the labelled rows.
 
         Parameters
         ----------
@@ -369,6 +369,6 @@ def _weighted(
 
 
 def _labeled(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which rows have a label; among strings -1 marks one too that has none, as an `ActiveLearner` marks it."""
+    """Return which rows have a label. Among strings, -1 marks an unlabelled row too, as in an `ActiveLearner`."""
     labeled = labeled_mask(labels)
     return labeled & np.asarray(labels != UNLABELED, dtype=bool) if labels.dtype.kind == "O" else labeled

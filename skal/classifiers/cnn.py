@@ -17,7 +17,7 @@ from ..utils.docstrings import inherits_doc
 from .base import BaseNetClassifier
 from .net import Net
 
-# From this side on, "auto" takes the LeNet: two poolings and 5x5 windows have something to look at.
+# "auto" takes the LeNet from this side length on: two poolings and 5x5 windows need as many pixels.
 _SMALLEST_LENET = 16
 
 
@@ -103,7 +103,7 @@ class AnyRowsClassifier(CNNClassifier):
     """
 
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
-        # Plain rows are no line of pixels here: each feature has a scale of its own.
+        # Plain rows are not a line of pixels here: each feature has its own scale.
         is_plain = len(row_shape) == 1 and self.image_shape is None
         return row_shape if is_plain else super()._input_shape(row_shape)
 

@@ -23,7 +23,7 @@ from .stages import StageRecorder
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class LearningLossClassifier(AnyRowsClassifier):
-    r"""A `CNNClassifier` that also predicts its own loss at a row [1]_.
+    r"""A `CNNClassifier` that also predicts the loss of each row [1]_.
 
     A loss predictor looks at several stages of the network: each is averaged over its pixels and goes through a linear
     layer and ReLU, and a linear layer makes one number of them all. Network and predictor are trained together
@@ -149,7 +149,7 @@ class LearningLossClassifier(AnyRowsClassifier):
         return {**losses, "loss": losses["cross_entropy"] + self.ranking_weight * losses["ranking"]}
 
     def predicted_loss(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Predict the loss at rows, on a scale of its own: only its order was learned.
+        """Predict the loss of rows. Only its order is meaningful: the scale is arbitrary.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class LearningLossClassifier(AnyRowsClassifier):
 
 
 class LossPredictor(nn.Module):
-    """Predicts a row's loss from the pooled stages of its classifier (Yoo and Kweon, 2019, Figure 2b).
+    """Predicts the loss of a row from the pooled stages of its classifier (Yoo and Kweon, 2019, Figure 2b).
 
     ======================================  ===================
     layer                                   output

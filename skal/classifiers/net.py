@@ -29,7 +29,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         Builds the module; takes no arguments.
     n_classes : int
     estimator : BaseNetClassifier or None
-        Has the losses, and the modules beside the first. None once training has ended.
+        The classifier with the losses and the extra modules; None after training.
     **params
         Parameters of `TrainingNet`.
 
@@ -88,7 +88,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         return super().get_iterator(dataset, training=training)
 
     def infer(self, x: Any, **params: Any) -> Tensor:
-        """Return the logits of a batch of rows, whatever numbers and shape these lie in."""
+        """Return the logits of a batch of rows in any number format and shape."""
         x = self.prepare_rows(x[0] if isinstance(x, tuple | list) else x)
         with self.autocast():
             return self._checked(self.module_(x, **params), x)
@@ -162,10 +162,13 @@ class Net(TrainingNet, NeuralNetClassifier):
         return step["losses"], len(rows) if weight is None else weight.sum()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_recorder": None}  # its hooks cannot be pickled, and are made anew
+        return {
+            **super().__getstate__(),
+            "_recorder": None,
+        }  # its hooks cannot be pickled; a new one is made when needed
 
     def finish(self) -> None:
-        """Leave training, and what belongs to it."""
+        """End training: drop the classifier and the recorder too."""
         super().finish()
         self.estimator = self._recorder = None
 

@@ -18,14 +18,14 @@ from .base import BaseNetClassifier
 class NetClassifier(BaseNetClassifier):
     """A torch module as a scikit-learn classifier, trained by skorch.
 
-    Everything that scikit-learn asks of a classifier holds: any labels, weights, clones, pickles, the same result
-    for the same `random_state`; the global random states are never touched.
+    It does everything that scikit-learn expects of a classifier: labels of any kind, sample weights, clones, pickles,
+    and the same result for the same `random_state`. The global random states are not touched.
 
     Parameters
     ----------
     module : type or callable, default=skal.nets.MLP
-        A class of `torch.nn.Module`, never an instance. It is built when the data are known, with those of
-        ``input_shape`` (tuple, the shape of a row) and ``n_classes`` (int) that it takes, and with
+        A class of `torch.nn.Module`, not an instance. It is built when the data are known. Of the arguments
+        ``input_shape`` (tuple, the shape of one row) and ``n_classes`` (int) it gets those that it accepts, and
         `module_params`. It maps rows (N, *input_shape) to logits (N, n_classes).
     module_params : dict, default=None
         Further arguments of the module.
@@ -38,13 +38,12 @@ class NetClassifier(BaseNetClassifier):
 
     Notes
     -----
-    Rows of weight zero take no part at all. Within a batch the loss is the weighted mean; whole numbers as weights
+    Rows of weight zero are ignored. Within a batch the loss is the weighted mean; whole numbers as weights
     therefore equal repeated rows as long as one batch holds them all.
 
     Ctrl-C ends the training and keeps what was learned, as it does in skorch.
 
-    A subclass with a method `losses` has a loss of its own, of the labelled rows and, if it wants, of the unlabelled
-    ones.
+    For another loss, of the labelled rows and optionally of unlabelled rows, write a subclass with a method `losses`.
 
     Examples
     --------

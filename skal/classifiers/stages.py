@@ -11,16 +11,16 @@ from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd
 
 from ..training.recording import Recorder
 
-# They only rearrange, repeat or thin out what a stage has returned already.
+# They only rearrange, repeat or thin out the output of a stage.
 _NO_STAGES = (nn.Flatten, nn.Identity, _DropoutNd, _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd)
 
 
 class StageRecorder(Recorder):
     """Records the stages of a network, each averaged over its pixels or tokens.
 
-    They are the outputs of the named parts or, without names, of all maps of a size the last ones with the most
-    channels, the last tokens of each number, and the units of each linear layer with what follows it, but for the
-    logits.
+    These are the outputs of the named parts. Without names they are chosen: for each size of maps the last ones with
+    the most channels, for each number of tokens the last ones, and the output of each linear layer with what follows
+    it, except the logits.
 
     Parameters
     ----------

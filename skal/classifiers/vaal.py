@@ -32,9 +32,9 @@ from .vaal_net import VAALNet
 class VAALClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` with VAAL's [1]_ adversary, which tells labelled rows from unlabelled ones.
 
-    The network learns the labelled rows as :class:`CNNClassifier` does. Beside it, a variational autoencoder with the
-    means :math:`\mu(x)` and a discriminator D of these learn all rows :math:`x_L`, labelled, and :math:`x_U`, not
-    (Eq. 1 to 6):
+    The network learns from the labelled rows as :class:`CNNClassifier` does. A variational autoencoder with the means
+    :math:`\mu(x)`, and a discriminator D of these means, learn from all rows, the labelled rows :math:`x_L` and the
+    unlabelled rows :math:`x_U` (Eq. 1 to 6):
 
     .. math::
 
@@ -70,19 +70,20 @@ class VAALClassifier(AnyRowsClassifier):
     vae_epochs : int, default=100
         Passes of the two over the unlabelled rows.
     vae_batch_size : int, default=64
-        Unlabelled rows of a step, and labelled ones: all of these where there are fewer.
+        Unlabelled rows per step, and labelled rows per step; all labelled rows if there are fewer.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
     dtype, amp, device}
     warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last `fit`, with fresh optimizers; the autoencoder's scale
-        stays that of the first one.
+        Whether `fit` continues from the weights of the last `fit`, with fresh optimizers. The autoencoder keeps the
+        scale of the first `fit`.
     {callbacks, verbose, random_state}
 
     Attributes
     ----------
     vae_net_ : skorch.NeuralNet
-        What trained the autoencoder, ``vae_net_.module_``, and the discriminator, ``vae_net_.discriminator_``;
-        ``vae_net_.history`` has the losses of each epoch, where each term is the sum of the two means.
+        The net with the autoencoder, ``vae_net_.module_``, and the discriminator, ``vae_net_.discriminator_``.
+        ``vae_net_.history`` has the losses of each epoch; each term is the sum of its means over labelled and over
+        unlabelled rows.
     {classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
@@ -91,19 +92,19 @@ class VAALClassifier(AnyRowsClassifier):
 
     Notes
     -----
-    Optimizer, callbacks and early stopping are those of the network alone; number format and device are those of all.
+    Optimizer, callbacks and early stopping apply to the network only; number format and device apply to all networks.
 
     The paper trains the network in the same loop as the other two. They share no weights and no loss, so training
     them one after the other is the same.
 
-    Choices: The discriminator sees the means, as in the authors' code, in training as in prediction: what is compared
-    is rows, and the noise of a draw from q(z|x) would only blur them. Squared error and divergence are sums over a
-    row, the evidence lower bound of Eq. 1; the authors' code has means over pixels beside a divergence summed over the
-    batch. Both networks make a step for each pair of batches, as in Algorithm 1, where that code makes two of
-    the autoencoder, and the discriminator learns from the means of the same pass. The two batches pass through the
-    encoder together, so batch normalisation treats both alike, as it does in prediction.
+    Choices: The discriminator sees the means, as in the authors' code, in training and in prediction; the noise of a
+    draw from q(z|x) would only blur the rows. Squared error and divergence are summed per row, which gives the evidence
+    lower bound of Eq. 1; the authors' code combines means over pixels with a divergence summed over the batch. Both
+    networks make one step per pair of batches, as in Algorithm 1, where the authors' code makes two steps of the
+    autoencoder, and the discriminator learns from the means of the same pass. The two batches pass through the encoder
+    together, so batch normalisation treats both alike, as in prediction.
 
-    With all rows labelled the terms of the unlabelled ones fall away, and an epoch is a pass over the labelled rows.
+    If all rows are labelled, the terms of unlabelled rows are left out, and an epoch is a pass over the labelled rows.
 
     References
     ----------
@@ -160,7 +161,7 @@ class VAALClassifier(AnyRowsClassifier):
         device: torch.device,
         seed: int,
     ) -> dict[str, Any]:
-        """Train the network on the labelled rows, the autoencoder and the discriminator on all."""
+        """Train the network on the labelled rows, and the autoencoder and the discriminator on all rows."""
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
         vae_net = self._make_vae_net(input_shape, dtype=dtype, amp=self.amp, seed=seed, device=str(device))
         vae_net.scaling = learn_scaling(rows, vae_net.output_range, is_image=len(input_shape) > 1)
@@ -188,7 +189,7 @@ class VAALClassifier(AnyRowsClassifier):
         Returns
         -------
         probabilities : ndarray of shape (n_samples,)
-            By the discriminator; nothing is drawn. In float64, where small ones do not round to zero.
+            In float64, so that small ones do not round to zero. Nothing is drawn.
         """
         check_is_fitted(self)
         net = self.vae_net_.for_prediction()

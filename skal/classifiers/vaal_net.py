@@ -17,15 +17,15 @@ from ..training.batches import Batches, Rows, Stream
 
 
 class PairedBatches:
-    """All unlabelled rows in mini-batches, each with one of labelled rows, which come round as often as needed.
+    """All unlabelled rows in mini-batches, each with a batch of labelled rows, which are repeated as often as needed.
 
-    Where no row is unlabelled, a pass is one over the labelled rows, and each batch of unlabelled ones is empty.
+    If no row is unlabelled, a pass goes over the labelled rows, and the batches of unlabelled rows are empty.
 
     Parameters
     ----------
     labeled, unlabeled : Rows
     batch_size : int
-        Rows of each of the two batches; all labelled ones where there are fewer.
+        Rows of each of the two batches; all labelled rows if there are fewer.
     seed : int
     """
 

@@ -30,7 +30,7 @@ from .net import BestEpoch, Net
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class WassersteinClassifier(AnyRowsClassifier):
-    r"""A `CNNClassifier` with WAAL's [1]_ loss, which matches the features of labelled rows and unlabelled ones.
+    r"""A `CNNClassifier` with WAAL's [1]_ loss, which matches the features of labelled and unlabelled rows.
 
     A critic :math:`g(x) \in [0, 1]` of the network's features learns to be high on the U unlabelled rows and low on
     the L labelled ones, while the features learn that it cannot be (Eq. 7 and 8):
@@ -41,8 +41,8 @@ class WassersteinClassifier(AnyRowsClassifier):
             + \mu' \Bigl( \frac1S \sum_{x \in U_S} g(x) - C_0 \frac1S \sum_{x \in L_S} g(x) \Bigr),
         \quad \mu' = \frac{\gamma}{1 + \gamma} \mu, \quad \gamma = \frac UL
 
-    over equally large batches, for which the smaller set is repeated (the redundancy trick). A gradient penalty keeps
-    the critic near slope one. :class:`skal.strategies.WAAL` asks for rows that are uncertain and high in g.
+    over equally large batches: the smaller set is repeated (the redundancy trick). A gradient penalty keeps the slope
+    of the critic near one. :class:`skal.strategies.WAAL` asks for rows that are uncertain and high in g.
 
     X has images (N, C, H, W), gray images (N, H, W), 2-D rows of images with `image_shape`, or plain 2-D rows, which
     stay plain rows.
@@ -55,16 +55,16 @@ class WassersteinClassifier(AnyRowsClassifier):
         the sum of the means of both batches, and the features raise that cross entropy; with :math:`\mu` for
         :math:`\mu'`, without :math:`C_0` and penalty.
     mu : float, default=1e-2
-        :math:`\mu`, the weight of the adversarial loss: that of the paper, whose STL-10 has 1e-3. With 0 it is plain
+        :math:`\mu`, the weight of the adversarial loss. The default is the paper's; it has 1e-3 for STL-10. 0 is plain
         training with as many steps, and the critic learns nothing.
     n_queries : int, default=1
-        B, the number of rows that the next query asks for, on which :math:`C_0` depends. Give it that of the learner.
+        B, the number of rows of the next query, on which :math:`C_0` depends. Give it the `n_queries` of the learner.
     bias_coefficient : {"paper", "code", "unbiased"}, default="paper"
         :math:`C_0`, with :math:`\alpha = B / L`. "paper" is :math:`\frac{\gamma - \alpha}{\gamma^2 (1 + \alpha)}`;
         "code" is :math:`1 / \gamma`, as the authors' code has it; "unbiased" is
         :math:`\frac{\gamma - \alpha}{\gamma (1 + \alpha)}`, what Eq. 7 comes to with equally large batches.
     gradient_penalty : float, default=2.0
-        Weight of the penalty beside the critic's own loss; 10 in its reference [2]_. 0 is none.
+        Weight of the gradient penalty in the critic's loss; 10 in its reference [2]_. 0 turns it off.
     critic_params : dict, default=None
         Further arguments of the critic, a :class:`skal.nets.MLP` with a sigmoid behind it;
         ``{"hidden": (50,), "dropout": 0.5}`` by default.
@@ -78,9 +78,9 @@ class WassersteinClassifier(AnyRowsClassifier):
     lr : float, default=0.01
         Learning rate of the network.
     lr_drops : sequence of float, default=(0.5, 0.75)
-        Shares of `max_epochs`, in (0, 1), after which both learning rates are divided by 10.
+        Shares of `max_epochs`, in (0, 1), after which both learning rates are divided by ten.
     max_epochs : int, default=80
-        Passes over the larger of the two sets, hence over the unlabelled rows as a rule.
+        Passes over the larger of the two sets, usually the unlabelled rows.
     batch_size : int, default=64
         Labelled rows of a step, and as many unlabelled ones.
     validation_fraction : float, default=None
@@ -103,8 +103,8 @@ class WassersteinClassifier(AnyRowsClassifier):
 
     Notes
     -----
-    The critic sees the output of the network's part ``features``, flattened, where it has one, as most of `skal.nets`
-    do; else what :meth:`embed` returns. It computes in full precision, with `amp` too.
+    The critic sees the flattened output of the network's part ``features``, which most of `skal.nets` have, else what
+    :meth:`embed` returns. It computes in full precision, even with `amp`.
 
     The defaults are those of the paper on FashionMNIST (Table 3), whose network is "lenet_waal"; it has momentum 0.3
     on CIFAR-10 and STL-10. The paper stops early by an unstated rule.
@@ -116,7 +116,7 @@ class WassersteinClassifier(AnyRowsClassifier):
     slope other than one); the penalty is that of points between labelled and unlabelled rows and of these themselves,
     without dropout. In Eq. 20 the discriminator would be trained to fail; here it lowers its cross entropy.
 
-    With all rows labelled it is plain training, and the critic learns nothing.
+    If all rows are labelled, this is plain training, and the critic learns nothing.
 
     References
     ----------
@@ -233,7 +233,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         return unknown.sigmoid().mean() - bias * known.sigmoid().mean()
 
     def critic_scores(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Compute the critic g(x): the higher, the less the rows look like labelled ones.
+        """Compute the critic g(x): the higher, the less a row looks like the labelled rows.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            In [0, 1], of rows in evaluation mode: nothing is drawn. In float64, where those near 1 do not round to it.
+            In [0, 1], in evaluation mode: nothing is drawn. In float64, so that scores near 1 do not round to it.
         """
         return self.critic_scores_and_log_proba(X)[0]
 

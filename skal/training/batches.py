@@ -21,7 +21,7 @@ _MAX_NARROWED = 256 * 2**20
 
 
 def as_tensor(array: NDArray[Any]) -> torch.Tensor:
-    """Return a tensor on the array's own memory, copied only where torch cannot read it as it lies."""
+    """Return a tensor that shares the array's memory, or a copy if torch cannot read that memory."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if any(stride < 0 for stride in array.strides):
@@ -146,8 +146,8 @@ class Batches:
 class RedundantBatches:
     """Equally large batches of labelled and of unlabelled rows.
 
-    A pass is one over the larger set. The smaller one is repeated to its length, in an order of its own, so that the
-    numbers of times that its rows come differ by at most one.
+    A pass goes over the larger set once. The smaller set is repeated to its length, in its own random order, and no two
+    of its rows differ by more than one in how often they come.
 
     Parameters
     ----------

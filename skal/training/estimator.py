@@ -30,9 +30,9 @@ BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 class NetworkEstimator(SavedEstimator):
     """Base of the estimators whose work is done by networks in a skorch net.
 
-    A subclass is a dataclass too: its fields are its parameters, and a field of the same name changes a default. What
-    it documents like this class stands in its docstring by name alone, as :func:`skal.utils.docstrings.inherits_doc`
-    has it. A subclass may have an ``__init__`` of its own instead, as in scikit-learn.
+    A subclass is a dataclass too: its fields are its parameters, and a field of the same name changes a default. Its
+    docstring takes the texts of inherited parameters by name, see :func:`skal.utils.docstrings.inherits_doc`. Instead,
+    a subclass may have its own ``__init__``, as in scikit-learn.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class NetworkEstimator(SavedEstimator):
     device_ : torch.device
         Where the networks are; another device after a GPU's networks are loaded without one.
     n_features_in_ : int
-        Numbers in a row: the product of its shape.
+        Numbers per row: the product of its shape.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X has string names.
     """
@@ -125,7 +125,7 @@ class NetworkEstimator(SavedEstimator):
         raise NotImplementedError
 
     def _blank_net(self, tensors: dict[str, torch.Tensor], **params: Any) -> TrainingNet:
-        """Return the net, not initialized, for saved tensors to be loaded into; another net has a method of its own."""
+        """Return the net, not initialized, for saved tensors to be loaded into; each other net has its own method."""
         return self._make_net(self.input_shape_, **params)
 
     def _run(self, X: Any, compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:

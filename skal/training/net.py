@@ -23,14 +23,14 @@ class TrainingNet(NeuralNet):
     module : callable
         Builds the module; takes no arguments.
     input_shape : tuple of int
-        Shape that the module wants a row in.
+        Shape in which the module gets a row.
     dtype : torch.dtype
     amp : bool
         Whether to run the modules under bfloat16 autocast.
     seed : int
         Seed of the order of the batches.
     rates : dict of str to float, default=None
-        Learning rates of the modules that have an optimizer, and a loss, of their own.
+        Learning rates of the modules that have their own optimizer and loss.
     **params
         Parameters of skorch's net.
     """
@@ -117,7 +117,7 @@ class TrainingNet(NeuralNet):
         return module
 
     def prepare_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return rows, whatever numbers and shape they lie in, as the modules want them."""
+        """Return rows of any number format and shape in those of the modules."""
         rows = rows.to(self.device, self.dtype).reshape(-1, *self.input_shape)
         return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
 

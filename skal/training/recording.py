@@ -1,7 +1,7 @@
 """What the parts of a module get and return, recorded without touching the module.
 
-Hooks and flags of a module are seen by every thread that runs it. Here they belong to a private view, which shares the
-weights and nothing else: make one for each call, or for each training, and drop it afterwards.
+Every thread that runs a module sees its hooks and flags. Here they are set on a private view, which shares only the
+weights: make one for each call, or for each training, and drop it afterwards.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HOLDERS = frozenset({dict, OrderedDict, list, tuple, MethodType})
 
 
 def private_view(module: nn.Module) -> nn.Module:
-    """Return a module that computes what another does, with the same weights, for hooks and flags of its own.
+    """Return a module that computes the same with the same weights, but has its own hooks and flags.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def in_evaluation(module: nn.Module) -> nn.Module:
 class Recorder:
     """A function that returns what a module does, and beside it what was recorded in the same pass.
 
-    A subclass, or who makes one, calls `record_output` and `record_input`. One recorder serves one thread. What it
-    records replaces what was recorded before: the last part to run counts.
+    Call `record_output` or `record_input` with parts of its ``view``. One recorder serves one thread. Of several parts,
+    the last to run counts.
 
     Parameters
     ----------
@@ -91,15 +91,32 @@ class Recorder:
         return self
 
     def record_output(self, part: nn.Module) -> None:
-        """Record what a part of the view returns."""
+        """Record what a part returns.
+
+        Parameters
+        ----------
+        part : torch.nn.Module
+            Of the ``view``.
+        """
         part.register_forward_hook(lambda _, inputs, output: self.record(output))
 
     def record_input(self, part: nn.Module) -> None:
-        """Record what a part of the view gets first."""
+        """Record the first input of a part.
+
+        Parameters
+        ----------
+        part : torch.nn.Module
+            Of the ``view``.
+        """
         part.register_forward_pre_hook(lambda _, inputs: self.record(inputs[0]))
 
     def record(self, value: Tensor) -> None:
-        """Keep a value until the pass ends."""
+        """Keep a value until the pass ends.
+
+        Parameters
+        ----------
+        value : Tensor
+        """
         self.last[:] = [value]
 
     def __call__(self, *inputs: Any, **params: Any) -> tuple[Any, Any]:
@@ -131,6 +148,15 @@ class EmbeddingRecorder(Recorder):
     ------
     TypeError
         If the module has neither.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.training.recording import EmbeddingRecorder
+    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3))
+    >>> logits, embeddings = EmbeddingRecorder(module, n_classes=3)(torch.zeros(4, 2))
+    >>> logits.shape, embeddings.shape
+    (torch.Size([4, 3]), torch.Size([4, 5]))
     """
 
     def __init__(self, module: nn.Module, n_classes: int) -> None:

@@ -120,7 +120,7 @@ def test_samples(monkeypatch):
         (2.5, "integer of at least 1"),
         ("0", "integer of at least 1"),
         ([], "y is empty"),
-        ([0, 3, 1], r"labels \[3\], which are none of the classes \[0 1 2\]"),
+        ([0, 3, 1], r"labels \[3\], which are not among the classes \[0 1 2\]"),
         (["cat"], "labels .'cat'.,"),
         ([[0, 1], [1, 2]], "1d array"),
     ],
