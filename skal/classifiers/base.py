@@ -16,25 +16,25 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
-from torch import Tensor, nn
+from torch import nn
 
 from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..training.batches import LabeledRows, Rows
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
 from ..training.net import check_weights, copy_weights
-from ..training.recording import EmbeddingRecorder, Recorder
+from ..training.recording import EmbeddingRecorder
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
-from .batch import Batch
 from .checks import check_classes, check_continues
 from .net import BestEpoch, Net
+from .own_loss import OwnLoss
 from .prediction import PredictionMixin
 
 
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
-class BaseNetClassifier(PredictionMixin, NetworkEstimator):
+class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     """Base of the classifiers that train one torch module.
 
     A subclass chooses the module in `_module_class` and the loss in `losses`.
@@ -70,9 +70,6 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
     {input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     """
 
-    uses_unlabeled: ClassVar[bool] = False  # `fit` takes partial labels, `losses` unlabelled rows
-    uses_features: ClassVar[bool] = False  # `losses` looks at features
-
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **NetworkEstimator._parameter_constraints,
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -96,50 +93,6 @@ class BaseNetClassifier(PredictionMixin, NetworkEstimator):
         return self.net_.module_
 
     # What a subclass may override.
-
-    def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
-        """Compute the losses of a training step; override it for a loss of your own.
-
-        Parameters
-        ----------
-        net : skorch.NeuralNetClassifier
-            The net in training. ``net.module_`` is the network; the modules of `extra_modules` have an underscore
-            after their names, such as ``net.critic_``. ``net.infer(rows)`` returns the logits of more rows.
-            ``len(net.history)`` is the number of the epoch, from 1 to ``net.max_epochs``. ``net.n_labeled`` and
-            ``net.n_unlabeled`` count the rows of the training set.
-        labeled : Batch
-        unlabeled : Batch or None
-            None if all rows are labelled, or if the class does not have ``uses_unlabeled = True``.
-
-        Returns
-        -------
-        losses : dict of str to Tensor of shape ()
-            The network minimises the term ``"loss"`` or, without such a term, the sum of all terms. A module of
-            `extra_modules` with its own learning rate, such as "critic", minimises ``"critic_loss"``, which is not
-            part of that sum. Each optimizer changes only its own weights, so nothing needs to be detached. All terms
-            are recorded in ``net_.history``.
-        """
-        return {"loss": labeled.cross_entropy()}
-
-    def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
-        """Build the modules that are trained beside the network; override it where there are some.
-
-        Parameters
-        ----------
-        net : skorch.NeuralNetClassifier
-            With ``net.module_``, ``net.n_classes``, ``net.input_shape`` and ``net.example_features()``, which returns
-            the features of one row.
-
-        Returns
-        -------
-        modules : dict of str to tuple of torch.nn.Module and float or None
-            Each with the learning rate of its own optimizer, or None if the network's optimizer trains it.
-        """
-        return {}
-
-    def recorder(self, module: nn.Module, n_classes: int) -> Recorder:
-        """Return what records the features of rows for `losses`; the embeddings, unless a subclass overrides it."""
-        return EmbeddingRecorder(module, n_classes)
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
         """Return what builds the module for rows of the given shape."""

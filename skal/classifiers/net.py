@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from skorch import NeuralNetClassifier
@@ -15,9 +15,7 @@ from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows
 from ..training.net import TrainingNet
 from ..training.recording import Recorder, in_evaluation
 from .batch import Batch
-
-if TYPE_CHECKING:
-    from .base import BaseNetClassifier
+from .own_loss import OwnLoss
 
 
 class Net(TrainingNet, NeuralNetClassifier):
@@ -28,7 +26,7 @@ class Net(TrainingNet, NeuralNetClassifier):
     module : callable
         Builds the module; takes no arguments.
     n_classes : int
-    estimator : BaseNetClassifier or None
+    estimator : OwnLoss or None
         The classifier with the losses and the extra modules; None after training.
     **params
         Parameters of `TrainingNet`.
@@ -46,10 +44,10 @@ class Net(TrainingNet, NeuralNetClassifier):
     ) -> None:
         super().__init__(module, criterion=torch.nn.CrossEntropyLoss, **params)
         self.n_classes = n_classes
-        self.estimator: BaseNetClassifier | None = estimator
+        self.estimator: OwnLoss | None = estimator
 
     @property
-    def trained(self) -> BaseNetClassifier:
+    def trained(self) -> OwnLoss:
         """The classifier in training."""
         if self.estimator is None:
             raise RuntimeError("the training of this net has ended; fit the classifier to start another")
