@@ -219,3 +219,32 @@ def test_foreign_contents(tmp_path, content):
     write_file(tmp_path / "index.skal", arrays, content)
     with pytest.raises(ModelFileError, match="holds no CellIndex"):
         CellIndex.load(tmp_path / "index.skal")
+
+
+def test_sums_in_float32_leave_room_for_rounding():
+    """Rows on a sphere, whose distances to its center differ by less than float32 can tell."""
+    X = np.random.default_rng(0).normal(size=(3000, 50))
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    queries = np.zeros((1, 50), np.float32)
+    for n_neighbors in (1, 5):
+        _, rows = CellIndex(random_state=0).fit(X).kneighbors(queries, n_neighbors)
+        np.testing.assert_array_equal(rows, brute_force(X, queries, n_neighbors)[1])
+
+
+@pytest.mark.parametrize("scale", [3e-23, 1e-22])
+def test_sums_in_float32_leave_room_for_underflow(scale):
+    X = (scale * np.random.default_rng(0).normal(size=(550, 9))).astype(np.float32)
+    _, rows = CellIndex(random_state=0).fit(X[:500]).kneighbors(X[500:])
+    np.testing.assert_array_equal(rows, brute_force(X[:500], X[500:], 1)[1])
+
+
+def test_shells_hold_their_rows():
+    X = spectrum_pool(2000)
+    index = CellIndex(20, random_state=0).fit(X)
+    assert index.rows_.dtype == np.int32
+    cells = np.repeat(np.arange(len(index.centers_)), np.diff(index.first_chunk_))
+    for cell, rows, (least, largest) in zip(cells, index.rows_, index.shells_, strict=True):
+        offsets = X[rows[rows >= 0]].astype(np.float64) - index.centers_[cell]
+        radii = np.sqrt(np.square(offsets).sum(axis=1))
+        assert least <= radii.min() <= least * (1 + 1e-6)
+        assert largest * (1 - 1e-6) <= radii.max() <= largest

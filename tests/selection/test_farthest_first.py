@@ -114,3 +114,26 @@ def test_k_center_visits_few_rows(kind, n_centers, monkeypatch):
 def test_k_center_refuses_more_than_there_are(k):
     with pytest.raises(ValueError, match=f"k={k} rows asked of 2 candidates"):
         FarthestFirst(np.eye(4)).pick(k, [1, 2])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "clusters", "heavy"])
+def test_k_center_with_rows_that_leave_the_active_block_and_come_back(kind):
+    X = embedding(600, 0, kind)
+    traversal = FarthestFirst(X)
+    traversal._n_active = 6
+    traversal.add([5, 77])
+    assert traversal.pick(300).tolist() == naive_k_center(X, 300, [5, 77])
+
+
+@pytest.mark.parametrize("candidates", [None, np.ones(5, dtype=bool), np.arange(5)])
+def test_k_center_never_picks_a_center(candidates):
+    traversal = FarthestFirst(np.array([[0.0], [0.0], [0.0], [9.0], [0.0]]))
+    traversal.add([3, 1])
+    assert traversal.pick(3, candidates).tolist() == [0, 2, 4]
+    with pytest.raises(ValueError, match="k=4 rows asked of 3 candidates"):
+        traversal.pick(4, candidates)
+
+
+def test_k_center_beyond_the_range_of_float32():
+    X = np.array([[0.0], [1e39], [3e39], [-2e39]])
+    assert FarthestFirst(X).pick(3).tolist() == naive_k_center(X, 3)

@@ -59,3 +59,9 @@ def test_k_medians_of_all_rows(X):
 def test_k_medians_refuses_more_than_there_are(k):
     with pytest.raises(ValueError, match=f"k={k} rows asked of 3"):
         k_medians(np.eye(3), k, np.random.default_rng(0))
+
+
+def test_k_medians_goes_to_the_median_and_not_to_the_mean():
+    X = np.array([0.0, 1, 2, 3, 4, 100])[:, None]
+    for seed in range(6):
+        assert k_medians(X, 1, np.random.default_rng(seed))[0] in (2, 3)
