@@ -191,7 +191,7 @@ class Labels:
 
     @classmethod
     def none(cls, n_samples: int, dtype: Any = np.int64) -> Self:
-        """Labels of which none is known yet; `dtype` is the type of those to come."""
+        """The labels of a pool without any; `dtype` is the type of those to come."""
         return cls(np.full(n_samples, UNLABELED, dtype=np.int32), np.empty(0, dtype))
 
     def __len__(self) -> int:

@@ -74,7 +74,9 @@ def _place(X: Any) -> dict[str, Any] | None:
         return None
     if X.mode == "c" or not X.flags.forc:  # changes that reached no file, or gaps between the rows
         return None
-    first = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # what numpy maps, of which X may be a part
+    first = (
+        X.offset - X.offset % mmap.ALLOCATIONGRANULARITY
+    )  # where numpy's mapping begins; X may begin later
     return {
         "filename": os.fspath(X.filename),
         "mode": "r" if X.mode == "r" else "r+",

@@ -73,7 +73,7 @@ class Candidates:
     rows : ndarray of int of shape (n_positions,)
         Distinct positions, in increasing order.
     complement_in : int, default=None
-        The number of rows of a pool, of which all but `rows` are candidates.
+        The number of rows of a pool; all of them but `rows` are candidates then.
 
     Examples
     --------

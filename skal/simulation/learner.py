@@ -353,7 +353,7 @@ class _Loop:
     def record(
         self, learner: SimulatedLearner, n_annotated: int, codes: NDArray[Any], measured: dict[str, float]
     ) -> None:
-        """Take down a round: how many annotations it had, the classes that they gave, and what was measured."""
+        """Record a round: the number of annotations, the classes that they gave, and what was measured."""
         counts = np.bincount(codes, minlength=len(self.oracle.classes))
         if self.records:
             counts = counts + self.records[-1]["class_counts"]

@@ -11,10 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import get_tags
 
 from skal import UNLABELED
 from skal.classifiers import CNNClassifier
@@ -49,6 +52,50 @@ def test_extend_adds_samples_that_are_not_in_the_pool():
     alone = logistic().fit(np.vstack([X[known], new]), np.append(TRUTH[known], TRUTH[1:4]))
     assert_allclose(fitted.predict_proba(X), alone.predict_proba(X))
     assert len(fitted.query(n_queries=135)) == 135
+
+
+@pytest.mark.parametrize(
+    ("classifier", "strategy", "taken"),
+    [
+        (logistic(), RandomSampling(), True),
+        (logistic(), Noise(), False),
+        (GaussianNB(), RandomSampling(), False),
+        (logistic(), None, True),  # refused later, with the name of the parameter
+    ],
+    ids=str,
+)
+def test_sparse_rows_are_taken_by_classifier_and_strategy(classifier, strategy, taken):
+    assert get_tags(learner(estimator=classifier, strategy=strategy)).input_tags.sparse == taken
+
+
+@pytest.mark.parametrize(
+    ("classifier", "taken"),
+    [
+        (logistic(), False),
+        (HistGradientBoostingClassifier(), True),
+        (make_pipeline(StandardScaler(), logistic()), True),  # what the scaler makes of it is not known here
+        (make_pipeline(None, logistic()), True),
+        (make_pipeline("passthrough", logistic()), True),
+        (make_pipeline(PCA(2), HistGradientBoostingClassifier()), False),
+    ],
+    ids=str,
+)
+def test_nan_is_taken_by_the_first_step(classifier, taken):
+    assert get_tags(learner(estimator=classifier)).input_tags.allow_nan == taken
+
+
+def test_tags_of_the_classifier_are_passed_on():
+    class Odd(type(logistic())):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.non_deterministic = tags.classifier_tags.poor_score = True
+            tags.classifier_tags.multi_class = False
+            return tags
+
+    tags = get_tags(learner(estimator=Odd()))
+    assert tags.non_deterministic
+    assert tags.classifier_tags.poor_score
+    assert not tags.classifier_tags.multi_class
 
 
 def test_images_extend_flat_rows_and_flat_rows_images():

@@ -55,6 +55,12 @@ def test_the_training_set_is_what_the_classifier_was_fitted_on():
     assert_array_equal(again.coef_, fitted.estimator_.coef_)
 
 
+def test_extensions_add_up():
+    fitted = learner(strategy=Listening()).fit(X, Y).extend(X[:1] + 1, [0]).extend(X[:2] + 2, [1, 2])
+    assert_array_equal(np.vstack([each.pool.X for each in asked(fitted).outside]), [*X[:1] + 1, *X[:2] + 2])
+    assert_array_equal(asked(fitted).training().y[-3:], [0, 1, 2])
+
+
 def test_the_training_set_of_a_semi_supervised_classifier_has_all_rows():
     classifier = SelfTrainingClassifier(LogisticRegression(max_iter=1000))
     training = asked(learner(estimator=classifier, strategy=Listening()).fit(X, Y)).training()
