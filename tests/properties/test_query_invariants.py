@@ -60,8 +60,8 @@ def test_equal_across_processes(strategy, problem, other_process):
 
 # A call of Parallel costs more than its tasks, so fewer examples have more problems.
 @over_strategies
-@settings(max_examples=settings().max_examples // 4)
-@given(batch=st.lists(problems(), min_size=4, max_size=4))
+@settings(max_examples=settings().max_examples // 10)
+@given(batch=st.lists(problems(), min_size=10, max_size=10))
 def test_equal_with_one_and_two_jobs(strategy, batch):
     tasks = [delayed(rows_of)(strategy, problem) for problem in batch]
     for one, two in zip(Parallel(n_jobs=1)(tasks), Parallel(n_jobs=2)(tasks), strict=True):
