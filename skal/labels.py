@@ -265,11 +265,11 @@ class Labels:
 
     def for_semi_supervised(self) -> NDArray[Any]:
         """The partial labels as scikit-learn's semi-supervised estimators take them: -1 marks strings too."""
-        if len(self.rows) == len(self):
-            return plain(self.known)
         y = self.to_array()
-        if y.dtype.kind == "O":
-            y[self.codes < 0] = UNLABELED
+        if is_numeric(y):
+            return y.astype(np.int64) if y.dtype.kind == "u" else y  # which -1 can be compared with
+        y = y.astype(object)
+        y[self.codes < 0] = UNLABELED
         return y
 
 

@@ -329,10 +329,7 @@ class ActiveLearner(Delegation):
                 f"extend was given the fit parameters {sorted(params)}; give it those that fit was given a value per "
                 f"row of, {sorted(state.per_row)}, with a value for each of the {len(labels)} samples."
             )
-        if type(pool) is not type(state.pool):
-            raise ValueError(
-                f"extend was given a {type(pool.X).__name__} and fit a {type(state.pool.X).__name__}; give the same."
-            )
+        pool = state.pool.matching(pool)
         extension = TrainingSet(pool.X, plain(labels), params)
         known = state.labels.with_classes(labels)
         self._state = self._refitted(replace(state, labels=known, extensions=(*state.extensions, extension)))

@@ -65,8 +65,10 @@ class State:
     def training_set(self, *, with_unlabeled: bool) -> TrainingSet:
         """What the classifier is fitted on."""
         rows = self.labels.rows
-        if with_unlabeled or len(rows) == len(self.pool):
+        if with_unlabeled:
             own = TrainingSet(self.pool.X, self.labels.for_semi_supervised(), self.params)
+        elif len(rows) == len(self.pool):
+            own = TrainingSet(self.pool.X, plain(self.labels.known), self.params)
         else:
             params = _check_method_params(self.pool.X, self.params, indices=rows)
             own = TrainingSet(self.pool.take(rows), plain(self.labels.known), params)

@@ -109,6 +109,34 @@ class Pool(ABC):
         rows : container of shape (n_rows, ...)
         """
 
+    def matching(self, other: Pool) -> Pool:
+        """Other rows in a container that `stack` takes.
+
+        Parameters
+        ----------
+        other : Pool
+
+        Returns
+        -------
+        other : Pool
+
+        Raises
+        ------
+        ValueError
+            If they are in a container of another kind, or its columns are.
+        """
+        if type(other) is not type(self):
+            raise self._unlike(other)
+        return other
+
+    def _unlike(self, other: Pool) -> ValueError:
+        given, own = (
+            f"{type(each.X).__module__.partition('.')[0]}.{type(each.X).__name__}" for each in (other, self)
+        )
+        return ValueError(
+            f"Rows were given in a {given}, and those of the pool are in a {own}; give the same."
+        )
+
     @abstractmethod
     def digest(self, max_bytes: int) -> Hashable:
         """A checksum of the rows.

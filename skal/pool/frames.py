@@ -44,6 +44,18 @@ class FramePool(Pool):
     def stack(self, others: list[Any]) -> Any:
         return importlib.import_module("pandas" if self._is_pandas else "polars").concat([self.X, *others])
 
+    def matching(self, other: Pool) -> Pool:
+        """Other rows in a frame of the same library, whose columns can be stacked."""
+        if type(other.X) is not type(self.X):
+            raise self._unlike(other)
+        try:
+            FramePool(self.X.head(1)).stack([other.X.head(1)])
+        except Exception as error:  # polars has its own, pandas TypeError and ValueError
+            raise ValueError(
+                f"The columns are not those of the pool: {error}; give the same types."
+            ) from error
+        return other
+
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -int(-self.row_bytes * len(self) // max_bytes))
         if self._is_pandas:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -41,6 +42,11 @@ class SparsePool(Pool):
 
     def stack(self, others: list[Any]) -> Any:
         return sparse.vstack([self.X, *others], format="csr")
+
+    def matching(self, other: Pool) -> Pool:
+        """Other rows as sparse ones, which dense ones become."""
+        is_dense = isinstance(other.X, np.ndarray) and other.X.ndim == 2
+        return SparsePool(self.like(other.X)) if is_dense else super().matching(other)
 
     def digest(self, max_bytes: int) -> Hashable:
         sums: list[int] = []

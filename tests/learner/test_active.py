@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import get_tags
 
 from skal import UNLABELED
@@ -311,3 +312,34 @@ def test_a_strategy_prepares_with_the_labels():
             self.codes_ = y
 
     assert_array_equal(learner(strategy=Prepared()).fit(X, Y).strategy_.codes_, Y)
+
+
+def test_extensions_that_do_not_fit_the_pool_are_refused_and_not_recorded():
+    frame, other = pd.DataFrame(X, columns=list("abcd")), pl.DataFrame(X, schema=list("abcd"))
+    for pool, given in (
+        (frame, other[:2]),
+        (other, frame[:2]),
+        (other, other[:2].cast(pl.Int64)),
+        (X, sparse.csr_array(X[:2])),
+    ):
+        fitted = learner(strategy=RandomSampling()).fit(pool, np.full(150, UNLABELED))
+        with pytest.raises((ValueError, TypeError)):
+            fitted.extend(given, [0, 0])
+        fitted.teach([3, 60], TRUTH[[3, 60]])
+        assert_array_equal(fitted.classes_, [0, 1])
+
+
+def test_dense_rows_extend_sparse_ones():
+    expected = learner().fit(X, Y).extend(X[:2] + 1, [1, 0])
+    fitted = learner().fit(sparse.csr_array(X), Y).extend(X[:2] + 1, [1, 0])
+    assert_allclose(fitted.predict_proba(X), expected.predict_proba(X), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "names", [np.array(["a", "b", "c"], dtype=object), np.array([3, 4, 5], dtype=np.uint8)], ids=str
+)
+@pytest.mark.filterwarnings("ignore:y contains no unlabeled samples")
+def test_a_semi_supervised_classifier_whose_last_row_is_labelled(names):
+    y = names[TRUTH]
+    fitted = learner(estimator=SelfTrainingClassifier(logistic())).fit(X, y)
+    assert_array_equal(fitted.classes_, names)

@@ -64,7 +64,12 @@ def test_bad_extensions_record_nothing():
         (X[:2], [0, 1], {"sample_weight": [1, 1, 1]}, "a value for each of the 2 samples"),
         (X[:2], [0, 1], {"sample_weight": [1, 1], "other": [1, 1]}, r"\['other', 'sample_weight'\]"),
         (X[:2], [0], {"sample_weight": [1, 1]}, "2 rows and 1 labels"),
-        (sparse.csr_array(X[:2]), [0, 1], {"sample_weight": [1, 1]}, "a csr_array and fit a ndarray"),
+        (
+            sparse.csr_array(X[:2]),
+            [0, 1],
+            {"sample_weight": [1, 1]},
+            "a scipy.csr_array, and those of the pool",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             fitted.extend(rows, labels, **params)
