@@ -58,13 +58,17 @@ class FramePool(Pool):
 
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -int(-self.row_bytes * len(self) // max_bytes))
-        if self._is_pandas:
-            hashes = importlib.import_module("pandas.util").hash_pandas_object(
-                self.X.iloc[::step], index=False
-            )
+        if not self._is_pandas:
+            hashes = self.X.gather_every(step).hash_rows().to_numpy()
         else:
-            hashes = self.X.gather_every(step).hash_rows()
-        return type(self.X).__name__, self.X.shape, *self.X.columns, checksum(hashes.to_numpy(), max_bytes)
+            rows = self.X.iloc[::step]
+            try:
+                hashes = (
+                    importlib.import_module("pandas.util").hash_pandas_object(rows, index=False).to_numpy()
+                )
+            except TypeError:  # cells that cannot be hashed, such as lists
+                hashes = rows.to_numpy(object)
+        return type(self.X).__name__, self.X.shape, *self.X.columns, checksum(hashes, max_bytes)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for column in self._columns:

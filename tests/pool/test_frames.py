@@ -79,3 +79,12 @@ def test_words_may_be_missing():
     assert as_pool(pl.DataFrame({"a": [1.0, 2.0, 3.0], "kind": ["x", "y", None]})).is_finite
     with pytest.raises(ValueError, match=r"'a'.*infinity"):
         as_pool(FRAME.assign(a=[1.0, np.inf, 2.0])).assert_finite(allow_nan=True)
+
+
+def test_cells_that_cannot_be_hashed_are_watched():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "tags": [["x"], ["y", "z"], []]})
+    pool = as_pool(frame)
+    pool.watch(1 << 20)
+    assert pool.is_unchanged()
+    frame["tags"][1].append("w")
+    assert not pool.is_unchanged()
