@@ -34,6 +34,19 @@ class CallCounting(QueryStrategy):
         return np.roll(query.candidates.rows, self.calls)[: query.n_queries]
 
 
+class Remembering(QueryStrategy):
+    """Right answers, and an attribute that several threads would share."""
+
+    def _query(self, query):
+        self.asked_ = query.n_queries
+        return query.candidates.rows[: query.n_queries]
+
+
+class Failing(QueryStrategy):
+    def _query(self, query):
+        raise ZeroDivisionError("the author's own")
+
+
 class Scaling(QueryStrategy):
     def _query(self, query):
         query.pool.X[-1] *= 2
@@ -60,6 +73,7 @@ class Batchwise(SecondGuess):
     [
         (GlobalRandom(), "differs|random state"),
         (CallCounting(), "a second query differs"),
+        (Remembering(), "a query set the attribute 'asked_'"),
         (Scaling(), "changed: X|changed in place|differs"),
         (Refitting(), "changed: classifier"),
         (Batchwise(), "check_query_permutation"),
@@ -89,3 +103,9 @@ def test_the_base_class_refuses_a_wrong_answer(answer, message, monkeypatch):
     X, y = np.eye(20), np.where(np.arange(20) < 10, 0, -1)
     with pytest.raises(RuntimeError, match=message):
         CallCounting().fit(X).query(X, y, 5)
+
+
+def test_an_error_of_the_strategy_says_where_it_came_up():
+    with pytest.raises(ZeroDivisionError, match="own") as caught:
+        check_strategy(Failing())
+    assert "check_query_result for Failing() on the pool 'blobs'" in caught.value.__notes__[0]

@@ -56,7 +56,13 @@ class Net(TrainingNet, NeuralNetClassifier):
     def initialize_module(self) -> Net:
         """Build the module, and those that the classifier has beside it."""
         super().initialize_module()
-        for name, (module, lr) in self.trained.extra_modules(self).items():
+        for name, part in self.trained.extra_modules(self).items():
+            if name == "module" or not (isinstance(part, tuple) and len(part) == 2):
+                raise TypeError(
+                    f"{type(self.trained).__name__}.extra_modules returned {type(part).__name__} for {name!r}; it must "
+                    'return a pair (module, lr), lr being a float or None, for each name, and none called "module".'
+                )
+            module, lr = part
             setattr(self, f"{name}_", self.prepare_module(module))
             if lr is not None:
                 self.rates[name] = lr
@@ -139,11 +145,34 @@ class Net(TrainingNet, NeuralNetClassifier):
         self._set_training(True)
         labeled, unlabeled = self.outputs(batch)
         losses = self.trained.losses(self, labeled, unlabeled)
+        self._check_losses(losses, has_all=unlabeled is not None or not self.trained.uses_unlabeled)
         if "loss" not in losses:
             own = {f"{name}_loss" for name in self.rates}
             losses["loss"] = torch.stack([loss for name, loss in losses.items() if name not in own]).sum()
         self.backward(losses)
         return {"loss": losses["loss"], "losses": losses, "y_pred": labeled.logits}
+
+    def _check_losses(self, losses: Any, *, has_all: bool) -> None:
+        """Refuse what `losses` must not return: a module without its loss would never be trained."""
+        method = f"{type(self.trained).__name__}.losses"
+        if not isinstance(losses, dict) or not losses:
+            given = "an empty dict" if losses == {} else type(losses).__name__
+            raise TypeError(
+                f'{method} returned {given}; it must return a dict of its terms, such as {{"loss": ...}}.'
+            )
+        for name, loss in losses.items():
+            if not isinstance(loss, Tensor) or loss.ndim:
+                given = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+                raise TypeError(
+                    f"{method} returned {given} for {name!r}; each term must be a tensor of shape (), such as the mean "
+                    "over a batch."
+                )
+        missing = [name for name in self.rates if has_all and f"{name}_loss" not in losses]
+        if missing:
+            raise ValueError(
+                f"{method} returned the terms {sorted(losses)}, and none is called '{missing[0]}_loss', by which the "
+                f"module {missing[0]!r} with a learning rate of its own is trained."
+            )
 
     def validation_step(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:
         """Compute the cross entropy and the accuracy on held-out rows."""
@@ -160,10 +189,8 @@ class Net(TrainingNet, NeuralNetClassifier):
         return step["losses"], len(rows) if weight is None else weight.sum()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **super().__getstate__(),
-            "_recorder": None,
-        }  # its hooks cannot be pickled; a new one is made when needed
+        # The hooks of a recorder cannot be pickled; a new one is made when needed.
+        return {**super().__getstate__(), "_recorder": None}
 
     def finish(self) -> None:
         """End training: drop the classifier and the recorder too."""

@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.exceptions import NotFittedError
 
-from ..neighbors.base import check_integer
+from ..utils.checks import check_integer
 from .device import DeviceSteps
 from .nearest import Floats
 from .steps import KeptSteps

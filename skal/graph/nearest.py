@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from ..neighbors import CellIndex
-from ..neighbors.base import Floats, as_float32, check_integer
+from ..neighbors.base import Floats, as_float32
 from ..neighbors.graph_index import SMALL_POOL, build_graph
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 
 Ints = NDArray[np.int32]

@@ -19,8 +19,9 @@ from ..labels import Labels, check_new_labels, check_same_kind, plain
 from ..pool import Pool, Rows, check_pool, check_positions
 from ..strategies import ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
-from ..strategies.query import TrainingSet, check_n_queries
+from ..strategies.query import TrainingSet
 from ..training.estimator import NetworkEstimator
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed, seed_random_states
 from .delegation import Delegation
 from .refit import allows_nan, is_prefitted, last_step, refitted, uses_unlabeled
@@ -202,7 +203,7 @@ class ActiveLearner(Delegation):
 
     def _n_queries(self, n_queries: int | None) -> int:
         check_is_fitted(self)
-        return check_n_queries(self.n_queries if n_queries is None else n_queries)
+        return check_integer("n_queries", self.n_queries if n_queries is None else n_queries)
 
     def _ask(self, state: State, pool: Pool, n_queries: int, **params: Any) -> Any:
         """The strategy's answer about a pool, given what the learner knows."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..nets.torchvision_net import TorchvisionNet, load_weights, read_weights
 from ..training.devices import resolve_device
+from ..utils.checks import check_integer
 from ..utils.torchvision import import_torchvision
-from .judges import check_count
 
 
 class InceptionFeatures:
@@ -72,7 +72,7 @@ class InceptionFeatures:
         device: str = "auto",
         batch_size: int = 32,
     ) -> None:
-        check_count("batch_size", batch_size)
+        check_integer("batch_size", batch_size)
         if pixel_range is not None and not pixel_range[0] < pixel_range[1]:
             raise ValueError(f"pixel_range={pixel_range} was given; the first number must be the smaller.")
         self.image_shape = image_shape

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.special import entr
 
 from ..pool import row_blocks
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
-from .judges import BLOCK_BYTES, as_rows, check_count, name_of, probability_function
+from .judges import BLOCK_BYTES, as_rows, name_of, probability_function
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class ScoredRows:
     def __init__(self, judge: Any, n_samples: int, n_splits: Any, shuffle: bool, random_state: Any) -> None:
         self.name = name_of("inception score", judge)
         self._probabilities = probability_function(judge)
-        check_count("n_splits", n_splits)
+        check_integer("n_splits", n_splits)
         if n_samples < n_splits:
             raise ValueError(
                 f"{n_samples} rows cannot make n_splits={n_splits} splits; give more rows or take fewer splits."

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 from sklearn.base import is_classifier
@@ -61,9 +60,3 @@ def as_rows(X: Any) -> Any:
     if len(X.shape) < 2 or X.shape[0] == 0:
         raise ValueError(f"X has shape {X.shape}; give rows, an array of shape (n_samples, ...).")
     return X
-
-
-def check_count(name: str, number: Any, at_least: int = 1) -> None:
-    """Raise ValueError unless a parameter is an integer that is large enough."""
-    if isinstance(number, bool) or not isinstance(number, Integral) or number < at_least:
-        raise ValueError(f"{name}={number!r} was given; it must be an integer of at least {at_least}.")

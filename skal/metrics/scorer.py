@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 from sklearn.dummy import DummyClassifier
 
 from ..access import unwrap
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from .frechet import FeatureStatistics, frechet_distance
 from .gan_test import RecognizedRows
 from .inception_scores import ScoredRows
-from .judges import as_rows, check_count
+from .judges import as_rows
 
 _BLOCK_ROWS = 1024
 
@@ -97,7 +98,7 @@ class GenerationScorer:
             reference._check_rows(2)
         if classifier is not None and not hasattr(classifier, "classes_"):
             raise TypeError(f"{classifier!r} is not fitted; give a classifier that was fitted on real rows.")
-        check_count("n_samples", n_samples, 2)
+        check_integer("n_samples", n_samples, 2)
         # Whatever else is refused is refused here too, before anything is trained.
         self.names = [meter.name.lower().replace(" ", "_").replace("-", "_") for meter in self._meters()]
 

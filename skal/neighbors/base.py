@@ -1,6 +1,5 @@
 """What the indexes share: the checks of rows and of numbers of neighbours."""
 
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 
 Floats = NDArray[np.float32]
@@ -86,14 +86,6 @@ class NeighborIndex(BaseEstimator):
 
     def _search(self, queries: Floats, k: int) -> Answer:
         raise NotImplementedError
-
-
-def check_integer(name: str, value: Any, least: int = 1, most: float = np.inf) -> int:
-    """Return a number as an int; ValueError unless it is an integer in the range."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
-        rule = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
-        raise ValueError(f"{name}={value!r} was given; it must be an integer {rule}")
-    return int(value)
 
 
 def as_float32(X: NDArray[Any]) -> Floats:

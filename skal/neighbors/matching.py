@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .base import Answer, check_integer
+from ..utils.checks import check_integer
+from .base import Answer
 from .cell_index import CellIndex
 
 _MAX_ANSWERS = 1 << 22  # numbers that are in memory at a time

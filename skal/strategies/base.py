@@ -27,9 +27,10 @@ from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable
 from ..selection import top_k
 from ..training.devices import resolve_device
+from ..utils.checks import check_integer
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
-from .query import Query, check_n_queries
+from .query import Query
 
 POSITIVE_INTEGER = [Interval(Integral, 1, None, closed="left")]  # a constraint of parameters
 
@@ -241,7 +242,7 @@ class QueryStrategy(Strategy):
             If fewer than `n_queries` rows are unlabelled; all of them are returned.
         """
         check_is_fitted(self)
-        n_queries = check_n_queries(n_queries)
+        n_queries = check_integer("n_queries", n_queries)
         pool = self._recognized(X)
         labels = Labels.none(len(pool)) if y is None else Labels.of(y, len(pool))
         return self.answer(Query(pool=pool, labels=labels, n_queries=n_queries, estimator=estimator))
@@ -287,7 +288,7 @@ class QueryStrategy(Strategy):
         rng = np.random.default_rng([self._seed, len(query.labels.rows)])
         query = replace(query, n_queries=n_queries, rng=rng)
         with assuming_finite(query.pool):
-            rows = self._checked(self.prepared_for(query.pool)._query(query), query)
+            rows = self._checked(self.prepared_for(query.pool)._query(query), query, "_query", n_queries)
         if query.report:
             self.query_report_ = query.report
         return rows
@@ -296,19 +297,21 @@ class QueryStrategy(Strategy):
     def _query(self, query: Query) -> Rows:
         """Choose ``query.n_queries`` of the candidates, best first."""
 
-    def _checked(self, rows: Any, query: Query) -> Rows:
-        """Refuse a wrong answer of `_query`: an author's mistake must not reach the annotators."""
-        rows = np.asarray(rows)
-        if rows.dtype.kind not in "iu" or rows.shape != (query.n_queries,):
+    def _checked(self, rows: Any, query: Query, method: str, n_rows: int | None = None) -> Rows:
+        """Refuse a wrong answer of a method: an author's mistake must not reach the annotators."""
+        rows, given = np.asarray(rows), f"{type(self).__name__}.{method} returned"
+        if rows.shape == (0,):
+            rows = rows.astype(np.intp)
+        if rows.dtype.kind not in "iu" or rows.shape != (len(rows) if n_rows is None else n_rows,):
+            wanted = "a 1-D array of" if n_rows is None else n_rows
             raise RuntimeError(
-                f"{type(self).__name__}._query returned dtype {rows.dtype} and shape {rows.shape}; it must return "
-                f"{query.n_queries} integer positions."
+                f"{given} dtype {rows.dtype} and shape {rows.shape}; it must return {wanted} integer positions."
             )
-        inside = rows.min() >= 0 and rows.max() < len(query.pool) and query.candidates.isin(rows).all()
-        if not inside or len(np.unique(rows)) < len(rows):
+        inside = (rows >= 0) & (rows < len(query.pool)) & query.candidates.isin(rows)
+        if not inside.all() or len(np.unique(rows)) < len(rows):
             raise RuntimeError(
-                f"{type(self).__name__}._query returned rows that are repeated or not among the candidates, such as "
-                "labelled ones; it must choose distinct positions of query.candidates.rows."
+                f"{given} rows that are repeated or not among the candidates, such as labelled ones; it must choose "
+                "distinct positions of query.candidates.rows."
             )
         return rows.astype(np.intp, copy=False)
 

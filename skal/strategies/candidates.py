@@ -71,7 +71,7 @@ class CandidateStrategy(QueryStrategy):
         """Return the candidates that the criterion sees, in any order."""
 
     def _query(self, query: Query) -> Rows:
-        rows = self._restrict(query)
+        rows = self._checked(self._restrict(query), query, "_restrict")
         if len(rows) < query.n_queries:
             others = query.candidates.without(rows)
             rows = np.append(rows, others.sample(query.n_queries - len(rows), query.rng))

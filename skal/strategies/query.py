@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,13 +13,6 @@ from sklearn.utils import Bunch
 
 from ..labels import Labels
 from ..pool import NO_ROWS, Candidates, Pool, Rows
-
-
-def check_n_queries(n_queries: Any) -> int:
-    """Return how many rows or samples are asked for; ValueError unless it is an integer of at least 1."""
-    if isinstance(n_queries, bool) or not isinstance(n_queries, Integral) or n_queries < 1:
-        raise ValueError(f"n_queries={n_queries!r} was given; it must be an integer of at least 1.")
-    return int(n_queries)
 
 
 class Samples(NamedTuple):

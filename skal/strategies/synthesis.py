@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..labels import Labels, check_partial_labels, labeled_mask
 from ..pool import as_pool, assuming_finite
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from .base import Strategy
-from .query import Query, check_n_queries
+from .query import Query
 
 
 class SynthesisStrategy(Strategy):
@@ -71,7 +72,7 @@ class SynthesisStrategy(Strategy):
             If the classifier lacks what the strategy requires.
         """
         check_is_fitted(self)
-        n_queries = check_n_queries(n_queries)
+        n_queries = check_integer("n_queries", n_queries)
         rng = None if random_state is None else np.random.default_rng(draw_seed(random_state))
         labels = Labels.none(len(self._pool))
         query = Query(pool=self._pool, labels=labels, n_queries=n_queries, estimator=estimator, rng=rng)

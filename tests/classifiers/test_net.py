@@ -188,3 +188,60 @@ def test_held_out_rows_have_a_loss_and_an_accuracy():
     assert clf.net_.history[best, "valid_accuracy"] == clf.score(X[held_out], TRUTH[held_out])
     losses = -np.log(clf.predict_proba(X[held_out])[np.arange(len(held_out)), TRUTH[held_out]])
     assert clf.net_.history[best, "valid_loss"] == pytest.approx(losses.mean())
+
+
+class Returning(NetClassifier):
+    """What an author's hooks return, beside an extra module with a learning rate of its own."""
+
+    uses_unlabeled: ClassVar[bool] = True
+    terms: ClassVar = staticmethod(lambda loss: {"loss": loss, "critic_loss": loss * 0})
+    part: ClassVar = staticmethod(lambda module: {"critic": (module, 0.1)})
+
+    def losses(self, net, labeled, unlabeled):
+        return self.terms(labeled.cross_entropy() + 0 * net.critic_.weight.sum())
+
+    def extra_modules(self, net):
+        return self.part(nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("terms", "error", "message"),
+    [
+        (lambda loss: loss, TypeError, "returned Tensor; it must return a dict"),
+        (lambda loss: {}, TypeError, "returned an empty dict"),
+        (lambda loss: {"loss": loss, "critic_loss": 0.5}, TypeError, "returned float for 'critic_loss'"),
+        (
+            lambda loss: {"loss": loss[None], "critic_loss": loss},
+            TypeError,
+            r"returned shape \(1,\) for 'loss'",
+        ),
+        (lambda loss: {"loss": loss}, ValueError, "none is called 'critic_loss'"),
+        (lambda loss: {"loss": loss, "critc_loss": loss}, ValueError, "'critc_loss', 'loss'.*none is called"),
+    ],
+)
+def test_losses_that_would_not_train_what_they_should_are_refused(terms, error, message, monkeypatch):
+    make(Returning).fit(X, PARTIAL)
+    monkeypatch.setattr(Returning, "terms", staticmethod(terms))
+    with pytest.raises(error, match=rf"Returning\.losses returned .*{message.removeprefix('returned ')}"):
+        make(Returning).fit(X, PARTIAL)
+
+
+def test_a_term_of_unlabelled_rows_may_be_missing_where_there_are_none(monkeypatch):
+    monkeypatch.setattr(Returning, "terms", staticmethod(lambda loss: {"loss": loss}))
+    make(Returning).fit(X, TRUTH)
+    monkeypatch.setattr(Returning, "uses_unlabeled", False)
+    with pytest.raises(ValueError, match="none is called 'critic_loss'"):
+        make(Returning).fit(X, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (lambda module: {"critic": module}, "returned Linear for 'critic'"),
+        (lambda module: {"module": (module, None)}, "returned tuple for 'module'"),
+    ],
+)
+def test_extra_modules_that_are_no_pairs_are_refused(part, message, monkeypatch):
+    monkeypatch.setattr(Returning, "part", staticmethod(part))
+    with pytest.raises(TypeError, match=rf"Returning\.extra_modules {message}"):
+        make(Returning).fit(X, PARTIAL)

@@ -154,3 +154,39 @@ def test_classifiers_choose_among_the_restricted():
     rows = Given((20, 30, 40, 50)).fit(X, Y).query(X, Y, 2, estimator=classifier)
     distances = np.abs(classifier.decision_function(X[[20, 30, 40, 50]]))
     assert_array_equal(rows, np.array([20, 30, 40, 50])[np.argsort(distances)[:2]])
+
+
+class Answering(CandidateStrategy):
+    """What an author's `_restrict` returns."""
+
+    def __init__(self, given=None, criterion=None, random_state=None):
+        super().__init__(criterion=criterion, random_state=random_state)
+        self.given = given
+
+    def _restrict(self, query):
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([20, 3, 30], "repeated or not among the candidates"),  # row 3 is labelled
+        ([20, 30, 20], "repeated or not among the candidates"),
+        ([20, 60], "repeated or not among the candidates"),
+        ([-1, 20], "repeated or not among the candidates"),
+        ([20.0, 30.0], "1-D array of integer positions"),
+        ([[20, 30]], "1-D array of integer positions"),
+        (np.arange(60) > 20, "1-D array of integer positions"),
+    ],
+    ids=str,
+)
+def test_a_wrong_restriction_is_refused_in_its_own_name(answer, message):
+    strategy = Answering(answer, RandomSampling(), random_state=0).fit(X, Y)
+    with pytest.raises(RuntimeError, match=rf"Answering\._restrict returned .*{message}"):
+        strategy.query(X, Y, 1)
+
+
+def test_an_empty_restriction_is_filled_up():
+    rows = Answering([], RandomSampling(), random_state=0).fit(X, Y).query(X, Y, 4)
+    assert len(set(rows.tolist())) == 4
+    assert (Y[rows] == -1).all()

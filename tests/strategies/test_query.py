@@ -9,7 +9,6 @@ from numpy.testing import assert_array_equal
 from skal.labels import Labels
 from skal.pool import Candidates, as_pool
 from skal.strategies import Query
-from skal.strategies.query import check_n_queries
 
 POOL = as_pool(np.arange(10.0).reshape(5, 2))
 LABELS = Labels.of([0, -1, 1, -1, -1])
@@ -53,15 +52,3 @@ def test_queries_share_no_report_and_cannot_be_changed():
     assert first != second
     with pytest.raises(FrozenInstanceError):
         first.n_queries = 2
-
-
-@pytest.mark.parametrize("n_queries", [0, -3, 1.0, "2", None, True, np.float64(2)])
-def test_bad_numbers_of_queries(n_queries):
-    with pytest.raises(ValueError, match=r"n_queries=.* was given; it must be an integer of at least 1"):
-        check_n_queries(n_queries)
-
-
-@pytest.mark.parametrize("n_queries", [1, 7, np.int64(7), np.uint8(7)])
-def test_good_numbers_of_queries(n_queries):
-    assert type(check_n_queries(n_queries)) is int
-    assert check_n_queries(n_queries) == n_queries
