@@ -302,7 +302,8 @@ class QueryStrategy(Strategy):
         rows, given = np.asarray(rows), f"{type(self).__name__}.{method} returned"
         if rows.shape == (0,):
             rows = rows.astype(np.intp)
-        if rows.dtype.kind not in "iu" or rows.shape != (len(rows) if n_rows is None else n_rows,):
+        wrong_number = n_rows is not None and rows.shape != (n_rows,)
+        if rows.dtype.kind not in "iu" or rows.ndim != 1 or wrong_number:
             wanted = "a 1-D array of" if n_rows is None else n_rows
             raise RuntimeError(
                 f"{given} dtype {rows.dtype} and shape {rows.shape}; it must return {wanted} integer positions."

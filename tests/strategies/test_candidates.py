@@ -176,6 +176,7 @@ class Answering(CandidateStrategy):
         ([-1, 20], "repeated or not among the candidates"),
         ([20.0, 30.0], "1-D array of integer positions"),
         ([[20, 30]], "1-D array of integer positions"),
+        (20, "1-D array of integer positions"),
         (np.arange(60) > 20, "1-D array of integer positions"),
     ],
     ids=str,
