@@ -1,8 +1,9 @@
 import os
 
 # The tests run side by side, and threads that wait for each other take longer than one alone. Before numpy is imported.
+# The first parallel function of numba gives torch numba's number of threads, for the rest of the process.
 if "PYTEST_XDIST_WORKER" in os.environ:
-    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
 
 from pathlib import Path
