@@ -334,7 +334,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         return ACGANNet(
             **shared,
             n_classes=n_classes,
-            base=self.base,
+            loss=self.base,
             adversarial_loss=self.adversarial_loss,
             candidates=self.candidates,
             stratified=self.stratified,

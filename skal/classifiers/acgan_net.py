@@ -54,7 +54,7 @@ class ACGANNet(GANNet):
         the class and zero for the others.
     critic : callable
     n_classes : int
-    base : {"dcgan", "sngan", "wgan_gp"}
+    loss : {"dcgan", "sngan", "wgan_gp"}
     adversarial_loss : {"non_saturating", "saturating", "hinge"}
         That of "dcgan" and "sngan".
     candidates : int
@@ -66,27 +66,17 @@ class ACGANNet(GANNet):
 
     stream = LabeledStream
 
-    def __init__(
-        self,
-        *args: Any,
-        n_classes: int,
-        base: str,
-        adversarial_loss: str,
-        candidates: int,
-        stratified: bool,
-        auxiliary_weight: float,
-        generator_auxiliary_weight: float,
-        **params: Any,
-    ) -> None:
-        super().__init__(*args, loss=base, **params)
-        self.n_classes = n_classes
-        self.n_noise = self.n_latent - n_classes
-        self.base = base
-        self.adversarial_loss = adversarial_loss
-        self.candidates = candidates
-        self.stratified = stratified
-        self.auxiliary_weight = auxiliary_weight
-        self.generator_auxiliary_weight = generator_auxiliary_weight
+    n_classes: int
+    adversarial_loss: str
+    candidates: int
+    stratified: bool
+    auxiliary_weight: float
+    generator_auxiliary_weight: float
+
+    @property
+    def n_noise(self) -> int:
+        """Length of the generator's input before the class."""
+        return self.n_latent - self.n_classes
 
     def build_modules(self) -> None:
         """Build the generator, the critic, and the classifier for as many features as this has."""
@@ -200,7 +190,7 @@ class ACGANNet(GANNet):
 
     def labeled_critic_losses(self, real: Tensor, classes: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Return the loss of critic and classifier, minus Equation 4, and its terms."""
-        if self.base == "dcgan":  # two passes, each with its own statistics of batch normalisation
+        if self.loss == "dcgan":  # two passes, each with its own statistics of batch normalisation
             real_scores, features = self._scores(real)
             with keeping_statistics(self.critic_):
                 fake_scores, _ = self._scores(fake)
@@ -209,7 +199,7 @@ class ACGANNet(GANNet):
             real_scores, fake_scores = scores.chunk(2)
             features = features[: len(real)]
         terms = {"auxiliary_loss": self.class_loss(features, classes)}
-        if self.base == "wgan_gp":
+        if self.loss == "wgan_gp":
             terms["wasserstein"] = real_scores.mean() - fake_scores.mean()
             terms["gradient_penalty"] = self.penalty * gradient_penalty(self.critic_, interpolate(real, fake))
             loss = terms["gradient_penalty"] - terms["wasserstein"]
@@ -225,7 +215,7 @@ class ACGANNet(GANNet):
         """Return the generator's loss, Equation 5, and its class term, Equation 3."""
         with keeping_statistics(self.critic_):
             scores, features = self._scores(fake)
-        if self.base == "wgan_gp" or self.adversarial_loss == "hinge":
+        if self.loss == "wgan_gp" or self.adversarial_loss == "hinge":
             loss = -scores.mean()
         elif self.adversarial_loss == "saturating":
             loss = -F.softplus(scores).mean()  # log(1 - D)

@@ -22,7 +22,6 @@ from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..training.batches import LabeledRows, Rows
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
-from ..training.net import check_weights, copy_weights
 from ..training.recording import EmbeddingRecorder
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
@@ -198,10 +197,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         with seeded(seed, device):
             net.initialize()
             if previous is not None:
-                for old, new in zip(previous.modules, net.modules, strict=True):
-                    copy_weights(old, new)
+                net.continue_from(previous)
             net.partial_fit((training, validation[0] if validation else None, unlabeled), codes)
-        check_weights(net, *net.modules)
         net.finish()
         return {"classes_": classes, "input_shape_": input_shape, "dtype_": dtype, "net_": net}
 
@@ -227,7 +224,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     def _make_net(
         self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
     ) -> Net:
-        """Return the net, not initialized, for new classes or for those of the last `fit`."""
+        """Return the net, not initialized, for new classes, or for saved weights with those of the last `fit`."""
         classes = self.classes_ if classes is None else classes
         return Net(
             module_builder(
@@ -236,6 +233,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
                 input_shape=input_shape,
                 n_classes=len(classes),
             ),
+            nn.CrossEntropyLoss,
             input_shape=input_shape,
             n_classes=len(classes),
             estimator=self,

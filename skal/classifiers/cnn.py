@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
-from torch import Tensor, nn
+from torch import nn
 
 from ..nets import ARCHITECTURES, MLP, DigitsNet, LeNet
 from ..nets.torchvision_net import TorchvisionNet
@@ -73,10 +74,12 @@ class CNNClassifier(BaseNetClassifier):
             shape = (side, side) if side**2 == shape[0] else (1, shape[0])
         return (1, *shape) if len(shape) == 2 else shape
 
-    def _blank_net(self, tensors: dict[str, Tensor], **params: Any) -> Net:
-        net = self._make_net(self.input_shape_, **params)
-        module = self._module_class(self.input_shape_)
-        if isinstance(module, type) and issubclass(module, TorchvisionNet):
+    def _make_net(
+        self, input_shape: tuple[int, ...], classes: NDArray[Any] | None = None, **params: Any
+    ) -> Net:
+        net = super()._make_net(input_shape, classes, **params)
+        module = self._module_class(input_shape)
+        if classes is None and isinstance(module, type) and issubclass(module, TorchvisionNet):
             net.module = partial(net.module, weights=None)  # the file of the pretrained ones may be gone
         return net
 

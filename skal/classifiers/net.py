@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -23,8 +22,6 @@ class Net(TrainingNet, NeuralNetClassifier):
 
     Parameters
     ----------
-    module : callable
-        Builds the module; takes no arguments.
     n_classes : int
     estimator : OwnLoss or None
         The classifier with the losses and the extra modules; None after training.
@@ -37,14 +34,9 @@ class Net(TrainingNet, NeuralNetClassifier):
         Rows of the training set; set before the first step.
     """
 
+    n_classes: int
+    estimator: OwnLoss | None
     _recorder: Recorder | None = None
-
-    def __init__(
-        self, module: Callable[[], torch.nn.Module], *, n_classes: int, estimator: Any, **params: Any
-    ) -> None:
-        super().__init__(module, criterion=torch.nn.CrossEntropyLoss, **params)
-        self.n_classes = n_classes
-        self.estimator: OwnLoss | None = estimator
 
     @property
     def trained(self) -> OwnLoss:

@@ -13,14 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from ..generators import VAE
 from ..nets import MLP, VAES
 from ..training.batches import Rows
 from ..training.devices import seeded
 from ..training.estimator import module_builder, optimizer_params
-from ..training.net import check_weights, copy_weights
 from ..training.scaling import learn_scaling
 from ..utils.docstrings import inherits_doc
 from .cnn import AnyRowsClassifier
@@ -168,14 +167,12 @@ class VAALClassifier(AnyRowsClassifier):
         with seeded(seed, device):
             vae_net.initialize()  # refuses what does not fit before anything is trained
         if self._continues:
-            for old, new in zip(self.vae_net_.modules, vae_net.modules, strict=True):
-                copy_weights(old, new)
+            vae_net.continue_from(self.vae_net_)
         known = rows if labeled.all() else rows[labeled]
         fitted = super()._train(known, labels, labeled[labeled], weight, device, seed)
         data = Rows(rows, dtype=dtype, device=device)
         with seeded(seed + 1, device):
             vae_net.partial_fit([data.subset(np.flatnonzero(part)) for part in (labeled, ~labeled)])
-        check_weights(vae_net, *vae_net.modules)
         vae_net.finish()
         return {**fitted, "vae_net_": vae_net}
 
@@ -203,7 +200,7 @@ class VAALClassifier(AnyRowsClassifier):
         discriminator_params = {"hidden": (512, 512), **(self.discriminator_params or {})}
         return VAALNet(
             module_builder(vae, vae_params, name="vae", input_shape=input_shape),
-            module_builder(MLP, discriminator_params, name="discriminator", n_classes=1),
+            discriminator=module_builder(MLP, discriminator_params, name="discriminator", n_classes=1),
             beta=self.beta,
             adversary_weight=self.adversary_weight,
             rates={"discriminator": self.discriminator_lr},
@@ -217,8 +214,3 @@ class VAALClassifier(AnyRowsClassifier):
             **optimizer_params(torch.optim.Adam, None),
             **params,
         )
-
-    def _blank_vae_net(self, tensors: dict[str, Tensor], **params: Any) -> VAALNet:
-        net = self._make_vae_net(self.input_shape_, **params)
-        net.scaling = (tensors["scaling/shift"].numpy(), tensors["scaling/scale"].numpy())
-        return net

@@ -53,8 +53,6 @@ class VAALNet(ScaledNet):
 
     Parameters
     ----------
-    module : callable
-        Builds the VAE; takes no arguments.
     discriminator : callable
         Builds the discriminator, ``discriminator(input_shape=(n_latent,))``, which gives logits (N, 1).
     beta : float
@@ -63,19 +61,9 @@ class VAALNet(ScaledNet):
         Parameters of `ScaledNet`.
     """
 
-    def __init__(
-        self,
-        module: Callable[[], nn.Module],
-        discriminator: Callable[..., nn.Module],
-        *,
-        beta: float,
-        adversary_weight: float,
-        **params: Any,
-    ) -> None:
-        super().__init__(module, compile_modules=False, **params)
-        self.discriminator = discriminator
-        self.beta = beta
-        self.adversary_weight = adversary_weight
+    discriminator: Callable[..., nn.Module]
+    beta: float
+    adversary_weight: float
 
     def build_modules(self) -> None:
         """Build the VAE and the discriminator."""

@@ -23,7 +23,6 @@ from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator
-from ..training.net import check_weights, copy_weights
 from ..training.recording import in_evaluation
 from ..training.scaling import learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
@@ -150,47 +149,38 @@ class GenerativeEstimator(
         and keeps its scale.
         """
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
-        labels = {} if classes is None else {"classes": classes}
         fitted = {"input_shape_": input_shape, "row_shape_": rows.shape[1:], "dtype_": dtype}
-        fitted |= {f"{name}_": value for name, value in labels.items()}
-        seed, checkpoint = self._open_checkpoint(rows, codes)
+        labels = {}
+        if classes is not None:
+            labels["classes"] = fitted["classes_"] = classes
+        seed, checkpoint = draw_seed(self.random_state), None
+        if self.checkpoint is not None:
+            checkpoint = Checkpoint(self.checkpoint, self.checkpoint_every)
+            seed = checkpoint.open(self, rows, seed, codes)
         net = self._make_net(input_shape, dtype=dtype, amp=self.amp, seed=seed, device=str(device), **labels)
         net.callbacks = [*(net.callbacks or []), *copy.deepcopy(self.callbacks or [])]
         if checkpoint is not None:
             net.callbacks.append(("checkpoint", checkpoint))
         if previous is None:
             net.scaling = learn_scaling(rows, net.output_range, is_image=len(input_shape) > 1)
-        else:
-            net.scaling = previous.scaling
-        on_device: dict[str, Any] = {"dtype": dtype, "device": device}
-        data = Rows(rows, **on_device) if codes is None else LabeledRows(rows, codes, None, **on_device)
+        data = (
+            Rows(rows, dtype=dtype, device=device)
+            if codes is None
+            else LabeledRows(rows, codes, None, dtype=dtype, device=device)
+        )
         parts = [data.subset(part) for part in self._split(len(rows), np.random.default_rng(seed))]
         with seeded(seed, device):
             net.initialize()
             if previous is not None:
-                for old, new in zip(previous.modules, net.modules, strict=True):
-                    copy_weights(old, new)
+                net.continue_from(previous)
             if checkpoint is not None:
                 checkpoint.restore(net)
             self._run_epochs(net, parts, {"X": X, "reconstruction_attributes": {**fitted, "net_": net}})
             net.settle(data)
-        check_weights(net, *net.modules)
         net.finish()
         for name, value in {**fitted, "net_": net}.items():
             setattr(self, name, value)
         return self
-
-    def _open_checkpoint(
-        self, rows: NDArray[Any], codes: NDArray[Any] | None
-    ) -> tuple[int, Checkpoint | None]:
-        """Return the seed of the training, which a checkpoint may decide, and the checkpoint."""
-        seed = draw_seed(self.random_state)
-        if self.checkpoint is None:
-            return seed, None
-        checkpoint = Checkpoint(self.checkpoint, self.checkpoint_every)
-        wanted = seed if isinstance(self.random_state, Integral) else None
-        found = checkpoint.open(self, rows, wanted, codes)
-        return seed if found is None else found, checkpoint
 
     def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:
         """Train for the epochs that remain, and tell scikit-learn's callbacks of each.
@@ -287,11 +277,6 @@ class GenerativeEstimator(
                 return (module(x.to(self.device_)).to(self.dtype_),)
 
         return compute
-
-    def _blank_net(self, tensors: dict[str, Tensor], **params: Any) -> ScaledNet:
-        net = self._make_net(self.input_shape_, **params)
-        net.scaling = (tensors["scaling/shift"].numpy(), tensors["scaling/scale"].numpy())
-        return net
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

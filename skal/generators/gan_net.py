@@ -33,7 +33,7 @@ class GANNet(ScaledNet):
         Generator steps.
     n_critic : int
         Critic steps per generator step.
-    generator_batch_size : int
+    generator_batch_size : int, default=batch_size
     penalty, consistency : float
         Weights of the gradient penalty and of the consistency term.
     noise : float
@@ -47,36 +47,17 @@ class GANNet(ScaledNet):
 
     stream: type[Stream] = Stream  # gives the steps their batches
 
-    def __init__(
-        self,
-        module: Callable[[], nn.Module],
-        critic: Callable[[], nn.Module],
-        *,
-        loss: str,
-        n_latent: int,
-        n_iter: int,
-        n_critic: int,
-        penalty: float,
-        batch_size: int,
-        generator_batch_size: int | None = None,
-        consistency: float = 0.0,
-        noise: float = 0.0,
-        decay: bool = False,
-        cuda_graph: bool = False,
-        **params: Any,
-    ) -> None:
-        super().__init__(module, batch_size=batch_size, **params)
-        self.critic = critic
-        self.loss = loss
-        self.n_latent = n_latent
-        self.n_iter = n_iter
-        self.n_critic = n_critic
-        self.penalty = penalty
-        self.generator_batch_size = generator_batch_size or batch_size
-        self.consistency = consistency
-        self.noise = noise
-        self.decay = decay
-        self.cuda_graph = cuda_graph
+    critic: Callable[[], nn.Module]
+    loss: str
+    n_latent: int
+    n_iter: int
+    n_critic: int
+    penalty: float
+    generator_batch_size: int | None = None
+    consistency: float = 0.0
+    noise: float = 0.0
+    decay: bool = False
+    cuda_graph: bool = False
 
     @property
     def remaining_epochs(self) -> int:
@@ -158,7 +139,7 @@ class GANNet(ScaledNet):
             self.descend("critic", losses["critic_loss"])
             critic_losses.append(losses)
         with frozen(self.critic_):
-            loss = self.generator_loss(self.draw_latents(self.generator_batch_size))
+            loss = self.generator_loss(self.draw_latents(self.generator_batch_size or self.batch_size))
             self.descend("generator", loss)
         return {**mean_losses(critic_losses), "generator_loss": loss.detach()}
 

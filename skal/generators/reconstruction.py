@@ -38,9 +38,7 @@ class ReconstructionNet(ScaledNet):
         Parameters of `ScaledNet`.
     """
 
-    def __init__(self, module: Any, *, row_losses: RowLosses, **params: Any) -> None:
-        super().__init__(module, **params)
-        self.row_losses = row_losses
+    row_losses: RowLosses
 
     def build_modules(self) -> None:
         """Build the module, and check that it encodes and decodes."""

@@ -18,11 +18,9 @@ class ScaledNet(TrainingNet):
 
     Parameters
     ----------
-    module : callable
-        Builds the module; takes no arguments.
     output_range : tuple of float or None
         Range of the rows that the modules return; None if it is unbounded.
-    compile_modules : bool
+    compile_modules : bool, default=False
         Whether to compile the modules with `torch.compile`.
     **params
         Parameters of `TrainingNet`.
@@ -33,18 +31,9 @@ class ScaledNet(TrainingNet):
         Arguments of `Scaling`, the map from the scale of X to that of the modules. Set them before `initialize`.
     """
 
-    def __init__(
-        self,
-        module: Any,
-        *,
-        output_range: tuple[float, float] | None,
-        compile_modules: bool,
-        **params: Any,
-    ) -> None:
-        super().__init__(module, criterion=nn.Identity, **params)
-        self.output_range = output_range
-        self.compile_modules = compile_modules
-        self.scaling: tuple[Any, Any] = (0.0, 1.0)
+    output_range: tuple[float, float] | None
+    compile_modules: bool = False
+    scaling: tuple[Any, Any] = (0.0, 1.0)
 
     def initialize_module(self) -> ScaledNet:
         """Build the modules, and the map onto their scale."""

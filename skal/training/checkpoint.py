@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,17 @@ class Checkpoint(Callback):
         self.path = Path(path)
         self.every = every
 
-    def open(
-        self, estimator: Any, rows: NDArray[Any], seed: int | None, labels: NDArray[Any] | None = None
-    ) -> int | None:
-        """Read the checkpoint if it exists, and return the seed of its training, else None.
+    def open(self, estimator: Any, rows: NDArray[Any], seed: int, labels: NDArray[Any] | None = None) -> int:
+        """Read the checkpoint if it exists, and return the seed of its training, else the one given.
 
         Parameters
         ----------
         estimator : estimator
-            Its `_deciding_params` must be those of the checkpoint's training.
+            Its `_deciding_params`, and a `random_state` that is an integer, must be those of the checkpoint's training.
         rows : ndarray
             Recognised by their digest.
-        seed : int or None
-            The seed that the checkpoint must have; None accepts any.
+        seed : int
+            The seed of a new training.
         labels : ndarray, default=None
             Labels of the rows, if any; recognised by their digest too.
 
@@ -62,11 +61,11 @@ class Checkpoint(Callback):
         self.tensors: dict[str, torch.Tensor] = {}
         self.found: dict[str, Any] = {}
         if not self.path.exists():
-            return None
+            return seed
         self.tensors, self.found = read_file(self.path)
         identity = self.found.get("identity", {})
         differing = [name for name, value in self.identity.items() if identity.get(name) != value]
-        if seed is not None and self.found.get("seed") != seed:
+        if isinstance(estimator.random_state, Integral) and self.found.get("seed") != seed:
             differing.append("random_state")
         if differing:
             raise ValueError(

@@ -124,10 +124,6 @@ class NetworkEstimator(SavedEstimator):
         """Return the net, not initialized."""
         raise NotImplementedError
 
-    def _blank_net(self, tensors: dict[str, torch.Tensor], **params: Any) -> TrainingNet:
-        """Return the net, not initialized, for saved tensors to be loaded into; each other net has its own method."""
-        return self._make_net(self.input_shape_, **params)
-
     def _run(self, X: Any, compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:
         """Apply `compute` to rows block by block, without ever copying X, and gather its results."""
         check_is_fitted(self)
@@ -194,10 +190,9 @@ class NetworkEstimator(SavedEstimator):
     def _network_dtype(self, X: NDArray[Any]) -> torch.dtype:
         if self.amp and self.dtype == "float64":
             raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
-        if self.dtype == "auto":
-            wide = X.dtype.newbyteorder("=") == np.float64 and not self.amp
-            return torch.float64 if wide else torch.float32
-        return torch.float32 if self.dtype == "float32" else torch.float64
+        follows_X = self.dtype == "auto" and not self.amp
+        wide = X.dtype.newbyteorder("=") == np.float64 if follows_X else self.dtype == "float64"
+        return torch.float64 if wide else torch.float32
 
 
 def optimizer_params(

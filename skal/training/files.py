@@ -15,11 +15,9 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -144,15 +142,10 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], di
     ...
     skal.exceptions.ModelFileError: ... is not a model file of skal, or only the start of one; ...
     """
-    with open(path, "rb") as file:
-        _read_start(path, file)
-        file.seek(0)
-        data = file.read()
-    view = memoryview(data)
-    _check_digest(path, bytes(view[_DIGEST]), [view[: _DIGEST.start], view[_DIGEST.stop :]])
+    data = _checked(path, verify=True)
     with _parsing(path, ", although its checksum is right"):
-        entries, content = _parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        tensors = safetensors.torch.load(data)
+        entries, content, _ = _parse(data)
+        tensors = safetensors.torch.load(data.tobytes())
         return {name: tensors[name] for name in entries}, content
 
 
@@ -193,26 +186,15 @@ def map_file(
     ...     arrays["rows"].tolist(), content
     ([0, 1, 2], {'n_cells': 1})
     """
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        start = _read_start(path, file)
-        length = int.from_bytes(start[:8], "little")
-        if length > min(size - 8, _MAX_HEADER):
-            raise _foreign(path)
-        if verify:
-            written = file.read(_DIGEST.stop - _DIGEST.start)
-            _check_digest(path, written, chain([start], iter(partial(file.read, _BLOCK_BYTES), b"")))
-        file.seek(8)
-        text = file.read(length)
+    data = _checked(path, verify)
     with _parsing(path):
-        entries, content = _parse(text)
-        first = 8 + length
+        entries, content, first = _parse(data)
         offsets = [entry["data_offsets"] for entry in entries.values()]
-        if size != first + sum(stop - start for start, stop in offsets):
+        if len(data) != first + sum(stop - start for start, stop in offsets):
             raise ModelFileError(
                 "is truncated or has grown; copy it again from its source, or save the model again"
             )
-        return {name: _map(path, first, entry) for name, entry in entries.items()}, content
+        return {name: _array(data[first:], entry) for name, entry in entries.items()}, content
 
 
 def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) -> bytes:
@@ -269,29 +251,26 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _read_start(path: str | os.PathLike[str], file: BinaryIO) -> bytes:
-    """Read what comes before the digest."""
-    start = file.read(_DIGEST.start)
-    if start[8:] != _MAGIC:
-        raise _foreign(path)
-    return start
-
-
-def _foreign(path: str | os.PathLike[str]) -> ModelFileError:
-    return ModelFileError(
-        f"{path} is not a model file of skal, or only the start of one; give a file that skal has saved"
-    )
-
-
-def _check_digest(path: str | os.PathLike[str], written: bytes, parts: Iterable[bytes | memoryview]) -> None:
-    digest = sha256()
-    for part in parts:
-        digest.update(part)
-    if digest.hexdigest().encode() != written:
+def _checked(path: str | os.PathLike[str], verify: bool) -> NDArray[np.uint8]:
+    """Map the bytes of a file that starts as ours do and, if asked for, has the digest that it states."""
+    data = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
+    if data[8 : _DIGEST.start].tobytes() != _MAGIC or _header_stop(data) > min(len(data), 8 + _MAX_HEADER):
         raise ModelFileError(
-            f"{path} is damaged: its bytes do not match its checksum, so it was truncated or altered after it was "
-            "saved; copy it again from its source, or save the model again"
+            f"{path} is not a model file of skal, or only the start of one; give a file that skal has saved"
         )
+    if verify:
+        digest = sha256(data[: _DIGEST.start])
+        digest.update(data[_DIGEST.stop :])
+        if digest.hexdigest().encode() != data[_DIGEST].tobytes():
+            raise ModelFileError(
+                f"{path} is damaged: its bytes do not match its checksum, so it was truncated or altered after it was "
+                "saved; copy it again from its source, or save the model again"
+            )
+    return data
+
+
+def _header_stop(data: NDArray[np.uint8]) -> int:
+    return 8 + int.from_bytes(data[:8].tobytes(), "little")
 
 
 @contextmanager
@@ -308,25 +287,21 @@ def _parsing(path: str | os.PathLike[str], although: str = "") -> Iterator[None]
         ) from error
 
 
-def _parse(header: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the entry of each tensor, and the parameters."""
-    entries = json.loads(header)
+def _parse(data: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Return the entry of each tensor, the parameters, and where the tensors start."""
+    stop = _header_stop(data)
+    entries = json.loads(data[8:stop].tobytes())
     metadata = entries.pop("__metadata__")
     if (version := int(metadata["version"])) > _VERSION:
         raise ModelFileError(f"has format version {version}, this skal reads {_VERSION}; update skal")
     content = decode(json.loads(metadata["content"]))
     if not isinstance(content, dict):
         raise TypeError(f"its content is {type(content).__name__}, not a dictionary")
-    return entries, content
+    return entries, content, stop
 
 
-def _map(path: str | os.PathLike[str], first: int, entry: dict[str, Any]) -> NDArray[Any]:
-    """Map a tensor whose offsets count from `first`."""
+def _array(data: NDArray[np.uint8], entry: dict[str, Any]) -> NDArray[Any]:
+    """Return a tensor, whose offsets count from the start of `data`, as a view."""
     dtype = next(dtype for dtype, name in _DTYPES.items() if name == entry["dtype"])
-    start, stop = entry["data_offsets"]
-    array = np.memmap(
-        path, torch.empty(0, dtype=dtype).numpy().dtype, "r", first + start, tuple(entry["shape"])
-    )
-    if array.nbytes != stop - start:
-        raise ValueError(f"shape {array.shape} does not fit {stop - start} bytes")
-    return np.asarray(array)
+    numbers = data[slice(*entry["data_offsets"])].view(torch.empty(0, dtype=dtype).numpy().dtype)
+    return np.asarray(numbers.reshape(entry["shape"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any, Self
@@ -18,6 +19,8 @@ from .recording import in_evaluation
 class TrainingNet(NeuralNet):
     """A skorch net that trains on `Rows`, for an estimator that validates for it.
 
+    What it and its subclasses declare beside skorch's parameters are keyword arguments, kept as attributes.
+
     Parameters
     ----------
     module : callable
@@ -29,29 +32,27 @@ class TrainingNet(NeuralNet):
         Whether to run the modules under bfloat16 autocast.
     seed : int
         Seed of the order of the batches.
-    rates : dict of str to float, default=None
+    criterion : type, default=torch.nn.Identity
+        What `predict` and `predict_proba` of skorch ask about the outputs; `losses` computes the losses.
+    rates : dict of str to float, default={}
         Learning rates of the modules that have their own optimizer and loss.
     **params
         Parameters of skorch's net.
     """
 
+    input_shape: tuple[int, ...]
+    dtype: torch.dtype
+    amp: bool
+    seed: int
+    rates: dict[str, float]
+
     def __init__(
-        self,
-        module: Callable[..., torch.nn.Module],
-        *,
-        input_shape: tuple[int, ...],
-        dtype: torch.dtype,
-        amp: bool,
-        seed: int,
-        rates: dict[str, float] | None = None,
-        **params: Any,
+        self, module: Callable[..., torch.nn.Module], criterion: Any = torch.nn.Identity, **params: Any
     ) -> None:
-        super().__init__(module, train_split=None, **params)
-        self.input_shape = input_shape
-        self.dtype = dtype
-        self.amp = amp
-        self.seed = seed
-        self.rates = rates or {}
+        declared = {name for cls in type(self).__mro__ for name in inspect.get_annotations(cls)}
+        own = {"rates": {}, **{name: params.pop(name) for name in declared & params.keys()}}
+        super().__init__(module, criterion=criterion, train_split=None, **params)
+        self.__dict__.update(own)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -62,9 +63,24 @@ class TrainingNet(NeuralNet):
         """The modules that are trained."""
         return [getattr(self, f"{name}_") for name in self._modules]
 
+    def continue_from(self, previous: TrainingNet) -> None:
+        """Start from the weights of the last `fit`."""
+        try:
+            self.load_state_dict(previous.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True needs the architecture of the last fit, but the module or its parameters have "
+                "changed; fit with warm_start=False to start anew"
+            ) from error
+
     def finish(self) -> None:
-        """Leave training: the modules are in evaluation mode from now on."""
+        """Leave training: check the weights, of which the last step has no loss, and evaluate from now on."""
         for module in self.modules:
+            if not all(torch.isfinite(weight).all() for weight in module.parameters()):
+                raise ValueError(
+                    f"the weights became infinite or NaN in epoch {len(self.history)}: training diverged; "
+                    f"set a smaller lr (now {self.lr:g}) or scale X"
+                )
             module.eval()
 
     def for_prediction(self) -> Self:
@@ -256,24 +272,3 @@ def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tenso
     """Return the tensors named ``prefix/name``, by name."""
     prefix = f"{prefix}/"
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def copy_weights(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Start a module from the weights of the last `fit`."""
-    try:
-        target.load_state_dict(source.state_dict())
-    except RuntimeError as error:
-        raise ValueError(
-            "warm_start=True needs the architecture of the last fit, but the module or its parameters have changed; "
-            "fit with warm_start=False to start anew"
-        ) from error
-
-
-def check_weights(net: TrainingNet, *modules: torch.nn.Module) -> None:
-    """Raise if a weight became infinite or NaN in the last step, after which no loss was computed."""
-    if all(torch.isfinite(parameter).all() for module in modules for parameter in module.parameters()):
-        return
-    raise ValueError(
-        f"the weights became infinite or NaN in epoch {len(net.history)}: training diverged; "
-        f"set a smaller lr (now {net.lr:g}) or scale X"
-    )

@@ -13,19 +13,22 @@ from ..exceptions import ModelFileError
 from .devices import resolve_device, seeded
 from .encoding import decode, encode
 from .files import read_file, write_file
-from .net import TrainingNet, part
+from .net import part
 
 
 class SavedEstimator(BaseEstimator):
     """Base of the estimators with networks, which are saved to a file and loaded from it.
 
-    Attributes whose names end in an underscore are saved with the networks. A subclass builds a net for saved weights
-    in ``_blank_net``; another net, such as ``vae_net_``, has a method of its own, ``_blank_vae_net``.
+    Attributes whose names end in an underscore are saved with the networks. A subclass builds a net, not initialized,
+    in ``_make_net``; another net, such as ``vae_net_``, has a method of its own, ``_make_vae_net``.
     """
 
     _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all
 
     device: str | torch.device
+    amp: bool
+    input_shape_: tuple[int, ...]
+    dtype_: torch.dtype
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted estimator: weights as safetensors, parameters as JSON, in one file.
@@ -102,7 +105,7 @@ class SavedEstimator(BaseEstimator):
         name = content["estimator"]
         found = next((known for known in _family(cls) if known.__qualname__ == name), None)
         if found is None:
-            raise TypeError(f"{path} holds a {name}, which is not a {cls.__name__}; use {name}.load")
+            raise TypeError(f"{path} holds an estimator of class {name}, not {cls.__name__}; use {name}.load")
         missing = [key for key in content["left_out"] if key not in params]
         if missing:
             raise TypeError(
@@ -119,29 +122,21 @@ class SavedEstimator(BaseEstimator):
                 raise
             device = torch.device("cpu")
         for name, saved in {"net_": content, **content.get("other_nets", {})}.items():
-            own = tensors if name == "net_" else part(tensors, name)
+            make_net = getattr(estimator, f"_make_{name.rstrip('_')}")
+            params = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": saved["seed"]}
             try:
-                setattr(estimator, name, estimator._loaded_net(name, own, saved, device))
+                with seeded(0, device):
+                    net = make_net(estimator.input_shape_, device=str(device), **params).initialize()
+                net.load_state_dict(tensors if name == "net_" else part(tensors, name))
             except (RuntimeError, KeyError) as error:
                 raise ModelFileError(
                     f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
                     f"({error}); load it with the version that saved it"
                 ) from error
+            net.history.extend(saved["history"])
+            net.finish()
+            setattr(estimator, name, net)
         return estimator
-
-    def _loaded_net(
-        self, name: str, tensors: dict[str, torch.Tensor], saved: dict[str, Any], device: torch.device
-    ) -> TrainingNet:
-        """Return a net in evaluation mode with saved weights and its history."""
-        blank_net = getattr(self, f"_blank_{name.rstrip('_')}")
-        with seeded(0, device):
-            params = {"dtype": self.dtype_, "amp": self.amp, "seed": saved["seed"]}  # type: ignore[attr-defined]
-            net: TrainingNet = blank_net(tensors, device=str(device), **params)
-            net.initialize()
-        net.load_state_dict(tensors)
-        net.history.extend(saved["history"])
-        net.finish()
-        return net
 
 
 def _family(cls: type) -> list[type]:

@@ -80,10 +80,10 @@ def make_net(base="dcgan", adversarial_loss="non_saturating", generator=DenseGen
         )
     net = ACGANNet(
         partial(generator, (4,), n_latent=2 + 3, **sizes),
-        critic,
+        critic=critic,
         n_classes=3,
         n_latent=2 + 3,
-        base=base,
+        loss=base,
         adversarial_loss=adversarial_loss,
         n_iter=4,
         penalty=10.0,
@@ -136,7 +136,7 @@ def cross_entropy(net, rows, classes):
 def critic_loss(net, real, classes, fake):
     """Minus Equation 4."""
     on_real, on_fake = net.critic_(real), net.critic_(fake)
-    if net.base == "wgan_gp":
+    if net.loss == "wgan_gp":
         share = torch.rand(len(real), dtype=torch.float64)[:, None]
         points = ((1 - share) * real + share * fake).requires_grad_()
         (slope,) = torch.autograd.grad(net.critic_(points).sum(), points, create_graph=True)
@@ -152,7 +152,7 @@ def critic_loss(net, real, classes, fake):
 def generator_loss(net, fake, wanted):
     """Equation 5."""
     scores = net.critic_(fake)
-    if net.base == "wgan_gp" or net.adversarial_loss == "hinge":
+    if net.loss == "wgan_gp" or net.adversarial_loss == "hinge":
         adversarial = -scores.mean()
     elif net.adversarial_loss == "saturating":
         adversarial = (1 - scores.sigmoid()).log().mean()

@@ -40,7 +40,7 @@ def linear_net(**params):
         torch.manual_seed(0)
         return VAALNet(
             partial(LinearVAE, (4,)),
-            partial(MLP, n_classes=1, hidden=(3,)),
+            discriminator=partial(MLP, n_classes=1, hidden=(3,)),
             input_shape=(4,),
             dtype=torch.float64,
             amp=False,

@@ -282,7 +282,7 @@ def gan_net_of(critic, loss="wgan_gp", *, n_latent=2, generator=None, **params):
         "device": "cpu",
     }
     generator = generator or (lambda: nn.Linear(n_latent, 2))
-    net = GANNet(generator, critic, loss=loss, n_latent=n_latent, **{**defaults, **params})
+    net = GANNet(generator, critic=critic, loss=loss, n_latent=n_latent, **{**defaults, **params})
     return net.initialize()
 
 

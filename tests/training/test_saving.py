@@ -294,7 +294,7 @@ def test_networks_that_do_not_fit_the_weights(tmp_path):
 
 def test_another_class_is_named(tmp_path):
     tiny_vae().fit(X).save(tmp_path / "vae")
-    with pytest.raises(TypeError, match=r"holds a VAE, which is not a GAN; use VAE\.load"):
+    with pytest.raises(TypeError, match=r"holds an estimator of class VAE, not GAN; use VAE\.load"):
         GAN.load(tmp_path / "vae")
     assert isinstance(NetworkEstimator.load(tmp_path / "vae"), VAE)  # a base class loads what is one
     clf, _ = fitted("cnn")
