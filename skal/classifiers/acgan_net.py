@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from typing import Any
 
@@ -243,16 +243,14 @@ class ACGANNet(GANNet):
         with self.autocast():
             return self.classifier_(features).to(self.dtype)
 
-    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
-        """Return all losses of a step, weighted by its rows."""
-        return step["losses"], len(batch[0])
+    def weight_of(self, batch: tuple[Tensor, Tensor]) -> int:
+        """Return the rows of a batch."""
+        return len(batch[0])
 
 
-@contextmanager
-def keeping_statistics(module: nn.Module) -> Iterator[None]:
+def keeping_statistics(module: nn.Module) -> AbstractContextManager[None]:
     """Keep the running statistics of batch normalisation, by which evaluation sees real rows, from generated ones."""
-    with _momentum(batch_norms(module), 0.0):
-        yield
+    return _momentum(batch_norms(module), 0.0)
 
 
 @contextmanager

@@ -175,10 +175,10 @@ class Net(TrainingNet, NeuralNetClassifier):
             losses = {"loss": held_out.cross_entropy(), "accuracy": held_out.mean(hits)}
         return {"loss": losses["loss"], "losses": losses, "y_pred": held_out.logits}
 
-    def step_losses(self, batch: LabeledBatch, step: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
-        """Return the losses of a step, weighted by its labelled rows."""
+    def weight_of(self, batch: LabeledBatch) -> Any:
+        """Return the number of labelled rows in a batch, or the sum of their weights."""
         (rows, weight, _), _ = batch
-        return step["losses"], len(rows) if weight is None else weight.sum()
+        return len(rows) if weight is None else weight.sum()
 
     def __getstate__(self) -> dict[str, Any]:
         # The hooks of a recorder cannot be pickled; a new one is made when needed.

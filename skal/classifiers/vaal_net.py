@@ -16,7 +16,7 @@ from ..generators.vae import posterior_terms
 from ..training.batches import Batches, Rows, Stream
 
 
-class PairedBatches:
+class PairedBatches(Batches):
     """All unlabelled rows in mini-batches, each with a batch of labelled rows, which are repeated as often as needed.
 
     If no row is unlabelled, a pass goes over the labelled rows, and the batches of unlabelled rows are empty.
@@ -30,22 +30,17 @@ class PairedBatches:
     """
 
     def __init__(self, labeled: Rows, unlabeled: Rows, batch_size: int, seed: int) -> None:
-        self.unlabeled = Batches(unlabeled if len(unlabeled) else labeled, batch_size, seed)
-        self.labeled = None
-        if len(unlabeled):
-            n_steps = len(self.unlabeled)
-            self.labeled = Stream(labeled, batch_size, 1, n_steps, seed, start=0, stop=sys.maxsize)
-
-    def __len__(self) -> int:
-        return len(self.unlabeled)
+        super().__init__(unlabeled if len(unlabeled) else labeled, batch_size, seed)
+        self.labeled = Stream(labeled, batch_size, 1, len(self), seed, start=0, stop=sys.maxsize)
+        self.is_paired = len(unlabeled) > 0
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.labeled is None:
-            for batch in self.unlabeled:
+        if self.is_paired:
+            for (labeled,), unlabeled in zip(self.labeled, super().__iter__(), strict=True):
+                yield labeled, unlabeled
+        else:
+            for batch in super().__iter__():
                 yield batch, batch[:0]
-            return
-        for (labeled,), unlabeled in zip(self.labeled, self.unlabeled, strict=True):
-            yield labeled, unlabeled
 
 
 class VAALNet(ScaledNet):
@@ -113,9 +108,9 @@ class VAALNet(ScaledNet):
     def _cross_entropy(self, means: Tensor, targets: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(self._logits(means), targets, reduction="none")
 
-    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
-        """Return all losses of a step, weighted by the rows of the pass."""
-        return step["losses"], len(batch[1]) or len(batch[0])
+    def weight_of(self, batch: tuple[Tensor, Tensor]) -> int:
+        """Return the rows of the pass in a batch."""
+        return len(batch[1]) or len(batch[0])
 
 
 def _sum_of_means(values: Tensor, n_labeled: int) -> Tensor:

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from ..nets import GANS
+from ..nets.shapes import architecture_for
 from ..training.estimator import module_builder, optimizer_params
 from ..utils.docstrings import inherits_doc
 from .base import GenerativeEstimator
@@ -163,11 +164,5 @@ def gan_classes(
         return generator, critic
     if architecture != "auto":
         return GANS[architecture]
-    if len(input_shape) != 3:
-        return GANS["dense"]
-    n_channels, *sides = input_shape
-    if min(sides) < 16:
-        return GANS["digits"]
-    if n_channels == 1 and max(sides) <= 32:
-        return GANS["mnist"]
-    return GANS[colour if max(sides) <= 48 else "celeba"]
+    name = architecture_for(input_shape)
+    return GANS[colour if name == "cifar" else name]

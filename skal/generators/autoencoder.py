@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ..nets import AUTOENCODERS
+from ..nets.shapes import architecture_for
 from ..utils.docstrings import inherits_doc
 from .reconstruction import Reconstructor, RowLosses, reconstruction_loss
 
@@ -107,11 +108,8 @@ class AutoEncoder(Reconstructor):
         return -float(means.mean(dtype=np.float64))
 
     def _choose(self, input_shape: tuple[int, ...]) -> str:
-        if len(input_shape) != 3 or min(input_shape[1:]) < 16:
-            return "dense"
-        if input_shape[0] == 1 and max(input_shape[1:]) <= 32:
-            return "mnist"
-        return "cifar" if max(input_shape[1:]) <= 48 else "celeba"
+        name = architecture_for(input_shape)
+        return name if name in AUTOENCODERS else "dense"
 
     def _row_losses(self) -> RowLosses:
         return reconstruction_loss

@@ -163,11 +163,8 @@ class GenerativeEstimator(
             net.callbacks.append(("checkpoint", checkpoint))
         if previous is None:
             net.scaling = learn_scaling(rows, net.output_range, is_image=len(input_shape) > 1)
-        data = (
-            Rows(rows, dtype=dtype, device=device)
-            if codes is None
-            else LabeledRows(rows, codes, None, dtype=dtype, device=device)
-        )
+        on_device: dict[str, Any] = {"dtype": dtype, "device": device}
+        data = Rows(rows, **on_device) if codes is None else LabeledRows(rows, codes, None, **on_device)
         parts = [data.subset(part) for part in self._split(len(rows), np.random.default_rng(seed))]
         with seeded(seed, device):
             net.initialize()

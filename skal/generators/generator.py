@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 
 
@@ -38,8 +38,7 @@ class GeneratorMixin:
         Z : ndarray of shape (n_samples, n_latent)
         """
         check_is_fitted(self)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} was given; it must be an integer of at least 1")
+        n_samples = check_integer("n_samples", n_samples)
         seed = draw_seed(self.random_state if random_state is None else random_state)
         return np.random.default_rng(seed).standard_normal((n_samples, self.n_latent_))
 

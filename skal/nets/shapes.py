@@ -25,6 +25,18 @@ def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[
     return channels, height, width
 
 
+def architecture_for(input_shape: tuple[int, ...]) -> str:
+    """Return the name under which the tables of generative networks have the one for rows of a shape."""
+    if len(input_shape) != 3:
+        return "dense"
+    n_channels, *sides = input_shape
+    if min(sides) < 16:
+        return "digits"
+    if n_channels == 1 and max(sides) <= 32:
+        return "mnist"
+    return "cifar" if max(sides) <= 48 else "celeba"
+
+
 def as_images(x: torch.Tensor) -> torch.Tensor:
     """Give gray images ``(N, H, W)`` their channel axis; leave ``(N, C, H, W)`` as it is."""
     return x.unsqueeze(1) if x.ndim == 3 else x

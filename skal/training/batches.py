@@ -56,7 +56,7 @@ class Rows:
         self.X = as_tensor(X)
         if self.X.element_size() >= dtype.itemsize and self.X.nbytes <= _MAX_NARROWED:
             self.X = self.X.to(dtype)
-        if _fits(self.X, device):
+        if device.type != "cuda" or self.X.nbytes <= _DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
             self.X = self.X.to(device)
         self.positions: torch.Tensor | None = None
 
@@ -133,17 +133,15 @@ class Batches:
         return len(self.bounds) - 1
 
     def __iter__(self) -> Iterator[Any]:
-        if self.seed is None:
-            for start, stop in pairwise(self.bounds):
-                yield self.rows[start:stop]
-            return
-        order = row_order(len(self.rows), self.seed, self.epoch).to(self.rows.X.device)
-        self.epoch += 1
+        order = None
+        if self.seed is not None:
+            order = row_order(len(self.rows), self.seed, self.epoch).to(self.rows.X.device)
+            self.epoch += 1
         for start, stop in pairwise(self.bounds):
-            yield self.rows[order[start:stop]]
+            yield self.rows[slice(start, stop) if order is None else order[start:stop]]
 
 
-class RedundantBatches:
+class RedundantBatches(Batches):
     """Equally large batches of labelled and of unlabelled rows.
 
     A pass goes over the larger set once. The smaller set is repeated to its length, in its own random order, and no two
@@ -159,19 +157,14 @@ class RedundantBatches:
     """
 
     def __init__(self, labeled: LabeledRows, unlabeled: Rows, batch_size: int, seed: int) -> None:
+        super().__init__(max(labeled, unlabeled, key=len), batch_size)
         self.labeled, self.unlabeled = labeled, unlabeled
-        self.n_rows = max(len(labeled), len(unlabeled))
-        self.bounds = Batches(max(labeled, unlabeled, key=len), batch_size).bounds
-        self.seed = seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return len(self.bounds) - 1
+        self.seeds = (seed, seed + 1)
 
     def __iter__(self) -> Iterator[LabeledBatch]:
         labeled, unlabeled = (
-            (row_order(self.n_rows, seed, self.epoch) % len(rows)).to(rows.X.device)
-            for rows, seed in ((self.labeled, self.seed), (self.unlabeled, self.seed + 1))
+            (row_order(len(self.rows), seed, self.epoch) % len(rows)).to(rows.X.device)
+            for rows, seed in zip((self.labeled, self.unlabeled), self.seeds, strict=True)
         )
         self.epoch += 1
         for start, stop in pairwise(self.bounds):
@@ -236,10 +229,3 @@ def row_order(n_rows: int, seed: int, epoch: int) -> torch.Tensor:
     """Return a random order of the rows, which the seed and the number of the pass decide."""
     state = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
     return torch.randperm(n_rows, generator=torch.Generator().manual_seed(state))
-
-
-def _fits(tensor: torch.Tensor, device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return tensor.nbytes <= _DEVICE_SHARE * free

@@ -205,9 +205,9 @@ class TrainingNet(NeuralNet):
             losses = self.losses(batch)
         return {"loss": losses["loss"], "losses": losses}
 
-    def step_losses(self, batch: Any, step: dict[str, Any]) -> tuple[dict[str, torch.Tensor], Any]:
-        """Return the losses of a step by name, and its weight in the mean over the epoch."""
-        return step["losses"], len(batch)
+    def weight_of(self, batch: Any) -> Any:
+        """Return the weight of a batch's losses in the mean over the epoch."""
+        return len(batch)
 
     def fit_loop(self, *args: Any, **params: Any) -> TrainingNet:
         """Run the epochs; one that Ctrl-C cuts short leaves no row in the history."""
@@ -230,9 +230,9 @@ class TrainingNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **params)
-            values, weight = self.step_losses(batch, step)
-            names = list(values)
-            losses.append(torch.stack([value.detach() for value in values.values()]))
+            weight = self.weight_of(batch)
+            names = list(step["losses"])
+            losses.append(torch.stack([value.detach() for value in step["losses"].values()]))
             weights.append(weight)
             size = weight if isinstance(weight, int) else len(step["y_pred"])
             self.history.record_batch(f"{prefix}_batch_size", size)
