@@ -80,23 +80,26 @@ def _(classifier: NearestMean):
     return torch_module(known)
 
 
+MAX_SAMPLES, MAX_FEATURES = 14, 4
+LABELS = np.array([UNLABELED, UNLABELED, 0, 1, 2])
+
+
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Small pools on an integer grid, where duplicate rows, ties and constant features are common.
 
-    At least two classes are labelled, so that every strategy has its classifier.
+    At least two classes are labelled, so that every strategy has its classifier. All numbers are remainders of bytes
+    of one string: lists of numbers, which are drawn one by one, take longer than most checks.
     """
-    n_samples, n_features = draw(st.integers(3, 14)), draw(st.integers(1, 4))
-    size = draw(st.sampled_from([0, 1, 3, 100]))
-    values = st.lists(
-        st.integers(-size, size), min_size=n_samples * n_features, max_size=n_samples * n_features
-    )
-    X = np.array(draw(values), dtype=draw(st.sampled_from([np.float64, np.float32]))).reshape(
-        n_samples, n_features
-    )
-    X = X / draw(st.sampled_from([1, 7]))
-    labels = st.lists(
-        st.sampled_from([UNLABELED, UNLABELED, 0, 1, 2]), min_size=n_samples - 2, max_size=n_samples - 2
-    )
-    y = np.array(draw(st.permutations([0, 1, *draw(labels)])))
-    return Problem(X, y, draw(st.integers(1, n_samples + 1)), NearestMean())
+    n_bytes = 8 + MAX_SAMPLES * (MAX_FEATURES + 1)
+    drawn = np.frombuffer(draw(st.binary(min_size=n_bytes, max_size=n_bytes)), np.uint8).astype(int)
+    sizes, labels, values = drawn[:8].tolist(), drawn[8 : 8 + MAX_SAMPLES], drawn[8 + MAX_SAMPLES :]
+    n_samples, n_features = 3 + sizes[0] % (MAX_SAMPLES - 2), 1 + sizes[1] % MAX_FEATURES
+    values = values[: n_samples * n_features] % (2 * (0, 1, 3, 100)[sizes[2] % 4] + 1)
+    values = np.where(values % 2, -(values // 2) - 1, values // 2)  # 0, -1, 1, -2, 2: the simplest come first
+    X = values.reshape(n_samples, n_features).astype((np.float64, np.float32)[sizes[3] % 2])
+    X = X / (1, 7)[sizes[4] % 2]
+    y = LABELS[labels[: n_samples - 2] % len(LABELS)]
+    y = np.insert(y, sizes[5] % (n_samples - 1), 0)
+    y = np.insert(y, sizes[6] % n_samples, 1)
+    return Problem(X, y, 1 + sizes[7] % (n_samples + 1), NearestMean())
