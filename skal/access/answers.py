@@ -342,11 +342,12 @@ def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.f
            [ 0.63]])
     """
     transformers, classifier = open_pipeline(estimator)
-    own = as_pool(X).X
-    is_float_array = isinstance(own, np.ndarray) and own.dtype in (np.float32, np.float64)
+    pool = as_pool(X)
+    is_float_array = isinstance(pool.X, np.ndarray) and pool.X.dtype in (np.float32, np.float64)
     if rows is None and is_float_array and not transformers and embeds_as_features(classifier):
         check_is_fitted(classifier)
-        return features(classifier, own)
+        own = features(classifier, pool.X)
+        return own if pool.is_finite else QUESTIONS["embed"].check(own, classifier)
     return ask("embed", estimator, X, rows)
 
 

@@ -71,3 +71,31 @@ def open_pipeline(estimator: Any) -> tuple[list[Any], Any]:
         transformers += [step for _, step in estimator.steps[:-1] if hasattr(step, "transform")]
         estimator = estimator.steps[-1][1]
     return transformers, estimator
+
+
+def first_step(estimator: Any) -> Any:
+    """Return what gets the rows first inside wrappers and pipelines.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    estimator : estimator
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access.wrappers import first_step
+    >>> first_step(make_pipeline("passthrough", StandardScaler(), LinearSVC()))
+    StandardScaler()
+    """
+    while isinstance(estimator := unwrap(estimator), Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        if not steps:
+            break
+        estimator = steps[0]
+    return estimator

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
 
-from ..pool import blockwise
+from ..access.wrappers import first_step
+from ..pool import Pool, as_pool, blockwise, check_readable, dense
+from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
+
+_ENCODER = "make_pipeline(TfidfVectorizer(), TruncatedSVD(64))"
 
 
 def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
@@ -45,7 +54,11 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     """
     encoder = clone(encoder)
     seed_random_states(encoder, seed)
-    return encoder.fit(X, None)  # a FrozenEstimator requires y
+    pool = as_pool(X)
+    # What is read by slices or decoded is wanted whole by all but networks.
+    rows = pool.X if isinstance(first_step(encoder), NetworkEstimator) else pool.whole()
+    with _explained(encoder, pool):
+        return encoder.fit(_shaped(encoder, rows), None)  # a FrozenEstimator requires y
 
 
 def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
@@ -74,7 +87,68 @@ def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
     """
 
     def codes(block: Any) -> NDArray[np.float32]:
-        rows = np.asarray(encoder.transform(block), np.float32)
+        rows = dense(encoder.transform(_shaped(encoder, block))).astype(np.float32, copy=False)
+        if not np.isfinite(rows).all():
+            raise ValueError(
+                f"{type(encoder).__name__} made codes with NaN or infinity, and rows are compared by their codes; "
+                "impute missing values in it, for instance by make_pipeline(SimpleImputer(), ...)."
+            )
         return rows.reshape(len(rows), -1)
 
     return blockwise(codes, X)  # type: ignore[no-any-return]
+
+
+def check_encodable(encoder: Any, pool: Pool) -> None:
+    """Refuse rows that an encoder cannot read, as far as that can be told before anything is trained.
+
+    Networks tell it. An encoder that is trained already is tried on a row. Any other refuses rows in its own `fit`.
+
+    Parameters
+    ----------
+    encoder : transformer
+    pool : Pool
+
+    Raises
+    ------
+    ValueError, TypeError
+        As the encoder raises them, or for rows that a network cannot read.
+
+    Examples
+    --------
+    >>> from skal.generators import VAE, check_encodable
+    >>> from skal.pool import as_pool
+    >>> check_encodable(VAE(), as_pool(["some", "texts"]))
+    Traceback (most recent call last):
+        ...
+    TypeError: VAE reads rows as numbers, and its rows are texts. Give it an encoder that reads them, ...
+    """
+    first = first_step(encoder)
+    if isinstance(first, NetworkEstimator):
+        check_readable(first, pool, remedy=f"Give it an encoder that reads them, such as {_ENCODER}.")
+    if isinstance(encoder, FrozenEstimator):
+        with _explained(encoder, pool):
+            encode(encoder, pool.read(slice(1)))
+
+
+def _shaped(encoder: Any, rows: Any) -> Any:
+    """Rows in the shape that an encoder takes: images flat, unless its tags have more than two dimensions."""
+    if not isinstance(rows, np.ndarray) or rows.ndim <= 2:
+        return rows
+    first = first_step(encoder)
+    # A FunctionTransformer's function may take anything, and its tags do not know it.
+    takes_images = get_tags(first).input_tags.three_d_array or isinstance(first, FunctionTransformer)
+    return rows if takes_images else rows.reshape(len(rows), -1)
+
+
+@contextmanager
+def _explained(encoder: Any, pool: Pool) -> Iterator[None]:
+    """Say at an encoder's error what it was given, where that was no numbers."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError) as error:
+        if pool.obstacle is not None:
+            error.add_note(
+                f"{type(encoder).__name__} was given a pool to encode, and {pool.obstacle}. Texts can be encoded by "
+                f"{_ENCODER}."
+            )
+        raise

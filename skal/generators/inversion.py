@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..pool import blockwise, check_pool
+from ..pool import blockwise, check_pool, check_readable
 from ..training.batches import as_tensor
 from ..utils.random import draw_seed, seed_random_states
 from .base import check_latents
@@ -126,7 +126,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ValueError
             If X has NaN or infinity, or a fitted generator makes rows of another size.
         """
-        rows = check_pool(self, X, reset=True).dense()
+        rows = _dense(self, X, reset=True)
         seed = draw_seed(self.random_state)
         self.generator_ = GAN() if self.generator is None else clone(self.generator)
         seed_random_states(self.generator_, seed)
@@ -159,7 +159,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             In the generator's numbers.
         """
         check_is_fitted(self)
-        rows = check_pool(self, X, reset=False).dense()
+        rows = _dense(self, X, reset=False)
         decoder = self.generator_.torch_decoder()
         starts = _latents(self.starts_, decoder)
         with torch.no_grad():
@@ -231,3 +231,9 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 def _latents(codes: NDArray[Any], decoder: nn.Module) -> Tensor:
     """Return codes in the numbers and on the device of a decoder."""
     return as_tensor(codes).to(next(decoder.parameters(), torch.zeros((), dtype=torch.float64)))
+
+
+def _dense(estimator: GANInversion, X: Any, *, reset: bool) -> NDArray[Any]:
+    pool = check_pool(estimator, X, reset=reset)
+    check_readable(estimator, pool)
+    return pool.dense()

@@ -15,16 +15,17 @@ from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from ..access.wrappers import first_step
 from ..labels import Labels, check_new_labels, check_same_kind, plain
-from ..pool import Pool, Rows, check_pool, check_positions
+from ..pool import Pool, Rows, check_pool, check_positions, first_flawed
 from ..strategies import ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..strategies.query import TrainingSet
 from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed, seed_random_states
-from .delegation import Delegation
-from .refit import allows_nan, is_prefitted, last_step, refitted, uses_unlabeled
+from .delegation import Delegation, answer
+from .refit import is_prefitted, last_step, refitted, uses_unlabeled
 from .state import State
 
 
@@ -124,14 +125,27 @@ class ActiveLearner(Delegation):
             If the classifier lacks what the strategy requires.
         """
         pool = check_pool(self, X, reset=True)
-        state = self._start(pool, Labels.of(y, len(pool)), fit_params)
-        self._state = self._with_strategy(self._refitted(state))
+        state = self._refitted(self._start(pool, Labels.of(y, len(pool)), fit_params))
+        if state.can_guide and pool.known_flaw is not None:
+            self._try_flawed_row(state)
+        self._state = self._with_strategy(state)
         return self
+
+    def _try_flawed_row(self, state: State) -> None:
+        """Let the classifier refuse a row that is not finite now rather than in a query: only itself knows."""
+        row = first_flawed(state.pool)
+        try:
+            answer(state.estimator, "predict", state.pool.read(np.array([row])))
+        except Exception as error:
+            error.add_note(f"The classifier was tried on row {row} of the pool, which has {state.pool.flaw}.")
+            raise
 
     def _start(self, pool: Pool, labels: Labels, fit_params: dict[str, Any]) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
         self.strategy.check(pool, self.estimator)
-        last = last_step(self.estimator)
+        last, first = last_step(self.estimator), first_step(self.estimator)
+        if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
+            pool.assert_finite(allow_nan=False, estimator=first)
         if isinstance(last, NetworkEstimator) and getattr(last, "checkpoint", None) is not None:
             raise ValueError(
                 f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
@@ -397,7 +411,7 @@ class ActiveLearner(Delegation):
         estimator = get_tags(self.estimator)
         takes_sparse = not isinstance(self.strategy, Strategy) or get_tags(self.strategy).input_tags.sparse
         tags.input_tags.sparse = estimator.input_tags.sparse and takes_sparse
-        tags.input_tags.allow_nan = allows_nan(self.estimator)
+        tags.input_tags.allow_nan = get_tags(first_step(self.estimator)).input_tags.allow_nan
         tags.non_deterministic = estimator.non_deterministic
         if estimator.classifier_tags is not None:
             tags.classifier_tags.multi_class = estimator.classifier_tags.multi_class

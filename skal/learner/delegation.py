@@ -15,7 +15,8 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..access.raw_nets import as_input, asked
 from ..labels import Labels, plain
-from ..pool import as_pool
+from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
+from .refit import rows_for
 
 # What a learner passes on to its classifier, and what comes back.
 _DELEGATED = {
@@ -44,12 +45,19 @@ def _delegated(method: str) -> Any:
         estimator = self._fitted_estimator()
         if params and _routing_enabled():
             params = process_routing(self, method, **params).estimator[method]
-        X = as_input(estimator, X)
-        with asked(estimator, X) as answering:
-            return getattr(answering, method)(X, **params)
+        if isinstance(X, Pool) or StoredPool.holds(X) or DatasetPool.holds(X):
+            return blockwise(lambda block: answer(estimator, method, block, **params), X)
+        return answer(estimator, method, as_pool(X).X if MappingPool.holds(X) else X, **params)
 
     delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
     return available_if(_estimator_has(method))(delegate)
+
+
+def answer(estimator: Any, method: str, X: Any, *args: Any, **params: Any) -> Any:
+    """Ask a fitted classifier about rows, so that no other thread notices."""
+    X = as_input(estimator, X)
+    with asked(estimator, X) as answering:
+        return getattr(answering, method)(X, *args, **params)
 
 
 class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -110,9 +118,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if len(labels.rows) < len(labels):
             params = _check_method_params(X, params, indices=labels.rows)
             X = pool.take(labels.rows)
-        X = as_input(estimator, X)
-        with asked(estimator, X) as answering:
-            return float(answering.score(X, plain(labels.known), **params))
+        return float(answer(estimator, "score", rows_for(estimator, X), plain(labels.known), **params))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """How fit and score parameters reach the classifier."""

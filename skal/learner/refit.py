@@ -14,12 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
-from sklearn.utils import get_tags
 from skorch import NeuralNet
 
 from ..access.raw_nets import fit_raw_net
+from ..access.wrappers import first_step
 from ..labels import plain
-from ..pool import assuming_finite
+from ..pool import as_pool, assuming_finite
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 from .state import State
@@ -56,6 +56,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
         seed_random_states(estimator, seed)
     _warm_start(estimator, state.estimator, classes)
     X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator))
+    X = rows_for(estimator, X)
     if isinstance(estimator, NeuralNet):
         fit_raw_net(estimator, X, y, params, seed)
     else:
@@ -64,6 +65,11 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
         with assuming_finite(state.pool) if scanned else nullcontext():
             estimator.fit(X, y, **params)
     return replace(state, estimator=estimator, can_guide=True)
+
+
+def rows_for(estimator: Any, X: Any) -> Any:
+    """Rows as an estimator takes them: what is decoded or read by slices is in memory, but for networks of skal."""
+    return X if isinstance(first_step(estimator), NetworkEstimator) else as_pool(X).whole()
 
 
 def last_step(estimator: Any) -> Any:
@@ -83,12 +89,6 @@ def _is_alone(estimator: Any) -> bool:
     if not isinstance(estimator, Pipeline):
         return True
     return is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
-
-
-def allows_nan(estimator: Any) -> bool:
-    """Whether NaN reaches a step that takes it."""
-    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
-    return first in (None, "passthrough") or bool(get_tags(first).input_tags.allow_nan)
 
 
 def uses_unlabeled(estimator: Any) -> bool:

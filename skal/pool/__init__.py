@@ -1,15 +1,21 @@
 """The one idea of a pool: rows of any container, validated once, never copied."""
 
 from .base import Pool
-from .blocks import as_pool, blockwise, dense, row_blocks
+from .blocks import as_pool, blockwise, dense, first_flawed, row_blocks
+from .mappings import MappingPool
 from .rows import NO_ROWS, Candidates, Rows, check_positions
-from .validation import assuming_finite, check_features, check_pool, check_readable
+from .stored import StoredPool
+from .torch_datasets import DatasetPool
+from .validation import assuming_finite, check_features, check_pool, check_readable, check_sparse
 
 __all__ = [
     "NO_ROWS",
     "Candidates",
+    "DatasetPool",
+    "MappingPool",
     "Pool",
     "Rows",
+    "StoredPool",
     "as_pool",
     "assuming_finite",
     "blockwise",
@@ -17,6 +23,8 @@ __all__ = [
     "check_pool",
     "check_positions",
     "check_readable",
+    "check_sparse",
     "dense",
+    "first_flawed",
     "row_blocks",
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import reprlib
 from collections.abc import Hashable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from .base import Pool
 from .checksum import checksum
 from .rows import Rows
 
+NUMBERS = "biufc"  # kinds of dtypes
+
 
 class ArrayPool(Pool):
     """An array of shape (n_rows, ...), in memory or memory-mapped.
@@ -22,9 +26,27 @@ class ArrayPool(Pool):
     by file, place, type, shape and the time of the last change; its rows are not read for that.
     """
 
+    @property
+    def is_scanned(self) -> bool:  # type: ignore[override]
+        """Whether numbers are looked at unasked; objects are numbers only for those who read them."""
+        return self.X.dtype.kind != "O"
+
     @staticmethod
     def holds(X: Any) -> bool:
-        return isinstance(X, np.ndarray)
+        return isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype.kind in NUMBERS)
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        if self.X.dtype.kind in NUMBERS:
+            return None
+        for cell in self.X.flat:
+            try:
+                if isinstance(cell, str | bytes):
+                    return f"its cells are not numbers, for example {cell!r}"
+                float(cell)
+            except (TypeError, ValueError) as error:
+                return f"its cells are not numbers, for example {reprlib.repr(cell)} ({error})"
+        return None
 
     @property
     def row_bytes(self) -> float:
@@ -34,7 +56,15 @@ class ArrayPool(Pool):
         return self.X[rows]
 
     def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
+        values = super().dense(rows)
+        return values.astype(np.float64) if values.dtype.kind == "O" else values
+
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
         return np.asarray(self.X[rows])
+
+    def same_as(self, other: Pool) -> bool:
+        """Whether another pool has the same rows; the same memory is not compared."""
+        return _memory(self.X) == _memory(other.X) or super().same_as(other)
 
     def like(self, rows: NDArray[Any]) -> NDArray[Any]:
         dtype = self.X.dtype if self.X.dtype.kind == "f" else rows.dtype
@@ -47,8 +77,10 @@ class ArrayPool(Pool):
         return "array", self.X.shape, self.X.dtype.str, checksum(self.X, max_bytes)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.X.dtype.kind in "fcO":
+        if self.X.dtype.kind in "fc":
             yield "X", self.X
+        elif self.X.dtype.kind == "O" and self.obstacle is None:
+            yield "X", self.X.astype(np.float64)
 
     @property
     def storage(self) -> Hashable | None:
@@ -66,6 +98,11 @@ class ArrayPool(Pool):
         vars(self).update(state)
         if isinstance(self.X, dict):
             self.X = np.memmap(**self.X)
+
+
+def _memory(X: Any) -> Any:
+    is_array = isinstance(X, np.ndarray) and X.dtype.kind != "O"
+    return (X.ctypes.data, X.dtype.str, X.shape, X.strides) if is_array else id(X)
 
 
 def _place(X: Any) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,8 @@ class Pool(ABC):
     Pools pickle; a memory-mapped one by the name of its file.
     """
 
+    is_scanned: ClassVar[bool] = True  # for NaN and infinity, also where no strategy reads the rows
+
     def __init__(self, X: Any) -> None:
         self.X = X
         self._seen: tuple[int, Hashable, Hashable] | None = None
@@ -49,8 +51,13 @@ class Pool(ABC):
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """Shape of a row."""
+        """Shape of a row; empty for rows that are objects, such as texts."""
         return tuple(self.X.shape[1:])
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        """Why the rows are no numbers, such as "its rows are texts"; None where they can be read as numbers."""
+        return None
 
     @property
     @abstractmethod
@@ -70,9 +77,25 @@ class Pool(ABC):
         rows : container of shape (n_positions, ...)
         """
 
-    @abstractmethod
+    def read(self, rows: Rows | slice) -> Any:
+        """Rows at some positions in memory, as a classifier is asked about them.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_positions,) or slice
+
+        Returns
+        -------
+        rows : container of shape (n_positions, ...)
+        """
+        return self.take(rows)
+
+    def whole(self) -> Any:
+        """All rows in a container that any estimator can be fitted on; `X` itself wherever that is one."""
+        return self.X
+
     def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
-        """Rows at some positions as an array.
+        """Rows at some positions as an array of numbers.
 
         Parameters
         ----------
@@ -81,7 +104,19 @@ class Pool(ABC):
         Returns
         -------
         rows : ndarray of shape (n_positions, ...)
+
+        Raises
+        ------
+        TypeError
+            If there is an `obstacle`.
         """
+        if self.obstacle is not None:
+            raise TypeError(f"The rows of the pool are wanted as numbers, and {self.obstacle}.")
+        return self._values(rows)
+
+    @abstractmethod
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
+        """Rows at some positions as an array, whatever they are."""
 
     @abstractmethod
     def like(self, rows: NDArray[Any]) -> Any:
@@ -172,9 +207,14 @@ class Pool(ABC):
         return "infinity"
 
     @property
+    def known_flaw(self) -> str | None:
+        """The `flaw`, or None where nobody has looked for one and to look is expensive."""
+        return self.flaw if self.is_scanned or "flaw" in vars(self) else None
+
+    @property
     def is_finite(self) -> bool:
-        """Whether all numbers of the pool are finite."""
-        return self.flaw is None
+        """Whether all numbers of the pool are known to be finite."""
+        return (self.is_scanned or "flaw" in vars(self)) and self.flaw is None
 
     def assert_finite(self, *, allow_nan: bool, estimator: Any = None) -> None:
         """Raise for infinity, and for NaN unless it is allowed.
@@ -241,7 +281,7 @@ class Pool(ABC):
         step = min(max(1, int(max_bytes // self.row_bytes)), _BLOCK_ROWS)
         for start in range(0, n_rows, step):
             where = slice(start, min(start + step, n_rows))
-            yield self.take(where if wanted is None else as_slice(wanted[where])), where
+            yield self.read(where if wanted is None else as_slice(wanted[where])), where
 
     def same_as(self, other: Pool) -> bool:
         """Whether another pool has the same rows, compared block by block up to the first difference.
@@ -266,7 +306,7 @@ class Pool(ABC):
     def _same_rows(self, other: Pool) -> bool:
         step = max(1, int(_COMPARED_BYTES // max(self.row_bytes, other.row_bytes)))
         blocks = (slice(start, start + step) for start in range(0, len(self), step))
-        return all(same_numbers(self.dense(block), other.dense(block)) for block in blocks)
+        return all(same_values(self._values(block), other._values(block)) for block in blocks)
 
 
 def as_slice(positions: Rows) -> Rows | slice:
@@ -277,11 +317,27 @@ def as_slice(positions: Rows) -> Rows | slice:
     return positions
 
 
-def same_numbers(array: NDArray[Any], other: NDArray[Any]) -> bool:
+def same_values(array: NDArray[Any], other: NDArray[Any]) -> bool:
     """Whether arrays have the same values row by row, floating-point ones after rounding to the type of `other`."""
+    if "O" in (array.dtype.kind, other.dtype.kind):
+        return array.size == other.size and all(map(_same_object, array.flat, other.flat))
     floating = array.dtype.kind == other.dtype.kind == "f"
     if floating:
         with np.errstate(over="ignore"):  # too large for a narrower type is infinite there
             array = array.astype(other.dtype, copy=False)
     flat, other_flat = (rows.reshape(len(rows), -1) for rows in (array, other))
     return np.array_equal(flat, other_flat, equal_nan=floating)
+
+
+def _same_object(one: Any, other: Any) -> bool:
+    """Whether objects are equal, also where == gives an array or something that is no bool."""
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        one, other = np.asarray(one), np.asarray(other)
+        return one.shape == other.shape and one.dtype == other.dtype and same_values(one[None], other[None])
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same_object(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same_object, one, other))
+    return bool(one == other) or bool(one != one and other != other)  # NaN

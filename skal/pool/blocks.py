@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from numbers import Number
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import _num_samples
 
-from .arrays import ArrayPool
+from .arrays import NUMBERS, ArrayPool
 from .base import BLOCK_BYTES, Pool, as_slice
 from .frames import FramePool
+from .items import ItemPool
+from .mappings import MappingPool
 from .rows import Rows, check_positions
 from .sparse import SparsePool
+from .stored import StoredPool
+from .torch_datasets import DatasetPool
 
 # The first that holds a container takes it; anything else becomes an array.
-KINDS: tuple[type[Pool], ...] = (ArrayPool, SparsePool, FramePool)
+KINDS: tuple[type[Pool], ...] = (
+    ArrayPool,
+    SparsePool,
+    FramePool,
+    StoredPool,
+    DatasetPool,
+    MappingPool,
+    ItemPool,
+)
 
 # Above this share of wanted rows, predicting the few others costs less than copying the wanted ones.
 _DENSE = 0.75
@@ -26,7 +42,9 @@ def as_pool(X: Any) -> Pool:
 
     Parameters
     ----------
-    X : Pool, ndarray, memmap, sparse matrix, data frame or array-like of shape (n_rows, ...)
+    X : Pool or container of n_rows rows
+        An array, memmap, tensor, sparse matrix, data frame, array of h5py or zarr; a list, 1-D array or Series of
+        texts or other objects; a mapping of arrays; a torch dataset. Lists of numbers become arrays.
 
     Returns
     -------
@@ -42,10 +60,45 @@ def as_pool(X: Any) -> Pool:
     """
     if isinstance(X, Pool):
         return X
+    if isinstance(X, torch.Tensor):
+        X = X.numpy(force=True)
+    elif isinstance(X, list | tuple) and is_number(_first_leaf(X)):
+        with suppress(ValueError):  # sequences of different lengths stay what they are
+            array = np.asarray(X)
+            X = array if array.dtype.kind in NUMBERS else X
     for kind in KINDS:
         if kind.holds(X):
             return kind(X)
     return ArrayPool(np.asarray(X))
+
+
+def _first_leaf(X: Any) -> Any:
+    while isinstance(X, list | tuple) and len(X):
+        X = X[0]
+    return X
+
+
+def is_number(leaf: Any) -> bool:
+    """Whether something is a number, or an array of them."""
+    return isinstance(leaf, Number | np.generic | np.ndarray | torch.Tensor) and not isinstance(
+        leaf, str | bytes
+    )
+
+
+def first_flawed(pool: Pool) -> int:
+    """Position of the first row with NaN or infinity in a pool that has one."""
+    for block, where in pool.blocks():
+        part, start = as_pool(block), where.start
+        if part.flaw is None:
+            continue
+        while len(part) > 1:
+            half = as_pool(part.take(slice(len(part) // 2)))
+            if half.flaw is None:
+                start += len(half)
+                half = as_pool(part.take(slice(len(half), None)))
+            part = half
+        return start
+    raise ValueError("All rows are finite.")
 
 
 def dense(X: Any) -> NDArray[Any]:
@@ -154,10 +207,11 @@ def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = N
         answers = function(block)
         single = not isinstance(answers, tuple)
         parts = (answers,) if single else answers
+        n_block = _num_samples(block)
         for part in parts:
-            if len(part) != block.shape[0]:
+            if len(part) != n_block:
                 raise ValueError(
-                    f"{block.shape[0]} rows were given and {len(part)} answers came back; there must be one per row."
+                    f"{n_block} rows were given and {len(part)} answers came back; there must be one per row."
                 )
         if isinstance(where, slice) and where == slice(0, n_rows):  # one block holds all
             return answers
@@ -166,7 +220,7 @@ def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = N
         for output, part in zip(outputs, parts, strict=True):
             output[where] = part[keep]
     if outputs is None:
-        raise ValueError(f"X has no rows (shape={pool.X.shape}); at least 1 is required.")
+        raise ValueError(f"X has no rows (shape={(len(pool), *pool.row_shape)}); at least 1 is required.")
     return outputs[0] if single else outputs
 
 

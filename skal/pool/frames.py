@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Hashable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from .base import Pool, same_numbers
+from .base import Pool, same_values
 from .checksum import checksum
 from .rows import Rows
+
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")  # what pandas infers
 
 
 class FramePool(Pool):
@@ -27,34 +30,61 @@ class FramePool(Pool):
     def row_bytes(self) -> float:
         return max(1, 8 * self.X.shape[1])
 
+    @cached_property
+    def obstacle(self) -> str | None:
+        others = [column.name for column in self._columns if not _holds_numbers(column)]
+        return f"its columns {others[:5]} hold no numbers" if others else None
+
     def take(self, rows: Rows | slice) -> Any:
         return _safe_indexing(self.X, rows)
 
-    def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
-        array = np.asarray(self.take(rows))
-        if array.dtype.kind == "O":  # columns of several types; words stay words
-            with suppress(TypeError, ValueError):
-                return array.astype(np.float64)
-        return array
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
+        taken = self.take(rows)
+        array = np.asarray(taken)
+        if array.dtype.kind != "O" or self.obstacle is not None:
+            return array
+        # Columns of several types, or with missing values of their own kind.
+        return taken.to_numpy(np.float64, na_value=np.nan) if self._is_pandas else array.astype(np.float64)
 
     def like(self, rows: NDArray[Any]) -> Any:
         names = "columns" if self._is_pandas else "schema"
         return type(self.X)(rows.reshape(-1, *self.row_shape), **{names: list(self.X.columns)})
 
     def stack(self, others: list[Any]) -> Any:
-        return importlib.import_module("pandas" if self._is_pandas else "polars").concat([self.X, *others])
+        if self._is_pandas:
+            return importlib.import_module("pandas").concat([self.X, *others])
+        return importlib.import_module("polars").concat([self.X, *others], how="vertical_relaxed")
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows in a frame of the same library, whose columns can be stacked."""
-        if type(other.X) is not type(self.X):
+        """Other rows in a frame of the same library, cast to the types of the pool's columns.
+
+        Numbers that would change in a cast keep a wider type. Any other value that would change is refused.
+        """
+        if not isinstance(other, FramePool) or type(other.X) is not type(self.X):
             raise self._unlike(other)
-        try:
-            FramePool(self.X.head(1)).stack([other.X.head(1)])
-        except Exception as error:  # polars has its own, pandas TypeError and ValueError
+        if list(self.X.columns) != list(other.X.columns):
             raise ValueError(
-                f"The columns are not those of the pool: {error}; give the same types."
-            ) from error
-        return other
+                f"The columns {list(other.X.columns)} were given, and those of the pool are {list(self.X.columns)}; "
+                "give the same, in the same order."
+            )
+        pairs = list(zip(self._columns, other._columns, strict=True))
+        cast = [_cast(theirs, ours.dtype) for ours, theirs in pairs]
+        wrong = [
+            f"{theirs.name!r} is {theirs.dtype} instead of {ours.dtype}"
+            for (ours, theirs), column in zip(pairs, cast, strict=True)
+            if column is None
+        ]
+        if wrong:
+            raise ValueError(
+                f"Rows were given whose values the pool's columns cannot hold: {', '.join(wrong)}; give values of "
+                "these types."
+            )
+        if not self._is_pandas:
+            return FramePool(other.X.with_columns(cast))
+        X = other.X.copy(deep=False)
+        for place, column in enumerate(cast):
+            X.isetitem(place, column)
+        return FramePool(X)
 
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -int(-self.row_bytes * len(self) // max_bytes))
@@ -73,6 +103,8 @@ class FramePool(Pool):
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for column in self._columns:
             numbers = np.asarray(column)
+            if numbers.dtype.kind == "O" and _holds_numbers(column):
+                numbers = FramePool(column.to_frame()).dense()
             if numbers.dtype.kind in "fc":
                 yield f"X[{column.name!r}]", numbers
 
@@ -85,7 +117,7 @@ class FramePool(Pool):
 
     def _same_column(self, ours: Any, theirs: Any) -> bool:
         if ours.dtype != theirs.dtype:
-            return same_numbers(np.asarray(ours)[:, None], np.asarray(theirs)[:, None])
+            return same_values(np.asarray(ours)[:, None], np.asarray(theirs)[:, None])
         return bool(ours.array.equals(theirs.array) if self._is_pandas else ours.equals(theirs))
 
     @property
@@ -96,3 +128,28 @@ class FramePool(Pool):
     @property
     def _is_pandas(self) -> bool:
         return hasattr(self.X, "iloc")
+
+
+def _holds_numbers(column: Any) -> bool:
+    """Whether a column can be read as numbers."""
+    dtype = column.dtype
+    if not hasattr(column, "iloc"):  # polars
+        return bool(dtype.is_numeric()) or dtype == importlib.import_module("polars").Boolean
+    types = importlib.import_module("pandas.api.types")
+    if isinstance(dtype, types.CategoricalDtype):
+        return _holds_numbers(dtype.categories.to_series())
+    return types.is_numeric_dtype(dtype) or (
+        types.is_object_dtype(dtype) and types.infer_dtype(column, skipna=True) in _NUMBERS
+    )
+
+
+def _cast(column: Any, dtype: Any) -> Any:
+    """A column in another type that has its values; numbers as they are where it has not; else None."""
+    if column.dtype == dtype:
+        return column
+    with suppress(Exception):  # polars has its own, pandas TypeError and ValueError
+        cast = column.astype(dtype) if hasattr(column, "iloc") else column.cast(dtype)
+        if same_values(*(np.asarray(each, dtype=object) for each in (column, cast))):
+            return cast
+        return column if _holds_numbers(column) and _holds_numbers(cast) else None
+    return None

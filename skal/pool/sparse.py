@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .base import Pool, same_numbers
+from .base import Pool, same_values
 from .checksum import checksum
 from .rows import Rows
 
@@ -34,7 +34,7 @@ class SparsePool(Pool):
     def take(self, rows: Rows | slice) -> Any:
         return self.X[rows]
 
-    def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
         return self.X[rows].toarray()
 
     def like(self, rows: NDArray[Any]) -> Any:
@@ -67,11 +67,11 @@ class SparsePool(Pool):
         """Whether the same entries are there, in whatever order; a zero that is stored is one that is not."""
         if not isinstance(other, SparsePool):
             return super()._same_rows(other)
-        if all(same_numbers(getattr(self.X, part), getattr(other.X, part)) for part in _PARTS[:2]):
-            return same_numbers(self.X.data, other.X.data)
+        if all(same_values(getattr(self.X, part), getattr(other.X, part)) for part in _PARTS[:2]):
+            return same_values(self.X.data, other.X.data)
         for block, where in self.blocks():
             ours, theirs = _canonical(block), _canonical(other.take(where))
-            if not all(same_numbers(getattr(ours, part), getattr(theirs, part)) for part in _PARTS):
+            if not all(same_values(getattr(ours, part), getattr(theirs, part)) for part in _PARTS):
                 return False
         return True
 

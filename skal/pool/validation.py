@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 from sklearn import config_context
 from sklearn.utils import get_tags
-from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
-from .arrays import ArrayPool
+from .arrays import NUMBERS, ArrayPool
 from .base import Pool
-from .blocks import as_pool
-from .frames import FramePool
+from .blocks import as_pool, is_number
+from .items import ItemPool
 from .sparse import SparsePool
 
 
 def check_pool(estimator: Any, X: Any, *, reset: bool, known: Pool | None = None) -> Pool:
-    """Validate the rows of a pool and keep their container.
+    """Validate the container of a pool, which is kept.
 
-    Data frames stay data frames (their columns may hold what only the classifier's own pipeline
-    understands), N-D arrays stay N-D, memory maps stay on disk; lists become arrays, sparse
-    matrices CSR. The rows are read at most once.
+    Data frames stay data frames (their columns may hold what only the classifier's own pipeline understands), N-D
+    arrays stay N-D, memory maps and arrays of h5py or zarr stay on disk; lists of numbers become arrays, sparse
+    matrices CSR. Whether the rows are finite, and numbers at all, is for those to check who read them.
 
     Parameters
     ----------
     estimator : estimator
-        Gets or holds `n_features_in_` and `feature_names_in_`; its tags say whether NaN is allowed.
-    X : Pool, array-like, sparse matrix or data frame of shape (n_samples, ...)
-        A pool is validated already; only its features are recorded or checked.
+        Gets or holds `n_features_in_` and `feature_names_in_`, where rows have features.
+    X : Pool or container of n_rows rows
+        See `as_pool`. A pool is validated already; only its features are recorded or checked.
     reset : bool
         Whether to record the features (in `fit`) or to check them.
     known : Pool, default=None
@@ -42,7 +43,10 @@ def check_pool(estimator: Any, X: Any, *, reset: bool, known: Pool | None = None
     Raises
     ------
     ValueError
-        For NaN, infinity, no rows, or another number of features than in `fit`.
+        For no rows, a single column of numbers without a second dimension, or another number of features than in
+        `fit`.
+    TypeError
+        For sparse rows that the estimator does not take.
 
     Examples
     --------
@@ -51,40 +55,37 @@ def check_pool(estimator: Any, X: Any, *, reset: bool, known: Pool | None = None
     >>> len(check_pool(RandomSampling(), [[0.0], [1.0]], reset=True))
     2
     """
-    if isinstance(X, Pool):
-        check_features(estimator, X, reset=reset)
-        return X
     if known is not None and X is known.X:
         return known
-    pool = as_pool(_check_container(estimator, X, reset=reset))
-    if known is not None and known.same_as(pool):
-        return known
-    check_readable(estimator, pool)
-    return pool
+    pool = as_pool(X)
+    if pool is not X:
+        pool = _checked(estimator, pool, X)
+    check_features(estimator, pool, reset=reset)
+    return known if known is not None and known.same_as(pool) else pool
 
 
-def _check_container(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Check everything but the numbers themselves."""
-    if FramePool.holds(X):
-        check_features(estimator, FramePool(X), reset=reset)
-        if X.shape[0] == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required."
-            )
-        return X
-    if getattr(X, "ndim", 2) <= 2:
-        checked = validate_data(
-            estimator,
-            X,
-            reset=reset,
+def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
+    """Check everything but the rows themselves."""
+    if not len(pool):
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={(0, *pool.row_shape)}) while a minimum of 1 is required by "
+            f"{type(estimator).__name__}."
+        )
+    if isinstance(pool, ItemPool) and is_number(next(iter(pool.X))):
+        check_array(X, estimator=estimator)  # refuses a dimension, with scikit-learn's remedy
+    if isinstance(pool, SparsePool) or (isinstance(pool, ArrayPool) and pool.X.dtype.kind in NUMBERS):
+        checked = check_array(
+            pool.X,
             accept_sparse="csr" if get_tags(estimator).input_tags.sparse else False,
+            allow_nd=True,
             ensure_all_finite=False,
+            estimator=estimator,
+            input_name="X",
         )
         # check_array strips np.memmap to a plain view; the caller's own object is worth keeping.
-        return X if isinstance(X, np.ndarray) and np.may_share_memory(checked, X) else checked
-    X = check_array(X, allow_nd=True, ensure_all_finite=False, estimator=estimator, input_name="X")
-    check_features(estimator, ArrayPool(X), reset=reset)
-    return X
+        if isinstance(pool, SparsePool) or not np.may_share_memory(checked, pool.X):
+            return as_pool(checked)
+    return pool
 
 
 def check_features(estimator: Any, pool: Pool, *, reset: bool) -> None:
@@ -94,21 +95,69 @@ def check_features(estimator: Any, pool: Pool, *, reset: bool) -> None:
     ----------
     estimator : estimator
     pool : Pool
+        Texts and other objects have no features.
     reset : bool
-        Whether to record the features or to check them.
+        Whether to record the features (in `fit`) or to check them.
 
     Raises
     ------
     ValueError
         If they are to be checked and differ.
     """
-    _check_feature_names(estimator, pool.X, reset=reset)
-    # scikit-learn would count the channels of an image as its features.
-    _check_n_features(estimator, np.broadcast_to(np.int8(0), (1, int(np.prod(pool.row_shape)))), reset=reset)
+    if pool.row_shape:
+        _check_feature_names(estimator, pool.X, reset=reset)
+        # scikit-learn would count the channels of an image as its features.
+        _check_n_features(estimator, np.broadcast_to(np.int8(0), (1, math.prod(pool.row_shape))), reset=reset)
+        return
+    for name in ("feature_names_in_", "n_features_in_"):
+        if hasattr(estimator, name):
+            if not reset:
+                raise ValueError(
+                    f"{type(estimator).__name__} was fitted on rows with {estimator.n_features_in_} features, and "
+                    f"{pool.obstacle}; give rows of the same kind."
+                )
+            delattr(estimator, name)
 
 
-def check_readable(estimator: Any, pool: Pool) -> None:
-    """Refuse a pool that an estimator cannot read, by its tags.
+def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
+    """Refuse a pool whose rows an estimator cannot read as numbers.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its tags say whether NaN and sparse rows are allowed.
+    pool : Pool
+    remedy : str, default=""
+        What to do about rows that are no numbers.
+
+    Raises
+    ------
+    TypeError
+        If the rows are no numbers, or sparse and the estimator takes no sparse rows.
+    ValueError
+        If the pool holds infinity, or NaN that the estimator does not take.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> from skal.pool import as_pool, check_readable
+    >>> check_readable(PCA(), as_pool(["a text"]), remedy="Use a TfidfVectorizer.")
+    Traceback (most recent call last):
+        ...
+    TypeError: PCA reads rows as numbers, and its rows are texts. Use a TfidfVectorizer.
+    """
+    check_sparse(estimator, pool)
+    if pool.obstacle is not None:
+        raise TypeError(
+            f"{type(estimator).__name__} reads rows as numbers, and {pool.obstacle}. {remedy}".strip()
+        )
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    if pool.flaw is not None and not (allow_nan and pool.flaw == "NaN"):
+        pool.assert_finite(allow_nan=allow_nan, estimator=estimator)
+
+
+def check_sparse(estimator: Any, pool: Pool) -> None:
+    """Refuse sparse rows that an estimator does not take, by its tags.
 
     Parameters
     ----------
@@ -118,18 +167,12 @@ def check_readable(estimator: Any, pool: Pool) -> None:
     Raises
     ------
     TypeError
-        If the rows are sparse and the estimator takes no sparse rows.
-    ValueError
-        If the pool holds infinity, or NaN that the estimator does not take.
     """
-    tags = get_tags(estimator).input_tags
-    if isinstance(pool, SparsePool) and not tags.sparse:
+    if isinstance(pool, SparsePool) and not get_tags(estimator).input_tags.sparse:
         raise TypeError(
             f"Sparse data was passed, and {type(estimator).__name__} takes dense rows only. Use X.toarray(), or a "
             "TruncatedSVD before the learner."
         )
-    if not pool.is_finite and not (tags.allow_nan and pool.flaw == "NaN"):
-        pool.assert_finite(allow_nan=tags.allow_nan, estimator=estimator)
 
 
 def assuming_finite(pool: Pool) -> AbstractContextManager[None]:

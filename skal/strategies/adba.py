@@ -105,12 +105,14 @@ class ADBA(SynthesisStrategy):
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
 
-    def _check_pool(self, pool: Pool) -> None:
-        super()._check_pool(pool)
+    reads_rows = True
+
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
         if len(pool.row_shape) != 1:
             raise ValueError(
-                f"X has shape {pool.X.shape}; ADBA takes latent codes of shape (n_samples, n_features): encode the "
-                "rows with skal.generators.GANInversion or VAE."
+                f"X has shape {(len(pool), *pool.row_shape)}; ADBA takes latent codes of shape (n_samples, n_features):"
+                " encode the rows with skal.generators.GANInversion or VAE."
             )
         if hasattr(self.decoder, "fit"):
             remedy = (

@@ -116,7 +116,7 @@ class ALCG(ScoreStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows = super()._query(query)
-        probabilities = predict_proba(query.estimator, query.pool.X, rows)
+        probabilities = predict_proba(query.estimator, query.pool, rows)
         n_classes = probabilities.shape[1]
         query.report.update(
             classes=np.asarray(getattr(query.estimator, "classes_", range(n_classes))),

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match
-from ..pool import Pool, Rows, blockwise
+from ..pool import Pool, Rows, as_pool, blockwise, dense
 from .base import POSITIVE_INTEGER, QueryStrategy
 from .candidates import CandidateStrategy
 from .latent_search import LatentSearch
@@ -149,33 +148,32 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _criterion(self) -> QueryStrategy:
         return ObjectiveSampling(self.objective) if self.criterion is None else self.criterion
 
-    def _check_pool(self, pool: Pool) -> None:
-        super()._check_pool(pool)
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
         make_index(self.index)  # refuses a class in place of an index
 
     def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
         super()._fit(X, y)
         if not isinstance(self.features, str) or self.features == "autoencoder":
             encoder = AutoEncoder() if isinstance(self.features, str) else self.features
-            self.encoder_ = fit_encoder(encoder, _as_array(X), self._seed)
+            self.encoder_ = fit_encoder(encoder, X, self._seed)
         if not self._asks_classifier:
             self.pca_ = self._fit_pca(self._features(), X)
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
         if not self._asks_classifier:
-            self.index_ = self._fit_index(self._features(), self.pca_, pool.X)
+            self.index_ = self._fit_index(self._features(), self.pca_, pool)
 
     def _restrict(self, query: Query) -> Rows:
-        X = query.pool.X
         # Step 2 of Algorithm 1: synthetic rows of high entropy.
         found = self._search(query, max(query.n_queries, self.n_candidates or 0))
         synthetic = found.synthetic.reshape(-1, *query.pool.row_shape)
         # Step 3: their features.
         features = self._features(query.estimator)
         if self._asks_classifier:
-            pca = self._fit_pca(features, X)
-            index = self._fit_index(features, pca, X)
+            pca = self._fit_pca(features, query.pool)
+            index = self._fit_index(features, pca, query.pool)
         else:
             pca, index = self.pca_, self.index_
         # Step 4: the real rows that match them.
@@ -191,15 +189,16 @@ class ASAL(LatentSearch, CandidateStrategy):
         if self._asks_classifier:
             return lambda rows: embed(estimator, rows)
         if self.features == "pixels":
-            return _as_array
+            return dense
         encoder = self.generator_ if self.features == "discriminator" else self.encoder_
-        return lambda rows: encoder.transform(_as_array(rows))
+        return lambda rows: encoder.transform(dense(rows))
 
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:
             return None
-        n_rows = min(len(X), _PCA_ROWS)
-        rows = np.sort(np.random.default_rng(self._seed).choice(len(X), n_rows, replace=False))
+        n_samples = len(as_pool(X))
+        n_rows = min(n_samples, _PCA_ROWS)
+        rows = np.sort(np.random.default_rng(self._seed).choice(n_samples, n_rows, replace=False))
         sample = blockwise(lambda block: _flat(features(block)), X, rows)
         pca = PCA(min(self.n_components, *sample.shape), random_state=self._seed % 2**32)
         # Where all rows are equal, no component has a share of the variance.
@@ -214,11 +213,6 @@ class ASAL(LatentSearch, CandidateStrategy):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False  # networks generate dense rows
         return tags
-
-
-def _as_array(X: Any) -> NDArray[Any]:
-    """Numeric rows as an array; an array is itself."""
-    return X if isinstance(X, np.ndarray) else check_array(X)
 
 
 def _project(pca: PCA | None, features: NDArray[Any]) -> NDArray[np.float32]:

@@ -46,8 +46,8 @@ class BADGE(QueryStrategy):
     def _query(self, query: Query) -> Rows:
         candidates = query.candidates.rows
         if are_few(candidates, query.pool):
-            factors = embed_and_predict_proba(query.estimator, query.pool.X, candidates)
+            factors = embed_and_predict_proba(query.estimator, query.pool, candidates)
             return candidates[badge_kmeans_plusplus(*factors, query.n_queries, query.rng)]
         # A linear model's embedding is the pool itself, which is not to be copied.
-        factors = embed_and_predict_proba(query.estimator, query.pool.X)
+        factors = embed_and_predict_proba(query.estimator, query.pool)
         return badge_kmeans_plusplus(*factors, query.n_queries, query.rng, candidates)

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..access import check_requirements
 from ..exceptions import PoolExhaustedWarning
 from ..labels import Labels
-from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable
+from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable, check_sparse
 from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.checks import check_integer
@@ -59,6 +59,11 @@ class Strategy(ABC, BaseEstimator):
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
+    # What to do where rows are to be read as numbers, and are none.
+    _remedy: ClassVar[str] = (
+        "Make numbers of them before the learner: make_pipeline(TfidfVectorizer(), TruncatedSVD(64), "
+        "ActiveLearner(...)) for texts."
+    )
 
     random_state: Any = None
 
@@ -123,13 +128,21 @@ class Strategy(ABC, BaseEstimator):
                 part._validate_params()
             if hasattr(part, "device"):
                 resolve_device(part.device)
-        self._check_pool(pool)
         if estimator is not None:
             check_requirements(self, self.requires, estimator)
+        self._check_pool(pool, estimator)
 
-    def _check_pool(self, pool: Pool) -> None:
-        """Refuse a pool that the strategy cannot read."""
-        check_readable(self, pool)
+    @property
+    def reads_rows(self) -> bool:
+        """Whether the strategy itself reads the rows as numbers, rather than its classifier or an encoder."""
+        return False
+
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        """Refuse a pool that the strategy cannot read, for a classifier if there is one."""
+        if self.reads_rows:
+            check_readable(self, pool, remedy=self._remedy)
+        else:
+            check_sparse(self, pool)
 
     def _take_up(self, pool: Pool, labels: Labels | None) -> None:
         """Learn from a validated pool, and prepare for it."""
@@ -161,7 +174,10 @@ class Strategy(ABC, BaseEstimator):
         other._pool = pool
         return other
 
-    def _check_estimator(self, estimator: Any) -> None:
+    def _check_asked(self, pool: Pool, estimator: Any) -> None:
+        """Refuse a classifier that cannot guide the strategy, and another pool that it cannot read."""
+        if pool is not self._pool:
+            self._check_pool(pool, estimator)
         if not self.requires:
             return
         if estimator is None:
@@ -177,6 +193,7 @@ class Strategy(ABC, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = tags.input_tags.string = not self.reads_rows
         return tags
 
 
@@ -284,7 +301,7 @@ class QueryStrategy(Strategy):
             )
         if n_queries == 0:
             return NO_ROWS.copy()
-        self._check_estimator(query.estimator)
+        self._check_asked(query.pool, query.estimator)
         rng = np.random.default_rng([self._seed, len(query.labels.rows)])
         query = replace(query, n_queries=n_queries, rng=rng)
         with assuming_finite(query.pool):
@@ -353,7 +370,7 @@ class ScoreStrategy(QueryStrategy):
         """
         check_is_fitted(self)
         pool = X if isinstance(X, Pool) else self._recognized(X)
-        self._check_estimator(estimator)
+        self._check_asked(pool, estimator)
         with assuming_finite(pool):
             return self._scores(pool, None, estimator)
 

@@ -53,9 +53,13 @@ class CandidateStrategy(QueryStrategy):
         own = type(self)._prepare is not CandidateStrategy._prepare
         return own or self._criterion()._prepares
 
-    def _check_pool(self, pool: Pool) -> None:
-        super()._check_pool(pool)
-        self._criterion().check(pool)
+    @property
+    def reads_rows(self) -> bool:
+        return super().reads_rows or self._criterion().reads_rows
+
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
+        self._criterion().check(pool, estimator)
 
     def _take_up(self, pool: Pool, labels: Labels | None) -> None:
         self.criterion_ = clone(self._criterion())

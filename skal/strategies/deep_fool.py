@@ -76,6 +76,7 @@ class DeepFool(ScoreStrategy):
     """
 
     requires = ("as_torch",)
+    reads_rows = True
 
     max_iter: int = field(default=50, kw_only=False)
 

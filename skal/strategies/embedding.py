@@ -11,8 +11,8 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed, has_embedding
-from ..generators import encode, fit_encoder
-from ..pool import NO_ROWS, Pool, Rows
+from ..generators import check_encodable, encode, fit_encoder
+from ..pool import NO_ROWS, Pool, Rows, check_readable
 from ..utils.threads import Kept
 from .base import QueryStrategy
 from .query import Query
@@ -42,6 +42,11 @@ class EmbeddingStrategy(QueryStrategy):
     {requires, query_report_}
     """
 
+    _remedy: ClassVar[str] = (
+        "Give it a transformer that makes numbers of them: embedding=make_pipeline(TfidfVectorizer(), "
+        "TruncatedSVD(64)) for texts; or embedding='classifier', where the classifier has embeddings."
+    )
+
     embedding: Any = field(default="auto", kw_only=False)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -52,10 +57,22 @@ class EmbeddingStrategy(QueryStrategy):
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         return ("embed",) if isinstance(self.embedding, str) and self.embedding == "classifier" else ()
 
+    @property
+    def reads_rows(self) -> bool:
+        return isinstance(self.embedding, str) and self.embedding == "input"
+
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
+        if not isinstance(self.embedding, str):
+            check_encodable(self.embedding, pool)
+        elif self.embedding == "auto" and estimator is not None and not has_embedding(estimator):
+            check_readable(self, pool, remedy=self._remedy)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         if not isinstance(self.embedding, str):
             tags.input_tags.sparse = get_tags(self.embedding).input_tags.sparse
+            tags.input_tags.allow_nan = False  # nobody knows what the transformer makes of it
         return tags
 
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
@@ -76,8 +93,9 @@ class EmbeddingStrategy(QueryStrategy):
         if self.embedding == "classifier" or (
             self.embedding == "auto" and estimator is not None and has_embedding(estimator)
         ):
-            embedding = embed(estimator, pool.X, rows)
+            embedding = embed(estimator, pool, rows)
         else:
+            check_readable(self, pool, remedy=self._remedy)
             embedding = pool.dense(slice(None) if rows is None else rows)
             embedding = embedding.reshape(len(embedding), -1)
         return embedding, isinstance(pool.X, np.ndarray) and _layout(embedding) == _layout(pool.X)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..access import as_torch
 from ..generators import GAN, fit_encoder
-from ..pool import Pool, dense
+from ..pool import Pool, as_pool, dense
 from .base import POSITIVE_INTEGER, Strategy
 from .objectives import OBJECTIVES, Objective, entropy, get_objective
 from .query import Query
@@ -97,8 +97,10 @@ class LatentSearch(Strategy):
     latent_batch: int = 100
     tol: float = 1e-3
 
-    def _check_pool(self, pool: Pool) -> None:
-        super()._check_pool(pool)
+    reads_rows = True
+
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
         if self.generator is not None and not hasattr(self.generator, "torch_decoder"):
             raise TypeError(
                 f"{type(self.generator).__name__} has no torch_decoder, through which latents are optimised. Use "
@@ -112,7 +114,7 @@ class LatentSearch(Strategy):
         self.generator_ = fit_encoder(
             GAN() if self.generator is None else self.generator, dense(X), self._seed
         )
-        _check_row_size(self.generator_, X.shape[1:])
+        _check_row_size(self.generator_, as_pool(X).row_shape)
 
     def _search(self, query: Query, n_samples: int) -> Synthesized:
         """Search from random latents for rows that the classifier of a query is unsure about."""

@@ -98,8 +98,8 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*super().requires, *self._criterion().requires)
 
-    def _check_pool(self, pool: Pool) -> None:
-        super()._check_pool(pool)
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
         make_index(self.index)  # refuses a class in place of an index
 
     def _prepare(self, pool: Pool) -> None:

@@ -44,6 +44,8 @@ class SynthesisStrategy(Strategy):
     generator, nor the data, nor the global random state.
     """
 
+    reads_rows = True
+
     def synthesize(self, n_queries: int = 1, *, estimator: Any = None, random_state: Any = None) -> Any:
         """Make samples that are worth annotating.
 
@@ -95,7 +97,7 @@ class SynthesisStrategy(Strategy):
         NotFittedError, TypeError
             As `synthesize` does.
         """
-        self._check_estimator(query.estimator)
+        self._check_asked(query.pool, query.estimator)
         if query.rng is None:
             query = replace(query, rng=np.random.default_rng(self._seed))
         with assuming_finite(query.pool):

@@ -115,6 +115,11 @@ class NetworkEstimator(SavedEstimator):
     dtype_: torch.dtype = field(init=False)
     n_features_in_: int = field(init=False)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
     @property
     def device_(self) -> torch.device:
         """Where the networks are."""

@@ -75,8 +75,8 @@ def test_sparse_rows_are_taken_by_classifier_and_strategy(classifier, strategy, 
         (logistic(), False),
         (HistGradientBoostingClassifier(), True),
         (make_pipeline(StandardScaler(), logistic()), True),  # what the scaler makes of it is not known here
-        (make_pipeline(None, logistic()), True),
-        (make_pipeline("passthrough", logistic()), True),
+        (make_pipeline(None, logistic()), False),
+        (make_pipeline("passthrough", HistGradientBoostingClassifier()), True),
         (make_pipeline(PCA(2), HistGradientBoostingClassifier()), False),
     ],
     ids=str,
@@ -319,7 +319,8 @@ def test_extensions_that_do_not_fit_the_pool_are_refused_and_not_recorded():
     for pool, given in (
         (frame, other[:2]),
         (other, frame[:2]),
-        (other, other[:2].cast(pl.Int64)),
+        (other, other[:2].cast({"a": pl.String})),
+        (frame, frame[:2].assign(a="x")),
         (X, sparse.csr_array(X[:2])),
     ):
         fitted = learner(strategy=RandomSampling()).fit(pool, np.full(150, UNLABELED))

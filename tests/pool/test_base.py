@@ -89,7 +89,7 @@ def test_a_large_pool_is_watched_by_some_of_its_rows(kind):
     assert not pool.is_unchanged()
 
 
-def test_images_frames_and_arrays_with_the_same_numbers_are_the_same_pool():
+def test_images_frames_and_arrays_with_the_same_values_are_the_same_pool():
     array = as_pool(X)
     for kind in ("fortran", "images", "csr", "pandas", "polars"):
         other = as_pool(KINDS[kind](X))

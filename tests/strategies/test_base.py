@@ -17,6 +17,7 @@ from sklearn.svm import LinearSVC
 
 from skal import ActiveLearner, strategies
 from skal.exceptions import PoolExhaustedWarning
+from skal.generators import VAE
 from skal.labels import Labels
 from skal.pool import as_pool
 from skal.strategies import (
@@ -248,7 +249,7 @@ def test_a_pool_changed_in_place_is_prepared_anew():
 
 
 def test_checks_come_before_training():
-    class Untrainable(PCA):
+    class Untrainable(VAE):
         def fit(self, X, y=None):
             raise AssertionError("trained")
 

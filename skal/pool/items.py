@@ -1,0 +1,95 @@
+"""Pools whose rows are objects: texts, dicts, sequences of any length, paths."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Hashable, Iterator
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
+
+from .base import Pool
+from .rows import Rows
+
+# Rows from which the size of one is estimated.
+_SAMPLED_ROWS = 100
+_NAMES = {
+    str: "texts",
+    bytes: "bytes",
+    dict: "dicts",
+    PurePath: "paths",
+    list: "sequences",
+    tuple: "sequences",
+}
+
+
+class ItemPool(Pool):
+    """A list, a 1-D array or a Series of objects, which only a classifier or an encoder understands."""
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(list(X) if isinstance(X, tuple) else X)
+
+    @staticmethod
+    def holds(X: Any) -> bool:
+        return isinstance(X, list | tuple) or len(getattr(X, "shape", (0, 0))) == 1
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return ()
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        first = next((item for item in self.X if item is not None), None)
+        names = (name for kind, name in _NAMES.items() if isinstance(first, kind))
+        return f"its rows are {next(names, f'objects of type {type(first).__name__}')}"
+
+    @cached_property
+    def row_bytes(self) -> float:
+        sampled = self._sampled(_SAMPLED_ROWS)
+        return max(1.0, sum(map(sys.getsizeof, sampled)) / max(1, len(sampled)))
+
+    def _sampled(self, n_rows: int) -> list[Any]:
+        return list(self.X[:: max(1, -(-len(self) // n_rows))])
+
+    def take(self, rows: Rows | slice) -> Any:
+        return _safe_indexing(self.X, rows)
+
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
+        return as_objects(self.take(rows))
+
+    def like(self, rows: NDArray[Any]) -> Any:
+        raise TypeError(f"Rows cannot be made of numbers, as {self.obstacle}.")
+
+    def stack(self, others: list[Any]) -> Any:
+        if isinstance(self.X, list):
+            return [*self.X, *(item for items in others for item in items)]
+        if isinstance(self.X, np.ndarray):
+            return np.concatenate([self.X.astype(object), *map(as_objects, others)])
+        # A Series; of polars by the name of its package.
+        package = importlib.import_module(type(self.X).__module__.partition(".")[0])
+        return package.concat([self.X, *(type(self.X)(list(items), dtype=self.X.dtype) for items in others)])
+
+    def matching(self, other: Pool) -> Pool:
+        """Other objects, in any container of them."""
+        return other if isinstance(other, ItemPool) else super().matching(other)
+
+    def digest(self, max_bytes: int) -> Hashable:
+        items = self._sampled(max(1, int(max_bytes // self.row_bytes)))
+        return "items", len(self), joblib.hash([*items, self.X[len(self) - 1]])
+
+    def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        yield from ()
+
+
+def as_objects(items: Any) -> NDArray[Any]:
+    """Objects in a 1-D array, whatever is in them."""
+    return np.fromiter(items, dtype=object, count=len(items))

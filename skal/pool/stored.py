@@ -1,0 +1,105 @@
+"""Pools that are arrays of h5py or zarr, which are read by slices."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import zlib
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import ArrayPool
+from .base import Pool
+from .rows import Rows
+
+_DIGESTED_ROWS = 64  # each may lie in a compressed chunk of its own
+
+
+class StoredPool(Pool):
+    """An array of h5py or zarr, of shape (n_rows, ...): rows are read when they are asked for.
+
+    It is known by its file or store and by some of its rows, and one of h5py pickles by its name. It is read for NaN
+    only if a strategy reads its rows.
+    """
+
+    is_scanned = False
+
+    @staticmethod
+    def holds(X: Any) -> bool:
+        return type(X).__module__.partition(".")[0] in ("h5py", "zarr")
+
+    @property
+    def row_bytes(self) -> float:
+        return max(1, self.X.dtype.itemsize * int(np.prod(self.row_shape)))
+
+    def take(self, rows: Rows | slice) -> NDArray[Any]:
+        if isinstance(rows, slice) or not len(rows):
+            return np.asarray(self.X[rows if isinstance(rows, slice) else slice(0)])
+        # h5py wants increasing positions. Single ones are slow to read; close ones are read together.
+        positions, places = np.unique(rows, return_inverse=True)
+        first, last = int(positions[0]), int(positions[-1])
+        if last - first < 2 * len(positions):
+            return np.asarray(self.X[first : last + 1])[positions[places] - first]
+        return self._gathered(positions)[places]
+
+    def _gathered(self, positions: Rows) -> NDArray[Any]:
+        if hasattr(self.X, "get_orthogonal_selection"):  # zarr
+            return np.asarray(self.X.get_orthogonal_selection(positions))
+        return np.asarray(self.X[positions])
+
+    def whole(self) -> Any:
+        """All rows, in memory."""
+        return self.read(slice(None))
+
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
+        return self.take(rows)
+
+    def like(self, rows: NDArray[Any]) -> NDArray[Any]:
+        return ArrayPool(self.take(slice(1))).like(rows)
+
+    def stack(self, others: list[Any]) -> NDArray[Any]:
+        return ArrayPool(self.take(slice(None))).stack(others)
+
+    def matching(self, other: Pool) -> Pool:
+        return other if isinstance(other, ArrayPool) else super().matching(other)
+
+    @property
+    def storage(self) -> Hashable | None:
+        file = self._file
+        return None if file is None else (*self._name, os.stat(file).st_mtime_ns)
+
+    @property
+    def _file(self) -> str | None:
+        """The file of an h5py array on disk."""
+        file = os.path.abspath(self.X.file.filename) if hasattr(self.X, "file") else ""
+        return file if os.path.exists(file) else None
+
+    @property
+    def _name(self) -> tuple[Hashable, ...]:
+        place = (self._file, self.X.name) if hasattr(self.X, "file") else (str(self.X.store_path),)
+        return *place, self.X.shape, self.X.dtype.str
+
+    def same_as(self, other: Pool) -> bool:
+        """Whether another pool is the same array of a file or store, or has the same rows."""
+        return (isinstance(other, StoredPool) and self._name == other._name) or super().same_as(other)
+
+    def digest(self, max_bytes: int) -> Hashable:
+        step = max(1, -(-len(self) // _DIGESTED_ROWS))
+        rows = (self.take(slice(row, row + 1)).tobytes() for row in range(0, len(self), step))
+        return "stored", self.X.shape, self.X.dtype.str, *map(zlib.crc32, rows)
+
+    def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if self.X.dtype.kind in "fc":
+            yield from (("X", block) for block, _ in self.blocks())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) if self._file is None else {**vars(self), "X": (self._file, self.X.name)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if isinstance(self.X, tuple):
+            file, name = self.X
+            self.X = importlib.import_module("h5py").File(file, "r")[name]

@@ -1,0 +1,206 @@
+"""Pools that are torch datasets, whose rows are decoded when they are asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skorch.helper import SliceDict
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
+
+from .arrays import ArrayPool
+from .base import Pool
+from .rows import Rows
+
+# Rows that a worker decodes at a time.
+_BATCH_ROWS = 64
+# What the look at a file's size and time counts for, beside the bytes that other pools read to notice a change.
+_FILE_BYTES = 1 << 16
+# Attributes under which datasets keep the paths of their files.
+_PATHS = ("samples", "imgs", "paths", "files", "filenames")
+
+
+class DatasetPool(Pool):
+    """A torch dataset with ``__len__`` and ``__getitem__``.
+
+    An item is a row, or a pair of a row and a label, which is ignored: labels are given beside the pool. A row is an
+    array, a tensor, an image, or a dict of arrays. Rows are decoded by a `DataLoader` when somebody asks for them, and
+    never to know the dataset again: it is known by `key`, by the paths, sizes and times of its files (in an attribute
+    `samples`, `imgs`, `paths`, `files` or `filenames`), or by being the same object.
+
+    Parameters
+    ----------
+    X : torch.utils.data.Dataset
+    key : hashable, default=None
+        Stands for the rows: another dataset with the same key has the same rows.
+    num_workers : int, default=0
+        Processes that decode.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.pool import DatasetPool
+    >>> dataset = torch.utils.data.TensorDataset(torch.eye(3), torch.arange(3))
+    >>> pool = DatasetPool(dataset, key="identity")
+    >>> pool.read(slice(1, 3))
+    array([[0., 1., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+
+    is_scanned = False
+
+    def __init__(self, X: Any, *, key: Hashable = None, num_workers: int = 0) -> None:
+        super().__init__(X)
+        self.key = key
+        self.num_workers = num_workers
+
+    @staticmethod
+    def holds(X: Any) -> bool:
+        return isinstance(X, Dataset)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @cached_property
+    def _first(self) -> Any:
+        return self.read(slice(1))
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return () if isinstance(self._first, Mapping) else self._first.shape[1:]
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        return (
+            f"its rows are mappings of {', '.join(self._first)}" if isinstance(self._first, Mapping) else None
+        )
+
+    @property
+    def row_bytes(self) -> float:
+        arrays = self._first.values() if isinstance(self._first, Mapping) else [self._first]
+        return max(1, sum(array.nbytes for array in arrays))
+
+    def take(self, rows: Rows | slice) -> Any:
+        return Subset(self.X, range(*rows.indices(len(self))) if isinstance(rows, slice) else rows.tolist())
+
+    def read(self, rows: Rows | slice) -> Any:
+        return decoded(self.take(rows), self.num_workers)
+
+    def whole(self) -> Any:
+        return self.read(slice(None))
+
+    def _values(self, rows: Rows | slice) -> NDArray[Any]:
+        return self.read(rows)  # type: ignore[no-any-return]
+
+    def like(self, rows: NDArray[Any]) -> Any:
+        return ArrayPool(self._first).like(rows)
+
+    def stack(self, others: list[Any]) -> Any:
+        return ConcatDataset([self.X, *others])
+
+    def matching(self, other: Pool) -> Pool:
+        if isinstance(other, ArrayPool) and other.row_shape == self.row_shape:
+            return DatasetPool(_ArrayDataset(other.X))
+        return super().matching(other)
+
+    def same_as(self, other: Pool) -> bool:
+        if not isinstance(other, DatasetPool):
+            return False
+        if other.X is self.X or None is not self.key == other.key:
+            return True
+        names = _names(self.X)
+        return names is not None and names == _names(other.X)
+
+    def digest(self, max_bytes: int) -> Hashable:
+        _, paths = _names(self.X) or ("", [])
+        if self.key is not None or not paths:
+            return "dataset", len(self), self.key
+        stats = map(os.stat, paths[:: max(1, len(paths) * _FILE_BYTES // max_bytes)])
+        return "dataset", len(self), *((stat.st_size, stat.st_mtime_ns) for stat in stats)
+
+    def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for block, _ in self.blocks():
+            for array in block.values() if isinstance(block, Mapping) else [block]:
+                if array.dtype.kind in "fc":
+                    yield "X", array
+
+
+class _ArrayDataset(Dataset):
+    def __init__(self, X: NDArray[Any]) -> None:
+        self.X = X
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return self.X[index]  # type: ignore[no-any-return]
+
+
+def decoded(dataset: Any, num_workers: int = 0) -> Any:
+    """The rows of a dataset in memory: an array, or a `SliceDict` of arrays.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+    num_workers : int, default=0
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, ...) or SliceDict
+    """
+    loader = DataLoader(dataset, _BATCH_ROWS, num_workers=num_workers, collate_fn=collate)
+    batches = list(loader)
+    if isinstance(batches[0], Mapping):
+        return SliceDict(**{name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]})
+    return batches[0] if len(batches) == 1 else np.concatenate(batches)
+
+
+def collate(items: list[Any]) -> Any:
+    """Items of a dataset as arrays, without their labels.
+
+    Parameters
+    ----------
+    items : list of rows, or of pairs of a row and a label
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, ...) or dict of them
+
+    Raises
+    ------
+    ValueError
+        If the rows differ in shape.
+    """
+    rows = [item[0] if isinstance(item, tuple | list) else item for item in items]
+    if isinstance(rows[0], Mapping):
+        return {name: collate([row[name] for row in rows]) for name in rows[0]}
+    arrays = [_as_array(row) for row in rows]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The dataset's rows have the shapes {sorted(shapes)[:3]}; give a dataset that resizes them to one, for "
+            "instance by torchvision.transforms.v2.Resize."
+        )
+    return np.stack(arrays)
+
+
+def _as_array(row: Any) -> NDArray[Any]:
+    array = np.asarray(row)
+    # An image of PIL has its channels last.
+    return np.moveaxis(np.atleast_3d(array), -1, 0) if hasattr(row, "getbands") else array
+
+
+def _names(dataset: Any) -> tuple[str, list[str]] | None:
+    """The kind of a dataset and the paths of its rows' files, None where it names none."""
+    if isinstance(dataset, Subset):
+        kind, paths = _names(dataset.dataset) or ("", [])
+        return (kind, [paths[index] for index in dataset.indices]) if paths else None
+    found = (vars(dataset).get(name) for name in _PATHS)
+    items = next((each for each in found if isinstance(each, list | tuple) and len(each) == len(dataset)), ())
+    paths = [item[0] if isinstance(item, list | tuple) else item for item in items]
+    are_files = bool(paths) and isinstance(paths[0], str | os.PathLike) and os.path.exists(paths[0])
+    return (type(dataset).__qualname__, list(map(os.fspath, paths))) if are_files else None
