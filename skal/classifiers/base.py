@@ -83,6 +83,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     patience: int = 10
     warm_start: bool = False
 
+    module_params: dict[str, Any] | None = field(init=False, default=None)  # a parameter of some subclasses
     classes_: NDArray[Any] = field(init=False)
     net_: Net = field(init=False)
 
@@ -96,10 +97,6 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
         """Return what builds the module for rows of the given shape."""
         raise NotImplementedError
-
-    def _module_params(self) -> dict[str, Any] | None:
-        """Return further arguments of the module."""
-        return None
 
     def _callbacks(self) -> list[Any]:
         callbacks = copy.deepcopy(self.callbacks or [])
@@ -229,7 +226,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         return Net(
             module_builder(
                 self._module_class(input_shape),
-                self._module_params(),
+                self.module_params,
                 input_shape=input_shape,
                 n_classes=len(classes),
             ),

@@ -88,9 +88,6 @@ class CNNClassifier(BaseNetClassifier):
             return LeNet if min(input_shape[-2:]) >= _SMALLEST_LENET else DigitsNet
         return ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
 
-    def _module_params(self) -> dict[str, Any] | None:
-        return self.module_params
-
 
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -68,6 +68,3 @@ class NetClassifier(BaseNetClassifier):
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
         return self.module
-
-    def _module_params(self) -> dict[str, Any] | None:
-        return self.module_params

@@ -64,14 +64,19 @@ class Critic(FeatureNet):
 
 
 class LatentNet(nn.Module):
-    """A network that makes rows of latent vectors."""
+    """A network that makes rows of latent vectors, by its `layers` unless a subclass has other ways."""
 
+    layers: nn.Module
     output_range: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, input_shape: tuple[int, ...], n_latent: int) -> None:
         super().__init__()
         self.input_shape = tuple(input_shape)
         self.n_latent = n_latent
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
+        return self.as_rows(self.layers(z))
 
     def as_rows(self, x: torch.Tensor) -> torch.Tensor:
         """Give rows their shape, ``(N, *input_shape)``."""

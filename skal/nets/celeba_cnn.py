@@ -1,13 +1,7 @@
 """The classifier of ASAL's CelebA experiments."""
 
-import math
-
-from torch import nn
-
 from .bases import HiddenNet
-from .layers import pooled_convolution
-from .scales import halvings
-from .shapes import as_image_shape
+from .layers import pooled_convolutions
 
 
 class CelebACNN(HiddenNet):
@@ -57,12 +51,4 @@ class CelebACNN(HiddenNet):
     """
 
     def __init__(self, input_shape: tuple[int, ...], n_classes: int, dropout: float = 0.5) -> None:
-        channels, height, width = as_image_shape(input_shape)
-        features = nn.Sequential(
-            *pooled_convolution(channels, 16, 3),
-            *pooled_convolution(16, 32, 3),
-            *pooled_convolution(32, 64, 3),
-            nn.Flatten(),
-        )
-        n_features = 64 * math.prod(halvings((height, width), 3)[-1])
-        super().__init__(features, n_features, 1024, n_classes, dropout)
+        super().__init__(*pooled_convolutions(input_shape, (16, 32, 64), 3), 1024, n_classes, dropout)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import nn
 
 from .bases import CodeNet, Critic, LatentNet, PosteriorNet
@@ -58,10 +57,6 @@ class DenseGenerator(LatentNet):
     ) -> None:
         super().__init__(input_shape, n_latent)
         self.layers = _dense([n_latent, *hidden, math.prod(input_shape)])
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
-        return self.as_rows(self.layers(z))
 
 
 class DenseCritic(Critic):

@@ -1,12 +1,9 @@
 """A small convolutional network for small images."""
 
-import math
-
 from torch import nn
 
 from .bases import FeatureNet
-from .layers import pooled_convolution
-from .scales import halvings
+from .layers import pooled_convolutions
 from .shapes import as_image_shape
 
 
@@ -45,12 +42,6 @@ class DigitsNet(FeatureNet):
 
     def __init__(self, input_shape: tuple[int, ...], n_classes: int, n_filters: int = 32) -> None:
         channels, height, width = as_image_shape(input_shape)
-        n = 2 * n_filters
-        features = nn.Sequential(
-            nn.Conv2d(channels, n_filters, 3, padding=1),
-            nn.ReLU(),
-            *pooled_convolution(n_filters, n, 3),
-            *pooled_convolution(n, n, 3),
-            nn.Flatten(),
-        )
-        super().__init__(features, n * math.prod(halvings((height, width), 2)[-1]), n_classes)
+        first = nn.Conv2d(channels, n_filters, 3, padding=1)
+        others, n_features = pooled_convolutions((n_filters, height, width), (2 * n_filters,) * 2, 3)
+        super().__init__(nn.Sequential(first, nn.ReLU(), *others), n_features, n_classes)

@@ -1,10 +1,14 @@
 """Layers that several architectures have."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
+
+from .scales import halvings
+from .shapes import as_image_shape
 
 
 class LeakyReLU(nn.Module):
@@ -51,10 +55,16 @@ def dense_layers(sizes: Sequence[int], activation: Callable[[], nn.Module], drop
     return layers
 
 
-def pooled_convolution(n_in: int, n_out: int, kernel_size: int) -> list[nn.Module]:
-    """Return a convolution that keeps the size of an image, 2x2 max pooling and a ReLU."""
-    return [
-        nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2),
-        nn.MaxPool2d(2, ceil_mode=True),  # rounding up lets the smallest images through
-        nn.ReLU(),  # behind the pooling: the same function and gradients for a quarter of the work
-    ]
+def pooled_convolutions(
+    input_shape: tuple[int, ...], channels: Sequence[int], kernel_size: int
+) -> tuple[nn.Sequential, int]:
+    """Return convolutions with ReLU and 2x2 max pooling, flattened, and the number of their features."""
+    n_channels, *size = as_image_shape(input_shape)
+    layers = nn.Sequential()
+    for n_in, n_out in pairwise((n_channels, *channels)):
+        convolution = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2)
+        # Rounding up lets the smallest images through. A ReLU behind the pooling is the same function, with the same
+        # gradients, for a quarter of the work.
+        layers.extend([convolution, nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()])
+    n_features = channels[-1] * math.prod(halvings((size[0], size[1]), len(channels))[-1])
+    return layers.append(nn.Flatten()), n_features

@@ -123,10 +123,6 @@ class ResidualGenerator(LatentNet):
             nn.Tanh(),
         )
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
-        return self.as_rows(self.layers(z))
-
 
 class ResidualCritic(Critic):
     """Residual critic of ASAL's CIFAR-10 experiments [1]_, supplement Table 8, after WGAN-GP [2]_ and WGAN-CT [3]_.

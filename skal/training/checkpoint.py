@@ -105,10 +105,6 @@ class Checkpoint(Callback):
                 net.module_.load_state_dict(best)
             self.tensors = {}
 
-    def initialize(self) -> Checkpoint:
-        """Keep what `open` read; skorch calls this."""
-        return self
-
     def on_train_begin(self, net: TrainingNet, **_: Any) -> None:
         """Restore the counters of early stopping, which skorch has just reset."""
         self._written = net.n_steps
