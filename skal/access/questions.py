@@ -195,7 +195,7 @@ _TABLE = (
     Question(
         "dropout_proba",
         "dropout layers",
-        "Use a network with torch.nn.Dropout of a positive share, such as CNNClassifier('lenet') or "
+        "Use a network with torch.nn.Dropout at a rate above 0, such as CNNClassifier('lenet') or "
         "NetClassifier(module_params={'dropout': 0.5}), or UncertaintySampling(), which does without.",
         ("n_rows", "n_passes", "n_classes"),
         dropout_passes,

@@ -171,7 +171,6 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     generator_auxiliary_weight: float = 1.0
     warm_start: bool = False
 
-    classes_: NDArray[Any] = field(init=False)
     net_: ACGANNet = field(init=False)
 
     @property

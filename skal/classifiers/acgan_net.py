@@ -20,15 +20,6 @@ from ..training.estimator import evaluating, frozen
 _SETTLING_BATCHES = 100
 
 
-class LabeledStream(Stream):
-    """A `Stream` of labelled rows: all those of a step, and their classes."""
-
-    def _batches(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        batch: LabeledBatch = self.rows[index]
-        (rows, *_), classes = batch
-        return rows, classes
-
-
 class Logits(nn.Module):
     """The classifier on the features of the critic."""
 
@@ -63,8 +54,6 @@ class ACGANNet(GANNet):
     **params
         Parameters of `GANNet`.
     """
-
-    stream = LabeledStream
 
     n_classes: int
     adversarial_loss: str
@@ -126,14 +115,12 @@ class ACGANNet(GANNet):
         for norm in norms:
             norm.reset_running_stats()
         with _momentum(norms, None), torch.no_grad():  # the mean over all batches
-            for rows, _ in self.stream(
-                data, self.batch_size, 1, n_batches, self.seed, start=0, stop=n_batches
-            ):
-                self._scores(self.prepare_rows(rows))
+            for batch in Stream(data, self.batch_size, 1, n_batches, self.seed):
+                self._scores(self.prepare_rows(batch[0][0]))
 
-    def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
+    def train_step(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:
         """Make one step on the batches of labelled rows."""
-        rows, classes = batch
+        (rows, *_rest), classes = batch
         losses = self.labeled_step(self.prepare_rows(rows), classes)
         return {"loss": losses["critic_loss"], "losses": losses}
 
@@ -243,9 +230,9 @@ class ACGANNet(GANNet):
         with self.autocast():
             return self.classifier_(features).to(self.dtype)
 
-    def weight_of(self, batch: tuple[Tensor, Tensor]) -> int:
-        """Return the rows of a batch."""
-        return len(batch[0])
+    def weight_of(self, batch: LabeledBatch) -> int:
+        """Return the number of rows."""
+        return len(batch[1])
 
 
 def keeping_statistics(module: nn.Module) -> AbstractContextManager[None]:

@@ -84,7 +84,6 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     warm_start: bool = False
 
     module_params: dict[str, Any] | None = field(init=False, default=None)  # a parameter of some subclasses
-    classes_: NDArray[Any] = field(init=False)
     net_: Net = field(init=False)
 
     @property
@@ -148,9 +147,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
                 f"{type(self).__name__} needs rows of at least two classes, got no label; label some rows"
             )
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)[labeled]
-        fitted = self._train(rows, labels[labeled], labeled, weight, device, draw_seed(self.random_state))
-        for name, value in fitted.items():
-            setattr(self, name, value)
+        seed = draw_seed(self.random_state)
+        self.__dict__.update(self._train(rows, labels[labeled], labeled, weight, device, seed))
         return self
 
     @property

@@ -72,10 +72,6 @@ class Net(TrainingNet, NeuralNetClassifier):
         self.n_labeled, self.n_unlabeled = len(labeled), len(unlabeled or ())
         return (labeled if unlabeled is None else (labeled, unlabeled)), validation
 
-    def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Let rows pass as they are."""
-        return X if isinstance(X, tuple) else super().get_dataset(X, y)
-
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Give each training step a batch of labelled rows, and one of unlabelled rows where they are used."""
         if isinstance(dataset, tuple) and isinstance(dataset[0], LabeledRows):

@@ -83,14 +83,12 @@ class StageRecorder(Recorder):
         is_new = isinstance(part, nn.Linear) if output.ndim == 2 else size not in self.sizes[-1:]
         if is_new:
             self.sizes.append(size)
-        if not is_new and size not in self.sizes[-1:]:
+        elif size not in self.sizes[-1:]:
             return
+        stage = len(self.sizes)
         # Bottlenecks narrow the maps first and reduce them later: these narrow ones are not the output of a stage.
-        is_narrow = (
-            not is_new and output.ndim > 3 and output.shape[1] < self.outputs[len(self.sizes)].shape[1]
-        )
-        if not is_narrow:
-            self.outputs[len(self.sizes)] = output
+        if is_new or output.ndim < 4 or output.shape[1] >= self.outputs[stage].shape[1]:
+            self.outputs[stage] = output
 
     def _wrong(self, problem: str) -> ValueError:
         given = None if self.names is None else list(self.names)

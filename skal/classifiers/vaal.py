@@ -172,7 +172,7 @@ class VAALClassifier(AnyRowsClassifier):
         fitted = super()._train(known, labels, labeled[labeled], weight, device, seed)
         data = Rows(rows, dtype=dtype, device=device)
         with seeded(seed + 1, device):
-            vae_net.partial_fit([data.subset(np.flatnonzero(part)) for part in (labeled, ~labeled)])
+            vae_net.partial_fit([tuple(data.subset(np.flatnonzero(part)) for part in (labeled, ~labeled))])
         vae_net.finish()
         return {**fitted, "vae_net_": vae_net}
 

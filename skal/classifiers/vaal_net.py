@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 
 from ..generators.reconstruction import check_coder
 from ..generators.scaled_net import ScaledNet
-from ..generators.vae import posterior_terms
+from ..generators.vae import elbo_terms
 from ..training.batches import Batches, Rows, Stream
 
 
@@ -31,13 +30,12 @@ class PairedBatches(Batches):
 
     def __init__(self, labeled: Rows, unlabeled: Rows, batch_size: int, seed: int) -> None:
         super().__init__(unlabeled if len(unlabeled) else labeled, batch_size, seed)
-        self.labeled = Stream(labeled, batch_size, 1, len(self), seed, start=0, stop=sys.maxsize)
+        self.labeled = Stream(labeled, batch_size, 1, len(self), seed)
         self.is_paired = len(unlabeled) > 0
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self.is_paired:
-            for (labeled,), unlabeled in zip(self.labeled, super().__iter__(), strict=True):
-                yield labeled, unlabeled
+            yield from zip(self.labeled, super().__iter__(), strict=True)
         else:
             for batch in super().__iter__():
                 yield batch, batch[:0]
@@ -66,14 +64,6 @@ class VAALNet(ScaledNet):
         check_coder(self.module_, self.input_shape, self.dtype)
         self.discriminator_ = self.prepare_module(self.discriminator(input_shape=(self.module_.n_latent,)))
 
-    def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Any, None]:
-        """Take the labelled and the unlabelled rows: ``X`` is [labelled, unlabelled]."""
-        return X, None
-
-    def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Let the two pass as they are."""
-        return X
-
     def get_iterator(self, dataset: Any, training: bool = False) -> PairedBatches:
         """Give each step a batch of labelled rows and one of unlabelled ones."""
         labeled, unlabeled = dataset
@@ -86,7 +76,7 @@ class VAALNet(ScaledNet):
         rows = self.prepare_rows(torch.cat(batch))
         with self.autocast():
             posterior = self.module_.encode(rows)  # type: ignore[operator]
-            terms = posterior_terms(self.module_, rows, posterior, self.beta)
+            terms = elbo_terms(self.module_, rows, self.beta, posterior=posterior)
         is_labeled = (torch.arange(len(rows), device=rows.device) < n_labeled).to(self.dtype)
         # The VAE makes all rows seem labelled; the discriminator learns from the means of the same pass.
         terms["adversary"] = self._cross_entropy(posterior[0], torch.ones_like(is_labeled))

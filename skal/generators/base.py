@@ -175,8 +175,7 @@ class GenerativeEstimator(
             self._run_epochs(net, parts, {"X": X, "reconstruction_attributes": {**fitted, "net_": net}})
             net.settle(data)
         net.finish()
-        for name, value in {**fitted, "net_": net}.items():
-            setattr(self, name, value)
+        self.__dict__.update(fitted, net_=net)
         return self
 
     def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:

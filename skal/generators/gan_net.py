@@ -45,8 +45,6 @@ class GANNet(ScaledNet):
         Parameters of `ScaledNet`.
     """
 
-    stream: type[Stream] = Stream  # gives the steps their batches
-
     critic: Callable[[], nn.Module]
     loss: str
     n_latent: int
@@ -108,23 +106,15 @@ class GANNet(ScaledNet):
         self._set_training(True)
         self._step = CUDAGraph(self.step) if self.cuda_graph else self.step
         self._n_steps = self.n_steps
-        return self.stream(
-            dataset,
-            self.batch_size,
-            self.n_critic,
-            RECORD_STEPS,
-            self.seed,
-            start=self.n_steps,
-            stop=self.n_iter,
-        )
+        sizes = (self.batch_size, self.n_critic, RECORD_STEPS)
+        return Stream(dataset, *sizes, self.seed, start=self.n_steps, stop=self.n_iter)
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
         """Make one step on the batches, at the step's learning rate."""
         if self.decay:
             self._set_lr(self.lr * (1 - self._n_steps / self.n_iter))
         self._n_steps += 1
-        real = self.prepare_rows(batch.flatten(0, 1))
-        losses = self._step(real)
+        losses = self._step(self.prepare_rows(batch))
         return {"loss": losses["critic_loss"], "losses": losses}
 
     def step(self, real: Tensor) -> dict[str, Tensor]:

@@ -165,6 +165,7 @@ def elbo_terms(
     rows: torch.Tensor,
     beta: float = 1.0,
     noise: torch.Tensor | None = None,
+    posterior: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> Losses:
     """Return the loss of each row, minus the evidence lower bound, and its two terms.
 
@@ -177,24 +178,15 @@ def elbo_terms(
         Weight of the divergence.
     noise : Tensor of shape (n_rows, n_latent) or (n_latent,), default=None
         Standard normal; drawn from torch's own generator by default.
+    posterior : tuple of Tensor, default=None
+        What ``encode`` returns for the rows, if that is known.
 
     Returns
     -------
     terms : dict of Tensor of shape (n_rows,)
         ``loss``, ``reconstruction`` and ``kl``.
     """
-    return posterior_terms(module, rows, module.encode(rows), beta, noise)  # type: ignore[operator]
-
-
-def posterior_terms(
-    module: nn.Module,
-    rows: torch.Tensor,
-    posterior: tuple[torch.Tensor, torch.Tensor],
-    beta: float = 1.0,
-    noise: torch.Tensor | None = None,
-) -> Losses:
-    """Return what `elbo_terms` returns, given ``encode`` of the rows, for a loss that needs the means as well."""
-    mean, log_variance = posterior
+    mean, log_variance = posterior or module.encode(rows)  # type: ignore[operator]
     noise = torch.randn_like(mean) if noise is None else noise
     latents = mean + (log_variance / 2).exp() * noise
     reconstruction = squared_error(rows, module.decode(latents))  # type: ignore[operator]

@@ -97,12 +97,11 @@ class ConvCritic(Critic):
         n_channels, height, width = as_image_shape(input_shape)
         features = nn.Sequential()
         for layer, (n_in, n_out) in enumerate(pairwise((n_channels, *channels))):
-            features.append(nn.Conv2d(n_in, n_out, 5, stride=2, padding=2))
-            if batch_norm and layer > 0:
-                features.append(nn.BatchNorm2d(n_out))
-            features.append(LeakyReLU(0.2))
-            if dropout:
-                features.append(nn.Dropout(dropout))
+            norm = [nn.BatchNorm2d(n_out)] if batch_norm and layer > 0 else []
+            thinning = [nn.Dropout(dropout)] if dropout else []
+            features.extend(
+                [nn.Conv2d(n_in, n_out, 5, stride=2, padding=2), *norm, LeakyReLU(0.2), *thinning]
+            )
         features.append(nn.Flatten())
         super().__init__(features, channels[-1] * math.prod(halvings((height, width), len(channels))[-1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -173,7 +174,7 @@ class RedundantBatches(Batches):
 
 
 class Stream:
-    """A stream of equally large batches, those of `n_steps` steps at each iteration.
+    """A stream of equally large batches, those of `n_steps` steps at each iteration, all of a step together.
 
     The rows run through in a new random order again and again; those that fill no batch wait for another pass.
     What a step gets depends on its number and the seed alone.
@@ -184,16 +185,23 @@ class Stream:
     batch_size : int
         All rows where there are fewer.
     n_batches : int
-        Batches of one step; they come as one tensor of shape (n_batches, batch_size, ...).
+        Batches of one step.
     n_steps : int
         Steps of one iteration.
     seed : int
     start, stop : int
-        Steps that were made before, and the number of the step after the last.
+        Steps that were made before, and the number of the step after the last; endless by default.
     """
 
     def __init__(
-        self, rows: Rows, batch_size: int, n_batches: int, n_steps: int, seed: int, *, start: int, stop: int
+        self,
+        rows: Rows,
+        batch_size: int,
+        n_batches: int,
+        n_steps: int,
+        seed: int,
+        start: int = 0,
+        stop: int = sys.maxsize,
     ) -> None:
         self.rows = rows
         self.batch_size = min(batch_size, len(rows))
@@ -212,10 +220,7 @@ class Stream:
             first = self.step * self.n_batches
             index = torch.cat([self._positions(first + i) for i in range(self.n_batches)])
             self.step += 1
-            yield self._batches(index)
-
-    def _batches(self, index: torch.Tensor) -> Any:
-        return self.rows[index].unflatten(0, (self.n_batches, self.batch_size))
+            yield self.rows[index]
 
     def _positions(self, batch: int) -> torch.Tensor:
         epoch, place = divmod(batch, len(self.rows) // self.batch_size)

@@ -25,9 +25,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
         except (RuntimeError, AssertionError, ImportError) as error:
             raise ValueError(f'device="{device}" is not there; use "auto" or "cpu"') from error
         return device
-    if not available or (device.index or 0) >= torch.cuda.device_count():
+    if (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f'device="{device}" is not there ({torch.cuda.device_count()} GPUs are); use "auto" or "cpu"'
+            f'device="{device}" is not there (number of GPUs: {torch.cuda.device_count()}); use "auto" or "cpu"'
         )
     return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
 

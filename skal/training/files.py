@@ -199,7 +199,9 @@ def map_file(
 
 def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) -> bytes:
     """Return the header of a file that holds the tensors in the order of `names`, with an empty digest."""
-    offsets, stop = {}, 0
+    metadata = {"format": "skal", "sha256": "0" * 64, "version": str(_VERSION), "content": content}
+    header: dict[str, Any] = {"__metadata__": metadata, **dict.fromkeys(tensors)}
+    stop = 0
     for name in names:
         tensor = tensors[name]
         if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.is_meta:
@@ -207,15 +209,10 @@ def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) ->
                 f"tensor {name!r} has layout {tensor.layout}, type {tensor.dtype} and device {tensor.device}; "
                 "make it dense, of a type that safetensors supports, and on a device that holds its data"
             )
-        offsets[name] = [stop, stop := stop + tensor.numel() * tensor.element_size()]
+        offsets = [stop, stop := stop + tensor.numel() * tensor.element_size()]
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": offsets}
     if "__metadata__" in tensors:
         raise ValueError('no tensor can have the name "__metadata__" in a safetensors file; rename it')
-    metadata = {"format": "skal", "sha256": "0" * 64, "version": str(_VERSION), "content": content}
-    entries = {
-        name: {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": offsets[name]}
-        for name, tensor in tensors.items()
-    }
-    header = {"__metadata__": metadata} | entries
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     if len(text) > _MAX_HEADER:

@@ -142,13 +142,13 @@ class TrainingNet(NeuralNet):
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.amp)
 
     def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Rows, Rows | None]:
-        """Take the sets of rows as they come: ``X`` is [training] or [training, validation]."""
+        """Take the sets of rows, or tuples of them, as they come: ``X`` is [training] or [training, validation]."""
         training, *validation = X
         return training, validation[0] if validation else None
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Let rows pass as they are, and skorch wrap anything else."""
-        return X if isinstance(X, Rows) else super().get_dataset(X, y)
+        """Let rows and tuples pass as they are, and skorch wrap anything else."""
+        return X if isinstance(X, Rows | tuple) else super().get_dataset(X, y)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Slice batches of rows, shuffled in training."""

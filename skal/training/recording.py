@@ -14,9 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# What may hold modules; anything else is shared.
-_HOLDERS = frozenset({dict, OrderedDict, list, tuple, MethodType})
-
 
 def private_view(module: nn.Module) -> nn.Module:
     """Return a module that computes the same with the same weights, but has its own hooks and flags.
@@ -192,10 +189,10 @@ class EmbeddingRecorder(Recorder):
 
 
 def _viewed(value: Any, memo: dict[int, nn.Module]) -> Any:
-    """Return a value with views in place of the modules in it."""
+    """Return a value with views in place of the modules in it; what holds none by its type is shared."""
     kind = type(value)
-    if kind is dict or kind is OrderedDict:
-        return kind((key, _viewed(item, memo)) for key, item in value.items())
+    if kind is dict or kind is OrderedDict:  # most of them are empty
+        return kind((key, _viewed(item, memo)) for key, item in value.items()) if value else kind()
     if kind is list or kind is tuple:
         return kind(_viewed(item, memo) for item in value)
     if kind is MethodType and isinstance(value.__self__, nn.Module):
@@ -211,9 +208,6 @@ def _view(module: nn.Module, memo: dict[int, nn.Module]) -> nn.Module:
     state.update(vars(module))
     state.pop("_compiled_call_impl", None)  # it would run the parts of `module`
     for name, value in vars(module).items():
-        if (kind := type(value)) in _HOLDERS:
-            if name not in ("_parameters", "_buffers"):
-                state[name] = _viewed(value, memo) if value else kind()  # most of them are empty
-        elif isinstance(value, nn.Module):
+        if name not in ("_parameters", "_buffers"):
             state[name] = _viewed(value, memo)
     return view

@@ -25,11 +25,6 @@ class SavedEstimator(BaseEstimator):
 
     _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all
 
-    device: str | torch.device
-    amp: bool
-    input_shape_: tuple[int, ...]
-    dtype_: torch.dtype
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted estimator: weights as safetensors, parameters as JSON, in one file.
 
@@ -112,7 +107,7 @@ class SavedEstimator(BaseEstimator):
                 f"{path} was saved without the parameters {missing}, which are code of its author; pass them to load, "
                 f"such as load(path, {missing[0]}=...)"
             )
-        estimator = found(**{key: decode(value) for key, value in content["params"].items()} | params)
+        estimator: Any = found(**{key: decode(value) for key, value in content["params"].items()} | params)
         for key, value in content["attributes"].items():
             setattr(estimator, key, value)
         try:

@@ -9,14 +9,14 @@ from sklearn.datasets import make_blobs
 from torch import nn
 
 from skal.classifiers import ACGANClassifier
-from skal.classifiers.acgan_net import ACGANNet, LabeledStream
+from skal.classifiers.acgan_net import ACGANNet
 from skal.nets import (
     DCGANCritic,
     DenseCritic,
     DenseGenerator,
 )
 from skal.nets.spectral_norm import SpectralNorm, normalize_spectrally
-from skal.training.batches import LabeledRows
+from skal.training.batches import LabeledRows, Stream
 
 from ..networks import DIGITS, same_tensors, tiny_acgan
 
@@ -332,10 +332,10 @@ def test_batches_of_labelled_rows():
     rows = LabeledRows(
         np.arange(20.0), np.arange(20) % 7, None, dtype=torch.float64, device=torch.device("cpu")
     )
-    stream = LabeledStream(rows, 5, 2, n_steps=2, seed=0, start=0, stop=2)
+    stream = Stream(rows, 5, 2, n_steps=2, seed=0, start=0, stop=2)
     batches = list(stream)
     assert [len(y) for _, y in batches] == [10, 10]
-    x, y = (torch.cat(part) for part in zip(*batches, strict=True))
+    x, y = (torch.cat(part) for part in zip(*((x, y) for (x, _, _), y in batches), strict=True))
     assert sorted(x.tolist()) == list(range(20))
     assert torch.equal(y, x.long() % 7)
 

@@ -103,7 +103,7 @@ def test_a_step_has_n_critic_batches_of_real_rows():
             self.seen.append(batch)
 
     tiny_gan(n_iter=3, n_critic=4, batch_size=5, callbacks=[Batches()]).fit(X)
-    assert [batch.shape for batch in Batches.seen] == [(4, 5, 3)] * 3
+    assert [batch.shape for batch in Batches.seen] == [(4 * 5, 3)] * 3
     rows = torch.cat([batch.reshape(-1, 3) for batch in Batches.seen])
     assert len(rows.unique(dim=0)) == 60  # the 60 rows once each
 

@@ -89,7 +89,8 @@ def stream(n=12, batch_size=2, n_batches=2, n_steps=100, seed=0, *, start=0, sto
 
 
 def steps_of(stream):
-    return [batches[..., 0].tolist() for batches in stream]
+    shape = (stream.n_batches, stream.batch_size)
+    return [rows[:, 0].unflatten(0, shape).tolist() for rows in stream]
 
 
 def test_a_stream_holds_every_row_once_a_pass():
