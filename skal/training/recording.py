@@ -206,8 +206,8 @@ def _view(module: nn.Module, memo: dict[int, nn.Module]) -> nn.Module:
     view = memo[id(module)] = module.__class__.__new__(module.__class__)
     state = view.__dict__
     state.update(vars(module))
-    state.pop("_compiled_call_impl", None)  # it would run the parts of `module`
     for name, value in vars(module).items():
         if name not in ("_parameters", "_buffers"):
             state[name] = _viewed(value, memo)
+    state.pop("_compiled_call_impl", None)  # it would run the parts of `module`
     return view

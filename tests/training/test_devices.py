@@ -25,7 +25,7 @@ def test_a_gpu_with_a_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_device("cuda:0") == torch.device("cuda", 0)
-    with pytest.raises(ValueError, match=r'device="cuda:2" .*2 GPUs'):
+    with pytest.raises(ValueError, match=r'device="cuda:2" .*number of GPUs: 2'):
         resolve_device("cuda:2")
 
 
