@@ -169,13 +169,12 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
 
         `labels` and `weight` are those of the `labeled` rows.
         """
-        previous = self.net_ if self._continues else None
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
         known, codes, weight = _weighted(rows if labeled.all() else rows[labeled], codes, weight)
         check_classes(self, classes[np.unique(codes)])
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
-        if previous is not None:
+        if self._continues:
             check_continues(self, classes, input_shape)
         training, *validation = [
             LabeledRows(
@@ -191,8 +190,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         )
         with seeded(seed, device):
             net.initialize()
-            if previous is not None:
-                net.continue_from(previous)
+            if self._continues:
+                net.continue_from(self.net_)
             net.partial_fit((training, validation[0] if validation else None, unlabeled), codes)
         net.finish()
         return {"classes_": classes, "input_shape_": input_shape, "dtype_": dtype, "net_": net}

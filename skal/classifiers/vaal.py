@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ..generators import VAE
+from ..generators.vae import elbo_terms
 from ..nets import MLP, VAES
 from ..training.batches import Rows
 from ..training.devices import seeded
@@ -201,7 +203,7 @@ class VAALClassifier(AnyRowsClassifier):
         return VAALNet(
             module_builder(vae, vae_params, name="vae", input_shape=input_shape),
             discriminator=module_builder(MLP, discriminator_params, name="discriminator", n_classes=1),
-            beta=self.beta,
+            row_losses=partial(elbo_terms, beta=self.beta),
             adversary_weight=self.adversary_weight,
             rates={"discriminator": self.discriminator_lr},
             output_range=getattr(vae, "output_range", None),

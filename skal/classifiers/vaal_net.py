@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..generators.reconstruction import check_coder
-from ..generators.scaled_net import ScaledNet
-from ..generators.vae import elbo_terms
+from ..generators.reconstruction import ReconstructionNet
 from ..training.batches import Batches, Rows, Stream
 
 
@@ -41,27 +39,24 @@ class PairedBatches(Batches):
                 yield batch, batch[:0]
 
 
-class VAALNet(ScaledNet):
+class VAALNet(ReconstructionNet):
     """A skorch net with a VAE and a discriminator of its means, each with its optimizer.
 
     Parameters
     ----------
     discriminator : callable
         Builds the discriminator, ``discriminator(input_shape=(n_latent,))``, which gives logits (N, 1).
-    beta : float
     adversary_weight : float
     **params
-        Parameters of `ScaledNet`.
+        Parameters of `ReconstructionNet`; its `row_losses` take the ``posterior`` of the rows, as `elbo_terms` do.
     """
 
     discriminator: Callable[..., nn.Module]
-    beta: float
     adversary_weight: float
 
     def build_modules(self) -> None:
         """Build the VAE and the discriminator."""
         super().build_modules()
-        check_coder(self.module_, self.input_shape, self.dtype)
         self.discriminator_ = self.prepare_module(self.discriminator(input_shape=(self.module_.n_latent,)))
 
     def get_iterator(self, dataset: Any, training: bool = False) -> PairedBatches:
@@ -76,7 +71,7 @@ class VAALNet(ScaledNet):
         rows = self.prepare_rows(torch.cat(batch))
         with self.autocast():
             posterior = self.module_.encode(rows)  # type: ignore[operator]
-            terms = elbo_terms(self.module_, rows, self.beta, posterior=posterior)
+            terms = self.row_losses(self.module_, rows, posterior=posterior)
         is_labeled = (torch.arange(len(rows), device=rows.device) < n_labeled).to(self.dtype)
         # The VAE makes all rows seem labelled; the discriminator learns from the means of the same pass.
         terms["adversary"] = self._cross_entropy(posterior[0], torch.ones_like(is_labeled))

@@ -23,7 +23,7 @@ from .maps import LatentsToRows, RowsToFeatures
 from .scaled_net import ScaledNet, check_generated, check_parts
 
 Losses = dict[str, Tensor]
-RowLosses = Callable[[nn.Module, Tensor], Losses]
+RowLosses = Callable[..., Losses]  # of the module and the rows
 
 
 class ReconstructionNet(ScaledNet):
@@ -43,21 +43,16 @@ class ReconstructionNet(ScaledNet):
     def build_modules(self) -> None:
         """Build the module, and check that it encodes and decodes."""
         super().build_modules()
-        check_coder(self.module_, self.input_shape, self.dtype)
+        check_parts(self.module_, "module", "encode", "decode", "n_latent")
+        with evaluating(self.module_), torch.no_grad():
+            rows = self.module_.decode(torch.zeros(1, self.module_.n_latent, dtype=self.dtype))
+        check_generated(rows, 1, self.input_shape)
 
-    def losses(self, batch: Tensor) -> Losses:
+    def losses(self, batch: Any) -> Losses:
         """Return the mean terms of the loss over a batch of rows of X."""
         with self.autocast():
             terms = self.row_losses(self.module_, self.prepare_rows(batch))
         return {name: term.to(self.dtype).mean() for name, term in terms.items()}
-
-
-def check_coder(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """Raise if a module does not encode, or does not decode to rows of the given shape."""
-    check_parts(module, "module", "encode", "decode", "n_latent")
-    with evaluating(module), torch.no_grad():
-        latents = torch.zeros(1, module.n_latent, dtype=dtype)  # type: ignore[call-overload]
-        check_generated(module.decode(latents), 1, input_shape)  # type: ignore[operator]
 
 
 @inherits_doc()

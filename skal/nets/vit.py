@@ -115,7 +115,12 @@ class ViTSmall(TorchvisionNet):
         from torchvision.models.vision_transformer import VisionTransformer
 
         channels, *sides = as_image_shape(input_shape)
-        side = _side(*sides) if resize is None else resize
+        if resize is None and sides[0] != sides[1]:
+            raise ValueError(
+                f"a vision transformer needs square images, got {sides[0]}x{sides[1]}; crop or pad them, or pass "
+                f"resize={_roundest(max(sides))} to stretch them to that side"
+            )
+        side = sides[0] if resize is None else resize
         patch_size = _patch_size(side, patch_size)
         if width % n_heads:
             raise ValueError(
@@ -138,15 +143,6 @@ class ViTSmall(TorchvisionNet):
         if self.resize is not None:
             x = F.interpolate(x, (self.resize, self.resize), mode="bilinear", antialias=True)
         return super().embed(x)
-
-
-def _side(height: int, width: int) -> int:
-    if height != width:
-        raise ValueError(
-            f"a vision transformer needs square images, got {height}x{width}; crop or pad them, or pass "
-            f"resize={_roundest(max(height, width))} to stretch them to that side"
-        )
-    return height
 
 
 def _patch_size(side: int, patch_size: int | str) -> int:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from skal.classifiers.vaal_net import PairedBatches, VAALNet
+from skal.generators.vae import elbo_terms
 from skal.nets import MLP
 from skal.training.batches import Rows
 
@@ -35,7 +36,8 @@ class LinearVAE(nn.Module):
 
 
 def linear_net(**params):
-    defaults = {"beta": 1.7, "adversary_weight": 2.5, "rates": {"discriminator": 1e-3}, "lr": 1e-3}
+    losses = partial(elbo_terms, beta=1.7)
+    defaults = {"row_losses": losses, "adversary_weight": 2.5, "rates": {"discriminator": 1e-3}, "lr": 1e-3}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return VAALNet(
