@@ -1,16 +1,22 @@
 import os
 
 # The tests run side by side, and threads that wait for each other take longer than one alone. Before numpy is imported.
-# The first parallel function of numba gives torch numba's number of threads, for the rest of the process.
 if "PYTEST_XDIST_WORKER" in os.environ:
-    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
+# The first parallel function of numba gives torch numba's number of threads, for the rest of the process.
+if "OMP_NUM_THREADS" in os.environ:
+    os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"].partition(",")[0])
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
+
+# Tests of one worker: pynndescent compiles for half a minute, and other processes take seconds to start.
+ONE_WORKER = ("tests/neighbors/test_graph_index.py", "tests/properties/test_query_invariants.py::test_equal_")
 
 
 def _benchmarks_named(config: pytest.Config) -> bool:
@@ -25,6 +31,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Benchmarks run alone."""
     return 0 if _benchmarks_named(config) else None
+
+
+class _Scheduling(LoadScopeScheduling):
+    """One test after the other for whichever worker is free, the tests of `ONE_WORKER` first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((start for start in ONE_WORKER if nodeid.startswith(start)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _Scheduling(config, log)
 
 
 settings.register_profile(

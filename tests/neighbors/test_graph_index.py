@@ -1,4 +1,4 @@
-"""The approximate index and graph. All tests that need pynndescent: it compiles for a minute in each process."""
+"""The approximate index and graph. All tests that need pynndescent, which compiles once: conftest.py gives them one worker."""
 
 import copy
 import pickle
