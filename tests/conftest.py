@@ -40,8 +40,8 @@ class _Scheduling(LoadScopeScheduling):
         return next((start for start in ONE_WORKER if nodeid.startswith(start)), nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    return _Scheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
+    return _Scheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 settings.register_profile(

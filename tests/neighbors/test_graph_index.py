@@ -1,4 +1,4 @@
-"""The approximate index and graph. All tests that need pynndescent, which compiles once: conftest.py gives them one worker."""
+"""The approximate index and graph. All tests that need pynndescent, in one worker: it compiles for half a minute."""
 
 import copy
 import pickle
