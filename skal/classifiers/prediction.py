@@ -18,6 +18,7 @@ class PredictionMixin(ClassifierMixin):
     """Predictions by the logits of `net_`. They leave no trace in it, so threads may ask for them at once."""
 
     classes_: NDArray[Any]
+    embed_and_predict_proba: Callable[[ArrayLike], tuple[NDArray[np.floating], NDArray[np.floating]]]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the labels of rows.
@@ -66,22 +67,6 @@ class PredictionMixin(ClassifierMixin):
             If the network has none.
         """
         return self.embed_and_predict_proba(X)[0]
-
-    def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Compute embeddings and class probabilities in one pass.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_samples, n_embedding)
-            See `embed`.
-        probabilities : ndarray of shape (n_samples, n_classes)
-            See `predict_proba`.
-        """
-        raise NotImplementedError
 
     def _ask(
         self: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -173,6 +174,7 @@ class RedundantBatches(Batches):
             yield (rows, weight, self.unlabeled[unlabeled[start:stop]]), y
 
 
+@dataclass(eq=False, repr=False)
 class Stream:
     """A stream of equally large batches, those of `n_steps` steps at each iteration, all of a step together.
 
@@ -193,23 +195,17 @@ class Stream:
         Steps that were made before, and the number of the step after the last; endless by default.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        batch_size: int,
-        n_batches: int,
-        n_steps: int,
-        seed: int,
-        start: int = 0,
-        stop: int = sys.maxsize,
-    ) -> None:
-        self.rows = rows
-        self.batch_size = min(batch_size, len(rows))
-        self.n_batches = n_batches
-        self.n_steps = n_steps
-        self.seed = seed
-        self.step = start
-        self.stop = stop
+    rows: Rows
+    batch_size: int
+    n_batches: int
+    n_steps: int
+    seed: int
+    start: int = 0
+    stop: int = sys.maxsize
+
+    def __post_init__(self) -> None:
+        self.batch_size = min(self.batch_size, len(self.rows))
+        self.step = self.start
         self._epoch, self._permutation = -1, torch.empty(0)
 
     def __len__(self) -> int:

@@ -205,8 +205,8 @@ def optimizer_params(
 ) -> dict[str, Any]:
     """Return an optimizer's parameters as skorch takes them; fused where it can be and nothing else is asked."""
     params = params or {}
-    can_fuse = "fused" in inspect.signature(optimizer).parameters
-    if can_fuse and not {"foreach", "fused", "differentiable"} & params.keys():
+    options = inspect.signature(optimizer).parameters
+    if "fused" in options and not {"foreach", "fused", "differentiable"} & params.keys():
         params = {"fused": True, **params}
     return {f"{name}__{key}": value for key, value in params.items()}
 
@@ -226,10 +226,9 @@ def module_builder(
             f"the {name} is an instance of {type(module).__name__}: training would change it and clones would "
             f"share it. Pass the class {type(module).__name__}, and its arguments as {name}_params"
         )
-    accepted = inspect.signature(module).parameters.values()
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):
-        names = {parameter.name for parameter in accepted}
-        known = {name: value for name, value in known.items() if name in names}
+    accepted = inspect.signature(module).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        known = {name: value for name, value in known.items() if name in accepted}
     return partial(module, **{**known, **(params or {})})
 
 

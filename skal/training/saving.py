@@ -118,17 +118,17 @@ class SavedEstimator(BaseEstimator):
             device = torch.device("cpu")
         for name, saved in {"net_": content, **content.get("other_nets", {})}.items():
             make_net = getattr(estimator, f"_make_{name.rstrip('_')}")
-            params = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": saved["seed"]}
             try:
+                settings = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": saved["seed"]}
                 with seeded(0, device):
-                    net = make_net(estimator.input_shape_, device=str(device), **params).initialize()
+                    net = make_net(estimator.input_shape_, device=str(device), **settings).initialize()
                 net.load_state_dict(tensors if name == "net_" else part(tensors, name))
+                net.history.extend(saved["history"])
             except (RuntimeError, KeyError) as error:
                 raise ModelFileError(
                     f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
                     f"({error}); load it with the version that saved it"
                 ) from error
-            net.history.extend(saved["history"])
             net.finish()
             setattr(estimator, name, net)
         return estimator
