@@ -25,7 +25,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         except (RuntimeError, AssertionError, ImportError) as error:
             raise ValueError(f'device="{device}" is not there; use "auto" or "cpu"') from error
         return device
-    if (device.index or 0) >= torch.cuda.device_count():
+    if not available or (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f'device="{device}" is not there (number of GPUs: {torch.cuda.device_count()}); use "auto" or "cpu"'
         )
