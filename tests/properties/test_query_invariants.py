@@ -52,16 +52,25 @@ def other_process():
         yield executor
 
 
-@over_strategies
-@given(problem=problems())
-def test_equal_across_processes(strategy, problem, other_process):
-    assert_array_equal(rows_of(strategy, problem), other_process.submit(rows_of, strategy, problem).result())
+# A call of another process costs more than a query, so fewer examples have more problems.
+def over_batches(size):
+    def decorate(test):
+        batches = st.lists(problems(), min_size=size, max_size=size)
+        return settings(max_examples=settings().max_examples // size)(given(batch=batches)(test))
+
+    return decorate
 
 
-# A call of Parallel costs more than its tasks, so fewer examples have more problems.
 @over_strategies
-@settings(max_examples=settings().max_examples // 10)
-@given(batch=st.lists(problems(), min_size=10, max_size=10))
+@over_batches(10)
+def test_equal_across_processes(strategy, batch, other_process):
+    others = other_process.map(rows_of, [strategy] * len(batch), batch, chunksize=len(batch))
+    for problem, other in zip(batch, others, strict=True):
+        assert_array_equal(rows_of(strategy, problem), other)
+
+
+@over_strategies
+@over_batches(20)
 def test_equal_with_one_and_two_jobs(strategy, batch):
     tasks = [delayed(rows_of)(strategy, problem) for problem in batch]
     for one, two in zip(Parallel(n_jobs=1)(tasks), Parallel(n_jobs=2)(tasks), strict=True):
