@@ -226,13 +226,10 @@ class MatchesDisplay:
         matches[missing] = np.nan
         labels = None if y is None else np.asarray(y)
         titles = [[f"{value:.2f}" for value in np.asarray(report["entropy_after"])[:n_columns]]]
-        for column in rows.T:
-            titles.append(
-                [
-                    "" if row < 0 else f"{row}" if labels is None else f"{labels[row]} / {row}"
-                    for row in column
-                ]
-            )
+        titles += [
+            ["" if row < 0 else f"{row}" if labels is None else f"{labels[row]} / {row}" for row in column]
+            for column in rows.T
+        ]
         return cls(synthetic.reshape(-1, *shape), matches, titles).plot(figure=figure)
 
     def plot(self, *, figure: Any = None, cmap: str = "gray_r") -> Self:
@@ -259,10 +256,8 @@ class MatchesDisplay:
         low, high = np.nanmin(drawn), np.nanmax(drawn)
         for (row, column), axis in np.ndenumerate(self.axes_):
             image = drawn[column, row]
-            if image.ndim == 3:
-                image = (
-                    image[0] if len(image) == 1 else np.moveaxis(image, 0, -1) if len(image) == 3 else image
-                )
+            if image.ndim == 3 and len(image) in (1, 3):
+                image = np.moveaxis(image, 0, -1)
             # Colours lie in [0, 1] for matplotlib; gray images are shown on one common scale.
             axis.imshow((image - low) / max(high - low, np.finfo(float).tiny), cmap=cmap, vmin=0, vmax=1)
             axis.set_title(self.titles[row][column], fontsize="x-small")

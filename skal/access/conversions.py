@@ -73,9 +73,8 @@ def linear(estimator: LinearClassifierMixin, logits: nn.Module | None = None) ->
     return nn.Sequential(values, logits or RowFunction(two_columns))
 
 
-@torch_module.register(LinearDiscriminantAnalysis)
-@torch_module.register(LogisticRegression)
-def _(estimator: Any) -> nn.Module:
+@torch_module.register
+def _(estimator: LinearDiscriminantAnalysis | LogisticRegression) -> nn.Module:
     n_classes = len(estimator.classes_)
     # Until scikit-learn 1.8 logistic regression had more than one way to treat several classes.
     multi_class = getattr(estimator, "multi_class", "auto")
@@ -95,9 +94,8 @@ def _(estimator: SGDClassifier) -> nn.Module:
     return linear(estimator, nn.LogSigmoid() if one_vs_rest else None)
 
 
-@torch_module.register(SVC)
-@torch_module.register(NuSVC)
-def _(estimator: Any) -> nn.Module:
+@torch_module.register
+def _(estimator: SVC | NuSVC) -> nn.Module:
     n_classes = len(estimator.classes_)
     if n_classes > 2:
         raise refusal(estimator, f" with {n_classes} classes, as it votes one-vs-one; LinearSVC does not")
@@ -152,9 +150,8 @@ def _(normalizer: preprocessing.Normalizer) -> nn.Module:
     return RowFunction(partial(unit_norm, order={"l1": 1, "l2": 2, "max": torch.inf}[normalizer.norm]))
 
 
-@torch_module.register(PCA)
-@torch_module.register(IncrementalPCA)
-def _(pca: Any) -> nn.Module:
+@torch_module.register
+def _(pca: PCA | IncrementalPCA) -> nn.Module:
     weight = pca.components_
     if pca.whiten:
         scale = np.sqrt(pca.explained_variance_)

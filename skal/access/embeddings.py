@@ -9,21 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import expit
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.svm import SVC, NuSVC
 from skorch import NeuralNet
 
 from ..pool import dense
 from .raw_nets import linear_layers, net_embed_and_predict_proba
-
-_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "identity": np.asarray,
-    "logistic": expit,
-    "tanh": np.tanh,
-    "relu": partial(np.maximum, 0),
-}
 
 
 def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
@@ -68,7 +61,7 @@ def check_n_features(classifier: Any, X: Any) -> None:
 
 def _hidden_activations(classifier: MLPClassifier, X: Any) -> NDArray[Any]:
     hidden: Any = X if sparse.issparse(X) and len(classifier.coefs_) > 1 else features(classifier, X)
-    activation = _ACTIVATIONS[classifier.activation]
     for weight, bias in zip(classifier.coefs_[:-1], classifier.intercepts_[:-1], strict=True):
-        hidden = activation(hidden @ weight + bias)
+        hidden = hidden @ weight + bias
+        ACTIVATIONS[classifier.activation](hidden)  # in place
     return hidden

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from ..utils.checks import check_integer
 from ..utils.torchvision import import_torchvision
 
 Subset: TypeAlias = int | str | Iterable[int | str] | None
@@ -49,10 +50,7 @@ class Request:
     def __post_init__(self) -> None:
         check_choice(self.title, "split", self.split, self.splits)
         if self.n_validation is not None:
-            if not _is_integer(self.n_validation, 0):
-                raise ValueError(
-                    f"n_validation={self.n_validation!r} was given; it must be an integer of at least 0"
-                )
+            check_integer("n_validation", self.n_validation, least=0)
             if self.split == "validation" and not self.n_validation:
                 raise ValueError(
                     f"split='validation' of {self.title} needs n_validation, the number of last training rows that "

@@ -64,7 +64,11 @@ def match(
             f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
         )
     wanted = check_integer("n_neighbors", n_neighbors)
-    asked, ask = _asking(index, queries, mask)
+    ask: Callable[[Any, int], Answer]
+    if isinstance(index, CellIndex):  # it skips rows that are not available
+        asked, ask = index._check_queries(queries), lambda block, k: index._search(block, k, mask)
+    else:
+        asked, ask = np.asarray(queries), lambda block, k: index.kneighbors(block, n_neighbors=k)
     free = mask.copy()
     n_available = n_free = int(np.count_nonzero(mask))
     rows = np.full((len(asked), wanted), -1, dtype=np.intp)
@@ -91,12 +95,3 @@ def match(
             free[found[taken]] = False
             n_free -= len(taken)
     return rows, distances, n_collisions
-
-
-def _asking(
-    index: Any, queries: ArrayLike, mask: NDArray[np.bool_]
-) -> tuple[Any, Callable[[Any, int], Answer]]:
-    """Return the queries as an array, and how the index is asked: a `CellIndex` skips rows that are not available."""
-    if isinstance(index, CellIndex):
-        return index._check_queries(queries), lambda block, k: index._search(block, k, mask)
-    return np.asarray(queries), lambda block, k: index.kneighbors(block, n_neighbors=k)
