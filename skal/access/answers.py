@@ -299,8 +299,9 @@ def dropout_proba(
     size = batch_rows(classifier, X)
 
     def passes(block: Any) -> NDArray[Any]:
-        block = as_pool(block)
-        batches = (block.dense(slice(start, start + size)) for start in range(0, len(block), size))
+        part = as_pool(block)
+        read = part.dense if part.obstacle is None else part.read
+        batches = (read(slice(start, start + size)) for start in range(0, len(part), size))
         answers = (
             question.check(answer(batch, n_passes=n_passes, seed=seed), classifier) for batch in batches
         )

@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..training.batches import as_tensor
+from ..training.batches import as_tensors, each
 from ..training.estimator import NetworkEstimator
 from .differentiable import as_torch
 from .embeddings import check_n_features
@@ -160,7 +160,8 @@ def dropout_passes(classifier: Any) -> Callable[..., NDArray[Any]] | None:
         check_n_features(classifier, X)
         module = copied()
         device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-        logits = DropoutPasses(module, n_passes, seed)(as_tensor(X).to(device))
+        rows = each(lambda part: part.to(device), as_tensors(X))
+        logits = DropoutPasses(module, n_passes, seed)(rows)
         return logits.softmax(dim=2).numpy(force=True)
 
     return passes if drops else None

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from ..pool import as_pool
 from ..training.estimator import BLOCK_ROWS, NetworkEstimator
+from ..training.net import Scale, prepared, takes_integers
+from ..training.recording import called
 from .conversions import log_proba, two_columns
 from .differentiable import torch_module
 from .wrappers import open_pipeline
@@ -27,7 +29,7 @@ _LOGITS: dict[type[nn.Module], Callable[[Tensor], Tensor] | None] = {
 
 
 class Network(nn.Module):
-    """A copy of a network; its rows are cast to the parameters' dtype, and reshaped to `row_shape`.
+    """A copy of a network; its rows are cast to the parameters' dtype, reshaped to `row_shape`, and scaled.
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ class Network(nn.Module):
         Turns what the network returns into logits.
     row_shape : tuple of int, default=None
         By default rows keep their shape.
+    scale : pair, default=None
+        See :class:`skal.training.net.TrainingNet`.
     """
 
     def __init__(
@@ -43,21 +47,22 @@ class Network(nn.Module):
         module: nn.Module,
         logits: Callable[[Tensor], Tensor] | None = None,
         row_shape: tuple[int, ...] | None = None,
+        scale: Scale = None,
     ) -> None:
         super().__init__()
         # A compiled module cannot be copied; the one it wraps computes the same.
         self.module = copy.deepcopy(getattr(module, "_orig_mod", module))
         self.logits = logits
         self.row_shape = row_shape
+        self.scale = scale
+        self.keeps_integers = takes_integers(self.module)
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Any) -> Tensor:
         """Return the logits of the rows."""
-        dtype = input_dtype(self.module)
-        if dtype is not None:
-            rows = rows.to(dtype)
-        if self.row_shape is not None:
-            rows = rows.reshape(len(rows), *self.row_shape)
-        outputs = self.module(rows)
+        dtype = weight_dtype(self.module)
+        rows = prepared(rows, dtype, self.row_shape, self.scale, keeps_integers=self.keeps_integers)
+        outputs = called(self.module, rows)
+        outputs = getattr(outputs, "logits", outputs)
         if isinstance(outputs, tuple):  # skorch's convention: the first is the prediction
             outputs = outputs[0]
         return outputs if self.logits is None else self.logits(outputs)
@@ -65,7 +70,8 @@ class Network(nn.Module):
 
 @torch_module.register
 def _(estimator: NetworkEstimator) -> nn.Module:
-    return Network(estimator.net_.module_, row_shape=estimator.input_shape_)
+    net = estimator.net_
+    return Network(net.module_, row_shape=estimator.input_shape_, scale=net.scale)
 
 
 @torch_module.register
@@ -97,8 +103,11 @@ def input_dtype(module: nn.Module) -> torch.dtype | None:
     >>> input_dtype(torch.nn.Linear(2, 2))
     torch.float32
     """
-    if any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules()):
-        return None  # integer tokens
+    return None if takes_integers(module) else weight_dtype(module)
+
+
+def weight_dtype(module: nn.Module) -> torch.dtype:
+    """Return the number format of a module's weights."""
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
 

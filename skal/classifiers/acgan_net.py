@@ -219,12 +219,12 @@ class ACGANNet(GANNet):
         return F.cross_entropy(self.logits(features), classes)
 
     def infer(self, x: Tensor, **_: Any) -> Tensor:
-        """Return the logits of rows of X."""
+        """Return the logits of rows on the scale of the modules."""
         return self.logits(self.scores_and_features(x)[1])
 
     def scores_and_features(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the critic's scores of rows of X and the features under them."""
-        return self._scores(self.prepare_rows(rows))
+        """Return the critic's scores of rows on the scale of the modules, and the features under them."""
+        return self._scores(rows)
 
     def logits(self, features: Tensor) -> Tensor:
         with self.autocast():

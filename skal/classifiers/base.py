@@ -13,7 +13,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 from torch import nn
@@ -22,6 +23,7 @@ from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..training.batches import LabeledRows, Rows
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
+from ..training.net import Scale
 from ..training.recording import EmbeddingRecorder
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
@@ -29,6 +31,8 @@ from .checks import check_classes, check_continues
 from .net import BestEpoch, Net
 from .own_loss import OwnLoss
 from .prediction import PredictionMixin
+
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of the channels, in [0, 1]
 
 
 @inherits_doc()
@@ -52,7 +56,19 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         Epochs without improvement before training stops; needs `validation_fraction`.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
-        Bytes stay bytes until a batch is cast, and are not scaled.
+        Bytes stay bytes until a batch is cast.
+    scale : {"auto", "imagenet"}, pair or None, default="auto"
+        How numbers reach the network. "auto" brings bytes (uint8) to [0, 1] on the device, and leaves all others as
+        they are. "imagenet" also standardises the three channels of images, in bytes or in [0, 1], as most pretrained
+        networks want them. A pair is a mean and a deviation, each a number or one per channel, on the scale of X.
+        None scales nothing. Integers that the module looks up, in a `torch.nn.Embedding`, stay what they are.
+    augment : callable, default=None
+        Changes the rows of a training step, such as a transform of `torchvision.transforms.v2`: it gets a tensor
+        (n_rows, *input_shape) in the numbers of X, on the device, and returns one like it. `random_state` decides
+        what it draws from torch's generators. Predictions and held-out rows are not augmented.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, by their labels. "balanced" weighs a class by the inverse of its share of
+        the labelled rows. They multiply the sample weights.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with a fresh optimizer. Classes and shape must be
         those of that fit.
@@ -66,24 +82,38 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         The trained net; ``net_.history`` has the losses of each epoch.
     module_ : torch.nn.Module
         The trained module, in evaluation mode after `fit`.
+    scale_ : pair or None
+        The mean that is subtracted from the numbers of X, and the deviation by which they are divided.
+    takes_bytes_ : bool
+        Whether `fit` saw bytes. If `scale` is a word, predictions take the same kind of numbers only.
     {input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **NetworkEstimator._parameter_constraints,
+        "scale": [StrOptions({"auto", "imagenet"}), tuple, list, None],
+        "augment": [callable, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
     }
 
+    _takes_mappings: ClassVar[bool] = True
+
     lr: float = 1e-3
+    scale: Any = "auto"
+    augment: Callable[[Any], Any] | None = None
+    class_weight: dict[Any, float] | str | None = None
     max_epochs: int = 50
     validation_fraction: float | None = None
     patience: int = 10
     warm_start: bool = False
 
     module_params: dict[str, Any] | None = field(init=False, default=None)  # a parameter of some subclasses
+    scale_: Scale = field(init=False)
+    takes_bytes_: bool = field(init=False)
     net_: Net = field(init=False)
 
     @property
@@ -115,8 +145,10 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, such as images (n_samples, C, H, W). A classifier that learns from unlabelled rows takes all of them,
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...), mapping, or Dataset
+            Rows, such as images (n_samples, C, H, W). The arrays of a mapping, such as token ids and attention masks,
+            are arguments of the module by their names. The rows of a `torch.utils.data.Dataset` are decoded batch by
+            batch; its labels are ignored. A classifier that learns from unlabelled rows takes all of them,
             labelled or not.
         y : array-like of shape (n_samples,)
             Labels of any kind, of two classes or more. A classifier that learns from unlabelled rows takes partial
@@ -132,8 +164,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         ------
         ValueError
             For NaN or infinity, fewer than two classes, weights that are negative or all zero, a shape that does not
-            suit `image_shape` or the module, other classes than a warm start needs, a device that is not there, a
-            module that returns no logits; when the loss diverges.
+            suit `image_shape`, `scale` or the module, other classes than a warm start needs, a device that is not
+            there, a module that returns no logits; when the loss diverges.
         TypeError
             If a module is given as an instance.
         """
@@ -171,6 +203,9 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         """
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
+        if self.class_weight is not None:
+            of_class = compute_sample_weight(self.class_weight, labels)
+            weight = of_class if weight is None else weight * of_class
         known, codes, weight = _weighted(rows if labeled.all() else rows[labeled], codes, weight)
         check_classes(self, classes[np.unique(codes)])
         input_shape, dtype = self._input_shape(rows.shape[1:]), self._network_dtype(rows)
@@ -185,16 +220,69 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         unlabeled = None
         if not labeled.all():
             unlabeled = Rows(rows, dtype=dtype, device=device).subset(np.flatnonzero(~labeled))
+        scale = self._decided_scale(rows, input_shape)
         net = self._make_net(
-            input_shape, classes=classes, dtype=dtype, amp=self.amp, seed=seed, device=str(device)
+            input_shape,
+            classes=classes,
+            dtype=dtype,
+            scale=scale,
+            amp=self.amp,
+            seed=seed,
+            device=str(device),
         )
+        if not input_shape:
+            net.example = training[:1][0][0]
         with seeded(seed, device):
             net.initialize()
             if self._continues:
                 net.continue_from(self.net_)
             net.partial_fit((training, validation[0] if validation else None, unlabeled), codes)
         net.finish()
-        return {"classes_": classes, "input_shape_": input_shape, "dtype_": dtype, "net_": net}
+        return {
+            "classes_": classes,
+            "input_shape_": input_shape,
+            "dtype_": dtype,
+            "scale_": scale,
+            "takes_bytes_": _are_bytes(rows),
+            "net_": net,
+        }
+
+    def _decided_scale(self, rows: Any, input_shape: tuple[int, ...]) -> Scale:
+        """Return what is subtracted from rows, and what they are divided by then."""
+        top = 255.0 if _are_bytes(rows) else 1.0
+        if self.scale is None:
+            return None
+        if self.scale == "auto":
+            return None if top == 1 else (0.0, top)
+        given: Any = _IMAGENET if self.scale == "imagenet" else self.scale
+        factor = top if self.scale == "imagenet" else 1.0
+        mean, deviation = (
+            tuple(factor * float(value) for value in each) if np.ndim(each) else factor * float(each)
+            for each in given
+        )
+        n_channels = {len(each) for each in (mean, deviation) if isinstance(each, tuple)}
+        if n_channels - {input_shape[0] if len(input_shape) == 3 else 0}:
+            raise ValueError(
+                f"scale={self.scale!r} has values for {max(n_channels)} channels, and the rows have shape "
+                f"{input_shape}; give a mean and a deviation, each a number or one per channel of images (C, H, W)"
+            )
+        if not np.all(np.isfinite(np.hstack([mean, deviation]))) or np.min(deviation) <= 0:
+            raise ValueError(
+                f"scale={self.scale!r} was given; its values must be finite and the deviations positive"
+            )
+        return mean, deviation
+
+    def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
+        checked = super()._validate(X, *y, reset=reset)
+        # A scale that was found in `fit` is that of its kind of numbers.
+        if not reset and isinstance(self.scale, str) and _are_bytes(checked) != self.takes_bytes_:
+            kinds = ("bytes (uint8)", "other numbers")
+            fitted, given = kinds if self.takes_bytes_ else kinds[::-1]
+            raise ValueError(
+                f"{type(self).__name__} was fitted on {fitted} with scale={self.scale!r}, and X has {given}; give the "
+                "same, or fit with scale=None or scale=(mean, deviation)"
+            )
+        return checked
 
     def _split(self, codes: NDArray[Any], rng: np.random.Generator) -> list[Any]:
         """Return the positions of the training rows and, with a validation share, of the held-out ones.
@@ -220,6 +308,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     ) -> Net:
         """Return the net, not initialized, for new classes, or for saved weights with those of the last `fit`."""
         classes = self.classes_ if classes is None else classes
+        params = {"scale": None if not hasattr(self, "scale_") else self.scale_, **params}
         return Net(
             module_builder(
                 self._module_class(input_shape),
@@ -297,6 +386,10 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
                 X, y = _safe_indexing(X, labeled), y[labeled]
                 sample_weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
         return super().score(X, y, sample_weight)
+
+
+def _are_bytes(rows: Any) -> bool:
+    return getattr(rows, "dtype", None) == np.uint8
 
 
 def _weighted(

@@ -43,7 +43,7 @@ class Batch:
     weight: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.logits)
 
     def cross_entropy(self) -> Tensor:
         """Return the mean cross entropy of the labels, weighted where the rows have weights.

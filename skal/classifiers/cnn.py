@@ -40,12 +40,12 @@ class CNNClassifier(BaseNetClassifier):
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"dropout": 0.3}``. A file of pretrained weights, as in
         ``{"weights": "resnet18.pth"}``, is read at each `fit`; `load` does not need it.
-    {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, amp,
-    device, warm_start, callbacks, verbose, random_state}
+    {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
+    augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
-    {classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    {classes_, net_, module_, input_shape_, dtype_, scale_, takes_bytes_, device_, n_features_in_, feature_names_in_}
 
     Examples
     --------

@@ -57,14 +57,14 @@ class LearningLossClassifier(AnyRowsClassifier):
         Share of `max_epochs` after which the pairs' loss reaches the predictor alone and no longer the network: 120 of
         the paper's 200 epochs. 0 trains the predictor beside the network from the start, 1 never detaches.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
-    dtype, amp, device, warm_start, callbacks, verbose, random_state}
+    dtype, scale, augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
     net_ : skorch.NeuralNetClassifier
         The trained net, with the predictor as ``net_.predictor_``; ``net_.history`` has the cross entropy and the
         ranking loss of each epoch.
-    {classes_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    {classes_, module_, input_shape_, dtype_, scale_, takes_bytes_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------

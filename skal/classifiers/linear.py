@@ -26,12 +26,12 @@ class LinearClassifier(BaseNetClassifier):
         Learning rate.
     max_epochs : int, default=100
         Passes over the rows; fewer where early stopping ends them.
-    {batch_size, validation_fraction, patience, image_shape, dtype, amp, device, warm_start, callbacks, verbose,
-    random_state}
+    {batch_size, validation_fraction, patience, image_shape, dtype, scale, augment, class_weight, amp, device,
+    warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
-    {classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    {classes_, net_, module_, input_shape_, dtype_, scale_, takes_bytes_, device_, n_features_in_, feature_names_in_}
 
     Examples
     --------

@@ -10,9 +10,9 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
-from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows
+from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows, each
 from ..training.net import TrainingNet
-from ..training.recording import Recorder, in_evaluation
+from ..training.recording import Recorder, called, in_evaluation
 from .batch import Batch
 from .own_loss import OwnLoss
 
@@ -36,6 +36,7 @@ class Net(TrainingNet, NeuralNetClassifier):
 
     n_classes: int
     estimator: OwnLoss | None
+    example: Any = None  # a row, where its shape does not tell everything
     _recorder: Recorder | None = None
 
     @property
@@ -64,7 +65,9 @@ class Net(TrainingNet, NeuralNetClassifier):
         """Return the features of one row of zeros, for modules that need their shape."""
         recorder = self.trained.recorder(in_evaluation(self.module_), self.n_classes)
         with torch.no_grad():
-            return recorder(torch.zeros(1, *self.input_shape, dtype=self.dtype))[1]
+            if self.input_shape:
+                return recorder(torch.zeros(1, *self.input_shape, dtype=self.dtype))[1]
+            return self.record(recorder, self.prepare_rows(self.example))[1]
 
     def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Any, Rows | None]:
         """Take the sets of rows as they come: ``X`` is (labelled, validation or None, unlabelled or None)."""
@@ -80,45 +83,68 @@ class Net(TrainingNet, NeuralNetClassifier):
         return super().get_iterator(dataset, training=training)
 
     def infer(self, x: Any, **params: Any) -> Tensor:
-        """Return the logits of a batch of rows in any number format and shape."""
-        x = self.prepare_rows(x[0] if isinstance(x, tuple | list) else x)
+        """Return the logits of rows as `prepare_rows` returns them."""
         with self.autocast():
-            return self._checked(self.module_(x, **params), x)
+            return self._checked(called(self.module_, x, **params), x)
 
     def record(self, recorder: Recorder, rows: Tensor) -> tuple[Tensor, Any]:
-        """Return the logits of rows, and what a recorder of the module records in the same pass."""
-        rows = self.prepare_rows(rows)
+        """Return the logits of prepared rows, and what a recorder of the module records in the same pass."""
         with self.autocast():
-            logits, features = recorder(rows)
+            logits, features = called(recorder, rows)
         features = (
             features.to(self.dtype) if isinstance(features, Tensor) else [f.to(self.dtype) for f in features]
         )
         return self._checked(logits, rows), features
 
     def _checked(self, logits: Tensor, rows: Tensor) -> Tensor:
-        if logits.shape != (len(rows), self.n_classes):
+        logits = getattr(logits, "logits", logits)  # as the models of transformers return them
+        n_rows = len(next(iter(rows.values())) if isinstance(rows, dict) else rows)
+        if logits.shape != (n_rows, self.n_classes):
             raise ValueError(
-                f"the module returned shape {tuple(logits.shape)} for {len(rows)} rows; it must return logits of "
-                f"shape (n_rows, n_classes) = {(len(rows), self.n_classes)}"
+                f"the module returned shape {tuple(logits.shape)} for {n_rows} rows; it must return logits of "
+                f"shape (n_rows, n_classes) = {(n_rows, self.n_classes)}"
             )
         return logits.to(self.dtype)
 
     def outputs(self, batch: LabeledBatch) -> tuple[Batch, Batch | None]:
         """Pass the rows of a step through the module; return the labelled ones and, if any, the others."""
         (labeled, weight, unlabeled), classes = batch
-        rows = self.prepare_rows(labeled)
-        n_labeled = len(rows)
+        n_labeled = len(classes)
+        rows = self.prepare_rows(self.augmented(labeled))
         if unlabeled is not None:
-            rows = torch.cat([rows, self.prepare_rows(unlabeled)])
+            more = self.prepare_rows(self.augmented(unlabeled))
+            rows = (
+                {name: torch.cat([part, more[name]]) for name, part in rows.items()}
+                if isinstance(rows, dict)
+                else torch.cat([rows, more])
+            )
         logits, features = self.logits_and_features(rows)
         if unlabeled is None:
             return Batch(rows, logits, features, classes, weight), None
         first, second = slice(n_labeled), slice(n_labeled, None)
         known, unknown = (None, None) if features is None else (features[first], features[second])
         return (
-            Batch(rows[first], logits[first], known, classes, weight),
-            Batch(rows[second], logits[second], unknown),
+            Batch(each(lambda part: part[first], rows), logits[first], known, classes, weight),
+            Batch(each(lambda part: part[second], rows), logits[second], unknown),
         )
+
+    def augmented(self, rows: Any) -> Any:
+        """Return rows of a training step as the classifier's `augment` changes them."""
+        augment = self.trained.augment
+        if augment is None or not self.module_.training:
+            return rows
+        shape = self.input_shape
+        rows = each(lambda part: part.to(self.device), rows)
+        changed = augment(rows.reshape(-1, *shape) if isinstance(rows, Tensor) else rows)
+        if isinstance(rows, Tensor) and (
+            not isinstance(changed, Tensor) or changed.shape != (len(rows), *shape)
+        ):
+            given = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+            raise ValueError(
+                f"augment returned {given} for rows of shape {(len(rows), *shape)}; it must return a tensor of the "
+                "same shape"
+            )
+        return changed
 
     def logits_and_features(self, rows: Tensor) -> tuple[Tensor, Any]:
         """Return the logits of rows, and the features where the classifier's losses look at them."""
@@ -173,8 +199,8 @@ class Net(TrainingNet, NeuralNetClassifier):
 
     def weight_of(self, batch: LabeledBatch) -> Any:
         """Return the number of labelled rows in a batch, or the sum of their weights."""
-        (rows, weight, _), _ = batch
-        return len(rows) if weight is None else weight.sum()
+        (_, weight, _), classes = batch
+        return len(classes) if weight is None else weight.sum()
 
     def __getstate__(self) -> dict[str, Any]:
         # The hooks of a recorder cannot be pickled; a new one is made when needed.
@@ -183,7 +209,7 @@ class Net(TrainingNet, NeuralNetClassifier):
     def finish(self) -> None:
         """End training: drop the classifier and the recorder too."""
         super().finish()
-        self.estimator = self._recorder = None
+        self.estimator = self._recorder = self.example = None
 
 
 class BestEpoch(EarlyStopping):

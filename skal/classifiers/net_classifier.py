@@ -29,12 +29,12 @@ class NetClassifier(BaseNetClassifier):
         `module_params`. It maps rows (N, *input_shape) to logits (N, n_classes).
     module_params : dict, default=None
         Further arguments of the module.
-    {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, amp,
-    device, warm_start, callbacks, verbose, random_state}
+    {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
+    augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
-    {classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    {classes_, net_, module_, input_shape_, dtype_, scale_, takes_bytes_, device_, n_features_in_, feature_names_in_}
 
     Notes
     -----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ class OwnLoss:
 
     uses_unlabeled: ClassVar[bool] = False  # `fit` takes partial labels, `losses` unlabelled rows
     uses_features: ClassVar[bool] = False  # `losses` looks at features
+    augment: Callable[[Any], Any] | None
 
     def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
         """Compute the losses of a training step; override it for a loss of your own.

@@ -82,6 +82,8 @@ class PredictionMixin(ClassifierMixin):
         rows = self._validate(X, reset=False)
         net = self.net_.for_prediction()
         if make_recorder is None:
-            return self._in_blocks(rows, lambda block: compute(net, block))
+            return self._in_blocks(rows, lambda block: compute(net, net.prepare_rows(block)))
         recorder = make_recorder(net.module_, len(self.classes_))
-        return self._in_blocks(rows, lambda block: compute(net, *net.record(recorder, block)))
+        return self._in_blocks(
+            rows, lambda block: compute(net, *net.record(recorder, net.prepare_rows(block)))
+        )

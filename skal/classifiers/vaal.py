@@ -73,7 +73,7 @@ class VAALClassifier(AnyRowsClassifier):
     vae_batch_size : int, default=64
         Unlabelled rows per step, and labelled rows per step; all labelled rows if there are fewer.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
-    dtype, amp, device}
+    dtype, scale, augment, class_weight, amp, device}
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with fresh optimizers. The autoencoder keeps the
         scale of the first `fit`.
@@ -85,7 +85,7 @@ class VAALClassifier(AnyRowsClassifier):
         The net with the autoencoder, ``vae_net_.module_``, and the discriminator, ``vae_net_.discriminator_``.
         ``vae_net_.history`` has the losses of each epoch; each term is the sum of its means over labelled and over
         unlabelled rows.
-    {classes_, net_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    {classes_, net_, module_, input_shape_, dtype_, scale_, takes_bytes_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------

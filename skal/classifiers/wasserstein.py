@@ -88,14 +88,14 @@ class WassersteinClassifier(AnyRowsClassifier):
         `patience` epochs without a higher accuracy on it, with the network and the critic of the best epoch. At least
         one row of every class stays in training. None trains on all rows for `max_epochs`.
     {patience}
-    {image_shape, dtype, amp, device, warm_start, callbacks, verbose, random_state}
+    {image_shape, dtype, scale, augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------
     net_ : skorch.NeuralNetClassifier
         The trained net, with the critic as ``net_.critic_``; ``net_.history`` has the losses and the learning rate of
         each epoch.
-    {classes_, module_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
+    {classes_, module_, input_shape_, dtype_, scale_, takes_bytes_, device_, n_features_in_, feature_names_in_}
 
     See Also
     --------

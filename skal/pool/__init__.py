@@ -5,13 +5,14 @@ from .blocks import as_pool, blockwise, dense, first_flawed, row_blocks
 from .mappings import MappingPool
 from .rows import NO_ROWS, Candidates, Rows, check_positions
 from .stored import StoredPool
-from .torch_datasets import DatasetPool
+from .torch_datasets import DatasetPool, DatasetRows
 from .validation import assuming_finite, check_features, check_pool, check_readable, check_sparse
 
 __all__ = [
     "NO_ROWS",
     "Candidates",
     "DatasetPool",
+    "DatasetRows",
     "MappingPool",
     "Pool",
     "Rows",

@@ -67,8 +67,24 @@ class ArrayPool(Pool):
         return _memory(self.X) == _memory(other.X) or super().same_as(other)
 
     def like(self, rows: NDArray[Any]) -> NDArray[Any]:
-        dtype = self.X.dtype if self.X.dtype.kind == "f" else rows.dtype
+        if self.X.dtype.kind in "iu":
+            limits = np.iinfo(self.X.dtype)
+            rows = np.rint(rows).clip(limits.min, limits.max)
+        dtype = self.X.dtype if self.X.dtype.kind in "iuf" else rows.dtype
         return rows.reshape(-1, *self.row_shape).astype(dtype, copy=False)
+
+    def matching(self, other: Pool) -> Pool:
+        """Other rows in the numbers of the pool's; a network would take bytes and floats for different things."""
+        rows, dtype = super().matching(other).X, self.X.dtype
+        if rows.dtype == dtype or dtype.kind not in NUMBERS or rows.dtype.kind not in NUMBERS:
+            return other
+        with np.errstate(all="ignore"):
+            cast = rows.astype(dtype)
+        if dtype.kind not in "fc" and not np.array_equal(cast, rows):
+            raise ValueError(
+                f"Rows of dtype {rows.dtype} were given whose values do not fit the {dtype} of the pool; give {dtype}."
+            )
+        return ArrayPool(cast)
 
     def stack(self, others: list[Any]) -> NDArray[Any]:
         return np.concatenate([self.X, *(rows.reshape(-1, *self.row_shape) for rows in others)])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _num_samples
+from skorch.helper import SliceDataset
 
 from .arrays import NUMBERS, ArrayPool
 from .base import BLOCK_BYTES, Pool, as_slice
@@ -20,7 +21,7 @@ from .mappings import MappingPool
 from .rows import Rows, check_positions
 from .sparse import SparsePool
 from .stored import StoredPool
-from .torch_datasets import DatasetPool
+from .torch_datasets import DatasetPool, DatasetRows
 
 # The first that holds a container takes it; anything else becomes an array.
 KINDS: tuple[type[Pool], ...] = (
@@ -62,6 +63,8 @@ def as_pool(X: Any) -> Pool:
         return X
     if isinstance(X, torch.Tensor):
         X = X.numpy(force=True)
+    elif isinstance(X, SliceDataset):
+        X = DatasetRows(X.dataset, np.asarray(X.indices_))
     elif isinstance(X, list | tuple) and is_number(_first_leaf(X)):
         with suppress(ValueError):  # sequences of different lengths stay what they are
             array = np.asarray(X)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skorch.helper import SliceDict
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
 
 from .arrays import ArrayPool
 from .base import Pool
@@ -71,7 +72,7 @@ class DatasetPool(Pool):
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        return () if isinstance(self._first, Mapping) else self._first.shape[1:]
+        return tuple(self._first.shape[1:])
 
     @cached_property
     def obstacle(self) -> str | None:
@@ -84,11 +85,11 @@ class DatasetPool(Pool):
         arrays = self._first.values() if isinstance(self._first, Mapping) else [self._first]
         return max(1, sum(array.nbytes for array in arrays))
 
-    def take(self, rows: Rows | slice) -> Any:
-        return Subset(self.X, range(*rows.indices(len(self))) if isinstance(rows, slice) else rows.tolist())
+    def take(self, rows: Rows | slice) -> DatasetRows:
+        return DatasetRows(self.X, num_workers=self.num_workers)[rows]
 
     def read(self, rows: Rows | slice) -> Any:
-        return decoded(self.take(rows), self.num_workers)
+        return self.take(rows).read()
 
     def whole(self) -> Any:
         return self.read(slice(None))
@@ -104,7 +105,7 @@ class DatasetPool(Pool):
 
     def matching(self, other: Pool) -> Pool:
         if isinstance(other, ArrayPool) and other.row_shape == self.row_shape:
-            return DatasetPool(_ArrayDataset(other.X))
+            return DatasetPool(TensorDataset(torch.tensor(other.X)))
         return super().matching(other)
 
     def same_as(self, other: Pool) -> bool:
@@ -129,34 +130,63 @@ class DatasetPool(Pool):
                     yield "X", array
 
 
-class _ArrayDataset(Dataset):
-    def __init__(self, X: NDArray[Any]) -> None:
-        self.X = X
+class DatasetRows(Dataset):
+    """Rows at some positions of a dataset, which are decoded when they are asked for.
 
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        return self.X[index]  # type: ignore[no-any-return]
-
-
-def decoded(dataset: Any, num_workers: int = 0) -> Any:
-    """The rows of a dataset in memory: an array, or a `SliceDict` of arrays.
+    Indexed by a number it gives an item, as a dataset does; indexed as an array is, it gives the rows at these
+    positions.
 
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
+    positions : ndarray of int of shape (n_rows,), default=all
     num_workers : int, default=0
-
-    Returns
-    -------
-    rows : ndarray of shape (n_rows, ...) or SliceDict
+        Processes that decode.
     """
-    loader = DataLoader(dataset, _BATCH_ROWS, num_workers=num_workers, collate_fn=collate)
-    batches = list(loader)
-    if isinstance(batches[0], Mapping):
-        return SliceDict(**{name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]})
-    return batches[0] if len(batches) == 1 else np.concatenate(batches)
+
+    def __init__(self, dataset: Any, positions: Rows | None = None, *, num_workers: int = 0) -> None:
+        self.dataset = dataset
+        self.positions = np.arange(len(dataset)) if positions is None else positions
+        self.num_workers = num_workers
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, int | np.integer):
+            return self.dataset[int(self.positions[index])]
+        return DatasetRows(self.dataset, self.positions[index], num_workers=self.num_workers)
+
+    @cached_property
+    def _first(self) -> Any:
+        return collate([self[0]])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows, and their shape."""
+        return len(self), *self._first.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Numbers of the rows, which are no mappings."""
+        return self._first.dtype  # type: ignore[no-any-return]
+
+    def read(self) -> Any:
+        """Decode all rows: an array, or a `SliceDict` of arrays."""
+        batches = list(self.batches([slice(n, n + _BATCH_ROWS) for n in range(0, len(self), _BATCH_ROWS)]))
+        if not batches:
+            return self._first[:0]
+        if isinstance(batches[0], Mapping):
+            parts = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+            return SliceDict(**parts)
+        return batches[0] if len(batches) == 1 else np.concatenate(batches)
+
+    def batches(self, places: Iterable[Any]) -> Iterator[Any]:
+        """Decode batches of rows, by the positions or slices of each."""
+        sampler = [self.positions[each].tolist() for each in places]
+        return iter(
+            DataLoader(self.dataset, batch_sampler=sampler, num_workers=self.num_workers, collate_fn=collate)
+        )
 
 
 def collate(items: list[Any]) -> Any:
@@ -177,7 +207,7 @@ def collate(items: list[Any]) -> Any:
     """
     rows = [item[0] if isinstance(item, tuple | list) else item for item in items]
     if isinstance(rows[0], Mapping):
-        return {name: collate([row[name] for row in rows]) for name in rows[0]}
+        return SliceDict(**{name: collate([row[name] for row in rows]) for name in rows[0]})
     arrays = [_as_array(row) for row in rows]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
@@ -196,9 +226,10 @@ def _as_array(row: Any) -> NDArray[Any]:
 
 def _names(dataset: Any) -> tuple[str, list[str]] | None:
     """The kind of a dataset and the paths of its rows' files, None where it names none."""
-    if isinstance(dataset, Subset):
+    if isinstance(dataset, Subset | DatasetRows):
         kind, paths = _names(dataset.dataset) or ("", [])
-        return (kind, [paths[index] for index in dataset.indices]) if paths else None
+        positions = dataset.indices if isinstance(dataset, Subset) else dataset.positions
+        return (kind, [paths[position] for position in positions]) if paths else None
     found = (vars(dataset).get(name) for name in _PATHS)
     items = next((each for each in found if isinstance(each, list | tuple) and len(each) == len(dataset)), ())
     paths = [item[0] if isinstance(item, list | tuple) else item for item in items]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from ..pool import DatasetRows
 
 # A batch as skorch wants it, a pair (X, y). Here X is (rows, their weights, unlabelled rows), the latter two if any.
 LabeledBatch = tuple[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
@@ -43,38 +45,63 @@ class _WritableAlias:
         self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
+def each(function: Callable[[Any], Any], rows: Any) -> Any:
+    """Apply a function to rows, or to each of the parts of rows that are mappings."""
+    return (
+        {name: function(part) for name, part in rows.items()} if isinstance(rows, Mapping) else function(rows)
+    )
+
+
+def as_tensors(rows: Any) -> Any:
+    """Return rows in memory as a tensor, or as tensors by name; those of a dataset are decoded."""
+    return each(as_tensor, rows.read() if isinstance(rows, DatasetRows) else rows)
+
+
 class Rows:
     """Training rows as a tensor: on the device where they fit, no wider than the network's numbers.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, ...)
+    X : ndarray of shape (n_samples, ...), mapping of arrays, or DatasetRows
+        Rows of a dataset are decoded batch by batch.
     dtype : torch.dtype
-        What the network computes in. Narrower numbers, such as the bytes of images, stay narrow.
+        What the network computes in. Narrower numbers, such as the bytes of images, and integers stay what they are.
     device : torch.device
     """
 
-    def __init__(self, X: NDArray[Any], *, dtype: torch.dtype, device: torch.device) -> None:
-        self.X = as_tensor(X)
-        if self.X.element_size() >= dtype.itemsize and self.X.nbytes <= _MAX_NARROWED:
-            self.X = self.X.to(dtype)
-        if device.type != "cuda" or self.X.nbytes <= _DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
-            self.X = self.X.to(device)
+    def __init__(self, X: Any, *, dtype: torch.dtype, device: torch.device) -> None:
+        self.n_rows, self.X, self.device = len(X), X, torch.device("cpu")
         self.positions: torch.Tensor | None = None
+        if isinstance(X, DatasetRows):
+            return
+        self.X = each(lambda part: _narrowed(as_tensor(part), dtype), X)
+        n_bytes = sum(part.nbytes for part in (self.X.values() if isinstance(X, Mapping) else [self.X]))
+        if device.type != "cuda" or n_bytes <= _DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+            self.X = each(lambda part: part.to(device), self.X)
+            self.device = device
 
     def subset(self, positions: NDArray[np.intp] | None) -> Rows:
         """Return the rows at some positions, or all for None, without a copy of them."""
         part = copy.copy(self)
-        part.positions = None if positions is None else torch.as_tensor(positions, device=self.X.device)
+        part.positions = None if positions is None else torch.as_tensor(positions, device=self.device)
         return part
 
     def __len__(self) -> int:
-        return len(self.X if self.positions is None else self.positions)
+        return self.n_rows if self.positions is None else len(self.positions)
 
     def __getitem__(self, index: torch.Tensor | slice) -> Any:
         if isinstance(index, torch.Tensor):
-            index = index.to(self.X.device)
-        return self.X[index if self.positions is None else self.positions[index]]
+            index = index.to(self.device)
+        if self.positions is not None:
+            index = self.positions[index]
+        if isinstance(self.X, DatasetRows):
+            return as_tensors(self.X[index])
+        return each(lambda part: part[index], self.X)
+
+
+def _narrowed(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    wide = rows.is_floating_point() and rows.element_size() >= dtype.itemsize
+    return rows.to(dtype) if wide and rows.nbytes <= _MAX_NARROWED else rows
 
 
 class LabeledRows(Rows):
@@ -137,7 +164,7 @@ class Batches:
     def __iter__(self) -> Iterator[Any]:
         order = None
         if self.seed is not None:
-            order = row_order(len(self.rows), self.seed, self.epoch).to(self.rows.X.device)
+            order = row_order(len(self.rows), self.seed, self.epoch).to(self.rows.device)
             self.epoch += 1
         for start, stop in pairwise(self.bounds):
             yield self.rows[slice(start, stop) if order is None else order[start:stop]]
@@ -165,7 +192,7 @@ class RedundantBatches(Batches):
 
     def __iter__(self) -> Iterator[LabeledBatch]:
         labeled, unlabeled = (
-            (row_order(len(self.rows), seed, self.epoch) % len(rows)).to(rows.X.device)
+            (row_order(len(self.rows), seed, self.epoch) % len(rows)).to(rows.device)
             for rows, seed in zip((self.labeled, self.unlabeled), self.seeds, strict=True)
         )
         self.epoch += 1
@@ -222,7 +249,7 @@ class Stream:
         epoch, place = divmod(batch, len(self.rows) // self.batch_size)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._permutation = row_order(len(self.rows), self.seed, epoch).to(self.rows.X.device)
+            self._permutation = row_order(len(self.rows), self.seed, epoch).to(self.rows.device)
         return self._permutation[place * self.batch_size :][: self.batch_size]
 
 

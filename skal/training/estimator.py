@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+from skorch.helper import SliceDataset
+from torch.utils.data import Dataset
 
-from .batches import as_tensor
+from ..pool import DatasetPool, MappingPool, Pool, as_pool, check_features
+from .batches import as_tensors
 from .net import TrainingNet
 from .saving import SavedEstimator
+
+_CHANNELS = (1, 3, 4)  # of images
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
@@ -82,6 +87,7 @@ class NetworkEstimator(SavedEstimator):
     """
 
     _min_samples: ClassVar[int] = 1  # in `fit`
+    _takes_mappings: ClassVar[bool] = False  # rows that are mappings of arrays, arguments of the module
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "optimizer": [callable],
@@ -144,7 +150,7 @@ class NetworkEstimator(SavedEstimator):
         with torch.inference_mode():
             for start in range(0, len(rows), block_rows):
                 block = slice(start, start + block_rows)
-                values = [value.numpy(force=True) for value in compute(as_tensor(rows[block]))]
+                values = [value.numpy(force=True) for value in compute(as_tensors(rows[block]))]
                 results = results or [
                     np.empty((len(rows), *value.shape[1:]), value.dtype) for value in values
                 ]
@@ -154,6 +160,8 @@ class NetworkEstimator(SavedEstimator):
 
     def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
         """Validate rows, flat or N-D, and the labels where given; `n_features_in_` counts a whole row."""
+        if isinstance(X, Pool | Mapping | Dataset | SliceDataset):
+            return self._validate_pool(as_pool(X), *y, reset=reset)
         if isinstance(X, list | tuple):
             X = np.asarray(X)
         flat = getattr(X, "ndim", 2) <= 2
@@ -177,9 +185,26 @@ class NetworkEstimator(SavedEstimator):
             )
         return checked
 
+    def _validate_pool(self, pool: Pool, *y: Any, reset: bool) -> Any:
+        """Validate rows that are mappings or in a dataset, which stay what they are."""
+        if isinstance(pool, MappingPool) and not self._takes_mappings:
+            raise TypeError(f"{type(self).__name__} takes rows of numbers, and {pool.obstacle}.")
+        check_features(self, pool, reset=reset)
+        rows = pool.take(slice(None)) if isinstance(pool, DatasetPool) else pool.X
+        if not y:
+            return rows
+        labels = column_or_1d(*y, warn=True)
+        check_consistent_length(rows, labels)
+        return rows, labels
+
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape in which the module gets a row of the given shape."""
         if self.image_shape is None:
+            if len(row_shape) == 3 and row_shape[2] in _CHANNELS and row_shape[0] not in _CHANNELS:
+                raise ValueError(
+                    f"the rows of X have shape {row_shape}, which looks like images with the channels last; give "
+                    "np.moveaxis(X, -1, 1), which is a view, or the rows' shape as image_shape if they are none"
+                )
             return row_shape
         image_shape = tuple(self.image_shape)
         if not all(isinstance(side, Integral) and side > 0 for side in image_shape):
@@ -196,7 +221,9 @@ class NetworkEstimator(SavedEstimator):
         if self.amp and self.dtype == "float64":
             raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
         follows_X = self.dtype == "auto" and not self.amp
-        wide = X.dtype.newbyteorder("=") == np.float64 if follows_X else self.dtype == "float64"
+        dtypes = [part.dtype for part in (X.values() if isinstance(X, Mapping) else [X])]
+        is_wide = any(dtype.newbyteorder("=") == np.float64 for dtype in dtypes)
+        wide = is_wide if follows_X else self.dtype == "float64"
         return torch.float64 if wide else torch.float32
 
 

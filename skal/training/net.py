@@ -12,8 +12,11 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.exceptions import DeviceWarning
 
-from .batches import Batches, Rows
+from .batches import Batches, Rows, each
 from .recording import in_evaluation
+
+# What is subtracted from rows and what they are divided by, for all numbers or for each channel.
+Scale = tuple[Any, Any] | None
 
 
 class TrainingNet(NeuralNet):
@@ -28,6 +31,8 @@ class TrainingNet(NeuralNet):
     input_shape : tuple of int
         Shape in which the module gets a row.
     dtype : torch.dtype
+    scale : pair of float or of tuples of float, or None
+        What is subtracted from rows, and what they are divided by then; a value, or one per channel.
     amp : bool
         Whether to run the modules under bfloat16 autocast.
     seed : int
@@ -42,9 +47,11 @@ class TrainingNet(NeuralNet):
 
     input_shape: tuple[int, ...]
     dtype: torch.dtype
+    scale: Scale = None
     amp: bool
     seed: int
     rates: dict[str, float]
+    keeps_integers = False  # where the module looks integers up
 
     def __init__(
         self, module: Callable[..., torch.nn.Module], criterion: Any = torch.nn.Identity, **params: Any
@@ -122,6 +129,7 @@ class TrainingNet(NeuralNet):
     def initialize_module(self) -> TrainingNet:
         """Build the module in its number format and memory layout."""
         super().initialize_module()
+        self.keeps_integers = takes_integers(self.module_)
         self.prepare_module(self.module_)
         return self
 
@@ -132,10 +140,19 @@ class TrainingNet(NeuralNet):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module
 
-    def prepare_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return rows of any number format and shape in those of the modules."""
-        rows = rows.to(self.device, self.dtype).reshape(-1, *self.input_shape)
-        return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+    def prepare_rows(self, rows: Any) -> Any:
+        """Return rows of any number format and shape in those of the modules, on their device."""
+        rows = each(lambda part: part.to(self.device), rows)
+        rows = prepared(rows, self.dtype, self.input_shape, self.scale, keeps_integers=self.keeps_integers)
+        is_image = isinstance(rows, torch.Tensor) and rows.ndim == 4
+        return rows.contiguous(memory_format=torch.channels_last) if is_image else rows
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Any:
+        """Return the logits of rows in any number format and shape, for the predictions of skorch's own methods."""
+        rows = batch[0] if isinstance(batch, tuple | list) else batch
+        self._set_training(training)
+        with torch.set_grad_enabled(training):
+            return self.infer(self.prepare_rows(rows))
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the modules run: bfloat16 where `amp` asks for it."""
@@ -266,6 +283,47 @@ class TrainingNet(NeuralNet):
             # A net that was saved on a GPU and is loaded without one belongs on the CPU; nothing to warn of.
             warnings.simplefilter("ignore", DeviceWarning)
             super().__setstate__(state)
+
+
+def takes_integers(module: torch.nn.Module) -> bool:
+    """Whether a module looks integers up, such as tokens."""
+    return any(isinstance(part, torch.nn.Embedding | torch.nn.EmbeddingBag) for part in module.modules())
+
+
+def prepared(
+    rows: Any, dtype: torch.dtype, shape: tuple[int, ...] | None, scale: Scale, *, keeps_integers: bool
+) -> Any:
+    """Return rows as a module takes them: in its numbers, its shape and on its scale.
+
+    Parameters
+    ----------
+    rows : Tensor, or dict of Tensor
+        The parts of a dict keep their shapes, and their integers.
+    dtype : torch.dtype
+    shape : tuple of int or None
+        None keeps the shape.
+    scale : pair, or None
+        See `TrainingNet`.
+    keeps_integers : bool
+        Whether integers stay integers, as a module with embeddings wants them.
+    """
+    if isinstance(rows, dict):
+        return {name: prepared(part, dtype, None, None, keeps_integers=True) for name, part in rows.items()}
+    if shape is not None:
+        rows = rows.reshape(-1, *shape)
+    if keeps_integers and not (rows.is_floating_point() or rows.dtype == torch.bool):
+        return rows.to(torch.int64)
+    rows = rows.to(dtype)
+    if scale is None:
+        return rows
+    shift, factor = (_per_channel(value, rows) for value in scale)
+    return (rows if isinstance(shift, float) and shift == 0 else rows - shift) / factor
+
+
+def _per_channel(value: Any, rows: torch.Tensor) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    return torch.tensor(value, dtype=rows.dtype, device=rows.device).reshape(-1, *[1] * (rows.ndim - 2))
 
 
 def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

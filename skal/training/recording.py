@@ -56,6 +56,11 @@ def in_evaluation(module: nn.Module) -> nn.Module:
     return module
 
 
+def called(module: Any, rows: Any, **params: Any) -> Any:
+    """Return what a module returns for rows; those that are mappings are its keyword arguments."""
+    return module(**rows, **params) if isinstance(rows, dict) else module(rows, **params)
+
+
 class Recorder:
     """A function that returns what a module does, and beside it what was recorded in the same pass.
 
@@ -174,17 +179,17 @@ class EmbeddingRecorder(Recorder):
             )
         self.record_input(heads[-1])
 
-    def _embed(self, x: Tensor) -> Tensor:
-        embedding: Tensor = self.embed(x)
+    def _embed(self, *inputs: Any, **params: Any) -> Tensor:
+        embedding: Tensor = self.embed(*inputs, **params)
         self.record(embedding)
         return embedding
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, *inputs: Any, **params: Any) -> tuple[Any, Tensor]:
         """Run the view; return its output and the embeddings."""
         self.last.clear()
-        output = self.view(x)
+        output = self.view(*inputs, **params)
         if not self.last and inspect.ismethod(self.embed):  # a forward that does not go through embed
-            self._embed(x)
+            self._embed(*inputs, **params)
         return output, self.recorded().flatten(1)
 
 

@@ -154,11 +154,10 @@ def test_the_network_follows_the_numbers(dtype, given, expected):
     assert clf.dtype_ == next(clf.module_.parameters()).dtype == expected
     for result in (clf.predict_proba(rows), clf.embed(rows)):
         assert torch.from_numpy(result).dtype == expected
-    # Bytes are cast, not scaled: the answer is that of the same numbers as floats.
-    same = CNNClassifier(dtype=dtype, max_epochs=2, random_state=0)
+    # The answer is that of the same numbers as floats, for bytes in [0, 1].
     if expected == torch.float32:
-        same.fit(rows.astype(np.float32), DIGITS)
-        np.testing.assert_array_equal(clf.predict_proba(rows), same.predict_proba(rows.astype(np.float32)))
+        same, floats = clone(clf), rows.astype(np.float32) / (255 if given is np.uint8 else 1)
+        np.testing.assert_array_equal(clf.predict_proba(rows), same.fit(floats, DIGITS).predict_proba(floats))
 
 
 def test_the_same_random_state_gives_the_same_network_and_no_other_does():
@@ -250,11 +249,12 @@ def test_read_only_memory_maps_are_read_where_they_lie(tmp_path, monkeypatch):
     reference = CNNClassifier(max_epochs=1, random_state=0).fit(IMAGES, DIGITS)
     assert same_weights(clf, reference)
 
+    import skal.training.batches as batches
     import skal.training.estimator as module
 
     seen = []
-    original = module.as_tensor
-    monkeypatch.setattr(module, "as_tensor", lambda block: seen.append(block) or original(block))
+    original = batches.as_tensor
+    monkeypatch.setattr(batches, "as_tensor", lambda block: seen.append(block) or original(block))
     monkeypatch.setattr(module, "BLOCK_ROWS", {"cpu": (128, 1024), "cuda": (128, 1024)})
     np.testing.assert_allclose(clf.predict_proba(mapped), reference.predict_proba(IMAGES), rtol=1e-5)
     assert [len(block) for block in seen[:2]] == [128, 72]

@@ -38,7 +38,9 @@ def test_like_and_stack():
     assert like.shape == (2, 1, 3)
     assert like.dtype == np.float32
     assert_array_equal(pool.stack([like, np.ones((1, 3))])[19:, 0], [X[19], *np.ones((3, 3))])
-    assert as_pool(np.zeros((2, 3), dtype=np.uint8)).like(np.full((1, 3), 0.5)).dtype == np.float64
+    like = as_pool(np.zeros((2, 3), dtype=np.uint8)).like(np.array([[-3.0, 1.6, 300.0]]))
+    assert like.dtype == np.uint8
+    assert_array_equal(like, [[0, 2, 255]])
 
 
 @pytest.mark.parametrize("mode", ["r", "r+"])

@@ -55,7 +55,7 @@ def test_bytes_stay_bytes_and_wide_numbers_are_narrowed():
 
     assert stored(np.uint8) == torch.uint8
     assert stored(bool) == torch.bool
-    assert stored(np.int64) == torch.float32
+    assert stored(np.int64) == torch.int64  # which a module may look up
     assert stored(np.float32, torch.float64) == torch.float32
     assert stored(np.float64) == torch.float32
 
