@@ -125,9 +125,9 @@ class LearningCurveDisplay:
             self.lines_[name] = line
             if band is not None and len(values) > 1:
                 std = values.std(axis=0)
-                low, high = (
-                    (mean - std, mean + std) if band == "std" else (values.min(axis=0), values.max(axis=0))
-                )
+                low, high = mean - std, mean + std
+                if band == "min_max":
+                    low, high = values.min(axis=0), values.max(axis=0)
                 self.bands_[name] = ax.fill_between(
                     n_labeled, low, high, alpha=0.2, color=line.get_color(), lw=0
                 )
@@ -214,7 +214,6 @@ class MatchesDisplay:
             If the rows are not images and `image_shape` does not say how to read them.
         """
         synthetic, rows = np.asarray(report["synthetic"])[:n_columns], np.asarray(report["rows"])[:n_columns]
-        pool = X if isinstance(X, np.ndarray) else np.asarray(X)
         shape = tuple(synthetic.shape[1:] if image_shape is None else image_shape)
         if len(shape) not in (2, 3) or np.prod(shape) != np.prod(synthetic.shape[1:]):
             raise ValueError(
@@ -222,7 +221,7 @@ class MatchesDisplay:
                 "(H, W) or (C, H, W) of one image."
             )
         missing = rows < 0
-        matches = pool[np.where(missing, 0, rows)].reshape(*rows.shape, *shape).astype(float)
+        matches = np.asarray(X)[np.where(missing, 0, rows)].reshape(*rows.shape, *shape).astype(float)
         matches[missing] = np.nan
         labels = None if y is None else np.asarray(y)
         titles = [[f"{value:.2f}" for value in np.asarray(report["entropy_after"])[:n_columns]]]

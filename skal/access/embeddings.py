@@ -29,11 +29,8 @@ def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     if isinstance(classifier, MLPClassifier):
         return partial(_hidden_activations, classifier)
     is_linear_svm = isinstance(classifier, SVC | NuSVC) and classifier.kernel == "linear"
-    return (
-        partial(features, classifier)
-        if is_linear_svm or isinstance(classifier, LinearClassifierMixin)
-        else None
-    )
+    is_linear = is_linear_svm or isinstance(classifier, LinearClassifierMixin)
+    return partial(features, classifier) if is_linear else None
 
 
 def embeds_as_features(classifier: Any) -> bool:

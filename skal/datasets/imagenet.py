@@ -51,10 +51,8 @@ def load_mini_imagenet(
     ...
     FileNotFoundError: Mini-ImageNet was not found in no_such_folder: no mini-imagenet/train or ...
     """
-    splits = ["all", *_MINI_SPLITS]
-    request = Request(
-        "Mini-ImageNet", splits, split, None, subset, image_size, return_X_y, data_home, cache, n_jobs
-    )
+    options = (split, None, subset, image_size, return_X_y, data_home, cache, n_jobs)
+    request = Request("Mini-ImageNet", ["all", *_MINI_SPLITS], *options)
     root = request.home / "mini-imagenet"
     listed: dict[str, list[tuple[str, str]]] = {}
     for name, part in _MINI_SPLITS.items():
@@ -125,10 +123,8 @@ def load_tiny_imagenet(
     ...
     FileNotFoundError: Tiny-ImageNet was not found in no_such_folder: no tiny-imagenet-200/train, ...
     """
-    splits = ["train", "validation"]
-    request = Request(
-        "Tiny-ImageNet", splits, split, None, subset, image_size, return_X_y, data_home, cache, n_jobs
-    )
+    options = (split, None, subset, image_size, return_X_y, data_home, cache, n_jobs)
+    request = Request("Tiny-ImageNet", ["train", "validation"], *options)
     root = request.home / "tiny-imagenet-200"
     files = [f"{root.name}/{file}" for file in ("train", "val/images", "val/val_annotations.txt")]
     request.require(files, "http://cs231n.stanford.edu/tiny-imagenet-200.zip")

@@ -129,9 +129,8 @@ class FeatureStatistics:
         if self.n_samples and len(mean) != len(self._mean):
             raise ValueError(f"{len(mean)} features were given after {len(self._mean)}; give the same ones.")
         total, shift = self.n_samples + n_samples, mean - self._mean
-        self._scatter = (
-            self._scatter + scatter + np.outer(shift * (self.n_samples * n_samples / total), shift)
-        )
+        self._scatter = self._scatter + scatter
+        self._scatter += np.outer(shift * (self.n_samples * n_samples / total), shift)
         self._mean = self._mean + shift * (n_samples / total)
         self.n_samples = total
         return self
