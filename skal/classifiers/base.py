@@ -274,8 +274,9 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
 
     def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
         checked = super()._validate(X, *y, reset=reset)
+        rows = checked[0] if y else checked
         # A scale that was found in `fit` is that of its kind of numbers.
-        if not reset and isinstance(self.scale, str) and _are_bytes(checked) != self.takes_bytes_:
+        if not reset and isinstance(self.scale, str) and _are_bytes(rows) != self.takes_bytes_:
             kinds = ("bytes (uint8)", "other numbers")
             fitted, given = kinds if self.takes_bytes_ else kinds[::-1]
             raise ValueError(

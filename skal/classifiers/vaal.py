@@ -124,6 +124,7 @@ class VAALClassifier(AnyRowsClassifier):
     """
 
     uses_unlabeled: ClassVar[bool] = True
+    _takes_mappings: ClassVar[bool] = False
     _nets: ClassVar[tuple[str, ...]] = ("net_", "vae_net_")
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

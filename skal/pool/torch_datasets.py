@@ -168,8 +168,9 @@ class DatasetRows(Dataset):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Numbers of the rows, which are no mappings."""
-        return self._first.dtype  # type: ignore[no-any-return]
+        """Numbers of the rows; the widest of those of mappings."""
+        arrays = self._first.values() if isinstance(self._first, Mapping) else [self._first]
+        return np.result_type(*arrays)
 
     def read(self) -> Any:
         """Decode all rows: an array, or a `SliceDict` of arrays."""
@@ -183,10 +184,14 @@ class DatasetRows(Dataset):
 
     def batches(self, places: Iterable[Any]) -> Iterator[Any]:
         """Decode batches of rows, by the positions or slices of each."""
-        sampler = [self.positions[each].tolist() for each in places]
-        return iter(
-            DataLoader(self.dataset, batch_sampler=sampler, num_workers=self.num_workers, collate_fn=collate)
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=[self.positions[each].tolist() for each in places],
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            generator=torch.Generator(),  # a loader draws from torch's own otherwise
         )
+        return iter(loader)
 
 
 def collate(items: list[Any]) -> Any:

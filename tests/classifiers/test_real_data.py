@@ -1,0 +1,355 @@
+"""Networks on what people have: bytes, tokens, mappings, datasets, images in any layout, unequal classes."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import cross_val_predict
+from skorch.helper import SliceDataset, SliceDict
+from torch import nn
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+from skal import ActiveLearner
+from skal.access import as_torch
+from skal.classifiers import CNNClassifier, NetClassifier, VAALClassifier
+from skal.pool import DatasetPool
+from skal.strategies import BADGE, BALD, DGAL, CoreSet, RandomSampling, UncertaintySampling
+from tests.networks import tiny_vae, tiny_wasserstein
+
+PIXELS, DIGITS = load_digits(return_X_y=True)
+BYTES = (PIXELS[:300] * 15).astype(np.uint8).reshape(-1, 1, 8, 8)
+FLOATS = (BYTES / 255).astype(np.float32)
+Y = DIGITS[:300]
+PARTIAL = np.where(np.arange(300) < 60, Y, -1)
+
+
+def cnn(**params):
+    return CNNClassifier(**{"max_epochs": 3, "random_state": 0, **params})
+
+
+class TestScale:
+    @pytest.mark.parametrize(
+        ("scale", "shift", "factor"),
+        [("auto", 0.0, 255.0), (None, 0.0, 1.0), ((100, 50.0), 100, 50), ((np.array([3.0]), [20]), 3, 20)],
+        ids=str,
+    )
+    def test_bytes_are_brought_to_a_scale_inside(self, scale, shift, factor):
+        clf = cnn(scale=scale).fit(BYTES, Y)
+        rows = (BYTES.astype(np.float32) - np.float32(shift)) / np.float32(factor)
+        same = cnn(scale=None).fit(rows, Y)
+        assert_array_equal(clf.predict_proba(BYTES), same.predict_proba(rows))
+        assert_array_equal(clf.embed(BYTES), same.embed(rows))
+        assert_allclose(as_torch(clf)(torch.tensor(BYTES)), as_torch(same)(torch.tensor(rows)), rtol=1e-5)
+        assert clf.scale_ == (None if scale is None else (shift, factor) if scale == "auto" else clf.scale_)
+        assert clf.takes_bytes_
+
+    @pytest.mark.parametrize("top", [1, 255])
+    def test_imagenet(self, top):
+        rows = np.repeat(BYTES if top == 255 else FLOATS, 3, axis=1)
+        clf = cnn(scale="imagenet", module_params=None).fit(rows, Y)
+        mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+        assert_allclose(clf.scale_, (mean * top, deviation * top))
+        expected = (rows / top - mean[:, None, None]) / deviation[:, None, None]
+        assert_allclose(clf.net_.prepare_rows(torch.tensor(rows)), expected, rtol=1e-4, atol=1e-5)
+
+    def test_another_kind_of_numbers_is_refused(self):
+        with pytest.raises(ValueError, match=r"fitted on bytes \(uint8\).*has other numbers.*scale="):
+            cnn().fit(BYTES, Y).predict(FLOATS)
+        with pytest.raises(ValueError, match=r"fitted on other numbers.*has bytes"):
+            cnn().fit(FLOATS, Y).predict_proba(BYTES)
+        fitted = cnn(scale=(0, 255)).fit(BYTES, Y)
+        assert_array_equal(fitted.predict(BYTES.astype(np.float32)), fitted.predict(BYTES))
+
+    @pytest.mark.parametrize("scale", ["imagenet", (0, 0), (0, np.inf), ([1, 2], 3), (np.nan, 1)], ids=str)
+    def test_scales_that_do_not_suit(self, scale):
+        with pytest.raises(ValueError, match="scale="):
+            cnn(scale=scale).fit(BYTES, Y)
+
+    def test_saved_pickled_and_warm(self, tmp_path):
+        clf = cnn(warm_start=True).fit(BYTES, Y)
+        expected = clf.predict_proba(BYTES)
+        clf.save(tmp_path / "clf")
+        for other in (CNNClassifier.load(tmp_path / "clf"), pickle.loads(pickle.dumps(clf))):
+            assert other.scale_ == (0.0, 255.0)
+            assert_array_equal(other.predict_proba(BYTES), expected)
+        assert clf.fit(BYTES, Y).score(BYTES, Y) > 0.1
+
+    def test_learns_from_bytes_as_from_floats(self):
+        scores = [cnn(max_epochs=15).fit(rows, Y).score(rows, Y) for rows in (BYTES, FLOATS)]
+        assert scores[0] == scores[1] > 0.7
+
+    @pytest.mark.parametrize(
+        "classifier",
+        [
+            tiny_wasserstein("digits", max_epochs=2),
+            VAALClassifier(max_epochs=2, vae_epochs=2, random_state=0),
+        ],
+    )
+    def test_those_with_losses_of_their_own(self, classifier):
+        got, expected = (clone(classifier).fit(rows, PARTIAL) for rows in (BYTES, FLOATS))
+        assert_array_equal(got.predict_proba(BYTES), expected.predict_proba(FLOATS))
+
+    def test_an_extension_of_floats_does_not_change_the_scale(self):
+        learner = ActiveLearner(cnn(), RandomSampling(), random_state=0).fit(BYTES, PARTIAL)
+        learner.extend(BYTES[:2].astype(float), Y[:2])
+        assert learner.estimator_.takes_bytes_
+        with pytest.raises(ValueError, match="do not fit the uint8 of the pool"):
+            learner.extend(FLOATS[:2], Y[:2])
+
+
+def test_channels_last_are_refused():
+    with pytest.raises(ValueError, match=r"channels last.*np.moveaxis\(X, -1, 1\)"):
+        cnn().fit(np.moveaxis(BYTES, 1, -1), Y)
+    assert cnn(image_shape=(8, 8, 1)).fit(np.moveaxis(BYTES, 1, -1), Y).input_shape_ == (8, 8, 1)
+    with pytest.raises(ValueError, match="channels last"):
+        tiny_vae().fit(np.repeat(np.moveaxis(BYTES, 1, -1), 3, axis=-1))
+
+
+class TestAugment:
+    def test_training_rows_alone_are_changed_in_the_numbers_of_x(self):
+        seen = []
+
+        def augment(rows):
+            seen.append(rows)
+            return 255 - rows
+
+        clf = cnn(augment=augment, validation_fraction=0.2, max_epochs=2).fit(BYTES, Y)
+        assert all(rows.dtype == torch.uint8 and rows.shape[1:] == (1, 8, 8) for rows in seen)
+        assert sum(map(len, seen)) == 2 * 240
+        plain = cnn(augment=lambda rows: rows, max_epochs=2).fit(255 - BYTES, Y)
+        turned = cnn(augment=augment, max_epochs=2).fit(BYTES, Y)
+        assert_array_equal(turned.predict_proba(255 - BYTES), plain.predict_proba(255 - BYTES))
+        before = len(seen)
+        clf.predict(BYTES)
+        assert len(seen) == before
+
+    def test_random_state_decides_what_is_drawn(self):
+        from torchvision.transforms import v2
+
+        flips = v2.Compose([v2.RandomHorizontalFlip(0.5), v2.RandomCrop(8, padding=1)])
+        state = torch.random.get_rng_state()
+        first, second, other, none = (
+            cnn(augment=augment, random_state=seed).fit(BYTES, Y).predict_proba(BYTES)
+            for augment, seed in ((flips, 0), (flips, 0), (flips, 1), (None, 0))
+        )
+        assert torch.equal(torch.random.get_rng_state(), state)
+        assert_array_equal(first, second)
+        assert (first != other).any()
+        assert (first != none).any()
+
+    def test_what_it_returns_is_checked(self):
+        for augment in (lambda rows: rows[:, :, :4], lambda rows: rows.numpy()):
+            with pytest.raises(ValueError, match="augment returned"):
+                cnn(augment=augment).fit(BYTES, Y)
+
+
+class TestClassWeight:
+    X = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    y = np.where(np.arange(200) < 180, "many", "few")
+
+    def fit(self, class_weight, **params):
+        clf = NetClassifier(class_weight=class_weight, max_epochs=30, lr=0.01, random_state=0)
+        return clf.fit(self.X, self.y, **params).predict_proba(self.X)
+
+    def test_it_is_a_sample_weight(self):
+        weight = np.where(self.y == "few", 9.0, 1.0)
+        expected = self.fit(None, sample_weight=weight)
+        assert_array_equal(self.fit({"few": 9.0}), expected)
+        assert_allclose(self.fit("balanced"), expected, atol=1e-5)
+        assert_array_equal(
+            self.fit({"few": 3.0}, sample_weight=np.where(self.y == "few", 3.0, 1.0)), expected
+        )
+
+    def test_it_balances(self):
+        assert self.fit(None)[:, 0].mean() < 0.2 < 0.4 < self.fit("balanced")[:, 0].mean()
+
+
+TOKENS = np.random.default_rng(0).integers(1, 40, size=(240, 12))
+LENGTHS = np.random.default_rng(1).integers(4, 13, size=240)
+MASK = (np.arange(12) < LENGTHS[:, None]).astype(np.int64)
+TOPIC = np.arange(240) % 3
+TOKENS = np.where(np.random.default_rng(2).random(TOKENS.shape) < 0.4, TOPIC[:, None] + 1, TOKENS)
+TOKENS[MASK == 0] = 0
+MAPPING = {"input_ids": TOKENS, "attention_mask": MASK}
+TOPIC_PARTIAL = np.where(np.arange(240) < 90, TOPIC, -1)
+
+
+class Reader(nn.Module):
+    """The mean of the embeddings of tokens, as a stand-in for a transformer."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.embedding = nn.Embedding(40, 16)
+        self.drop = nn.Dropout(0.3)
+        self.head = nn.Linear(16, n_classes)
+
+    def forward(self, input_ids, attention_mask=None):
+        assert not input_ids.is_floating_point()
+        shares = (input_ids > 0 if attention_mask is None else attention_mask)[..., None].float()
+        hidden = (self.embedding(input_ids) * shares).sum(1) / shares.sum(1)
+        return self.head(self.drop(hidden.relu()))
+
+
+def reader(**params):
+    return NetClassifier(Reader, **{"max_epochs": 20, "lr": 0.01, "random_state": 0, **params})
+
+
+def test_integers_that_are_looked_up_stay_integers():
+    clf = reader().fit(TOKENS, TOPIC)
+    assert clf.score(TOKENS, TOPIC) > 0.9
+    assert_array_equal(clf.predict(TOKENS.astype(np.int16)), clf.predict(TOKENS))
+    assert_allclose(
+        as_torch(clf)(torch.tensor(TOKENS)).softmax(1).detach(), clf.predict_proba(TOKENS), rtol=1e-5
+    )
+
+
+class TestMappings:
+    def test_arrays_are_arguments_of_the_module(self, tmp_path):
+        clf, same = reader().fit(MAPPING, TOPIC), reader().fit(TOKENS, TOPIC)
+        assert_allclose(clf.predict_proba(MAPPING), same.predict_proba(TOKENS), rtol=1e-4)
+        assert_allclose(clf.embed(SliceDict(**MAPPING)), same.embed(TOKENS), rtol=1e-3, atol=1e-5)
+        clf.save(tmp_path / "clf")
+        assert_array_equal(
+            NetClassifier.load(tmp_path / "clf", module=Reader).predict(MAPPING), clf.predict(MAPPING)
+        )
+        held_out = cross_val_predict(reader(), SliceDict(**MAPPING), TOPIC, cv=3)
+        assert (held_out == TOPIC).mean() > 0.8
+
+    @pytest.mark.parametrize(
+        "strategy", [RandomSampling(), UncertaintySampling("margin"), BADGE(), CoreSet(), BALD(3)], ids=str
+    )
+    def test_a_learner_answers_as_on_the_tokens(self, strategy):
+        fitted, same = (
+            ActiveLearner(reader(max_epochs=5), strategy, n_queries=5, random_state=0).fit(X, TOPIC_PARTIAL)
+            for X in (MAPPING, TOKENS)
+        )
+        rows = fitted.query()
+        if not isinstance(strategy, BALD):  # which draws masks for other operations
+            assert len(np.intersect1d(rows, same.query())) >= 4
+        assert_array_equal(fitted.query({name: array.copy() for name, array in MAPPING.items()}), rows)
+        assert_array_equal(pickle.loads(pickle.dumps(fitted)).query(), rows)
+        fitted.teach(rows, TOPIC[rows]).extend(
+            {name: array[:2] for name, array in MAPPING.items()}, TOPIC[:2]
+        )
+        assert len(fitted.query({name: array[90:] for name, array in MAPPING.items()})) == 5
+        assert fitted.predict(MAPPING).shape == (240,)
+        assert fitted.score(MAPPING, TOPIC) > 0.4
+
+    def test_unlabelled_mappings(self):
+        clf = tiny_wasserstein(Reader, max_epochs=5).fit(MAPPING, TOPIC_PARTIAL)
+        assert clf.critic_scores(MAPPING).shape == (240,)
+        with pytest.raises(TypeError, match=r"rows of numbers.*mappings of input_ids, attention_mask"):
+            VAALClassifier().fit(MAPPING, TOPIC_PARTIAL)
+
+    def test_wrong_mappings(self):
+        with pytest.raises(ValueError, match=r"input_ids.*240.*attention_mask.*239"):
+            reader().fit({**MAPPING, "attention_mask": MASK[1:]}, TOPIC)
+        fitted = ActiveLearner(reader(max_epochs=1), RandomSampling()).fit(MAPPING, TOPIC_PARTIAL)
+        with pytest.raises(ValueError, match="rows of the shapes"):
+            fitted.extend({"input_ids": TOKENS[:2]}, [0, 1])
+        with pytest.raises(TypeError, match="reads rows as numbers, and its rows are mappings"):
+            ActiveLearner(reader(), CoreSet("input")).fit(MAPPING, TOPIC_PARTIAL)
+
+
+class Drawn(Dataset):
+    """Images that are decoded when they are asked for, and how often that was."""
+
+    def __init__(self, images, labels=None):
+        self.images, self.labels, self.n_decoded = images, labels, 0
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        self.n_decoded += 1
+        image = torch.tensor(self.images[index])
+        return image if self.labels is None else (image, self.labels[index])
+
+
+class TestDatasets:
+    @pytest.mark.parametrize("labels", [None, DIGITS])
+    def test_rows_are_those_of_the_array(self, labels):
+        dataset = Drawn(BYTES, labels)
+        clf, same = cnn().fit(dataset, Y), cnn().fit(BYTES, Y)
+        assert_array_equal(clf.predict_proba(dataset), same.predict_proba(BYTES))
+        assert_array_equal(clf.predict_proba(BYTES), same.predict_proba(BYTES))
+        assert_array_equal(
+            cnn(validation_fraction=0.2).fit(dataset, Y).predict(dataset),
+            cnn(validation_fraction=0.2).fit(BYTES, Y).predict(BYTES),
+        )
+
+    @pytest.mark.parametrize(
+        "strategy",
+        [
+            RandomSampling(),
+            UncertaintySampling(),
+            BADGE(),
+            CoreSet("classifier"),
+            CoreSet("input"),
+            DGAL(tiny_vae(), n_candidates=40),
+            BALD(2),
+        ],
+        ids=str,
+    )
+    def test_a_learner_answers_as_on_the_array(self, strategy):
+        net = NetClassifier(module_params={"dropout": 0.3}, max_epochs=3, random_state=0)
+        dataset = Drawn(BYTES)
+        fitted, same = (
+            ActiveLearner(net, strategy, n_queries=5, random_state=0).fit(X, PARTIAL)
+            for X in (dataset, BYTES)
+        )
+        first, expected = fitted.query(), same.query()
+        assert_array_equal(first, expected)
+        assert_array_equal(fitted.query(dataset), first)
+        assert fitted.score(dataset, Y) == same.score(BYTES, Y)
+        for each in (fitted, same):
+            each.teach(first, Y[first]).extend(BYTES[:3], Y[:3])
+        assert_array_equal(fitted.query(), same.query())
+        assert_array_equal(fitted.predict(Subset(dataset, range(9))), same.predict(BYTES[:9]))
+
+    def test_only_labelled_rows_are_decoded_by_fit(self):
+        dataset = Drawn(BYTES)
+        learner = ActiveLearner(cnn(max_epochs=1), RandomSampling(), random_state=0).fit(dataset, PARTIAL)
+        assert dataset.n_decoded <= 60 + 5
+        learner.query()
+        learner.query(dataset)
+        assert dataset.n_decoded <= 60 + 5
+
+    def test_known_by_a_key(self):
+        pool = DatasetPool(Drawn(BYTES), key="digits")
+        fitted = ActiveLearner(cnn(max_epochs=1), RandomSampling(), n_queries=200, random_state=0).fit(
+            pool, PARTIAL
+        )
+        assert_array_equal(fitted.query(DatasetPool(Drawn(BYTES.copy()), key="digits")), fitted.query())
+        assert fitted.query(DatasetPool(Drawn(BYTES), key="others")).max() > 0
+        assert len(np.intersect1d(fitted.query(), np.arange(60))) == 0
+        assert len(np.intersect1d(fitted.query(Drawn(BYTES)), np.arange(60))) > 0  # nobody knows it
+
+    def test_workers_and_rows_of_unequal_shape(self):
+        pool = DatasetPool(Drawn(BYTES), num_workers=1)
+        assert_array_equal(pool.read(np.array([5, 3, 299])), BYTES[[5, 3, 299]])
+        with pytest.raises(ValueError, match=r"shapes.*Resize"):
+            DatasetPool(Drawn([BYTES[0], BYTES[1, :, 1:]])).read(slice(None))
+
+    def test_cross_validation(self):
+        dataset = TensorDataset(torch.tensor(FLOATS), torch.tensor(Y))
+        net = NetClassifier(max_epochs=20, random_state=0)
+        held_out = cross_val_predict(net, SliceDataset(dataset, idx=0), Y, cv=3)
+        assert_array_equal(held_out, cross_val_predict(net, FLOATS, Y, cv=3))
+
+    def test_mappings_in_a_dataset(self):
+        class Tokenized(Dataset):
+            def __len__(self):
+                return 240
+
+            def __getitem__(self, index):
+                return {name: array[index] for name, array in MAPPING.items()}
+
+        clf = reader().fit(Tokenized(), TOPIC)
+        assert_array_equal(clf.predict_proba(MAPPING), reader().fit(MAPPING, TOPIC).predict_proba(MAPPING))
+        learner = ActiveLearner(reader(max_epochs=3), BADGE(), n_queries=4).fit(Tokenized(), TOPIC_PARTIAL)
+        assert len(learner.query()) == 4
