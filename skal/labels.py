@@ -58,7 +58,9 @@ def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
         )
     dtype = getattr(y, "dtype", None)
     # Nullable columns of pandas and polars would become floats on their way to numpy.
-    if dtype is not None and not isinstance(dtype, np.dtype):
+    if hasattr(y, "detach"):  # a tensor, on any device
+        y = np.asarray(y.detach().cpu())
+    elif dtype is not None and not isinstance(dtype, np.dtype):
         y = np.array(y.to_list(), dtype=object)
     elif isinstance(y, (list, tuple)) and any(isinstance(label, str) or label is None for label in y):
         y = np.array(y, dtype=object)

@@ -1,11 +1,14 @@
 """The approximate index, by nearest-neighbour descent with pynndescent."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
@@ -18,6 +21,18 @@ _LEAST_ASKED = 10
 # pynndescent keeps the scratch arrays of a query in its index, and numba's own threads, which it uses, must not be
 # entered by several Python threads at a time.
 _ONE_AT_A_TIME = Lock()
+
+
+@contextmanager
+def _pynndescent() -> Iterator[None]:
+    """Enter pynndescent alone, and leave torch its number of threads: numba gives OpenMP its own."""
+    n_threads = torch.get_num_threads()
+    with _ONE_AT_A_TIME:
+        try:
+            yield
+        finally:
+            if torch.get_num_threads() != n_threads:
+                torch.set_num_threads(n_threads)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -78,7 +93,7 @@ class GraphIndex(NeighborIndex):
         else:
             self._pool = as_float32(pool)  # the graph puts its own copy into another order
             self.index_ = build_graph(self._pool, seed)
-            with _ONE_AT_A_TIME:
+            with _pynndescent():
                 self.index_.prepare()
 
     def _search(self, queries: Floats, k: int) -> Answer:
@@ -89,7 +104,7 @@ class GraphIndex(NeighborIndex):
         asked = max(_LEAST_ASKED, k)
         found = np.full((len(queries), 1), -1)
         if asked <= self.n_samples_fit_ // 8:  # a walk through more of the graph is slower than reading all
-            with _ONE_AT_A_TIME:
+            with _pynndescent():
                 found = self.index_.query(queries, k=asked, epsilon=self.epsilon)[0].copy()
         for i, (query, candidates) in enumerate(zip(queries, found, strict=True)):
             candidates = np.unique(candidates[candidates >= 0])
@@ -106,7 +121,7 @@ class GraphIndex(NeighborIndex):
 
 def build_graph(X: Floats, seed: int, n_neighbors: int = 30) -> Any:
     """Return a `pynndescent.NNDescent` of the rows."""
-    with _ONE_AT_A_TIME:
+    with _pynndescent():
         from pynndescent import NNDescent  # takes seconds
 
         return NNDescent(X, n_neighbors=n_neighbors, random_state=seed)

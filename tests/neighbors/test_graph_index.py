@@ -5,9 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from skal.graph import nearest_neighbors
 from skal.neighbors import GraphIndex
+from skal.neighbors.graph_index import build_graph
 from tests.threads import check_threads
 
 from .pools import brute_force, spectrum_pool
@@ -59,3 +61,16 @@ def test_a_copy_and_a_pickle_search_the_same_graph(graph):
     for renewed in (copy.deepcopy(graph[1]), pickle.loads(pickle.dumps(graph[1]))):
         for ours, theirs in zip(renewed.kneighbors(queries, 3), graph[1].kneighbors(queries, 3), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_torch_keeps_its_number_of_threads(monkeypatch):
+    import pynndescent
+
+    before = torch.get_num_threads()
+
+    def launching(X, **_):  # as numba's threads do
+        torch.set_num_threads(before + 2)
+
+    monkeypatch.setattr(pynndescent, "NNDescent", launching)
+    build_graph(np.zeros((3, 2), np.float32), seed=0)
+    assert torch.get_num_threads() == before
