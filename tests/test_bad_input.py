@@ -227,6 +227,8 @@ def wide_generator():
 @pytest.mark.parametrize(
     ("strategy", "error", "message"),
     [
+        (DGAL("pca"), ValueError, "'encoder' parameter of DGAL"),
+        (SEALS(3), ValueError, "'embedding' parameter of SEALS"),
         (DGAL(UntrainableEncoder(), n_neighbors=0), ValueError, "'n_neighbors' parameter of DGAL"),
         (DGAL(UntrainableEncoder(), device="cuda:99"), ValueError, 'device="cuda:99" is not there'),
         (DGAL(UntrainableEncoder(n_components="all")), ValueError, "'n_components' parameter"),

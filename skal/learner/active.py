@@ -124,6 +124,7 @@ class ActiveLearner(Delegation):
         TypeError
             If the classifier lacks what the strategy requires.
         """
+        self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         state = self._refitted(self._start(pool, Labels.of(y, len(pool)), fit_params))
         if state.can_guide and pool.known_flaw is not None:

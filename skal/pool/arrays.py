@@ -33,7 +33,7 @@ class ArrayPool(Pool):
 
     @staticmethod
     def holds(X: Any) -> bool:
-        return isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype.kind in NUMBERS)
+        return isinstance(X, np.ndarray) and (X.ndim > 1 or (X.ndim == 1 and X.dtype.kind in NUMBERS))
 
     @cached_property
     def obstacle(self) -> str | None:
@@ -90,7 +90,7 @@ class ArrayPool(Pool):
         return np.concatenate([self.X, *(rows.reshape(-1, *self.row_shape) for rows in others)])
 
     def digest(self, max_bytes: int) -> Hashable:
-        return "array", self.X.shape, self.X.dtype.str, checksum(self.X, max_bytes)
+        return "array", self.X.shape, self.X.dtype.newbyteorder("=").str, checksum(self.X, max_bytes)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         if self.X.dtype.kind in "fc":

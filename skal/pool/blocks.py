@@ -72,7 +72,13 @@ def as_pool(X: Any) -> Pool:
     for kind in KINDS:
         if kind.holds(X):
             return kind(X)
-    return ArrayPool(np.asarray(X))
+    array = np.asarray(X)
+    if array.ndim == 0:
+        raise ValueError(
+            f"Expected rows, got a single object of type {type(X).__name__} instead; give a list, an array or another "
+            "container with an entry per row (of a polars LazyFrame, what collect() returns)."
+        )
+    return as_pool(array)
 
 
 def _first_leaf(X: Any) -> Any:

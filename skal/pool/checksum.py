@@ -24,4 +24,5 @@ def checksum(X: NDArray[Any], max_bytes: int) -> int:
 def _bytes(X: NDArray[Any]) -> bytes | memoryview:
     if X.dtype.hasobject:
         return repr(X.tolist()).encode()
-    return np.ascontiguousarray(X).reshape(-1).view(np.uint8).data
+    X = np.ascontiguousarray(X.astype(X.dtype.newbyteorder("="), copy=False))  # as a pickle keeps it
+    return X.reshape(-1).view(np.uint8).data

@@ -24,7 +24,7 @@ class FramePool(Pool):
 
     @staticmethod
     def holds(X: Any) -> bool:
-        return hasattr(X, "columns") and hasattr(X, "shape")
+        return hasattr(X, "shape") and hasattr(X, "columns")
 
     @property
     def row_bytes(self) -> float:

@@ -33,7 +33,11 @@ class ItemPool(Pool):
     """A list, a 1-D array or a Series of objects, which only a classifier or an encoder understands."""
 
     def __init__(self, X: Any) -> None:
-        super().__init__(list(X) if isinstance(X, tuple) else X)
+        if isinstance(X, tuple):
+            X = list(X)
+        elif not isinstance(X, list | np.ndarray) and type(X).__name__ != "Series":
+            X = np.asarray(X, dtype=object)  # pandas' arrays of its own types
+        super().__init__(X)
 
     @staticmethod
     def holds(X: Any) -> bool:

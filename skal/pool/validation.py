@@ -71,7 +71,8 @@ def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
             f"Found array with 0 sample(s) (shape={(0, *pool.row_shape)}) while a minimum of 1 is required by "
             f"{type(estimator).__name__}."
         )
-    if isinstance(pool, ItemPool) and is_number(next(iter(pool.X))):
+    first: Any = next(iter(pool.X)) if isinstance(pool, ItemPool) else None
+    if np.ndim(first) == 0 and is_number(first):
         check_array(X, estimator=estimator)  # refuses a dimension, with scikit-learn's remedy
     if isinstance(pool, SparsePool) or (isinstance(pool, ArrayPool) and pool.X.dtype.kind in NUMBERS):
         checked = check_array(

@@ -241,6 +241,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self, X: Any, y: ArrayLike, X_val: Any, y_val: Any, fit_params: dict[str, Any]
     ) -> tuple[Pool, Labels, Any, Any, dict[str, Any]]:
         """Validate, and take the validation rows out of the pool."""
+        self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         oracle = Labels.of(y, len(pool))
         if len(oracle.rows) < len(oracle):

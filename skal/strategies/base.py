@@ -123,14 +123,23 @@ class Strategy(ABC, BaseEstimator):
         TypeError
             If the classifier lacks what the strategy requires, or the strategy does not take sparse rows.
         """
+        self.check_params()
+        if estimator is not None:
+            check_requirements(self, self.requires, estimator)
+        self._check_pool(pool, estimator)
+
+    def check_params(self) -> None:
+        """Refuse parameters of the strategy and its parts, and devices that do not exist.
+
+        Raises
+        ------
+        ValueError
+        """
         for part in _parts(self):
             if hasattr(part, "_parameter_constraints"):
                 part._validate_params()
             if hasattr(part, "device"):
                 resolve_device(part.device)
-        if estimator is not None:
-            check_requirements(self, self.requires, estimator)
-        self._check_pool(pool, estimator)
 
     @property
     def reads_rows(self) -> bool:

@@ -1,5 +1,8 @@
 """Faults that users of active learning libraries reported about their containers, tried on a learner."""
 
+import datetime
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,6 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
@@ -17,9 +21,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils.validation import _num_samples
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.generators import VAE
+from skal.pool import as_pool
 from skal.strategies import BADGE, DGAL, SEALS, CoreSet, RandomSampling, UncertaintySampling
 
 X, TRUTH = load_iris(return_X_y=True)
@@ -255,3 +261,75 @@ def test_texts():
     with pytest.raises(ValueError, match="could not convert string to float") as caught:
         learner(classifier, CoreSet(PCA(2))).fit(TEXTS, Y)
     assert "PCA was given a pool to encode, and its rows are texts" in caught.value.__notes__[0]
+
+
+class Indifferent(ClassifierMixin, BaseEstimator):
+    """Takes rows of any kind."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((_num_samples(X), len(self.classes_)), 1 / len(self.classes_))
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        [None] * 30,
+        [b"bytes"] * 30,
+        [["a", str(row)] for row in range(30)],
+        [[row, "x"] for row in range(30)],
+        [{row} for row in range(30)],
+        [np.arange(row + 1) for row in range(30)],
+        [pd.Series([1, 2])] * 30,
+        [datetime.date(2020, 1, 1 + row) for row in range(30)],
+        [[] for _ in range(30)],
+        tuple("abcdefghij" * 3),
+        {"a": list(range(30)), "b": [str(row) for row in range(30)]},
+        np.arange(60).astype("datetime64[D]").reshape(30, 2),
+        np.zeros((30, 2), dtype=bool),
+        np.arange(60.0).reshape(30, 2).astype(">f8"),
+        np.array([f"t{row}" for row in range(30)], dtype=np.dtypes.StringDType()),
+        pd.DataFrame(index=range(30)),
+        pd.DataFrame(np.eye(30, 2), columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])),
+        pd.Series(pd.date_range("2020", periods=30)),
+        pd.Categorical(list("abc") * 10),
+        pd.Index([f"t{row}" for row in range(30)]),
+        pd.array([f"t{row}" for row in range(30)], dtype="string"),
+        pl.DataFrame({"a": [{"x": row} for row in range(30)]}),
+        pl.Series([[row] for row in range(30)]),
+    ],
+    ids=lambda container: type(container).__name__,
+)
+def test_odd_containers(container):
+    y = np.where(np.arange(30) < 6, np.arange(30) % 2, -1)
+    for strategy in (RandomSampling(), UncertaintySampling()):
+        fitted = learner(Indifferent(), strategy).fit(container, y)
+        rows = fitted.query(container)
+        assert_array_equal(pickle.loads(pickle.dumps(fitted)).query(), rows)
+        fitted.teach(rows, rows % 2).extend(as_pool(container).take(slice(2)), [0, 1])
+        assert fitted.score(container, np.arange(30) % 2) == 0.5
+        assert len(fitted.query(as_pool(container).take(slice(10, 20)))) == 5
+
+
+@pytest.mark.parametrize(
+    ("container", "message"),
+    [
+        ("a text", "single object of type str"),
+        (np.array(3.0), "single object of type ndarray"),
+        (iter([[1.0]]), "single object of type list_iterator"),
+        (pl.LazyFrame({"a": [1.0]}), "LazyFrame, what collect"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "rows was given"),
+        ({}, "at least one array"),
+        ([], "0 sample"),
+    ],
+    ids=str,
+)
+def test_what_holds_no_rows(container, message):
+    with pytest.raises(ValueError, match=message):
+        learner(Indifferent(), RandomSampling()).fit(container, [-1, -1])
