@@ -340,4 +340,7 @@ def _same_object(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(_same_object(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same_object, one, other))
-    return bool(one == other) or bool(one != one and other != other)  # NaN
+    try:
+        return bool(one == other) or bool(one != one and other != other)  # NaN
+    except TypeError:  # NA is neither
+        return False

@@ -159,7 +159,7 @@ class DatasetRows(Dataset):
 
     @cached_property
     def _first(self) -> Any:
-        return collate([self[0]])
+        return collate([self.dataset[0]])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -210,9 +210,13 @@ def collate(items: list[Any]) -> Any:
     ValueError
         If the rows differ in shape.
     """
-    rows = [item[0] if isinstance(item, tuple | list) else item for item in items]
+    rows = [item[0] if isinstance(item, tuple) else item for item in items]
     if isinstance(rows[0], Mapping):
-        return SliceDict(**{name: collate([row[name] for row in rows]) for name in rows[0]})
+        return SliceDict(**{name: _stacked([row[name] for row in rows]) for name in rows[0]})
+    return _stacked(rows)
+
+
+def _stacked(rows: list[Any]) -> NDArray[Any]:
     arrays = [_as_array(row) for row in rows]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:

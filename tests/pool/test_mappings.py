@@ -1,0 +1,56 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from skal.pool import as_pool
+
+IDS, MASK = np.arange(40).reshape(20, 2), np.ones((20, 2), dtype=np.int8)
+PAIR = {"ids": IDS, "mask": MASK}
+
+
+def test_rows_are_parts_of_all_arrays():
+    pool = as_pool(PAIR)
+    assert (len(pool), pool.row_shape, pool.row_bytes) == (20, (), 18)
+    taken = pool.take(np.array([3, 1]))
+    assert_array_equal(taken["ids"], IDS[[3, 1]])
+    assert_array_equal(taken["mask"], MASK[[3, 1]])
+    assert len(taken) == 2
+    assert np.shares_memory(pool.X["ids"], IDS)
+    assert_array_equal(pool.stack([taken])["ids"], [*IDS, *IDS[[3, 1]]])
+    assert [len(block) for block, _ in pool.blocks(max_bytes=18 * 12)] == [12, 8]
+    with pytest.raises(TypeError, match="mappings of ids, mask"):
+        pool.dense()
+
+
+def test_the_same_arrays_are_the_same_pool():
+    pool = as_pool(PAIR)
+    assert pool.same_as(as_pool({"mask": MASK.copy(), "ids": torch.tensor(IDS)}))
+    assert not pool.same_as(as_pool({"ids": IDS}))
+    assert not pool.same_as(as_pool({"ids": IDS, "mask": np.zeros_like(MASK)}))
+    assert not pool.same_as(as_pool(["text"] * 20))
+    assert pickle.loads(pickle.dumps(pool)).same_as(pool)
+
+
+def test_changes_in_place_and_flaws():
+    ids = IDS.astype(float)
+    pool = as_pool({"ids": ids, "mask": MASK})
+    pool.watch(1 << 18)
+    assert pool.is_unchanged()
+    assert pool.is_finite
+    ids[7, 1] = np.nan
+    assert not pool.is_unchanged()
+    assert as_pool({"ids": ids, "mask": MASK}).flaw == "NaN"
+
+
+def test_arrays_of_other_shapes_do_not_match():
+    pool = as_pool(PAIR)
+    for other in ({"ids": IDS}, {"ids": IDS[:, :1], "mask": MASK}):
+        with pytest.raises(ValueError, match="shapes"):
+            pool.matching(as_pool(other))
+    with pytest.raises(ValueError, match="give the same"):
+        pool.matching(as_pool(IDS))
+    with pytest.raises(ValueError, match="each with the same rows"):
+        as_pool({"ids": IDS, "length": 20})

@@ -1,0 +1,89 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skal.pool import as_pool
+
+h5py = pytest.importorskip("h5py")
+zarr = pytest.importorskip("zarr")
+X = np.arange(200.0).reshape(50, 2, 2)
+
+
+def in_h5py(folder, values=X, name="pool.h5"):
+    with h5py.File(folder / name, "w") as file:
+        file.create_dataset("rows", data=values, chunks=(8, 2, 2), compression="gzip")
+    return h5py.File(folder / name, "r")["rows"]
+
+
+def in_zarr(folder, values=X, name="pool.zarr"):
+    return zarr.create_array(folder / name, data=values, chunks=(8, 2, 2))
+
+
+@pytest.fixture(params=[in_h5py, in_zarr], ids=["h5py", "zarr"])
+def stored(request, tmp_path):
+    return lambda *args, **params: request.param(tmp_path, *args, **params)
+
+
+def test_rows_are_read_in_any_order(stored):
+    pool = as_pool(stored())
+    assert (len(pool), pool.row_shape, pool.row_bytes) == (50, (2, 2), 32)
+    for rows in ([3], [49, 0, 7, 7], [10, 9, 8], np.arange(50)[::-1], []):
+        assert_array_equal(pool.take(np.array(rows, dtype=np.intp)), X[np.array(rows, dtype=int)])
+    assert_array_equal(pool.take(slice(4, 9)), X[4:9])
+    assert_array_equal(pool.dense(), X)
+    assert_array_equal(
+        np.concatenate([block for block, _ in pool.blocks([4, 2, 40], max_bytes=64)]), X[[4, 2, 40]]
+    )
+    assert_array_equal(pool.stack([X[:1]]), [*X, X[0]])
+
+
+def test_it_is_known_by_its_place_and_not_scanned(stored, monkeypatch):
+    pool = as_pool(stored())
+    assert pool.same_as(as_pool(X))
+    assert not pool.same_as(as_pool(X + 1))
+    assert not pool.same_as(as_pool(stored(X + 1, name="other")))
+    pool.watch(1 << 20)
+    monkeypatch.setattr(type(pool), "take", lambda *_: pytest.fail("rows were read"))
+    assert pool.known_flaw is None
+    assert not pool.is_finite  # nobody knows
+    assert pool.same_as(as_pool(pool.X))
+    if hasattr(pool.X, "file"):
+        assert pool.is_unchanged()
+        assert pool.same_as(as_pool(h5py.File(pool.X.file.filename, "r")["rows"]))
+
+
+def test_flaws_are_found_for_those_who_read(stored):
+    pool = as_pool(stored(np.where(X == 7, np.nan, X)))
+    assert pool.flaw == "NaN"
+    assert pool.known_flaw == "NaN"
+
+
+def test_pickles(stored, tmp_path):
+    pool = as_pool(stored())
+    pool.watch(1 << 20)
+    data = pickle.dumps(pool)
+    copy = pickle.loads(data)
+    assert copy.same_as(pool)
+    assert copy.is_unchanged()
+    assert_array_equal(copy.take(slice(None)), X)
+    if hasattr(pool.X, "file"):
+        assert len(data) < 2000
+        pool.X.file.close()
+        os.rename(tmp_path / "pool.h5", tmp_path / "moved.h5")
+        with pytest.raises(FileNotFoundError, match=r"pool\.h5"):
+            pickle.loads(data)
+
+
+def test_changes_are_noticed(tmp_path):
+    pool = as_pool(in_h5py(tmp_path))
+    pool.watch(1 << 20)
+    os.utime(tmp_path / "pool.h5", ns=(0, 12345))
+    assert pool.is_unchanged()  # written anew with the same rows
+    array = in_zarr(tmp_path)
+    pool = as_pool(array)
+    pool.watch(1 << 20)
+    array[13] = -1
+    assert not pool.is_unchanged()

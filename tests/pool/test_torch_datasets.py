@@ -1,0 +1,114 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from PIL import Image
+from skorch.helper import SliceDataset
+from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
+
+from skal.pool import DatasetPool, DatasetRows, as_pool
+from skal.pool.torch_datasets import collate
+
+X = np.arange(120, dtype=np.float32).reshape(20, 2, 3)
+
+
+class Photos(Dataset):
+    """Files that are decoded when asked for, as an `ImageFolder` is."""
+
+    def __init__(self, folder, names):
+        self.samples = [(os.fspath(folder / name), 0) for name in names]
+        self.n_decoded = 0
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        self.n_decoded += 1
+        return Image.open(self.samples[index][0]), self.samples[index][1]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (6, 5, 4, 3), dtype=np.uint8)
+    names = [f"{number}.png" for number in range(6)]
+    for name, image in zip(names, images, strict=True):
+        Image.fromarray(image).save(tmp_path / name)
+    return lambda chosen=names: Photos(tmp_path, chosen), np.moveaxis(images, -1, 1), tmp_path
+
+
+def test_rows_are_decoded_in_any_order():
+    pool = as_pool(TensorDataset(torch.tensor(X), torch.arange(20)))
+    assert (len(pool), pool.row_shape, pool.row_bytes, pool.obstacle) == (20, (2, 3), 24, None)
+    assert_array_equal(pool.read(np.array([7, 2, 7])), X[[7, 2, 7]])
+    assert_array_equal(pool.dense(slice(3, 5)), X[3:5])
+    assert_array_equal(pool.whole(), X)
+    assert_array_equal(np.concatenate([block for block, _ in pool.blocks(max_bytes=24 * 7)]), X)
+    assert pool.read(np.array([], dtype=np.intp)).shape == (0, 2, 3)
+    taken = pool.take(np.array([9, 4, 1]))
+    assert isinstance(taken, DatasetRows)
+    assert (len(taken), taken.shape, taken.dtype) == (3, (3, 2, 3), np.float32)
+    assert_array_equal(taken[np.array([False, True, True])].read(), X[[4, 1]])
+    assert_array_equal(taken[1][0], X[4])
+    assert_array_equal(as_pool(taken).take(slice(1, None)).read(), X[[4, 1]])
+
+
+def test_containers_of_datasets():
+    dataset = TensorDataset(torch.tensor(X), torch.arange(20))
+    assert_array_equal(as_pool(SliceDataset(dataset, idx=0)[5:8]).whole(), X[5:8])
+    pool = as_pool(Subset(dataset, [4, 2]))
+    assert_array_equal(pool.whole(), X[[4, 2]])
+    new = pool.matching(as_pool(X[:1]))
+    assert_array_equal(as_pool(pool.stack([new.X])).whole(), X[[4, 2, 0]])
+    assert isinstance(pool.stack([new.X]), ConcatDataset)
+    with pytest.raises(ValueError, match="give the same"):
+        pool.matching(as_pool(X[:, :1]))
+
+
+def test_photos_are_known_by_their_files(photos):
+    make, images, folder = photos
+    dataset = make()
+    pool = as_pool(dataset)
+    assert_array_equal(pool.whole(), images)  # channels first
+    dataset.n_decoded = 0
+    pool.watch(1 << 26)
+    assert pool.same_as(as_pool(make()))
+    assert not pool.same_as(as_pool(make(["0.png", "2.png", "1.png", "3.png", "4.png", "5.png"])))
+    assert as_pool(Subset(make(), [1, 2])).same_as(
+        as_pool(make(["1.png", "2.png"])) if False else as_pool(Subset(make(), [1, 2]))
+    )
+    assert not pool.same_as(as_pool(images))
+    assert pickle.loads(pickle.dumps(pool)).same_as(pool)
+    assert pool.is_unchanged()
+    os.utime(folder / "3.png", ns=(0, 12345))
+    assert not pool.is_unchanged()
+    assert dataset.n_decoded == 0
+
+
+def test_a_key_stands_for_the_rows():
+    def pool(key):
+        return DatasetPool(TensorDataset(torch.tensor(X)), key=key)
+
+    assert pool("a").same_as(pool("a"))
+    assert not pool("a").same_as(pool("b"))
+    assert not pool(None).same_as(pool(None))
+    one = pool(None)
+    assert one.same_as(DatasetPool(one.X))
+    assert one.is_unchanged()
+
+
+def test_nothing_moves_torchs_generator():
+    pool = DatasetPool(TensorDataset(torch.tensor(X)))
+    state = torch.random.get_rng_state()
+    pool.whole()
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_items():
+    assert_array_equal(collate([(torch.ones(2), 3), (torch.zeros(2), 4)]), [[1, 1], [0, 0]])
+    assert_array_equal(collate([{"a": 1.0, "b": [2]}, {"a": 3.0, "b": [4]}])["b"], [[2], [4]])
+    assert collate([Image.new("L", (4, 5))]).shape == (1, 1, 5, 4)
+    with pytest.raises(ValueError, match=r"\(2,\), \(3,\)"):
+        collate([np.zeros(2), np.zeros(3)])
