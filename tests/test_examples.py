@@ -1,6 +1,10 @@
-"""The experiments of the papers, on a few digits: they run to their tables and figures, and go on where they were."""
+"""The experiments of the papers, on a few digits: they run to their tables and figures, and go on where they were.
+
+The examples of texts, tables and photos run on a few rows.
+"""
 
 import importlib
+import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +42,17 @@ def digits():
     X = np.kron(X.reshape(-1, 1, 8, 8), np.ones((2, 2)))[:260] * 15
     X = X.astype(np.uint8)
     return {"train": (X[:200], y[:200]), "test": (X[200:], y[200:260])}
+
+
+@pytest.mark.parametrize("name", ["tabular", "texts"])
+def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    picture = tmp_path / "curves.png"
+    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
+    runpy.run_path(str(FOLDER.parent / f"plot_{name}.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert all(f"labels, {strategy:6}: " in printed for strategy in ("random", "margin", "BADGE"))
+    assert picture.stat().st_size > 0
 
 
 def test_bytes_are_scaled_as_weights_of_imagenet_expect(scripts):
