@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..labels import check_new_labels
 from ..pool import blockwise
-from .judges import as_rows
+from .judges import as_rows, as_seen_by
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,9 @@ class RecognizedRows:
 
     def update(self, rows: Any) -> None:
         """Take the next rows."""
-        self._predicted.append(blockwise(self._classifier.predict, rows))
+        self._predicted.append(
+            blockwise(lambda block: self._classifier.predict(as_seen_by(self._classifier, block)), rows)
+        )
 
     def result(self) -> GANTestScore:
         """The accuracy on all rows."""

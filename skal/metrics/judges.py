@@ -1,13 +1,14 @@
 """What looks at rows for a metric: features or class probabilities from a function, a transformer or a classifier."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
+import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import embed, predict_proba, provides, unwrap
+from ..access.wrappers import open_pipeline
 from ..pool import as_pool, dense
 
 # The features of a block of images may be many times larger than the images.
@@ -34,13 +35,21 @@ def _function(source: Any, ask: Callable[[Any, Any], Any], needed: str) -> Calla
         return dense
     if _is_classifier(source) and provides(source, ask.__name__):
         check_is_fitted(unwrap(source))
-        return partial(ask, source)
+        return lambda rows: ask(source, as_seen_by(source, rows))
     if callable(source) and not _is_classifier(source):
         return source
     raise TypeError(
         f"{source!r} was given, which has no {needed}; give a function of rows, a fitted classifier with a {needed}, "
         f"{'a fitted transformer, ' if ask is embed else ''}or None to take the rows as they are."
     )
+
+
+def as_seen_by(classifier: Any, rows: Any) -> Any:
+    """Generated rows as bytes where the classifier was fitted on bytes, and as they are where it was not."""
+    takes_bytes = getattr(open_pipeline(classifier)[1], "takes_bytes_", False)
+    if not takes_bytes or getattr(rows, "dtype", np.uint8) == np.uint8:
+        return rows
+    return np.rint(rows).clip(0, 255).astype(np.uint8)
 
 
 def _is_classifier(value: Any) -> bool:

@@ -16,8 +16,10 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from skal import ActiveLearner
 from skal.access import as_torch
 from skal.classifiers import CNNClassifier, NetClassifier, VAALClassifier
+from skal.generators import GAN
+from skal.metrics import gan_test_score, inception_score
 from skal.pool import DatasetPool
-from skal.strategies import BADGE, BALD, DGAL, CoreSet, RandomSampling, UncertaintySampling
+from skal.strategies import ASAL, BADGE, BALD, DGAL, GAAL, CoreSet, RandomSampling, UncertaintySampling
 from tests.networks import tiny_vae, tiny_wasserstein
 
 PIXELS, DIGITS = load_digits(return_X_y=True)
@@ -99,6 +101,34 @@ class TestScale:
         assert learner.estimator_.takes_bytes_
         with pytest.raises(ValueError, match="do not fit the uint8 of the pool"):
             learner.extend(FLOATS[:2], Y[:2])
+
+
+def test_generators_and_judges_share_the_bytes():
+    judge = cnn(max_epochs=15).fit(BYTES, Y)
+    strategy = ASAL(GAN(n_latent=4, n_iter=30, random_state=0), n_steps=3, random_state=0)
+    fitted = ActiveLearner(cnn(max_epochs=15), strategy, n_queries=5, random_state=0).fit(
+        BYTES, Y * (Y < 3) - (Y >= 3)
+    )
+    rows = fitted.query()
+    report = fitted.strategy_.query_report_
+    assert report.synthetic.shape == (5, 1, 8, 8)
+    assert report.synthetic.max() > 1
+    logits = as_torch(fitted.estimator_)(torch.tensor(report.synthetic))
+    entropy = torch.distributions.Categorical(logits=logits).entropy()
+    assert_allclose(entropy.detach(), report.entropy_after, rtol=1e-3, atol=1e-5)
+    assert len(rows) == 5
+    generated = BYTES.astype(np.float32) + np.float32(0.3)  # on the scale of X, as generators return them
+    assert gan_test_score(judge, generated, Y).accuracy == judge.score(BYTES, Y)
+    assert_allclose(
+        inception_score(generated, judge, random_state=0).mean,
+        inception_score(BYTES, judge, random_state=0).mean,
+    )
+    made = ActiveLearner(cnn(), GAAL(GAN(n_latent=4, n_iter=30, random_state=0), n_steps=2)).fit(
+        BYTES, PARTIAL
+    )
+    samples = made.synthesize(3)
+    assert samples.dtype == np.uint8
+    assert made.extend(samples, Y[:3]).predict(BYTES).shape == (300,)
 
 
 def test_channels_last_are_refused():
