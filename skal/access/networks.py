@@ -40,6 +40,8 @@ class Network(nn.Module):
         By default rows keep their shape.
     scale : pair, default=None
         See :class:`skal.training.net.TrainingNet`.
+    keeps_booleans : bool, default=False
+        Whether boolean arrays of a mapping, such as masks, stay what they are.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Network(nn.Module):
         logits: Callable[[Tensor], Tensor] | None = None,
         row_shape: tuple[int, ...] | None = None,
         scale: Scale = None,
+        *,
+        keeps_booleans: bool = False,
     ) -> None:
         super().__init__()
         # A compiled module cannot be copied; the one it wraps computes the same.
@@ -56,11 +60,15 @@ class Network(nn.Module):
         self.row_shape = row_shape
         self.scale = scale
         self.keeps_integers = takes_integers(self.module)
+        self.keeps_booleans = keeps_booleans
 
     def forward(self, rows: Any) -> Tensor:
         """Return the logits of the rows."""
-        dtype = weight_dtype(self.module)
+        dtype, kept = weight_dtype(self.module), {}
+        if self.keeps_booleans and isinstance(rows, dict):
+            kept = {name: part for name, part in rows.items() if part.dtype == torch.bool}
         rows = prepared(rows, dtype, self.row_shape, self.scale, keeps_integers=self.keeps_integers)
+        rows = {**rows, **kept} if kept else rows
         outputs = called(self.module, rows)
         outputs = getattr(outputs, "logits", outputs)
         if isinstance(outputs, tuple):  # skorch's convention: the first is the prediction
@@ -80,12 +88,12 @@ def _(net: NeuralNet) -> nn.Module:
         raise NotFittedError(f"This {type(net).__name__} is not fitted yet; call fit first.")
     nonlinearity = net.predict_nonlinearity
     if callable(nonlinearity):
-        return Network(net.module_, lambda outputs: log_proba(nonlinearity(outputs)))
+        return Network(net.module_, lambda outputs: log_proba(nonlinearity(outputs)), keeps_booleans=True)
     criterion = getattr(net, "criterion_", None)
     criterion = getattr(criterion, "_orig_mod", criterion)
     for kind, logits in _LOGITS.items():
         if isinstance(criterion, kind):
-            return Network(net.module_, logits)
+            return Network(net.module_, logits, keeps_booleans=True)
     raise TypeError(
         f"{type(net).__name__} with criterion {type(criterion).__name__} was given, whose outputs may mean "
         "anything. Use CrossEntropyLoss (logits), NLLLoss (probabilities), BCEWithLogitsLoss or BCELoss, or a "

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from threading import RLock
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from skorch import NeuralNet
-from skorch.utils import multi_indexing
+from skorch.helper import SliceDict
+from skorch.utils import is_pandas_ndframe, multi_indexing
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
-from ..pool import dense
+from ..pool import DatasetPool, MappingPool, as_pool, dense
 from ..training.estimator import evaluating
+from ..training.net import takes_integers
 from ..training.recording import Recorder, private_view
-from .networks import input_dtype
+from .networks import weight_dtype
 
 # Held by whoever moves torch's global generators and puts them back.
 _GENERATORS = RLock()
@@ -126,14 +130,16 @@ class _NoDraws(TorchDispatchMode):
 
 
 def as_input(estimator: Any, X: Any) -> Any:
-    """Return `X` in the floating type of a raw skorch net, which takes no other; any other estimator's `X` as it is.
+    """Return rows as a raw skorch net takes them, which converts nothing itself; any other estimator's as they are.
 
     Parameters
     ----------
     estimator : estimator
     X : array-like
-        Only an ndarray of floats is converted: to the type of the parameters, or before the net is initialised to
-        float32.
+        Numbers, in an array, tensor, list or data frame, become an array in the type of the parameters: float32 before
+        the net is initialised. Integers that the module looks up become int64. The arrays of a mapping keep integers
+        and booleans. A data frame of pandas whose columns the module takes by name stays what it is, as do sparse rows
+        and whatever has no numbers.
 
     Returns
     -------
@@ -148,59 +154,40 @@ def as_input(estimator: Any, X: Any) -> Any:
     >>> as_input(NeuralNetClassifier(nn.Linear), np.zeros(2)).dtype
     dtype('float32')
     """
-    is_float = isinstance(X, np.ndarray) and X.dtype.kind == "f"
-    return _cast(estimator, X) if is_float and isinstance(estimator, NeuralNet) else X
+    return _cast(estimator, X) if isinstance(estimator, NeuralNet) and not issparse(X) else X
 
 
-def _cast(net: NeuralNet, X: NDArray[Any]) -> NDArray[Any]:
-    dtype = input_dtype(net.module_) if hasattr(net, "module_") else torch.float32
-    wide = np.float64 if dtype == torch.float64 else np.float32
-    return X if dtype is None else X.astype(wide, copy=False)
+def _cast(net: NeuralNet, X: Any) -> Any:
+    module = getattr(net, "module_", None)
+    if module is not None and _names_columns(module, X):
+        return X
+    pool = as_pool(X)
+    if not isinstance(pool, MappingPool | DatasetPool) and pool.obstacle is not None:
+        return X
+    rows = pool.whole() if isinstance(pool, MappingPool | DatasetPool) else dense(X)
+    dtype = torch.float32 if module is None else weight_dtype(module)
+    if isinstance(rows, Mapping):
+        parts = {name: _as_numbers(part, dtype, kept="biu") for name, part in rows.items()}
+        return SliceDict(**parts)
+    return _as_numbers(rows, dtype, kept="iu" if module is not None and takes_integers(module) else "")
 
 
-def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any], seed: int) -> None:
-    """Fit a skorch net that no `NetClassifier` wraps; torch's global generators are as before afterwards.
+def _as_numbers(array: NDArray[Any], dtype: torch.dtype, kept: str) -> NDArray[Any]:
+    """An array that torch can read in the type of the weights; kinds in `kept` stay, integers as int64."""
+    kind = array.dtype.kind
+    if kind in kept:
+        array = array if kind == "b" else array.astype(np.int64, copy=False)
+    elif kind in "biuf":
+        array = array.astype(np.float64 if dtype == torch.float64 else np.float32, copy=False)
+    return array if array.flags.writeable else array.copy()  # torch warns of the others
 
-    Parameters
-    ----------
-    net : skorch net
-        Is fitted itself.
-    X : array-like of shape (n_samples, ...)
-    y : ndarray of int of shape (n_samples,)
-        Class indices.
-    params : dict
-        Of its `fit`.
-    seed : int
-        Seeds the initial weights and the order of the batches.
 
-    Raises
-    ------
-    ValueError
-        If the labels are not integers, or negative.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skorch import NeuralNetClassifier
-    >>> from torch import nn
-    >>> from skal.access.raw_nets import fit_raw_net
-    >>> X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
-    >>> net = NeuralNetClassifier(
-    ...     nn.Linear, module__in_features=1, module__out_features=2, criterion=nn.CrossEntropyLoss, lr=1.0,
-    ...     train_split=None, verbose=0,
-    ... )
-    >>> fit_raw_net(net, X, y, params={}, seed=0)
-    >>> net.predict(X.astype(np.float32))
-    array([0, 1])
-    """
-    classes = np.unique(y)
-    if y.dtype.kind not in "iu" or classes[0] < 0:
-        raise ValueError(
-            f"A raw skorch net takes the labels 0, 1, ... and was given {classes[:5].tolist()}; wrap its module in "
-            "skal.classifiers.NetClassifier, which encodes labels."
-        )
-    with keeping_generators(net, seed):
-        net.fit(as_input(net, X), y.astype(np.int64), **params)
+def _names_columns(module: nn.Module, X: Any) -> bool:
+    """Whether a module takes the columns of a data frame of pandas as arguments, as skorch gives them."""
+    return (
+        is_pandas_ndframe(X)
+        and set(getattr(X, "columns", [None])) <= signature(module.forward).parameters.keys()
+    )
 
 
 def linear_layers(module: nn.Module) -> list[nn.Module]:
@@ -210,14 +197,14 @@ def linear_layers(module: nn.Module) -> list[nn.Module]:
 
 def net_predict_proba(net: NeuralNet, X: Any) -> NDArray[Any]:
     """Return the class probabilities of a raw net."""
-    X = _cast(net, dense(X))
+    X = _cast(net, X)
     with asked(net, X) as view:
         return view.predict_proba(X)
 
 
 def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the class probabilities of a raw net, and before them what the last linear layer that ran got."""
-    X = _cast(net, dense(X))
+    X = _cast(net, X)
     batches: list[NDArray[Any]] = []
     with asked(net, X) as view:
         recorder = Recorder(view.module_)

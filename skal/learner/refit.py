@@ -16,7 +16,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from skorch import NeuralNet
 
-from ..access.raw_nets import fit_raw_net
+from ..access.raw_training import fit_raw_net
 from ..access.wrappers import first_step
 from ..labels import plain
 from ..pool import as_pool, assuming_finite

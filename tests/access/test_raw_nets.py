@@ -16,13 +16,15 @@ from scipy.sparse import csr_array
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetClassifier
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.helper import SliceDict
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, RandomSampler
 
-from skal.access import dropout_proba, embed, embed_and_predict_proba, has_embedding, predict_proba
-from skal.access.raw_nets import as_input, asked, fit_raw_net, keeping_generators
+from skal.access import as_torch, dropout_proba, embed, embed_and_predict_proba, has_embedding, predict_proba
+from skal.access.raw_nets import as_input, asked, keeping_generators
+from skal.access.raw_training import fit_raw_net
 from skal.classifiers import NetClassifier
 
 from ..networks import generator_states
@@ -264,7 +266,7 @@ def test_other_nets_wait_for_nobody():
         assert threads.submit(predict_proba, net, X).result(timeout=60).shape == (60, 3)
 
 
-# Input and training.
+# Input.
 
 
 def test_input_is_in_the_type_of_the_net():
@@ -275,43 +277,135 @@ def test_input_is_in_the_type_of_the_net():
     net.module_.to(torch.float64)
     assert as_input(net, FLOATS).dtype == np.float64
     assert as_input(NeuralNetClassifier(Net), X).dtype == np.float32  # not initialised
-    whole = X.astype(int)
-    for estimator, rows in ((net, whole), (net, csr_array(X)), (net, X.tolist()), (NetClassifier(), X)):
+    for rows in (X.tolist(), torch.tensor(X), pd.DataFrame(X), pl.DataFrame(X)):
+        assert_array_equal(as_input(net, rows), X)
+    whole, texts = X.astype(int), ["some", "texts"]
+    for rows in (whole, whole > 0):
+        assert_array_equal(as_input(net, rows), rows.astype(np.float64))
+        assert as_input(net, rows).dtype == np.float64
+    for estimator, rows in (
+        (net, csr_array(X)),
+        (net, texts),
+        (net, np.array(texts, dtype=object)),
+        (NetClassifier(), X),
+        (NetClassifier(), whole),
+        (NetClassifier(), X.tolist()),
+    ):
         assert as_input(estimator, rows) is rows
 
 
-def trained(seed):
-    codes = np.unique(Y, return_inverse=True)[1].astype(np.int32)
-    net = NeuralNetClassifier(Net, criterion=nn.CrossEntropyLoss, train_split=None, max_epochs=1, verbose=0)
-    fit_raw_net(net, X, codes, {}, seed)
-    return net.module_.first.weight.detach().numpy()
+def test_rows_that_nobody_may_write_to_are_copied():
+    rows = FLOATS.copy()
+    rows.flags.writeable = False
+    given = as_input(make_net(), rows)
+    assert given.flags.writeable
+    assert_array_equal(given, rows)
+    assert_array_equal(predict_proba(make_net(), rows), make_net().predict_proba(FLOATS))
 
 
-def test_training_depends_on_the_seed_alone():
-    expected, states = trained(0), generator_states()
+class Tokens(nn.Module):
+    """Looks tokens up; a row is the mean of the tokens that a mask, if there is one, leaves."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.last = nn.Embedding(9, 4), nn.Linear(4, 2)
+
+    def forward(self, ids, padding=None):
+        padding = torch.zeros_like(ids, dtype=torch.bool) if padding is None else padding
+        keep = (~padding)[..., None].to(self.embedding.weight.dtype)
+        return self.last((self.embedding(ids) * keep).sum(dim=1) / keep.sum(dim=1))
+
+
+IDS = np.random.default_rng(0).integers(0, 9, size=(60, 5))
+PADDING = np.arange(5) >= np.arange(60)[:, None] % 5 + 1
+
+
+def make_token_net(**params):
     with torch.random.fork_rng():
-        torch.rand(1)
-        assert_array_equal(trained(0), expected)
-    assert (trained(1) != expected).any()
-    assert generator_states() == states
+        torch.manual_seed(0)
+        params = {"criterion": nn.CrossEntropyLoss, "verbose": 0, "train_split": None, **params}
+        return NeuralNetClassifier(Tokens, **params).initialize()
 
 
-@pytest.mark.parametrize("y", [Y, np.array([-1] * 30 + [0] * 30), np.array([0.0, 1.0] * 30)])
-def test_labels_that_are_no_indices(y):
-    with pytest.raises(
-        ValueError, match=r"A raw skorch net takes the labels 0, 1, .* was given \[.*NetClassifier"
-    ):
-        fit_raw_net(make_net(), X, y, {}, seed=0)
+def token_means(net, ids, padding):
+    table = net.module_.embedding.weight.detach().numpy()[ids]
+    return (table * ~padding[..., None]).sum(axis=1) / (~padding).sum(axis=1, keepdims=True)
 
 
-def test_fit_parameters_reach_the_net():
-    class Keeping(NeuralNetClassifier):
-        def fit(self, X, y, **params):
-            self.given = X.dtype, y.dtype, params
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.int64])
+def test_integers_that_are_looked_up(dtype):
+    net = make_token_net()
+    assert as_input(net, IDS.astype(dtype)).dtype == np.int64
+    embeddings, probabilities = embed_and_predict_proba(net, IDS.astype(dtype))
+    hidden = token_means(net, IDS, np.zeros_like(PADDING))
+    assert_allclose(embeddings, hidden, rtol=1e-5, atol=1e-6)
+    weight, bias = (p.detach().numpy() for p in net.module_.last.parameters())
+    assert_allclose(probabilities, softmax(hidden @ weight.T + bias), rtol=1e-5)
+    assert_allclose(as_torch(net)(torch.tensor(IDS)).softmax(1).detach(), probabilities, rtol=1e-5)
 
-    net = Keeping(Net)
-    fit_raw_net(net, X, np.zeros(60, dtype=np.int8), {"epochs": 3}, seed=0)
-    assert net.given == (np.float32, np.int64, {"epochs": 3})
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mappings_are_arguments_of_the_module(rows, dtype):
+    net = make_token_net()
+    net.module_.to(dtype)
+    mapping = {"ids": IDS.astype(np.int32), "padding": PADDING}
+    hidden = token_means(net, IDS, PADDING)
+    weight, bias = (p.detach().numpy() for p in net.module_.last.parameters())
+    embeddings, probabilities = embed_and_predict_proba(net, mapping, rows)
+    assert_allclose(embeddings, wanted(hidden, rows), rtol=1e-5, atol=1e-6)
+    assert_allclose(probabilities, wanted(softmax(hidden @ weight.T + bias), rows), rtol=1e-5)
+    assert_array_equal(embed(net, SliceDict(**mapping), rows), embeddings)
+    logits = as_torch(net)({"ids": torch.tensor(IDS), "padding": torch.tensor(PADDING)})
+    assert_allclose(wanted(logits.softmax(1).detach().numpy(), rows), probabilities, rtol=1e-5)
+
+
+def test_arrays_of_a_mapping_have_the_numbers_of_the_module():
+    net = make_token_net()
+    given = as_input(net, {"ids": IDS.astype(np.uint8), "padding": PADDING, "weights": X})
+    assert [part.dtype for part in given.values()] == [np.int64, bool, np.float32]
+    assert_array_equal(given["ids"], IDS)
+    assert given["padding"] is PADDING
+
+
+def test_a_data_frame_whose_columns_are_arguments():
+    class Columns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(2, 2)
+
+        def forward(self, height, width):
+            return self.linear(torch.cat([height, width], dim=1))
+
+    net = NeuralNetClassifier(Columns, criterion=nn.CrossEntropyLoss).initialize()
+    frame = pd.DataFrame(FLOATS[:, :2].copy(), columns=["height", "width"])
+    weight, bias = (p.detach().numpy() for p in net.module_.parameters())
+    assert as_input(net, frame) is frame
+    assert_allclose(predict_proba(net, frame), softmax(FLOATS[:, :2] @ weight.T + bias), rtol=1e-5)
+
+
+def test_a_net_of_one_logit():
+    for module, criterion in ((Net, nn.BCEWithLogitsLoss), (Flat, nn.BCEWithLogitsLoss), (Net, nn.BCELoss)):
+        params = {"module__output": nn.Sigmoid()} if criterion is nn.BCELoss else {}
+        net = make_net(module, NeuralNetBinaryClassifier, module__n_outputs=1, criterion=criterion, **params)
+        weight, bias = (p.detach().numpy() for p in net.module_.last.parameters())
+        hidden = hidden_of(net, X)
+        expected = softmax(np.hstack([np.zeros((60, 1)), hidden @ weight.T + bias]))
+        embeddings, probabilities = embed_and_predict_proba(net, X)
+        assert_allclose(embeddings, hidden, rtol=1e-4, atol=1e-5)
+        assert_allclose(probabilities, expected, rtol=1e-4, atol=1e-5)
+        assert_allclose(
+            as_torch(net).eval()(torch.tensor(X)).softmax(1).detach(), expected, rtol=1e-4, atol=1e-5
+        )
+        assert dropout_proba(net, X, n_passes=2, seed=0).shape == (60, 2, 2)
+
+
+class Flat(Net):
+    """Returns a logit per row, without an axis for it."""
+
+    def forward(self, x):
+        return super().forward(x)[:, 0]
 
 
 # Nets without an embedding.
