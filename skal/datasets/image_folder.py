@@ -1,14 +1,16 @@
-"""Image files in a folder for each class."""
+"""Image files in a folder for each class, or in any folders without classes."""
 
 from pathlib import Path
 
-from .images import class_folders, list_images, load_images
+from ..labels import UNLABELED
+from .images import class_folders, has_folders, image_endings, list_images, list_unlabeled, load_images
 from .request import Folder, ImageSize, Request, Result, Subset
 
 
 def load_image_folder(
     path: Folder,
     *,
+    classes: bool | None = None,
     subset: Subset = None,
     image_size: ImageSize = None,
     channels: int = 3,
@@ -16,16 +18,22 @@ def load_image_folder(
     n_jobs: int | None = None,
     return_X_y: bool = False,
 ) -> Result:
-    """Load image files from a folder that has a folder for each class.
+    """Load image files from a folder, which may have a folder for each class.
 
     The files are decoded once, a few at a time, into a file of the cache, and later calls only map that file. It is
     written again when the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
     .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class.
 
+    Photos that are too many to keep decoded, or are to be decoded anew each time, are a torch dataset instead:
+    :class:`skal.pool.DatasetPool` reads rows when they are asked for. The guide to data sets shows how.
+
     Parameters
     ----------
     path : path-like
-        The folder. Its folders, in alphabetical order, are the classes 0, 1, ....
+        The folder.
+    classes : bool, default=None
+        Whether its folders, in alphabetical order, are the classes 0, 1, .... Images beside them are unlabelled then.
+        Without classes all images are unlabelled, however deep they lie. None means classes where there are folders.
     subset : class or iterable of classes, default=None
         Numbers or names of the classes whose rows are kept, in their order. Class numbers stay as they are.
     image_size : int or (height, width), default=None
@@ -44,12 +52,14 @@ def load_image_folder(
     -------
     bunch : sklearn.utils.Bunch
         ``data``, read-only uint8 memory map (array, for ``cache=False``) of shape (N, channels, height, width);
-        ``target``, int64 array of shape (N,); ``target_names``, array of the folders' names.
+        ``target``, int64 array of shape (N,), partial labels as an :class:`~skal.ActiveLearner` takes them: -1 for an
+        unlabelled image; ``target_names``, array of the class folders' names; ``filenames``, array of the files' names
+        relative to `path`, with slashes, in the order of the rows: folder by folder, and alphabetical in each.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or no image in a class.
+        If there is no such folder, no image in it or in a class, or no folder where there should be classes.
     OSError
         If the cache cannot be written.
     ValueError
@@ -68,12 +78,24 @@ def load_image_folder(
     ...     images = load_image_folder(folder, channels=1, cache=False)
     >>> images.data.shape, images.data[:, 0, 0, 0], images.target_names
     ((2, 1, 6, 8), array([ 10, 250], dtype=uint8), array(['dark', 'light'], dtype='<U5'))
+    >>> images.target, images.filenames
+    (array([0, 1]), array(['dark/0.png', 'light/0.png'], dtype='<U11'))
     """
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} was given; allowed are 1 (grey) and 3 (RGB)")
     root = Path(path).expanduser()
     request = Request(str(root), ["all"], "all", None, subset, image_size, return_X_y, None, cache, n_jobs)
     if not root.is_dir():
-        raise FileNotFoundError(f"{root} is no folder; give one that has a folder of images for each class")
-    names = class_folders(root)
-    return load_images(request, root, list_images(root, names), names, channels)
+        raise FileNotFoundError(
+            f"{root} is no folder; give one that has images, or a folder of them for each class"
+        )
+    has_classes = has_folders(root) if classes is None else classes
+    names = class_folders(root) if has_classes else []
+    samples = list_images(root, names) if has_classes else []
+    samples += [(file, UNLABELED) for file in list_unlabeled(root, deep=not has_classes)]
+    if not samples:
+        raise FileNotFoundError(
+            f"{root} has no images; give a folder that has some ({', '.join(image_endings())}), or a folder of them "
+            "for each class"
+        )
+    return load_images(request, root, samples, names, channels, with_filenames=True)

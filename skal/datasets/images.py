@@ -31,6 +31,8 @@ def load_images(
     samples: Sequence[tuple[Any, int]],
     names: Sequence[str],
     channels: int = 3,
+    *,
+    with_filenames: bool = False,
 ) -> Result:
     """Select among listed images, paths or records with their classes, and decode them, cached or into memory."""
     title, split, size = request.title, request.split, request.image_size
@@ -42,10 +44,13 @@ def load_images(
     items = [samples[row][0] for row in np.arange(len(samples))[rows]]
     stamp = _stamp(title, items)
     decode = partial(_decode, items, channels, size, request.n_jobs)
+    finish = partial(request.result, target=target, names=names)
+    if with_filenames:
+        finish.keywords["filenames"] = np.array([Path(item).relative_to(root).as_posix() for item in items])
     if request.cache is False:
         (n_images, *shape), decoded = decode()
         image_type = np.dtype((np.uint8, tuple(shape)))
-        return request.result(np.fromiter(decoded, image_type, n_images), target, names)
+        return finish(np.fromiter(decoded, image_type, n_images))
 
     folder = request.home / "skal-cache" if request.cache is True else Path(request.cache).expanduser()
     classes = None if request.subset is None else np.unique(target).tolist()
@@ -69,11 +74,19 @@ def load_images(
             if old != file:
                 with suppress(OSError):  # mapped elsewhere, on systems that mind
                     old.unlink()
-    return request.result(images, target, names)
+    return finish(images)
+
+
+def has_folders(root: Path) -> bool:
+    return any(_is_folder(entry) for entry in root.iterdir())
+
+
+def _is_folder(entry: Path) -> bool:
+    return entry.is_dir() and entry.name[0] != "."
 
 
 def class_folders(root: Path) -> list[str]:
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    names = sorted(entry.name for entry in root.iterdir() if _is_folder(entry))
     if not names:
         raise FileNotFoundError(f"{root} has no folders; it must have a folder of images for each class")
     return names
@@ -87,6 +100,21 @@ def list_images(root: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
         return folder.make_dataset(str(root), numbers, extensions=folder.IMG_EXTENSIONS)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{root} lacks images. {error}") from error
+
+
+def list_unlabeled(root: Path, *, deep: bool) -> list[str]:
+    """Image files in a folder, and if wanted in the folders below: folder by folder, in the order of their names."""
+    endings = image_endings()
+    files = []
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if deep and name[0] != "."]
+        files += [Path(folder, name) for name in names if name[0] != "." and name.lower().endswith(endings)]
+    return [str(file) for file in sorted(files, key=lambda file: (str(file.parent), file.name))]
+
+
+def image_endings() -> tuple[str, ...]:
+    """What the names of image files end in."""
+    return import_torchvision().datasets.folder.IMG_EXTENSIONS  # type: ignore[no-any-return]
 
 
 def _stamp(title: str, items: Sequence[Any]) -> str:

@@ -139,11 +139,11 @@ class Request:
             )
         return wanted
 
-    def result(self, images: NDArray[Any], target: NDArray[Any], names: Sequence[str]) -> Result:
+    def result(self, images: NDArray[Any], target: NDArray[Any], names: Sequence[str], **more: Any) -> Result:
         """What the loader returns."""
         if self.return_X_y:
             return images, target
-        return Bunch(data=images, target=target, target_names=np.array(names))
+        return Bunch(data=images, target=target, target_names=np.array(names, dtype=str), **more)
 
 
 def check_choice(title: str, name: str, value: str, allowed: Iterable[str]) -> None:
