@@ -176,7 +176,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         labeled = _labeled(labels) if self.uses_unlabeled else np.ones(len(labels), dtype=bool)
         if not labeled.any():
             raise ValueError(
-                f"{type(self).__name__} needs rows of at least two classes, got no label; label some rows"
+                f"{type(self).__name__} needs labelled rows of at least two classes, and y has no label; label some rows"
             )
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)[labeled]
         seed = draw_seed(self.random_state)
