@@ -2,7 +2,7 @@
 
 from .base import Pool
 from .blocks import as_pool, blockwise, dense, first_flawed, row_blocks
-from .mappings import MappingPool
+from .mappings import MappingPool, parts
 from .rows import NO_ROWS, Candidates, Rows, check_positions
 from .stored import StoredPool
 from .torch_datasets import DatasetPool, DatasetRows
@@ -27,5 +27,6 @@ __all__ = [
     "check_sparse",
     "dense",
     "first_flawed",
+    "parts",
     "row_blocks",
 ]

@@ -80,7 +80,8 @@ class ArrayPool(Pool):
             return other
         with np.errstate(all="ignore"):
             cast = rows.astype(dtype)
-        if dtype.kind not in "fc" and not np.array_equal(cast, rows):
+        changed = np.isfinite(cast) != np.isfinite(rows) if dtype.kind in "fc" else cast != rows
+        if changed.any():
             raise ValueError(
                 f"Rows of dtype {rows.dtype} were given whose values do not fit the {dtype} of the pool; give {dtype}."
             )

@@ -88,7 +88,7 @@ class ItemPool(Pool):
 
     def digest(self, max_bytes: int) -> Hashable:
         items = self._sampled(max(1, int(max_bytes // self.row_bytes)))
-        return "items", len(self), joblib.hash([*items, self.X[len(self) - 1]])
+        return "items", len(self), joblib.hash([*items, *self.take(slice(len(self) - 1, None))])
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from ()

@@ -16,6 +16,27 @@ from .items import as_objects
 from .rows import Rows
 
 
+def parts(rows: Any) -> list[Any]:
+    """The arrays of rows in memory: those of a mapping, or the rows themselves.
+
+    Parameters
+    ----------
+    rows : ndarray, Tensor, or mapping of them
+
+    Returns
+    -------
+    parts : list of ndarray or Tensor
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool import parts
+    >>> [part.shape for part in parts({"ids": np.zeros((2, 5)), "mask": np.ones((2, 5))})]
+    [(2, 5), (2, 5)]
+    """
+    return list(rows.values()) if isinstance(rows, Mapping) else [rows]
+
+
 class MappingPool(Pool):
     """A mapping of names to arrays with one entry per row; its container is a `skorch.helper.SliceDict`."""
 
@@ -67,16 +88,16 @@ class MappingPool(Pool):
         return SliceDict(**{name: np.concatenate([part[name] for part in parts]) for name in self.X})
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows with the same arrays."""
-        if isinstance(other, MappingPool):
-            own, given = (
-                {name: array.row_shape for name, array in each._arrays.items()} for each in (self, other)
+        """Other rows with the same arrays, in the numbers of the pool's."""
+        if not isinstance(other, MappingPool):
+            raise self._unlike(other)
+        arrays, others = self._arrays, other._arrays
+        own, given = ({name: array.row_shape for name, array in each.items()} for each in (arrays, others))
+        if own != given:
+            raise ValueError(
+                f"Arrays with rows of the shapes {given} were given, and the pool's have {own}; give the same."
             )
-            if own != given:
-                raise ValueError(
-                    f"Arrays with rows of the shapes {given} were given, and the pool's have {own}; give the same."
-                )
-        return super().matching(other)
+        return MappingPool({name: array.matching(others[name]).X for name, array in arrays.items()})
 
     def digest(self, max_bytes: int) -> Hashable:
         arrays = self._arrays

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
-import zlib
 from collections.abc import Hashable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import ArrayPool
+from .arrays import NUMBERS, ArrayPool
 from .base import Pool
+from .checksum import checksum
 from .rows import Rows
 
 _DIGESTED_ROWS = 64  # each may lie in a compressed chunk of its own
@@ -27,9 +28,21 @@ class StoredPool(Pool):
 
     is_scanned = False
 
+    def __init__(self, X: Any) -> None:
+        if not hasattr(X, "shape"):
+            raise ValueError(
+                f"{type(X).__module__.partition('.')[0]}.{type(X).__name__} was given, which holds no rows itself; "
+                "give one of its arrays, such as X['rows']."
+            )
+        super().__init__(X)
+
     @staticmethod
     def holds(X: Any) -> bool:
         return type(X).__module__.partition(".")[0] in ("h5py", "zarr")
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        return None if self.X.dtype.kind in NUMBERS else f"its cells are of dtype {self.X.dtype}"
 
     @property
     def row_bytes(self) -> float:
@@ -64,12 +77,16 @@ class StoredPool(Pool):
         return ArrayPool(self.take(slice(None))).stack(others)
 
     def matching(self, other: Pool) -> Pool:
-        return other if isinstance(other, ArrayPool) else super().matching(other)
+        """Other rows in memory, in the numbers of the pool's."""
+        is_array = isinstance(other, ArrayPool)
+        return ArrayPool(self.take(slice(1))).matching(other) if is_array else super().matching(other)
 
     @property
     def storage(self) -> Hashable | None:
-        file = self._file
-        return None if file is None else (*self._name, os.stat(file).st_mtime_ns)
+        # What this process writes may reach the file later.
+        if self._file is None or self.X.file.mode != "r":
+            return None
+        return *self._name, os.stat(self._file).st_mtime_ns
 
     @property
     def _file(self) -> str | None:
@@ -88,8 +105,8 @@ class StoredPool(Pool):
 
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -(-len(self) // _DIGESTED_ROWS))
-        rows = (self.take(slice(row, row + 1)).tobytes() for row in range(0, len(self), step))
-        return "stored", self.X.shape, self.X.dtype.str, *map(zlib.crc32, rows)
+        rows = (self.take(slice(row, row + 1)) for row in range(0, len(self), step))
+        return "stored", self.X.shape, self.X.dtype.str, *(checksum(row, max_bytes) for row in rows)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         if self.X.dtype.kind in "fc":

@@ -150,3 +150,10 @@ def test_what_this_process_may_write_has_no_storage(mapped):
     assert as_pool(mapped("r+")).storage is None
     assert as_pool(X).storage is None
     assert as_pool(mapped()).storage is not None
+
+
+def test_numbers_too_large_for_the_pool_do_not_become_infinite():
+    pool = as_pool(np.zeros((2, 2), np.float16))
+    with pytest.raises(ValueError, match="do not fit the float16 of the pool"):
+        pool.matching(as_pool([[1e6, 0.0]]))
+    assert pool.matching(as_pool([[np.inf, 0.1]])).X.dtype == np.float16

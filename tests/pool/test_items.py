@@ -77,3 +77,9 @@ def test_lists_of_numbers_become_arrays_and_ragged_ones_stay():
     assert as_pool([np.zeros((2, 2))] * 3).row_shape == (2, 2)
     assert as_pool([[1, 2], [3]]).X == [[1, 2], [3]]
     assert as_pool([[1, "a"], [2, "b"]]).X == [[1, "a"], [2, "b"]]
+
+
+def test_a_series_is_watched_by_position_whatever_its_index():
+    digests = {as_pool(pd.Series(TEXTS, index=index)).digest(1000) for index in (range(20), range(100, 120))}
+    assert len(digests) == 1
+    assert digests == {as_pool(pd.Series(TEXTS, index=[f"row {n}" for n in range(20)])).digest(1000)}

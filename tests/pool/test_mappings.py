@@ -54,3 +54,11 @@ def test_arrays_of_other_shapes_do_not_match():
         pool.matching(as_pool(IDS))
     with pytest.raises(ValueError, match="each with the same rows"):
         as_pool({"ids": IDS, "length": 20})
+
+
+def test_new_rows_are_cast_to_the_numbers_of_the_pool():
+    pool = as_pool(PAIR)
+    new = pool.matching(as_pool({"mask": MASK[:2].astype(bool), "ids": IDS[:2].astype(float)}))
+    assert [pool.stack([new.X])[name].dtype for name in PAIR] == [IDS.dtype, np.int8]
+    with pytest.raises(ValueError, match="do not fit the int64 of the pool"):
+        pool.matching(as_pool({"ids": IDS[:2] + 0.5, "mask": MASK[:2]}))

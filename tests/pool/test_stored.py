@@ -87,3 +87,37 @@ def test_changes_are_noticed(tmp_path):
     pool.watch(1 << 20)
     array[13] = -1
     assert not pool.is_unchanged()
+
+
+def test_what_this_process_writes_is_noticed_before_it_reaches_the_file(tmp_path):
+    in_h5py(tmp_path).file.close()
+    with h5py.File(tmp_path / "pool.h5", "r+") as file:
+        pool = as_pool(file["rows"])
+        pool.watch(1 << 20)
+        file["rows"][13] = -1
+        assert not pool.is_unchanged()
+
+
+def test_new_rows_are_cast_to_the_numbers_of_the_pool(stored):
+    pool = as_pool(stored(X.astype(np.uint8)))
+    assert pool.stack([pool.matching(as_pool(X[:1])).X]).dtype == np.uint8
+    with pytest.raises(ValueError, match="do not fit the uint8 of the pool"):
+        pool.matching(as_pool(X[:1] + 0.5))
+
+
+def test_texts_are_no_numbers_and_are_watched(tmp_path):
+    with h5py.File(tmp_path / "texts.h5", "w") as file:
+        pool = as_pool(file.create_dataset("rows", data=["one", "two"], dtype=h5py.string_dtype()))
+        assert pool.obstacle == "its cells are of dtype object"
+        pool.watch(1 << 20)
+        assert pool.is_unchanged()
+
+
+def test_groups_are_refused(tmp_path):
+    with (
+        h5py.File(tmp_path / "pool.h5", "w") as file,
+        pytest.raises(ValueError, match=r"h5py\.File.*X\['rows'\]"),
+    ):
+        as_pool(file)
+    with pytest.raises(ValueError, match=r"zarr\.Group.*X\['rows'\]"):
+        as_pool(zarr.open_group(tmp_path / "pool.zarr", mode="w"))
