@@ -15,6 +15,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorD
 
 from .arrays import ArrayPool
 from .base import Pool
+from .mappings import parts
 from .rows import Rows
 
 # Rows that a worker decodes at a time.
@@ -82,11 +83,11 @@ class DatasetPool(Pool):
 
     @property
     def row_bytes(self) -> float:
-        arrays = self._first.values() if isinstance(self._first, Mapping) else [self._first]
-        return max(1, sum(array.nbytes for array in arrays))
+        return max(1, sum(array.nbytes for array in parts(self._first)))
 
     def take(self, rows: Rows | slice) -> DatasetRows:
-        return DatasetRows(self.X, num_workers=self.num_workers)[rows]
+        positions = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
+        return DatasetRows(self.X, positions, num_workers=self.num_workers)
 
     def read(self, rows: Rows | slice) -> Any:
         return self.take(rows).read()
@@ -104,8 +105,10 @@ class DatasetPool(Pool):
         return ConcatDataset([self.X, *others])
 
     def matching(self, other: Pool) -> Pool:
+        """Other rows in a dataset; an array's in the numbers of the pool's."""
         if isinstance(other, ArrayPool) and other.row_shape == self.row_shape:
-            return DatasetPool(TensorDataset(torch.tensor(other.X)))
+            rows = ArrayPool(self._first).matching(other).X
+            return DatasetPool(TensorDataset(torch.tensor(rows)))
         return super().matching(other)
 
     def same_as(self, other: Pool) -> bool:
@@ -125,7 +128,7 @@ class DatasetPool(Pool):
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for block, _ in self.blocks():
-            for array in block.values() if isinstance(block, Mapping) else [block]:
+            for array in parts(block):
                 if array.dtype.kind in "fc":
                     yield "X", array
 
@@ -158,25 +161,25 @@ class DatasetRows(Dataset):
         return DatasetRows(self.dataset, self.positions[index], num_workers=self.num_workers)
 
     @cached_property
-    def _first(self) -> Any:
+    def first(self) -> Any:
+        """The first row of the dataset, decoded."""
         return collate([self.dataset[0]])
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of rows, and their shape."""
-        return len(self), *self._first.shape[1:]
+        return len(self), *self.first.shape[1:]
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Numbers of the rows; the widest of those of mappings."""
-        arrays = self._first.values() if isinstance(self._first, Mapping) else [self._first]
-        return np.result_type(*arrays)
+        """Numbers of the rows; those that are mappings have none, as in a `SliceDict`."""
+        return self.first.dtype  # type: ignore[no-any-return]
 
     def read(self) -> Any:
         """Decode all rows: an array, or a `SliceDict` of arrays."""
         batches = list(self.batches([slice(n, n + _BATCH_ROWS) for n in range(0, len(self), _BATCH_ROWS)]))
         if not batches:
-            return self._first[:0]
+            return self.first[:0]
         if isinstance(batches[0], Mapping):
             parts = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
             return SliceDict(**parts)

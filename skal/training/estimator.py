@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset
 
-from ..pool import DatasetPool, MappingPool, Pool, as_pool, check_features
+from ..pool import DatasetPool, DatasetRows, MappingPool, Pool, as_pool, check_features, parts
 from .batches import as_tensors
 from .net import TrainingNet
 from .saving import SavedEstimator
@@ -161,7 +161,10 @@ class NetworkEstimator(SavedEstimator):
     def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
         """Validate rows, flat or N-D, and the labels where given; `n_features_in_` counts a whole row."""
         if isinstance(X, Pool | Mapping | Dataset | SliceDataset):
-            return self._validate_pool(as_pool(X), *y, reset=reset)
+            pool = as_pool(X)
+            if isinstance(pool, MappingPool | DatasetPool):
+                return self._validate_pool(pool, *y, reset=reset)
+            X = pool.X
         if isinstance(X, list | tuple):
             X = np.asarray(X)
         flat = getattr(X, "ndim", 2) <= 2
@@ -178,24 +181,33 @@ class NetworkEstimator(SavedEstimator):
         X = checked[0] if y else checked
         if not flat and reset:
             self.n_features_in_ = math.prod(X.shape[1:])
-        elif not flat and self._input_shape(X.shape[1:]) != self.input_shape_:
-            raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows of shape "
-                f"{self.input_shape_}; reshape X"
-            )
+        elif not reset:
+            self._check_row_shape(X.shape[1:])
         return checked
 
-    def _validate_pool(self, pool: Pool, *y: Any, reset: bool) -> Any:
+    def _validate_pool(self, pool: MappingPool | DatasetPool, *y: Any, reset: bool) -> Any:
         """Validate rows that are mappings or in a dataset, which stay what they are."""
-        if isinstance(pool, MappingPool) and not self._takes_mappings:
+        if pool.obstacle is not None and not self._takes_mappings:
             raise TypeError(f"{type(self).__name__} takes rows of numbers, and {pool.obstacle}.")
         check_features(self, pool, reset=reset)
+        if not reset:
+            self._check_row_shape(pool.row_shape)
+        if isinstance(pool, MappingPool):
+            pool.assert_finite(allow_nan=False, estimator=self)
         rows = pool.take(slice(None)) if isinstance(pool, DatasetPool) else pool.X
         if not y:
             return rows
-        labels = column_or_1d(*y, warn=True)
+        labels = validate_data(self, y=y[0], reset=False)
         check_consistent_length(rows, labels)
         return rows, labels
+
+    def _check_row_shape(self, row_shape: tuple[int, ...]) -> None:
+        """Refuse rows of more dimensions than one in another shape than those of `fit`."""
+        if len(row_shape) > 1 and self._input_shape(row_shape) != self.input_shape_:
+            raise ValueError(
+                f"X has rows of shape {row_shape}, but {type(self).__name__} was fitted on rows of shape "
+                f"{self.input_shape_}; reshape X"
+            )
 
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape in which the module gets a row of the given shape."""
@@ -221,8 +233,8 @@ class NetworkEstimator(SavedEstimator):
         if self.amp and self.dtype == "float64":
             raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
         follows_X = self.dtype == "auto" and not self.amp
-        dtypes = [part.dtype for part in (X.values() if isinstance(X, Mapping) else [X])]
-        is_wide = any(dtype.newbyteorder("=") == np.float64 for dtype in dtypes)
+        rows = X.first if isinstance(X, DatasetRows) else X
+        is_wide = any(part.dtype.newbyteorder("=") == np.float64 for part in parts(rows))
         wide = is_wide if follows_X else self.dtype == "float64"
         return torch.float64 if wide else torch.float32
 

@@ -275,6 +275,11 @@ class TestMappings:
         with pytest.raises(TypeError, match=r"rows of numbers.*mappings of input_ids, attention_mask"):
             VAALClassifier().fit(MAPPING, TOPIC_PARTIAL)
 
+    def test_mappings_with_nan_are_refused(self):
+        rows = {"pixels": np.where(FLOATS.max() == FLOATS, np.nan, FLOATS).reshape(300, -1), "number": Y}
+        with pytest.raises(ValueError, match=r"X\['pixels'\] contains NaN"):
+            NetClassifier(FirstPixel).fit(rows, Y)
+
     def test_wrong_mappings(self):
         with pytest.raises(ValueError, match=r"input_ids.*240.*attention_mask.*239"):
             reader().fit({**MAPPING, "attention_mask": MASK[1:]}, TOPIC)
@@ -383,3 +388,39 @@ class TestDatasets:
         assert_array_equal(clf.predict_proba(MAPPING), reader().fit(MAPPING, TOPIC).predict_proba(MAPPING))
         learner = ActiveLearner(reader(max_epochs=3), BADGE(), n_queries=4).fit(Tokenized(), TOPIC_PARTIAL)
         assert len(learner.query()) == 4
+
+    def test_mappings_of_a_dataset_are_read_as_mappings_are(self):
+        class Pairs(Dataset):
+            def __len__(self):
+                return 20
+
+            def __getitem__(self, index):
+                return {"pixels": BYTES[index].ravel(), "number": np.int64(index)}
+
+        pairs, arrays = Pairs(), {"pixels": BYTES[:20].reshape(20, -1), "number": np.arange(20)}
+        for X, other in ((pairs, arrays), (arrays, pairs)):
+            clf = NetClassifier(FirstPixel, max_epochs=1).fit(X, Y[:20])
+            assert (clf.dtype_, clf.scale_, clf.takes_bytes_) == (torch.float32, None, False)
+            assert_array_equal(clf.predict(X), clf.predict(other))
+
+    def test_another_shape_of_images_is_refused_as_in_arrays(self):
+        clf = cnn(max_epochs=1).fit(TensorDataset(torch.tensor(FLOATS)), Y)
+        wide = FLOATS[:3].reshape(3, 1, 4, 16)
+        for X in (TensorDataset(torch.tensor(wide)), DatasetPool(TensorDataset(torch.tensor(wide))), wide):
+            with pytest.raises(ValueError, match=r"rows of shape \(1, 4, 16\).*reshape X"):
+                clf.predict(X)
+
+    @pytest.mark.parametrize("y", [None, np.where(Y == 3, np.nan, Y)], ids=["none", "NaN"])
+    def test_labels_are_checked_as_with_arrays(self, y):
+        for X in (FLOATS, TensorDataset(torch.tensor(FLOATS))):
+            with pytest.raises(ValueError, match=r"y contains NaN|requires y to be passed"):
+                cnn().fit(X, y)
+
+
+class FirstPixel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 10)
+
+    def forward(self, pixels, number):
+        return self.layer(pixels[:, :1].float())

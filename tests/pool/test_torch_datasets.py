@@ -112,3 +112,12 @@ def test_items():
     assert collate([Image.new("L", (4, 5))]).shape == (1, 1, 5, 4)
     with pytest.raises(ValueError, match=r"\(2,\), \(3,\)"):
         collate([np.zeros(2), np.zeros(3)])
+
+
+def test_new_rows_are_cast_to_the_numbers_of_the_pool():
+    pool = as_pool(TensorDataset(torch.tensor(X.astype(np.uint8))))
+    together = as_pool(pool.stack([pool.matching(as_pool(X[:2].astype(">f8"))).X]))
+    assert together.read(np.array([0, 20])).dtype == np.uint8
+    assert together.read(np.array([20, 21])).dtype == np.uint8
+    with pytest.raises(ValueError, match="do not fit the uint8 of the pool"):
+        pool.matching(as_pool(X[:2] + 0.5))
