@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ["torchvision", "pynndescent", "numba", "matplotlib", "polars"]
+HEAVY = ["torchvision", "timm", "pynndescent", "numba", "matplotlib", "polars"]
 
 
 def test_heavy_packages_are_imported_where_they_are_used():

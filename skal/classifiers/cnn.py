@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from ..nets import ARCHITECTURES, MLP, DigitsNet, LeNet
+from ..nets.packages import package_network
 from ..nets.torchvision_net import TorchvisionNet
 from ..utils.docstrings import inherits_doc
 from .base import BaseNetClassifier
@@ -34,12 +34,17 @@ class CNNClassifier(BaseNetClassifier):
     ----------
     architecture : str or type, default="auto"
         A name in `skal.nets.ARCHITECTURES`: "lenet", "lenet_waal", "all_cnn", "conv_small", "celeba", "digits",
-        "resnet18", "resnet50", "vgg16_bn" or "vit_small"; or a class of `torch.nn.Module` as in
-        :class:`NetClassifier`. "auto" is "lenet" for images of 16x16 pixels and more, else "digits". The settings of
+        "resnet18", "resnet50", "vgg16_bn" or "vit_small"; any other name of torchvision's classification networks,
+        such as "efficientnet_b0", and with "torchvision:" before it these too; "timm:" and a name of timm's networks,
+        with or without the tag of its weights, such as "timm:convnext_atto.d2_in1k"; or a class of `torch.nn.Module` as
+        in :class:`NetClassifier`. "auto" is "lenet" for images of 16x16 pixels and more, else "digits". The settings of
         the papers are in the docstrings of their networks, such as :class:`~skal.nets.AllCNN`.
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"dropout": 0.3}``. A file of pretrained weights, as in
-        ``{"weights": "resnet18.pth"}``, is read at each `fit`; `load` does not need it.
+        ``{"weights": "resnet18.pth"}``, is read at each `fit`; `load` does not need it. A network of torchvision also
+        takes the name of weights, ``{"weights": "DEFAULT"}``, and one of timm ``{"pretrained": True}``: these packages
+        download them where their caches have none. Pretrained networks want ``scale="imagenet"``, as a rule. Networks
+        of both take any number of channels, and ``{"n_hidden": 50}``, the size of a linear embedding.
     {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
     augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
 
@@ -60,7 +65,7 @@ class CNNClassifier(BaseNetClassifier):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseNetClassifier._parameter_constraints,
-        "architecture": [StrOptions({"auto", *ARCHITECTURES}), callable],
+        "architecture": [str, callable],
         "module_params": [dict, None],
     }
 
@@ -79,14 +84,19 @@ class CNNClassifier(BaseNetClassifier):
     ) -> Net:
         net = super()._make_net(input_shape, classes, **params)
         module = self._module_class(input_shape)
+        module = getattr(module, "func", module)
         if classes is None and isinstance(module, type) and issubclass(module, TorchvisionNet):
-            net.module = partial(net.module, weights=None)  # the file of the pretrained ones may be gone
+            # The file of the pretrained weights may be gone.
+            net.module = partial(net.module, **module.without_weights)
         return net
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
         if self.architecture == "auto":
             return LeNet if min(input_shape[-2:]) >= _SMALLEST_LENET else DigitsNet
-        return ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
+        if not isinstance(self.architecture, str):
+            return self.architecture
+        own = ARCHITECTURES.get(self.architecture)
+        return own or package_network(self.architecture, type(self).__name__, ARCHITECTURES)
 
 
 @inherits_doc()
@@ -97,7 +107,7 @@ class AnyRowsClassifier(CNNClassifier):
     Parameters
     ----------
     architecture : str or type, default="auto"
-        As in :class:`CNNClassifier`: a name in `skal.nets.ARCHITECTURES`, or a class of `torch.nn.Module`. "auto" is
+        As in :class:`CNNClassifier`: a name of a network, or a class of `torch.nn.Module`. "auto" is
         "lenet" for images of 16x16 pixels and more, "digits" for smaller ones, and :class:`skal.nets.MLP` for plain
         rows.
     """

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import safetensors.torch
 import torch
@@ -17,8 +17,10 @@ from .shapes import as_images
 class TorchvisionNet(HeadNet):
     """A linear head, and an optional linear layer before it, on the features that `body` returns.
 
-    `body` is a module of torchvision without its own head.
+    `body` is a module of torchvision or timm without its own head.
     """
+
+    without_weights: ClassVar[dict[str, Any]] = {"weights": None}  # builds the module without a file
 
     def __init__(self, body: nn.Module, n_features: int, n_classes: int, n_hidden: int | None) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
 
 
 def read_body(
-    file: str | os.PathLike[str],
+    file: str | os.PathLike[str] | dict[str, torch.Tensor],
     head: str | tuple[str, ...],
     first: str,
     n_channels: int,
@@ -89,8 +91,8 @@ def read_body(
 
     Parameters
     ----------
-    file : str or path-like
-        As in `read_weights`.
+    file : str, path-like or dict
+        As in `read_weights`, or what it returns.
     head : str or tuple of str
         What the keys of the head start with.
     first : str
@@ -100,7 +102,7 @@ def read_body(
     rename : callable, default=str
         Maps the keys in the file to their new names.
     """
-    weights = read_weights(file).items()
+    weights = (file if isinstance(file, dict) else read_weights(file)).items()
     state = {rename(key): tensor for key, tensor in weights if not key.startswith(head)}
     if n_channels == 1 and first in state and state[first].ndim == 4 and state[first].shape[1] == 3:
         state[first] = state[first].sum(1, keepdim=True)
