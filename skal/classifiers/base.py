@@ -32,7 +32,11 @@ from .net import BestEpoch, Net
 from .own_loss import OwnLoss
 from .prediction import PredictionMixin
 
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of the channels, in [0, 1]
+# Mean and deviation of numbers in [0, 1], by the names of the scales.
+_SCALES: dict[str, tuple[Any, Any]] = {
+    "auto": (0.0, 1.0),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 @inherits_doc()
@@ -61,7 +65,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         How numbers reach the network. "auto" brings bytes (uint8) to [0, 1] on the device, and leaves all others as
         they are. "imagenet" also standardises the three channels of images, in bytes or in [0, 1], as most pretrained
         networks want them. A pair is a mean and a deviation, each a number or one per channel, on the scale of X.
-        None scales nothing. Integers that the module looks up, in a `torch.nn.Embedding`, stay what they are.
+        None scales nothing. Integers that the module looks up, in a `torch.nn.Embedding`, and the arrays of mappings
+        stay what they are.
     augment : callable, default=None
         Changes the rows of a training step, such as a transform of `torchvision.transforms.v2`: it gets a tensor
         (n_rows, *input_shape) in the numbers of X, on the device, and returns one like it. `random_state` decides
@@ -176,7 +181,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         labeled = _labeled(labels) if self.uses_unlabeled else np.ones(len(labels), dtype=bool)
         if not labeled.any():
             raise ValueError(
-                f"{type(self).__name__} needs labelled rows of at least two classes, and y has no label; label some rows"
+                f"{type(self).__name__} needs labelled rows of at least two classes, and y has no label; label some "
+                "rows"
             )
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)[labeled]
         seed = draw_seed(self.random_state)
@@ -220,7 +226,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         unlabeled = None
         if not labeled.all():
             unlabeled = Rows(rows, dtype=dtype, device=device).subset(np.flatnonzero(~labeled))
-        scale = self._decided_scale(rows, input_shape)
+        scale = self._resolve_scale(rows, input_shape)
         net = self._make_net(
             input_shape,
             classes=classes,
@@ -247,30 +253,28 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
             "net_": net,
         }
 
-    def _decided_scale(self, rows: Any, input_shape: tuple[int, ...]) -> Scale:
-        """Return what is subtracted from rows, and what they are divided by then."""
-        top = 255.0 if _are_bytes(rows) else 1.0
+    def _resolve_scale(self, rows: Any, input_shape: tuple[int, ...]) -> Scale:
+        """Return what is subtracted from rows and what they are divided by then, or None where that changes nothing."""
         if self.scale is None:
             return None
-        if self.scale == "auto":
-            return None if top == 1 else (0.0, top)
-        given: Any = _IMAGENET if self.scale == "imagenet" else self.scale
-        factor = top if self.scale == "imagenet" else 1.0
-        mean, deviation = (
-            tuple(factor * float(value) for value in each) if np.ndim(each) else factor * float(each)
-            for each in given
-        )
-        n_channels = {len(each) for each in (mean, deviation) if isinstance(each, tuple)}
-        if n_channels - {input_shape[0] if len(input_shape) == 3 else 0}:
+        is_name = isinstance(self.scale, str)
+        if not input_shape and self.scale != "auto":
             raise ValueError(
-                f"scale={self.scale!r} has values for {max(n_channels)} channels, and the rows have shape "
-                f"{input_shape}; give a mean and a deviation, each a number or one per channel of images (C, H, W)"
+                f"scale={self.scale!r} was given, and the arrays of mappings are not scaled; use scale=None, and scale "
+                "them in the module"
             )
-        if not np.all(np.isfinite(np.hstack([mean, deviation]))) or np.min(deviation) <= 0:
+        given = _SCALES[self.scale] if is_name else self.scale
+        top = 255.0 if is_name and _are_bytes(rows) else 1.0
+        values = [top * np.asarray(each, dtype=np.float64) for each in given]
+        shapes = {(), input_shape[:1] if len(input_shape) == 3 else ()}
+        are_finite = all(each.shape in shapes and np.isfinite(each).all() for each in values)
+        if len(values) != 2 or not are_finite or values[1].min() <= 0:
             raise ValueError(
-                f"scale={self.scale!r} was given; its values must be finite and the deviations positive"
+                f"scale={self.scale!r} was given, and the rows have shape {input_shape}; give a mean and a deviation, "
+                "each a finite number or one per channel of images (C, H, W), and no deviation of zero or less"
             )
-        return mean, deviation
+        mean, deviation = (tuple(each.tolist()) if each.ndim else each.item() for each in values)
+        return None if (mean, deviation) == (0, 1) else (mean, deviation)
 
     def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
         checked = super()._validate(X, *y, reset=reset)

@@ -66,7 +66,11 @@ class TestScale:
         fitted = cnn(scale=(0, 255)).fit(BYTES, Y)
         assert_array_equal(fitted.predict(BYTES.astype(np.float32)), fitted.predict(BYTES))
 
-    @pytest.mark.parametrize("scale", ["imagenet", (0, 0), (0, np.inf), ([1, 2], 3), (np.nan, 1)], ids=str)
+    @pytest.mark.parametrize(
+        "scale",
+        ["imagenet", (0, 0), (0, np.inf), ([1, 2], 3), (np.nan, 1), (1,), [1, 2, 3], ([[1]], 2)],
+        ids=str,
+    )
     def test_scales_that_do_not_suit(self, scale):
         with pytest.raises(ValueError, match="scale="):
             cnn(scale=scale).fit(BYTES, Y)
@@ -274,6 +278,11 @@ class TestMappings:
         assert clf.critic_scores(MAPPING).shape == (240,)
         with pytest.raises(TypeError, match=r"rows of numbers.*mappings of input_ids, attention_mask"):
             VAALClassifier().fit(MAPPING, TOPIC_PARTIAL)
+
+    @pytest.mark.parametrize("scale", ["imagenet", (1.0, 2.0)], ids=str)
+    def test_a_scale_that_would_not_be_applied_is_refused(self, scale):
+        with pytest.raises(ValueError, match="mappings are not scaled"):
+            reader(scale=scale).fit(MAPPING, TOPIC)
 
     def test_mappings_with_nan_are_refused(self):
         rows = {"pixels": np.where(FLOATS.max() == FLOATS, np.nan, FLOATS).reshape(300, -1), "number": Y}
