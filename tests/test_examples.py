@@ -44,14 +44,18 @@ def digits():
     return {"train": (X[:200], y[:200]), "test": (X[200:], y[200:260])}
 
 
-@pytest.mark.parametrize("name", ["tabular", "texts"])
+@pytest.mark.parametrize("name", ["photos", "tabular", "texts"])
 def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch, capsys):
     pytest.importorskip("pandas")
     picture = tmp_path / "curves.png"
     monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
-    runpy.run_path(str(FOLDER.parent / f"plot_{name}.py"), run_name="__main__")
+    n_threads = torch.get_num_threads()
+    try:
+        runpy.run_path(str(FOLDER.parent / f"plot_{name}.py"), run_name="__main__")
+    finally:
+        torch.set_num_threads(n_threads)
     printed = capsys.readouterr().out
-    assert all(f"labels, {strategy:6}: " in printed for strategy in ("random", "margin", "BADGE"))
+    assert all(f"labels, {strategy:6}: " in printed for strategy in ("random", "BADGE"))
     assert picture.stat().st_size > 0
 
 
