@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..training.batches import as_tensors, each
+from ..training.batches import as_tensors, map_parts
 from ..training.estimator import NetworkEstimator
 from .differentiable import as_torch
 from .embeddings import check_n_features
@@ -160,7 +160,7 @@ def dropout_passes(classifier: Any) -> Callable[..., NDArray[Any]] | None:
         check_n_features(classifier, X)
         module = copied()
         device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-        rows = each(lambda part: part.to(device), as_tensors(X))
+        rows = map_parts(lambda part: part.to(device), as_tensors(X))
         logits = DropoutPasses(module, n_passes, seed)(rows)
         return logits.softmax(dim=2).numpy(force=True)
 

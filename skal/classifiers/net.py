@@ -10,7 +10,8 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
-from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows, each
+from ..pool import parts
+from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows, map_parts
 from ..training.net import TrainingNet
 from ..training.recording import Recorder, called, in_evaluation
 from .batch import Batch
@@ -98,7 +99,7 @@ class Net(TrainingNet, NeuralNetClassifier):
 
     def _checked(self, logits: Tensor, rows: Tensor) -> Tensor:
         logits = getattr(logits, "logits", logits)  # as the models of transformers return them
-        n_rows = len(next(iter(rows.values())) if isinstance(rows, dict) else rows)
+        n_rows = len(parts(rows)[0])
         if logits.shape != (n_rows, self.n_classes):
             raise ValueError(
                 f"the module returned shape {tuple(logits.shape)} for {n_rows} rows; it must return logits of "
@@ -113,19 +114,15 @@ class Net(TrainingNet, NeuralNetClassifier):
         rows = self.prepare_rows(self.augmented(labeled))
         if unlabeled is not None:
             more = self.prepare_rows(self.augmented(unlabeled))
-            rows = (
-                {name: torch.cat([part, more[name]]) for name, part in rows.items()}
-                if isinstance(rows, dict)
-                else torch.cat([rows, more])
-            )
+            rows = map_parts(lambda *both: torch.cat(both), rows, more)
         logits, features = self.logits_and_features(rows)
         if unlabeled is None:
             return Batch(rows, logits, features, classes, weight), None
         first, second = slice(n_labeled), slice(n_labeled, None)
         known, unknown = (None, None) if features is None else (features[first], features[second])
         return (
-            Batch(each(lambda part: part[first], rows), logits[first], known, classes, weight),
-            Batch(each(lambda part: part[second], rows), logits[second], unknown),
+            Batch(map_parts(lambda part: part[first], rows), logits[first], known, classes, weight),
+            Batch(map_parts(lambda part: part[second], rows), logits[second], unknown),
         )
 
     def augmented(self, rows: Any) -> Any:
@@ -134,7 +131,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         if augment is None or not self.module_.training:
             return rows
         shape = self.input_shape
-        rows = each(lambda part: part.to(self.device), rows)
+        rows = map_parts(lambda part: part.to(self.device), rows)
         changed = augment(rows.reshape(-1, *shape) if isinstance(rows, Tensor) else rows)
         if isinstance(rows, Tensor) and (
             not isinstance(changed, Tensor) or changed.shape != (len(rows), *shape)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..pool import DatasetRows
+from ..pool import DatasetRows, parts
 
 # A batch as skorch wants it, a pair (X, y). Here X is (rows, their weights, unlabelled rows), the latter two if any.
 LabeledBatch = tuple[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
@@ -45,16 +45,16 @@ class _WritableAlias:
         self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
-def each(function: Callable[[Any], Any], rows: Any) -> Any:
-    """Apply a function to rows, or to each of the parts of rows that are mappings."""
-    return (
-        {name: function(part) for name, part in rows.items()} if isinstance(rows, Mapping) else function(rows)
-    )
+def map_parts(function: Callable[..., Any], rows: Any, *others: Any) -> Any:
+    """Apply a function to rows, or array by array to rows that are mappings."""
+    if not isinstance(rows, Mapping):
+        return function(rows, *others)
+    return {name: function(part, *(other[name] for other in others)) for name, part in rows.items()}
 
 
 def as_tensors(rows: Any) -> Any:
     """Return rows in memory as a tensor, or as tensors by name; those of a dataset are decoded."""
-    return each(as_tensor, rows.read() if isinstance(rows, DatasetRows) else rows)
+    return map_parts(as_tensor, rows.read() if isinstance(rows, DatasetRows) else rows)
 
 
 class Rows:
@@ -74,10 +74,10 @@ class Rows:
         self.positions: torch.Tensor | None = None
         if isinstance(X, DatasetRows):
             return
-        self.X = each(lambda part: _narrowed(as_tensor(part), dtype), X)
-        n_bytes = sum(part.nbytes for part in (self.X.values() if isinstance(X, Mapping) else [self.X]))
+        self.X = map_parts(lambda part: _narrowed(as_tensor(part), dtype), X)
+        n_bytes = sum(part.nbytes for part in parts(self.X))
         if device.type != "cuda" or n_bytes <= _DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
-            self.X = each(lambda part: part.to(device), self.X)
+            self.X = map_parts(lambda part: part.to(device), self.X)
             self.device = device
 
     def subset(self, positions: NDArray[np.intp] | None) -> Rows:
@@ -96,7 +96,7 @@ class Rows:
             index = self.positions[index]
         if isinstance(self.X, DatasetRows):
             return as_tensors(self.X[index])
-        return each(lambda part: part[index], self.X)
+        return map_parts(lambda part: part[index], self.X)
 
 
 def _narrowed(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -12,7 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.exceptions import DeviceWarning
 
-from .batches import Batches, Rows, each
+from .batches import Batches, Rows, map_parts
 from .recording import in_evaluation
 
 # What is subtracted from rows and what they are divided by, for all numbers or for each channel.
@@ -142,7 +142,7 @@ class TrainingNet(NeuralNet):
 
     def prepare_rows(self, rows: Any) -> Any:
         """Return rows of any number format and shape in those of the modules, on their device."""
-        rows = each(lambda part: part.to(self.device), rows)
+        rows = map_parts(lambda part: part.to(self.device), rows)
         rows = prepared(rows, self.dtype, self.input_shape, self.scale, keeps_integers=self.keeps_integers)
         is_image = isinstance(rows, torch.Tensor) and rows.ndim == 4
         return rows.contiguous(memory_format=torch.channels_last) if is_image else rows
