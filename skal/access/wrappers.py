@@ -8,6 +8,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
+from ..pool import Pool, as_pool
+from ..training.estimator import NetworkEstimator
+
 
 def unwrap(estimator: Any) -> Any:
     """Return the estimator that does the work inside wrappers that only delegate to it.
@@ -99,3 +102,32 @@ def first_step(estimator: Any) -> Any:
             break
         estimator = steps[0]
     return estimator
+
+
+def rows_for(estimator: Any, X: Any) -> Any:
+    """Return all rows of a container in one that an estimator can be fitted on.
+
+    Networks of skal decode a dataset and read stored arrays themselves; all other estimators get them in memory.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Or a wrapper or pipeline, whose first step gets the rows.
+    X : Pool or container of n_rows rows
+
+    Returns
+    -------
+    rows : container of shape (n_rows, ...)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access.wrappers import rows_for
+    >>> rows_for(LinearSVC(), torch.utils.data.TensorDataset(torch.eye(2)))
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    if isinstance(first_step(estimator), NetworkEstimator):
+        return X.X if isinstance(X, Pool) else X
+    return as_pool(X).whole()

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
-from ..access.wrappers import first_step
+from ..access.wrappers import first_step, rows_for
 from ..pool import Pool, as_pool, blockwise, check_readable, dense
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
@@ -55,10 +55,8 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     encoder = clone(encoder)
     seed_random_states(encoder, seed)
     pool = as_pool(X)
-    # What is read by slices or decoded is wanted whole by all but networks.
-    rows = pool.X if isinstance(first_step(encoder), NetworkEstimator) else pool.whole()
     with _explained(encoder, pool):
-        return encoder.fit(_shaped(encoder, rows), None)  # a FrozenEstimator requires y
+        return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)  # a FrozenEstimator requires y
 
 
 def encode(encoder: Any, X: Any) -> NDArray[np.float32]:

@@ -14,9 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..access.raw_nets import as_input, asked
+from ..access.wrappers import rows_for
 from ..labels import Labels, plain
 from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
-from .refit import rows_for
 
 # What a learner passes on to its classifier, and what comes back.
 _DELEGATED = {

@@ -17,9 +17,9 @@ from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net
-from ..access.wrappers import first_step
+from ..access.wrappers import rows_for
 from ..labels import plain
-from ..pool import as_pool, assuming_finite
+from ..pool import assuming_finite
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 from .state import State
@@ -65,11 +65,6 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
         with assuming_finite(state.pool) if scanned else nullcontext():
             estimator.fit(X, y, **params)
     return replace(state, estimator=estimator, can_guide=True)
-
-
-def rows_for(estimator: Any, X: Any) -> Any:
-    """Rows as an estimator takes them: what is decoded or read by slices is in memory, but for networks of skal."""
-    return X if isinstance(first_step(estimator), NetworkEstimator) else as_pool(X).whole()
 
 
 def last_step(estimator: Any) -> Any:

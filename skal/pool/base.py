@@ -145,7 +145,7 @@ class Pool(ABC):
         """
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows in a container that `stack` takes.
+        """Other rows in a container that `stack` takes, and in the numbers of the pool's.
 
         Parameters
         ----------
@@ -158,7 +158,8 @@ class Pool(ABC):
         Raises
         ------
         ValueError
-            If they are in a container of another kind, or its columns are.
+            If they are in another kind of container, have other columns or arrays, or have values that the numbers of
+            the pool cannot hold.
         """
         if type(other) is not type(self):
             raise self._unlike(other)

@@ -88,7 +88,6 @@ class MappingPool(Pool):
         return SliceDict(**{name: np.concatenate([part[name] for part in parts]) for name in self.X})
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows with the same arrays, in the numbers of the pool's."""
         if not isinstance(other, MappingPool):
             raise self._unlike(other)
         arrays, others = self._arrays, other._arrays

@@ -77,9 +77,9 @@ class StoredPool(Pool):
         return ArrayPool(self.take(slice(None))).stack(others)
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows in memory, in the numbers of the pool's."""
-        is_array = isinstance(other, ArrayPool)
-        return ArrayPool(self.take(slice(1))).matching(other) if is_array else super().matching(other)
+        if isinstance(other, ArrayPool):
+            return ArrayPool(self.take(slice(1))).matching(other)
+        return super().matching(other)
 
     @property
     def storage(self) -> Hashable | None:

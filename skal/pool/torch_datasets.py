@@ -105,7 +105,6 @@ class DatasetPool(Pool):
         return ConcatDataset([self.X, *others])
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows in a dataset; an array's in the numbers of the pool's."""
         if isinstance(other, ArrayPool) and other.row_shape == self.row_shape:
             rows = ArrayPool(self._first).matching(other).X
             return DatasetPool(TensorDataset(torch.tensor(rows)))
