@@ -91,7 +91,7 @@ class ArrayPool(Pool):
         return np.concatenate([self.X, *(rows.reshape(-1, *self.row_shape) for rows in others)])
 
     def digest(self, max_bytes: int) -> Hashable:
-        return "array", self.X.shape, self.X.dtype.newbyteorder("=").str, checksum(self.X, max_bytes)
+        return "array", self.X.shape, _native(self.X.dtype).str, checksum(self.X, max_bytes)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         if self.X.dtype.kind in "fc":
@@ -115,6 +115,10 @@ class ArrayPool(Pool):
         vars(self).update(state)
         if isinstance(self.X, dict):
             self.X = np.memmap(**self.X)
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.kind == "T" else dtype.newbyteorder("=")  # texts of any length have no byte order
 
 
 def _memory(X: Any) -> Any:

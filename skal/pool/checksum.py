@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import pickle
 import zlib
 from typing import Any
 
 import numpy as np
+import torch
+from joblib.hashing import NumpyHasher
 from numpy.typing import NDArray
 
 _BLOCK_BYTES = 1 << 22
+# What prints all that it holds; to pickle it takes longer.
+_PRINTED = {
+    str,
+    bytes,
+    bool,
+    int,
+    float,
+    complex,
+    type(None),
+    datetime.date,
+    datetime.datetime,
+    decimal.Decimal,
+}
 
 
 def checksum(X: NDArray[Any], max_bytes: int) -> int:
@@ -23,6 +41,36 @@ def checksum(X: NDArray[Any], max_bytes: int) -> int:
 
 def _bytes(X: NDArray[Any]) -> bytes | memoryview:
     if X.dtype.hasobject:
-        return repr(X.tolist()).encode()
+        objects = X.ravel().tolist()
+        is_printed = {type(each) for each in objects} <= _PRINTED
+        return (repr(objects) if is_printed else object_checksum(objects)).encode()
     X = np.ascontiguousarray(X.astype(X.dtype.newbyteorder("="), copy=False))  # as a pickle keeps it
     return X.reshape(-1).view(np.uint8).data
+
+
+def object_checksum(objects: Any) -> str:
+    """A checksum of what objects hold, the same in every process; none where they cannot be pickled.
+
+    Examples
+    --------
+    >>> from skal.pool.checksum import object_checksum
+    >>> object_checksum([{"a", "b"}]) == object_checksum([{"b", "a"}])
+    True
+    """
+    try:
+        return str(_Hasher().hash(objects))
+    except (pickle.PicklingError, TypeError, AttributeError):  # as functions, files and locks raise them
+        return ""
+
+
+class _Hasher(NumpyHasher):  # type: ignore[misc]
+    """A hash of values: joblib's own knows tensors by their memory, and some sets and dicts by the order of items."""
+
+    def save(self, obj: Any) -> None:
+        if isinstance(obj, torch.Tensor):
+            obj = "tensor", obj.numpy(force=True)
+        elif isinstance(obj, set | frozenset):
+            obj = type(obj).__name__, sorted(map(object_checksum, obj))
+        elif type(obj) is dict and not all(isinstance(key, str) for key in obj):
+            obj = "dict", sorted((object_checksum(key), object_checksum(value)) for key, value in obj.items())
+        super().save(obj)

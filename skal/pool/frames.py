@@ -89,16 +89,16 @@ class FramePool(Pool):
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -int(-self.row_bytes * len(self) // max_bytes))
         if not self._is_pandas:
-            hashes = self.X.gather_every(step).hash_rows().to_numpy()
+            rows = self.X.gather_every(step)
+            sums = [checksum(rows.hash_rows().to_numpy(), max_bytes)]
         else:
             rows = self.X.iloc[::step]
-            try:
-                hashes = (
-                    importlib.import_module("pandas.util").hash_pandas_object(rows, index=False).to_numpy()
-                )
-            except TypeError:  # cells that cannot be hashed, such as lists
-                hashes = rows.to_numpy(object)
-        return type(self.X).__name__, self.X.shape, *self.X.columns, checksum(hashes, max_bytes)
+            is_object = (rows.dtypes == object).to_numpy()  # hashed by pandas as what they print, in part
+            hashes = importlib.import_module("pandas.util").hash_pandas_object(
+                rows.loc[:, ~is_object], index=False
+            )
+            sums = [checksum(part.to_numpy(), max_bytes) for part in (hashes, rows.loc[:, is_object])]
+        return type(self.X).__name__, self.X.shape, *self.X.columns, *sums
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for column in self._columns:

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from .base import Pool
+from .checksum import object_checksum
 from .rows import Rows
 
 # Rows from which the size of one is estimated.
@@ -88,7 +88,7 @@ class ItemPool(Pool):
 
     def digest(self, max_bytes: int) -> Hashable:
         items = self._sampled(max(1, int(max_bytes // self.row_bytes)))
-        return "items", len(self), joblib.hash([*items, *self.take(slice(len(self) - 1, None))])
+        return "items", len(self), object_checksum([*items, *self.take(slice(len(self) - 1, None))])
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from ()

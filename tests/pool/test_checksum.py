@@ -1,11 +1,16 @@
 """Checksums read about as much as they may, in pieces, and every piece counts."""
 
+import pickle
+import subprocess
+import sys
+import threading
 import zlib
 
 import numpy as np
 import pytest
+import torch
 
-from skal.pool.checksum import checksum
+from skal.pool.checksum import checksum, object_checksum
 
 
 @pytest.fixture
@@ -48,3 +53,56 @@ def test_objects_are_read_by_what_they_print():
     assert checksum(X.copy(), 1 << 18) == before
     X[1, 1] = 4
     assert checksum(X, 1 << 18) != before
+
+
+def cells(*objects):
+    array = np.empty((len(objects), 1), dtype=object)
+    array[:, 0] = objects
+    return array
+
+
+class Thing:
+    """Prints as its address."""
+
+    def __init__(self, content):
+        self.content = content
+
+
+OBJECTS = {
+    "arrays": [np.zeros(5000), np.zeros(5001)],
+    "tensors": [torch.zeros(2), torch.zeros(3)],
+    "things": [Thing(1), Thing({"b", "a", None})],
+    "sets": [frozenset([frozenset("ab"), frozenset("c")]), {"a", None, 3}],
+    "keys": [{"a": 1, None: {"b", "c"}, 3: "b"}, {}],
+}
+
+
+def test_objects_are_known_in_another_process():
+    expected = [(object_checksum(each), checksum(cells(*each), 1 << 18)) for each in OBJECTS.values()]
+    code = (
+        "import pickle, sys\n"
+        "from skal.pool.checksum import checksum, object_checksum\n"
+        "given = pickle.load(sys.stdin.buffer)\n"
+        "print([(object_checksum(each), checksum(array, 1 << 18)) for each, array in given])"
+    )
+    given = pickle.dumps([(each, cells(*each)) for each in OBJECTS.values()])
+    got = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, check=True)
+    assert got.stdout.decode().strip() == str(expected)
+
+
+def test_objects_are_watched_whole():
+    objects = [np.zeros(5000), {"a": torch.zeros(3)}, Thing([1, 2])]
+    for change in (
+        lambda: objects[0].__setitem__(2500, 1),
+        lambda: objects[1]["a"].__setitem__(2, 1),
+        lambda: objects[2].content.append(3),
+    ):
+        before = object_checksum(objects), checksum(cells(*objects), 1 << 18)
+        change()
+        after = object_checksum(objects), checksum(cells(*objects), 1 << 18)
+        assert before[0] != after[0]
+        assert before[1] != after[1]
+
+
+def test_what_cannot_be_pickled_has_none():
+    assert object_checksum([lambda: None]) == object_checksum([threading.Lock()]) == ""
