@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skorch.helper import SliceDict
 
@@ -41,7 +42,7 @@ class MappingPool(Pool):
     """A mapping of names to arrays with one entry per row; its container is a `skorch.helper.SliceDict`."""
 
     def __init__(self, X: Any) -> None:
-        arrays = {str(name): np.asarray(values) for name, values in X.items()}
+        arrays = {str(name): _as_array(values) for name, values in X.items()}
         lengths = {name: len(values) if values.ndim else 0 for name, values in arrays.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(
@@ -111,3 +112,16 @@ class MappingPool(Pool):
             return False
         theirs = other._arrays
         return all(array.same_as(theirs[name]) for name, array in self._arrays.items())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "X": self._arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays = state["X"]
+        vars(self).update({**state, "X": SliceDict(**{name: array.X for name, array in arrays.items()})})
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    if isinstance(values, torch.Tensor):
+        return values.numpy(force=True)
+    return values if isinstance(values, np.memmap) else np.asarray(values)  # a map pickles as its file's name

@@ -42,6 +42,11 @@ class DatasetPool(Pool):
     num_workers : int, default=0
         Processes that decode.
 
+    Raises
+    ------
+    TypeError
+        If the dataset has no length.
+
     Examples
     --------
     >>> import torch
@@ -56,6 +61,11 @@ class DatasetPool(Pool):
     is_scanned = False
 
     def __init__(self, X: Any, *, key: Hashable = None, num_workers: int = 0) -> None:
+        if not hasattr(X, "__len__"):
+            raise TypeError(
+                f"A {type(X).__name__} has no length, and rows of a pool are asked for by their positions; give a "
+                "dataset with __len__ and __getitem__."
+            )
         super().__init__(X)
         self.key = key
         self.num_workers = num_workers

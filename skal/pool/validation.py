@@ -68,8 +68,7 @@ def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
     """Check everything but the rows themselves."""
     if not len(pool):
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={(0, *pool.row_shape)}) while a minimum of 1 is required by "
-            f"{type(estimator).__name__}."
+            f"Found a pool with 0 sample(s) while a minimum of 1 is required by {type(estimator).__name__}."
         )
     first: Any = next(iter(pool.X)) if isinstance(pool, ItemPool) else None
     if np.ndim(first) == 0 and is_number(first):

@@ -62,3 +62,16 @@ def test_new_rows_are_cast_to_the_numbers_of_the_pool():
     assert [pool.stack([new.X])[name].dtype for name in PAIR] == [IDS.dtype, np.int8]
     with pytest.raises(ValueError, match="do not fit the int64 of the pool"):
         pool.matching(as_pool({"ids": IDS[:2] + 0.5, "mask": MASK[:2]}))
+
+
+def test_memory_maps_pickle_as_the_names_of_their_files(tmp_path):
+    ids = np.memmap(tmp_path / "ids.bin", np.float32, mode="w+", shape=(100_000, 2))
+    ids[:] = np.arange(200_000).reshape(-1, 2)
+    pool = as_pool({"ids": ids, "number": np.arange(100_000, dtype=np.int8)})
+    data = pickle.dumps(pool)
+    assert len(data) < 200_000
+    assert pickle.loads(data).same_as(pool)
+
+
+def test_tensors_that_record_gradients_are_arrays():
+    assert_array_equal(as_pool({"a": torch.ones(2, 2, requires_grad=True)}).X["a"], np.ones((2, 2)))

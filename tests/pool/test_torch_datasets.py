@@ -7,10 +7,11 @@ import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 from skorch.helper import SliceDataset
-from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 
-from skal.pool import DatasetPool, DatasetRows, as_pool
+from skal.pool import DatasetPool, DatasetRows, as_pool, check_pool
 from skal.pool.torch_datasets import collate
+from skal.strategies import RandomSampling
 
 X = np.arange(120, dtype=np.float32).reshape(20, 2, 3)
 
@@ -121,3 +122,14 @@ def test_new_rows_are_cast_to_the_numbers_of_the_pool():
     assert together.read(np.array([20, 21])).dtype == np.uint8
     with pytest.raises(ValueError, match="do not fit the uint8 of the pool"):
         pool.matching(as_pool(X[:2] + 0.5))
+
+
+def test_datasets_without_rows_by_position_are_refused():
+    class Endless(IterableDataset):
+        def __iter__(self):
+            yield X[0]
+
+    with pytest.raises(TypeError, match=r"Endless has no length.*__getitem__"):
+        as_pool(Endless())
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        check_pool(RandomSampling(), TensorDataset(torch.zeros(0, 3)), reset=True)
