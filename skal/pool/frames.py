@@ -36,7 +36,8 @@ class FramePool(Pool):
         return f"its columns {others[:5]} hold no numbers" if others else None
 
     def take(self, rows: Rows | slice) -> Any:
-        return _safe_indexing(self.X, rows)
+        # scikit-learn takes no names that are repeated.
+        return self.X.iloc[rows] if self._is_pandas else _safe_indexing(self.X, rows)
 
     def _values(self, rows: Rows | slice) -> NDArray[Any]:
         taken = self.take(rows)
@@ -93,7 +94,8 @@ class FramePool(Pool):
             sums = [checksum(rows.hash_rows().to_numpy(), max_bytes)]
         else:
             rows = self.X.iloc[::step]
-            is_object = (rows.dtypes == object).to_numpy()  # hashed by pandas as what they print, in part
+            # Pandas would hash them as what they print, in part.
+            is_object = np.array([getattr(dtype, "hasobject", False) for dtype in rows.dtypes], bool)
             hashes = importlib.import_module("pandas.util").hash_pandas_object(
                 rows.loc[:, ~is_object], index=False
             )
@@ -148,8 +150,20 @@ def _cast(column: Any, dtype: Any) -> Any:
     if column.dtype == dtype:
         return column
     with suppress(Exception):  # polars has its own, pandas TypeError and ValueError
-        cast = column.astype(dtype) if hasattr(column, "iloc") else column.cast(dtype)
-        if same_values(*(np.asarray(each, dtype=object) for each in (column, cast))):
+        if not hasattr(column, "iloc"):
+            cast = column.cast(dtype)
+        else:
+            is_object = getattr(column.dtype, "hasobject", False)  # a NA among them is no float
+            cast = (column.where(column.notna(), None) if is_object else column).astype(dtype)
+        if same_values(*map(_cells, (column, cast))):
             return cast
         return column if _holds_numbers(column) and _holds_numbers(cast) else None
     return None
+
+
+def _cells(column: Any) -> NDArray[Any]:
+    """The cells of a column as objects; None where one is missing, which every type writes in its own way."""
+    is_missing = column.isna() if hasattr(column, "iloc") else column.is_null()
+    cells = np.asarray(column, dtype=object).copy()
+    cells[np.asarray(is_missing)] = None
+    return cells

@@ -89,3 +89,51 @@ def test_cells_that_cannot_be_hashed_are_watched():
     assert pool.is_unchanged()
     frame["tags"][1].append("w")
     assert not pool.is_unchanged()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(["x", "y", None], dtype="string"),
+        pd.Series(["x", "y", None], dtype="str"),
+        pd.Series(["x", "y", None], dtype="category"),
+        pd.Series([1, 2, None], dtype="Int64"),
+        pd.Series([1.5, 2, None], dtype="Float64"),
+        pd.Series([1.5, 2, None], dtype=float),
+        pd.Series([True, False, None], dtype="boolean"),
+        pd.Series([pd.Timestamp("2020-01-01"), pd.Timestamp("2021-01-01"), None]),
+        pl.Series(["x", "y", None]),
+        pl.Series(["x", "y", None], dtype=pl.Categorical),
+        pl.Series([1, 2, None]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_missing_cells_are_cast_whatever_stands_for_them(column, missing):
+    kind = pd.DataFrame if isinstance(column, pd.Series) else pl.DataFrame
+    pool = as_pool(kind({"a": column}))
+    given = [column[1], missing if kind is pd.DataFrame else None]
+    for cells in (given, given[1:]):
+        new = kind({"a": cells}, **({"dtype": object} if kind is pd.DataFrame else {}))
+        cast = pool.matching(as_pool(new)).X["a"]
+        assert cast.dtype == column.dtype
+        assert list(np.asarray(cast.isna() if kind is pd.DataFrame else cast.is_null()))[-1]
+
+
+def test_repeated_names_are_columns_of_their_own():
+    frame = pd.DataFrame(np.eye(4), columns=list("abab"))
+    pool = as_pool(frame)
+    assert_array_equal(pool.take(np.array([2, 0])), np.eye(4)[[2, 0]])
+    assert_array_equal(pool.dense(slice(1, 3)), np.eye(4)[1:3])
+    pool.watch(1 << 20)
+    frame.iloc[3, 2] = 5
+    assert not pool.is_unchanged()
+
+
+def test_cells_of_objects_are_watched_whole():
+    frame = pd.DataFrame({"a": [1, 2], "b": [np.zeros(5000), {"x", "y"}]})
+    for change in (lambda: frame["b"][0].__setitem__(2500, 1), lambda: frame["b"][1].add("z")):
+        pool = as_pool(frame)
+        pool.watch(1 << 20)
+        change()
+        assert not pool.is_unchanged()
