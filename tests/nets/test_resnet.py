@@ -120,7 +120,8 @@ def test_logits_are_the_head_of_the_embedding(net, shape, params):
 
 
 def test_the_hidden_layer_is_linear():
-    module = Short18((1, 8, 8), 2, n_hidden=5).double().eval()
+    with Seeded():
+        module = Short18((1, 8, 8), 2, n_hidden=5).double().eval()
     x = images(3, 1, 8, 8)
     expected = module.body(x) @ module.hidden.weight.T + module.hidden.bias
     torch.testing.assert_close(module.embed(x), expected)
