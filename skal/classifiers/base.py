@@ -126,6 +126,33 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         """The trained module."""
         return self.net_.module_
 
+    # Some of torchvision's transforms have a `get_params` of their own, which scikit-learn takes for an estimator's.
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, as scikit-learn does; `augment` has none of its own.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether parameters of parameters are included.
+
+        Returns
+        -------
+        params : dict
+        """
+        params: dict[str, Any] = super(BaseNetClassifier, self._without_augment()).get_params(deep)
+        return params | {"augment": self.augment}
+
+    def __sklearn_clone__(self) -> Self:
+        twin: Self = super(BaseNetClassifier, self._without_augment()).__sklearn_clone__()
+        twin.augment = copy.deepcopy(self.augment)
+        return twin
+
+    def _without_augment(self) -> Self:
+        other = copy.copy(self)
+        other.augment = None
+        return other
+
     # What a subclass may override.
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:

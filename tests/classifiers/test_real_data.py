@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_val_predict
 from skorch.helper import SliceDataset, SliceDict
 from torch import nn
 from torch.utils.data import Dataset, Subset, TensorDataset
+from torchvision.transforms import v2
 
 from skal import ActiveLearner
 from skal.access import as_torch
@@ -162,8 +163,6 @@ class TestAugment:
         assert len(seen) == before
 
     def test_random_state_decides_what_is_drawn(self):
-        from torchvision.transforms import v2
-
         flips = v2.Compose([v2.RandomHorizontalFlip(0.5), v2.RandomCrop(8, padding=1)])
         state = torch.random.get_rng_state()
         first, second, other, none = (
@@ -174,6 +173,15 @@ class TestAugment:
         assert_array_equal(first, second)
         assert (first != other).any()
         assert (first != none).any()
+
+    def test_transforms_with_a_get_params_of_their_own(self):
+        crop = v2.RandomCrop(8, padding=1)
+        clf = cnn(augment=crop, max_epochs=1)
+        assert clf.get_params()["augment"] is crop
+        assert clone(clf).get_params()["max_epochs"] == 1
+        learner = ActiveLearner(clf, UncertaintySampling(), n_queries=3, random_state=0).fit(BYTES, PARTIAL)
+        assert learner.query().shape == (3,)
+        assert learner.estimator_.augment.padding == crop.padding
 
     def test_what_it_returns_is_checked(self):
         for augment in (lambda rows: rows[:, :, :4], lambda rows: rows.numpy()):
