@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -133,9 +134,19 @@ class Net(TrainingNet, NeuralNetClassifier):
         shape = self.input_shape
         rows = map_parts(lambda part: part.to(self.device), rows)
         changed = augment(rows.reshape(-1, *shape) if isinstance(rows, Tensor) else rows)
-        if isinstance(rows, Tensor) and (
-            not isinstance(changed, Tensor) or changed.shape != (len(rows), *shape)
-        ):
+        if isinstance(rows, dict):
+            sizes, found = (
+                {name: len(part) for name, part in each.items()}
+                if isinstance(each, Mapping)
+                else type(each).__name__
+                for each in (rows, changed)
+            )
+            if sizes != found:
+                raise ValueError(
+                    f"augment returned {found} for arrays of {sizes} rows; it must return a mapping with the same "
+                    "names, and a tensor of as many rows for each"
+                )
+        elif not isinstance(changed, Tensor) or changed.shape != (len(rows), *shape):
             given = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
             raise ValueError(
                 f"augment returned {given} for rows of shape {(len(rows), *shape)}; it must return a tensor of the "

@@ -91,6 +91,10 @@ def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
                 f"{type(encoder).__name__} made codes with NaN or infinity, and rows are compared by their codes; "
                 "impute missing values in it, for instance by make_pipeline(SimpleImputer(), ...)."
             )
+        if not rows[:1].size:
+            raise ValueError(
+                f"{type(encoder).__name__} made codes of shape {rows.shape}; each row needs a number or more."
+            )
         return rows.reshape(len(rows), -1)
 
     return blockwise(codes, X)  # type: ignore[no-any-return]

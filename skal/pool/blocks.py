@@ -89,9 +89,7 @@ def _first_leaf(X: Any) -> Any:
 
 def is_number(leaf: Any) -> bool:
     """Whether something is a number, or an array of them."""
-    return isinstance(leaf, Number | np.generic | np.ndarray | torch.Tensor) and not isinstance(
-        leaf, str | bytes
-    )
+    return isinstance(leaf, Number | np.number | np.bool_ | np.ndarray | torch.Tensor)
 
 
 def first_flawed(pool: Pool) -> int:

@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorD
 
 from .arrays import ArrayPool
 from .base import Pool
-from .mappings import parts
+from .mappings import MappingPool, parts
 from .rows import Rows
 
 # Rows that a worker decodes at a time.
@@ -106,7 +106,8 @@ class DatasetPool(Pool):
         return self.read(slice(None))
 
     def _values(self, rows: Rows | slice) -> NDArray[Any]:
-        return self.read(rows)  # type: ignore[no-any-return]
+        values = self.read(rows)
+        return MappingPool(values)._values(slice(None)) if isinstance(values, Mapping) else values
 
     def like(self, rows: NDArray[Any]) -> Any:
         return ArrayPool(self._first).like(rows)
@@ -118,6 +119,16 @@ class DatasetPool(Pool):
         if isinstance(other, ArrayPool) and other.row_shape == self.row_shape:
             rows = ArrayPool(self._first).matching(other).X
             return DatasetPool(TensorDataset(torch.tensor(rows)))
+        if isinstance(other, DatasetPool):
+            pairs = [
+                (part.dtype, own.dtype)
+                for part, own in zip(parts(other._first), parts(self._first), strict=True)
+            ]
+            if not all(np.can_cast(given, own, "same_kind") for given, own in pairs):
+                given, own = ([str(pair[side]) for pair in pairs] for side in (0, 1))
+                raise ValueError(
+                    f"A dataset with rows of {given} was given, and those of the pool are {own}; give these."
+                )
         return super().matching(other)
 
     def same_as(self, other: Pool) -> bool:

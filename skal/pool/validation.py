@@ -70,6 +70,10 @@ def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
         raise ValueError(
             f"Found a pool with 0 sample(s) while a minimum of 1 is required by {type(estimator).__name__}."
         )
+    if np.ma.is_masked(pool.X):
+        raise ValueError(
+            "A masked array was given, and a classifier would read what is masked too; give X.filled(np.nan)."
+        )
     first: Any = next(iter(pool.X)) if isinstance(pool, ItemPool) else None
     if np.ndim(first) == 0 and is_number(first):
         check_array(X, estimator=estimator)  # refuses a dimension, with scikit-learn's remedy

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import assert_all_finite
 
 from ..pool import DatasetRows, parts
 
@@ -28,6 +29,8 @@ def as_tensor(array: NDArray[Any]) -> torch.Tensor:
     """Return a tensor that shares the array's memory, or a copy if torch cannot read that memory."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "f" and array.itemsize > 8:
+        array = array.astype(np.float64)
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
     if not array.flags.writeable:
@@ -54,7 +57,11 @@ def map_parts(function: Callable[..., Any], rows: Any, *others: Any) -> Any:
 
 def as_tensors(rows: Any) -> Any:
     """Return rows in memory as a tensor, or as tensors by name; those of a dataset are decoded."""
-    return map_parts(as_tensor, rows.read() if isinstance(rows, DatasetRows) else rows)
+    if isinstance(rows, DatasetRows):
+        rows = rows.read()
+        for part in parts(rows):
+            assert_all_finite(part, input_name="X")  # nobody has seen them before
+    return map_parts(as_tensor, rows)
 
 
 class Rows:

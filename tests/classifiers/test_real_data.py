@@ -188,6 +188,20 @@ class TestAugment:
             with pytest.raises(ValueError, match="augment returned"):
                 cnn(augment=augment).fit(BYTES, Y)
 
+    @pytest.mark.parametrize(
+        "augment",
+        [
+            lambda rows: None,
+            lambda rows: {"x": rows["x"][:-1]},
+            lambda rows: {"z": rows["x"]},
+        ],
+        ids=["nothing", "fewer", "other names"],
+    )
+    def test_what_it_returns_of_mappings_is_checked(self, augment):
+        classifier = NetClassifier(Reader, augment=augment, max_epochs=1)
+        with pytest.raises(ValueError, match=r"augment returned .* for arrays of \{'x': 64\} rows"):
+            classifier.fit({"x": FLOATS}, Y)
+
 
 class TestClassWeight:
     X = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
@@ -386,6 +400,14 @@ class TestDatasets:
         assert_array_equal(pool.read(np.array([5, 3, 299])), BYTES[[5, 3, 299]])
         with pytest.raises(ValueError, match=r"shapes.*Resize"):
             DatasetPool(Drawn([BYTES[0], BYTES[1, :, 1:]])).read(slice(None))
+
+    def test_nan_is_refused_when_it_is_decoded(self):
+        fitted, holes = cnn().fit(FLOATS, Y), FLOATS.copy()
+        holes[270, 0, 3, 3] = np.nan
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            fitted.predict(TensorDataset(torch.tensor(holes)))
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            cnn().fit(TensorDataset(torch.tensor(holes)), Y)
 
     def test_cross_validation(self):
         dataset = TensorDataset(torch.tensor(FLOATS), torch.tensor(Y))

@@ -4,6 +4,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.random_projection import GaussianRandomProjection
 
 from skal.generators import encode, fit_encoder
@@ -67,3 +68,9 @@ def test_codes_of_a_frame():
     codes = encode(encoder, frame)
     assert type(codes) is np.ndarray
     np.testing.assert_allclose(codes, PCA(2).fit_transform(X), rtol=1e-5, atol=1e-6)
+
+
+def test_codes_without_numbers_are_refused():
+    encoder = FunctionTransformer(lambda X: X[:, :0])
+    with pytest.raises(ValueError, match=r"made codes of shape \(3, 0\)"):
+        encode(encoder, np.eye(3))

@@ -133,3 +133,25 @@ def test_datasets_without_rows_by_position_are_refused():
         as_pool(Endless())
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         check_pool(RandomSampling(), TensorDataset(torch.zeros(0, 3)), reset=True)
+
+
+class Dicts(Dataset):
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, index):
+        return {"number": index}
+
+
+def test_dicts_in_a_list_are_compared_with_those_of_a_dataset():
+    pool = as_pool([{"number": row} for row in range(len(X))])
+    assert pool.same_as(as_pool(Dicts()))
+    assert not as_pool([{"number": row + 1} for row in range(len(X))]).same_as(as_pool(Dicts()))
+
+
+def test_a_dataset_of_other_numbers_does_not_match():
+    pool = as_pool(TensorDataset(torch.tensor(X.astype(np.uint8))))
+    with pytest.raises(ValueError, match=r"\['float32'\] was given, and those of the pool are \['uint8'\]"):
+        pool.matching(as_pool(TensorDataset(torch.tensor(X))))
+    wide = as_pool(TensorDataset(torch.tensor(X).double()))
+    assert as_pool(TensorDataset(torch.tensor(X))).matching(wide) is wide

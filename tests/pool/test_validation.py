@@ -98,3 +98,17 @@ def test_finite_rows_are_trusted_inside_and_others_are_not():
     with assuming_finite(as_pool(X * np.nan)):
         assert not get_config()["assume_finite"]
     assert get_config()["assume_finite"] == before
+
+
+def test_masked_rows_are_refused_as_they_would_be_read():
+    masked = np.ma.masked_array(np.eye(3), mask=np.eye(3, dtype=bool))
+    with pytest.raises(ValueError, match=r"masked array.*X\.filled"):
+        check_pool(Takes(), masked, reset=True)
+    assert len(check_pool(Takes(), np.ma.masked_array(np.eye(3)), reset=True)) == 3
+
+
+def test_records_in_one_dimension_are_objects():
+    records = np.array([(1, 2.0), (3, 4.0)], dtype=[("a", int), ("b", float)])
+    pool = check_pool(Takes(), records, reset=True)
+    assert pool.row_shape == ()
+    assert pool.take(np.array([1]))["b"] == [4.0]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from torch.utils.data import TensorDataset
 
-from skal.training.batches import Batches, LabeledRows, RedundantBatches, Rows, Stream, as_tensor
+from skal.pool import as_pool
+from skal.training.batches import Batches, LabeledRows, RedundantBatches, Rows, Stream, as_tensor, as_tensors
 
 CPU = torch.device("cpu")
 
@@ -200,3 +202,11 @@ def test_redundant_batches(n_labeled, n_unlabeled):
             assert torch.equal(first, alone)
         orders.append(first if n_labeled >= n_unlabeled else second)
     assert n_rows < 3 or not torch.equal(*orders)
+
+
+def test_decoded_rows_are_finite_and_wide_numbers_are_doubles():
+    rows = np.array([[1.0], [np.nan]])
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        as_tensors(as_pool(TensorDataset(torch.tensor(rows))).take(slice(None)))
+    assert as_tensors(as_pool(TensorDataset(torch.tensor(rows))).take(slice(1))).tolist() == [[1.0]]
+    assert as_tensor(np.ones(2, dtype=np.longdouble)).dtype == torch.float64
