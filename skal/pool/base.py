@@ -210,12 +210,16 @@ class Pool(ABC):
     @property
     def known_flaw(self) -> str | None:
         """The `flaw`, or None where nobody has looked for one and to look is expensive."""
-        return self.flaw if self.is_scanned or "flaw" in vars(self) else None
+        return self.flaw if self._knows_flaw else None
 
     @property
     def is_finite(self) -> bool:
         """Whether all numbers of the pool are known to be finite."""
-        return (self.is_scanned or "flaw" in vars(self)) and self.flaw is None
+        return self._knows_flaw and self.flaw is None
+
+    @property
+    def _knows_flaw(self) -> bool:
+        return self.is_scanned or "flaw" in vars(self)
 
     def assert_finite(self, *, allow_nan: bool, estimator: Any = None) -> None:
         """Raise for infinity, and for NaN unless it is allowed.

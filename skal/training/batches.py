@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -57,10 +57,20 @@ def map_parts(function: Callable[..., Any], rows: Any, *others: Any) -> Any:
 
 def as_tensors(rows: Any) -> Any:
     """Return rows in memory as a tensor, or as tensors by name; those of a dataset are decoded."""
+    return _decoded(rows.read()) if isinstance(rows, DatasetRows) else map_parts(as_tensor, rows)
+
+
+def tensor_blocks(rows: Any, places: Iterable[Any]) -> Iterator[Any]:
+    """Return the rows of each place, a slice or positions, as tensors; one loader decodes those of a dataset, ahead."""
     if isinstance(rows, DatasetRows):
-        rows = rows.read()
-        for part in parts(rows):
-            assert_all_finite(part, input_name="X")  # nobody has seen them before
+        return map(_decoded, rows.batches(places))
+    return (as_tensors(rows[place]) for place in places)
+
+
+def _decoded(rows: Any) -> Any:
+    """Return rows that nobody has seen before as tensors."""
+    for part in parts(rows):
+        assert_all_finite(part, input_name="X")
     return map_parts(as_tensor, rows)
 
 
@@ -97,13 +107,20 @@ class Rows:
         return self.n_rows if self.positions is None else len(self.positions)
 
     def __getitem__(self, index: torch.Tensor | slice) -> Any:
-        if isinstance(index, torch.Tensor):
-            index = index.to(self.device)
-        if self.positions is not None:
-            index = self.positions[index]
+        return next(self.batches([index]))
+
+    def batches(self, places: Iterable[torch.Tensor | slice]) -> Iterator[Any]:
+        """Yield the rows at the slices or positions of each batch."""
+        indices = map(self._index, places)
         if isinstance(self.X, DatasetRows):
-            return as_tensors(self.X[index])
-        return map_parts(lambda part: part[index], self.X)
+            return tensor_blocks(self.X, (i if isinstance(i, slice) else i.numpy() for i in indices))
+        return (map_parts(lambda part, index=index: part[index], self.X) for index in indices)
+
+    def _index(self, place: torch.Tensor | slice) -> torch.Tensor | slice:
+        """Return what indexes the rows of all, where they are."""
+        if isinstance(place, torch.Tensor):
+            place = place.to(self.device)
+        return place if self.positions is None else self.positions[place]
 
 
 def _narrowed(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -138,10 +155,12 @@ class LabeledRows(Rows):
         self.y = torch.as_tensor(y, dtype=torch.int64, device=device)
         self.weight = None if weight is None else torch.as_tensor(weight, dtype=dtype, device=device)
 
-    def __getitem__(self, index: torch.Tensor | slice) -> LabeledBatch:
-        here = index.to(self.y.device) if isinstance(index, torch.Tensor) else index
-        weight = None if self.weight is None else self.weight[here]
-        return (super().__getitem__(index), weight, None), self.y[here]
+    def batches(self, places: Iterable[torch.Tensor | slice]) -> Iterator[LabeledBatch]:
+        """Yield the rows at the slices or positions of each batch, with their weights and classes."""
+        places = list(places)
+        for place, rows in zip(places, super().batches(places), strict=True):
+            here = place.to(self.y.device) if isinstance(place, torch.Tensor) else place
+            yield (rows, None if self.weight is None else self.weight[here], None), self.y[here]
 
 
 class Batches:
@@ -169,12 +188,12 @@ class Batches:
         return len(self.bounds) - 1
 
     def __iter__(self) -> Iterator[Any]:
-        order = None
+        places: list[Any] = [slice(start, stop) for start, stop in pairwise(self.bounds)]
         if self.seed is not None:
             order = row_order(len(self.rows), self.seed, self.epoch).to(self.rows.device)
+            places = [order[place] for place in places]
             self.epoch += 1
-        for start, stop in pairwise(self.bounds):
-            yield self.rows[slice(start, stop) if order is None else order[start:stop]]
+        return self.rows.batches(places)
 
 
 class RedundantBatches(Batches):

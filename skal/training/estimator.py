@@ -20,7 +20,7 @@ from skorch.helper import SliceDataset
 from torch.utils.data import Dataset
 
 from ..pool import DatasetPool, DatasetRows, MappingPool, Pool, as_pool, check_features, parts
-from .batches import as_tensors
+from .batches import tensor_blocks
 from .net import TrainingNet
 from .saving import SavedEstimator
 
@@ -148,9 +148,9 @@ class NetworkEstimator(SavedEstimator):
         block_rows = BLOCK_ROWS.get(self.device_.type, BLOCK_ROWS["cpu"])[0 if is_image else 1]
         results: list[NDArray[Any]] = []
         with torch.inference_mode():
-            for start in range(0, len(rows), block_rows):
-                block = slice(start, start + block_rows)
-                values = [value.numpy(force=True) for value in compute(as_tensors(rows[block]))]
+            blocks = [slice(start, start + block_rows) for start in range(0, len(rows), block_rows)]
+            for block, tensors in zip(blocks, tensor_blocks(rows, blocks), strict=True):
+                values = [value.numpy(force=True) for value in compute(tensors)]
                 results = results or [
                     np.empty((len(rows), *value.shape[1:]), value.dtype) for value in values
                 ]

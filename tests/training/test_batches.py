@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_array_equal
 from torch.utils.data import TensorDataset
 
-from skal.pool import as_pool
+from skal.pool import DatasetRows, as_pool
 from skal.training.batches import Batches, LabeledRows, RedundantBatches, Rows, Stream, as_tensor, as_tensors
 
 CPU = torch.device("cpu")
@@ -209,4 +209,23 @@ def test_decoded_rows_are_finite_and_wide_numbers_are_doubles():
     with pytest.raises(ValueError, match="Input X contains NaN"):
         as_tensors(as_pool(TensorDataset(torch.tensor(rows))).take(slice(None)))
     assert as_tensors(as_pool(TensorDataset(torch.tensor(rows))).take(slice(1))).tolist() == [[1.0]]
+    unseen = DatasetRows(TensorDataset(torch.tensor(rows)))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        list(Batches(Rows(unseen, dtype=torch.float64, device=CPU), 2))
     assert as_tensor(np.ones(2, dtype=np.longdouble)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_one_loader_decodes_all_batches_of_a_pass(batch_size, monkeypatch):
+    array = np.arange(14.0, dtype=np.float32).reshape(7, 2)
+    dataset = DatasetRows(TensorDataset(torch.tensor(array)))
+    expected, got = (
+        list(Batches(Rows(X, dtype=torch.float32, device=CPU).subset([5, 1, 2, 0]), batch_size, 0))
+        for X in (array, dataset)
+    )
+    assert len(got) == len(expected)
+    assert all(map(torch.equal, got, expected))
+    loaders = []
+    monkeypatch.setattr(DatasetRows, "batches", lambda *args: loaders.append(args) or iter(()))
+    list(Batches(Rows(dataset, dtype=torch.float32, device=CPU), batch_size, 0))
+    assert len(loaders) == 1
