@@ -346,7 +346,10 @@ def first_class(y):
     ("change", "message"),
     [
         (lambda rows, y: (rows, first_class(y)), "at least two classes, got one class: .*0"),
-        (lambda rows, y: (rows, np.full(60, -1)), "at least two classes(, got one class|, and y has no label)"),
+        (
+            lambda rows, y: (rows, np.full(60, -1)),
+            "at least two classes(, got one class|, and y has no label)",
+        ),
         (lambda rows, y: (rows, y[:-1]), "inconsistent numbers of samples"),
         (lambda rows, y: (rows, None), "requires y|y cannot be None"),
         (lambda rows, y: (np.where(np.arange(6) == 2, np.nan, rows), y), "NaN"),
