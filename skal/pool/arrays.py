@@ -105,7 +105,7 @@ class ArrayPool(Pool):
         # What this process writes may be newer than the file's time.
         if place is None or place["mode"] != "r":
             return None
-        return *place.values(), os.stat(place["filename"]).st_mtime_ns
+        return self._storage(place["filename"], *place.values())
 
     def __getstate__(self) -> dict[str, Any]:
         place = _place(self.X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
@@ -40,6 +41,7 @@ class Pool(ABC):
     def __init__(self, X: Any) -> None:
         self.X = X
         self._seen: tuple[int, Hashable, Hashable] | None = None
+        self._stamp: tuple[int, int] | None = None
 
     @staticmethod
     @abstractmethod
@@ -195,6 +197,13 @@ class Pool(ABC):
     def storage(self) -> Hashable | None:
         """What identifies rows in storage that cannot have changed unnoticed; None for rows in memory."""
         return None
+
+    def _storage(self, file: str, *place: Hashable) -> Hashable | None:
+        """What identifies rows at a place of a file; None once it is another file than at first, by whatever name."""
+        stat = os.stat(file)
+        stamp = stat.st_ino, stat.st_mtime_ns
+        self._stamp = self._stamp or stamp
+        return (*place, stamp) if self._stamp == stamp else None
 
     @cached_property
     def flaw(self) -> str | None:

@@ -86,7 +86,7 @@ class StoredPool(Pool):
         # What this process writes may reach the file later.
         if self._file is None or self.X.file.mode != "r":
             return None
-        return *self._name, os.stat(self._file).st_mtime_ns
+        return self._storage(self._file, self._file, self.X.name, self.X.shape, self.X.dtype.str)
 
     @property
     def _file(self) -> str | None:
@@ -94,14 +94,18 @@ class StoredPool(Pool):
         file = os.path.abspath(self.X.file.filename) if hasattr(self.X, "file") else ""
         return file if os.path.exists(file) else None
 
-    @property
-    def _name(self) -> tuple[Hashable, ...]:
-        place = (self._file, self.X.name) if hasattr(self.X, "file") else (str(self.X.store_path),)
-        return *place, self.X.shape, self.X.dtype.str
-
     def same_as(self, other: Pool) -> bool:
-        """Whether another pool is the same array of a file or store, or has the same rows."""
-        return (isinstance(other, StoredPool) and self._name == other._name) or super().same_as(other)
+        """Whether another pool is the same array of an open file or of a store, or has the same rows."""
+        if isinstance(other, StoredPool) and type(self.X) is type(other.X):
+            # h5py compares what is open, whatever its name.
+            is_same = (
+                self.X == other.X
+                if hasattr(self.X, "file")
+                else str(self.X.store_path) == str(other.X.store_path)
+            )
+            if is_same and self.X.shape == other.X.shape:
+                return True
+        return super().same_as(other)
 
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -(-len(self) // _DIGESTED_ROWS))

@@ -117,7 +117,7 @@ class DatasetPool(Pool):
 
     def matching(self, other: Pool) -> Pool:
         if isinstance(other, ArrayPool) and other.row_shape == self.row_shape:
-            rows = ArrayPool(self._first).matching(other).X
+            rows = ArrayPool(self._first).matching(ArrayPool(other.dense())).X
             return DatasetPool(TensorDataset(torch.tensor(rows)))
         if isinstance(other, DatasetPool):
             pairs = [

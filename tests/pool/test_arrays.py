@@ -157,3 +157,13 @@ def test_numbers_too_large_for_the_pool_do_not_become_infinite():
     with pytest.raises(ValueError, match="do not fit the float16 of the pool"):
         pool.matching(as_pool([[1e6, 0.0]]))
     assert pool.matching(as_pool([[np.inf, 0.1]])).X.dtype == np.float16
+
+
+def test_another_file_of_the_same_name_is_another_pool(mapped, tmp_path):
+    pool = as_pool(mapped())
+    pool.watch(1 << 20)
+    (X + 1).tofile(tmp_path / "new.dat")
+    os.replace(tmp_path / "new.dat", tmp_path / "pool.dat")
+    assert not pool.same_as(as_pool(mapped()))
+    assert pool.is_unchanged()  # it reads the old one
+    assert not pickle.loads(pickle.dumps(pool)).is_unchanged()

@@ -137,3 +137,9 @@ def test_cells_of_objects_are_watched_whole():
         pool.watch(1 << 20)
         change()
         assert not pool.is_unchanged()
+
+
+def test_columns_in_another_order_do_not_match():
+    pool = as_pool(pd.DataFrame(np.eye(2)))
+    with pytest.raises(ValueError, match="in the same order"):
+        pool.matching(as_pool(pool.X[[1, 0]]))

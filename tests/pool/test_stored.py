@@ -121,3 +121,21 @@ def test_groups_are_refused(tmp_path):
         as_pool(file)
     with pytest.raises(ValueError, match=r"zarr\.Group.*X\['rows'\]"):
         as_pool(zarr.open_group(tmp_path / "pool.zarr", mode="w"))
+
+
+def test_another_file_of_the_same_name_is_another_pool(tmp_path):
+    pool = as_pool(in_h5py(tmp_path))
+    pool.watch(1 << 20)
+    in_h5py(tmp_path, X + 1, name="new.h5").file.close()
+    os.replace(tmp_path / "new.h5", tmp_path / "pool.h5")
+    assert not pool.same_as(as_pool(h5py.File(tmp_path / "pool.h5", "r")["rows"]))
+    assert pool.is_unchanged()  # it reads the old one
+
+
+def test_arrays_in_memory_are_not_known_by_their_name():
+    files = [h5py.File(name, "w", driver="core", backing_store=False) for name in ("one", "two")]
+    for file, rows in zip(files, (X, X + 1), strict=True):
+        file["rows"] = rows
+    one, two = (as_pool(file["rows"]) for file in files)
+    assert not one.same_as(two)
+    assert one.same_as(as_pool(files[0]["rows"]))
