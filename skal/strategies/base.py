@@ -62,7 +62,7 @@ class Strategy(ABC, BaseEstimator):
     # What to do where rows are to be read as numbers, and are none.
     _remedy: ClassVar[str] = (
         "Make numbers of them before the learner: make_pipeline(TfidfVectorizer(), TruncatedSVD(64), "
-        "ActiveLearner(...)) for texts."
+        "ActiveLearner(...)) for texts, make_pipeline(ColumnTransformer(...), ActiveLearner(...)) for a frame."
     )
 
     random_state: Any = None

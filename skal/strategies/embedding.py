@@ -44,7 +44,8 @@ class EmbeddingStrategy(QueryStrategy):
 
     _remedy: ClassVar[str] = (
         "Give it a transformer that makes numbers of them: embedding=make_pipeline(TfidfVectorizer(), "
-        "TruncatedSVD(64)) for texts; or embedding='classifier', where the classifier has embeddings."
+        "TruncatedSVD(64)) for texts, embedding=ColumnTransformer(...) for the columns of a frame; or "
+        "embedding='classifier', where the classifier has embeddings."
     )
 
     embedding: Any = field(default="auto", kw_only=False)
