@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
@@ -47,7 +48,9 @@ def _delegated(method: str) -> Any:
             params = process_routing(self, method, **params).estimator[method]
         if isinstance(X, Pool) or StoredPool.holds(X) or DatasetPool.holds(X):
             return blockwise(lambda block: answer(estimator, method, block, **params), X)
-        return answer(estimator, method, as_pool(X).X if MappingPool.holds(X) else X, **params)
+        if MappingPool.holds(X) or isinstance(X, torch.Tensor):
+            X = as_pool(X).X
+        return answer(estimator, method, X, **params)
 
     delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
     return available_if(_estimator_has(method))(delegate)

@@ -49,6 +49,7 @@ class StoredPool(Pool):
         return max(1, self.X.dtype.itemsize * int(np.prod(self.row_shape)))
 
     def take(self, rows: Rows | slice) -> NDArray[Any]:
+        self._check_open()
         if isinstance(rows, slice) or not len(rows):
             return np.asarray(self.X[rows if isinstance(rows, slice) else slice(0)])
         # h5py wants increasing positions. Single ones are slow to read; close ones are read together.
@@ -57,6 +58,16 @@ class StoredPool(Pool):
         if last - first < 2 * len(positions):
             return np.asarray(self.X[first : last + 1])[positions[places] - first]
         return self._gathered(positions)[places]
+
+    def _check_open(self) -> None:
+        if type(self.X).__module__.startswith("h5py") and not self.X:
+            raise ValueError(
+                "The h5py file of the pool was closed; keep it open as long as the rows are asked for."
+            )
+
+    def is_unchanged(self) -> bool:
+        self._check_open()
+        return super().is_unchanged()
 
     def _gathered(self, positions: Rows) -> NDArray[Any]:
         if hasattr(self.X, "get_orthogonal_selection"):  # zarr
@@ -117,6 +128,7 @@ class StoredPool(Pool):
             yield from (("X", block) for block, _ in self.blocks())
 
     def __getstate__(self) -> dict[str, Any]:
+        self._check_open()
         return vars(self) if self._file is None else {**vars(self), "X": (self._file, self.X.name)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

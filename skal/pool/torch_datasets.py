@@ -265,5 +265,7 @@ def _names(dataset: Any) -> tuple[str, list[str]] | None:
     found = (vars(dataset).get(name) for name in _PATHS)
     items = next((each for each in found if isinstance(each, list | tuple) and len(each) == len(dataset)), ())
     paths = [item[0] if isinstance(item, list | tuple) else item for item in items]
-    are_files = bool(paths) and isinstance(paths[0], str | os.PathLike) and os.path.exists(paths[0])
+    # A file that comes twice holds several rows, such as the frames of a film, and does not tell which.
+    is_told = bool(paths) and len(set(map(str, paths))) == len(paths)
+    are_files = is_told and isinstance(paths[0], str | os.PathLike) and os.path.exists(paths[0])
     return (type(dataset).__qualname__, list(map(os.fspath, paths))) if are_files else None

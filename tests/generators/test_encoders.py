@@ -74,3 +74,9 @@ def test_codes_without_numbers_are_refused():
     encoder = FunctionTransformer(lambda X: X[:, :0])
     with pytest.raises(ValueError, match=r"made codes of shape \(3, 0\)"):
         encode(encoder, np.eye(3))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_codes_are_finite(wrong):
+    with pytest.raises(ValueError, match="codes with NaN or infinity"):
+        encode(FunctionTransformer(), np.array([[0.0], [wrong]]))

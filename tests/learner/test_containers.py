@@ -77,6 +77,7 @@ def test_tensors():
     fitted = learner().fit(tensor, Y)
     assert_array_equal(fitted.query(tensor), EXPECTED)
     assert_array_equal(fitted.query(X), EXPECTED)
+    assert_array_equal(fitted.predict_proba(tensor), fitted.predict_proba(X))
     assert_array_equal(learner().fit(X, torch.tensor(Y)).query(), EXPECTED)
     fitted.teach(torch.tensor(EXPECTED), torch.tensor(TRUTH[EXPECTED]))
     assert_array_equal(fitted.y_[EXPECTED], TRUTH[EXPECTED])

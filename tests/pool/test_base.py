@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from skal.pool import as_pool
+from skal.pool.base import same_values
 
 X = np.random.default_rng(0).normal(size=(30, 4)) * (np.arange(30)[:, None] % 3 > 0)
 
@@ -181,3 +182,15 @@ def test_a_pool_that_begins_with_the_same_rows_is_another_one(kind, monkeypatch)
     assert short.same_as(as_pool(KINDS[kind](X[:20])))
     assert not short.same_as(long)
     assert not long.same_as(short)
+
+
+def test_missing_objects_are_the_same():
+    cells = [np.array([["a", missing]], dtype=object) for missing in (np.nan, float("nan"), None)]
+    assert same_values(cells[0], cells[1])
+    assert not same_values(cells[0], cells[2])
+    assert not same_values(cells[0], np.array([["a", 1.0]], dtype=object))
+
+
+def test_narrow_rows_come_in_bounded_numbers():
+    sizes = [len(block) for block, _ in as_pool(np.broadcast_to(np.int8(0), (150_000, 1))).blocks()]
+    assert sizes == [65_536, 65_536, 18_928]

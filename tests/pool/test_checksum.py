@@ -106,3 +106,10 @@ def test_objects_are_watched_whole():
 
 def test_what_cannot_be_pickled_has_none():
     assert object_checksum([lambda: None]) == object_checksum([threading.Lock()]) == ""
+
+
+def test_the_last_row_counts_always():
+    X = np.zeros((1000, 4))
+    before = checksum(X, 64)
+    X[-1] = 1
+    assert checksum(X, 64) != before

@@ -79,3 +79,11 @@ def test_row_bytes_count_what_is_stored():
     pool = as_pool(sparse.csr_array(np.eye(100, 1000)))
     assert pool.row_bytes == (pool.X.data.nbytes + pool.X.indices.nbytes) / 100
     assert as_pool(sparse.csr_array((5, 3))).row_bytes == 1
+
+
+def test_to_compare_leaves_the_rows_as_they_are():
+    matrix = sparse.csr_array((np.array([1.0, 0, 2]), np.array([2, 1, 0]), np.array([0, 3])), shape=(1, 3))
+    other = sparse.csr_array(np.array([[2.0, 0, 1]]))
+    for pool, same in ((as_pool(matrix), as_pool(other)), (as_pool(other), as_pool(matrix))):
+        assert pool.same_as(same)
+    assert (matrix.data.tolist(), matrix.indices.tolist()) == ([1, 0, 2], [2, 1, 0])

@@ -139,3 +139,12 @@ def test_arrays_in_memory_are_not_known_by_their_name():
     one, two = (as_pool(file["rows"]) for file in files)
     assert not one.same_as(two)
     assert one.same_as(as_pool(files[0]["rows"]))
+
+
+def test_a_closed_file_is_named(tmp_path):
+    pool = as_pool(in_h5py(tmp_path))
+    pool.watch(1 << 20)
+    pool.X.file.close()
+    for ask in (lambda: pool.take(slice(3)), pool.is_unchanged, lambda: pickle.dumps(pool)):
+        with pytest.raises(ValueError, match="h5py file of the pool was closed"):
+            ask()

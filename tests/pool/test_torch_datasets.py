@@ -155,3 +155,11 @@ def test_a_dataset_of_other_numbers_does_not_match():
         pool.matching(as_pool(TensorDataset(torch.tensor(X))))
     wide = as_pool(TensorDataset(torch.tensor(X).double()))
     assert as_pool(TensorDataset(torch.tensor(X))).matching(wide) is wide
+
+
+def test_a_file_of_several_rows_does_not_tell_which(photos):
+    make, _, _ = photos
+    one, two = (make(["0.png"] * 3) for _ in range(2))
+    assert not as_pool(one).same_as(as_pool(two))
+    assert as_pool(one).same_as(as_pool(one))
+    assert as_pool(make(["0.png", "1.png"])).same_as(as_pool(make(["0.png", "1.png"])))
