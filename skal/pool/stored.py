@@ -56,7 +56,7 @@ class StoredPool(Pool):
         positions, places = np.unique(rows, return_inverse=True)
         first, last = int(positions[0]), int(positions[-1])
         if last - first < 2 * len(positions):
-            return np.asarray(self.X[first : last + 1])[positions[places] - first]
+            return np.asarray(self.X[first : last + 1])[rows - first]
         return self._gathered(positions)[places]
 
     def _check_open(self) -> None:

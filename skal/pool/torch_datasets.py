@@ -170,6 +170,8 @@ class DatasetRows(Dataset):
     def __init__(self, dataset: Any, positions: Rows | None = None, *, num_workers: int = 0) -> None:
         self.dataset = dataset
         self.positions = np.arange(len(dataset)) if positions is None else positions
+        if isinstance(dataset, DatasetRows):
+            self.dataset, self.positions = dataset.dataset, dataset.positions[self.positions]
         self.num_workers = num_workers
 
     def __len__(self) -> int:

@@ -311,6 +311,18 @@ class TestMappings:
         with pytest.raises(ValueError, match=r"X\['pixels'\] contains NaN"):
             NetClassifier(FirstPixel).fit(rows, Y)
 
+    def test_integers_of_mappings_stay_integers_and_flags_become_numbers(self):
+        seen = []
+
+        class Watching(FirstPixel):
+            def forward(self, pixels, number):
+                seen.append((pixels.dtype, number.dtype))
+                return super().forward(pixels, number)
+
+        rows = {"pixels": FLOATS.reshape(300, -1) > 0.5, "number": Y.astype(np.int16)}
+        NetClassifier(Watching, max_epochs=1).fit(rows, Y)
+        assert set(seen) == {(torch.float32, torch.int64)}
+
     def test_wrong_mappings(self):
         with pytest.raises(ValueError, match=r"input_ids.*240.*attention_mask.*239"):
             reader().fit({**MAPPING, "attention_mask": MASK[1:]}, TOPIC)

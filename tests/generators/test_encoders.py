@@ -80,3 +80,9 @@ def test_codes_without_numbers_are_refused():
 def test_codes_are_finite(wrong):
     with pytest.raises(ValueError, match="codes with NaN or infinity"):
         encode(FunctionTransformer(), np.array([[0.0], [wrong]]))
+
+
+def test_functions_get_images_and_others_flat_rows():
+    images = np.arange(24.0).reshape(3, 1, 2, 4)
+    assert encode(FunctionTransformer(lambda X: X[:, 0, 0]), images).shape == (3, 4)
+    assert encode(PCA(2).fit(images.reshape(3, -1)), images).shape == (3, 2)

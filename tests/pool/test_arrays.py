@@ -167,3 +167,8 @@ def test_another_file_of_the_same_name_is_another_pool(mapped, tmp_path):
     assert not pool.same_as(as_pool(mapped()))
     assert pool.is_unchanged()  # it reads the old one
     assert not pickle.loads(pickle.dumps(pool)).is_unchanged()
+
+
+def test_the_same_memory_is_not_compared(monkeypatch):
+    monkeypatch.setattr("skal.pool.base.same_values", None)
+    assert as_pool(X[:]).same_as(as_pool(X[:]))

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from skal.pool import as_pool
-from skal.pool.base import same_values
+from skal.pool.base import as_slice, same_values
 
 X = np.random.default_rng(0).normal(size=(30, 4)) * (np.arange(30)[:, None] % 3 > 0)
 
@@ -194,3 +194,10 @@ def test_missing_objects_are_the_same():
 def test_narrow_rows_come_in_bounded_numbers():
     sizes = [len(block) for block, _ in as_pool(np.broadcast_to(np.int8(0), (150_000, 1))).blocks()]
     assert sizes == [65_536, 65_536, 18_928]
+
+
+@pytest.mark.parametrize("rows", [[0, 2, 1, 3], [3, 2, 1, 0], [1, 1, 3], [1, 2, 3]])
+def test_only_consecutive_positions_are_a_slice(rows):
+    rows = np.array(rows)
+    assert_array_equal(np.arange(5)[as_slice(rows)], rows)
+    assert isinstance(as_slice(rows), slice) == (rows.tolist() == [1, 2, 3])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skal.pool import blockwise, row_blocks
+from skal.pool import as_pool, blockwise, first_flawed, row_blocks
 
 
 def as_memmap(X):
@@ -187,3 +187,15 @@ def test_a_function_must_answer_for_every_row():
 def test_empty_pool():
     with pytest.raises(ValueError, match=r"X has no rows \(shape=\(0, 2\)\)"):
         blockwise(lambda block: block, np.zeros((0, 2)))
+
+
+def test_lists_that_hold_more_than_numbers_stay_as_they_are():
+    rows = [[1, "x"], [2, "y"]]
+    assert as_pool(rows).X is rows
+
+
+@pytest.mark.parametrize("row", range(7))
+def test_the_first_flawed_row(row):
+    X = np.zeros((7, 2))
+    X[row:, 1] = np.nan
+    assert first_flawed(as_pool(X)) == row

@@ -143,3 +143,8 @@ def test_columns_in_another_order_do_not_match():
     pool = as_pool(pd.DataFrame(np.eye(2)))
     with pytest.raises(ValueError, match="in the same order"):
         pool.matching(as_pool(pool.X[[1, 0]]))
+
+
+def test_objects_that_are_numbers_may_be_missing():
+    frame = pd.DataFrame({"a": pd.Series([1.5, None], dtype=object), "b": [True, False]})
+    assert_array_equal(as_pool(frame).dense(), [[1.5, 1], [np.nan, 0]])

@@ -163,3 +163,23 @@ def test_a_file_of_several_rows_does_not_tell_which(photos):
     assert not as_pool(one).same_as(as_pool(two))
     assert as_pool(one).same_as(as_pool(one))
     assert as_pool(make(["0.png", "1.png"])).same_as(as_pool(make(["0.png", "1.png"])))
+
+
+def test_rows_of_rows_are_rows_of_the_dataset():
+    dataset = TensorDataset(torch.tensor(X))
+    rows = DatasetRows(DatasetRows(dataset, np.array([7, 5, 3])), np.array([2, 0]))
+    assert rows.dataset is dataset
+    assert_array_equal(rows.read(), X[[3, 7]])
+    assert rows[:0].read().shape == as_pool(rows[:0]).read(slice(None)).shape == (0, 2, 3)
+
+
+def test_a_slice_dataset_has_its_own_rows():
+    dataset = SliceDataset(TensorDataset(torch.tensor(X)), indices=np.array([7, 5, 3]))
+    assert_array_equal(as_pool(dataset).dense(), X[[7, 5, 3]])
+
+
+def test_other_parts_of_the_same_files_are_other_pools(photos):
+    make, _, _ = photos
+    parts = [as_pool(Subset(make(), chosen)) for chosen in ([0, 1], [0, 1], [1, 2])]
+    assert parts[0].same_as(parts[1])
+    assert not parts[0].same_as(parts[2])

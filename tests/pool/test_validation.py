@@ -112,3 +112,10 @@ def test_records_in_one_dimension_are_objects():
     pool = check_pool(Takes(), records, reset=True)
     assert pool.row_shape == ()
     assert pool.take(np.array([1]))["b"] == [4.0]
+
+
+def test_texts_leave_no_features_of_an_earlier_fit():
+    estimator = Takes()
+    check_pool(estimator, X, reset=True)
+    check_pool(estimator, ["some", "texts"], reset=True)
+    assert not hasattr(estimator, "n_features_in_")
