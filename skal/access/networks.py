@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..pool import as_pool
 from ..training.estimator import BLOCK_ROWS, NetworkEstimator
 from ..training.net import Scale, prepared, takes_integers
-from ..training.recording import called
+from ..training.recording import called, logits_in
 from .conversions import log_proba, two_columns
 from .differentiable import torch_module
 from .wrappers import open_pipeline
@@ -70,7 +70,7 @@ class Network(nn.Module):
         rows = prepared(rows, dtype, self.row_shape, self.scale, keeps_integers=self.keeps_integers)
         rows = {**rows, **kept} if kept else rows
         outputs = called(self.module, rows)
-        outputs = getattr(outputs, "logits", outputs)
+        outputs = logits_in(outputs)
         if isinstance(outputs, tuple):  # skorch's convention: the first is the prediction
             outputs = outputs[0]
         return outputs if self.logits is None else self.logits(outputs)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..pool import parts
 from ..training.batches import LabeledBatch, LabeledRows, RedundantBatches, Rows, map_parts
 from ..training.net import TrainingNet
-from ..training.recording import Recorder, called, in_evaluation
+from ..training.recording import Recorder, called, in_evaluation, logits_in
 from .batch import Batch
 from .own_loss import OwnLoss
 
@@ -99,7 +99,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         return self._checked(logits, rows), features
 
     def _checked(self, logits: Tensor, rows: Tensor) -> Tensor:
-        logits = getattr(logits, "logits", logits)  # as the models of transformers return them
+        logits = logits_in(logits)
         n_rows = len(parts(rows)[0])
         if logits.shape != (n_rows, self.n_classes):
             raise ValueError(
@@ -146,6 +146,11 @@ class Net(TrainingNet, NeuralNetClassifier):
                     f"augment returned {found} for arrays of {sizes} rows; it must return a mapping with the same "
                     "names, and a tensor of as many rows for each"
                 )
+        elif isinstance(changed, Tensor) and changed.is_floating_point() and rows.dtype == torch.uint8:
+            raise ValueError(
+                "augment was given bytes (uint8) and returned floating-point numbers; it must return bytes, which are "
+                "scaled after it"
+            )
         elif not isinstance(changed, Tensor) or changed.shape != (len(rows), *shape):
             given = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
             raise ValueError(

@@ -76,6 +76,13 @@ class ArrayPool(Pool):
     def matching(self, other: Pool) -> Pool:
         """Other rows in the numbers of the pool's; a network would take bytes and floats for different things."""
         rows, dtype = super().matching(other).X, self.X.dtype
+        are_flat = 1 in (len(self.row_shape), len(other.row_shape))
+        if other.row_shape != self.row_shape and not are_flat:  # images may be flat
+            raise ValueError(
+                f"Rows of shape {other.row_shape} were given, and those of the pool have {self.row_shape}; give the "
+                "same, or flat rows."
+            )
+        check_no_bytes(rows.dtype, dtype)
         if rows.dtype == dtype or dtype.kind not in NUMBERS or rows.dtype.kind not in NUMBERS:
             return other
         with np.errstate(all="ignore"):
@@ -119,6 +126,23 @@ class ArrayPool(Pool):
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind == "T" else dtype.newbyteorder("=")  # texts of any length have no byte order
+
+
+def check_no_bytes(given: np.dtype[Any], own: np.dtype[Any]) -> None:
+    """Refuse bytes for a pool of floats: a network scales bytes, and has seen none.
+
+    Parameters
+    ----------
+    given, own : dtype
+
+    Raises
+    ------
+    ValueError
+    """
+    if given == np.uint8 and own.kind == "f":
+        raise ValueError(
+            f"Bytes (uint8) were given, and the pool holds {own}; bring them to its scale first, such as X / 255."
+        )
 
 
 def _memory(X: Any) -> Any:

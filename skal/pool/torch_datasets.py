@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skorch.helper import SliceDict
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
 
-from .arrays import ArrayPool
+from .arrays import ArrayPool, check_no_bytes
 from .base import Pool
 from .mappings import MappingPool, parts
 from .rows import Rows
@@ -124,6 +124,13 @@ class DatasetPool(Pool):
                 (part.dtype, own.dtype)
                 for part, own in zip(parts(other._first), parts(self._first), strict=True)
             ]
+            for given, own in pairs:
+                check_no_bytes(given, own)
+            if other.row_shape != self.row_shape:
+                raise ValueError(
+                    f"A dataset with rows of shape {other.row_shape} was given, and those of the pool have "
+                    f"{self.row_shape}; give these."
+                )
             if not all(np.can_cast(given, own, "same_kind") for given, own in pairs):
                 given, own = ([str(pair[side]) for pair in pairs] for side in (0, 1))
                 raise ValueError(

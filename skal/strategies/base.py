@@ -198,6 +198,9 @@ class Strategy(ABC, BaseEstimator):
         check_requirements(self, self.requires, estimator)
         check_is_fitted(estimator)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_pool")
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

@@ -61,6 +61,11 @@ def called(module: Any, rows: Any, **params: Any) -> Any:
     return module(**rows, **params) if isinstance(rows, dict) else module(rows, **params)
 
 
+def logits_in(outputs: Any) -> Any:
+    """Return the logits in what a module returns: itself, or the part of that name as in models of transformers."""
+    return outputs["logits"] if isinstance(outputs, dict) else getattr(outputs, "logits", outputs)
+
+
 class Recorder:
     """A function that returns what a module does, and beside it what was recorded in the same pass.
 

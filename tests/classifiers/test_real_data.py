@@ -179,8 +179,8 @@ class TestAugment:
         assert learner.estimator_.augment.padding == crop.padding
 
     def test_what_it_returns_is_checked(self):
-        for augment in (lambda rows: rows[:, :, :4], lambda rows: rows.numpy()):
-            with pytest.raises(ValueError, match="augment returned"):
+        for augment in (lambda rows: rows[:, :, :4], lambda rows: rows.numpy(), lambda rows: rows / 255):
+            with pytest.raises(ValueError, match=r"augment .*returned"):
                 cnn(augment=augment).fit(BYTES, Y)
 
 

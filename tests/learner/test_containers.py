@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.validation import _num_samples
+from torch.utils.data import TensorDataset
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.generators import VAE
@@ -329,8 +330,41 @@ def test_odd_containers(container):
         ({}, "at least one array"),
         ([], "0 sample"),
     ],
-    ids=str,
+    ids=["text", "number", "iterator", "lazy frame", "two lengths", "no array", "no row"],
 )
 def test_what_holds_no_rows(container, message):
     with pytest.raises(ValueError, match=message):
         learner(Indifferent(), RandomSampling()).fit(container, [-1, -1])
+
+
+def test_utilities_of_rows_that_are_no_numbers():
+    fitted = learner(make_pipeline(TfidfVectorizer(), logistic())).fit(TEXTS, Y)
+    utility = fitted.score_samples(TEXTS)
+    assert_array_equal(fitted.strategy_.utility(TEXTS, estimator=fitted.estimator_), utility)
+    unlabeled = np.flatnonzero(Y < 0)
+    assert set(fitted.query()) <= set(unlabeled[utility[unlabeled] >= np.sort(utility[unlabeled])[-5]])
+
+
+def test_extensions_of_another_shape_or_kind_of_numbers_are_refused():
+    images = np.random.default_rng(0).random((150, 3, 4, 4), dtype=np.float32)
+    classifier = make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1)), logistic())
+    fitted = learner(classifier).fit(images, Y)
+    flat = images.reshape(150, -1)
+    for wrong, message in (
+        (np.moveaxis(images[:2], 1, -1), r"\(4, 4, 3\) were given, and those of the pool have \(3, 4, 4\)"),
+        ((images[:2] * 255).astype(np.uint8), "Bytes .* the pool holds float32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fitted.extend(wrong, [0, 1])
+    assert fitted._state.extensions == ()
+    fitted.extend(flat[:2], [0, 1])
+
+    def dataset(array):
+        return TensorDataset(torch.tensor(array))
+
+    lazy = learner(classifier).fit(dataset(images), Y)
+    for wrong in (np.moveaxis(images[:2], 1, -1).copy(), (images[:2] * 255).astype(np.uint8)):
+        for given in (wrong, dataset(wrong)):
+            with pytest.raises(ValueError, match="pool"):
+                lazy.extend(given, [0, 1])
+    lazy.extend(dataset(images[:2]), [0, 1])
