@@ -16,7 +16,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from skal import SimulatedLearner
-from skal.nets import Linear
 from skal.strategies import DGAL, RandomSampling
 
 pytest.importorskip("matplotlib")
@@ -57,16 +56,6 @@ def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch,
     printed = capsys.readouterr().out
     assert all(f"labels, {strategy:6}: " in printed for strategy in ("random", "BADGE"))
     assert picture.stat().st_size > 0
-
-
-def test_bytes_are_scaled_as_weights_of_imagenet_expect(scripts):
-    of_bytes = scripts["_experiments"].of_bytes
-    pixels = torch.randint(0, 256, (2, 3, 4, 4), generator=torch.Generator().manual_seed(0)).float()
-    shape, mean, std = (3, 4, 4), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    expected = torch.stack([(pixels[:, c] / 255 - mean[c]) / std[c] for c in range(3)], dim=1)
-    embed = of_bytes(Linear, standardize=True)(shape, 2).embed
-    assert_allclose(embed(pixels).reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
-    assert_allclose(of_bytes(Linear)(shape, 2).embed(pixels).reshape(pixels.shape), pixels / 255, rtol=1e-6)
 
 
 def test_one_graph_serves_all_strategies_and_stays_as_it_was(scripts, digits):

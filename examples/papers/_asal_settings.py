@@ -11,7 +11,6 @@ import torch
 from _experiments import (
     Experiment,
     of,
-    of_bytes,
 )
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
@@ -59,14 +58,23 @@ def svhn(split: str) -> tuple[Any, Any]:
     return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
 
 
+BYTES = (0, 255)  # the mean and the deviation of pixels, also of those that a generator makes
+
+
 def adam(module: type[torch.nn.Module], epochs: int, batch_size: int, **params: Any) -> NetClassifier:
     return NetClassifier(
-        of_bytes(module), module_params=params, lr=1e-3, max_epochs=epochs, batch_size=batch_size
+        module,
+        module_params=params,
+        scale=BYTES,
+        lr=1e-3,
+        max_epochs=epochs,
+        batch_size=batch_size,
     )
 
 
 ALL_CNN = NetClassifier(
-    of_bytes(AllCNN),
+    AllCNN,
+    scale=BYTES,
     optimizer=torch.optim.SGD,
     optimizer_params={"momentum": 0.9, "weight_decay": 1e-3},
     lr=0.01,

@@ -15,13 +15,11 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from sklearn.base import clone
 
 from skal import SimulatedLearner
 
 COLORS = [mpl.colormaps["tab20"](number) for number in (*range(0, 20, 2), *range(1, 20, 2))]  # more than ten
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +66,6 @@ def argument_parser(description: str | None, experiments: Iterable[str]) -> argp
         "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
     )
     return parser
-
-
-def of_bytes(module: type[torch.nn.Module], *, standardize: bool = False) -> Callable[..., torch.nn.Module]:
-    """The network for images whose pixels are bytes: a quarter of the memory, and the same function of pixel / 255.
-
-    With `standardize` the pixels are scaled as the weights expect that were trained on ImageNet.
-    """
-
-    class OfBytes(module):  # type: ignore[misc, valid-type]
-        def embed(self, x: torch.Tensor) -> torch.Tensor:
-            x = x / 255
-            if standardize:
-                mean, std = (x.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-                x = (x - mean) / std if x.shape[1] == 3 else (x - mean.mean()) / std.mean()
-            return super().embed(x)
-
-    OfBytes.__name__ = OfBytes.__qualname__ = f"{module.__name__}OfBytes"
-    return OfBytes
 
 
 def of(load: Callable[..., Any], *args: Any) -> Callable[[str], Any]:

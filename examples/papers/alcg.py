@@ -34,7 +34,6 @@ from _experiments import (
     markdown,
     mean_std,
     of,
-    of_bytes,
     read_histories,
     result_folder,
     run_once,
@@ -56,7 +55,6 @@ from skal.metrics import (
     gan_test_score,
     inception_score,
 )
-from skal.nets import ARCHITECTURES
 from skal.plotting import LearningCurveDisplay
 from skal.strategies import ALCG, RandomSampling
 
@@ -87,7 +85,8 @@ N_SHOWN = 8  # samples of each class
 def judge(architecture: str, max_epochs: int, lr: float = 0.05, **params: Any) -> CNNClassifier:
     """The classifier that judges generated rows; like those, it takes bytes."""
     return CNNClassifier(
-        of_bytes(ARCHITECTURES[architecture]),
+        architecture,
+        scale=(0, 255),  # whether in bytes or in floats
         optimizer=torch.optim.SGD,
         optimizer_params={"momentum": 0.9, "weight_decay": 5e-4},
         lr=lr,

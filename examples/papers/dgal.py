@@ -28,7 +28,6 @@ from _experiments import (
     argument_parser,
     markdown,
     of,
-    of_bytes,
     read_histories,
     result_folder,
     run_file,
@@ -46,7 +45,6 @@ from skal import datasets
 from skal.classifiers import CNNClassifier, VAALClassifier
 from skal.generators import VAE
 from skal.labels import labeled_mask
-from skal.nets import ARCHITECTURES
 from skal.pool import Pool, blockwise
 from skal.strategies import (
     BADGE,
@@ -216,7 +214,8 @@ class SomeUnlabeled(VAALClassifier):
 def make_classifier(method: str, experiment: Settings, weights: str | None, is_quick: bool) -> Any:
     """The classifier of appendix A, for VAAL with its adversary."""
     params: dict[str, Any] = {
-        "architecture": of_bytes(ARCHITECTURES[experiment.architecture], standardize=experiment.pretrained),
+        "architecture": experiment.architecture,
+        "scale": "imagenet" if experiment.pretrained else "auto",
         "module_params": None if experiment.architecture == "lenet_waal" else {"n_hidden": 50},
     }
     if is_quick:  # the paper's optimizer learns nothing in so few steps

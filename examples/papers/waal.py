@@ -33,7 +33,6 @@ from _experiments import (
     markdown,
     mean_std,
     of,
-    of_bytes,
     read_histories,
     result_folder,
     run_once,
@@ -48,7 +47,6 @@ from threadpoolctl import threadpool_limits
 from skal import datasets
 from skal.classifiers import CNNClassifier, LearningLossClassifier, WassersteinClassifier
 from skal.labels import labeled_mask
-from skal.nets import ARCHITECTURES
 from skal.plotting import LearningCurveDisplay
 from skal.strategies import (
     BALD,
@@ -170,7 +168,7 @@ class AsManySteps(WassersteinClassifier):
 def make_classifier(kind: str, experiment: Settings) -> Any:
     """The classifiers of appendix G."""
     params: dict[str, Any] = {
-        "architecture": of_bytes(ARCHITECTURES[experiment.architecture]),
+        "architecture": experiment.architecture,
         "optimizer": torch.optim.SGD,
         "optimizer_params": {"momentum": experiment.momentum},
         "lr": 0.01,
