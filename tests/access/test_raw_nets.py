@@ -440,15 +440,3 @@ def test_a_net_that_diverged():
         predict_proba(net, X)
     with pytest.raises(ValueError, match=r"NeuralNetClassifier\.embed returned NaN"):
         embed(net, X)
-
-
-def test_logits_that_skorch_takes_for_probabilities_are_refused():
-    rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    net = NeuralNetClassifier(
-        nn.Linear, module__in_features=3, module__out_features=2, verbose=0
-    ).initialize()
-    for ask in (predict_proba, embed_and_predict_proba):
-        with pytest.raises(
-            ValueError, match=r"NLLLoss skorch wants a module that ends in a softmax.*CrossEntropyLoss"
-        ):
-            ask(net, rows)

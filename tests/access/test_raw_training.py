@@ -12,6 +12,7 @@ from skorch.dataset import ValidSplit
 from skorch.helper import SliceDict, predefined_split
 from torch import nn
 
+from skal.access import embed_and_predict_proba, predict_proba
 from skal.access.raw_nets import keeping_generators
 from skal.access.raw_training import fit_raw_net
 
@@ -210,3 +211,15 @@ def test_what_was_set_for_the_fit_is_set_back_after_an_error():
     assert net.train_split is split
     assert not net.warm_start
     assert "valid_acc" in dict(net.callbacks_)
+
+
+def test_logits_that_skorch_takes_for_probabilities_are_refused():
+    rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    net = NeuralNetClassifier(
+        nn.Linear, module__in_features=3, module__out_features=2, verbose=0
+    ).initialize()
+    for ask in (predict_proba, embed_and_predict_proba):
+        with pytest.raises(
+            ValueError, match=r"NLLLoss skorch wants a module that ends in a softmax.*CrossEntropyLoss"
+        ):
+            ask(net, rows)
