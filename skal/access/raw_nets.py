@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from ..pool import DatasetPool, MappingPool, as_pool, dense
+from ..training.batches import as_tensor
 from ..training.estimator import evaluating
 from ..training.net import takes_integers
 from ..training.recording import Recorder, private_view
@@ -179,7 +180,7 @@ def _as_numbers(array: NDArray[Any], dtype: torch.dtype, kept: str) -> NDArray[A
         array = array if kind == "b" else array.astype(np.int64, copy=False)
     elif kind in "biuf":
         array = array.astype(np.float64 if dtype == torch.float64 else np.float32, copy=False)
-    return array if array.flags.writeable else array.copy()  # torch warns of the others
+    return array if array.flags.writeable else as_tensor(array).numpy()  # torch warns of the others
 
 
 def _names_columns(module: nn.Module, X: Any) -> bool:

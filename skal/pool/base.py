@@ -80,16 +80,7 @@ class Pool(ABC):
         """
 
     def read(self, rows: Rows | slice) -> Any:
-        """Rows at some positions in memory, as a classifier is asked about them.
-
-        Parameters
-        ----------
-        rows : ndarray of int of shape (n_positions,) or slice
-
-        Returns
-        -------
-        rows : container of shape (n_positions, ...)
-        """
+        """What `take` returns, in memory, as a classifier is asked about it."""
         return self.take(rows)
 
     def whole(self) -> Any:

@@ -41,11 +41,14 @@ def checksum(X: NDArray[Any], max_bytes: int) -> int:
 
 def _bytes(X: NDArray[Any]) -> bytes | memoryview:
     if X.dtype.hasobject:
-        objects = X.ravel().tolist()
-        is_printed = {type(each) for each in objects} <= _PRINTED
-        return (repr(objects) if is_printed else object_checksum(objects)).encode()
+        return as_text(X.ravel().tolist()).encode()
     X = np.ascontiguousarray(X.astype(X.dtype.newbyteorder("="), copy=False))  # as a pickle keeps it
     return X.reshape(-1).view(np.uint8).data
+
+
+def as_text(objects: list[Any]) -> str:
+    """A text that is another one where an object holds something else, the same in every process."""
+    return repr(objects) if set(map(type, objects)) <= _PRINTED else object_checksum(objects)
 
 
 def object_checksum(objects: Any) -> str:

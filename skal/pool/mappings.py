@@ -85,8 +85,9 @@ class MappingPool(Pool):
         raise TypeError(f"Rows cannot be made of numbers, as {self.obstacle}.")
 
     def stack(self, others: list[Any]) -> Any:
-        parts = [self.X, *others]
-        return SliceDict(**{name: np.concatenate([part[name] for part in parts]) for name in self.X})
+        return SliceDict(
+            **{name: np.concatenate([rows[name] for rows in (self.X, *others)]) for name in self.X}
+        )
 
     def matching(self, other: Pool) -> Pool:
         if not isinstance(other, MappingPool):

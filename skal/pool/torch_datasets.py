@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -143,15 +143,25 @@ class DatasetPool(Pool):
             return False
         if other.X is self.X or None is not self.key == other.key:
             return True
-        names = _names(self.X)
-        return names is not None and names == _names(other.X)
+        return self._files is not None and self._files == other._files
+
+    @cached_property
+    def _files(self) -> tuple[str, list[str]] | None:
+        """The kind of the dataset and the paths of its rows' files, listed once; None if they do not tell the rows."""
+        kind, path_of = _paths_in(self.X)
+        paths = [] if path_of is None else list(map(path_of, range(len(self))))
+        if not paths or not isinstance(paths[0], str | os.PathLike) or not os.path.exists(paths[0]):
+            return None
+        # A file that comes twice holds several rows, such as the frames of a film, and does not tell which.
+        return (kind, list(map(os.fspath, paths))) if len(set(paths)) == len(paths) else None
 
     def digest(self, max_bytes: int) -> Hashable:
-        _, paths = _names(self.X) or ("", [])
-        if self.key is not None or not paths:
+        _, path_of = _paths_in(self.X)
+        if self.key is not None or self._files is None or path_of is None:
             return "dataset", len(self), self.key
-        stats = map(os.stat, paths[:: max(1, len(paths) * _FILE_BYTES // max_bytes)])
-        return "dataset", len(self), *((stat.st_size, stat.st_mtime_ns) for stat in stats)
+        step = max(1, len(self) * _FILE_BYTES // max_bytes)
+        seen = ((path, os.stat(path)) for path in map(path_of, range(0, len(self), step)))
+        return "dataset", len(self), *((path, stat.st_size, stat.st_mtime_ns) for path, stat in seen)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for block, _ in self.blocks():
@@ -210,8 +220,9 @@ class DatasetRows(Dataset):
         if not batches:
             return self.first[:0]
         if isinstance(batches[0], Mapping):
-            parts = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-            return SliceDict(**parts)
+            return SliceDict(
+                **{name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+            )
         return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
     def batches(self, places: Iterable[Any]) -> Iterator[Any]:
@@ -265,16 +276,18 @@ def _as_array(row: Any) -> NDArray[Any]:
     return np.moveaxis(np.atleast_3d(array), -1, 0) if hasattr(row, "getbands") else array
 
 
-def _names(dataset: Any) -> tuple[str, list[str]] | None:
-    """The kind of a dataset and the paths of its rows' files, None where it names none."""
+def _paths_in(dataset: Any) -> tuple[str, Callable[[int], Any] | None]:
+    """The kind of a dataset, and what returns the path of a row's file; None where it lists no files."""
     if isinstance(dataset, Subset | DatasetRows):
-        kind, paths = _names(dataset.dataset) or ("", [])
+        kind, path_of = _paths_in(dataset.dataset)
         positions = dataset.indices if isinstance(dataset, Subset) else dataset.positions
-        return (kind, [paths[position] for position in positions]) if paths else None
+        return kind, path_of and (lambda row: path_of(positions[row]))
     found = (vars(dataset).get(name) for name in _PATHS)
-    items = next((each for each in found if isinstance(each, list | tuple) and len(each) == len(dataset)), ())
-    paths = [item[0] if isinstance(item, list | tuple) else item for item in items]
-    # A file that comes twice holds several rows, such as the frames of a film, and does not tell which.
-    is_told = bool(paths) and len(set(map(str, paths))) == len(paths)
-    are_files = is_told and isinstance(paths[0], str | os.PathLike) and os.path.exists(paths[0])
-    return (type(dataset).__qualname__, list(map(os.fspath, paths))) if are_files else None
+    items = next(
+        (each for each in found if isinstance(each, list | tuple) and len(each) == len(dataset)), None
+    )
+    if items is None:
+        return type(dataset).__qualname__, None
+    return type(
+        dataset
+    ).__qualname__, lambda row: items[row][0] if isinstance(items[row], list | tuple) else items[row]

@@ -75,7 +75,7 @@ def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
             "A masked array was given, and a classifier would read what is masked too; give X.filled(np.nan)."
         )
     first: Any = next(iter(pool.X)) if isinstance(pool, ItemPool) else None
-    if np.ndim(first) == 0 and is_number(first):
+    if is_number(first) and np.ndim(first) == 0:
         check_array(X, estimator=estimator)  # refuses a dimension, with scikit-learn's remedy
     if isinstance(pool, SparsePool) or (isinstance(pool, ArrayPool) and pool.X.dtype.kind in NUMBERS):
         checked = check_array(

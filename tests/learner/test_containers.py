@@ -291,6 +291,7 @@ class Indifferent(ClassifierMixin, BaseEstimator):
         [pd.Series([1, 2])] * 30,
         [datetime.date(2020, 1, 1 + row) for row in range(30)],
         [[] for _ in range(30)],
+        [[[row], [1, 2]] for row in range(30)],
         tuple("abcdefghij" * 3),
         {"a": list(range(30)), "b": [str(row) for row in range(30)]},
         np.arange(60).astype("datetime64[D]").reshape(30, 2),
