@@ -13,7 +13,7 @@ from skorch.helper import SliceDict, predefined_split
 from torch import nn
 
 from skal.access import embed_and_predict_proba, predict_proba
-from skal.access.raw_nets import keeping_generators
+from skal.access.raw_nets import as_input, keeping_generators
 from skal.access.raw_training import fit_raw_net
 
 from ..networks import generator_states
@@ -223,3 +223,11 @@ def test_logits_that_skorch_takes_for_probabilities_are_refused():
             ValueError, match=r"NLLLoss skorch wants a module that ends in a softmax.*CrossEntropyLoss"
         ):
             ask(net, rows)
+
+
+def test_read_only_rows_are_not_copied():
+    rows = np.zeros((4, 3), dtype=np.float32)
+    rows.flags.writeable = False
+    given = as_input(NeuralNetClassifier(nn.Linear), rows)
+    assert np.shares_memory(given, rows)
+    assert given.flags.writeable  # else torch warns
