@@ -80,7 +80,16 @@ class Pool(ABC):
         """
 
     def read(self, rows: Rows | slice) -> Any:
-        """What `take` returns, in memory, as a classifier is asked about it."""
+        """What `take` returns, in memory, as a classifier is asked about it.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_positions,) or slice
+
+        Returns
+        -------
+        rows : container of shape (n_positions, ...)
+        """
         return self.take(rows)
 
     def whole(self) -> Any:
