@@ -6,11 +6,13 @@ what they had recorded in a shared place.
 
 import os
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed, parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -40,7 +42,14 @@ from skal.strategies import (
     SynthesisStrategy,
     UncertaintySampling,
 )
-from tests.networks import tiny_acgan, tiny_gan, tiny_learning_loss, tiny_vaal, tiny_wasserstein
+from tests.networks import (
+    generator_states,
+    tiny_acgan,
+    tiny_gan,
+    tiny_learning_loss,
+    tiny_vaal,
+    tiny_wasserstein,
+)
 
 X = np.random.default_rng(0).normal(size=(2000, 6)).astype(np.float32)
 TRUTH = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(int)
@@ -100,11 +109,13 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("strategy", "classifier", "n_queries"),
-    CASES,
-    ids=lambda case: "" if isinstance(case, int) else str(case)[:60],
-)
+CASE_NAMES = [
+    f"{type(strategy).__name__}-{type(classifier).__name__}-{i}"
+    for i, (strategy, classifier, _) in enumerate(CASES)
+]
+
+
+@pytest.mark.parametrize(("strategy", "classifier", "n_queries"), CASES, ids=CASE_NAMES)
 def test_threads_get_what_one_thread_gets(strategy, classifier, n_queries):
     learner = ActiveLearner(clone(classifier), clone(strategy), n_queries=5, random_state=0).fit(X, Y)
     ask = learner.synthesize if isinstance(strategy, SynthesisStrategy) else learner.query
@@ -135,6 +146,62 @@ def test_threads_get_what_one_thread_gets(strategy, classifier, n_queries):
             done.set()
         predicting.result()
     assert vars(learner.strategy_).get("query_report_", {}).keys() == report.keys()
+
+
+def run(strategy, classifier, seed):
+    """What a learner asks first, and once that is labelled."""
+    rows = slice(400)
+    learner = ActiveLearner(clone(classifier), clone(strategy), n_queries=5, random_state=seed)
+    learner.fit(X[rows], Y[rows])
+    if isinstance(strategy, SynthesisStrategy):
+        return learner.synthesize(), learner.teach(np.arange(40, 45), TRUTH[40:45]).synthesize()
+    asked = learner.query()
+    return asked, learner.teach(asked, TRUTH[asked]).query()
+
+
+@pytest.mark.parametrize(("strategy", "classifier", "n_queries"), CASES, ids=CASE_NAMES)
+def test_learners_side_by_side_do_not_disturb_each_other(strategy, classifier, n_queries):
+    """As grid search and `simulate` run them with joblib's threads; generators and filters are as before then."""
+    seeds = range(16 if THOROUGH else 3)
+    expected = [run(strategy, classifier, seed) for seed in seeds]
+    states, filters = generator_states(), list(warnings.filters)
+    with parallel_config("threading", n_jobs=4):
+        answers = Parallel()(delayed(run)(strategy, classifier, seed) for seed in seeds)
+    assert_array_equal(answers, expected)
+    assert generator_states() == states
+    assert warnings.filters == filters
+
+
+def test_what_several_threads_teach_is_recorded():
+    """A learner is taught and asked at once: no answer is lost, and none has a row that was labelled before."""
+    learner = ActiveLearner(
+        LinearClassifier(max_epochs=2), UncertaintySampling(), n_queries=5, random_state=0
+    )
+    learner.fit(X, Y)
+    end = time.monotonic() + (60 if THOROUGH else 2)
+
+    def labels_what_it_is_asked(seed):
+        rng = np.random.default_rng(seed)
+        taught = []
+        while time.monotonic() < end:
+            known = np.flatnonzero(learner.y_ >= 0)
+            asked = learner.query()
+            assert len(set(asked.tolist()) - set(known.tolist())) == len(asked) == 5
+            rows = rng.choice(asked, 2, replace=False)
+            try:
+                learner.teach(rows, TRUTH[rows])
+                taught.extend(rows)
+            except ValueError as error:
+                if "labelled already" not in str(error):  # by a thread that was faster
+                    raise
+        return taught
+
+    with ThreadPoolExecutor(4) as threads:
+        taught = [row for rows in threads.map(labels_what_it_is_asked, range(4)) for row in rows]
+    assert len(set(taught)) == len(taught) > 0
+    expected = Y.copy()
+    expected[taught] = TRUTH[taught]
+    assert_array_equal(learner.y_, expected)
 
 
 def test_a_query_beside_teach_sees_the_old_or_the_new():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -21,42 +20,11 @@ from torch.utils.data import DataLoader
 
 from ..pool import DatasetPool, MappingPool, as_pool, dense
 from ..training.batches import as_tensor
+from ..training.devices import seeded
 from ..training.estimator import evaluating
 from ..training.net import takes_integers
 from ..training.recording import Recorder, private_view
 from .networks import weight_dtype
-
-# Held by whoever moves torch's global generators and puts them back.
-_GENERATORS = RLock()
-
-
-@contextmanager
-def keeping_generators(net: NeuralNet, seed: int | None = None) -> Iterator[None]:
-    """Give torch's global generators their states back afterwards; one thread at a time is inside.
-
-    Parameters
-    ----------
-    net : skorch net
-        Its loaders and layers draw from the generators, the one of its device among them.
-    seed : int, default=None
-        Seeds the generators inside. By default they go on from where they are.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skorch import NeuralNetClassifier
-    >>> from skal.access.raw_nets import keeping_generators
-    >>> before = torch.random.get_rng_state()
-    >>> with keeping_generators(NeuralNetClassifier(torch.nn.Linear), seed=0):
-    ...     _ = torch.rand(3)
-    >>> torch.equal(torch.random.get_rng_state(), before)
-    True
-    """
-    devices = [net.device] if str(net.device).startswith("cuda") else []
-    with _GENERATORS, torch.random.fork_rng(devices=devices):
-        if seed is not None:
-            torch.manual_seed(seed)
-        yield
 
 
 @contextmanager
@@ -97,7 +65,7 @@ def asked(estimator: Any, X: Any) -> Iterator[Any]:
     if not shared and _draws_nothing(view, X):
         yield view
         return
-    with keeping_generators(estimator), evaluating(*shared):
+    with seeded(None, torch.device(estimator.device or "cpu")), evaluating(*shared):
         yield view
 
 

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet, NeuralNetBinaryClassifier
 from skorch.dataset import ValidSplit
 
+from ..training.devices import seeded
 from .networks import weight_dtype
-from .raw_nets import as_input, keeping_generators
+from .raw_nets import as_input
 
 
 def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any], seed: int) -> None:
@@ -65,7 +67,7 @@ def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any],
             f"A raw skorch net takes the labels 0, 1{'' if is_binary else ', ...'} and was given "
             f"{classes[:5].tolist()}; wrap its module in skal.classifiers.NetClassifier, which encodes labels."
         )
-    with keeping_generators(net, seed):
+    with seeded(seed, torch.device(net.device or "cpu")):
         # The module has to be there to say what it takes.
         if not (net.warm_start and net.initialized_):
             net.initialize()

@@ -1,7 +1,6 @@
 """What a caller wants of a data set, and the folder it comes from."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -91,18 +90,15 @@ class Request:
     def read(self, source: str, read: Callable[[Any], Any]) -> Any:
         """Call `read` with torchvision's data sets; whatever it raises, the files are damaged."""
         datasets = import_torchvision().datasets
-        with warnings.catch_warnings():
-            # The first releases of numpy 2.4 warn about how CIFAR was pickled.
-            warnings.filterwarnings("ignore", r"dtype\(\): align", np.exceptions.VisibleDeprecationWarning)
-            try:
-                return read(datasets)
-            except MemoryError:
-                raise
-            except Exception as error:
-                raise ValueError(
-                    f"the files of {self.title} in {self.home} are damaged ({type(error).__name__}: {error}); delete "
-                    f"them and get them again with {source}"
-                ) from error
+        try:
+            return read(datasets)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"the files of {self.title} in {self.home} are damaged ({type(error).__name__}: {error}); delete "
+                f"them and get them again with {source}"
+            ) from error
 
     def rows(self, target: NDArray[Any], names: Sequence[str]) -> slice | NDArray[np.intp]:
         """Rows of the split and the subset: a slice, where a view will do."""

@@ -1,10 +1,10 @@
 """The steps of a diffusion on a device of torch, all rows at a time."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import embedding_bag, one_hot
 
 from .nearest import Ints
 
@@ -16,7 +16,7 @@ class DeviceSteps:
         self._walks = matrix
         self._n_steps = n_steps
         self._device = device
-        self._on_device: torch.Tensor | None = None
+        self._on_device: dict[str, Any] | None = None
 
     def diffuse(self, labels: Ints, n_classes: int) -> tuple[torch.Tensor, int]:
         """Return the hit probabilities after all steps, and the number of rows that were computed."""
@@ -24,23 +24,21 @@ class DeviceSteps:
             self._on_device = self._copy()
         known = torch.from_numpy(np.flatnonzero(labels >= 0)).to(self._device)
         codes = torch.from_numpy(labels[labels >= 0]).long().to(self._device)
-        classes = torch.nn.functional.one_hot(codes, n_classes).to(torch.float32)
+        classes = one_hot(codes, n_classes).to(torch.float32)
         hits = torch.zeros(len(labels), n_classes, device=self._device).index_copy_(0, known, classes)
         for _ in range(self._n_steps):
-            hits = (self._on_device @ hits).index_copy_(0, known, classes)
+            sums = embedding_bag(weight=hits, mode="sum", include_last_offset=True, **self._on_device)
+            hits = sums.index_copy_(0, known, classes)
         return hits, len(labels)
 
-    def _copy(self) -> torch.Tensor:
-        with warnings.catch_warnings():
-            # That sparse matrices are in beta, and that they are not checked.
-            warnings.filterwarnings("ignore", "Sparse", UserWarning)
-            return torch.sparse_csr_tensor(
-                torch.from_numpy(self._walks.indptr.astype(np.int32)),
-                torch.from_numpy(self._walks.indices.astype(np.int32)),
-                torch.from_numpy(self._walks.data),
-                size=self._walks.shape,
-                device=self._device,
-            )
+    def _copy(self) -> dict[str, Any]:
+        # The arrays of the sparse matrix. torch's own sparse matrices warn of being in beta.
+        parts = {
+            "input": self._walks.indices.astype(np.int32),
+            "offsets": self._walks.indptr.astype(np.int32),
+            "per_sample_weights": self._walks.data,
+        }
+        return {name: torch.from_numpy(part).to(self._device) for name, part in parts.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_on_device": None}

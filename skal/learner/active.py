@@ -24,6 +24,7 @@ from ..strategies.query import TrainingSet
 from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed, seed_random_states
+from ..utils.threads import Turns
 from .delegation import Delegation, answer
 from .refit import is_prefitted, last_step, refitted, uses_unlabeled
 from .state import State
@@ -158,6 +159,7 @@ class ActiveLearner(Delegation):
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
             raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
         self._seed = draw_seed(self.random_state)
+        self._changes = Turns()  # what several threads teach is recorded one after the other
         # A warm start is for refits, and a training that fails leaves no classifier.
         self._state = State(pool=pool, labels=labels, params=params, per_row=per_row)
         return self._state
@@ -298,16 +300,18 @@ class ActiveLearner(Delegation):
             another kind than those so far, or unknown to a pretrained classifier. Nothing is recorded then.
         """
         check_is_fitted(self)
-        state = self._state
-        rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
-        labels = check_new_labels(y, len(rows))
-        known = rows[state.labels.codes[rows] >= 0]
-        if len(known):
-            raise ValueError(
-                f"rows {known[:5].tolist()} are labelled already. To correct labels, call fit with the corrected y."
-            )
-        self._check_known_classes(labels)
-        self._state = self._refitted(replace(state, labels=state.labels.with_labels(rows, labels)))
+        with self._changes:
+            state = self._state
+            rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
+            labels = check_new_labels(y, len(rows))
+            known = rows[state.labels.codes[rows] >= 0]
+            if len(known):
+                raise ValueError(
+                    f"rows {known[:5].tolist()} are labelled already. To correct labels, call fit with the corrected "
+                    "y."
+                )
+            self._check_known_classes(labels)
+            self._state = self._refitted(replace(state, labels=state.labels.with_labels(rows, labels)))
         return self
 
     def extend(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
@@ -332,6 +336,11 @@ class ActiveLearner(Delegation):
             If samples, labels or fit parameters are invalid. Nothing is recorded then.
         """
         check_is_fitted(self)
+        with self._changes:
+            self._extend(X, y, fit_params)
+        return self
+
+    def _extend(self, X: Any, y: ArrayLike, fit_params: dict[str, Any]) -> None:
         state = self._state
         pool = check_pool(self, X, reset=False)
         labels = check_new_labels(y, len(pool))
@@ -349,7 +358,6 @@ class ActiveLearner(Delegation):
         extension = TrainingSet(pool.X, plain(labels), params)
         known = state.labels.with_classes(labels)
         self._state = self._refitted(replace(state, labels=known, extensions=(*state.extensions, extension)))
-        return self
 
     def _check_known_classes(self, labels: NDArray[Any]) -> None:
         if not is_prefitted(self.estimator):

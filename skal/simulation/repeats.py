@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from .learner import History, SimulatedLearner
 
@@ -66,6 +67,7 @@ def simulate(
     >>> histories["RandomSampling"]["score"].shape
     (2, 3)
     """
+    n_repeats = check_integer("n_repeats", n_repeats)
     if not isinstance(learners, Mapping):
         learners = list(learners)
         names = [type(learner.strategy).__name__ for learner in learners]

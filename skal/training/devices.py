@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
+
+# Held by whoever moves torch's global generators, from which layers draw, until they are back where they were.
+_GENERATORS = RLock()
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -33,12 +37,23 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators of the CPU and the device inside, and give them their old states back."""
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators of the CPU and the device inside, and give them their old states back.
+
+    The generators belong to the process: one thread at a time is inside, so that trainings side by side take turns
+    and draw what each of them draws alone.
+
+    Parameters
+    ----------
+    seed : int or None
+        None lets the generators go on from where they are.
+    device : torch.device
+    """
     on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every GPU
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
+    with _GENERATORS, torch.random.fork_rng(devices=[device] if on_gpu else []):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every GPU
+            if on_gpu:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
         yield

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
-from skorch.exceptions import DeviceWarning
 
 from .batches import Batches, Rows, map_parts
 from .recording import in_evaluation
@@ -279,10 +277,10 @@ class TrainingNet(NeuralNet):
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        with warnings.catch_warnings():
-            # A net that was saved on a GPU and is loaded without one belongs on the CPU; nothing to warn of.
-            warnings.simplefilter("ignore", DeviceWarning)
-            super().__setstate__(state)
+        # A net that was pickled on a GPU and is loaded without one belongs on the CPU; skorch would warn of it.
+        if torch.device(state["device"]).type == "cuda" and not torch.cuda.is_available():
+            state = {**state, "device": "cpu"}
+        super().__setstate__(state)
 
 
 def takes_integers(module: torch.nn.Module) -> bool:

@@ -15,11 +15,37 @@ from threadpoolctl import ThreadpoolController  # comes with scikit-learn
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class Turns:
+    """A ``with`` statement that one thread enters at a time; pickles, copies and deep copies are new ones.
+
+    Examples
+    --------
+    >>> import copy
+    >>> from skal.utils.threads import Turns
+    >>> turns = Turns()
+    >>> with turns, copy.copy(turns):
+    ...     print("alone")
+    alone
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+
+class Kept(Turns, Generic[T]):
     """A value that the queries of one object share, under a lock.
 
-    It holds what can be computed anew. Pickles, copies and deep copies are therefore empty and have a lock of
-    their own.
+    It holds what can be computed anew: pickles, copies and deep copies are empty.
 
     Attributes
     ----------
@@ -40,18 +66,8 @@ class Kept(Generic[T]):
     value: T | None
 
     def __init__(self) -> None:
+        super().__init__()
         self.value = None
-        self._lock = RLock()
-
-    def __enter__(self) -> Self:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
-
-    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
-        return type(self), ()
 
 
 class _OneBLASThread(ContextDecorator):

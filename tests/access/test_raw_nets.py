@@ -23,9 +23,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, RandomSampler
 
 from skal.access import as_torch, dropout_proba, embed, embed_and_predict_proba, has_embedding, predict_proba
-from skal.access.raw_nets import as_input, asked, keeping_generators
+from skal.access.raw_nets import as_input, asked
 from skal.access.raw_training import fit_raw_net
 from skal.classifiers import NetClassifier
+from skal.training.devices import seeded
 
 from ..networks import generator_states
 from .common import ROWS, Learner, Net, X, Y, hidden_of, make_net, softmax, wanted
@@ -140,7 +141,7 @@ def test_a_net_that_draws_depends_on_the_global_generator_alone():
     net = make_net(Forgetful)
     expected = predict_proba(net, X)
     assert_array_equal(predict_proba(net, X), expected)
-    with keeping_generators(net, seed=3):
+    with seeded(3, torch.device("cpu")):
         assert (predict_proba(net, X) != expected).any()
 
 
@@ -262,7 +263,7 @@ def test_nets_that_move_the_generators_wait_for_each_other():
 
 def test_other_nets_wait_for_nobody():
     net = make_net(batch_size=64)
-    with ThreadPoolExecutor(1) as threads, keeping_generators(net):
+    with ThreadPoolExecutor(1) as threads, seeded(None, torch.device("cpu")):
         assert threads.submit(predict_proba, net, X).result(timeout=60).shape == (60, 3)
 
 

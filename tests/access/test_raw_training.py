@@ -13,8 +13,9 @@ from skorch.helper import SliceDict, predefined_split
 from torch import nn
 
 from skal.access import embed_and_predict_proba, predict_proba
-from skal.access.raw_nets import as_input, keeping_generators
+from skal.access.raw_nets import as_input
 from skal.access.raw_training import fit_raw_net
+from skal.training.devices import seeded
 
 from ..networks import generator_states
 from .common import Net, X, Y, make_net
@@ -72,7 +73,7 @@ def assert_same_weights(net, other):
 
 
 def fitted_by_skorch(net, rows, y, seed=0):
-    with keeping_generators(net, seed):
+    with seeded(seed, torch.device("cpu")):
         return net.fit(rows, y)
 
 

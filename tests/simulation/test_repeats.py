@@ -32,3 +32,9 @@ def test_labels_needed():
     }
     assert_array_equal(labels_needed(history, 0.9), [2, 1, np.nan])
     assert_array_equal(labels_needed({"n_labeled": np.arange(3), "score": np.arange(3)}, 2), [2])
+
+
+@pytest.mark.parametrize("n_repeats", [0, -1, 2.5, True])
+def test_a_number_of_repeats_that_is_none(n_repeats):
+    with pytest.raises(ValueError, match=f"n_repeats={n_repeats} was given"):
+        simulate([], X, Y, n_repeats=n_repeats)
