@@ -12,16 +12,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ModelFileError
-from ..training.encoding import MALFORMED
-from ..training.files import map_file, write_file
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
 from .base import Answer, Floats, NeighborIndex
+from .cell_files import ARRAYS, Arrays, Seals, read_cells, readonly, write_cells
 from .cells import cut, float_blocks
 from .search import WIDTH, search
 
 _GROUP = 64  # queries that are searched for together
-_ARRAYS = ("centers_", "first_chunk_", "shells_", "features_", "rows_")
+_QUICK = (
+    1 << 30
+)  # numbers of which a search may read all before it looks for an interrupt: less than a second
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -111,6 +112,7 @@ class CellIndex(NeighborIndex):
         farthest = np.where(rows >= 0, radii[rows], 0).max(axis=1)
         shells = np.stack([radii[rows[:, 0]], farthest], axis=1)
 
+        self._seals: Seals | None = None
         self.centers_, self.first_chunk_, self.features_, self.rows_ = centers, first_chunk, features, rows
         # Rounded outwards, so that float32 shells hold all their rows.
         with np.errstate(over="ignore"):
@@ -120,19 +122,33 @@ class CellIndex(NeighborIndex):
         """Return the nearest available rows; -1 at infinity where fewer than k are."""
         sq_distances = np.full((len(queries), k), np.inf)
         rows = np.full((len(queries), k), -1, dtype=np.intp)
-        mask = np.ones(0, dtype=np.bool_) if available is None else available
+        mask = readonly(np.ones(0, dtype=np.bool_) if available is None else available)
+        queries = readonly(queries)
         # Sums over all cells run along the cells.
-        arrays = [np.ascontiguousarray(self.centers_.T), *(getattr(self, name) for name in _ARRAYS[1:]), mask]
-        arrays = [_readonly(array) for array in arrays]
+        arrays = [np.ascontiguousarray(self.centers_.T), *(getattr(self, name) for name in ARRAYS[1:])]
+        arrays = [readonly(array) for array in arrays]
+        n_cells = len(self.centers_)
+        read = np.zeros(n_cells + 1, np.bool_)
         # Queries of a group share what they read, but each thread gets at least one group.
         size = min(-(-len(queries) // torch.get_num_threads()), _GROUP)
         kernel = compiled(search)
 
         def run(start: int) -> None:
             part = slice(start, start + size)
-            kernel(*arrays, queries[part], sq_distances[part], rows[part])
+            answer = queries[part], sq_distances[part], rows[part]
+            cell = kernel(*arrays, self.n_samples_fit_, mask, *answer, read)
+            if cell >= 0:
+                where = (
+                    f"its cell {cell} leads outside its arrays"
+                    if cell < n_cells
+                    else "its rows are not finite"
+                )
+                raise self._damage(where)
 
-        in_threads(run, range(0, len(queries), size))
+        is_quick = len(queries) * self.features_.size <= _QUICK
+        in_threads(run, range(0, len(queries), size), None if is_quick else read[n_cells:])
+        if self._seals:
+            self._seals.check(self._arrays(), np.flatnonzero(read[:n_cells]))
         if k > 1:
             order = np.arange(len(rows))[:, None], np.lexsort((rows, sq_distances))
             sq_distances, rows = sq_distances[order], rows[order]
@@ -150,15 +166,18 @@ class CellIndex(NeighborIndex):
         ------
         NotFittedError
             If the index is not fitted.
+        ModelFileError
+            If the index comes from a file that is damaged.
         OSError
             If the file cannot be written.
         """
         check_is_fitted(self)
-        arrays = {name: torch.from_numpy(np.asarray(getattr(self, name))) for name in _ARRAYS}
+        arrays = self._arrays()
+        if self._seals:  # what is damaged must not get new checksums
+            self._seals.check(arrays, np.arange(len(self.centers_)))
         state = self.random_state if isinstance(self.random_state, Integral) else None
         params = {"n_cells": self.n_cells, "random_state": state}
-        content = {"index": type(self).__name__, "params": params, "n_samples": self.n_samples_fit_}
-        write_file(path, arrays, content)
+        write_cells(path, type(self).__name__, params, self.n_samples_fit_, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mmap_mode: str | None = None) -> Self:
@@ -168,8 +187,9 @@ class CellIndex(NeighborIndex):
         ----------
         path : str or path-like
         mmap_mode : {None, "r"}, default=None
-            "r" leaves the arrays in the file, and queries read the parts that they search. The checksum, which needs
-            the whole file, is not verified then; a truncated file is still noticed.
+            "r" leaves the arrays in the file, and queries read the parts that they search. What every search reads,
+            and that each row is there once, is checked here; each cell has a checksum of its own, which is compared
+            when a query first reads one of its rows.
 
         Returns
         -------
@@ -179,7 +199,8 @@ class CellIndex(NeighborIndex):
         Raises
         ------
         ModelFileError
-            If the file does not hold an index of skal, is truncated or damaged, or comes from a newer skal.
+            If the file does not hold an index of skal, is truncated or damaged, or comes from a newer skal. Later a
+            query, and `save`, raise it for a damaged cell.
         ValueError
             For another `mmap_mode`.
         OSError
@@ -187,48 +208,21 @@ class CellIndex(NeighborIndex):
         """
         if mmap_mode not in (None, "r"):
             raise ValueError(f'mmap_mode={mmap_mode!r} was given; use "r" to map the file or None to read it')
-        arrays, content = map_file(path, verify=mmap_mode is None)
-        if mmap_mode is None:
-            arrays = {name: np.array(array) for name, array in arrays.items()}
+        params, n_samples, arrays, seals = read_cells(path, cls.__name__, mapped=mmap_mode == "r")
         try:
-            if content["index"] != cls.__name__:
-                raise ValueError(f"it is of {content['index']}")
-            _check_arrays(arrays, content["n_samples"])
-            index = cls(**content["params"])
-        except MALFORMED as error:
-            raise ModelFileError(
-                f"{path} holds no {cls.__name__} ({error}); give a file that {cls.__name__}.save has written"
-            ) from error
+            index = cls(**params)
+            index._validate_params()
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(f"{path} holds no {cls.__name__}: {error}") from error
         for name, array in arrays.items():
             setattr(index, name, array)
-        index.n_samples_fit_ = content["n_samples"]
-        index.n_features_in_ = index.centers_.shape[1]
+        index.n_samples_fit_, index.n_features_in_, index._seals = n_samples, index.centers_.shape[1], seals
         return index
 
+    def _arrays(self) -> Arrays:
+        return {name: np.asarray(getattr(self, name)) for name in ARRAYS}
 
-def _check_arrays(arrays: dict[str, NDArray[Any]], n_samples: int) -> None:
-    """Raise ValueError for arrays of which a search would read or write outside."""
-    centers, first_chunk, _, features, rows = (arrays[name] for name in _ARRAYS)
-    n_cells, n_features, n_chunks = *centers.shape, len(features)
-    shapes = (
-        (n_cells, n_features),
-        (n_cells + 1,),
-        (n_chunks, 2),
-        (n_chunks, n_features, WIDTH),
-        (n_chunks, WIDTH),
-    )
-    if [arrays[name].shape for name in _ARRAYS] != list(shapes):
-        raise ValueError("its arrays do not fit together")
-    if [arrays[name].dtype.kind for name in _ARRAYS] != list("fiffi"):
-        raise ValueError("its arrays have other types")
-    if [first_chunk[0], first_chunk[-1]] != [0, n_chunks] or (np.diff(first_chunk) < 0).any():
-        raise ValueError("its cells are not made of its chunks")
-    if not -1 <= rows.min() <= rows.max() < n_samples:
-        raise ValueError(f"its rows go from {rows.min()} to {rows.max()}, and the pool has {n_samples}")
-
-
-def _readonly(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain view that cannot be written to: arrays in memory and in a file are one type to the compiler."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
+    def _damage(self, what: str) -> ValueError:
+        if self._seals:
+            return ModelFileError(f"{self._seals.path} was forged: {what}; fit the index and save it again")
+        return ValueError(f"this {type(self).__name__} was changed after its fit: {what}; fit it again")

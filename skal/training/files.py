@@ -299,6 +299,6 @@ def _parse(data: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[str, Any], int
 
 def _array(data: NDArray[np.uint8], entry: dict[str, Any]) -> NDArray[Any]:
     """Return a tensor, whose offsets count from the start of `data`, as a view."""
-    dtype = next(dtype for dtype, name in _DTYPES.items() if name == entry["dtype"])
+    dtype = {name: dtype for dtype, name in _DTYPES.items()}[entry["dtype"]]
     numbers = data[slice(*entry["data_offsets"])].view(torch.empty(0, dtype=dtype).numpy().dtype)
     return np.asarray(numbers.reshape(entry["shape"]))

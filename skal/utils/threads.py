@@ -9,7 +9,9 @@ from functools import cache
 from threading import Lock, RLock
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # comes with scikit-learn
 
 T = TypeVar("T")
@@ -114,8 +116,12 @@ def _limit(library: Any, n_threads: int) -> bool:
     return bool(library.get_num_threads() == n_threads)
 
 
-def in_threads(function: Callable[[T], object], parts: Iterable[T]) -> None:
+def in_threads(
+    function: Callable[[T], object], parts: Iterable[T], stop: NDArray[np.bool_] | None = None
+) -> None:
     """Call a function that releases the GIL with each part, in as many threads as torch uses.
+
+    After an error or an interrupt, such as Ctrl-C, no part is begun.
 
     Parameters
     ----------
@@ -123,6 +129,9 @@ def in_threads(function: Callable[[T], object], parts: Iterable[T]) -> None:
         What it returns is dropped.
     parts : iterable
         Its arguments, one per call.
+    stop : ndarray of shape (1,), default=None
+        Set to True where the calls should end early. Python meets an interrupt only between calls of compiled code:
+        with `stop` even a single call has a thread of its own, and this one waits for the interrupt.
 
     Examples
     --------
@@ -135,9 +144,14 @@ def in_threads(function: Callable[[T], object], parts: Iterable[T]) -> None:
     """
     parts = list(parts)
     n_threads = min(torch.get_num_threads(), len(parts))
-    if n_threads <= 1:
+    if n_threads <= 1 and stop is None:
         for part in parts:
             function(part)
-    else:
-        with ThreadPoolExecutor(n_threads) as threads:
+        return
+    with ThreadPoolExecutor(max(n_threads, 1)) as threads:
+        try:
             list(threads.map(function, parts))
+        except BaseException:
+            if stop is not None:
+                stop[0] = True
+            raise

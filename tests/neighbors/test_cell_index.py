@@ -1,19 +1,12 @@
-"""The exact index against brute force in float64, and its files."""
-
-import copy
-import pickle
-import re
+"""The exact index against brute force in float64."""
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skal.exceptions import ModelFileError
 from skal.neighbors import CellIndex
-from skal.training.files import write_file
 
 from .pools import brute_force, pools, spectrum_pool
 
@@ -111,114 +104,10 @@ def test_an_index_keeps_features_positions_and_cells_only():
     assert size <= 20_000 * 204 + n_cells * (32 * 204 + 50 * 4 + 8) + 8 * len(index.shells_) + 8
 
 
-@pytest.mark.parametrize("mmap_mode", [None, "r"])
-def test_save_and_load(tmp_path, mmap_mode):
-    X = spectrum_pool(500)
-    index = CellIndex(9, random_state=3).fit(X)
-    index.save(tmp_path / "index.skal")
-    loaded = CellIndex.load(tmp_path / "index.skal", mmap_mode=mmap_mode)
-    assert loaded.get_params() == index.get_params()
-    for ours, theirs in zip(loaded.kneighbors(X[:9], 7), index.kneighbors(X[:9], 7), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    assert isinstance(loaded.features_.base, np.memmap) == (mmap_mode == "r")
-    again = pickle.loads(pickle.dumps(loaded))
-    np.testing.assert_array_equal(again.kneighbors(X[:9], 7)[1], index.kneighbors(X[:9], 7)[1])
-
-
-@pytest.mark.parametrize("mmap_mode", [None, "r"])
-@pytest.mark.parametrize("damage", ["empty", "foreign", "header", "cut", "longer", "other", "list"])
-def test_damaged_files(tmp_path, damage, mmap_mode):
-    path = tmp_path / "index.skal"
-    CellIndex(random_state=0).fit(spectrum_pool(500)).save(path)
-    data = path.read_bytes()
-    if damage == "other":
-        write_file(path, {}, {"estimator": "VAE"})
-    elif damage == "list":
-        write_file(path, {}, [1])
-    else:
-        changed = {
-            "empty": b"",
-            "foreign": bytes(999),
-            "header": data[:200],
-            "cut": data[:-1],
-            "longer": data + b"1",
-        }
-        path.write_bytes(changed[damage])
-    with pytest.raises(ModelFileError, match=re.escape(str(path))):
-        CellIndex.load(path, mmap_mode=mmap_mode)
-
-
-def test_altered_bytes_are_noticed(tmp_path):
-    path = tmp_path / "index.skal"
-    CellIndex(random_state=0).fit(spectrum_pool(500)).save(path)
-    data = bytearray(path.read_bytes())
-    data[-100] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(ModelFileError, match="damaged"):
-        CellIndex.load(path)
-    with pytest.raises(ValueError, match="mmap_mode='w'"):
-        CellIndex.load(path, mmap_mode="w")
-
-
 @pytest.mark.parametrize("n_cells", [0, 1.5, "many"])
 def test_bad_parameters(n_cells):
     with pytest.raises(ValueError, match="n_cells"):
         CellIndex(n_cells).fit([[0.0]])
-
-
-def put(where, value):
-    return lambda array: np.put(array, where, value) or array
-
-
-@pytest.mark.parametrize("mmap_mode", [None, "r"])
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"rows_": put(3, 500)}, "rows go from -1 to 500, and the pool has 500"),
-        ({"rows_": put(3, -2)}, "rows go from -2 to 499"),
-        ({"n_samples_fit_": lambda n: 499}, "to 499, and the pool has 499"),
-        ({"rows_": lambda rows: rows.astype(np.float32)}, "other types"),
-        ({"first_chunk_": put(-1, 99)}, "chunks"),
-        ({"first_chunk_": put(0, 1)}, "chunks"),
-        ({"first_chunk_": put(1, 99)}, "chunks"),
-        ({"first_chunk_": lambda first: first[:-1]}, "fit together"),
-        ({"features_": lambda features: features[:-1]}, "fit together"),
-        ({"features_": lambda features: features[:, :, :31]}, "fit together"),
-        ({"shells_": lambda shells: shells[:, :1]}, "fit together"),
-        ({"centers_": lambda centers: centers[:, :-1]}, "fit together"),
-        ({"centers_": lambda centers: centers[0]}, "holds no CellIndex"),
-    ],
-)
-def test_no_forged_file_leads_outside_its_arrays(tmp_path, changes, message, mmap_mode):
-    path = tmp_path / "index.skal"
-    index = CellIndex(4, random_state=0).fit(spectrum_pool(500, 3))
-    assert index.rows_.min() == -1
-    forged = copy.copy(index)
-    for name, change in changes.items():
-        setattr(forged, name, change(copy.copy(getattr(index, name))))
-    forged.save(path)
-    with pytest.raises(ModelFileError, match=message):
-        CellIndex.load(path, mmap_mode=mmap_mode)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {},
-        {"index": "CellIndex"},
-        {"index": "CellIndex", "n_samples": "500", "params": {}},
-        {"index": "CellIndex", "n_samples": 500, "params": {"n_lists": 3}},
-        {"index": "GraphIndex", "n_samples": 500, "params": {}},
-    ],
-)
-def test_foreign_contents(tmp_path, content):
-    index = CellIndex(4, random_state=0).fit(spectrum_pool(500, 3))
-    arrays = {
-        name: torch.from_numpy(array) for name, array in vars(index).items() if isinstance(array, np.ndarray)
-    }
-    write_file(tmp_path / "index.skal", arrays, content)
-    with pytest.raises(ModelFileError, match="holds no CellIndex"):
-        CellIndex.load(tmp_path / "index.skal")
 
 
 def test_sums_in_float32_leave_room_for_rounding():

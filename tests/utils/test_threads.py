@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -142,3 +143,22 @@ def test_errors_of_parts_are_raised(monkeypatch, n_threads):
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda part: 1 / part, [1, 0])
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_an_interrupt_stops_calls_that_run_and_begins_no_other(monkeypatch, n_threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    stop, begun = np.zeros(1, dtype=np.bool_), []
+
+    def run(part):  # as compiled code does: it looks at nothing but `stop`
+        begun.append(part)
+        if len(begun) == n_threads:
+            signal.raise_signal(signal.SIGINT)
+        for _ in range(1000):
+            if stop[0]:
+                return
+            time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(run, range(100), stop)
+    assert len(begun) < 2 * n_threads + 1
