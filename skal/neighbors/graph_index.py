@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
+from ..utils.kernels import forgiving_caches
 from .base import Answer, Floats, NeighborIndex, as_float32
 from .cell_index import CellIndex
 
@@ -27,7 +28,7 @@ _ONE_AT_A_TIME = Lock()
 def _pynndescent() -> Iterator[None]:
     """Enter pynndescent alone, and leave torch its number of threads: numba gives OpenMP its own."""
     n_threads = torch.get_num_threads()
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, forgiving_caches():
         try:
             yield
         finally:
@@ -96,6 +97,14 @@ class GraphIndex(NeighborIndex):
             with _pynndescent():
                 self.index_.prepare()
 
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        is_graph = not isinstance(state.get("index_"), CellIndex | None)
+        return {"_imported": _Imported(), **state} if is_graph else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({name: value for name, value in state.items() if name != "_imported"})
+
     def _search(self, queries: Floats, k: int) -> Answer:
         if isinstance(self.index_, CellIndex):
             return self.index_._search(queries, k)
@@ -117,6 +126,18 @@ class GraphIndex(NeighborIndex):
             best = np.lexsort((candidates, sq_distances))[:k]
             distances[i], rows[i] = np.sqrt(sq_distances[best]), candidates[best]
         return distances, rows
+
+
+class _Imported:
+    """What a pickle begins with, so that pynndescent is imported as here: alone, and also where nothing is writable."""
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        return _import_pynndescent, ()
+
+
+def _import_pynndescent() -> None:
+    with _pynndescent():
+        import pynndescent  # noqa: F401
 
 
 def build_graph(X: Floats, seed: int, n_neighbors: int = 30) -> Any:

@@ -1,15 +1,21 @@
-"""Functions that numba compiles when they are first called."""
+"""Functions that numba compiles when they are first called, and keeps on disk where it can."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from hashlib import sha256
 from typing import Any
+
+_warned = False
 
 
 @cache
 def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function as machine code, which numba keeps on disk.
+    """Return a function as machine code, which numba keeps on disk where it can.
 
     It runs without the GIL but serially: several Python threads at a time must not enter numba's own threads.
 
@@ -17,7 +23,108 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     ----------
     kernel : callable
         A function of arrays and numbers, defined in a module.
+
+    Warns
+    -----
+    UserWarning
+        Once per process, if no machine code can be kept on disk. It is compiled all the same.
     """
     import numba  # takes a second, and only the first call needs it
 
-    return numba.njit(nogil=True, cache=True)(kernel)
+    function: Any = numba.njit(nogil=True)(kernel)
+    function._cache = _kept(kernel, _caches()[1])
+    return function
+
+
+@contextmanager
+def forgiving_caches() -> Iterator[None]:
+    """Let other packages' functions, which numba is told to keep on disk, work where it cannot.
+
+    It is for the import and the calls of such a package, by one thread at a time.
+    """
+    from numba.core import caching, dispatcher
+    from numba.np.ufunc import ufuncbuilder
+
+    modules: tuple[Any, ...] = (dispatcher, ufuncbuilder)
+    for module in modules:
+        module.FunctionCache = lambda function: _kept(function, _caches()[0])
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.FunctionCache = caching.FunctionCache
+
+
+def _kept(function: Callable[..., Any], kind: Callable[..., Any]) -> Any:
+    from numba.core.caching import NullCache
+
+    try:
+        return kind(function)
+    except RuntimeError as error:  # no folder can be written to
+        _warn_once(str(error))
+        return NullCache()
+
+
+@cache
+def _caches() -> tuple[type[Any], type[Any]]:
+    """Return numba's cache as one that fails no call, and as one that reads nothing damaged besides."""
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache
+    from numba.core.serialize import dumps
+
+    class Forgiving(FunctionCache):
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            try:
+                return self._load(sig, target_context)
+            except Exception:  # whatever unpickling a damaged file raises: it is compiled and written anew
+                with suppress(OSError):
+                    self.flush()
+                return None
+
+        def _load(self, sig: Any, target_context: Any) -> Any:
+            return super().load_overload(sig, target_context)
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            try:
+                super().save_overload(sig, data)
+            except Exception as error:  # a full disk, a folder that has gone
+                _warn_once(f"{type(error).__name__}: {error}")
+
+    class Checked(CompileResultCacheImpl):
+        """Machine code with its digest: code with one flipped bit would end the process."""
+
+        def get_filename_base(self, fullname: str, abiflags: str) -> str:
+            return f"{super().get_filename_base(fullname, abiflags)}.checked"
+
+        def reduce(self, data: Any) -> tuple[bytes, bytes]:
+            code = dumps(super().reduce(data))
+            return sha256(code).digest(), code
+
+        def rebuild(self, target_context: Any, payload: Any) -> Any:
+            digest, code = payload
+            if sha256(code).digest() != digest:
+                raise ValueError("damaged")
+            return super().rebuild(target_context, pickle.loads(code))
+
+    class Own(Forgiving):
+        _impl_class: Any = Checked
+
+        def _load(self, sig: Any, target_context: Any) -> Any:
+            found = super()._load(sig, target_context)
+            # Two processes that compile at a time may write to the same file.
+            if found is not None and tuple(found.signature.args) != tuple(sig):
+                raise ValueError("of other types")
+            return found
+
+    return Forgiving, Own
+
+
+def _warn_once(reason: str) -> None:
+    global _warned
+    if _warned:
+        return
+    _warned = True
+    warnings.warn(
+        f"numba cannot keep compiled functions on disk ({reason}); each process compiles them anew, in seconds. "
+        "Set the environment variable NUMBA_CACHE_DIR to a folder that can be written to",
+        stacklevel=2,
+    )

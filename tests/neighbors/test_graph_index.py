@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -61,6 +63,20 @@ def test_a_copy_and_a_pickle_search_the_same_graph(graph):
     for renewed in (copy.deepcopy(graph[1]), pickle.loads(pickle.dumps(graph[1]))):
         for ours, theirs in zip(renewed.kneighbors(queries, 3), graph[1].kneighbors(queries, 3), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_pickle_imports_pynndescent_as_the_index_does(graph, monkeypatch):
+    data, entered = pickle.dumps(graph[1]), []
+
+    @contextmanager
+    def forgiving():
+        entered.append("pynndescent" in sys.modules)
+        yield
+
+    monkeypatch.setattr("skal.neighbors.graph_index.forgiving_caches", forgiving)
+    assert vars(pickle.loads(data)).keys() == vars(graph[1]).keys()
+    assert entered == [True]
+    assert data.index(b"_import_pynndescent") < data.index(b"NNDescent\x94")
 
 
 def test_torch_keeps_its_number_of_threads(monkeypatch):
