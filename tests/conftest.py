@@ -13,10 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
 
-# Tests of one worker: pynndescent compiles for half a minute, and other processes take seconds to start.
-ONE_WORKER = ("tests/neighbors/test_graph_index.py", "tests/properties/test_query_invariants.py::test_equal_")
+# The files that take longest, so that no worker is left alone with one. pynndescent compiles for half a minute.
+FIRST = [
+    "tests/neighbors/test_graph_index.py",
+    "tests/test_common.py",
+    "tests/properties/test_query_invariants.py",
+    "tests/test_jobs.py",
+    "tests/test_examples.py",
+]
 
 
 def _benchmarks_named(config: pytest.Config) -> bool:
@@ -33,19 +38,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if _benchmarks_named(config) else None
 
 
-class _Scheduling(LoadScopeScheduling):
-    """One test after the other for whichever worker is free, the tests of `ONE_WORKER` first."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return next((start for start in ONE_WORKER if nodeid.startswith(start)), nodeid)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
-    return _Scheduling(config, log) if config.getvalue("dist") == "load" else None
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FIRST)
 
 
 settings.register_profile(
-    "default", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "default", max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
     "thorough", parent=settings.get_profile("default"), max_examples=1000, derandomize=False, print_blob=True

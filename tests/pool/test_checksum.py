@@ -1,8 +1,6 @@
 """Checksums read about as much as they may, in pieces, and every piece counts."""
 
 import pickle
-import subprocess
-import sys
 import threading
 import zlib
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 
 from skal.pool.checksum import checksum, object_checksum
+from tests.processes import run_fresh
 
 
 @pytest.fixture
@@ -80,14 +79,13 @@ OBJECTS = {
 def test_objects_are_known_in_another_process():
     expected = [(object_checksum(each), checksum(cells(*each), 1 << 18)) for each in OBJECTS.values()]
     code = (
-        "import pickle, sys\n"
+        "import pickle\n"
         "from skal.pool.checksum import checksum, object_checksum\n"
-        "given = pickle.load(sys.stdin.buffer)\n"
-        "print([(object_checksum(each), checksum(array, 1 << 18)) for each, array in given])"
+        "found = [(object_checksum(each), checksum(array, 1 << 18)) for each, array in pickle.loads(given)]\n"
+        "assert found == expected"
     )
     given = pickle.dumps([(each, cells(*each)) for each in OBJECTS.values()])
-    got = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, check=True)
-    assert got.stdout.decode().strip() == str(expected)
+    run_fresh(code, given=given, expected=expected)
 
 
 def test_objects_are_watched_whole():

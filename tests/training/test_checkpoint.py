@@ -1,8 +1,5 @@
 import functools
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from skal.generators import GAN, gan_net
 from skal.nets import ConvCritic, ConvGenerator
 from skal.training import checkpoint as checkpoint_module
 from skal.training.files import read_file
+from tests.processes import FRESH
 
 from ..networks import (
     DIGITS,
@@ -241,13 +239,15 @@ def test_a_kill(tmp_path):
         "from tests.networks import X, tiny_gan\n"
         f"tiny_gan('wgan_ct', n_iter=10**6, n_critic=1, checkpoint={str(path)!r}, checkpoint_every=1).fit(X)"
     )
-    with subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2]) as process:
-        try:
-            while not path.exists() and process.poll() is None:
-                time.sleep(0.01)
-            assert process.poll() is None
-        finally:
-            process.kill()
+    process = FRESH.Process(target=exec, args=(script, {}))
+    process.start()
+    try:
+        while not path.exists() and process.is_alive():
+            time.sleep(0.01)
+        assert process.is_alive()
+    finally:
+        process.kill()
+        process.join()
     done = read_file(path)[1]["history"][-1]["step"]
     assert 100 <= done < 10**6
     settings = {"n_iter": done + 20, "n_critic": 1}

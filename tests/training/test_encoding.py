@@ -2,7 +2,6 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
 from contextlib import suppress
 from functools import partial
@@ -20,6 +19,7 @@ from skal.nets import LeNet
 from skal.strategies import RandomSampling, base
 from skal.training import encoding
 from skal.training.encoding import decode, encode
+from tests.processes import run_fresh
 
 CLASSES = {
     "torch.nn.Module": torch.nn.Module,
@@ -115,10 +115,9 @@ def test_classes_of_skal_are_imported_when_needed():
         from skal.training.encoding import decode
         for name in [name for name in sys.modules if name.startswith("skal.classifiers")]:
             del sys.modules[name]
-        print(decode({"!class": "skal.classifiers.CNNClassifier"}).__module__)
+        assert decode({"!class": "skal.classifiers.CNNClassifier"}).__module__ == "skal.classifiers.cnn"
     """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "skal.classifiers.cnn"
+    run_fresh(code)
 
 
 class Local(torch.nn.Module):

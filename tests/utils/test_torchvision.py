@@ -1,11 +1,11 @@
 """torchvision is imported late, and also where its operators cannot load."""
 
-import subprocess
 import sys
 
 import pytest
 
 from skal.utils.torchvision import import_torchvision
+from tests.processes import run_fresh
 
 IMPORT_TWICE = """
 import sys
@@ -24,7 +24,7 @@ assert torchvision.datasets is datasets
 
 
 def test_torchvision_is_imported_late_and_everywhere():
-    subprocess.run([sys.executable, "-W", "error", "-c", IMPORT_TWICE], check=True)
+    run_fresh(IMPORT_TWICE)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ImportError])
