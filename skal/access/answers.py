@@ -16,6 +16,8 @@ from .networks import batch_rows
 from .questions import QUESTIONS, Answer, Question, provides
 from .wrappers import open_pipeline
 
+_MAX_PROBABILITIES = 1 << 24  # of all passes with dropout, in memory at a time
+
 
 def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any:
     """Ask a fitted classifier any question, in blocks, so that nothing copies a whole pool.
@@ -296,7 +298,8 @@ def dropout_proba(
     (3, 5, 3)
     """
     question, transformers, classifier, answer = _open("dropout_proba", estimator)
-    size = batch_rows(classifier, X)
+    n_classes = len(getattr(classifier, "classes_", ())) or 2
+    size = min(batch_rows(classifier, X), max(1, _MAX_PROBABILITIES // (n_passes * n_classes)))
 
     def passes(block: Any) -> NDArray[Any]:
         part = as_pool(block)

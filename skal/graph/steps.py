@@ -12,7 +12,8 @@ from ..utils.threads import in_threads
 from .kernels import UNREACHED, hear, step, tell
 from .nearest import Floats, Ints
 
-_PART_ROWS = 1 << 14  # rows that a thread takes at a time
+_PART_ROWS = 1 << 14  # rows that a thread takes at a time, fewer where they are wide: no call takes a second
+_PART_NUMBERS = 1 << 24
 _KEPT_BYTES = 1 << 31
 
 
@@ -48,7 +49,7 @@ class KeptSteps:
         current = self._steps[0]
         for t in range(1, self._n_steps + 1):
             previous, current = current, self._steps[(t - 1) % len(self._steps)]
-            _for_each(rows, step, *self._walks, labels, hops, t, previous, current)
+            _for_each(rows, step, *self._walks, labels, hops, t, previous, current, width=shape[1])
         self._labels = labels
         return torch.from_numpy(current)[:, :n_classes], len(rows)
 
@@ -77,6 +78,7 @@ def _parts(matrix: Any) -> tuple[NDArray[np.int64], Ints, Floats]:
     return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
 
 
-def _for_each(rows: NDArray[np.intp], kernel: Callable[..., None], *args: Any) -> None:
-    parts = (rows[start : start + _PART_ROWS] for start in range(0, len(rows), _PART_ROWS))
+def _for_each(rows: NDArray[np.intp], kernel: Callable[..., None], *args: Any, width: int = 1) -> None:
+    n_rows = min(_PART_ROWS, max(1, _PART_NUMBERS // width))
+    parts = (rows[start : start + n_rows] for start in range(0, len(rows), n_rows))
     in_threads(lambda part: compiled(kernel)(part, *args), parts)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .base import Floats, as_float32
 
 _BLOCK_ROWS = 4096
+_BLOCK_PRODUCTS = 1 << 24  # of rows with means
 _SAMPLE_PER_CELL = 32
 _N_LLOYD = 5
 
@@ -31,7 +32,7 @@ def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArra
     points = scaled(points)
     means = points[torch.from_numpy(rng.permutation(len(points))[:n_cells])]
     for _ in range(_N_LLOYD):
-        labels = torch.cat([_nearest(block, means) for block in points.split(_BLOCK_ROWS)])
+        labels = _nearest(points, means)
         counts = torch.bincount(labels, minlength=len(means))
         sums = torch.zeros_like(means).index_add_(0, labels, points)
         means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
@@ -48,7 +49,9 @@ def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArra
 
 
 def _nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-    return torch.addmm(means.square().sum(dim=1) / 2, points, means.T, alpha=-1).argmin(dim=1)
+    norms = means.square().sum(dim=1) / 2
+    blocks = points.split(max(1, min(_BLOCK_ROWS, _BLOCK_PRODUCTS // len(means))))
+    return torch.cat([torch.addmm(norms, block, means.T, alpha=-1).argmin(dim=1) for block in blocks])
 
 
 def float_blocks(X: NDArray[Any]) -> Iterator[tuple[Floats, slice]]:

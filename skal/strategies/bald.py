@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 
 from ..access import dropout_proba
+from ..pool import as_pool
 from .base import POSITIVE_INTEGER, ScoreStrategy
 from .uncertainty import entropy
 
@@ -47,6 +48,26 @@ _MEASURES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "mean_std": lambda p: p.std(axis=1, dtype=np.float64).mean(axis=1),
 }
 
+# The same from means over the passes, which parts of many passes add up to.
+_AVERAGED: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "mutual_information": lambda p: np.concatenate([p, entropy(p)[..., np.newaxis]], axis=2),
+    "entropy": lambda p: p,
+    "variation_ratio": lambda p: p,
+    "mean_std": lambda p: np.concatenate([p, p**2], axis=2),
+}
+_FROM_MEANS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "mutual_information": lambda m: np.maximum(entropy(m[:, :-1]) - m[:, -1], 0),
+    "entropy": entropy,
+    "variation_ratio": lambda m: 1 - m.max(axis=1),
+    "mean_std": lambda m: _deviations(*np.split(m, 2, axis=1)).mean(axis=1),
+}
+_PART_PASSES = 1000
+_PART_ROWS = 1024
+
+
+def _deviations(means: NDArray[Any], mean_squares: NDArray[Any]) -> NDArray[Any]:
+    return np.sqrt(np.maximum(mean_squares - means**2, 0))
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BALD(ScoreStrategy):
@@ -60,7 +81,7 @@ class BALD(ScoreStrategy):
     Parameters
     ----------
     n_passes : int, default=10
-        T, the passes with dropout. WAAL's experiments have 10.
+        T, the passes with dropout. WAAL's experiments have 10. Of more than 1000, at most 1000 are in memory at a time.
     measure : {"mutual_information", "entropy", "variation_ratio", "mean_std"}, default="mutual_information"
         One of the functions that [1]_ compares. "entropy" is that of the mean probabilities, "variation_ratio" is one
         minus the largest of them, and "mean_std" is the standard deviation of a class's probability over the passes,
@@ -108,5 +129,23 @@ class BALD(ScoreStrategy):
     }
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
-        summary = _MEASURES[self.measure]
-        return dropout_proba(estimator, X, n_passes=self.n_passes, seed=self._seed, summary=summary)
+        if self.n_passes <= _PART_PASSES:
+            summary = _MEASURES[self.measure]
+            return dropout_proba(estimator, X, n_passes=self.n_passes, seed=self._seed, summary=summary)
+        starts = range(0, len(as_pool(X)), _PART_ROWS)
+        rows = (np.arange(start, min(start + _PART_ROWS, starts.stop)) for start in starts)
+        return np.concatenate([self._score_in_parts(X, part, estimator) for part in rows])
+
+    def _score_in_parts(self, X: Any, rows: NDArray[np.intp], estimator: Any) -> NDArray[np.floating[Any]]:
+        """Return the scores of rows without holding all passes, each part of which has a seed of its own."""
+
+        def means(p: NDArray[Any]) -> NDArray[Any]:
+            return _AVERAGED[self.measure](p.astype(np.float64)).mean(axis=1)
+
+        total: Any = 0
+        for start in range(0, self.n_passes, _PART_PASSES):
+            n_passes = min(_PART_PASSES, self.n_passes - start)
+            seed = int(np.random.SeedSequence([self._seed, start]).generate_state(1)[0])
+            part = dropout_proba(estimator, X, rows, n_passes=n_passes, seed=seed, summary=means)
+            total = total + part * (n_passes / self.n_passes)
+        return _FROM_MEANS[self.measure](total)

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from skal.exceptions import ModelFileError
 from skal.neighbors import CellIndex, match
-from skal.neighbors.cell_files import ARRAYS
+from skal.neighbors.cell_files import ARRAYS, readonly
 from skal.neighbors.search import search
 from skal.training.files import map_file, write_file
 from skal.utils.kernels import compiled
@@ -315,6 +315,18 @@ def test_the_search_leaves_no_array(name, change):
             index._search(QUERIES, 300, available)
     with pytest.raises(ValueError, match="its "):
         index.save("/dev/null/index.skal")
+
+
+def test_a_search_that_is_told_to_stop_reads_nothing():
+    index = CellIndex(5, random_state=3).fit(X)
+    read = np.array([False] * 5 + [True])
+    arrays = [np.ascontiguousarray(index.centers_.T), *(getattr(index, name) for name in ARRAYS[1:])]
+    arrays = [readonly(array) for array in arrays]
+    sq_distances, rows = np.full((40, 1), np.inf), np.full((40, 1), -1)
+    everything, queries = readonly(np.ones(0, dtype=np.bool_)), readonly(QUERIES)
+    assert compiled(search)(*arrays, len(X), everything, queries, sq_distances, rows, read) == -1
+    assert not read[:5].any()
+    assert (rows < 0).all()
 
 
 def mutants(rng):

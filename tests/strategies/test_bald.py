@@ -3,6 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -89,6 +90,39 @@ def test_queries_are_the_highest_scores(fitted, measure):
     assert_array_equal(rows, 10 + np.argsort(-expected[10:])[:4])
     other = BALD(5, measure, random_state=4).fit(X).utility(X, estimator=fitted)
     assert (other != scores).any()
+
+
+class Dealt(BaseEstimator):
+    """A classifier whose passes are dealt out by the seed."""
+
+    def fit(self):
+        self.classes_, self.asked, self.dealt = np.arange(3), [], []
+        return self
+
+    def dropout_proba(self, X, n_passes, seed):
+        self.asked.append((len(X), n_passes))
+        p = np.random.default_rng(seed).dirichlet([0.3, 0.5, 1.0], size=(1, n_passes)).repeat(len(X), axis=0)
+        self.dealt.append(p[0])
+        return p
+
+
+@pytest.mark.parametrize("measure", _MEASURES)
+def test_many_passes_are_averaged_in_parts(monkeypatch, measure):
+    monkeypatch.setattr("skal.strategies.bald._PART_PASSES", 4)
+    monkeypatch.setattr("skal.strategies.bald._PART_ROWS", 20)
+    dealt = Dealt().fit()
+    scores = BALD(10, measure, random_state=3).fit(X)._score(X, dealt)
+    assert dealt.asked == [(20, 4), (20, 4), (20, 2), (10, 4), (10, 4), (10, 2)]
+    passes = np.concatenate(dealt.dealt[:3])  # all rows see the same ones
+    assert len(np.unique(passes, axis=0)) == 10
+    assert_allclose(scores, _MEASURES[measure](passes[np.newaxis]).repeat(30), rtol=1e-12)
+
+
+def test_rows_make_room_for_passes(monkeypatch):
+    monkeypatch.setattr("skal.access.answers._MAX_PROBABILITIES", 150)
+    dealt = Dealt().fit()
+    assert BALD(10, random_state=3).fit(X)._score(X, dealt).shape == (30,)
+    assert dealt.asked == [(5, 10)] * 6
 
 
 def test_images():
