@@ -75,7 +75,14 @@ def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
     if y.dtype.kind == "f":
         # NaN in floats is refused: it is as often a mistake as a marker.
         check_array(y, ensure_2d=False, input_name="y")
-    elif y.dtype.kind not in "iubOUST":
+        if len(y) and np.abs(y).max() > 2**53:
+            raise ValueError(
+                f"y has labels up to {np.abs(y).max():g} as floats, which hold integers up to 2**53 only; give them as "
+                "int64 or as strings."
+            )
+    elif y.dtype.kind == "u":
+        y = _signed(y)
+    elif y.dtype.kind not in "ibOUST":
         raise ValueError(f"y has dtype {y.dtype}; labels are integers, strings or objects.")
     labeled = labeled_mask(y)
     if labeled.any():
@@ -89,11 +96,38 @@ def _from_objects(y: NDArray[Any]) -> NDArray[Any]:
     known = y[~missing]
     if len(known) and all(isinstance(label, (int, np.integer, np.bool_)) for label in known):
         numbers = np.full(len(y), UNLABELED, dtype=np.int64)
-        numbers[~missing] = known.astype(np.int64)
+        try:
+            numbers[~missing] = known.astype(np.int64)
+        except OverflowError as error:
+            raise ValueError(
+                f"y has labels from {min(known)} to {max(known)}, which int64 cannot hold; give them as strings."
+            ) from error
         return numbers
+    for label in known:
+        if isinstance(label, (str, bytes)) and label[-1:] in ("\0", b"\0"):
+            raise ValueError(
+                f"y has the label {label!r}, whose end NumPy's strings lose; leave out the NUL there."
+            )
+        if not np.isscalar(label):
+            raise ValueError(
+                f"y has the label {label!r} of type {type(label).__name__}; give strings or integers."
+            )
     y = y.copy()
     y[missing] = None
     return y
+
+
+def _signed(y: NDArray[Any]) -> NDArray[np.int64]:
+    """Unsigned labels as int64, which can hold the marker; what the marker becomes when it is cast is refused."""
+    wrapped = np.iinfo(y.dtype).max
+    if (y == wrapped).any():
+        raise ValueError(
+            f"y has the label {wrapped}, which is what UNLABELED (-1) becomes in {y.dtype}; give labels of a signed "
+            "type, such as y.astype(int) where it is a class."
+        )
+    if len(y) and y.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"y has labels up to {y.max()}, which int64 cannot hold; give them as strings.")
+    return y.astype(np.int64)
 
 
 def _is_missing(label: Any) -> bool:
@@ -269,7 +303,7 @@ class Labels:
         """The partial labels as scikit-learn's semi-supervised estimators take them: -1 marks strings too."""
         y = self.to_array()
         if is_numeric(y):
-            return y.astype(np.int64) if y.dtype.kind == "u" else y  # which -1 can be compared with
+            return y
         y = y.astype(object)
         y[self.codes < 0] = UNLABELED
         return y

@@ -23,6 +23,7 @@ from skal.strategies import (
     ADBA,
     ALCG,
     ASAL,
+    BADGE,
     BALD,
     DGAL,
     GAAL,
@@ -77,6 +78,28 @@ def test_not_finite(strategy, learner, value):
             learner.query(bad)
     with pytest.raises(ValueError, match=r"NaN|infinity"):
         learner.extend(bad[20:21], [0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("reader", [each for each in STRATEGIES if each.reads_rows], ids=str)
+def test_numbers_whose_squares_overflow(reader, dtype):
+    huge = (X * np.sqrt(np.finfo(dtype).max)).astype(dtype)
+    with pytest.raises(ValueError, match=r"numbers reach .*, and squares of that overflow.*Scale"):
+        unfitted(reader).fit(huge, Y)
+
+
+@pytest.mark.parametrize("strategy", [CoreSet(), KMedian(), BADGE()], ids=str)
+def test_embeddings_whose_squares_overflow(strategy):
+    learner = unfitted(strategy, Discriminating()).fit(X, Y)
+    vars(learner.estimator_)["embed"] = lambda rows: np.asarray(rows) * 1e160
+    vars(learner.estimator_)["embed_and_predict_proba"] = lambda rows: (
+        np.asarray(rows) * 1e160,
+        learner.estimator_.predict_proba(rows),
+    )
+    with pytest.raises(
+        ValueError, match=r"go from -3.*e\+160 to 1.*e\+161, and squared distances .* overflow"
+    ):
+        learner.query()
 
 
 def test_empty_pool(strategy, learner):

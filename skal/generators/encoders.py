@@ -153,4 +153,8 @@ def _explained(encoder: Any, pool: Pool) -> Iterator[None]:
                 f"{type(encoder).__name__} was given a pool to encode, and {pool.obstacle}. Texts can be encoded by "
                 f"{_ENCODER}."
             )
+        elif pool.flaw is None and pool.overflow is not None:
+            error.add_note(
+                f"{type(encoder).__name__} was given a pool to encode, and {pool.overflow}; scale the rows."
+            )
         raise

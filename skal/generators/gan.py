@@ -143,7 +143,7 @@ class GAN(GeneratorMixin, AdversarialEstimator):
             ),
             loss=self.loss,
             consistency=self.consistency,
-            generator_batch_size=(2 if residual else 1) * self.batch_size,
+            generator_share=2 if residual else 1,
             noise=1 / 128 if residual else 0.0,
             decay=residual,
             cuda_graph=self.cuda_graph,

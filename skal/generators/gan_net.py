@@ -33,7 +33,8 @@ class GANNet(ScaledNet):
         Generator steps.
     n_critic : int
         Critic steps per generator step.
-    generator_batch_size : int, default=batch_size
+    generator_share : int
+        Rows of a generator step for each real row of a critic step.
     penalty, consistency : float
         Weights of the gradient penalty and of the consistency term.
     noise : float
@@ -51,7 +52,7 @@ class GANNet(ScaledNet):
     n_iter: int
     n_critic: int
     penalty: float
-    generator_batch_size: int | None = None
+    generator_share: int = 1
     consistency: float = 0.0
     noise: float = 0.0
     decay: bool = False
@@ -129,7 +130,7 @@ class GANNet(ScaledNet):
             self.descend("critic", losses["critic_loss"])
             critic_losses.append(losses)
         with frozen(self.critic_):
-            loss = self.generator_loss(self.draw_latents(self.generator_batch_size or self.batch_size))
+            loss = self.generator_loss(self.draw_latents(self.generator_share * len(rows)))
             self.descend("generator", loss)
         return {**mean_losses(critic_losses), "generator_loss": loss.detach()}
 

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite
 
+from ..utils.checks import squares_fit
 from .rows import Rows, check_positions
 
 # Large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
@@ -206,8 +208,21 @@ class Pool(ABC):
         return (*place, stamp) if self._stamp == stamp else None
 
     @cached_property
+    def overflow(self) -> str | None:
+        """Why squares of the numbers overflow, as "its numbers reach 1e+160, ..."; None where squared distances fit."""
+        parts = [numbers for _, numbers in self._numbers() if not squares_fit(numbers)]
+        if not parts:
+            return None
+        largest = max(float(np.abs(numbers).max()) for numbers in parts)
+        return f"its numbers reach {largest:g}, and squares of that overflow in {parts[0].dtype}"
+
+    @cached_property
     def flaw(self) -> str | None:
         """What keeps the rows from being finite: "NaN", "infinity" or None. The pool is scanned for it once."""
+        if (
+            get_config()["assume_finite"] or self.overflow is None
+        ):  # no NaN is among numbers whose squares fit
+            return None
         for flaw in (None, "NaN"):
             try:
                 self.assert_finite(allow_nan=flaw == "NaN")

@@ -139,7 +139,7 @@ def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
     TypeError
         If the rows are no numbers, or sparse and the estimator takes no sparse rows.
     ValueError
-        If the pool holds infinity, or NaN that the estimator does not take.
+        If the pool holds infinity, or NaN that the estimator does not take, or numbers whose squares overflow.
 
     Examples
     --------
@@ -158,6 +158,11 @@ def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
     allow_nan = get_tags(estimator).input_tags.allow_nan
     if pool.flaw is not None and not (allow_nan and pool.flaw == "NaN"):
         pool.assert_finite(allow_nan=allow_nan, estimator=estimator)
+    if pool.flaw is None and pool.overflow is not None:
+        raise ValueError(
+            f"{type(estimator).__name__} measures distances in the pool, and {pool.overflow}. Scale the rows first: "
+            "divide them by their largest number, or take logarithms."
+        )
 
 
 def check_sparse(estimator: Any, pool: Pool) -> None:

@@ -84,6 +84,11 @@ class GradientEmbeddings(Points):
         for block, _ in self.blocks(None, probabilities.shape[1]):
             residuals, features = self._take(block)
             self.sq_norms[block] = sq_norms(residuals) * sq_norms(features)
+        if not np.isfinite(2 * self.sq_norms).all():
+            raise ValueError(
+                f"The embeddings go from {embeddings.min():g} to {embeddings.max():g}, and squared distances between "
+                "their gradients overflow; scale the rows that they are computed from."
+            )
 
     def _take(self, rows: Positions | slice) -> tuple[Floats, Floats]:
         rows = self.positions(rows)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils.checks import squares_fit
+
 Floats = NDArray[np.floating]
 Positions = NDArray[np.intp]
 
@@ -112,6 +114,11 @@ class EuclideanPoints(Points):
 
     def __init__(self, X: Floats, candidates: Positions | None = None) -> None:
         super().__init__(len(X), X.shape[1], candidates)
+        if not squares_fit(X):
+            raise ValueError(
+                f"The points go from {X.min():g} to {X.max():g}, and squared distances between them overflow in "
+                f"{X.dtype}; scale them, or the rows that they are computed from."
+            )
         self.X = X
         # Any shift will do to keep a common offset from drowning the differences. A float32 shift is subtracted
         # from float32 or grid-valued data without rounding, and so keeps equal distances equal.

@@ -62,7 +62,7 @@ class ASAL(LatentSearch, CandidateStrategy):
     {objective, n_steps, learning_rate, latent_batch, tol}
     n_candidates : int, default=None
         Synthetic rows to match; `criterion` keeps the best of their matches ("ASAL-generate"). As many as are
-        queried by default, and never fewer.
+        queried by default, never fewer, and no more than there are unlabelled rows.
     n_neighbors : int, default=1
         Rows to match to each synthetic one; `criterion` keeps the best of them ("ASAL-neighbors").
     criterion : QueryStrategy, default=None
@@ -167,7 +167,8 @@ class ASAL(LatentSearch, CandidateStrategy):
 
     def _restrict(self, query: Query) -> Rows:
         # Step 2 of Algorithm 1: synthetic rows of high entropy.
-        found = self._search(query, max(query.n_queries, self.n_candidates or 0))
+        n_candidates = min(self.n_candidates or 0, len(query.candidates))  # more cannot be matched
+        found = self._search(query, max(query.n_queries, n_candidates))
         synthetic = found.synthetic.reshape(-1, *query.pool.row_shape)
         # Step 3: their features.
         features = self._features(query.estimator)
@@ -178,7 +179,8 @@ class ASAL(LatentSearch, CandidateStrategy):
             pca, index = self.pca_, self.index_
         # Step 4: the real rows that match them.
         available = query.candidates.mask(len(query.pool))
-        matches = match(index, _project(pca, features(synthetic)), available, self.n_neighbors)
+        n_neighbors = min(self.n_neighbors, len(query.candidates))
+        matches = match(index, _project(pca, features(synthetic)), available, n_neighbors)
         rows, distances, n_collisions = matches
         query.report.update({**found._asdict(), "synthetic": synthetic, "rows": rows})
         query.report.update(distances=distances, n_collisions=n_collisions)
@@ -191,7 +193,7 @@ class ASAL(LatentSearch, CandidateStrategy):
         if self.features == "pixels":
             return dense
         encoder = self.generator_ if self.features == "discriminator" else self.encoder_
-        return lambda rows: encoder.transform(dense(rows))
+        return lambda rows: dense(encoder.transform(dense(rows)))
 
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:

@@ -6,6 +6,11 @@ from math import inf
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK_SIZE = 2**20  # numbers that are squared together
+
 
 def check_integer(name: str, value: Any, least: int = 1, most: float = inf) -> int:
     """Return a number as an int; ValueError unless it is an integer in the range."""
@@ -13,3 +18,37 @@ def check_integer(name: str, value: Any, least: int = 1, most: float = inf) -> i
         rule = f"of at least {least}" if most == inf else f"from {least} to {most}"
         raise ValueError(f"{name}={value!r} was given; it must be an integer {rule}.")
     return int(value)
+
+
+def squares_fit(rows: NDArray[Any]) -> bool:
+    """Whether squared distances between rows fit into the type of their numbers, float32 at least.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, ...)
+        Read once; where all is well, at the speed of the memory.
+
+    Returns
+    -------
+    fit : bool
+        False also where a number is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.utils.checks import squares_fit
+    >>> squares_fit(np.array([[1e15]])), squares_fit(np.array([[1e160]])), squares_fit(np.array([[np.nan]]))
+    (True, False, False)
+    """
+    if rows.dtype.kind not in "fc" or not rows.size:
+        return True
+    dtype = np.result_type(rows.dtype, np.float32)
+    limit = 1e-6 * np.finfo(dtype).max  # of rows in other arrays, too: room for sums over many columns
+    width = rows[0].size
+    step = max(1, _BLOCK_SIZE // width)
+    blocks = (rows[start : start + step] for start in range(0, len(rows), step))
+    # A sum over many rows is a bound of each of them.
+    flat = (block.ravel(order="K").astype(dtype, copy=False) for block in blocks)
+    if sum(float(np.vdot(block, block).real) for block in flat) <= limit:
+        return True
+    return bool(np.abs(rows).max() <= (limit / width) ** 0.5)

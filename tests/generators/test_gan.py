@@ -120,11 +120,11 @@ def test_defaults_of_the_papers():
     ]:
         made = net(loss)
         assert (made.n_critic, made.lr, made.noise, made.decay) == (n_critic, lr, 0, False)
-        assert made.generator_batch_size == made.batch_size == 64
+        assert (made.batch_size, made.generator_share) == (64, 1)
         assert [getattr(made, name) for name in betas] == [expected] * 2
     made = net(architecture="residual", shape=(3, 8, 8))
     assert (made.n_critic, made.lr, made.noise, made.decay) == (5, 2e-4, 1 / 128, True)
-    assert (made.batch_size, made.generator_batch_size) == (64, 128)
+    assert (made.batch_size, made.generator_share) == (64, 2)
     assert [getattr(made, name) for name in betas] == [(0.0, 0.9)] * 2
     made = net(n_critic=2, lr=0.5, optimizer_params={"eps": 1e-3})
     assert (made.n_critic, made.lr, made.critic_optimizer__eps) == (2, 0.5, 1e-3)

@@ -264,7 +264,6 @@ def gan_net_of(critic, loss="wgan_gp", *, n_latent=2, generator=None, **params):
     defaults = {
         "n_iter": 1,
         "n_critic": 1,
-        "generator_batch_size": 4,
         "penalty": 10.0,
         "consistency": 2.0,
         "noise": 0.0,
@@ -335,7 +334,7 @@ def test_the_critic_is_better_off_where_real_rows_score_higher():
 
 @pytest.mark.parametrize("loss", ["wgan_gp", "wgan_ct", "dcgan"])
 def test_a_generator_step_raises_the_score_of_fakes_and_leaves_the_critic_alone(loss):
-    net = gan_net_of(SquashedCritic, loss, generator_batch_size=64, lr=1e-2)
+    net = gan_net_of(SquashedCritic, loss, generator_share=16, lr=1e-2)
     net.critic_optimizer_ = torch.optim.SGD(net.critic_.parameters(), lr=0.0)
     critic = copy.deepcopy(net.critic_.state_dict())
     z = normal(200, 2)
@@ -360,7 +359,7 @@ def test_critic_steps_leave_the_generator_alone(loss):
 
 
 def test_each_critic_step_has_rows_of_its_own(monkeypatch):
-    net = gan_net_of(SquashedCritic, n_critic=3, generator_batch_size=8)
+    net = gan_net_of(SquashedCritic, n_critic=3, generator_share=2)
     seen, drawn = [], []
     losses_of, latents_of = net.critic_losses, net.draw_latents
     monkeypatch.setattr(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skal.utils.checks import check_integer
+from skal.utils.checks import check_integer, squares_fit
 
 
 @pytest.mark.parametrize("value", [0, -3, 1.0, "2", None, True, np.float64(2)])
@@ -23,3 +23,29 @@ def test_both_ends_of_a_range_are_inside():
     for value in (1, 5):
         with pytest.raises(ValueError, match="from 2 to 4"):
             check_integer("n", value, least=2, most=4)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4", ">f8", np.complex64])
+def test_squares_that_fit_and_that_do_not(dtype):
+    X = np.ones((300, 7), dtype=dtype)
+    assert squares_fit(X)
+    assert squares_fit(X[::2, ::3])
+    assert squares_fit(np.asfortranarray(X))
+    largest = float(np.finfo(X.dtype).max)
+    for bad in (np.nan, np.inf, -largest):
+        X[299, 6] = bad
+        assert squares_fit(X) == (bad == -largest and dtype is np.float16)
+        assert squares_fit(X[:299])
+
+
+def test_many_large_rows_fit_where_each_of_them_does():
+    X = np.full((2000, 10), 3e15, dtype=np.float32)
+    assert squares_fit(X)
+    assert np.isfinite(((X[0] - -X[1]) ** 2).sum())
+    assert not squares_fit(np.full((2, 10), 1e19, dtype=np.float32))
+
+
+def test_integers_and_empty_arrays_fit():
+    assert squares_fit(np.full((3, 2), 2**62))
+    assert squares_fit(np.empty((0, 2)))
+    assert squares_fit(np.empty((2, 0)))
