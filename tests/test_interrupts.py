@@ -2,11 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +13,8 @@ from skal.graph import LabelDiffusion, nearest_neighbors, transition_matrix
 from skal.neighbors import CellIndex, match
 from skal.selection import FarthestFirst, badge_kmeans_plusplus, k_medians
 from skal.strategies import BALD
+
+from .processes import FRESH
 
 ROWS = np.random.default_rng(0).normal(size=(30_000, 30)).astype(np.float32)  # no cell can be skipped
 
@@ -72,37 +71,36 @@ CASES = {
 }
 
 
-def main():
+def main(parent):
     """Run the cases that the parent names, one after the other."""
     signal.alarm(120)  # ends the process, whatever it is in
-    for name in map(str.strip, sys.stdin):
+    while name := parent.recv():
         run = CASES[name]()
-        print("begins", flush=True)
+        parent.send("begins")
         try:
             run()
         except KeyboardInterrupt:
-            print("interrupted", flush=True)
+            parent.send("interrupted")
         else:
-            print("ends", flush=True)
+            parent.send("ends")
 
 
 def test_an_interrupt_comes_through():
-    root = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    command = [sys.executable, "-c", "from tests.test_interrupts import main; main()"]
+    parent, child = FRESH.Pipe()
+    process = FRESH.Process(target=main, args=(child,), daemon=True)
+    process.start()
+    child.close()  # so that the end of the process is seen
     answers, seconds = {}, {}
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        for name in CASES:
-            print(name, file=child.stdin, flush=True)
-            assert child.stdout.readline() == "begins\n"
-            time.sleep(0.2)
-            child.send_signal(signal.SIGINT)
-            start = time.monotonic()
-            answers[name] = child.stdout.readline()
-            seconds[name] = time.monotonic() - start
-        child.stdin.close()
-    assert set(answers.values()) == {"interrupted\n"}, answers
+    for name in CASES:
+        parent.send(name)
+        assert parent.recv() == "begins"
+        time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        start = time.monotonic()
+        answers[name] = parent.recv()
+        seconds[name] = time.monotonic() - start
+    parent.send("")
+    process.join()
+    assert set(answers.values()) == {"interrupted"}, answers
     print(seconds)
     assert max(seconds.values()) < 3, seconds  # on a busy machine; it takes a tenth of a second
