@@ -73,8 +73,9 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         "auto" chooses by the shape of a row, and "dcgan", the paper's, for colour images of 16x16 to 48x48 pixels.
     n_latent : int, default=128
         Length of z, standard normal. The generator gets the class behind it, one of `n_classes` numbers being 1.
-    n_iter : int, default=3000
-        Generator steps of a `fit`. The paper does not state its own; 10,000 to 20,000 are usual for 32x32 images.
+    n_iter : int or "auto", default="auto"
+        Generator steps of a `fit`. "auto" makes 5 sqrt(rows x columns) of them, at least 200 and at most 3000. The
+        paper does not state its own; 10,000 to 20,000 are usual for 32x32 images.
     batch_size : int, default=64
         Real rows of a critic step, and kept generated ones; all rows where there are fewer.
     n_critic : int, default=None
@@ -92,7 +93,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     optimizer_params : dict, default=None
         Further arguments of the optimizers; None is ``betas`` of (0.5, 0.999) for Adam, (0.5, 0.9) for "wgan_gp".
     lr : float, default=None
-        Learning rate; None is 2e-4, and 1e-4 for "wgan_gp".
+        Learning rate; None is 2e-4 for images, 1e-4 for "wgan_gp", and 1e-3 for plain rows.
     {image_shape, dtype, amp, device, verbose, checkpoint, checkpoint_every, callbacks}
     compile : bool, default=False
         Whether to compile the generator, and the critic of "dcgan", with `torch.compile`.
@@ -114,6 +115,8 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         G, D, and the last layer of C, in evaluation mode; rows are on their own scale there.
     {net_}
     {input_shape_}
+    n_iter_ : int
+        Generator steps made.
     n_latent_ : int
         Length of what the generator gets: `n_latent` and the number of classes.
     {dtype_, device_, n_features_in_, feature_names_in_}

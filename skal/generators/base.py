@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
+import time
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -29,6 +31,8 @@ from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .scaled_net import ScaledNet
+
+_log = logging.getLogger(__name__)
 
 # What may change when training continues from a checkpoint: the length, and where and how it runs.
 _LENGTH = frozenset({"n_iter", "max_epochs"})
@@ -157,7 +161,8 @@ class GenerativeEstimator(
         if self.checkpoint is not None:
             checkpoint = Checkpoint(self.checkpoint, self.checkpoint_every)
             seed = checkpoint.open(self, rows, seed, codes)
-        net = self._make_net(input_shape, dtype=dtype, amp=self.amp, seed=seed, device=str(device), **labels)
+        settings = {"dtype": dtype, "amp": self.amp, "seed": seed, "device": str(device)}
+        net = self._make_net(input_shape, **settings, **labels, **self._length(rows))
         net.callbacks = [*(net.callbacks or []), *copy.deepcopy(self.callbacks or [])]
         if checkpoint is not None:
             net.callbacks.append(("checkpoint", checkpoint))
@@ -178,11 +183,19 @@ class GenerativeEstimator(
         self.__dict__.update(fitted, net_=net)
         return self
 
+    def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
+        """Return parameters of the net that follow from the number of rows: how long it is trained."""
+        return {}
+
     def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:
         """Train for the epochs that remain, and tell scikit-learn's callbacks of each.
 
         `parts` are the training rows and, if any, the held-out ones; `task` is what the callbacks get.
         """
+        start, before = time.perf_counter(), net.n_steps
+        _log.info(
+            "%s begins to train on %d rows of shape %s", type(self).__name__, len(parts[0]), net.input_shape
+        )
         context = self._init_callback_context(max_subtasks=net.remaining_epochs)
         context.call_on_fit_task_begin(estimator=self)
         net.callbacks_.append(("tasks", EpochTasks(self, context, **task)))
@@ -190,6 +203,8 @@ class GenerativeEstimator(
             net.partial_fit(parts, epochs=net.remaining_epochs)
         net.callbacks_.pop()
         context.call_on_fit_task_end(estimator=self, **task)
+        duration = time.perf_counter() - start
+        _log.info("%s made %d steps in %.1f s", type(self).__name__, net.n_steps - before, duration)
 
     @property
     def history_(self) -> dict[str, NDArray[Any]]:

@@ -53,7 +53,7 @@ class GAN(GeneratorMixin, AdversarialEstimator):
         Further arguments of the optimizers; None is the paper's ``betas`` for Adam: (0.5, 0.9), (0.5, 0.999) for
         "dcgan", (0.0, 0.9) for "residual".
     lr : float, default=None
-        Learning rate; None is the paper's: 1e-4, and 2e-4 for "dcgan" and "residual".
+        Learning rate; None is the paper's for images, 1e-4, and 2e-4 for "dcgan" and "residual"; 1e-3 for plain rows.
     {image_shape, dtype}
     amp : bool, default=False
         Whether to run the networks under bfloat16 autocast; the gradient penalty stays in full precision. Faster on
@@ -77,6 +77,8 @@ class GAN(GeneratorMixin, AdversarialEstimator):
     generator_, critic_ : torch.nn.Module
         The trained networks, in evaluation mode; rows are on their own scale there.
     {net_, input_shape_}
+    n_iter_ : int
+        Generator steps made.
     n_latent_ : int
         Length of a latent vector.
     {dtype_, device_, n_features_in_, feature_names_in_}

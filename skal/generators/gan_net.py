@@ -29,8 +29,8 @@ class GANNet(ScaledNet):
         Build the generator and the critic; take no arguments.
     loss : {"wgan_gp", "wgan_ct", "dcgan"}
     n_latent : int
-    n_iter : int
-        Generator steps.
+    n_iter : int, default=0
+        Generator steps to make; none where it is loaded.
     n_critic : int
         Critic steps per generator step.
     generator_share : int
@@ -49,9 +49,9 @@ class GANNet(ScaledNet):
     critic: Callable[[], nn.Module]
     loss: str
     n_latent: int
-    n_iter: int
     n_critic: int
     penalty: float
+    n_iter: int = 0
     generator_share: int = 1
     consistency: float = 0.0
     noise: float = 0.0

@@ -109,7 +109,7 @@ def test_a_step_has_n_critic_batches_of_real_rows():
 
 
 def test_defaults_of_the_papers():
-    def net(*args, shape=(3,), **params):
+    def net(*args, shape=(1, 28, 28), **params):
         return GAN(*args, **params)._make_net(shape, dtype=torch.float32, amp=False, seed=0, device="cpu")
 
     betas = "generator_optimizer__betas", "critic_optimizer__betas"
@@ -291,3 +291,32 @@ def test_graphs_need_a_gpu(monkeypatch):
 def test_images_for_a_convolutional_network():
     with pytest.raises(ValueError, match="image_shape"):
         GAN(architecture="digits", n_iter=1).fit(X)
+
+
+# How long it is trained.
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_steps"),
+    [((150, 4), 200), ((1797, 64), 1696), ((1797, 1, 8, 8), 1696), ((60_000, 784), 3000)],
+)
+def test_the_steps_follow_from_rows_and_columns(shape, n_steps):
+    rows = np.broadcast_to(np.float32(0), shape)
+    assert GAN()._length(rows) == {"n_iter": n_steps}
+    assert GAN(n_iter=7)._length(rows) == {"n_iter": 7}
+
+
+def test_auto_trains_as_long_as_it_says_and_tells_the_log(caplog):
+    with caplog.at_level("INFO", logger="skal"):
+        gan = tiny_gan(n_iter="auto", n_critic=1).fit(X[:20])
+    assert gan.n_iter_ == gan.history_["step"][-1] == 200
+    begun, ended = (record.getMessage() for record in caplog.records)
+    assert begun == "GAN begins to train on 20 rows of shape (3,)"
+    assert ended.startswith("GAN made 200 steps in ")
+
+
+def test_plain_rows_are_learned_faster_than_images():
+    def lr(shape, **params):
+        return GAN(**params)._make_net(shape, dtype=torch.float32, amp=False, seed=0, device="cpu").lr
+
+    assert (lr((3,)), lr((3,), lr=0.1), lr((1, 28, 28))) == (1e-3, 0.1, 1e-4)
