@@ -219,9 +219,15 @@ def _shifted(value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, bool) or value is None:
         return [not value, str(value), 1][rng.integers(3)]
     if isinstance(value, int | float):
-        return [value + 1, -value, value * 10**6, value // 2, str(value), float(value), [value]][
-            rng.integers(7)
-        ]
+        return [
+            value + 1,
+            -value,
+            value * 10**6,
+            value // 2,
+            str(value),
+            value / 3 if abs(value) < 1e300 else 0.5,
+            [value],
+        ][rng.integers(7)]
     if isinstance(value, str):
         at = int(rng.integers(len(value) + 1))
         return [value[:at], value + "x", value[::-1], value * 100, [value], at, value.upper()][

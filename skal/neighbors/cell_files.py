@@ -25,14 +25,14 @@ _SMALL = (
     "first_chunk_",
     "shells_",
     _SUMS,
-)  # read as a whole by every search: a share of 1 in 500
+)  # a few bytes per chunk, which every search reads
 _BLOCK_CHUNKS = 1 << 13
-_PART_BYTES = 1 << 24
+_PART_WORDS = 1 << 21  # whose sum takes some milliseconds
 _REMEDY = "copy it again from its source, or fit and save the index again"
 
 
 class Seals:
-    """The checksums of the cells in a file, each compared once, with what a search has read of its cell.
+    """The checksums of the chunks in a file, each compared once, when a search has read its chunk.
 
     Threads that search at the same time may compare one twice.
     """
@@ -41,16 +41,16 @@ class Seals:
         self.path, self._sums = path, sums
         self._compared = bytearray(len(sums))  # joblib would hand on a large array read-only
 
-    def check(self, arrays: Arrays, cells: NDArray[np.intp]) -> None:
-        """Raise ModelFileError for cells that have changed since they were saved."""
+    def check(self, arrays: Arrays, chunks: NDArray[np.intp]) -> None:
+        """Raise ModelFileError for chunks that have changed since they were saved."""
         compared = np.frombuffer(self._compared, np.bool_)
-        cells = cells[~compared[cells]]
-        damaged = cells[_checksums(arrays, cells) != self._sums[cells]]
+        chunks = chunks[~compared[chunks]]
+        damaged = chunks[_checksums(arrays, chunks) != self._sums[chunks]]
         if len(damaged):
             raise ModelFileError(
-                f"{self.path} is damaged: its cell {damaged[0]} does not match its checksum; {_REMEDY}"
+                f"{self.path} is damaged: its chunk {damaged[0]} does not match its checksum; {_REMEDY}"
             )
-        compared[cells] = True
+        compared[chunks] = True
 
 
 def write_cells(
@@ -58,7 +58,7 @@ def write_cells(
 ) -> None:
     """Write an index with its checksums; ValueError for arrays that are none."""
     _check_arrays(arrays, n_samples)
-    sums = _checksums(arrays, np.arange(len(arrays["centers_"])))
+    sums = _checksums(arrays, np.arange(len(arrays["rows_"])))
     arrays = {**arrays, _SUMS: sums}
     content = {"index": kind, "params": params, "n_samples": n_samples}
     content["sha256"] = _digest(content, arrays)
@@ -68,7 +68,7 @@ def write_cells(
 def read_cells(
     path: str | os.PathLike[str], kind: str, mapped: bool
 ) -> tuple[dict[str, Any], int, Arrays, Seals]:
-    """Return the parameters, the number of rows and the arrays of an index, and the seals of its cells."""
+    """Return the parameters, the number of rows and the arrays of an index, and the seals of its chunks."""
     arrays, content = map_file(path, verify=not mapped)
     try:
         if content["index"] != kind:
@@ -85,8 +85,8 @@ def read_cells(
             )
         _check_arrays(arrays, content["n_samples"])
         sums = arrays.pop(_SUMS)
-        if (sums.dtype, sums.shape) != (np.dtype(np.uint64), (len(arrays["centers_"]),)):
-            raise ValueError("it has no checksum of each cell")
+        if (sums.dtype, sums.shape) != (np.dtype(np.uint64), (len(arrays["rows_"]),)):
+            raise ValueError("it has no checksum of each chunk")
         params = dict(content["params"])
     except ModelFileError:
         raise
@@ -113,26 +113,22 @@ def _digest(content: dict[str, Any], arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _checksums(arrays: Arrays, cells: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """Return a checksum of the features and positions of each given cell."""
-    first_chunk, kernel, stop = (
-        readonly(arrays["first_chunk_"]),
-        compiled(add_checksums),
-        np.zeros(1, np.bool_),
-    )
+def _checksums(arrays: Arrays, chunks: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """Return a checksum of the features and positions of each given chunk."""
+    kernel, stop = compiled(add_checksums), np.zeros(1, np.bool_)
     words = [
         readonly(arrays[name].reshape(len(arrays[name]), -1).view(np.uint64))
         for name in ("features_", "rows_")
     ]
-    sums = cells.astype(np.uint64) + np.uint64(1)
-    step = 1 + _PART_BYTES * len(first_chunk) // arrays["features_"].nbytes  # cells
+    sums = chunks.astype(np.uint64) + np.uint64(1)
+    step = 1 + _PART_WORDS // words[0].shape[1]  # chunks
 
     def add(start: int) -> None:
         part = slice(start, start + step)
         for each in words:
-            kernel(cells[part], first_chunk, each, sums[part], stop)
+            kernel(chunks[part], each, sums[part], stop)
 
-    in_threads(add, range(0, len(cells), step), stop if len(cells) > step else None)
+    in_threads(add, range(0, len(chunks), step), stop if len(chunks) > step else None)
     return sums
 
 

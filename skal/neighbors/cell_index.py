@@ -127,8 +127,8 @@ class CellIndex(NeighborIndex):
         # Sums over all cells run along the cells.
         arrays = [np.ascontiguousarray(self.centers_.T), *(getattr(self, name) for name in ARRAYS[1:])]
         arrays = [readonly(array) for array in arrays]
-        n_cells = len(self.centers_)
-        read = np.zeros(n_cells + 1, np.bool_)
+        n_chunks = len(self.rows_)
+        read = np.zeros(n_chunks + 1, np.bool_)
         # Queries of a group share what they read, but each thread gets at least one group.
         size = min(-(-len(queries) // torch.get_num_threads()), _GROUP)
         kernel = compiled(search)
@@ -138,17 +138,13 @@ class CellIndex(NeighborIndex):
             answer = queries[part], sq_distances[part], rows[part]
             cell = kernel(*arrays, self.n_samples_fit_, mask, *answer, read)
             if cell >= 0:
-                where = (
-                    f"its cell {cell} leads outside its arrays"
-                    if cell < n_cells
-                    else "its rows are not finite"
-                )
-                raise self._damage(where)
+                outside = f"its cell {cell} leads outside its arrays"
+                raise self._damage(outside if cell < len(self.centers_) else "its rows are not finite")
 
         is_quick = len(queries) * self.features_.size <= _QUICK
-        in_threads(run, range(0, len(queries), size), None if is_quick else read[n_cells:])
+        in_threads(run, range(0, len(queries), size), None if is_quick else read[n_chunks:])
         if self._seals:
-            self._seals.check(self._arrays(), np.flatnonzero(read[:n_cells]))
+            self._seals.check(self._arrays(), np.flatnonzero(read[:n_chunks]))
         if k > 1:
             order = np.arange(len(rows))[:, None], np.lexsort((rows, sq_distances))
             sq_distances, rows = sq_distances[order], rows[order]
@@ -174,7 +170,7 @@ class CellIndex(NeighborIndex):
         check_is_fitted(self)
         arrays = self._arrays()
         if self._seals:  # what is damaged must not get new checksums
-            self._seals.check(arrays, np.arange(len(self.centers_)))
+            self._seals.check(arrays, np.arange(len(self.rows_)))
         state = self.random_state if isinstance(self.random_state, Integral) else None
         params = {"n_cells": self.n_cells, "random_state": state}
         write_cells(path, type(self).__name__, params, self.n_samples_fit_, arrays)
@@ -188,8 +184,8 @@ class CellIndex(NeighborIndex):
         path : str or path-like
         mmap_mode : {None, "r"}, default=None
             "r" leaves the arrays in the file, and queries read the parts that they search. What every search reads,
-            and that each row is there once, is checked here; each cell has a checksum of its own, which is compared
-            when a query first reads one of its rows.
+            and that each row is there once, is checked here; 32 rows at a time have a checksum of their own, which is
+            compared when a query first reads them.
 
         Returns
         -------
@@ -200,7 +196,7 @@ class CellIndex(NeighborIndex):
         ------
         ModelFileError
             If the file does not hold an index of skal, is truncated or damaged, or comes from a newer skal. Later a
-            query, and `save`, raise it for a damaged cell.
+            query, and `save`, raise it for damaged rows.
         ValueError
             For another `mmap_mode`.
         OSError

@@ -1,4 +1,4 @@
-"""The search of a `CellIndex` and the checksums of its cells, kernels that numba compiles."""
+"""The search of a `CellIndex` and the checksums of its chunks, kernels that numba compiles."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def search(centers, first_chunk, shells, features, rows, n_samples, available, q
 
     The arrays are those of a `CellIndex`, but the centers come as columns, shape (n_features, n_cells), and an empty
     `available` means all rows. `sq_distances` and `found` come with infinity and -1. They are filled in any order.
-    `read` is set to True for each cell of which rows are read; once its last entry, one more, is True, the search ends.
+    `read` is set to True for each chunk that is read; once its last entry, one more, is True, the search ends.
 
     It returns -1, or the cell at which it ended because it leads outside the arrays, or the number of cells if a query
     found too few rows, which happens where rows are not finite.
@@ -34,7 +34,7 @@ def search(centers, first_chunk, shells, features, rows, n_samples, available, q
     for i in range(n_queries):
         distances = to_center[i]
         for j in range(n_features):
-            if read[n_cells]:
+            if read[n_chunks]:
                 return -1
             value = np.float64(queries[i, j])
             for c in range(n_cells):
@@ -65,9 +65,9 @@ def search(centers, first_chunk, shells, features, rows, n_samples, available, q
             for chunk in range(first, last):
                 if low - shells[chunk, 1] > reach or shells[chunk, 0] - high > reach:
                     continue
-                if read[n_cells]:
+                if read[n_chunks]:
                     return -1
-                read[cell] = True
+                read[chunk] = True
                 block = features[chunk]
                 for lane in range(WIDTH):
                     sums[lane] = 0
@@ -130,14 +130,13 @@ def search(centers, first_chunk, shells, features, rows, n_samples, available, q
     return -1
 
 
-def add_checksums(cells, first_chunk, words, sums, stop):  # type: ignore[no-untyped-def]
-    """Mix the words of each cell's chunks, 64 bits each, into its sum; a change of one word always changes the sum."""
-    for i in range(len(cells)):
+def add_checksums(chunks, words, sums, stop):  # type: ignore[no-untyped-def]
+    """Mix the words of each given chunk, 64 bits each, into its sum; a change of one word always changes the sum."""
+    for i in range(len(chunks)):
+        if stop[0]:
+            return
         total = sums[i]
-        for chunk in range(first_chunk[cells[i]], first_chunk[cells[i] + 1]):
-            if stop[0]:
-                return
-            for j in range(words.shape[1]):
-                total = (total ^ words[chunk, j]) * _ODD
-                total ^= total >> _HALF
+        for j in range(words.shape[1]):
+            total = (total ^ words[chunks[i], j]) * _ODD
+            total ^= total >> _HALF
         sums[i] = total

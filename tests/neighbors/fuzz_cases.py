@@ -35,20 +35,15 @@ def check(index):
     assert len(compiled(search).signatures) == 1
 
 
-def words(array):
-    data = array.tobytes()
-    return np.frombuffer(data[: len(data) // 8 * 8], np.uint64).tolist()
-
-
-def checksum(arrays, cell):
-    """The checksum of a cell, of its features and then of its positions."""
-    total = cell + 1
-    chunks = slice(*arrays["first_chunk_"][cell : cell + 2].tolist())
+def checksums(arrays):
+    """The checksum of each chunk, of its features and then of its positions."""
+    sums = np.arange(1, len(arrays["rows_"]) + 1, dtype=np.uint64)
     for name in ("features_", "rows_"):
-        for word in words(arrays[name][chunks]):
-            total = ((total ^ word) * 0x9E3779B97F4A7C15) % 2**64
-            total ^= total >> 32
-    return total
+        data = arrays[name].reshape(len(sums), -1)
+        for word in data[:, : data.shape[1] // 2 * 2].copy().view(np.uint64).T:
+            sums = (sums ^ word) * np.uint64(0x9E3779B97F4A7C15)
+            sums ^= sums >> np.uint64(32)
+    return sums
 
 
 def digest(content, arrays):
@@ -65,7 +60,7 @@ def _renew(header, content, data):
         entry = header[name]
         part = data[slice(*entry["data_offsets"])]
         arrays[name] = np.frombuffer(part, _DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    sums = np.array([checksum(arrays, cell) for cell in range(len(arrays["checksums"]))], np.uint64)
+    sums = checksums(arrays)
     data[slice(*header["checksums"]["data_offsets"])] = sums.tobytes()
     content["sha256"] = digest(content, {**arrays, "checksums": sums})
 
