@@ -225,7 +225,7 @@ def _shifted(value: Any, rng: np.random.Generator) -> Any:
             value * 10**6,
             value // 2,
             str(value),
-            value / 3 if abs(value) < 1e300 else 0.5,
+            float(value) if abs(value) < 1e300 else 0.5,
             [value],
         ][rng.integers(7)]
     if isinstance(value, str):
