@@ -152,6 +152,18 @@ def test_other_packages_files_stay_readable(function):
     assert sum(plain.stats.cache_hits.values()) == 1
 
 
+def test_other_packages_damaged_files(function, folder):
+    for suffix in (".nbi", ".nbc"):
+        with forgiving_caches():
+            numba.njit(cache=True)(function())(2)
+            path = files(folder)[suffix]
+            path.write_bytes(path.read_bytes()[:-9])
+            for n_hits in (0, 1):
+                double = numba.njit(cache=True)(function())
+                assert double(2) == 4
+                assert sum(double.stats.cache_hits.values()) == n_hits
+
+
 @pytest.mark.skipif(not THOROUGH, reason="pynndescent compiles for minutes")
 def test_a_read_only_installation():
     code = """
