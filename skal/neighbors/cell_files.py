@@ -71,14 +71,18 @@ def read_cells(
     """Return the parameters, the number of rows and the arrays of an index, and the seals of its chunks."""
     arrays, content = map_file(path, verify=not mapped)
     try:
-        if content["index"] != kind:
-            raise ValueError(f"it is of {content['index']}")
+        if not isinstance(content["index"], str) or content["index"] != kind:
+            raise ValueError("it is of something else")
         if _SUMS not in arrays:
             raise ValueError(
                 "it has no checksums, as an older skal has written it; fit and save the index again"
             )
         if set(arrays) != {*ARRAYS, _SUMS}:
             raise ValueError(f"it has the arrays {sorted(arrays)}")
+        # Nothing is computed of values that may be arrays as large as they like.
+        values = [content["sha256"], content["n_samples"], *content["params"].values()]
+        if len(content) != 4 or not all(isinstance(value, str | int | np.integer | None) for value in values):
+            raise ValueError("it says more of itself than numbers and words")
         if content.pop("sha256") != _digest(content, arrays):
             raise ModelFileError(
                 f"{path} is damaged: what it says of its cells does not match its checksum; {_REMEDY}"
@@ -87,7 +91,6 @@ def read_cells(
         sums = arrays.pop(_SUMS)
         if (sums.dtype, sums.shape) != (np.dtype(np.uint64), (len(arrays["rows_"]),)):
             raise ValueError("it has no checksum of each chunk")
-        params = dict(content["params"])
     except ModelFileError:
         raise
     except MALFORMED as error:
@@ -96,7 +99,7 @@ def read_cells(
         ) from error
     if not mapped:
         arrays = {name: np.array(array) for name, array in arrays.items()}
-    return params, content["n_samples"], arrays, Seals(str(path), np.array(sums))
+    return content["params"], content["n_samples"], arrays, Seals(str(path), np.array(sums))
 
 
 def readonly(array: NDArray[Any]) -> NDArray[Any]:

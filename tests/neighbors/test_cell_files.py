@@ -218,6 +218,8 @@ def test_forged_arrays(path, changes, message, mmap_mode):
         {"params": {"random_state": "x"}},
         {"params": [1]},
         {"params": 3},
+        {"params": {"n_cells": [3]}},
+        {"more": 3},
     ],
 )
 def test_forged_contents(path, content, mmap_mode):
