@@ -118,13 +118,7 @@ def _from_objects(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _signed(y: NDArray[Any]) -> NDArray[np.int64]:
-    """Unsigned labels as int64, which can hold the marker; what the marker becomes when it is cast is refused."""
-    wrapped = np.iinfo(y.dtype).max
-    if (y == wrapped).any():
-        raise ValueError(
-            f"y has the label {wrapped}, which is what UNLABELED (-1) becomes in {y.dtype}; give labels of a signed "
-            "type, such as y.astype(int) where it is a class."
-        )
+    """Unsigned labels as int64, which can hold the marker."""
     if len(y) and y.max() > np.iinfo(np.int64).max:
         raise ValueError(f"y has labels up to {y.max()}, which int64 cannot hold; give them as strings.")
     return y.astype(np.int64)
@@ -241,7 +235,20 @@ class Labels:
     @property
     def known(self) -> NDArray[Any]:
         """The labels of the labelled rows, in the order of `rows`."""
-        return self.classes[self.codes[self.rows]]
+        return self.at(self.rows)
+
+    def at(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """The labels of labelled rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_rows,)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+        return self.classes[self.codes[rows]]
 
     def with_labels(self, rows: Any, labels: Any) -> Self:
         """These labels with others at some rows, which are validated as an annotator's are.
@@ -263,6 +270,21 @@ class Labels:
         labels = check_new_labels(labels, len(rows))
         check_same_kind(self.classes, labels)
         return self._recorded(rows, labels)
+
+    def without(self, rows: NDArray[np.intp]) -> Self:
+        """These labels without those of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_rows,)
+
+        Returns
+        -------
+        labels : Labels
+        """
+        codes = self.codes.copy()
+        codes[rows] = UNLABELED
+        return type(self)(codes, self.classes)
 
     def with_classes(self, labels: NDArray[Any]) -> Self:
         """The same labels, with room among the classes for those of other samples.

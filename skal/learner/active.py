@@ -13,25 +13,25 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ..access.wrappers import first_step
-from ..labels import Labels, check_new_labels, check_same_kind, plain
+from ..labels import Labels
 from ..pool import Pool, Rows, check_pool, check_positions, first_flawed
 from ..strategies import ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
-from ..strategies.query import TrainingSet
 from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed, seed_random_states
 from ..utils.threads import Turns
-from .delegation import Delegation, answer
-from .refit import is_prefitted, last_step, refitted, uses_unlabeled
+from .answers import Answers, has_length
+from .delegation import answer
+from .refit import last_step, refitted, uses_unlabeled
 from .state import State
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ActiveLearner(Delegation):
+class ActiveLearner(Answers):
     """A classifier that says which rows of its pool, or which synthetic samples, are worth labelling next.
 
     Parameters
@@ -60,6 +60,8 @@ class ActiveLearner(Delegation):
         The classifier's classes.
     y_ : ndarray of shape (n_samples,)
         The partial labels of the pool, updated by `teach`.
+    skipped_ : ndarray of int of shape (n_skipped,)
+        The rows that cannot be labelled, as `skip` was told.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
@@ -155,7 +157,7 @@ class ActiveLearner(Delegation):
             )
         params = self._route(fit_params)
         # What has a value per row is masked with y, and asked for again by extend.
-        per_row = frozenset(name for name, value in params.items() if _has_length(value, len(labels)))
+        per_row = frozenset(name for name, value in params.items() if has_length(value, len(labels)))
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
             raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
         self._seed = draw_seed(self.random_state)
@@ -179,7 +181,14 @@ class ActiveLearner(Delegation):
     def _refitted(self, state: State) -> State:
         return refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
 
-    def query(self, X_pool: Any = None, n_queries: int | None = None) -> Rows:
+    def query(
+        self,
+        X_pool: Any = None,
+        n_queries: int | None = None,
+        *,
+        pending: ArrayLike = (),
+        exclude: ArrayLike = (),
+    ) -> Rows:
         """Choose the rows to label next.
 
         Parameters
@@ -189,16 +198,21 @@ class ActiveLearner(Delegation):
             candidates. All rows of another pool are candidates.
         n_queries : int, default=None
             How many rows; the learner's own `n_queries` by default.
+        pending : array-like of int of shape (n_pending,), default=()
+            Rows that somebody was asked about and has not answered yet. They are not chosen again, and strategies that
+            spread a batch count them as chosen.
+        exclude : array-like of int of shape (n_excluded,), default=()
+            Rows that must not be chosen, for any other reason.
 
         Returns
         -------
-        rows : ndarray of int of shape (min(n_queries, n_unlabeled),)
+        rows : ndarray of int of shape (min(n_queries, n_left),)
             Distinct positions in `X_pool`, best first.
 
         Raises
         ------
         ValueError
-            If `X_pool` or `n_queries` is invalid, or the pool of `fit` was changed in place.
+            If `X_pool`, `n_queries` or positions are invalid, or the pool of `fit` was changed in place.
         NotFittedError
             If the strategy needs a fitted classifier and fewer than two classes are labelled.
         TypeError
@@ -216,7 +230,12 @@ class ActiveLearner(Delegation):
             )
         n_queries = self._n_queries(n_queries)
         state = self._state
-        return self._ask(state, self._pool(state, X_pool), n_queries)
+        pool = self._pool(state, X_pool)
+        unavailable = {
+            "pending": check_positions(pending, len(pool)),
+            "excluded": check_positions(exclude, len(pool)),
+        }
+        return self._ask(state, pool, n_queries, **unavailable)
 
     def _n_queries(self, n_queries: int | None) -> int:
         check_is_fitted(self)
@@ -276,100 +295,6 @@ class ActiveLearner(Delegation):
             )
         return pool
 
-    def teach(self, rows: ArrayLike, y: ArrayLike) -> Self:
-        """Record labels for rows of the fitted pool and refit the classifier.
-
-        What the strategy prepared (an encoder, an index, a graph) is kept.
-
-        Parameters
-        ----------
-        rows : array-like of int of shape (n_rows,)
-            Positions in the pool, as `query` returned them.
-        y : array-like of shape (n_rows,)
-            Their labels. A class that was not seen before is welcome, unless the classifier is
-            pretrained (a ``FrozenEstimator``) and does not know it.
-
-        Returns
-        -------
-        self : ActiveLearner
-
-        Raises
-        ------
-        ValueError
-            If rows are out of range, repeated or labelled already, or labels are missing, of
-            another kind than those so far, or unknown to a pretrained classifier. Nothing is recorded then.
-        """
-        check_is_fitted(self)
-        with self._changes:
-            state = self._state
-            rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
-            labels = check_new_labels(y, len(rows))
-            known = rows[state.labels.codes[rows] >= 0]
-            if len(known):
-                raise ValueError(
-                    f"rows {known[:5].tolist()} are labelled already. To correct labels, call fit with the corrected "
-                    "y."
-                )
-            self._check_known_classes(labels)
-            self._state = self._refitted(replace(state, labels=state.labels.with_labels(rows, labels)))
-        return self
-
-    def extend(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
-        """Add labelled samples that are not rows of the pool, and refit the classifier.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_new, ...)
-            The samples, such as synthesised ones.
-        y : array-like of shape (n_new,)
-            Their labels; every sample needs one.
-        **fit_params : dict
-            The new samples' part of what `fit` was given, such as ``sample_weight``.
-
-        Returns
-        -------
-        self : ActiveLearner
-
-        Raises
-        ------
-        ValueError
-            If samples, labels or fit parameters are invalid. Nothing is recorded then.
-        """
-        check_is_fitted(self)
-        with self._changes:
-            self._extend(X, y, fit_params)
-        return self
-
-    def _extend(self, X: Any, y: ArrayLike, fit_params: dict[str, Any]) -> None:
-        state = self._state
-        pool = check_pool(self, X, reset=False)
-        labels = check_new_labels(y, len(pool))
-        self._check_known_classes(labels)
-        check_same_kind(state.labels.classes, labels)
-        params = self._route(fit_params)
-        if set(params) != state.per_row or not all(
-            _has_length(value, len(labels)) for value in params.values()
-        ):
-            raise ValueError(
-                f"extend was given the fit parameters {sorted(params)}; give it those that fit was given a value per "
-                f"row of, {sorted(state.per_row)}, with a value for each of the {len(labels)} samples."
-            )
-        pool = state.pool.matching(pool)
-        extension = TrainingSet(pool.X, plain(labels), params)
-        known = state.labels.with_classes(labels)
-        self._state = self._refitted(replace(state, labels=known, extensions=(*state.extensions, extension)))
-
-    def _check_known_classes(self, labels: NDArray[Any]) -> None:
-        if not is_prefitted(self.estimator):
-            return
-        unknown = sorted(set(labels.tolist()) - set(np.asarray(self.estimator.classes_).tolist()))
-        if unknown:
-            raise ValueError(
-                f"The labels {unknown[:5]} are unknown to the pretrained classifier, whose classes are "
-                f"{list(self.estimator.classes_)}. A FrozenEstimator is never refitted; pass the classifier itself to "
-                "learn new classes."
-            )
-
     @property
     def X_(self) -> Any:  # noqa: N802
         """The pool, in the container that `fit` was given."""
@@ -426,7 +351,3 @@ class ActiveLearner(Delegation):
             tags.classifier_tags.multi_class = estimator.classifier_tags.multi_class
             tags.classifier_tags.poor_score = estimator.classifier_tags.poor_score
         return tags
-
-
-def _has_length(value: Any, n_samples: int) -> bool:
-    return np.ndim(value) > 0 and _num_samples(value) == n_samples

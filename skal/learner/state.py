@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_method_params
 
 from ..labels import Labels, encode, plain
-from ..pool import Pool, as_pool
+from ..pool import NO_ROWS, Candidates, Pool, Rows, as_pool
 from ..strategies.query import Query, Samples, TrainingSet
 
 
@@ -34,6 +34,10 @@ class State:
     strategy : fitted strategy or None
     can_guide : bool
         Whether a strategy may ask the classifier: it knows two classes or more.
+    skipped : ndarray of int
+        The rows that cannot be labelled, in increasing order.
+    before : State or None
+        What was known before the last answer.
     """
 
     pool: Pool
@@ -44,6 +48,8 @@ class State:
     estimator: Any = None
     strategy: Any = None
     can_guide: bool = False
+    skipped: Rows = field(default_factory=NO_ROWS.copy)
+    before: State | None = None
 
     @property
     def guide(self) -> Any:
@@ -61,6 +67,10 @@ class State:
     def n_labeled(self) -> int:
         """Number of labels, of rows and of extensions."""
         return len(self.labels.rows) + sum(len(each.y) for each in self.extensions)
+
+    def after(self, **answers: Any) -> Self:
+        """The state after an answer; the present one is what `before` holds, and no other state before that."""
+        return replace(self, **answers, before=replace(self, before=None))
 
     def training_set(self, *, with_unlabeled: bool) -> TrainingSet:
         """What the classifier is fitted on."""
@@ -82,9 +92,23 @@ class State:
         X = as_pool(own.X).stack([each.X for each in self.extensions])
         return TrainingSet(X, np.concatenate([part.y for part in parts]), params)
 
-    def query(self, pool: Pool, n_queries: int, *, with_unlabeled: bool, **params: Any) -> Query:
-        """The question about the next rows of a pool, that of `fit` or another one."""
+    def query(
+        self,
+        pool: Pool,
+        n_queries: int,
+        *,
+        with_unlabeled: bool,
+        pending: Rows = NO_ROWS,
+        excluded: Rows = NO_ROWS,
+        **params: Any,
+    ) -> Query:
+        """The question about the next rows of a pool, that of `fit` or another one.
+
+        What is skipped counts as chosen, like what is pending: rows near it cannot be labelled either.
+        """
         own = pool is self.pool
+        if own:
+            pending = np.setdiff1d(np.union1d(pending, self.skipped), self.labels.rows)
         labels = self.labels if own else Labels(Labels.none(len(pool)).codes, self.labels.classes)
         outside = []
         for part in self.extensions:
@@ -92,9 +116,12 @@ class State:
             outside.append(Samples(as_pool(part.X), np.arange(len(codes)), codes))
         if not own:
             outside.append(Samples(self.pool, self.labels.rows, self.labels.codes[self.labels.rows]))
+        unavailable = np.unique(np.concatenate([labels.rows, pending, excluded]))
         return Query(
             pool=pool,
             labels=labels,
+            candidates=Candidates(unavailable, complement_in=len(pool)),
+            pending=np.unique(pending),
             n_queries=n_queries,
             estimator=self.guide,
             outside=tuple(outside),

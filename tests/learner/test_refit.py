@@ -12,7 +12,6 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
@@ -134,23 +133,6 @@ def test_random_state_decides_everything():
         learner(estimator=forest, random_state=np.random.RandomState(3)).fit(X, Y).query() for _ in range(2)
     ]
     assert_array_equal(same[0], same[1])
-
-
-def test_a_failing_refit_leaves_the_labels_as_they_were():
-    class Failing(LogisticRegression):
-        def fit(self, X, y):
-            if len(y) > 15:
-                raise RuntimeError("no")
-            return super().fit(X, y)
-
-    fitted = learner(estimator=Failing(max_iter=1000)).fit(X, Y)
-    rows = fitted.query()
-    with pytest.raises(RuntimeError, match="no"):
-        fitted.teach(rows, TRUTH[rows])
-    with pytest.raises(RuntimeError, match="no"):
-        fitted.extend(X[:1], TRUTH[:1])
-    assert_array_equal(fitted.y_, Y)
-    assert_array_equal(fitted.query(), rows)
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
