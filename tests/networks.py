@@ -41,22 +41,22 @@ def tiny_autoencoder(**params):
 def tiny_vaal(architecture="auto", **params):
     networks = {"vae_params": HIDDEN, "discriminator_params": HIDDEN, "n_latent": 2, "vae_epochs": 2}
     return VAALClassifier(
-        architecture, **{"lr": 0.01, "max_epochs": 30, "random_state": 0, **networks, **params}
+        architecture, **{"lr": 0.03, "max_epochs": 10, "random_state": 0, **networks, **params}
     )
 
 
 def tiny_wasserstein(architecture="auto", **params):
-    training = {"lr": 0.05, "lr_drops": (), "max_epochs": 30, "critic_params": HIDDEN, "random_state": 0}
+    training = {"lr": 0.15, "lr_drops": (), "max_epochs": 10, "critic_params": HIDDEN, "random_state": 0}
     return WassersteinClassifier(architecture, **{**training, **params})
 
 
 def tiny_learning_loss(architecture="auto", **params):
-    defaults = {"n_hidden": 4, "lr": 0.01, "max_epochs": 30, "random_state": 0}
+    defaults = {"n_hidden": 4, "lr": 0.03, "max_epochs": 10, "random_state": 0}
     return LearningLossClassifier(architecture, **{**defaults, **params})
 
 
 def tiny_acgan(base="dcgan", **params):
-    defaults = {"n_latent": 2, "n_iter": 60, "batch_size": 32, "candidates": 2, "lr": 0.02, "random_state": 0}
+    defaults = {"n_latent": 2, "n_iter": 20, "batch_size": 32, "candidates": 2, "lr": 0.04, "random_state": 0}
     networks = {"generator_params": HIDDEN, "critic_params": {"hidden": (8,)}}
     return ACGANClassifier(base, **{**defaults, **networks, **params})
 

@@ -98,7 +98,7 @@ def test_strategy_checks(strategy):
 
 
 @pytest.mark.parametrize(
-    "classifier", [Discriminating(max_iter=10_000), tiny_vaal(max_epochs=1, vae_epochs=1)]
+    "classifier", [Discriminating(tol=0.1), tiny_vaal(max_epochs=1, vae_epochs=1)]
 )
 def test_strategy_checks_of_vaal(classifier):
     check_strategy(VAAL(), classifier)
@@ -108,11 +108,11 @@ def test_strategy_checks_of_vaal(classifier):
     ("strategy", "classifier"),
     [
         (ALCG("least_entropy"), tiny_acgan(n_iter=1)),
-        (WAAL(), Discriminating(max_iter=10_000)),
+        (WAAL(), Discriminating(tol=0.1)),
         (WAAL(), tiny_wasserstein(max_epochs=1)),
-        (LearningLoss(), Discriminating(max_iter=10_000)),
+        (LearningLoss(), Discriminating(tol=0.1)),
         (LearningLoss(), tiny_learning_loss(max_epochs=1)),
-        (BALD(3), Discriminating(max_iter=10_000)),
+        (BALD(3), Discriminating(tol=0.1)),
         (BALD(2), NetClassifier(module_params={"hidden": (3,), "dropout": 0.5}, max_epochs=1)),
     ],
     ids=str,

@@ -105,7 +105,7 @@ class ADBA(SynthesisStrategy):
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
 
-    reads_rows = True
+    _takes_images = False
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
@@ -253,11 +253,6 @@ class ADBA(SynthesisStrategy):
         answered = labeled_mask(answers).reshape(images.shape[:2]).any(axis=1)
         crossings, first = find_crossings(answers.reshape(images.shape[:2])[answered], classes)
         return self.label_points(samples[answered], crossings, first, classes)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = False
-        return tags
 
 
 def hyperplane(estimator: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

@@ -211,11 +211,6 @@ class ASAL(LatentSearch, CandidateStrategy):
         projected = blockwise(lambda block: _project(pca, features(block)), X)
         return make_index(self.index, self._seed).fit(projected)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False  # networks generate dense rows
-        return tags
-
 
 def _project(pca: PCA | None, features: NDArray[Any]) -> NDArray[np.float32]:
     features = _flat(features)

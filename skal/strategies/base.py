@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements
 from ..exceptions import PoolExhaustedWarning
+from ..generators import check_encodable
 from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable, check_sparse
 from ..selection import top_k
@@ -59,6 +61,8 @@ class Strategy(ABC, BaseEstimator):
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
+    _takes_sparse: ClassVar[bool] = True
+    _takes_images: ClassVar[bool] = True
     # What to do where rows are to be read as numbers, and are none.
     _remedy: ClassVar[str] = (
         "Make numbers of them before the learner: make_pipeline(TfidfVectorizer(), TruncatedSVD(64), "
@@ -146,12 +150,19 @@ class Strategy(ABC, BaseEstimator):
         """Whether the strategy itself reads the rows as numbers, rather than its classifier or an encoder."""
         return False
 
+    def _encoder(self) -> Any:
+        """Return the transformer, not fitted, in whose output the strategy looks at the rows; None if it has none."""
+        return None
+
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         """Refuse a pool that the strategy cannot read, for a classifier if there is one."""
         if self.reads_rows:
             check_readable(self, pool, remedy=self._remedy)
         else:
             check_sparse(self, pool)
+        encoder = self._encoder()
+        if encoder is not None:
+            check_encodable(encoder, pool)
 
     def _take_up(self, pool: Pool, labels: Labels | None) -> None:
         """Learn from a validated pool, and prepare for it."""
@@ -202,10 +213,12 @@ class Strategy(ABC, BaseEstimator):
         return hasattr(self, "_pool")
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = tags.input_tags.string = not self.reads_rows
+        tags, encoder = super().__sklearn_tags__(), self._encoder()
+        takes = tags.input_tags
+        takes.three_d_array = self._takes_images
+        takes.sparse = self._takes_sparse if encoder is None else get_tags(encoder).input_tags.sparse
+        takes.string = not self.reads_rows
+        takes.allow_nan = takes.string and encoder is None  # nobody knows what an encoder makes of it
         return tags
 
 

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ..generators import VAE, check_encodable, encode, fit_encoder
+from ..generators import VAE, encode, fit_encoder
 from ..graph import KERNELS, UNCERTAINTIES, LabelDiffusion, cover_steps, nearest_neighbors, transition_matrix
 from ..pool import Pool, Rows
 from ..selection import top_k
@@ -119,10 +118,6 @@ class DGAL(CandidateStrategy):
         "device": [str, torch.device],
     }
 
-    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
-        super()._check_pool(pool, estimator)
-        check_encodable(self._encoder(), pool)
-
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
         self.encoder_ = fit_encoder(self._encoder(), X, self._seed)
 
@@ -151,9 +146,3 @@ class DGAL(CandidateStrategy):
 
     def _encoder(self) -> Any:
         return VAE() if self.encoder is None else self.encoder
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = get_tags(self._encoder()).input_tags.sparse
-        tags.input_tags.allow_nan = False  # nobody knows what the encoder makes of it
-        return tags

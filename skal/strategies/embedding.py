@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed, has_embedding
-from ..generators import check_encodable, encode, fit_encoder
+from ..generators import encode, fit_encoder
 from ..pool import NO_ROWS, Pool, Rows, check_readable
 from ..utils.threads import Kept
 from .base import QueryStrategy
@@ -64,17 +63,11 @@ class EmbeddingStrategy(QueryStrategy):
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
-        if not isinstance(self.embedding, str):
-            check_encodable(self.embedding, pool)
-        elif self.embedding == "auto" and estimator is not None and not has_embedding(estimator):
+        if self.embedding == "auto" and estimator is not None and not has_embedding(estimator):
             check_readable(self, pool, remedy=self._remedy)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        if not isinstance(self.embedding, str):
-            tags.input_tags.sparse = get_tags(self.embedding).input_tags.sparse
-            tags.input_tags.allow_nan = False  # nobody knows what the transformer makes of it
-        return tags
+    def _encoder(self) -> Any:
+        return None if isinstance(self.embedding, str) else self.embedding
 
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
         super()._fit(X, y)

@@ -98,6 +98,7 @@ class LatentSearch(Strategy):
     tol: float = 1e-3
 
     reads_rows = True
+    _takes_sparse = False  # networks generate dense rows
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)

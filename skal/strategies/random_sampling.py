@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..pool import Rows
 from .base import QueryStrategy
 from .query import Query
@@ -29,8 +27,3 @@ class RandomSampling(QueryStrategy):
 
     def _query(self, query: Query) -> Rows:
         return query.candidates.sample(query.n_queries, query.rng)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # it never looks at the rows
-        return tags

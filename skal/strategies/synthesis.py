@@ -45,6 +45,7 @@ class SynthesisStrategy(Strategy):
     """
 
     reads_rows = True
+    _takes_sparse = False
 
     def synthesize(self, n_queries: int = 1, *, estimator: Any = None, random_state: Any = None) -> Any:
         """Make samples that are worth annotating.
@@ -156,8 +157,3 @@ class SynthesisStrategy(Strategy):
     @abstractmethod
     def _synthesize(self, query: Query) -> Any:
         """Return ``query.n_queries`` samples."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags

@@ -99,8 +99,3 @@ class UncertaintySampling(ScoreStrategy):
         if self.measure == "min_distance":
             return min_distance(decision_function(estimator, X))
         return _MEASURES[self.measure](predict_proba(estimator, X))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # only the classifier reads the rows, and its own checks decide
-        return tags

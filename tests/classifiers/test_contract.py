@@ -135,10 +135,10 @@ def assert_same_answers(clf, other, rows):
 
 @parametrize_with_checks(
     [
-        tiny_net(max_epochs=20, module_params={"hidden": (16,)}),
-        LinearClassifier(lr=0.1, max_epochs=30),
-        tiny_cnn("auto", max_epochs=10),
-        tiny_net(kind=EntropyMinimization, max_epochs=20, module_params={"hidden": (16,)}),
+        tiny_net(lr=0.03, max_epochs=10, module_params={"hidden": (16,)}),
+        LinearClassifier(lr=0.3, max_epochs=10),
+        tiny_cnn("auto", lr=0.02, max_epochs=5),
+        tiny_net(kind=EntropyMinimization, lr=0.03, max_epochs=10, module_params={"hidden": (16,)}),
     ],
     expected_failed_checks=lambda estimator: (
         {"check_classifiers_classes": "-1 marks an unlabelled row, and this check uses it as a class"}

@@ -72,7 +72,7 @@ def pools(tmp_path_factory):
 
 
 def logistic():
-    return LogisticRegression(max_iter=1000)
+    return LogisticRegression(tol=0.1)
 
 
 def dense_rows(name):
