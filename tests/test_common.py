@@ -97,9 +97,7 @@ def test_strategy_checks(strategy):
     check_strategy(strategy)
 
 
-@pytest.mark.parametrize(
-    "classifier", [Discriminating(tol=0.1), tiny_vaal(max_epochs=1, vae_epochs=1)]
-)
+@pytest.mark.parametrize("classifier", [Discriminating(tol=0.1), tiny_vaal(max_epochs=1, vae_epochs=1)])
 def test_strategy_checks_of_vaal(classifier):
     check_strategy(VAAL(), classifier)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..utils.threads import one_blas_thread
-from .points import Floats, Points, Positions, check_k, sq_norms
+from .points import Floats, Points, Positions, behind, check_k, sq_norms
 
 
 @one_blas_thread
@@ -13,6 +13,7 @@ def badge_kmeans_plusplus(
     k: int,
     rng: np.random.Generator,
     candidates: Positions | None = None,
+    pending: Positions | None = None,
 ) -> Positions:
     """Choose the batch of BADGE: k-means++ seeding of the rows' gradient embeddings.
 
@@ -31,6 +32,8 @@ def badge_kmeans_plusplus(
     rng : numpy.random.Generator
     candidates : ndarray of int of shape (n_candidates,), default=None
         The rows that may be picked, by default all.
+    pending : ndarray of int of shape (n_pending,), default=None
+        Rows that were picked before, none of them a candidate: the next picks are drawn far from them, too.
 
     Returns
     -------
@@ -69,9 +72,11 @@ def badge_kmeans_plusplus(
             f"{len(embeddings)} rows of embeddings and {len(probabilities)} of probabilities; "
             "give both for the same rows."
         )
-    points = GradientEmbeddings(embeddings, probabilities, candidates)
-    check_k(k, len(points))
-    return points.positions(points.plus_plus(int(points.sq_norms.argmax()), k, rng))
+    rows, n_before = behind(pending, candidates, len(embeddings))
+    points = GradientEmbeddings(embeddings, probabilities, rows)
+    check_k(k, len(points) - n_before)
+    first = range(n_before) if n_before else [int(points.sq_norms.argmax())]
+    return points.positions(points.plus_plus(first, n_before + k, rng)[n_before:])
 
 
 class GradientEmbeddings(Points):

@@ -74,7 +74,9 @@ class FarthestFirst:
         self._centers = np.concatenate([self._centers, rows])
 
     @one_blas_thread
-    def pick(self, k: int, candidates: ArrayLike | None = None) -> Positions:
+    def pick(
+        self, k: int, candidates: ArrayLike | None = None, pending: Positions | None = None
+    ) -> Positions:
         """Return the k rows that greedily shrink the largest distance to a center, in order of choice.
 
         Parameters
@@ -83,6 +85,8 @@ class FarthestFirst:
             Between 0 and the number of candidates.
         candidates : array-like of shape (n_samples,) of bool or (n_candidates,) of int, default=None
             The rows that may be picked, by default all that are not centers.
+        pending : ndarray of int of shape (n_pending,), default=None
+            Rows that were picked before, and do not become centers: the picks go on from them.
 
         Returns
         -------
@@ -95,11 +99,14 @@ class FarthestFirst:
             If k is not between 0 and the number of candidates that are not centers.
         """
         outside = self._candidate_bounds(candidates)
+        picks: list[int] = [] if pending is None else list(pending)
+        outside[picks] = -1
+        n_before, n_picks = len(picks), len(picks) + k
         check_k(k, int(np.count_nonzero(outside >= 0)), least=0)
-        picks: list[int] = []
         if k > 0 and not len(self._centers):
-            picks.append(self._points.farthest_from_mean(outside >= 0))
-            rough = self._points.rough_sq_distances(None, self._points.take(picks))
+            picks = picks or [self._points.farthest_from_mean(outside >= 0)]
+            some = picks[:: -(-len(picks) // self._n_rough)]
+            rough = self._points.rough_sq_distances(None, self._points.take(some))
             outside = np.where(outside >= 0, rough, -1)
             outside[picks] = -1
         seen = np.zeros(len(outside), dtype=np.int32)
@@ -112,7 +119,7 @@ class FarthestFirst:
             active.join(rows, outside[rows])
             outside[rows] = -1
 
-        while len(picks) < k:
+        while len(picks) < n_picks:
             while active.best <= highest:
                 # The rows with the highest bounds first: they may raise the best, and will last for a while.
                 fetch(max(kth_largest(outside, self._n_some(len(picks))), 0))
@@ -124,7 +131,7 @@ class FarthestFirst:
                 rows, values = active.shrink(self._n_active)
                 outside[rows], seen[rows] = values, len(picks)
                 highest = outside.max()
-        return np.array(picks, dtype=np.intp)
+        return np.array(picks[n_before:], dtype=np.intp)
 
     def _candidate_bounds(self, candidates: ArrayLike | None) -> Floats:
         """Return a copy of the bounds, -1 where a row may not be picked."""

@@ -5,14 +5,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..utils.threads import one_blas_thread
-from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
+from .points import EuclideanPoints, Floats, Positions, behind, check_k, sq_norms
 
 _N_WEISZFELD = 5
 
 
 @one_blas_thread
 def k_medians(
-    X: Floats, k: int, rng: np.random.Generator, candidates: Positions | None = None, *, max_iter: int = 100
+    X: Floats,
+    k: int,
+    rng: np.random.Generator,
+    candidates: Positions | None = None,
+    pending: Positions | None = None,
+    *,
+    max_iter: int = 100,
 ) -> Positions:
     """Choose rows of X that locally minimise the sum of all rows' distances to the nearest chosen row.
 
@@ -31,6 +37,8 @@ def k_medians(
         Draws the start, k-means++ with distances in place of their squares.
     candidates : ndarray of int of shape (n_candidates,), default=None
         The rows that take part, by default all.
+    pending : ndarray of int of shape (n_pending,), default=None
+        Rows that were chosen before, none of them a candidate: they have clusters, too, and do not move.
     max_iter : int, default=100
         Rounds of assignment and update; fewer when nothing changes.
 
@@ -62,14 +70,17 @@ def k_medians(
     >>> k_medians(X, 2, np.random.default_rng(0))
     array([2, 0])
     """
-    points = EuclideanPoints(X, candidates)
-    check_k(k, len(points))
-    medians = points.plus_plus(int(rng.integers(len(points))), k, rng, weight=np.sqrt)
+    rows, n_before = behind(pending, candidates, len(X))
+    points = EuclideanPoints(X, rows)
+    check_k(k, len(points) - n_before)
+    first = range(n_before) if n_before else [int(rng.integers(len(points)))]
+    n_medians = n_before + k
+    medians = points.plus_plus(first, n_medians, rng, weight=np.sqrt)
     labels = _assign(points, medians)
-    settled = np.zeros(k, dtype=bool)
+    settled = np.arange(n_medians) < n_before
     for _ in range(max_iter):
         order = np.argsort(labels, kind="stable")
-        clusters = np.split(order, np.cumsum(np.bincount(labels, minlength=k))[:-1])
+        clusters = np.split(order, np.cumsum(np.bincount(labels, minlength=n_medians))[:-1])
         previous = medians.copy()
         for cluster in np.flatnonzero(~settled):
             medians[cluster] = _better_median(points, clusters[cluster], medians[cluster])
@@ -80,7 +91,8 @@ def k_medians(
         moved = labels != before
         settled[:] = True
         settled[labels[moved]] = settled[before[moved]] = False
-    sizes = np.bincount(labels, minlength=k)
+        settled[:n_before] = True
+    sizes, medians = np.bincount(labels, minlength=n_medians)[n_before:], medians[n_before:]
     return points.positions(medians[np.lexsort((medians, -sizes))])
 
 

@@ -1,7 +1,7 @@
 """Points whose distances the selectors measure, in blocks that fit into a core's cache."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,13 @@ class Points(ABC):
         """Return the squared distance of each of `rows`, or of all points, to the nearest center."""
 
     def plus_plus(
-        self, first: int, k: int, rng: np.random.Generator, weight: Callable[[Floats], Floats] | None = None
+        self,
+        first: Iterable[int],
+        k: int,
+        rng: np.random.Generator,
+        weight: Callable[[Floats], Floats] | None = None,
     ) -> Positions:
-        """Draw k distinct points by k-means++: the farther from the points drawn so far, the likelier.
+        """Draw distinct points by k-means++ until there are k: the farther from those drawn so far, the likelier.
 
         The draw is exact rejection sampling. A point is proposed with its last known weight, an upper bound, and
         accepted with the ratio of its present weight to that. After too many refusals one pass brings all weights
@@ -67,8 +71,8 @@ class Points(ABC):
 
         Parameters
         ----------
-        first : int
-            The first pick.
+        first : iterable of int
+            The first picks, one at least.
         k : int
         rng : numpy.random.Generator
         weight : callable, default=None
@@ -77,7 +81,7 @@ class Points(ABC):
         Returns
         -------
         picks : ndarray of shape (k,), dtype intp
-            In order of choice. Once every point equals a pick, the rest is drawn uniformly.
+            In order of choice, the first picks included. Once every point equals a pick, the rest is drawn uniformly.
         """
 
         def weights_of(rows: Positions | None, picks: list[int]) -> Floats:
@@ -86,7 +90,7 @@ class Points(ABC):
 
         # After so many refusals a pass over all points is the cheaper way on.
         patience = 16 + len(self) // 1000
-        picks, n_known = [first], 0
+        picks, n_known = [int(pick) for pick in first], 0
         weights = np.full(len(self), np.inf)
         while len(picks) < k:
             weights = np.minimum(weights, weights_of(None, picks[n_known:]))
@@ -180,6 +184,17 @@ class EuclideanPoints(Points):
         best = sq_norms(self.take([int(bounds.argmax())]) - mean)
         rows = np.flatnonzero(bounds >= best)
         return int(rows[sq_norms(self.take(rows) - mean).argmax()])
+
+
+def behind(
+    pending: Positions | None, candidates: Positions | None, n_rows: int
+) -> tuple[Positions | None, int]:
+    """Return the rows that are points where some were picked before, those first, and how many these are."""
+    if pending is None or not len(pending):
+        return candidates, 0
+    if candidates is None:
+        candidates = np.setdiff1d(np.arange(n_rows), pending)
+    return np.concatenate([pending, candidates]), len(pending)
 
 
 def sq_norms(points: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..access import embed_and_predict_proba
 from ..pool import Rows
 from ..selection import badge_kmeans_plusplus
@@ -44,10 +46,12 @@ class BADGE(QueryStrategy):
     requires = ("predict_proba", "embed")
 
     def _query(self, query: Query) -> Rows:
-        candidates = query.candidates.rows
-        if are_few(candidates, query.pool):
-            factors = embed_and_predict_proba(query.estimator, query.pool, candidates)
-            return candidates[badge_kmeans_plusplus(*factors, query.n_queries, query.rng)]
+        candidates, pending = query.candidates.rows, query.pending
+        seen = np.concatenate([pending, candidates])
+        if are_few(seen, query.pool):
+            factors = embed_and_predict_proba(query.estimator, query.pool, seen)
+            before = np.arange(len(pending))
+            return seen[badge_kmeans_plusplus(*factors, query.n_queries, query.rng, pending=before)]
         # A linear model's embedding is the pool itself, which is not to be copied.
         factors = embed_and_predict_proba(query.estimator, query.pool)
-        return badge_kmeans_plusplus(*factors, query.n_queries, query.rng, candidates)
+        return badge_kmeans_plusplus(*factors, query.n_queries, query.rng, candidates, pending)

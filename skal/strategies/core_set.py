@@ -48,12 +48,13 @@ class CoreSet(EmbeddingStrategy):
         self._kept: Kept[tuple[Rows, FarthestFirst]] = Kept()
 
     def _query(self, query: Query) -> Rows:
-        labeled, candidates = query.labels.rows, query.candidates.rows
-        seen = np.concatenate([labeled, candidates])
+        labeled, candidates, pending = query.labels.rows, query.candidates.rows, query.pending
+        centers = np.concatenate([labeled, pending])
+        seen = np.concatenate([centers, candidates])
         if are_few(seen, query.pool):
             traversal = FarthestFirst(self._embed(query, seen)[0])
-            traversal.add(np.arange(len(labeled)))
-            return seen[traversal.pick(query.n_queries, np.arange(len(labeled), len(seen)))]
+            traversal.add(np.arange(len(centers)))
+            return seen[traversal.pick(query.n_queries, np.arange(len(centers), len(seen)))]
 
         embedding, stays = self._embed(query)
         with self._kept if stays else Kept() as kept:
@@ -61,4 +62,4 @@ class CoreSet(EmbeddingStrategy):
             traversal = known or FarthestFirst(embedding)
             traversal.add(new)
             kept.value = labeled, traversal
-            return traversal.pick(query.n_queries, candidates)
+            return traversal.pick(query.n_queries, candidates, pending)  # which are not kept

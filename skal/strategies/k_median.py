@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..pool import Rows
 from ..selection import k_medians
 from .base import POSITIVE_INTEGER
@@ -53,9 +55,11 @@ class KMedian(EmbeddingStrategy):
     _parameter_constraints: ClassVar[dict[str, Any]] = {"max_iter": POSITIVE_INTEGER}
 
     def _query(self, query: Query) -> Rows:
-        candidates = query.candidates.rows
-        if are_few(candidates, query.pool):
-            embedding = self._embed(query, candidates)[0]
-            return candidates[k_medians(embedding, query.n_queries, query.rng, max_iter=self.max_iter)]
+        candidates, pending = query.candidates.rows, query.pending
+        seen = np.concatenate([pending, candidates])
+        if are_few(seen, query.pool):
+            embedding, before = self._embed(query, seen)[0], np.arange(len(pending))
+            medians = k_medians(embedding, query.n_queries, query.rng, pending=before, max_iter=self.max_iter)
+            return seen[medians]
         embedding = self._embed(query)[0]
-        return k_medians(embedding, query.n_queries, query.rng, candidates, max_iter=self.max_iter)
+        return k_medians(embedding, query.n_queries, query.rng, candidates, pending, max_iter=self.max_iter)

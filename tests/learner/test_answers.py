@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner
-from skal.strategies import CoreSet, RandomSampling, UncertaintySampling
+from skal.strategies import CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
 from tests.learner.common import TRUTH, X, Y, learner, logistic
 from tests.networks import Discriminating
 from tests.properties.strategies import STRATEGIES
@@ -186,3 +186,36 @@ def test_before_any_label(strategy):
     first = fitted.query()
     assert not np.isin(fitted.query(pending=first), first).any()
     assert not np.isin(fitted.skip(first).query(), first).any()
+
+
+@pytest.mark.parametrize("n_labels", [0, 20])
+@pytest.mark.parametrize(
+    "n_rows", [60, 400]
+)  # few rows of the pool are embedded alone, most of them all together
+def test_half_a_batch_of_core_set_is_pending(n_labels, n_rows):
+    pool = np.random.default_rng(0).normal(size=(400, 3))
+    y = np.where(np.arange(400) < n_labels, (pool[:, 0] > 0).astype(int), -1)
+    fitted = ActiveLearner(LogisticRegression(), CoreSet("input"), n_queries=10, random_state=0).fit(pool, y)
+    exclude = np.arange(n_rows, 400)
+    both = fitted.query(n_queries=20, exclude=exclude)
+    for _ in range(2):
+        assert_array_equal(fitted.query(exclude=exclude), both[:10])
+        assert_array_equal(fitted.query(pending=both[:10], exclude=exclude), both[10:])
+    assert_array_equal(fitted.skip(both[:10]).query(exclude=exclude), both[10:])
+
+
+@pytest.mark.parametrize(
+    "strategy", [CoreSet("input"), KMedian("input"), RandomSubset(90, CoreSet("input"))], ids=str
+)
+def test_a_batch_keeps_away_from_what_is_pending(strategy):
+    """Of four clusters, three have a pending row: the next row is of the fourth."""
+    rng = np.random.default_rng(0)
+    pool = np.repeat([[9.0, 0.0], [0.0, 9.0], [-9.0, 0.0], [0.0, -9.0]], 24, axis=0)
+    pool += 0.01 * rng.normal(size=pool.shape)
+    y = np.full(96, -1)
+    y[:2] = 0, 1
+    fitted = ActiveLearner(LogisticRegression(C=1e-6), strategy, random_state=0).fit(pool, y)
+    for missing in (1, 2, 3):
+        others = [first for first in (2, 24, 48, 72) if first // 24 != missing]
+        (row,) = fitted.query(pending=others)
+        assert row // 24 == missing

@@ -103,3 +103,23 @@ def test_badge_memory():
 def test_badge_refuses_unequal_lengths():
     with pytest.raises(ValueError, match="3 rows of embeddings and 2 of probabilities"):
         badge_kmeans_plusplus(np.eye(3), np.full((2, 2), 0.5), 1, np.random.default_rng(0))
+
+
+def test_pending_rows_are_drawn_already():
+    """With all but one cluster pending, the next pick is of that one; nothing pending is drawn again."""
+    centers = 10 * np.eye(4)
+    embeddings = np.repeat(centers, 25, axis=0) + 1e-3 * np.random.default_rng(0).normal(size=(100, 4))
+    probabilities = np.full((100, 2), 0.5)
+    pending = np.array([0, 25, 50])
+    for seed in range(5):
+        (row,) = badge_kmeans_plusplus(
+            embeddings, probabilities, 1, np.random.default_rng(seed), pending=pending
+        )
+        assert row >= 75
+    rows = badge_kmeans_plusplus(embeddings, probabilities, 97, np.random.default_rng(0), pending=pending)
+    np.testing.assert_array_equal(np.sort(rows), np.setdiff1d(np.arange(100), pending))
+    some = badge_kmeans_plusplus(
+        embeddings, probabilities, 2, np.random.default_rng(0), np.arange(60, 80), pending
+    )
+    assert ((some >= 60) & (some < 80)).all()
+    assert (some >= 75).any()

@@ -137,3 +137,33 @@ def test_k_center_never_picks_a_center(candidates):
 def test_k_center_beyond_the_range_of_float32():
     X = np.array([[0.0], [1e39], [3e39], [-2e39]])
     assert FarthestFirst(X).pick(3).tolist() == naive_k_center(X, 3)
+
+
+@given(X=grids(), data=st.data())
+def test_picks_go_on_from_those_that_are_pending(X, data):
+    """Two batches are one of twice the size, and what is pending does not become a center."""
+    rows = data.draw(st.permutations(range(len(X))))
+    n_centers = data.draw(st.integers(0, len(X) - 1))
+    traversal = FarthestFirst(X)
+    traversal.add(rows[:n_centers])
+    n_first = data.draw(st.integers(0, len(X) - n_centers))
+    both = traversal.pick(len(X) - n_centers)
+    first = traversal.pick(n_first)
+    for _ in range(2):
+        second = traversal.pick(len(both) - n_first, pending=first)
+        np.testing.assert_array_equal(np.r_[first, second], both)
+    np.testing.assert_array_equal(traversal.pick(len(both)), both)
+
+
+@pytest.mark.parametrize("kind", ["clusters", "heavy"])
+@pytest.mark.parametrize("n_centers", [0, 30])
+def test_many_pending_rows(kind, n_centers):
+    X = embedding(5000, 0, kind)
+    traversal = FarthestFirst(X)
+    traversal.add(np.arange(n_centers))
+    both = traversal.pick(300)
+    np.testing.assert_array_equal(traversal.pick(100, pending=both[:200]), both[200:])
+    with pytest.raises(ValueError, match="k=4701 rows asked of 4700 candidates"):
+        traversal.pick(4701, np.arange(5000), pending=both) if n_centers == 0 else traversal.pick(
+            4701, np.arange(30, 5000), pending=both[:270]
+        )

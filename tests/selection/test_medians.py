@@ -65,3 +65,28 @@ def test_k_medians_goes_to_the_median_and_not_to_the_mean():
     X = np.array([0.0, 1, 2, 3, 4, 100])[:, None]
     for seed in range(6):
         assert k_medians(X, 1, np.random.default_rng(seed))[0] in (2, 3)
+
+
+@given(X=grids(), data=st.data())
+def test_pending_medians_stay_and_attract_their_rows(X, data):
+    if len(X) < 2:
+        return
+    n_pending = data.draw(st.integers(1, len(X) - 1))
+    rows = np.array(data.draw(st.permutations(range(len(X)))))
+    pending, candidates = rows[:n_pending], rows[n_pending:]
+    k = data.draw(st.integers(1, len(candidates)))
+    found = k_medians(X, k, np.random.default_rng(0), candidates, pending)
+    assert len(set(found.tolist())) == k
+    assert np.isin(found, candidates).all()
+
+
+def test_new_medians_go_where_none_is_pending():
+    X = (
+        np.r_[np.zeros((50, 1)), np.full((40, 1), 5.0), np.full((30, 1), 9.0)]
+        + np.linspace(0, 0.1, 120)[:, None]
+    )
+    (first,) = k_medians(X, 1, np.random.default_rng(0), np.arange(50))
+    others = np.delete(np.arange(120), first)
+    for seed in range(5):
+        found = k_medians(X, 2, np.random.default_rng(seed), others, np.array([first]))
+        assert 50 <= found[0] < 90 <= found[1]
