@@ -105,7 +105,7 @@ def read_cells(
 def readonly(array: NDArray[Any]) -> NDArray[Any]:
     """Return a plain view that cannot be written to: arrays in memory and in a file are one type to the compiler."""
     view = np.asarray(array).view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
