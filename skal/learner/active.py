@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..access.wrappers import first_step
 from ..labels import Labels
 from ..pool import Pool, Rows, check_pool, check_positions, first_flawed
-from ..strategies import ScoreStrategy, SynthesisStrategy
+from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
@@ -46,6 +46,9 @@ class ActiveLearner(Answers):
         Chooses the rows, for `query`, or makes the samples, for `synthesize`.
     n_queries : int, default=1
         How many rows `query` returns, or samples `synthesize`.
+    cold_start : QueryStrategy, default=None
+        Asked in place of `strategy` while the classifier knows fewer than two classes and cannot guide it: one that
+        needs no classifier, such as ``CoreSet()``.
     random_state : int, RandomState instance or None, default=None
         Seeds the strategy and the classifier, as far as their own ``random_state`` is None.
 
@@ -93,12 +96,14 @@ class ActiveLearner(Answers):
     estimator: Any = field(kw_only=False)
     strategy: Strategy = field(kw_only=False)
     n_queries: int = 1
+    cold_start: QueryStrategy | None = None
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "strategy": [Strategy],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
+        "cold_start": [QueryStrategy, None],
         "random_state": ["random_state"],
     }
 
@@ -147,6 +152,7 @@ class ActiveLearner(Answers):
     def _start(self, pool: Pool, labels: Labels, fit_params: dict[str, Any]) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
         self.strategy.check(pool, self.estimator)
+        self._check_cold_start(pool)
         last, first = last_step(self.estimator), first_step(self.estimator)
         if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
             pool.assert_finite(allow_nan=False, estimator=first)
@@ -171,12 +177,88 @@ class ActiveLearner(Answers):
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
 
+    def _check_cold_start(self, pool: Pool) -> None:
+        if self.cold_start is None:
+            return
+        self.cold_start.check(pool)
+        if self.cold_start.requires or isinstance(self.strategy, SynthesisStrategy):
+            why = "needs a classifier itself" if self.cold_start.requires else "chooses rows of a pool"
+            raise ValueError(
+                f"cold_start={self.cold_start} {why}, and is asked before there is one, in place of "
+                f"{type(self.strategy).__name__}; give RandomSampling(), CoreSet() or KMedian() with a strategy that "
+                "chooses rows."
+            )
+
     def _with_strategy(self, state: State) -> State:
-        """The state with a clone of the strategy that is prepared for the pool."""
-        strategy = clone(self.strategy)
+        """The state with clones of the strategies that are prepared for the pool."""
+        cold_start = None if self.cold_start is None else self._prepared(self.cold_start, state)
+        self._strategy_changed = False
+        return replace(state, strategy=self._prepared(self.strategy, state), cold_start=cold_start)
+
+    def _prepared(self, strategy: Strategy, state: State) -> Any:
+        strategy = clone(strategy)
         if self.random_state is not None:
             seed_random_states(strategy, self._seed)
-        return replace(state, strategy=strategy.fit(state.pool, state.labels))
+        return strategy.fit(state.pool, state.labels)
+
+    def use(self, strategy: Strategy) -> Self:
+        """Go on with another strategy for the same pool; labels and classifier stay.
+
+        Parameters
+        ----------
+        strategy : QueryStrategy or SynthesisStrategy
+            It becomes the parameter of that name once it is prepared for the pool; if that fails, nothing changes.
+
+        Returns
+        -------
+        self : ActiveLearner
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` raises them for a strategy.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skal import ActiveLearner
+        >>> from skal.strategies import RandomSampling, UncertaintySampling
+        >>> learner = ActiveLearner(LogisticRegression(), RandomSampling())
+        >>> learner = learner.fit([[0.0], [1.0], [2.0], [0.6]], [0, 1, -1, -1])
+        >>> learner.use(UncertaintySampling()).query()
+        array([3])
+        """
+        check_is_fitted(self)
+        if not isinstance(strategy, Strategy):
+            raise TypeError(
+                f"{strategy!r} was given, which is no strategy; give one of skal.strategies, such as CoreSet()."
+            )
+        with self._changes:
+            state = self._state
+            strategy.check_params()
+            strategy.check(state.pool, self.estimator)
+            prepared = self._prepared(strategy, state)
+            before = None if state.before is None else replace(state.before, strategy=prepared)
+            self.strategy, self._state = strategy, replace(state, strategy=prepared, before=before)
+            self._strategy_changed = False
+        return self
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters. A strategy that is set on a fitted learner is to be prepared by `use` before a query.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values, those of parts as ``strategy__measure``.
+
+        Returns
+        -------
+        self : ActiveLearner
+        """
+        super().set_params(**params)
+        if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
+            self._strategy_changed = True
+        return self
 
     def _refitted(self, state: State) -> State:
         return refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
@@ -239,12 +321,19 @@ class ActiveLearner(Answers):
 
     def _n_queries(self, n_queries: int | None) -> int:
         check_is_fitted(self)
+        if self._strategy_changed:
+            raise ValueError(
+                "The strategy was set after fit, and is not prepared for the pool, which a query never does: call "
+                "learner.use(strategy), or fit again."
+            )
         return check_integer("n_queries", self.n_queries if n_queries is None else n_queries)
 
     def _ask(self, state: State, pool: Pool, n_queries: int, **params: Any) -> Any:
         """The strategy's answer about a pool, given what the learner knows."""
         with_unlabeled = uses_unlabeled(self.estimator)
-        return state.strategy.answer(state.query(pool, n_queries, with_unlabeled=with_unlabeled, **params))
+        is_cold = state.guide is None and state.cold_start is not None
+        strategy = state.cold_start if is_cold else state.strategy
+        return strategy.answer(state.query(pool, n_queries, with_unlabeled=with_unlabeled, **params))
 
     def synthesize(self, n_queries: int | None = None, *, random_state: Any = None) -> Any:
         """Make samples to annotate, where the strategy is a `SynthesisStrategy`; `extend` takes their labels.

@@ -24,6 +24,7 @@ class Answers(Delegation):
     """
 
     _changes: Turns
+    _strategy_changed: bool = False  # by set_params, since it was prepared
 
     def _refitted(self, state: State) -> State:
         raise NotImplementedError

@@ -31,7 +31,7 @@ class State:
     extensions : tuple of TrainingSet
         Labelled samples that are not in the pool.
     estimator : fitted classifier or None
-    strategy : fitted strategy or None
+    strategy, cold_start : fitted strategy or None
     can_guide : bool
         Whether a strategy may ask the classifier: it knows two classes or more.
     skipped : ndarray of int
@@ -47,6 +47,7 @@ class State:
     extensions: tuple[TrainingSet, ...] = ()
     estimator: Any = None
     strategy: Any = None
+    cold_start: Any = None
     can_guide: bool = False
     skipped: Rows = field(default_factory=NO_ROWS.copy)
     before: State | None = None

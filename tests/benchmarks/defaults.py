@@ -1,0 +1,103 @@
+"""Times of every strategy with its default parameters: ``python -m tests.benchmarks.defaults iris``.
+
+One process and as many threads as torch takes (``OMP_NUM_THREADS``). Three rows of each class are labelled; `fit`
+includes the classifier, and what the strategy trains and prepares.
+"""
+
+import sys
+import time
+
+import numpy as np
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+
+from skal import ActiveLearner
+from skal.classifiers import (
+    ACGANClassifier,
+    LearningLossClassifier,
+    NetClassifier,
+    VAALClassifier,
+    WassersteinClassifier,
+)
+from skal.datasets import load_mnist
+from skal.strategies import (
+    ADBA,
+    ALCG,
+    ASAL,
+    BADGE,
+    BALD,
+    DGAL,
+    GAAL,
+    SEALS,
+    VAAL,
+    WAAL,
+    CoreSet,
+    DeepFool,
+    KMedian,
+    LearningLoss,
+    RandomSampling,
+    RandomSubset,
+    SynthesisStrategy,
+    UncertaintySampling,
+)
+
+
+def mnist():
+    X, y = load_mnist(return_X_y=True)
+    return PCA(50, random_state=0).fit_transform(X.reshape(len(X), -1) / np.float32(255)), y
+
+
+POOLS = {
+    "iris": lambda: load_iris(return_X_y=True),
+    "digits": lambda: load_digits(return_X_y=True),
+    "mnist": mnist,
+}
+PAIRS = [
+    (RandomSampling(), None),
+    (UncertaintySampling(), None),
+    (CoreSet(), None),
+    (BADGE(), None),
+    (KMedian(), None),
+    (RandomSubset(), None),
+    (SEALS(), None),
+    (ADBA(), None),
+    (BALD(), NetClassifier(module_params={"dropout": 0.5})),
+    (LearningLoss(), LearningLossClassifier()),
+    (DeepFool(), NetClassifier()),
+    (ALCG(), ACGANClassifier()),
+    (ASAL(), None),
+    (GAAL(), None),
+    (DGAL(), None),
+    (WAAL(), WassersteinClassifier()),
+    (VAAL(), VAALClassifier()),
+]
+
+
+def run(name, strategies):
+    X, truth = POOLS[name]()
+    rng = np.random.default_rng(0)
+    for strategy, classifier in PAIRS:
+        if strategies and type(strategy).__name__ not in strategies:
+            continue
+        labels = truth % 2 if isinstance(strategy, ADBA) else truth  # which is for two classes
+        y = np.full(len(X), -1)
+        for label in np.unique(labels):
+            rows = rng.choice(np.flatnonzero(labels == label), 3, replace=False)
+            y[rows] = label
+        learner = ActiveLearner(
+            classifier or LogisticRegression(max_iter=1000), strategy, n_queries=5, random_state=0
+        )
+        start, used = time.perf_counter(), time.process_time()
+        learner.fit(X, y)
+        fitted = time.perf_counter()
+        learner.synthesize() if isinstance(strategy, SynthesisStrategy) else learner.query()
+        end, used = time.perf_counter(), time.process_time() - used
+        print(
+            f"| {type(strategy).__name__:20} | {fitted - start:7.2f} | {end - fitted:6.2f} | {used:7.1f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,86 @@
+"""The strategy of a learner: before there is a classifier, and when somebody changes their mind."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+
+from skal import ActiveLearner
+from skal.strategies import BADGE, GAAL, CoreSet, KMedian, RandomSampling, UncertaintySampling
+from tests.learner.common import TRUTH, X, Y, learner, logistic
+
+NONE = np.full(150, -1)
+
+
+def test_a_cold_start_asks_until_the_classifier_can_guide():
+    fitted = learner(cold_start=CoreSet("input")).fit(X, NONE)
+    alone = learner(strategy=CoreSet("input")).fit(X, NONE)
+    rows = fitted.query()
+    assert_array_equal(rows, alone.query())
+    only = rows[TRUTH[rows] == TRUTH[rows[0]]]
+    fitted.teach(only, TRUTH[only])
+    assert_array_equal(fitted.query(), alone.teach(only, TRUTH[only]).query())
+    others = np.setdiff1d(rows, only)
+    fitted.teach(others, TRUTH[others])
+    assert_array_equal(fitted.query(), learner().fit(X, fitted.y_).query())
+    assert_array_equal(
+        fitted.forget(others).query(), alone.query()
+    )  # one class again, the classifier cannot guide
+
+
+@pytest.mark.parametrize("cold_start", [UncertaintySampling(), BADGE()], ids=str)
+def test_a_cold_start_that_needs_a_classifier_is_refused(cold_start):
+    with pytest.raises(ValueError, match="needs a classifier itself"):
+        learner(cold_start=cold_start).fit(X, NONE)
+
+
+def test_a_cold_start_of_samples_is_refused():
+    with pytest.raises(ValueError, match="chooses rows of a pool, and is asked before"):
+        learner(strategy=GAAL(), cold_start=RandomSampling()).fit(X, NONE)
+    with pytest.raises(ValueError, match="cold_start"):
+        learner(cold_start="random").fit(X, NONE)
+
+
+def test_another_strategy_keeps_labels_and_classifier():
+    fitted = learner().fit(X, Y).teach([3, 61], TRUTH[[3, 61]])
+    classifier, y = fitted.estimator_, fitted.y_
+    strategy = KMedian("input")
+    assert fitted.use(strategy).strategy is strategy
+    assert fitted.estimator_ is classifier
+    assert_array_equal(fitted.y_, y)
+    expected = learner(strategy=KMedian("input")).fit(X, Y).teach([3, 61], TRUTH[[3, 61]]).query()
+    assert_array_equal(fitted.query(), expected)
+    assert_array_equal(fitted.undo().y_, Y)
+    assert_array_equal(fitted.query(), learner(strategy=KMedian("input")).fit(X, Y).query())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "error"),
+    [
+        (UncertaintySampling("nothing"), ValueError),
+        (CoreSet(RandomSampling()), ValueError),
+        (KMedian, TypeError),
+    ],
+    ids=str,
+)
+def test_a_strategy_that_cannot_be_used_changes_nothing(strategy, error):
+    fitted = learner().fit(X, Y)
+    before, state, rows = fitted.strategy, fitted._state, fitted.query()
+    with pytest.raises(error):
+        fitted.use(strategy)
+    assert fitted.strategy is before
+    assert fitted._state is state
+    assert_array_equal(fitted.query(), rows)
+
+
+def test_a_strategy_that_is_set_is_not_prepared_by_a_query():
+    for params in ({"strategy": CoreSet("input")}, {"strategy__measure": "entropy"}):
+        fitted = learner().fit(X, Y).set_params(**params)
+        with pytest.raises(ValueError, match=r"set after fit.*learner.use\(strategy\)"):
+            fitted.query()
+        fitted.use(fitted.strategy)
+        assert_array_equal(fitted.query(), learner(**params).fit(X, Y).query())
+    assert_array_equal(fitted.set_params(n_queries=3).query(), fitted.query(n_queries=3))
+    again = ActiveLearner(logistic(), CoreSet("input"), random_state=0).fit(X, Y)
+    assert_array_equal(again.set_params(strategy=RandomSampling()).fit(X, Y).query().shape, (1,))
+    assert isinstance(again.estimator_, LogisticRegression)
