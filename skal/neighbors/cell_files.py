@@ -20,19 +20,15 @@ Arrays = dict[str, NDArray[Any]]
 
 ARRAYS = ("centers_", "first_chunk_", "shells_", "features_", "rows_")
 _SUMS = "checksums"
-_SMALL = (
-    "centers_",
-    "first_chunk_",
-    "shells_",
-    _SUMS,
-)  # a few bytes per chunk, which every search reads
+# A few bytes per chunk, which every search reads.
+_SMALL = ("centers_", "first_chunk_", "shells_", _SUMS)
 _BLOCK_CHUNKS = 1 << 13
 _PART_WORDS = 1 << 21  # whose sum takes some milliseconds
 _REMEDY = "copy it again from its source, or fit and save the index again"
 
 
-class Seals:
-    """The checksums of the chunks in a file, each compared once, when a search has read its chunk.
+class Checksums:
+    """The checksums of the chunks in a file, each compared when a search first reads its chunk.
 
     Threads that search at the same time may compare one twice.
     """
@@ -67,12 +63,12 @@ def write_cells(
 
 def read_cells(
     path: str | os.PathLike[str], kind: str, mapped: bool
-) -> tuple[dict[str, Any], int, Arrays, Seals]:
-    """Return the parameters, the number of rows and the arrays of an index, and the seals of its chunks."""
+) -> tuple[dict[str, Any], int, Arrays, Checksums]:
+    """Return the parameters, the number of rows and the arrays of an index, and the checksums of its chunks."""
     arrays, content = map_file(path, verify=not mapped)
     try:
         if not isinstance(content["index"], str) or content["index"] != kind:
-            raise ValueError("it is of something else")
+            raise ValueError("it holds something else")
         if _SUMS not in arrays:
             raise ValueError(
                 "it has no checksums, as an older skal has written it; fit and save the index again"
@@ -99,7 +95,7 @@ def read_cells(
         ) from error
     if not mapped:
         arrays = {name: np.array(array) for name, array in arrays.items()}
-    return content["params"], content["n_samples"], arrays, Seals(str(path), np.array(sums))
+    return content["params"], content["n_samples"], arrays, Checksums(str(path), np.array(sums))
 
 
 def readonly(array: NDArray[Any]) -> NDArray[Any]:

@@ -15,14 +15,13 @@ from ..exceptions import ModelFileError
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
 from .base import Answer, Floats, NeighborIndex
-from .cell_files import ARRAYS, Arrays, Seals, read_cells, readonly, write_cells
+from .cell_files import ARRAYS, Arrays, Checksums, read_cells, readonly, write_cells
 from .cells import cut, float_blocks
 from .search import WIDTH, search
 
 _GROUP = 64  # queries that are searched for together
-_QUICK = (
-    1 << 30
-)  # numbers of which a search may read all before it looks for an interrupt: less than a second
+# Numbers of which a search may read all before it looks for an interrupt: less than a second.
+_QUICK = 1 << 30
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -112,7 +111,7 @@ class CellIndex(NeighborIndex):
         farthest = np.where(rows >= 0, radii[rows], 0).max(axis=1)
         shells = np.stack([radii[rows[:, 0]], farthest], axis=1)
 
-        self._seals: Seals | None = None
+        self._checksums: Checksums | None = None
         self.centers_, self.first_chunk_, self.features_, self.rows_ = centers, first_chunk, features, rows
         # Rounded outwards, so that float32 shells hold all their rows.
         with np.errstate(over="ignore"):
@@ -143,8 +142,8 @@ class CellIndex(NeighborIndex):
 
         is_quick = len(queries) * self.features_.size <= _QUICK
         in_threads(run, range(0, len(queries), size), None if is_quick else read[n_chunks:])
-        if self._seals:
-            self._seals.check(self._arrays(), np.flatnonzero(read[:n_chunks]))
+        if self._checksums:
+            self._checksums.check(self._arrays(), np.flatnonzero(read[:n_chunks]))
         if k > 1:
             order = np.arange(len(rows))[:, None], np.lexsort((rows, sq_distances))
             sq_distances, rows = sq_distances[order], rows[order]
@@ -169,8 +168,8 @@ class CellIndex(NeighborIndex):
         """
         check_is_fitted(self)
         arrays = self._arrays()
-        if self._seals:  # what is damaged must not get new checksums
-            self._seals.check(arrays, np.arange(len(self.rows_)))
+        if self._checksums:  # what is damaged must not get new checksums
+            self._checksums.check(arrays, np.arange(len(self.rows_)))
         state = self.random_state if isinstance(self.random_state, Integral) else None
         params = {"n_cells": self.n_cells, "random_state": state}
         write_cells(path, type(self).__name__, params, self.n_samples_fit_, arrays)
@@ -204,7 +203,7 @@ class CellIndex(NeighborIndex):
         """
         if mmap_mode not in (None, "r"):
             raise ValueError(f'mmap_mode={mmap_mode!r} was given; use "r" to map the file or None to read it')
-        params, n_samples, arrays, seals = read_cells(path, cls.__name__, mapped=mmap_mode == "r")
+        params, n_samples, arrays, checksums = read_cells(path, cls.__name__, mapped=mmap_mode == "r")
         try:
             index = cls(**params)
             index._validate_params()
@@ -212,13 +211,16 @@ class CellIndex(NeighborIndex):
             raise ModelFileError(f"{path} holds no {cls.__name__}: {error}") from error
         for name, array in arrays.items():
             setattr(index, name, array)
-        index.n_samples_fit_, index.n_features_in_, index._seals = n_samples, index.centers_.shape[1], seals
+        index.n_samples_fit_, index.n_features_in_ = n_samples, index.centers_.shape[1]
+        index._checksums = checksums
         return index
 
     def _arrays(self) -> Arrays:
         return {name: np.asarray(getattr(self, name)) for name in ARRAYS}
 
     def _damage(self, what: str) -> ValueError:
-        if self._seals:
-            return ModelFileError(f"{self._seals.path} was forged: {what}; fit the index and save it again")
+        if self._checksums:
+            return ModelFileError(
+                f"{self._checksums.path} was forged: {what}; fit the index and save it again"
+            )
         return ValueError(f"this {type(self).__name__} was changed after its fit: {what}; fit it again")

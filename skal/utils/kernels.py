@@ -32,7 +32,7 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     import numba  # takes a second, and only the first call needs it
 
     function: Any = numba.njit(nogil=True)(kernel)
-    function._cache = _kept(kernel, _caches()[1])
+    function._cache = _cache_of(kernel, _own_cache())
     return function
 
 
@@ -47,7 +47,7 @@ def forgiving_caches() -> Iterator[None]:
 
     modules: tuple[Any, ...] = (dispatcher, ufuncbuilder)
     for module in modules:
-        module.FunctionCache = lambda function: _kept(function, _caches()[0])
+        module.FunctionCache = lambda function: _cache_of(function, _forgiving_cache())
     try:
         yield
     finally:
@@ -55,7 +55,7 @@ def forgiving_caches() -> Iterator[None]:
             module.FunctionCache = caching.FunctionCache
 
 
-def _kept(function: Callable[..., Any], kind: Callable[..., Any]) -> Any:
+def _cache_of(function: Callable[..., Any], kind: type[Any]) -> Any:
     from numba.core.caching import NullCache
 
     try:
@@ -66,10 +66,9 @@ def _kept(function: Callable[..., Any], kind: Callable[..., Any]) -> Any:
 
 
 @cache
-def _caches() -> tuple[type[Any], type[Any]]:
-    """Return numba's cache as one that fails no call, and as one that reads nothing damaged besides."""
-    from numba.core.caching import CompileResultCacheImpl, FunctionCache
-    from numba.core.serialize import dumps
+def _forgiving_cache() -> type[Any]:
+    """Return a kind of numba's cache that fails no call."""
+    from numba.core.caching import FunctionCache
 
     class Forgiving(FunctionCache):
         def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -89,6 +88,15 @@ def _caches() -> tuple[type[Any], type[Any]]:
             except Exception as error:  # a full disk, a folder that has gone
                 _warn_once(f"{type(error).__name__}: {error}")
 
+    return Forgiving
+
+
+@cache
+def _own_cache() -> type[Any]:
+    """Return a kind of numba's cache that fails no call, and reads nothing damaged."""
+    from numba.core.caching import CompileResultCacheImpl
+    from numba.core.serialize import dumps
+
     class Checked(CompileResultCacheImpl):
         """Machine code with its digest: code with one flipped bit would end the process."""
 
@@ -105,17 +113,19 @@ def _caches() -> tuple[type[Any], type[Any]]:
                 raise ValueError("damaged")
             return super().rebuild(target_context, pickle.loads(code))
 
-    class Own(Forgiving):
-        _impl_class: Any = Checked
+    forgiving: Any = _forgiving_cache()
+
+    class Own(forgiving):  # type: ignore[misc]
+        _impl_class = Checked
 
         def _load(self, sig: Any, target_context: Any) -> Any:
             found = super()._load(sig, target_context)
-            # Two processes that compile at a time may write to the same file.
+            # Two processes that compile at the same time may write to the same file.
             if found is not None and tuple(found.signature.args) != tuple(sig):
                 raise ValueError("of other types")
             return found
 
-    return Forgiving, Own
+    return Own
 
 
 def _warn_once(reason: str) -> None:

@@ -121,7 +121,7 @@ def in_threads(
 ) -> None:
     """Call a function that releases the GIL with each part, in as many threads as torch uses.
 
-    After an error or an interrupt, such as Ctrl-C, no part is begun.
+    After an error or an interrupt, such as Ctrl-C, no further part is begun.
 
     Parameters
     ----------
@@ -130,8 +130,9 @@ def in_threads(
     parts : iterable
         Its arguments, one per call.
     stop : ndarray of shape (1,), default=None
-        Set to True where the calls should end early. Python meets an interrupt only between calls of compiled code:
-        with `stop` even a single call has a thread of its own, and this one waits for the interrupt.
+        Becomes True after an error or an interrupt; `function` looks at it and ends early. Python notices an interrupt
+        only between calls of compiled code: with `stop` even a single call gets a thread of its own, so that this one
+        is free to notice.
 
     Examples
     --------

@@ -89,7 +89,7 @@ def test_damaged_files_are_compiled_anew(function, folder, kind):
 
 
 def test_machine_code_for_other_types_is_compiled_anew(function, folder):
-    """Two processes that compile at a time may write to the same file."""
+    """Two processes that compile at the same time may write to the same file."""
     double = compiled(function())
     assert (double(1), double(0.25)) == (2, 0.5)
     first, second = sorted(folder.rglob("*.nbc"))
