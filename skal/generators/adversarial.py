@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -113,7 +112,7 @@ class AdversarialEstimator(GenerativeEstimator):
         return self.net_.n_latent
 
     def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
-        auto = int(np.clip(round(5 * rows.size**0.5), 200, 3000))
+        auto = min(max(round(5 * rows.size**0.5), 200), 3000)
         return {"n_iter": auto if self.n_iter == "auto" else self.n_iter}
 
     def _gan_params(

@@ -184,7 +184,7 @@ class GenerativeEstimator(
         return self
 
     def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
-        """Return parameters of the net that follow from the number of rows: how long it is trained."""
+        """Return parameters of the net that follow from the size of the data: how long it is trained."""
         return {}
 
     def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:

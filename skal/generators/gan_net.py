@@ -30,11 +30,11 @@ class GANNet(ScaledNet):
     loss : {"wgan_gp", "wgan_ct", "dcgan"}
     n_latent : int
     n_iter : int, default=0
-        Generator steps to make; none where it is loaded.
+        Generator steps to make; a net that is loaded needs none.
     n_critic : int
         Critic steps per generator step.
-    generator_share : int
-        Rows of a generator step for each real row of a critic step.
+    generator_share : int, default=1
+        Rows of a generator step per real row of a critic step.
     penalty, consistency : float
         Weights of the gradient penalty and of the consistency term.
     noise : float

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..utils.threads import one_blas_thread
-from .points import Floats, Points, Positions, behind, check_k, sq_norms
+from .points import Floats, Points, Positions, check_k, pending_first, sq_norms
 
 
 @one_blas_thread
@@ -72,7 +72,7 @@ def badge_kmeans_plusplus(
             f"{len(embeddings)} rows of embeddings and {len(probabilities)} of probabilities; "
             "give both for the same rows."
         )
-    rows, n_before = behind(pending, candidates, len(embeddings))
+    rows, n_before = pending_first(pending, candidates, len(embeddings))
     points = GradientEmbeddings(embeddings, probabilities, rows)
     check_k(k, len(points) - n_before)
     first = range(n_before) if n_before else [int(points.sq_norms.argmax())]

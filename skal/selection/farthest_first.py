@@ -100,12 +100,12 @@ class FarthestFirst:
         """
         outside = self._candidate_bounds(candidates)
         picks: list[int] = [] if pending is None else list(pending)
+        n_before = len(picks)
         outside[picks] = -1
-        n_before, n_picks = len(picks), len(picks) + k
         check_k(k, int(np.count_nonzero(outside >= 0)), least=0)
         if k > 0 and not len(self._centers):
             picks = picks or [self._points.farthest_from_mean(outside >= 0)]
-            some = picks[:: -(-len(picks) // self._n_rough)]
+            some = picks[:: -(-len(picks) // self._n_rough)]  # any of them give upper bounds
             rough = self._points.rough_sq_distances(None, self._points.take(some))
             outside = np.where(outside >= 0, rough, -1)
             outside[picks] = -1
@@ -119,7 +119,7 @@ class FarthestFirst:
             active.join(rows, outside[rows])
             outside[rows] = -1
 
-        while len(picks) < n_picks:
+        while len(picks) < n_before + k:
             while active.best <= highest:
                 # The rows with the highest bounds first: they may raise the best, and will last for a while.
                 fetch(max(kth_largest(outside, self._n_some(len(picks))), 0))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..utils.threads import one_blas_thread
-from .points import EuclideanPoints, Floats, Positions, behind, check_k, sq_norms
+from .points import EuclideanPoints, Floats, Positions, check_k, pending_first, sq_norms
 
 _N_WEISZFELD = 5
 
@@ -70,7 +70,7 @@ def k_medians(
     >>> k_medians(X, 2, np.random.default_rng(0))
     array([2, 0])
     """
-    rows, n_before = behind(pending, candidates, len(X))
+    rows, n_before = pending_first(pending, candidates, len(X))
     points = EuclideanPoints(X, rows)
     check_k(k, len(points) - n_before)
     first = range(n_before) if n_before else [int(rng.integers(len(points)))]

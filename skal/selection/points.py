@@ -186,10 +186,10 @@ class EuclideanPoints(Points):
         return int(rows[sq_norms(self.take(rows) - mean).argmax()])
 
 
-def behind(
+def pending_first(
     pending: Positions | None, candidates: Positions | None, n_rows: int
 ) -> tuple[Positions | None, int]:
-    """Return the rows that are points where some were picked before, those first, and how many these are."""
+    """Return the rows that take part, those that were picked before at the front, and the number of these."""
     if pending is None or not len(pending):
         return candidates, 0
     if candidates is None:

@@ -164,6 +164,4 @@ def test_many_pending_rows(kind, n_centers):
     both = traversal.pick(300)
     np.testing.assert_array_equal(traversal.pick(100, pending=both[:200]), both[200:])
     with pytest.raises(ValueError, match="k=4701 rows asked of 4700 candidates"):
-        traversal.pick(4701, np.arange(5000), pending=both) if n_centers == 0 else traversal.pick(
-            4701, np.arange(30, 5000), pending=both[:270]
-        )
+        traversal.pick(4701, np.arange(n_centers, 5000), pending=both[: 300 - n_centers])
