@@ -152,7 +152,7 @@ class ActiveLearner(Answers):
     def _start(self, pool: Pool, labels: Labels, fit_params: dict[str, Any]) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
         self.strategy.check(pool, self.estimator)
-        self._check_cold_start(pool)
+        self._check_cold_start(pool, self.strategy)
         last, first = last_step(self.estimator), first_step(self.estimator)
         if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
             pool.assert_finite(allow_nan=False, estimator=first)
@@ -177,25 +177,27 @@ class ActiveLearner(Answers):
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
 
-    def _check_cold_start(self, pool: Pool) -> None:
+    def _check_cold_start(self, pool: Pool, strategy: Strategy) -> None:
         if self.cold_start is None:
             return
         self.cold_start.check(pool)
-        if self.cold_start.requires or isinstance(self.strategy, SynthesisStrategy):
+        if self.cold_start.requires or isinstance(strategy, SynthesisStrategy):
             why = "needs a classifier itself" if self.cold_start.requires else "chooses rows of a pool"
             raise ValueError(
                 f"cold_start={self.cold_start} {why}, and is asked before there is one, in place of "
-                f"{type(self.strategy).__name__}; give RandomSampling(), CoreSet() or KMedian() with a strategy that "
+                f"{type(strategy).__name__}; give RandomSampling(), CoreSet() or KMedian() with a strategy that "
                 "chooses rows."
             )
 
     def _with_strategy(self, state: State) -> State:
         """The state with clones of the strategies that are prepared for the pool."""
-        cold_start = None if self.cold_start is None else self._prepared(self.cold_start, state)
         self._strategy_changed = False
-        return replace(state, strategy=self._prepared(self.strategy, state), cold_start=cold_start)
+        strategy, cold_start = (self._prepared(each, state) for each in (self.strategy, self.cold_start))
+        return replace(state, strategy=strategy, cold_start=cold_start)
 
-    def _prepared(self, strategy: Strategy, state: State) -> Any:
+    def _prepared(self, strategy: Strategy | None, state: State) -> Any:
+        if strategy is None:
+            return None
         strategy = clone(strategy)
         if self.random_state is not None:
             seed_random_states(strategy, self._seed)
@@ -235,11 +237,13 @@ class ActiveLearner(Answers):
             )
         with self._changes:
             state = self._state
-            strategy.check_params()
             strategy.check(state.pool, self.estimator)
-            prepared = self._prepared(strategy, state)
-            before = None if state.before is None else replace(state.before, strategy=prepared)
-            self.strategy, self._state = strategy, replace(state, strategy=prepared, before=before)
+            self._check_cold_start(state.pool, strategy)
+            prepared = {"strategy": self._prepared(strategy, state)}
+            if self._strategy_changed:  # or it was the cold start
+                prepared["cold_start"] = self._prepared(self.cold_start, state)
+            before = None if state.before is None else replace(state.before, **prepared)
+            self.strategy, self._state = strategy, replace(state, **prepared, before=before)
             self._strategy_changed = False
         return self
 
@@ -261,7 +265,8 @@ class ActiveLearner(Answers):
         return self
 
     def _refitted(self, state: State) -> State:
-        return refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
+        state = refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
+        return replace(state, is_trained=True)
 
     def query(
         self,

@@ -45,7 +45,7 @@ class Answers(Delegation):
             Their labels. A class that was not seen before is welcome, unless the classifier is
             pretrained (a ``FrozenEstimator``) and does not know it.
         overwrite : bool, default=False
-            Whether a row that has another label already gets this one. The same label again is no error.
+            Whether a row that already has another label gets this one. The same label again is no error.
         refit : bool, default=True
             Whether to train the classifier. False records only; call `refit` later.
 
@@ -56,9 +56,9 @@ class Answers(Delegation):
         Raises
         ------
         ValueError
-            If rows are out of range, repeated or have another label already, or labels are missing, of
+            If rows are out of range, repeated or already have another label, or labels are missing, of
             another kind than those so far, or unknown to a pretrained classifier. Nothing is recorded then.
-        Exception
+        BaseException
             Whatever the training raises, Ctrl-C included: the labels are recorded, and the classifier is the last one
             that could be trained.
 
@@ -74,23 +74,24 @@ class Answers(Delegation):
         check_is_fitted(self)
         with self._changes:
             state = self._state
-            rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
+            rows = _positions(rows, state)
             if not len(rows) and not np.size(y):
                 return self
             labels = check_new_labels(y, len(rows))
             self._check_known_classes(labels)
             taught = state.labels.with_labels(rows, labels)
-            had = state.labels.codes[rows] >= 0
-            others = rows[had][state.labels.at(rows[had]) != taught.at(rows[had])]
-            if len(others) and not overwrite:
+            labeled = rows[state.labels.codes[rows] >= 0]
+            corrected = labeled[state.labels.at(labeled) != taught.at(labeled)]
+            if len(corrected) and not overwrite:
                 raise ValueError(
-                    f"rows {others[:5].tolist()} are labelled already, as {state.labels.at(others[:5]).tolist()}. "
-                    "overwrite=True corrects them; leave them out to keep the labels."
+                    f"rows {corrected[:5].tolist()} are labelled already, as "
+                    f"{state.labels.at(corrected[:5]).tolist()}. overwrite=True corrects them; leave them out to keep "
+                    "the labels."
                 )
-            if had.all() and not len(others) and state.estimator is not None:
-                return self
-            self._state = state.after(labels=taught, skipped=np.setdiff1d(state.skipped, rows))
-            return self.refit() if refit else self
+            if len(labeled) < len(rows) or len(corrected):
+                skipped = np.setdiff1d(state.skipped, rows)
+                self._state = state.after(labels=taught, skipped=skipped, is_trained=False)
+            return self.refit() if refit and not self._state.is_trained else self
 
     def forget(self, rows: ArrayLike, *, refit: bool = True) -> Self:
         """Withdraw the labels of rows, which are unlabelled then, and refit the classifier.
@@ -114,7 +115,7 @@ class Answers(Delegation):
         check_is_fitted(self)
         with self._changes:
             state = self._state
-            rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
+            rows = _positions(rows, state)
             unknown = rows[state.labels.codes[rows] < 0]
             if len(unknown):
                 raise ValueError(
@@ -123,7 +124,7 @@ class Answers(Delegation):
                 )
             if not len(rows):
                 return self
-            self._state = state.after(labels=state.labels.without(rows))
+            self._state = state.after(labels=state.labels.without(rows), is_trained=False)
             return self.refit() if refit else self
 
     def skip(self, rows: ArrayLike) -> Self:
@@ -148,7 +149,7 @@ class Answers(Delegation):
         check_is_fitted(self)
         with self._changes:
             state = self._state
-            rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
+            rows = _positions(rows, state)
             known = rows[state.labels.codes[rows] >= 0]
             if len(known):
                 raise ValueError(
@@ -177,7 +178,7 @@ class Answers(Delegation):
         check_is_fitted(self)
         with self._changes:
             state = self._state
-            rows = check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
+            rows = _positions(rows, state)
             others = np.setdiff1d(rows, state.skipped)
             if len(others):
                 raise ValueError(f"rows {others[:5].tolist()} are not skipped; skipped_ has those that are.")
@@ -185,7 +186,7 @@ class Answers(Delegation):
         return self
 
     def undo(self) -> Self:
-        """Take back the last `teach`, `forget`, `skip`, `unskip` or `extend`, with the classifier of before.
+        """Take back the last `teach`, `forget`, `skip`, `unskip` or `extend`, and bring back the classifier before it.
 
         Returns
         -------
@@ -226,7 +227,7 @@ class Answers(Delegation):
         ------
         ValueError
             If samples, labels or fit parameters are invalid. Nothing is recorded then.
-        Exception
+        BaseException
             Whatever the training raises, as in `teach`.
         """
         check_is_fitted(self)
@@ -247,7 +248,8 @@ class Answers(Delegation):
             pool = state.pool.matching(pool)
             extension = TrainingSet(pool.X, plain(labels), params)
             known = state.labels.with_classes(labels)
-            self._state = state.after(labels=known, extensions=(*state.extensions, extension))
+            extensions = (*state.extensions, extension)
+            self._state = state.after(labels=known, extensions=extensions, is_trained=False)
             return self.refit() if refit else self
 
     def refit(self) -> Self:
@@ -259,7 +261,7 @@ class Answers(Delegation):
 
         Raises
         ------
-        Exception
+        BaseException
             Whatever the training raises, Ctrl-C included: the classifier is the last one that could be trained then.
         """
         check_is_fitted(self)
@@ -290,6 +292,10 @@ class Answers(Delegation):
                 f"{list(self.estimator.classes_)}. A FrozenEstimator is never refitted; pass the classifier itself to "
                 "learn new classes."
             )
+
+
+def _positions(rows: ArrayLike, state: State) -> Rows:
+    return check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
 
 
 def has_length(value: Any, n_samples: int) -> bool:

@@ -34,6 +34,8 @@ class State:
     strategy, cold_start : fitted strategy or None
     can_guide : bool
         Whether a strategy may ask the classifier: it knows two classes or more.
+    is_trained : bool
+        Whether the classifier was trained on all that is labelled.
     skipped : ndarray of int
         The rows that cannot be labelled, in increasing order.
     before : State or None
@@ -49,6 +51,7 @@ class State:
     strategy: Any = None
     cold_start: Any = None
     can_guide: bool = False
+    is_trained: bool = False
     skipped: Rows = field(default_factory=NO_ROWS.copy)
     before: State | None = None
 

@@ -57,6 +57,22 @@ def test_a_refit_that_fails_loses_no_answer(failing, error, verb):
     assert_array_equal(fitted.predict_proba(X), twin.predict_proba(X))
 
 
+def test_the_same_answer_again_trains_what_was_not_trained(failing):
+    fitted, fail_with = failing
+    before = fitted.estimator_
+    fail_with(ValueError("singular"))
+    with pytest.raises(ValueError, match="singular"):
+        fitted.teach([3, 61], TRUTH[[3, 61]])
+    with pytest.raises(ValueError, match="singular"):
+        fitted.teach([3, 61], TRUTH[[3, 61]])
+    fail_with(None)
+    trained = fitted.teach([3, 61], TRUTH[[3, 61]]).estimator_
+    assert trained is not before
+    assert fitted.teach([3], TRUTH[[3]]).estimator_ is trained
+    assert fitted.undo().estimator_ is before
+    assert_array_equal(fitted.y_, Y)
+
+
 def test_labels_can_be_recorded_without_training():
     fitted = learner().fit(X, Y)
     before = fitted.estimator_

@@ -41,6 +41,16 @@ def test_a_cold_start_of_samples_is_refused():
         learner(cold_start="random").fit(X, NONE)
 
 
+def test_a_cold_start_and_another_strategy():
+    fitted = learner(cold_start=RandomSampling()).fit(X, NONE)
+    with pytest.raises(ValueError, match="in place of GAAL"):
+        fitted.use(GAAL())
+    fitted.set_params(cold_start=CoreSet("input"))
+    assert_array_equal(
+        fitted.use(fitted.strategy).query(), learner(strategy=CoreSet("input")).fit(X, NONE).query()
+    )
+
+
 def test_another_strategy_keeps_labels_and_classifier():
     fitted = learner().fit(X, Y).teach([3, 61], TRUTH[[3, 61]])
     classifier, y = fitted.estimator_, fitted.y_
