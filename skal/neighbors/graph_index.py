@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
-from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from ..utils.kernels import forgiving_caches
+from ..utils.threads import Turns
 from .base import Answer, Floats, NeighborIndex, as_float32
 from .cell_index import CellIndex
 
@@ -21,7 +21,7 @@ _LEAST_ASKED = 10
 
 # pynndescent keeps the scratch arrays of a query in its index, and numba's own threads, which it uses, must not be
 # entered by several Python threads at a time.
-_ONE_AT_A_TIME = Lock()
+_ONE_AT_A_TIME = Turns()
 
 
 @contextmanager

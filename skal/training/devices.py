@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
 
 import torch
 
+from ..utils.threads import Turns
+
 # Held by whoever moves torch's global generators, from which layers draw, until they are back where they were.
-_GENERATORS = RLock()
+_GENERATORS = Turns()
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

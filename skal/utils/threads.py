@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ContextDecorator
 from functools import cache
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any, Generic, Self, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -20,6 +22,8 @@ T = TypeVar("T")
 class Turns:
     """A ``with`` statement that one thread enters at a time; pickles, copies and deep copies are new ones.
 
+    So are those of a forked process that another thread was in: it is not there to leave them.
+
     Examples
     --------
     >>> import copy
@@ -31,6 +35,10 @@ class Turns:
     """
 
     def __init__(self) -> None:
+        self._renew()
+        _TURNS.add(self)
+
+    def _renew(self) -> None:
         self._lock = RLock()
 
     def __enter__(self) -> Self:
@@ -42,6 +50,21 @@ class Turns:
 
     def __reduce__(self) -> tuple[type[Self], tuple[()]]:
         return type(self), ()
+
+
+_TURNS: WeakSet[Turns] = WeakSet()
+
+
+def _after_fork() -> None:
+    for turns in _TURNS:
+        if turns._lock.acquire(blocking=False):
+            turns._lock.release()
+        else:
+            turns._renew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Kept(Turns, Generic[T]):
@@ -67,9 +90,9 @@ class Kept(Turns, Generic[T]):
 
     value: T | None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.value = None
+    def _renew(self) -> None:
+        super()._renew()
+        self.value = None  # which the other thread was changing, after a fork
 
 
 class _OneBLASThread(ContextDecorator):
@@ -80,7 +103,7 @@ class _OneBLASThread(ContextDecorator):
     """
 
     def __init__(self) -> None:
-        self._lock, self._n_inside = Lock(), 0
+        self._lock, self._n_inside = Turns(), 0
         self._before: dict[Any, int] = {}
 
     def __enter__(self) -> None:

@@ -1,6 +1,7 @@
 """What threads share: values under a lock, the BLAS limit of the process, and the threads of a query."""
 
 import copy
+import os
 import pickle
 import signal
 import threading
@@ -12,6 +13,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from skal.training.devices import seeded
 from skal.utils.threads import Kept, in_threads, one_blas_thread
 
 
@@ -54,6 +56,34 @@ def test_copies_and_pickles_are_empty_and_have_a_lock_of_their_own(renew):
         with ThreadPoolExecutor(1) as threads:  # would wait for ever for the same lock
             assert threads.submit(lambda: renewed.__enter__()).result(5) is renewed
     assert kept.value is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of Python, about threads and forks
+def test_a_forked_process_waits_for_no_thread_that_it_lacks():
+    kept, own, entered, done = Kept(), Kept(), threading.Event(), threading.Event()
+
+    def changes():
+        with kept, seeded(0, torch.device("cpu")):
+            kept.value = "half of it"
+            entered.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=changes)
+    thread.start()
+    entered.wait(60)
+    with own:
+        own.value = "all of it"
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends a process that waits
+            with kept, own, seeded(1, torch.device("cpu")):
+                os._exit(0 if (kept.value, own.value) == (None, "all of it") else 1)
+    status = os.waitpid(child, 0)[1]
+    done.set()
+    thread.join()
+    assert status == 0
+    assert kept.value == "half of it"
 
 
 @pytest.fixture
