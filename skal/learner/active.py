@@ -318,19 +318,19 @@ class ActiveLearner(Answers):
         n_queries = self._n_queries(n_queries)
         state = self._state
         pool = self._pool(state, X_pool)
-        unavailable = {
-            "pending": check_positions(pending, len(pool)),
-            "excluded": check_positions(exclude, len(pool)),
-        }
-        return self._ask(state, pool, n_queries, **unavailable)
+        pending, excluded = (check_positions(rows, len(pool)) for rows in (pending, exclude))
+        return self._ask(state, pool, n_queries, pending=pending, excluded=excluded)
 
-    def _n_queries(self, n_queries: int | None) -> int:
+    def _check_prepared(self) -> None:
         check_is_fitted(self)
         if self._strategy_changed:
             raise ValueError(
-                "The strategy was set after fit, and is not prepared for the pool, which a query never does: call "
+                "The strategy was set after fit, and is not prepared for the pool, which no query does: call "
                 "learner.use(strategy), or fit again."
             )
+
+    def _n_queries(self, n_queries: int | None) -> int:
+        self._check_prepared()
         return check_integer("n_queries", self.n_queries if n_queries is None else n_queries)
 
     def _ask(self, state: State, pool: Pool, n_queries: int, **params: Any) -> Any:
@@ -427,7 +427,7 @@ class ActiveLearner(Answers):
         -------
         utility : ndarray of shape (n_samples,)
         """
-        check_is_fitted(self)
+        self._check_prepared()
         state = self._state
         return state.strategy.utility(self._pool(state, X), estimator=state.guide)
 

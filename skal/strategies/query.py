@@ -34,7 +34,7 @@ class Samples(NamedTuple):
 
 
 class TrainingSet(NamedTuple):
-    """What the classifier was last fitted on.
+    """What the classifier is fitted on.
 
     Attributes
     ----------
@@ -68,7 +68,8 @@ class Query:
     rng : numpy.random.Generator
         The only source of random numbers. It depends on the strategy's `random_state` and the number of labels.
     pending : ndarray of int of shape (n_pending,)
-        Rows that annotators have been asked about and have not answered yet. They are no candidates.
+        Rows that annotators have been asked about and have not answered yet, or skipped. They are no candidates; a
+        strategy that spreads a batch counts them as chosen.
     outside : tuple of Samples
         Labelled rows outside this pool: the samples of `ActiveLearner.extend` and, where the query is about another
         pool than that of `fit`, the labelled rows of the pool of `fit`.

@@ -204,10 +204,9 @@ def test_before_any_label(strategy):
     assert not np.isin(fitted.skip(first).query(), first).any()
 
 
+# Few rows of the pool are embedded alone, most of them all together.
+@pytest.mark.parametrize("n_rows", [60, 400])
 @pytest.mark.parametrize("n_labels", [0, 20])
-@pytest.mark.parametrize(
-    "n_rows", [60, 400]
-)  # few rows of the pool are embedded alone, most of them all together
 def test_half_a_batch_of_core_set_is_pending(n_labels, n_rows):
     pool = np.random.default_rng(0).normal(size=(400, 3))
     y = np.where(np.arange(400) < n_labels, (pool[:, 0] > 0).astype(int), -1)

@@ -23,9 +23,8 @@ def test_a_cold_start_asks_until_the_classifier_can_guide():
     others = np.setdiff1d(rows, only)
     fitted.teach(others, TRUTH[others])
     assert_array_equal(fitted.query(), learner().fit(X, fitted.y_).query())
-    assert_array_equal(
-        fitted.forget(others).query(), alone.query()
-    )  # one class again, the classifier cannot guide
+    fitted.forget(others)  # one class again: the classifier cannot guide
+    assert_array_equal(fitted.query(), alone.query())
 
 
 @pytest.mark.parametrize("cold_start", [UncertaintySampling(), BADGE()], ids=str)
@@ -88,6 +87,9 @@ def test_a_strategy_that_is_set_is_not_prepared_by_a_query():
         fitted = learner().fit(X, Y).set_params(**params)
         with pytest.raises(ValueError, match=r"set after fit.*learner.use\(strategy\)"):
             fitted.query()
+        if hasattr(fitted, "score_samples"):
+            with pytest.raises(ValueError, match="set after fit"):
+                fitted.score_samples(X)
         fitted.use(fitted.strategy)
         assert_array_equal(fitted.query(), learner(**params).fit(X, Y).query())
     assert_array_equal(fitted.set_params(n_queries=3).query(), fitted.query(n_queries=3))

@@ -298,23 +298,8 @@ def test_a_search_that_is_told_to_stop_reads_nothing():
 
 def mutants(rng):
     """A change of a random array: odd numbers at random places, another shape, or other words."""
-    odd = [
-        0,
-        1,
-        -1,
-        -2,
-        3,
-        2**31 - 1,
-        -(2**31),
-        2**31,
-        2**63 - 1,
-        -(2**63),
-        np.nan,
-        np.inf,
-        -np.inf,
-        1e38,
-        -1e-45,
-    ]
+    integers = [0, 1, -1, -2, 3, 2**31 - 1, -(2**31), 2**31, 2**63 - 1, -(2**63)]
+    odd = [*integers, np.nan, np.inf, -np.inf, 1e38, -1e-45]
     name = rng.choice(ARRAYS)
 
     def change(array):
