@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ..labels import check_new_labels, check_same_kind, plain
+from ..labels import check_new_labels, check_same_kind, is_numeric, plain
 from ..pool import Rows, check_pool, check_positions
 from ..strategies.query import TrainingSet
 from ..utils.threads import Turns
@@ -239,11 +239,13 @@ class Answers(Delegation):
             check_same_kind(state.labels.classes, labels)
             params = self._route(fit_params)
             if set(params) != state.per_row or not all(
-                has_length(value, len(labels)) for value in params.values()
+                has_length(value, len(labels)) and _goes_with(value, state.params[name])
+                for name, value in params.items()
             ):
                 raise ValueError(
                     f"extend was given the fit parameters {sorted(params)}; give it those that fit was given a value "
-                    f"per row of, {sorted(state.per_row)}, with a value for each of the {len(labels)} samples."
+                    f"per row of, {sorted(state.per_row)}, with a value for each of the {len(labels)} samples, of the "
+                    "same shape and kind, and finite."
                 )
             pool = state.pool.matching(pool)
             extension = TrainingSet(pool.X, plain(labels), params)
@@ -296,6 +298,14 @@ class Answers(Delegation):
 
 def _positions(rows: ArrayLike, state: State) -> Rows:
     return check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
+
+
+def _goes_with(value: Any, known: Any) -> bool:
+    """Whether a fit parameter can be appended to the one that `fit` was given."""
+    new, old = np.asarray(value), np.asarray(known)
+    if new.shape[1:] != old.shape[1:] or is_numeric(new) != is_numeric(old):
+        return False
+    return not is_numeric(new) or bool(np.isfinite(new).all()) or not np.isfinite(old).all()
 
 
 def has_length(value: Any, n_samples: int) -> bool:

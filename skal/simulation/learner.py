@@ -230,6 +230,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         started = time.perf_counter()
         if len(labels):
             self.extend(new, labels)
+            # What `undo` takes back is answered after the simulation.
+            self._state = replace(self._state, before=None)
         measured = {
             "query_time": query_time,
             "query_entropy": entropy,

@@ -63,6 +63,9 @@ def test_bad_extensions_record_nothing():
         (X[:2], ["a", "b"], {"sample_weight": [1, 1]}, "give all of them as numbers"),
         (X[:2], [0, 1], {"sample_weight": [1, 1, 1]}, "a value for each of the 2 samples"),
         (X[:2], [0, 1], {"sample_weight": [1, 1], "other": [1, 1]}, r"\['other', 'sample_weight'\]"),
+        (X[:2], [0, 1], {"sample_weight": [[1], [1]]}, "of the same shape and kind"),
+        (X[:2], [0, 1], {"sample_weight": ["1", "1"]}, "of the same shape and kind"),
+        (X[:2], [0, 1], {"sample_weight": [1, np.nan]}, "finite"),
         (X[:2], [0], {"sample_weight": [1, 1]}, "2 rows and 1 labels"),
         (
             sparse.csr_array(X[:2]),
