@@ -10,13 +10,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from ..utils.replacing import replacing
 from ..utils.torchvision import import_torchvision
 from .decoding import pixels
 from .request import Request, Result
@@ -174,16 +174,8 @@ def _save(shape: tuple[int, ...], images: Iterable[NDArray[np.uint8]], file: Pat
 
     Not through a memory map, where a full disk kills the process.
     """
-    unfinished = file.with_suffix(f".{uuid4().hex}.tmp")
-    try:
-        with unfinished.open("xb") as stream:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            for image in images:
-                stream.write(image.tobytes())
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(file)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing(file) as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for image in images:
+            stream.write(image.tobytes())

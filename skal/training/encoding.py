@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import importlib
 import math
 import re
@@ -79,7 +80,7 @@ def encode(value: Any) -> Any:
         return {"!tuple": [encode(item) for item in value]}
     if kind is np.ndarray or (isinstance(value, np.generic) and kind.__module__ == "numpy"):
         array = np.asarray(value)
-        if _ARRAY_DTYPE.fullmatch(array.dtype.str):
+        if _ARRAY_DTYPE.fullmatch(array.dtype.str) and (array.itemsize or array.size < 2):
             return {"!array" if kind is np.ndarray else "!scalar": _encode_array(array)}
     if kind is torch.dtype:
         return {"!dtype": str(value).removeprefix("torch.")}
@@ -99,12 +100,13 @@ def decode(value: Any) -> Any:
     """Return the value that `encode` was given.
 
     Only constructors of the plain types in `encode` are called. A class is looked up among the modules, optimizers
-    and estimators that torch and skal define, and no other package is imported.
+    and estimators that torch and skal define, and no other package is imported. Arrays are never larger than what holds
+    their elements.
 
     Parameters
     ----------
     value : object
-        What `encode` returned.
+        What `encode` returned. Its lists and dictionaries are used for the result, so that no second copy takes memory.
 
     Returns
     -------
@@ -123,7 +125,8 @@ def decode(value: Any) -> Any:
     (0.5, inf)
     """
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        value[:] = map(decode, value)
+        return value
     if not isinstance(value, dict):
         return value
     if not _has_tag(value):
@@ -144,7 +147,9 @@ def _has_tag(items: dict[str, Any]) -> bool:
 
 
 def _decode_items(items: dict[str, Any]) -> dict[str, Any]:
-    return {key: decode(item) for key, item in items.items()}
+    for key, item in items.items():
+        items[key] = decode(item)
+    return items
 
 
 def _encode_array(array: NDArray[Any]) -> list[Any]:
@@ -160,8 +165,13 @@ def _decode_array(encoded: list[Any]) -> NDArray[Any]:
         raise ValueError(f"arrays of type {dtype} are not allowed")
     if dtype == "|O":
         return np.fromiter((decode(item) for item in data), dtype=object).reshape(shape)
+    raw = binascii.a2b_base64(data, strict_mode=True)
+    if (
+        not np.dtype(dtype).itemsize and math.prod(shape) > 1
+    ):  # an empty text takes no bytes, and its copy takes some
+        raise ValueError(f"an array of type {dtype} and shape {shape} has no bytes")
     # A shape that asks for more than the bytes raises before anything is allocated.
-    return np.ndarray(tuple(shape), np.dtype(dtype), buffer=base64.b64decode(data, validate=True)).copy()
+    return np.ndarray(tuple(shape), np.dtype(dtype), buffer=raw).copy()
 
 
 def _decode_dtype(name: str) -> torch.dtype:

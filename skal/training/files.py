@@ -11,30 +11,30 @@ In every version the digest comes first, at a fixed place: a reader checks it be
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import secrets
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from ..exceptions import ModelFileError
-from .encoding import MALFORMED, decode, encode
+from ..utils.replacing import naming, replacing
+from .encoding import decode, encode
 
 _VERSION = 1
 _MAGIC = b'{"__metadata__":{"format":"skal","sha256":"'
 _DIGEST = slice(8 + len(_MAGIC), 8 + len(_MAGIC) + 64)
 _MAX_HEADER = 100_000_000  # the longest that safetensors reads
-_BLOCK_BYTES = 1 << 20
+_LONG_TEXT = 1 << 20
+_VALUE_BYTES, _SPARE_BYTES = 90, 48 << 20  # of memory for a value in JSON, and beyond four times the file
 
 _DTYPES = {
     torch.float64: "F64",
@@ -76,9 +76,9 @@ def write_file(
     TypeError
         If a tensor is sparse or of a type that safetensors does not support, or `encode` refuses the content.
     ValueError
-        If a tensor is named "__metadata__", or the content is longer than 100 MB.
-    FileNotFoundError, IsADirectoryError
-        If the folder does not exist, or `path` is one.
+        If a tensor is named "__metadata__", or the content is longer than 100 MB or a crowd of tiny values.
+    OSError
+        If the file cannot be written; a folder that does not exist is a FileNotFoundError.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def write_file(
     header = _header(tensors, names, json.dumps(encode(content), allow_nan=False))
     digest = sha256(header[: _DIGEST.start])
     digest.update(header[_DIGEST.stop :])
-    with _replacing(Path(path)) as file:
+    with replacing(path) as file:
         file.write(header)
         for name in names:
             data = _as_bytes(tensors[name])
@@ -125,7 +125,7 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], di
     ModelFileError
         If skal did not write the file, it was truncated or altered, or a newer skal wrote it.
     OSError
-        If the file cannot be opened.
+        If the file cannot be read.
 
     See Also
     --------
@@ -142,10 +142,13 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], di
     ...
     skal.exceptions.ModelFileError: ... is not a model file of skal, or only the start of one; ...
     """
-    data = _checked(path, verify=True)
-    with _parsing(path, ", although its checksum is right"):
+    with naming(path):
+        raw = Path(path).read_bytes() if os.path.getsize(path) else b""
+    data = np.frombuffer(raw, np.uint8)
+    _check(data, path, verify=True)
+    with parsing(path, ", although its checksum is right"):
         entries, content, _ = _parse(data)
-        tensors = safetensors.torch.load(data.tobytes())
+        tensors = safetensors.torch.load(raw)
         return {name: tensors[name] for name in entries}, content
 
 
@@ -186,8 +189,10 @@ def map_file(
     ...     arrays["rows"].tolist(), content
     ([0, 1, 2], {'n_cells': 1})
     """
-    data = _checked(path, verify)
-    with _parsing(path):
+    with naming(path):
+        data = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
+    _check(data, path, verify)
+    with parsing(path):
         entries, content, first = _parse(data)
         offsets = [entry["data_offsets"] for entry in entries.values()]
         if len(data) != first + sum(stop - start for start, stop in offsets):
@@ -220,6 +225,7 @@ def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) ->
             f"the content takes {len(text)} bytes, a safetensors header at most {_MAX_HEADER}; "
             "write large arrays as tensors"
         )
+    _check_size(text, len(text) + stop)
     return len(text).to_bytes(8, "little") + text
 
 
@@ -229,28 +235,8 @@ def _as_bytes(tensor: torch.Tensor) -> memoryview:
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that replaces `path` when the block ends, and is removed if the block fails."""
-    path = path.resolve()  # a link stays, its target is replaced
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder; make it first", str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "This is a folder; give the name of a file", str(path))
-    temporary = path.with_name(f".skal-{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # otherwise a crash may leave the new name without the data
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _checked(path: str | os.PathLike[str], verify: bool) -> NDArray[np.uint8]:
-    """Map the bytes of a file that starts as ours do and, if asked for, has the digest that it states."""
-    data = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
+def _check(data: NDArray[np.uint8], path: str | os.PathLike[str], verify: bool) -> None:
+    """Refuse bytes that do not start as our files do or, if asked for, do not have the digest that they state."""
     if data[8 : _DIGEST.start].tobytes() != _MAGIC or _header_stop(data) > min(len(data), 8 + _MAX_HEADER):
         raise ModelFileError(
             f"{path} is not a model file of skal, or only the start of one; give a file that skal has saved"
@@ -263,7 +249,6 @@ def _checked(path: str | os.PathLike[str], verify: bool) -> NDArray[np.uint8]:
                 f"{path} is damaged: its bytes do not match its checksum, so it was truncated or altered after it was "
                 "saved; copy it again from its source, or save the model again"
             )
-    return data
 
 
 def _header_stop(data: NDArray[np.uint8]) -> int:
@@ -271,15 +256,39 @@ def _header_stop(data: NDArray[np.uint8]) -> int:
 
 
 @contextmanager
-def _parsing(path: str | os.PathLike[str], although: str = "") -> Iterator[None]:
-    """Raise `ModelFileError` with the file's name for whatever parsers raise inside."""
+def parsing(path: str | os.PathLike[str], although: str = "") -> Iterator[None]:
+    """Raise `ModelFileError` with the file's name for whatever a forged file makes a parser raise.
+
+    Parameters
+    ----------
+    path : str or path-like
+    although : str, default=""
+        Goes behind the reason.
+
+    Raises
+    ------
+    ModelFileError
+        For all errors but those of the machine.
+
+    Examples
+    --------
+    >>> from skal.training.files import parsing
+    >>> with parsing("net.skal"):
+    ...     {}["params"]
+    Traceback (most recent call last):
+        ...
+    skal.exceptions.ModelFileError: net.skal is malformed (KeyError: 'params'): another program has written it; ...
+    """
     try:
         yield
     except ModelFileError as error:
         raise ModelFileError(f"{path} {error}") from error
-    except (SafetensorError, *MALFORMED) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
         raise ModelFileError(
-            f"{path} is malformed ({error}){although}: another program has written it; "
+            f"{path} is malformed ({reason[:500]}){although}: another program has written it; "
             "save the model again with skal"
         ) from error
 
@@ -287,14 +296,39 @@ def _parsing(path: str | os.PathLike[str], although: str = "") -> Iterator[None]
 def _parse(data: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[str, Any], int]:
     """Return the entry of each tensor, the parameters, and where the tensors start."""
     stop = _header_stop(data)
-    entries = json.loads(data[8:stop].tobytes())
+    entries = json.loads(_header_text(data, stop))
     metadata = entries.pop("__metadata__")
     if (version := int(metadata["version"])) > _VERSION:
         raise ModelFileError(f"has format version {version}, this skal reads {_VERSION}; update skal")
-    content = decode(json.loads(metadata["content"]))
+    content = decode(json.loads(metadata.pop("content")))
     if not isinstance(content, dict):
         raise TypeError(f"its content is {type(content).__name__}, not a dictionary")
     return entries, content, stop
+
+
+def _header_text(data: NDArray[np.uint8], stop: int) -> str:
+    text = data[8:stop].tobytes()
+    _check_size(text, len(data))
+    return text.decode()
+
+
+def _check_size(header: bytes, n_bytes: int) -> None:
+    """Refuse a header that takes far more memory, once it is parsed, than a file of this size may ask for."""
+    n_values = sum(
+        header.count(sign) for sign in (b",", b"[", b"{")
+    )  # an empty list takes three bytes in JSON
+    n_text = len(header) * (2 if header.isascii() else 8)
+    if max(_VALUE_BYTES * n_values, n_text) > 4 * n_bytes + _SPARE_BYTES:
+        raise ValueError(
+            f"the content holds {n_values} values in {len(header)} bytes, too much for a file of {n_bytes} bytes; "
+            "write large arrays as tensors"
+        )
+    # One character beyond Latin-1 makes a whole text wider. The longest texts are those of arrays, all ASCII.
+    for piece in re.finditer(rb'[^"]+', header) if not header.isascii() or rb"\u" in header else ():
+        if piece.end() - piece.start() > _LONG_TEXT and (rb"\u" in piece[0] or not piece[0].isascii()):
+            raise ValueError(
+                f"the content has a text of more than {_LONG_TEXT} characters that are not all ASCII"
+            )
 
 
 def _array(data: NDArray[np.uint8], entry: dict[str, Any]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -126,7 +125,7 @@ def test_interrupted_decoding_leaves_nothing(home, monkeypatch, moment):
         if moment == "decoding":
             patch.setattr("skal.datasets.images.pixels", interrupt_fourth)
         else:
-            patch.setattr(Path, "replace", interrupt)
+            patch.setattr("os.replace", interrupt)
         with pytest.raises(KeyboardInterrupt):
             load_image_folder(home / "zoo")
     assert not list((home / "skal-cache").iterdir())
