@@ -1,7 +1,7 @@
 """Mutants of the files that skal writes, and a process of its own that reads them one after the other.
 
-A case is a function that returns a `Case`, named as ``"tests.training.fuzz_cases:gan"``. `fuzz` runs it in a child
-process, where a signal and the peak of the memory are seen; a mutant that fails stays in the folder.
+A case is a function that returns a `Case`, named as ``"tests.training.fuzz_cases:gan"``. `fuzz` takes turns with some
+of them in a child process, where a signal and the peak of the memory are seen; a mutant that fails stays in the folder.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import gc
 import importlib
+import itertools
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -67,13 +69,15 @@ class Case:
     """What is fuzzed.
 
     `attempt` reads a file and uses what is in it. `allowed` are the errors that are documented beside `ModelFileError`,
-    by their type, with a part of their text. `renew` renews checksums that lie inside header, content and data.
+    by their type, with a part of their text. `renew` renews checksums that lie inside header, content and data. Files
+    that `more` makes are read after the mutants.
     """
 
     raw: bytes
     attempt: Callable[[Path], Any]
     allowed: list[tuple[type[Exception], str]] = field(default_factory=list)
     renew: Callable[[dict[str, Any], Any, bytearray], Any] | None = None
+    more: list[Callable[[], bytes]] = field(default_factory=list)
 
 
 def dissected(raw: bytes) -> tuple[dict[str, Any], Any, bytearray]:
@@ -103,16 +107,12 @@ def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace(json.dumps(_DEEP), "[" * 20_000 + "]" * 20_000)
 
 
-def mutants(case: Case, n: int, seed: int) -> Iterator[bytes]:
-    """Damaged and forged files; half of them have checksums that fit."""
+def mutants(case: Case, seed: int) -> Iterator[bytes]:
+    """Damaged and forged files without end; every other one has checksums that fit."""
     rng = np.random.default_rng(seed)
-    for number in range(n):
-        renewed = number % 2 == 1
-        if renewed and rng.random() < 0.8:
-            yield _rewritten(case, rng)
-        else:
-            raw = _damaged(case.raw, rng)
-            yield sealed(raw) if renewed else raw
+    while True:
+        yield _damaged(case.raw, rng)
+        yield _rewritten(case, rng) if rng.random() < 0.8 else sealed(_damaged(case.raw, rng))
 
 
 def _damaged(raw: bytes, rng: np.random.Generator) -> bytes:
@@ -236,12 +236,12 @@ def _shifted(value: Any, rng: np.random.Generator) -> Any:
     return [str(value)[:100], len(value), None, [value], {"a": value}][rng.integers(5)]
 
 
-def fuzz(name: str, folder: Path, n: int = N_MUTANTS, seed: int = 0) -> dict[str, Any]:
-    """Read mutants of a case in another process; return how many there were, their errors and the peak of memory."""
-    command = [sys.executable, "-m", "tests.fuzzing", name, str(folder), str(n), str(seed)]
+def fuzz(*names: str, folder: Path, n: int = N_MUTANTS, seed: int = 0) -> dict[str, Any]:
+    """Read mutants of cases in another process; return how many there were, their errors and the peak of memory."""
+    command = [sys.executable, "-m", "tests.fuzzing", str(folder), str(n), str(seed), *names]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert done.returncode == 0, (
-        f"{name}, {folder}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        f"{names}, {folder}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     )
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
@@ -258,12 +258,12 @@ def _memory(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
-def _run(name: str, folder: Path, n: int, seed: int) -> int:
-    module, _, function = name.partition(":")
-    case: Case = getattr(importlib.import_module(module), function)()
-    path = folder / "mutant"
-    path.write_bytes(case.raw)
-    case.attempt(path)  # works, and imports what is imported late
+def _run(folder: Path, n: int, seed: int, *names: str) -> int:
+    places = [name.split(":") for name in names]
+    cases: list[Case] = [getattr(importlib.import_module(module), function)() for module, function in places]
+    for case in cases:
+        (folder / "whole").write_bytes(case.raw)
+        case.attempt(folder / "whole")  # works, and imports what is imported late
     gc.collect()
     measured = sys.platform == "linux"
     if measured:  # nothing that is forged may starve the machine
@@ -271,10 +271,9 @@ def _run(name: str, folder: Path, n: int, seed: int) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 30), resource.RLIM_INFINITY))
     signal.signal(signal.SIGALRM, _too_slow)
     level, peak, found = _memory("VmRSS") if measured else 0, 0, Counter[str]()
-    failures = []
-    for number, raw in enumerate(mutants(case, n, seed)):
-        path.unlink()
-        path.write_bytes(raw)  # stays there if a signal ends the process
+    failures: list[str] = []
+    for case, path in _files(folder, cases, n, seed):
+        size = path.stat().st_size
         if measured:
             _peak_reset()
         signal.alarm(_SECONDS)
@@ -293,17 +292,35 @@ def _run(name: str, folder: Path, n: int, seed: int) -> int:
         finally:
             signal.alarm(0)
         more = _memory("VmHWM") - level if measured else 0
-        peak = max(peak, more - 4 * len(raw))
-        if failure is None and more > 4 * len(raw) + SPARE_BYTES:
-            failure = f"{more >> 20} MB for {len(raw)} bytes"
+        peak = max(peak, more - 4 * size)
+        if failure is None and more > 4 * size + SPARE_BYTES:
+            failure = f"{more >> 20} MB for {size} bytes"
         if failure is not None:
-            (folder / f"failed-{number}").write_bytes(raw)
-            failures.append(f"failed-{number}: {failure}")
+            path.rename(folder / f"failed-{len(failures)}")
+            failures.append(f"failed-{len(failures)}, file {sum(found.values())}: {failure}")
             if len(failures) == _MAX_FAILURES:
                 break
     print(*failures, sep="\n")
-    print(json.dumps({"mutants": sum(found.values()), "found": found, "peak_beyond_4_files": peak}))
+    print(json.dumps({"files": sum(found.values()), "found": found, "peak_beyond_4_files": peak}))
     return len(failures)
+
+
+def _files(folder: Path, cases: list[Case], n: int, seed: int) -> Iterator[tuple[Case, Path]]:
+    """Each file lies there as long as it is read, and stays if a signal ends the process."""
+    path = folder / "forged"
+    turns = itertools.cycle([(case, mutants(case, seed)) for case in cases])
+    for case, forged in itertools.islice(turns, n):
+        path.write_bytes(next(forged))
+        yield case, path
+        path.unlink(missing_ok=True)
+    for case in cases:
+        for make in case.more:
+            if not (child := os.fork()):  # whose memory is not counted here
+                path.write_bytes(make())
+                os._exit(0)
+            os.waitpid(child, 0)
+            yield case, path
+            path.unlink(missing_ok=True)
 
 
 def _too_slow(*_: Any) -> None:
@@ -311,4 +328,4 @@ def _too_slow(*_: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
+    sys.exit(_run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

@@ -31,12 +31,7 @@ from .checks import check_classes, check_continues
 from .net import BestEpoch, Net
 from .own_loss import OwnLoss
 from .prediction import PredictionMixin
-
-# Mean and deviation of numbers in [0, 1], by the names of the scales.
-_SCALES: dict[str, tuple[Any, Any]] = {
-    "auto": (0.0, 1.0),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
+from .scales import are_bytes, check_scale, resolve_scale
 
 
 @inherits_doc()
@@ -253,7 +248,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         unlabeled = None
         if not labeled.all():
             unlabeled = Rows(rows, dtype=dtype, device=device).subset(np.flatnonzero(~labeled))
-        scale = self._resolve_scale(rows, input_shape)
+        scale = resolve_scale(self.scale, rows, input_shape)
         net = self._make_net(
             input_shape,
             classes=classes,
@@ -276,38 +271,15 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
             "input_shape_": input_shape,
             "dtype_": dtype,
             "scale_": scale,
-            "takes_bytes_": _are_bytes(rows),
+            "takes_bytes_": are_bytes(rows),
             "net_": net,
         }
-
-    def _resolve_scale(self, rows: Any, input_shape: tuple[int, ...]) -> Scale:
-        """Return what is subtracted from rows and what they are divided by then, or None where that changes nothing."""
-        if self.scale is None:
-            return None
-        is_name = isinstance(self.scale, str)
-        if not input_shape and self.scale != "auto":
-            raise ValueError(
-                f"scale={self.scale!r} was given, and the arrays of mappings are not scaled; use scale=None, and scale "
-                "them in the module"
-            )
-        given = _SCALES[self.scale] if is_name else self.scale
-        top = 255.0 if is_name and _are_bytes(rows) else 1.0
-        values = [top * np.asarray(each, dtype=np.float64) for each in given]
-        shapes = {(), input_shape[:1] if len(input_shape) == 3 else ()}
-        are_finite = all(each.shape in shapes and np.isfinite(each).all() for each in values)
-        if len(values) != 2 or not are_finite or values[1].min() <= 0:
-            raise ValueError(
-                f"scale={self.scale!r} was given, and the rows have shape {input_shape}; give a mean and a deviation, "
-                "each a finite number or one per channel of images (C, H, W), and no deviation of zero or less"
-            )
-        mean, deviation = (tuple(each.tolist()) if each.ndim else each.item() for each in values)
-        return None if (mean, deviation) == (0, 1) else (mean, deviation)
 
     def _validate(self, X: Any, *y: Any, reset: bool) -> Any:
         checked = super()._validate(X, *y, reset=reset)
         rows = checked[0] if y else checked
         # A scale that was found in `fit` is that of its kind of numbers.
-        if not reset and isinstance(self.scale, str) and _are_bytes(rows) != self.takes_bytes_:
+        if not reset and isinstance(self.scale, str) and are_bytes(rows) != self.takes_bytes_:
             kinds = ("bytes (uint8)", "other numbers")
             fitted, given = kinds if self.takes_bytes_ else kinds[::-1]
             raise ValueError(
@@ -362,6 +334,11 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
             **optimizer_params(self.optimizer, self.optimizer_params),
             **params,
         )
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()
+        if self.scale_ is not None:
+            check_scale(self.scale_, self.scale_, self.input_shape_)
 
     # Prediction.
 
@@ -418,10 +395,6 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
                 X, y = _safe_indexing(X, labeled), y[labeled]
                 sample_weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
         return super().score(X, y, sample_weight)
-
-
-def _are_bytes(rows: Any) -> bool:
-    return getattr(rows, "dtype", None) == np.uint8
 
 
 def _weighted(

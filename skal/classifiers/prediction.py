@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -67,6 +68,14 @@ class PredictionMixin(ClassifierMixin):
             If the network has none.
         """
         return self.embed_and_predict_proba(X)[0]
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()  # type: ignore[misc]
+        classes = self.classes_
+        # Twice, as scikit-learn would warn of labels that are all different.
+        check_classification_targets(np.repeat(classes, 2))
+        if classes.ndim != 1 or len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
+            raise ValueError(f"{classes!r} are not the sorted labels of two classes or more")
 
     def _ask(
         self: Any,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import os
 import time
 from abc import abstractmethod
@@ -96,6 +97,11 @@ class GenerativeEstimator(
     @abstractmethod
     def _decoder(self) -> nn.Module:
         """Return the module itself, no copy, that maps latents to rows of X."""
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()
+        if not all(side > 0 for side in self.row_shape_) or math.prod(self.row_shape_) != self.n_features_in_:
+            raise ValueError(f"rows of shape {self.row_shape_} do not have {self.n_features_in_} features")
 
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
         shape = super()._input_shape(row_shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +35,17 @@ class ScaledNet(TrainingNet):
     output_range: tuple[float, float] | None
     compile_modules: bool = False
     scaling: tuple[Any, Any] = (0.0, 1.0)
+
+    def expect(self, tensors: dict[str, Tensor]) -> None:
+        """Take the scale from saved weights: it has as many numbers as the rows need."""
+        shift, scale = (tensors[f"scaling/{name}"].double().numpy() for name in ("shift", "scale"))
+        self.scaling = shift, scale
+        shapes = {(), self.input_shape} if len(self.input_shape) == 1 else {()}
+        are_finite = np.isfinite(shift).all() and np.isfinite(scale).all()
+        if not ({shift.shape, scale.shape} <= shapes and are_finite and (scale > 0).all()):
+            raise ValueError(
+                f"has a map of the rows by {scale} from {shift}, which is none of rows of shape {shapes}"
+            )
 
     def initialize_module(self) -> ScaledNet:
         """Build the modules, and the map onto their scale."""

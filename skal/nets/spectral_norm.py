@@ -52,7 +52,7 @@ class SpectralNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output of the layer with the normalised weight."""
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
             if self.training:
                 self._iterate(1)
             weight = self.normalized_weight()

@@ -11,9 +11,12 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import Callback, EarlyStopping
 
+from ..exceptions import ModelFileError
 from ..pool import as_pool
-from .files import read_file, write_file
+from .files import parsing, read_file, write_file
+from .loading import check_same
 from .net import TrainingNet, part
+from .optimizers import load_optimizer, optimizer_state
 
 # What early stopping counts; the best weights are kept separately.
 _BOOKS = ("misses_", "dynamic_threshold_", "best_epoch_")
@@ -63,8 +66,11 @@ class Checkpoint(Callback):
         if not self.path.exists():
             return seed
         self.tensors, self.found = read_file(self.path)
-        identity = self.found.get("identity", {})
-        differing = [name for name, value in self.identity.items() if identity.get(name) != value]
+        with parsing(self.path):
+            identity = self.found.get("identity", {})
+            differing = [name for name, value in self.identity.items() if identity.get(name) != value]
+            if not differing and (type(saved := self.found["seed"]) is not int or saved < 0):
+                raise ModelFileError(f"has the seed {saved!r}")
         if isinstance(estimator.random_state, Integral) and self.found.get("seed") != seed:
             differing.append("random_state")
         if differing:
@@ -80,20 +86,13 @@ class Checkpoint(Callback):
         Raises
         ------
         ValueError
-            If that training has made more steps than the net is asked for.
+            If that training has made more steps than the net is asked for. It is a `ModelFileError` if the state is
+            none of this net.
         """
         if not self.found:
             return
-        net.load_state_dict(self.tensors)
-        for name in net._optimizers:
-            state = self.found["optimizers"][name]
-            _load_optimizer(getattr(net, f"{name}_"), part(self.tensors, name), state)
-        net.history.extend(self.found["history"])
-        torch.set_rng_state(self.tensors["random_state"])
-        if "random_state_cuda" in self.tensors and torch.device(net.device).type == "cuda":
-            torch.cuda.set_rng_state(self.tensors["random_state_cuda"], net.device)
-        if self.found["stopped"]:
-            net.max_epochs = len(net.history)
+        with parsing(self.path):
+            self._restore(net)
         if net.remaining_epochs < 0:
             raise ValueError(
                 f"the checkpoint {str(self.path)!r} holds {net.n_steps} steps in {len(net.history)} epochs or records, "
@@ -104,6 +103,25 @@ class Checkpoint(Callback):
             if best := part(self.tensors, "best"):
                 net.module_.load_state_dict(best)
             self.tensors = {}
+
+    def _restore(self, net: TrainingNet) -> None:
+        weights = net.state_dict()
+        check_same(weights, {name: tensor for name, tensor in self.tensors.items() if name in weights})
+        if best := part(self.tensors, "best"):
+            check_same(net.module_.state_dict(), best)
+        _check_history(self.found["history"])
+        if books := self.found["books"]:
+            _check_books(books)
+        for name in net._optimizers:
+            state = self.found["optimizers"][name]
+            load_optimizer(getattr(net, f"{name}_"), part(self.tensors, name), state)
+        net.load_state_dict(self.tensors)
+        net.history.extend(self.found["history"])
+        torch.set_rng_state(self.tensors["random_state"])
+        if "random_state_cuda" in self.tensors and torch.device(net.device).type == "cuda":
+            torch.cuda.set_rng_state(self.tensors["random_state_cuda"], net.device)
+        if self.found["stopped"]:
+            net.max_epochs = len(net.history)
 
     def on_train_begin(self, net: TrainingNet, **_: Any) -> None:
         """Restore the counters of early stopping, which skorch has just reset."""
@@ -116,6 +134,11 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, net: TrainingNet, **_: Any) -> None:
         """Write a checkpoint if one is due."""
+        if self.found and _losses(net.history[0]) != _losses(net.history[-1]):
+            given, recorded = (sorted(_losses(net.history[number])) for number in (0, -1))
+            raise ModelFileError(
+                f"{self.path} has a history of {given}, and this training records {recorded}"
+            )
         if net.n_steps - self._written >= self.every or net.remaining_epochs == 0:
             self._write(net)
 
@@ -130,7 +153,7 @@ class Checkpoint(Callback):
             tensors["random_state_cuda"] = torch.cuda.get_rng_state(net.device)
         optimizers = {}
         for name in net._optimizers:
-            state, optimizers[name] = _optimizer_state(getattr(net, f"{name}_"))
+            state, optimizers[name] = optimizer_state(getattr(net, f"{name}_"))
             tensors |= _named(name, state)
         books: dict[str, Any] = {}
         for stopping in _early_stopping(net):
@@ -161,43 +184,36 @@ def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -
     return identity
 
 
+def _check_history(rows: Any) -> None:
+    """Refuse a history that training cannot go on from."""
+    steps = [row["step"] for row in rows]
+    if any(type(step) is not int for step in steps) or steps != sorted({*steps}) or min(steps, default=1) < 1:
+        raise ModelFileError(f"has a history of the steps {steps[:5]}")
+    if any(_losses(row) != _losses(rows[0]) for row in rows):
+        raise ModelFileError("has a history whose epochs differ in their losses")
+
+
+def _check_books(books: Any) -> None:
+    """Refuse counters that early stopping does not have."""
+    misses, threshold, best = (books[name] for name in _BOOKS)
+    if len(books) > len(_BOOKS) or not (
+        type(misses) is type(best) is int and min(misses, best) >= 0 and isinstance(threshold, float)
+    ):
+        raise ModelFileError(f"has {books} as what early stopping counts")
+
+
+def _losses(row: Any) -> set[str]:
+    """Return the names of the losses of an epoch."""
+    return {
+        name
+        for name, value in row.items()
+        if name.startswith(("train_", "valid_")) and isinstance(value, float)
+    }
+
+
 def _early_stopping(net: TrainingNet) -> list[EarlyStopping]:
     return [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
 
 
 def _named(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Split an optimizer's state into named tensors and the rest, which JSON can hold."""
-    state = optimizer.state_dict()
-    tensors: dict[str, torch.Tensor] = {}
-    others: dict[str, Any] = {}
-    for parameter, values in state["state"].items():
-        for name, value in values.items():
-            (tensors if isinstance(value, torch.Tensor) else others)[f"{parameter}/{name}"] = value
-    groups = [
-        {name: value.item() if isinstance(value, torch.Tensor) else value for name, value in group.items()}
-        for group in state["param_groups"]
-    ]
-    return tensors, {"state": others, "param_groups": groups}
-
-
-def _load_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], content: dict[str, Any]
-) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in {**tensors, **content["state"]}.items():
-        number, name = key.split("/", 1)
-        parameter = parameters[int(number)]
-        if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-            # A fused optimizer walks through memory, so its tensors need the memory layout of the weights.
-            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        state.setdefault(int(number), {})[name] = value
-    rates = [group["lr"] for group in optimizer.param_groups]
-    optimizer.load_state_dict({"state": state, "param_groups": content["param_groups"]})
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        if isinstance(rate, torch.Tensor):  # a captured step reads the learning rate from this tensor
-            group["lr"] = rate.fill_(group["lr"])

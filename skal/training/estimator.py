@@ -120,6 +120,7 @@ class NetworkEstimator(SavedEstimator):
     input_shape_: tuple[int, ...] = field(init=False)
     dtype_: torch.dtype = field(init=False)
     n_features_in_: int = field(init=False)
+    feature_names_in_: NDArray[Any] = field(init=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -134,6 +135,25 @@ class NetworkEstimator(SavedEstimator):
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> TrainingNet:
         """Return the net, not initialized."""
         raise NotImplementedError
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()
+        n_features = math.prod(self.input_shape_)
+        if not all(side > 0 for side in self.input_shape_) or self.dtype_ not in (
+            torch.float32,
+            torch.float64,
+        ):
+            raise ValueError(
+                f"networks for rows of shape {self.input_shape_} in {self.dtype_} are not trained"
+            )
+        # Rows that are mappings have neither a shape nor features.
+        if self.input_shape_ and self.n_features_in_ != n_features:
+            raise ValueError(f"rows of shape {self.input_shape_} do not have {self.n_features_in_} features")
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and not (
+            names.shape == (n_features,) and all(isinstance(name, str) for name in names.tolist())
+        ):
+            raise ValueError(f"{names!r} are not the names of {n_features} features")
 
     def _run(self, X: Any, compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:
         """Apply `compute` to rows block by block, without ever copying X, and gather its results."""

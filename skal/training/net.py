@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from .batches import Batches, Rows, map_parts
 from .recording import in_evaluation
 
 # What is subtracted from rows and what they are divided by, for all numbers or for each channel.
-Scale = tuple[Any, Any] | None
+Scale = tuple[float | tuple[float, ...], float | tuple[float, ...]] | None
 
 
 class TrainingNet(NeuralNet):
@@ -110,6 +111,21 @@ class TrainingNet(NeuralNet):
         for name in self._modules:
             getattr(self, f"{name}_").load_state_dict(part(tensors, name))
 
+    def expect(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Prepare an uninitialized net for the weights that it will get; ValueError if they cannot be its own."""
+
+    def take(self, tensors: dict[str, torch.Tensor], device: torch.device) -> None:
+        """Make tensors the weights of modules that were built on the meta device, and go to another one."""
+        self.device = str(device)
+        for name in self._modules:
+            module = getattr(self, f"{name}_")
+            module.load_state_dict(part(tensors, name), assign=True)
+            setattr(self, f"{name}_", self.prepare_module(module).to(device))
+        self.initialized_ = False  # else skorch would report a second optimizer
+        self._initialize_optimizer()
+        self._validate_params()
+        self.initialized_ = True
+
     def saved_history(self) -> list[dict[str, Any]]:
         """Return the history of the epochs, without that of their batches."""
         return [{name: value for name, value in row.items() if name != "batches"} for row in self.history]
@@ -118,6 +134,11 @@ class TrainingNet(NeuralNet):
     def n_steps(self) -> int:
         """Steps made so far."""
         return self.history[-1, "step"] if len(self.history) else 0
+
+    @property
+    def _steps_before(self) -> int:
+        """Steps made before this epoch."""
+        return self.history[-2, "step"] if len(self.history) > 1 else 0
 
     @property
     def remaining_epochs(self) -> int:
@@ -154,7 +175,8 @@ class TrainingNet(NeuralNet):
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the modules run: bfloat16 where `amp` asks for it."""
-        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.amp)
+        kind = torch.device(self.device).type.replace("meta", "cpu")  # the meta device has none
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp)
 
     def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Rows, Rows | None]:
         """Take the sets of rows, or tuples of them, as they come: ``X`` is [training] or [training, validation]."""
@@ -184,6 +206,14 @@ class TrainingNet(NeuralNet):
             args, params = self.get_params_for_optimizer("optimizer", weights)
             setattr(self, f"{name}_optimizer_", self.optimizer(*args, **{**params, "lr": lr}))
         return self
+
+    def _initialize_optimizer(self, reason: str | None = None) -> None:
+        if self.device != "meta":  # weights without numbers are replaced
+            super()._initialize_optimizer(reason)
+
+    def _validate_params(self) -> None:
+        if self.device != "meta":  # those of the optimizers are unknown yet
+            super()._validate_params()
 
     def losses(self, batch: Any) -> dict[str, torch.Tensor]:
         """Return the mean losses over a batch: ``loss``, and ``<name>_loss`` for each module in `rates`."""
@@ -259,18 +289,18 @@ class TrainingNet(NeuralNet):
         for name, value in zip(names, means, strict=True):
             self.history.record(f"{prefix}_{name}", value)
         if "loss" in names:
-            best = min(self.history[:, f"{prefix}_loss"])
+            best = min(row.get(f"{prefix}_loss", math.inf) for row in self.history)
             self.history.record(f"{prefix}_loss_best", self.history[-1, f"{prefix}_loss"] <= best)
         self.history.record(f"{prefix}_batch_count", len(losses))
         if training:
-            self.history.record("step", sum(self.history[:, f"{prefix}_batch_count"]))
+            self.history.record("step", self._steps_before + len(losses))
 
     def _check_finite(self, table: torch.Tensor, names: list[str], prefix: str) -> None:
         finite = table.isfinite()
         if finite.all():
             return
         row, which = finite.logical_not().nonzero()[0].tolist()
-        step = row + 1 + (self.history[-2, "step"] if len(self.history) > 1 else 0)
+        step = row + 1 + self._steps_before
         raise ValueError(
             f"the {prefix} {names[which]} became {table[row, which].item()} in epoch {len(self.history)}, at step "
             f"{step}: training diverged; set a smaller lr (now {self.lr:g}) or scale X"

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ModelFileError
 from .devices import resolve_device, seeded
 from .encoding import decode, encode
-from .files import read_file, write_file
+from .files import parsing, read_file, write_file
+from .fitted import check_attribute
+from .loading import with_weights
 from .net import part
 
 
 class SavedEstimator(BaseEstimator):
     """Base of the estimators with networks, which are saved to a file and loaded from it.
 
-    Attributes whose names end in an underscore are saved with the networks. A subclass builds a net, not initialized,
-    in ``_make_net``; another net, such as ``vae_net_``, has a method of its own, ``_make_vae_net``.
+    Attributes whose names end in an underscore are saved with the networks; the class declares each with its type, such
+    as ``temperature_: float``, and a file can set no others. A subclass builds a net, not initialized, in
+    ``_make_net``; another net, such as ``vae_net_``, has a method of its own, ``_make_vae_net``.
     """
 
     _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all
@@ -40,6 +46,8 @@ class SavedEstimator(BaseEstimator):
         ------
         NotFittedError
             If the estimator is not fitted.
+        TypeError
+            If it has a fitted attribute that its class does not declare, or of another type.
         OSError
             If the file cannot be written.
         """
@@ -50,6 +58,11 @@ class SavedEstimator(BaseEstimator):
                 params[name] = encode(value)
             except TypeError:
                 left_out.append(name)
+        attributes = {
+            name: value for name, value in vars(self).items() if name[-1] == "_" and name not in self._nets
+        }
+        for name, value in attributes.items():
+            check_attribute(type(self), name, value)
         tensors: dict[str, torch.Tensor] = {}
         nets = {}
         for name in self._nets:
@@ -61,9 +74,7 @@ class SavedEstimator(BaseEstimator):
             "estimator": type(self).__qualname__,
             "params": params,
             "left_out": left_out,
-            "attributes": {
-                name: value for name, value in vars(self).items() if name[-1] == "_" and name not in nets
-            },
+            "attributes": attributes,
             **nets.pop("net_"),
             "other_nets": nets,
         }
@@ -98,40 +109,91 @@ class SavedEstimator(BaseEstimator):
         if not {"estimator", "params", "attributes"} <= content.keys():
             raise ModelFileError(f"{path} holds no estimator; if it is a checkpoint, give it to `checkpoint`")
         name = content["estimator"]
-        found = next((known for known in _family(cls) if known.__qualname__ == name), None)
+        found: Any = next((known for known in _family(cls) if known.__qualname__ == name), None)
         if found is None:
             raise TypeError(f"{path} holds an estimator of class {name}, not {cls.__name__}; use {name}.load")
-        missing = [key for key in content["left_out"] if key not in params]
+        with parsing(path):
+            left_out = _known_params(found, content["left_out"])
+            kept = _known_params(found, content["params"].keys() - params.keys())
+            saved = {key: decode(content["params"][key]) for key in kept}
+            validate_parameter_constraints(found._parameter_constraints, saved, caller_name=found.__name__)
+        missing = [key for key in left_out if key not in params]
         if missing:
             raise TypeError(
                 f"{path} was saved without the parameters {missing}, which are code of its author; pass them to load, "
                 f"such as load(path, {missing[0]}=...)"
             )
-        estimator: Any = found(**{key: decode(value) for key, value in content["params"].items()} | params)
-        for key, value in content["attributes"].items():
-            setattr(estimator, key, value)
+        estimator: Any = found(**saved | params)
+        with parsing(path):
+            for key, value in content["attributes"].items():
+                check_attribute(found, key, value)
+                setattr(estimator, key, value)
+            estimator._check_fitted()
         try:
             device = resolve_device(estimator.device)
         except ValueError:
             if "device" in params:
                 raise
             device = torch.device("cpu")
-        for name, saved in {"net_": content, **content.get("other_nets", {})}.items():
-            make_net = getattr(estimator, f"_make_{name.rstrip('_')}")
-            try:
-                settings = {"dtype": estimator.dtype_, "amp": estimator.amp, "seed": saved["seed"]}
-                with seeded(0, device):
-                    net = make_net(estimator.input_shape_, device=str(device), **settings).initialize()
-                net.load_state_dict(tensors if name == "net_" else part(tensors, name))
-                net.history.extend(saved["history"])
-            except (RuntimeError, KeyError) as error:
-                raise ModelFileError(
-                    f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
-                    f"({error}); load it with the version that saved it"
-                ) from error
+        own_code = bool(left_out) or not found.__module__.startswith("skal.")
+        try:
+            estimator._load_nets(content, tensors, device, own_code=own_code)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if params.keys() - {*left_out, "device"} and not isinstance(error, ModelFileError):
+                raise  # what replaces a saved parameter may be at fault
+            raise ModelFileError(
+                f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
+                f"({type(error).__name__}: {str(error)[:500]}); load it with the version that saved it"
+            ) from error
+        return estimator
+
+    def _load_nets(
+        self,
+        content: dict[str, Any],
+        tensors: dict[str, torch.Tensor],
+        device: torch.device,
+        *,
+        own_code: bool,
+    ) -> None:
+        """Build the networks, once all other attributes are there, with the weights in a file."""
+        estimator: Any = self
+        others = [name for name in self._nets if name != "net_"]
+        own = {name: part(tensors, name) for name in others}
+        prefixes = tuple(f"{name}/" for name in others)
+        own["net_"] = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefixes)}
+        for name in self._nets:
+            saved = content if name == "net_" else content["other_nets"][name]
+            seed, history = saved["seed"], saved["history"]
+            if type(seed) is not int or seed < 0 or not all(isinstance(row, dict) for row in history):
+                raise ModelFileError(f"has a seed {seed!r} or a history that no training has")
+            make_net = partial(
+                getattr(estimator, f"_make_{name.rstrip('_')}"),
+                estimator.input_shape_,
+                dtype=estimator.dtype_,
+                amp=estimator.amp,
+                seed=seed,
+            )
+            with seeded(0, device):
+                net = with_weights(make_net, own[name], device, own_code=own_code)
+            net.history.extend(history)
             net.finish()
             setattr(estimator, name, net)
-        return estimator
+        for name in dir(type(self)):
+            if name.endswith("_") and isinstance(inspect.getattr_static(self, name), property):
+                getattr(self, name)  # made of what the file says
+
+    def _check_fitted(self) -> None:
+        """Raise ValueError or AttributeError where the fitted attributes cannot be those of a `fit`."""
+
+
+def _known_params(cls: Any, names: Any) -> list[str]:
+    """Return names that are all parameters of a class."""
+    unknown = [name for name in names if name not in cls._get_param_names()]
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no parameter {unknown[0]!r}")
+    return list(names)
 
 
 def _family(cls: type) -> list[type]:

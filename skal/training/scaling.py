@@ -31,9 +31,10 @@ class Scaling(torch.nn.Module):
         self.register_buffer("shift", torch.tensor(shift, dtype=torch.float64))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
 
-    def load_state_dict(self, state: Any, *_: Any, **__: Any) -> None:  # type: ignore[override]
+    def load_state_dict(self, state: Any, *_: Any, assign: bool = False) -> None:  # type: ignore[override]
         """Take a saved map, whatever its shape."""
-        self.shift, self.scale = state["shift"].to(self.shift), state["scale"].to(self.scale)
+        like: Any = self.shift.dtype if assign else self.shift
+        self.shift, self.scale = state["shift"].to(like), state["scale"].to(like)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x - self.shift) / self.scale

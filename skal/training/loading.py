@@ -1,0 +1,145 @@
+"""Networks with weights from a file, for which nothing is allocated before their names and shapes agree."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from ..exceptions import ModelFileError
+from .net import TrainingNet
+
+# Calls of torch's functions in building a network, for each tensor in the file. torchvision's and timm's need fewer
+# than ten.
+_CALLS = 100
+# What widths and rates of layers are computed from, which must be numbers in some networks.
+_SEQUENCES = (torch.arange, torch.linspace, torch.tensor)
+_LONGEST = 1000
+
+
+def with_weights(
+    make_net: Callable[..., TrainingNet],
+    tensors: dict[str, torch.Tensor],
+    device: torch.device,
+    *,
+    own_code: bool,
+) -> TrainingNet:
+    """Return an initialized net with weights that `TrainingNet.state_dict` has returned.
+
+    Its modules are built on the meta device, where tensors have no numbers, and get those of the file if all names,
+    shapes and types agree. Where that is not all of them, they are then built a second time, in memory: tensors that
+    are not in the state dict, and two names of one tensor.
+
+    Parameters
+    ----------
+    make_net : callable
+        ``make_net(device=...)`` returns the net, not initialized.
+    tensors : dict of str to Tensor
+        Become the weights.
+    device : torch.device
+    own_code : bool
+        Whether a module may look at numbers while it is built, so that it cannot be built without: only modules that no
+        file can name.
+
+    Raises
+    ------
+    ModelFileError
+        If a name, a shape or a type differs. The error does not name the file.
+    """
+    for with_sequences in (False, True):
+        plan = _Plan(len(tensors), with_sequences)
+        try:
+            with torch.device("meta"), plan:
+                net = make_net(device="meta")
+                net.expect(tensors)
+                net.initialize()
+        except ModelFileError:
+            raise
+        except (RuntimeError, TypeError, ValueError) as error:
+            needs_numbers = re.search("meta|unsupported scalarType", str(error)) is not None
+            if not needs_numbers or (with_sequences and not own_code):
+                raise
+            continue
+        check_same(net.state_dict(), tensors)
+        if not _are_tied(net.state_dict()):
+            with suppress(
+                RuntimeError, TypeError
+            ):  # a buffer that no file has, or a way of its own to load a state
+                net.take(tensors, device)
+                if not plan.is_left():
+                    return net
+        break
+    net = make_net(device=str(device))
+    net.expect(tensors)
+    net.initialize()
+    check_same(net.state_dict(), tensors)
+    net.load_state_dict(tensors)
+    return net
+
+
+def check_same(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> None:
+    """Raise ModelFileError where tensors differ in a name, a shape or a type.
+
+    Parameters
+    ----------
+    own : mapping of str to Tensor
+        Lazy parameters, which have no shape yet, take any.
+    given : mapping of str to Tensor
+    """
+    for name in sorted(own.keys() ^ given.keys()):
+        raise ModelFileError(f"{'lacks' if name in own else 'has an unknown'} tensor {name!r}")
+    for name, tensor in own.items():
+        other = given[name]
+        shape = other.shape if is_lazy(tensor) else tensor.shape
+        if (shape, tensor.dtype) != (other.shape, other.dtype):
+            raise ModelFileError(
+                f"has {name!r} of shape {tuple(other.shape)} and type {other.dtype} instead of {tuple(shape)} and "
+                f"{tensor.dtype}"
+            )
+
+
+def _are_tied(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether one tensor has two names."""
+    storages = [tensor.untyped_storage()._cdata for tensor in tensors.values() if not is_lazy(tensor)]
+    return len(set(storages)) < len(storages)
+
+
+class _Plan(TorchFunctionMode):
+    """Counts the calls of torch's functions, and knows which of the tensors that they returned are still there.
+
+    It can let short sequences have numbers.
+    """
+
+    def __init__(self, n_tensors: int, with_sequences: bool) -> None:
+        super().__init__()
+        self.n_calls = _CALLS * (n_tensors + 100)
+        self.with_sequences = with_sequences
+        self.storages: list[StorageWeakRef] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n_calls -= 1
+        if self.n_calls < 0:
+            raise ModelFileError("describes networks of far more parts than it has tensors")
+        made = func(*args, **(kwargs or {}))
+        if self.with_sequences and func in _SEQUENCES and made.numel() <= _LONGEST:
+            return func(*args, **{**(kwargs or {}), "device": "cpu"})
+        for each in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(each, torch.Tensor) and each.is_meta and not is_lazy(each):
+                self.storages.append(StorageWeakRef(each.untyped_storage()))
+        return made
+
+    def is_left(self) -> bool:
+        """Whether tensors without numbers are somewhere in the modules."""
+        if self._are_left():
+            gc.collect()
+        return self._are_left()
+
+    def _are_left(self) -> bool:
+        return not all(storage.expired() for storage in self.storages)
