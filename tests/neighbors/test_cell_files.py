@@ -338,5 +338,5 @@ def test_no_forged_file_leads_outside_the_pool(path):
 def test_fuzzed_files(tmp_path):
     report = fuzz("tests.neighbors.fuzz_cases:index", folder=tmp_path)
     print(report)
-    assert report["mutants"] == N_MUTANTS
+    assert report["files"] == N_MUTANTS
     assert report["found"]["loaded"] > N_MUTANTS / 100
