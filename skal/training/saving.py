@@ -16,7 +16,7 @@ from ..exceptions import ModelFileError
 from .devices import resolve_device, seeded
 from .encoding import decode, encode
 from .files import parsing, read_file, write_file
-from .fitted import check_attribute
+from .fitted import check_attribute, fitted_attributes
 from .loading import with_weights
 from .net import part
 
@@ -186,6 +186,11 @@ class SavedEstimator(BaseEstimator):
 
     def _check_fitted(self) -> None:
         """Raise ValueError or AttributeError where the fitted attributes cannot be those of a `fit`."""
+        # A class of somebody else may set an attribute now and then.
+        own = next(base for base in type(self).__mro__ if base.__module__.startswith("skal."))
+        always = fitted_attributes(own).keys() - {*self._nets, "n_features_in_", "feature_names_in_"}
+        if missing := sorted(always - vars(self).keys()):
+            raise AttributeError(f"there is no {missing[0]}")
 
 
 def _known_params(cls: Any, names: Any) -> list[str]:

@@ -135,7 +135,9 @@ def test_values_of_attributes_that_no_fit_sets(name, value, clf, tmp_path):
         NetClassifier.load(tmp_path / "model")
 
 
-@pytest.mark.parametrize("name", ["classes_", "input_shape_", "dtype_", "n_features_in_", "scale_"])
+@pytest.mark.parametrize(
+    "name", ["classes_", "input_shape_", "dtype_", "n_features_in_", "scale_", "takes_bytes_"]
+)
 def test_attributes_that_are_missing(name, clf, tmp_path):
     clf.save(tmp_path / "model")
     forge(tmp_path / "model", lambda header, content: content["attributes"].pop(name))
