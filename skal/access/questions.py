@@ -127,6 +127,8 @@ class Question:
                 part.check(value, classifier) for part, value in zip(self.parts, values, strict=True)
             )
         values = np.asarray(values)
+        if values.dtype.kind == "f" and values.itemsize > 8:
+            values = values.astype(np.float64)  # SciPy and torch know nothing wider
         returned = f"{type(classifier).__name__}.{self.name} returned"
         # A raw net may know fewer classes than it has outputs; its columns are what it predicts.
         classes = None if isinstance(classifier, NeuralNet) else getattr(classifier, "classes_", None)

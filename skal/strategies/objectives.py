@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from torch import Tensor
 
 from ..access import as_torch
+from ..training.batches import as_tensor
 from .base import ScoreStrategy
 
 Objective = Callable[[Tensor], Tensor]
@@ -82,6 +83,6 @@ class ObjectiveSampling(ScoreStrategy):
     requires = ("as_torch",)
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
-        rows = torch.tensor(check_array(X, allow_nd=True))
+        rows = as_tensor(check_array(X, allow_nd=True))
         with torch.no_grad():  # on the CPU, where the rows are: they are few
             return get_objective(self.objective)(as_torch(estimator).cpu()(rows)).numpy()

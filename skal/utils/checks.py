@@ -43,12 +43,15 @@ def squares_fit(rows: NDArray[Any]) -> bool:
     if rows.dtype.kind not in "fc" or not rows.size:
         return True
     dtype = np.result_type(rows.dtype, np.float32)
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        dtype = np.dtype(np.float64)  # in which wider numbers are computed with
     limit = 1e-6 * np.finfo(dtype).max  # of rows in other arrays, too: room for sums over many columns
     width = rows[0].size
     step = max(1, _BLOCK_SIZE // width)
     blocks = (rows[start : start + step] for start in range(0, len(rows), step))
     # A sum over many rows is a bound of each of them.
     flat = (block.ravel(order="K").astype(dtype, copy=False) for block in blocks)
-    if sum(float(np.vdot(block, block).real) for block in flat) <= limit:
-        return True
+    with np.errstate(over="ignore"):
+        if sum(float(np.vdot(block, block).real) for block in flat) <= limit:
+            return True
     return bool(np.abs(rows).max() <= (limit / width) ** 0.5)

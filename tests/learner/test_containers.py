@@ -28,6 +28,7 @@ from skal import ActiveLearner, SimulatedLearner
 from skal.generators import VAE
 from skal.pool import as_pool
 from skal.strategies import BADGE, DGAL, SEALS, CoreSet, RandomSampling, UncertaintySampling
+from tests.properties.strategies import STRATEGIES, NearestMean
 
 X, TRUTH = load_iris(return_X_y=True)
 NAMES = list("abcd")
@@ -369,3 +370,13 @@ def test_extensions_of_another_shape_or_kind_of_numbers_are_refused():
             with pytest.raises(ValueError, match="pool"):
                 lazy.extend(given, [0, 1])
     lazy.extend(dataset(images[:2]), [0, 1])
+
+
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble], ids=str)
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
+def test_numbers_in_formats_that_torch_cannot_read(strategy, dtype):
+    trained = FrozenEstimator(
+        NearestMean().fit(X, TRUTH)
+    )  # means in another format differ in their last bits
+    expected = learner(trained, strategy).fit(X, Y).query()
+    assert_array_equal(learner(trained, strategy).fit(X.astype(dtype), Y).query(), expected)

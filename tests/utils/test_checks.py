@@ -38,6 +38,13 @@ def test_squares_that_fit_and_that_do_not(dtype):
         assert squares_fit(X[:299])
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).max <= np.finfo(np.float64).max, reason="nothing is wider here")
+def test_wider_numbers_are_computed_with_in_float64():
+    assert squares_fit(np.ones((3, 2), np.longdouble))
+    assert not squares_fit(np.full((3, 2), "1e160", np.longdouble))
+    assert not squares_fit(np.full((3, 2), "1e4000", np.longdouble))
+
+
 def test_many_large_rows_fit_where_each_of_them_does():
     X = np.full((2000, 10), 3e15, dtype=np.float32)
     assert squares_fit(X)
