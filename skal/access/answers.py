@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..pool import as_pool, blockwise
+from ..pool import as_pool, blockwise, check_positions
 from ..utils.docstrings import inherits_doc
-from .embeddings import embeds_as_features, features
+from .embeddings import check_n_features, embeds_as_rows, narrowed
 from .networks import batch_rows
 from .questions import QUESTIONS, Answer, Question, provides
-from .wrappers import open_pipeline
+from .wrappers import open_pipeline, working_bytes
 
 _MAX_PROBABILITIES = 1 << 24  # of all passes with dropout, in memory at a time
 
@@ -59,27 +60,29 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     array([[-40.,   0.],
            [  0., -40.]])
     """
-    question, transformers, classifier, answer = _open(name, estimator)
-    return _in_blocks(transformers, lambda block: question.check(answer(block), classifier), X, rows)
+    question, classifier, answer = _open(name, estimator)
+    return _in_blocks(estimator, lambda block: question.check(answer(block), classifier), X, rows)
 
 
-def _open(name: str, estimator: Any) -> tuple[Question, list[Any], Any, Answer]:
+def _open(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
     question = QUESTIONS.get(name, Question(name))
-    transformers, classifier = open_pipeline(estimator)
+    classifier = open_pipeline(estimator)[1]
     answer = question.answered_by(classifier)
     if answer is None:
         raise question.refusal(f"skal.access.{name}", classifier)
     check_is_fitted(classifier)
-    return question, transformers, classifier, answer
+    return question, classifier, answer
 
 
-def _in_blocks(transformers: list[Any], function: Answer, X: Any, rows: ArrayLike | None) -> Any:
+def _in_blocks(estimator: Any, function: Answer, X: Any, rows: ArrayLike | None, *, beside: float = 0) -> Any:
+    transformers = open_pipeline(estimator)[0]
+
     def transformed(block: Any) -> Any:
         for transformer in transformers:
             block = transformer.transform(block)
         return function(block)
 
-    return blockwise(transformed, X, rows)
+    return blockwise(transformed, X, rows, row_bytes=working_bytes(estimator, X) + beside)
 
 
 @inherits_doc(ask)
@@ -297,7 +300,7 @@ def dropout_proba(
     >>> dropout_proba(net, X, rows=[0, 3, 7], n_passes=5).shape
     (3, 5, 3)
     """
-    question, transformers, classifier, answer = _open("dropout_proba", estimator)
+    question, classifier, answer = _open("dropout_proba", estimator)
     n_classes = len(getattr(classifier, "classes_", ())) or 2
     size = min(batch_rows(classifier, X), max(1, _MAX_PROBABILITIES // (n_passes * n_classes)))
 
@@ -310,11 +313,13 @@ def dropout_proba(
         )
         return np.concatenate([each if summary is None else summary(each) for each in answers])
 
-    return _in_blocks(transformers, passes, X, rows)
+    return _in_blocks(estimator, passes, X, rows)
 
 
 @inherits_doc(ask)
-def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.floating]:
+def embed(
+    estimator: Any, X: Any, rows: ArrayLike | None = None, *, keep_integers: bool = False
+) -> NDArray[Any]:
     """Penultimate embeddings: what the last linear layer sees. It asks as `ask` does, and raises the same errors.
 
     For a network or `MLPClassifier` they are the last hidden activations, for a raw skorch net the input of the last
@@ -324,13 +329,16 @@ def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.f
     Parameters
     ----------
     {estimator, X, rows}
+    keep_integers : bool, default=False
+        Whether rows that are their own embedding stay integers: for those who turn them into floats block by block.
 
     Returns
     -------
     embeddings : ndarray of shape (n_rows, n_embedding)
-        Dense rows of floats. Features that are images are flattened, sparse ones become dense, and integers become
-        floats. If the embeddings are the features of a floating-point array and all rows are wanted, this is that
-        array itself: ask for all rows rather than for most of them, and do not write to the answer.
+        Dense rows of floats, in float32 if that holds the numbers of `X`. Features that are images are flattened,
+        sparse ones become dense, and integers become floats. If the embeddings are the features of a floating-point
+        array and all rows are wanted, this is that array itself: ask for all rows rather than for most of them, and do
+        not write to the answer.
 
     Examples
     --------
@@ -345,25 +353,34 @@ def embed(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDArray[np.f
     array([[-0.63],
            [ 0.63]])
     """
-    transformers, classifier = open_pipeline(estimator)
+    question, classifier, answer = _open("embed", estimator)
     pool = as_pool(X)
-    is_float_array = isinstance(pool.X, np.ndarray) and pool.X.dtype in (np.float32, np.float64)
-    if rows is None and is_float_array and not transformers and embeds_as_features(classifier):
-        check_is_fitted(classifier)
-        own = features(classifier, pool.X)
-        return own if pool.is_finite else QUESTIONS["embed"].check(own, classifier)
-    return ask("embed", estimator, X, rows)
+    dtype = pool.X.dtype if isinstance(pool.X, np.ndarray) else np.dtype(object)
+    stays = dtype in (np.float32, np.float64) or (keep_integers and dtype.kind in "biuf")
+    if stays and embeds_as_rows(estimator):
+        check_n_features(classifier, pool.X)
+        own = pool.X if rows is None else pool.take(check_positions(rows, len(pool)))
+        own = own if own.ndim == 2 else own.reshape(len(own), -1)
+        return own if pool.is_finite else question.check(own, classifier)
+
+    def kept(block: Any) -> NDArray[Any]:
+        return narrowed(question.check(answer(block), classifier), pool)
+
+    becomes_dense = 8 * math.prod(pool.row_shape) if embeds_as_rows(estimator) else 0
+    return _in_blocks(estimator, kept, pool, rows, beside=becomes_dense)
 
 
 @inherits_doc(ask)
 def embed_and_predict_proba(
-    estimator: Any, X: Any, rows: ArrayLike | None = None
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    estimator: Any, X: Any, rows: ArrayLike | None = None, *, keep_integers: bool = False
+) -> tuple[NDArray[Any], NDArray[np.floating]]:
     """Penultimate embeddings and class probabilities, in one pass of a network or pipeline.
 
     Parameters
     ----------
     {estimator, X, rows}
+    keep_integers : bool, default=False
+        See `embed`.
 
     Returns
     -------
@@ -382,10 +399,16 @@ def embed_and_predict_proba(
     >>> embeddings is X, probabilities.shape
     (True, (2, 2))
     """
-    transformers, classifier = open_pipeline(estimator)
-    if not transformers and embeds_as_features(classifier):
-        return embed(classifier, X, rows), predict_proba(classifier, X, rows)
-    return ask("embed_and_predict_proba", estimator, X, rows)
+    pool = as_pool(X)
+    if embeds_as_rows(estimator):
+        return embed(estimator, pool, rows, keep_integers=keep_integers), predict_proba(estimator, pool, rows)
+    question, classifier, answer = _open("embed_and_predict_proba", estimator)
+
+    def both(block: Any) -> tuple[NDArray[Any], NDArray[np.floating]]:
+        embeddings, probabilities = question.check(answer(block), classifier)
+        return narrowed(embeddings, pool), probabilities
+
+    return _in_blocks(estimator, both, pool, rows)
 
 
 def has_embedding(estimator: Any) -> bool:

@@ -15,8 +15,9 @@ from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.svm import SVC, NuSVC
 from skorch import NeuralNet
 
-from ..pool import dense
+from ..pool import Pool, dense
 from .raw_nets import linear_layers, net_embed_and_predict_proba
+from .wrappers import open_pipeline
 
 
 def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
@@ -33,9 +34,16 @@ def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     return partial(features, classifier) if is_linear else None
 
 
-def embeds_as_features(classifier: Any) -> bool:
-    """Return whether the embeddings are the features themselves."""
-    return getattr(embedder(classifier), "func", None) is features
+def embeds_as_rows(estimator: Any) -> bool:
+    """Return whether the embeddings are the rows themselves."""
+    transformers, classifier = open_pipeline(estimator)
+    return not transformers and getattr(embedder(classifier), "func", None) is features
+
+
+def narrowed(embeddings: NDArray[Any], pool: Pool) -> NDArray[Any]:
+    """Return embeddings in float32, unless the numbers of the pool that they come from need more."""
+    is_narrow = pool.dtype is None or np.can_cast(pool.dtype, np.float32)
+    return embeddings.astype(np.float32, copy=False) if is_narrow else embeddings
 
 
 def features(classifier: Any, X: Any) -> NDArray[Any]:

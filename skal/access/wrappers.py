@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
@@ -102,6 +103,36 @@ def first_step(estimator: Any) -> Any:
             break
         estimator = steps[0]
     return estimator
+
+
+def working_bytes(estimator: Any, X: Any) -> float:
+    """Return what a row of `X` takes while an estimator answers about it: its numbers, and one for each class.
+
+    Networks of skal take batches of a block themselves; other estimators turn all its integers into float64.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+        Or a wrapper or pipeline.
+    X : Pool or container of n_rows rows
+
+    Returns
+    -------
+    n_bytes : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access.wrappers import working_bytes
+    >>> X = np.array([[0, 1], [1, 0]], dtype=np.uint8)
+    >>> working_bytes(LinearSVC().fit(X, [0, 1]), X)
+    32
+    """
+    pool = as_pool(X)
+    is_network = isinstance(first_step(estimator), NetworkEstimator)
+    classes = getattr(open_pipeline(estimator)[1], "classes_", ())
+    return (pool.row_bytes if is_network else pool.float_bytes) + 8 * np.size(classes)
 
 
 def rows_for(estimator: Any, X: Any) -> Any:

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
-from ..access.wrappers import first_step, rows_for
+from ..access.wrappers import first_step, rows_for, working_bytes
 from ..pool import Pool, as_pool, blockwise, check_readable, dense
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
@@ -97,7 +97,7 @@ def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
             )
         return rows.reshape(len(rows), -1)
 
-    return blockwise(codes, X)  # type: ignore[no-any-return]
+    return blockwise(codes, X, row_bytes=working_bytes(encoder, X))  # type: ignore[no-any-return]
 
 
 def check_encodable(encoder: Any, pool: Pool) -> None:

@@ -16,8 +16,8 @@ from sklearn.utils.validation import assert_all_finite
 from ..utils.checks import squares_fit
 from .rows import Rows, check_positions
 
-# Large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
-BLOCK_BYTES = 64 * 2**20
+# Of rows as floats: large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
+BLOCK_BYTES = 32 * 2**20
 # Narrow rows: bounds what a classifier allocates per row (a forest's votes, a network's activations).
 _BLOCK_ROWS = 2**16
 # Comparing is over at the first difference; a small block stays in the caches.
@@ -67,6 +67,16 @@ class Pool(ABC):
     @abstractmethod
     def row_bytes(self) -> float:
         """Bytes that a row takes in memory."""
+
+    @property
+    def float_bytes(self) -> float:
+        """Bytes that a row takes once its integers are float64, which most estimators make of them."""
+        return max(self.row_bytes, 8 * int(np.prod(self.row_shape)))
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """Type of the numbers that the rows are read as; None where there is an `obstacle`."""
+        return None if self.obstacle is not None else self.dense(slice(1)).dtype
 
     @abstractmethod
     def take(self, rows: Rows | slice) -> Any:
@@ -287,7 +297,10 @@ class Pool(ABC):
         return (storage is not None and storage == self.storage) or digest == self.digest(max_bytes)
 
     def blocks(
-        self, rows: ArrayLike | None = None, max_bytes: float = BLOCK_BYTES
+        self,
+        rows: ArrayLike | None = None,
+        max_bytes: float | None = None,
+        row_bytes: float | None = None,
     ) -> Iterator[tuple[Any, slice]]:
         """Yield the wanted rows in containers of bounded size.
 
@@ -295,8 +308,10 @@ class Pool(ABC):
         ----------
         rows : array-like of int of shape (n_positions,), default=None
             Positions of the wanted rows, in any order. By default all of them.
-        max_bytes : int, default=64 MiB
-            The most bytes that a block holds (but at least one row, and no more than 65,536).
+        max_bytes : int, default=32 MiB
+            The most bytes that a block becomes (but at least one row, and no more than 65,536).
+        row_bytes : float, default=None
+            What a row becomes where it is used, by default its `float_bytes`.
 
         Yields
         ------
@@ -307,7 +322,8 @@ class Pool(ABC):
         """
         wanted = None if rows is None else check_positions(rows, len(self))
         n_rows = len(self) if wanted is None else len(wanted)
-        step = min(max(1, int(max_bytes // self.row_bytes)), _BLOCK_ROWS)
+        most = BLOCK_BYTES if max_bytes is None else max_bytes
+        step = min(max(1, int(most // (row_bytes or self.float_bytes))), _BLOCK_ROWS)
         for start in range(0, n_rows, step):
             where = slice(start, min(start + step, n_rows))
             yield self.read(where if wanted is None else as_slice(wanted[where])), where

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples
 from skorch.helper import SliceDataset
 
 from .arrays import NUMBERS, ArrayPool
-from .base import BLOCK_BYTES, Pool, as_slice
+from .base import Pool, as_slice
 from .frames import FramePool
 from .items import ItemPool
 from .mappings import MappingPool
@@ -131,7 +131,7 @@ def dense(X: Any) -> NDArray[Any]:
 
 
 def row_blocks(
-    X: Any, rows: ArrayLike | None = None, max_bytes: float = BLOCK_BYTES
+    X: Any, rows: ArrayLike | None = None, max_bytes: float | None = None
 ) -> Iterator[tuple[Any, slice]]:
     """Yield the wanted rows of `X` in blocks of bounded size.
 
@@ -141,8 +141,8 @@ def row_blocks(
         Sparse matrices other than CSR are converted to it once.
     rows : array-like of int of shape (n_rows,), default=None
         Positions of the wanted rows, in any order. By default all of them.
-    max_bytes : int, default=64 MiB
-        The most bytes that a block holds (but at least one row, and no more than 65,536).
+    max_bytes : int, default=32 MiB
+        The most bytes that a block takes once its integers are float64 (but at least one row, and no more than 65,536).
 
     Yields
     ------
@@ -169,7 +169,13 @@ def row_blocks(
     return as_pool(X).blocks(rows, max_bytes)
 
 
-def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = None) -> Any:
+def blockwise(
+    function: Callable[[Any], Any],
+    X: Any,
+    rows: ArrayLike | None = None,
+    *,
+    row_bytes: float | None = None,
+) -> Any:
     """Apply a function of rows to the wanted rows of a pool, a block at a time.
 
     Where most rows of `X` are wanted, `function` sees contiguous views of `X`, and the answers for
@@ -183,6 +189,9 @@ def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = N
     X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
     rows : array-like of int of shape (n_rows,), default=None
         Positions of the wanted rows, in any order. By default all of them.
+    row_bytes : float, default=None
+        What a row becomes in `function`, its answer included; a block becomes at most 32 MiB. By default the row's own
+        numbers, integers as float64.
 
     Returns
     -------
@@ -210,7 +219,7 @@ def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = N
         return tuple(a[:0] for a in answers) if isinstance(answers, tuple) else answers[:0]
     outputs: tuple[NDArray[Any], ...] | None = None
     single = True
-    for block, keep, where in _plan(pool, wanted):
+    for block, keep, where in _plan(pool, wanted, row_bytes):
         answers = function(block)
         single = not isinstance(answers, tuple)
         parts = (answers,) if single else answers
@@ -231,15 +240,15 @@ def blockwise(function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = N
     return outputs[0] if single else outputs
 
 
-def _plan(pool: Pool, wanted: Rows | None) -> Iterator[tuple[Any, Any, Any]]:
+def _plan(pool: Pool, wanted: Rows | None, row_bytes: float | None) -> Iterator[tuple[Any, Any, Any]]:
     """Yield a block, which of its rows are wanted, and their places among the wanted rows."""
     if wanted is None or len(wanted) < _DENSE * len(pool):
-        for block, where in pool.blocks(wanted):
+        for block, where in pool.blocks(wanted, row_bytes=row_bytes):
             yield block, slice(None), where
         return
     order = np.argsort(wanted, kind="stable")
     ascending = wanted[order]
-    for block, span in pool.blocks():
+    for block, span in pool.blocks(row_bytes=row_bytes):
         low, high = np.searchsorted(ascending, (span.start, span.stop))
         if low < high:
             yield block, as_slice(ascending[low:high] - span.start), order[low:high]

@@ -31,6 +31,10 @@ class SparsePool(Pool):
     def row_bytes(self) -> float:
         return max(1.0, (self.X.data.nbytes + self.X.indices.nbytes) / max(1, len(self)))
 
+    @property
+    def float_bytes(self) -> float:
+        return max(1.0, (8 * len(self.X.data) + self.X.indices.nbytes) / max(1, len(self)))
+
     def take(self, rows: Rows | slice) -> Any:
         return self.X[rows]
 

@@ -121,8 +121,11 @@ class ADBA(SynthesisStrategy):
             check_is_fitted(self.decoder, msg=f"The decoder %(name)s is not fitted. {remedy}")
 
     def _prepare(self, pool: Pool) -> None:
+        row_bytes = _N_COPIES * 8 * pool.row_shape[0]
         self.center_ = sum(_numbers(block).sum(axis=0) for block, _ in pool.blocks()) / len(pool)
-        norms = blockwise(lambda block: np.linalg.norm(_numbers(block) - self.center_, axis=1), pool)
+        norms = blockwise(
+            lambda block: np.linalg.norm(_numbers(block) - self.center_, axis=1), pool, row_bytes=row_bytes
+        )
         self.radius_ = float(norms.max() if self.radius is None else self.radius)
         self._inside = np.flatnonzero(norms <= self.radius_)
         if not len(self._inside):
@@ -353,3 +356,4 @@ def _numbers(rows: Any) -> NDArray[np.float64]:
 
 
 _PROBES = 100
+_N_COPIES = 5  # of a block in float64, while distances to the center are computed

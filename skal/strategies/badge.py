@@ -49,9 +49,9 @@ class BADGE(QueryStrategy):
         candidates, pending = query.candidates.rows, query.pending
         seen = np.concatenate([pending, candidates])
         if are_few(seen, query.pool):
-            factors = embed_and_predict_proba(query.estimator, query.pool, seen)
+            factors = embed_and_predict_proba(query.estimator, query.pool, seen, keep_integers=True)
             before = np.arange(len(pending))
             return seen[badge_kmeans_plusplus(*factors, query.n_queries, query.rng, pending=before)]
         # A linear model's embedding is the pool itself, which is not to be copied.
-        factors = embed_and_predict_proba(query.estimator, query.pool)
+        factors = embed_and_predict_proba(query.estimator, query.pool, keep_integers=True)
         return badge_kmeans_plusplus(*factors, query.n_queries, query.rng, candidates, pending)

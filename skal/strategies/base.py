@@ -22,7 +22,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..access import check_requirements
+from ..access import check_requirements, working_bytes
 from ..exceptions import PoolExhaustedWarning
 from ..generators import check_encodable
 from ..labels import Labels
@@ -400,7 +400,8 @@ class ScoreStrategy(QueryStrategy):
             return self._scores(pool, None, estimator)
 
     def _scores(self, pool: Pool, rows: Rows | None, estimator: Any) -> NDArray[np.floating[Any]]:
-        return blockwise(lambda block: self._score(block, estimator), pool, rows)
+        row_bytes = working_bytes(estimator, pool)
+        return blockwise(lambda block: self._score(block, estimator), pool, rows, row_bytes=row_bytes)
 
     def _query(self, query: Query) -> Rows:
         rows = query.candidates.rows

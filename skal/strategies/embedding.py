@@ -87,7 +87,7 @@ class EmbeddingStrategy(QueryStrategy):
         if self.embedding == "classifier" or (
             self.embedding == "auto" and estimator is not None and has_embedding(estimator)
         ):
-            embedding = embed(estimator, pool, rows)
+            embedding = embed(estimator, pool, rows, keep_integers=True)  # selection turns blocks into floats
         else:
             check_readable(self, pool, remedy=self._remedy)
             embedding = pool.dense(slice(None) if rows is None else rows)

@@ -139,4 +139,5 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         return best.ravel()
 
     def _compared(self, embedding: NDArray[Any]) -> NDArray[Any]:
-        return normalize(embedding) if self.metric == "cosine" else embedding
+        rows = embedding.astype(np.result_type(embedding.dtype, np.float32), copy=False)
+        return normalize(rows) if self.metric == "cosine" else rows

@@ -101,8 +101,8 @@ def test_no_block_of_a_memmap_is_larger_than_the_bound(tmp_path, monkeypatch):
     pool = X
     predict_proba(Recorder(2), X)
     predict_proba(Recorder(2), X, np.arange(1, 2**14))
-    assert max(sizes) == 64 * 2**20
-    assert len(sizes) == 4
+    assert 31 * 2**20 < max(sizes) <= 32 * 2**20  # with two probabilities for each row
+    assert len(sizes) == 10
 
 
 @pytest.mark.parametrize("ask", [predict_proba, decision_function, embed, embed_and_predict_proba])
