@@ -64,6 +64,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         As in ``GridSearchCV``; the classifier's `score` by default. A callable that does without rows, ``scorer(
         estimator, X=None, y=None)``, such as :class:`skal.metrics.GenerationScorer`, is also recorded where there are
         no validation rows.
+    cold_start : QueryStrategy, default=None
+        See :class:`ActiveLearner`.
     random_state : int, RandomState instance or None, default=None
         Decides the initial labels and seeds what :class:`ActiveLearner` seeds. Learners with the
         same `random_state`, `n_initial` and `initial` start from the same labels.

@@ -121,6 +121,7 @@ def test_early_stopping_stops():
 def test_compiled_networks_learn_the_same():
     from torch._dynamo import utils
 
+    torch._dynamo.reset()  # what other tests have compiled
     utils.counters.clear()
     compiled = tiny_autoencoder(compile=True, max_epochs=1).fit(X)
     assert utils.counters["stats"]["unique_graphs"] >= 2  # of the encoder and of the decoder
