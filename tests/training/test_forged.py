@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +341,24 @@ def test_networks_that_are_built_in_their_own_way(module, devices, tmp_path, mon
     np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
     for own, other in zip(fitted.module_.parameters(), loaded.module_.parameters(), strict=True):
         assert (own.requires_grad, own.stride()) == (other.requires_grad, other.stride())
+
+
+class InThreads(nn.Linear):
+    devices: list
+
+    def __init__(self, n_classes):
+        super().__init__(3, n_classes)
+        with ThreadPoolExecutor(1) as pool:
+            self.devices.append(pool.submit(lambda: torch.zeros(1).device.type).result())
+        self.devices.append(str(torch.utils._device.CURRENT_DEVICE))
+
+
+def test_tensors_of_other_threads_have_numbers(tmp_path):
+    InThreads.devices = []
+    NetClassifier(InThreads, max_epochs=1).fit(X, Y).save(tmp_path / "model")
+    InThreads.devices.clear()
+    NetClassifier.load(tmp_path / "model", module=InThreads)
+    assert InThreads.devices == ["cpu", "None"]
 
 
 # Checkpoints
