@@ -92,6 +92,15 @@ def check_same(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor
     own : mapping of str to Tensor
         Lazy parameters, which have no shape yet, take any.
     given : mapping of str to Tensor
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.training.loading import check_same
+    >>> check_same({"weight": torch.zeros(2)}, {"weight": torch.zeros(3)})
+    Traceback (most recent call last):
+        ...
+    skal.exceptions.ModelFileError: has 'weight' of shape (3,) and type torch.float32 instead of (2,) and torch.float32
     """
     for name in sorted(own.keys() ^ given.keys()):
         raise ModelFileError(f"{'lacks' if name in own else 'has an unknown'} tensor {name!r}")
