@@ -110,7 +110,7 @@ class Checkpoint(Callback):
         if best := part(self.tensors, "best"):
             check_same(net.module_.state_dict(), best)
         _check_history(self.found["history"])
-        if books := self.found["books"]:
+        if (books := self.found["books"]) != {}:
             _check_books(books)
         for name in net._optimizers:
             state = self.found["optimizers"][name]

@@ -384,6 +384,7 @@ def at(tree, *keys):
         (("history", 0, "step"), 0),
         (("history", 0, "train_loss"), None),
         (("history", 0, "valid_kl"), 1),
+        (("books",), False),
         (("books", "misses_"), -1),
         (("books", "dynamic_threshold_"), "low"),
         (("books", "__class__"), 1),
