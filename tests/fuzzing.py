@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import settings
 
 from skal.exceptions import ModelFileError
+from tests import THOROUGH
 
-N_MUTANTS = 30_000 if settings.get_current_profile_name() == "thorough" else 300
+N_MUTANTS = 30_000 if THOROUGH else 300
 SPARE_BYTES = 50 << 20  # beyond four times the file's size
 _SECONDS = 20  # for one mutant
 _MAX_FAILURES = 5
