@@ -379,6 +379,7 @@ def at(tree, *keys):
     [
         (("seed",), -1),
         (("seed",), "0"),
+        (("seed",), {"!array": ["<f8", [0], ""]}),
         (("history",), 5),
         (("history", 0, "step"), "one"),
         (("history", 0, "step"), 0),
