@@ -95,6 +95,13 @@ def assembled(header: dict[str, Any], content: Any, data: bytes) -> bytes:
     return sealed(len(text).to_bytes(8, "little") + text + data)
 
 
+def forge(path: Path, change: Callable[[dict[str, Any], Any], Any]) -> None:
+    """Change the header and the content of a file, with the checksum that fits."""
+    header, content, data = dissected(path.read_bytes())
+    change(header, content)
+    path.write_bytes(assembled(header, content, data))
+
+
 def sealed(raw: bytes) -> bytes:
     """A file with the checksum that fits, if it has room for one."""
     at = raw.find(_DIGEST) + len(_DIGEST)
