@@ -61,7 +61,7 @@ def cut_patches(folder: Path, n_patches: int) -> None:
             Image.fromarray(patch).save(folder / name / f"{number}.png")
 
 
-def run(folder: Path, *, budget: int, n_repeats: int, output: str) -> None:
+def run(folder: Path, *, budget: int, n_repeats: int, max_epochs: int, output: str) -> None:
     paths = sorted(folder.glob("*/*.*"))
     labels = np.array([path.parent.name for path in paths])
     pool, test, y_pool, y_test = train_test_split(
@@ -76,7 +76,7 @@ def run(folder: Path, *, budget: int, n_repeats: int, output: str) -> None:
         class_weight="balanced",
         lr=2e-3,
         batch_size=32,
-        max_epochs=40,
+        max_epochs=max_epochs,
     )
     learners = {
         name: SimulatedLearner(
@@ -105,12 +105,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="a folder of image files for each class")
     parser.add_argument("--output", default="photos.png")
     options = parser.parse_args()
-    n_patches, budget, n_repeats = (200, 40, 1) if options.quick else (2000, 160, 3)
+    n_patches, budget, n_repeats, max_epochs = (100, 40, 1, 5) if options.quick else (2000, 160, 3, 40)
     torch.set_num_threads(1)  # so small a network gains nothing from more
     with tempfile.TemporaryDirectory() as folder:
         if options.folder is None:
             cut_patches(Path(folder), n_patches)
-        run(options.folder or Path(folder), budget=budget, n_repeats=n_repeats, output=options.output)
+        lengths = {"budget": budget, "n_repeats": n_repeats, "max_epochs": max_epochs}
+        run(options.folder or Path(folder), **lengths, output=options.output)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import settings
 
 from skal.exceptions import ModelFileError
+from tests import THOROUGH
 
-N_MUTANTS = 30_000 if settings.get_current_profile_name() == "thorough" else 300
+N_MUTANTS = 30_000 if THOROUGH else 300
 SPARE_BYTES = 50 << 20  # beyond four times the file's size
 _SECONDS = 20  # for one mutant
 _MAX_FAILURES = 5
@@ -93,6 +93,13 @@ def assembled(header: dict[str, Any], content: Any, data: bytes) -> bytes:
     text = _text({**header, "__metadata__": metadata}).encode()
     text += b" " * (-len(text) % 8)
     return sealed(len(text).to_bytes(8, "little") + text + data)
+
+
+def forge(path: Path, change: Callable[[dict[str, Any], Any], Any]) -> None:
+    """Change the header and the content of a file, with the checksum that fits."""
+    header, content, data = dissected(path.read_bytes())
+    change(header, content)
+    path.write_bytes(assembled(header, content, data))
 
 
 def sealed(raw: bytes) -> bytes:

@@ -50,12 +50,12 @@ STRATEGIES = [
     DeepFool(),
     RandomSubset(),
     RandomSubset(20, CoreSet("input")),
-    ASAL(tiny_gan(), "discriminator", n_steps=2),
+    ASAL(tiny_gan(n_critic=1), "discriminator", n_steps=2),
     DGAL(StandardScaler(), n_candidates=20),
     SEALS(n_neighbors=5),
 ]
 VARIANTS = [
-    ASAL(tiny_gan(), "classifier", n_components=2, n_steps=1),
+    ASAL(tiny_gan(n_critic=1), "classifier", n_components=2, n_steps=1),
     ASAL(
         tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"
     ),
@@ -63,11 +63,11 @@ VARIANTS = [
     SEALS(StandardScaler(), n_neighbors=5, metric="cosine", criterion=BADGE()),
 ]
 CLASSIFIERS = [tiny_acgan(), tiny_vaal(), tiny_wasserstein(), tiny_learning_loss()]
-SYNTHESIS = [GAAL(tiny_gan()), ADBA()]
+SYNTHESIS = [GAAL(tiny_gan(n_critic=1)), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
-    ActiveLearner(LogisticRegression(), GAAL(tiny_gan()), random_state=0),
-    ActiveLearner(LogisticRegression(), ASAL(tiny_gan(), n_steps=2), random_state=0),
+    ActiveLearner(LogisticRegression(), GAAL(tiny_gan(n_critic=1)), random_state=0),
+    ActiveLearner(LogisticRegression(), ASAL(tiny_gan(n_critic=1), n_steps=2), random_state=0),
     ActiveLearner(LogisticRegression(), DGAL(StandardScaler()), random_state=0),
     SimulatedLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
 ]

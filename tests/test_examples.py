@@ -101,6 +101,10 @@ def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
         dgal.EXPERIMENTS["mnist"], load=digits.get, n_rounds=2, n_initial=12, n_queries=4, n_candidates=40
     )
     monkeypatch.setitem(dgal.EXPERIMENTS, "mnist", tiny)
+    make_classifier = dgal.make_classifier
+    monkeypatch.setattr(
+        dgal, "make_classifier", lambda *args: make_classifier(*args).set_params(max_epochs=2)
+    )
     monkeypatch.setattr(dgal, "make_vae", lambda *_: dgal.VAE(5, max_epochs=1))
     arguments = ["mnist", "--quick", "--seeds", "0", "--output", str(tmp_path)]
     dgal.main(arguments)

@@ -4,7 +4,6 @@
 what they had recorded in a shared place.
 """
 
-import os
 import threading
 import time
 import warnings
@@ -42,6 +41,7 @@ from skal.strategies import (
     SynthesisStrategy,
     UncertaintySampling,
 )
+from tests import THOROUGH
 from tests.networks import (
     generator_states,
     tiny_acgan,
@@ -51,11 +51,11 @@ from tests.networks import (
     tiny_wasserstein,
 )
 
-X = np.random.default_rng(0).normal(size=(2000, 6)).astype(np.float32)
+N_ROWS = 2000 if THOROUGH else 500
+X = np.random.default_rng(0).normal(size=(N_ROWS, 6)).astype(np.float32)
 TRUTH = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(int)
-Y = np.where(np.arange(2000) < 40, TRUTH, -1)
+Y = np.where(np.arange(N_ROWS) < 40, TRUTH, -1)
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 N_THREADS = 8
 
 

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from . import THOROUGH
 
-def check_threads(ask, n_questions=100, n_threads=8):
+
+def check_threads(ask, n_questions=100 if THOROUGH else 25, n_threads=8):
     """Ask `n_questions` questions in each of several threads, all at a time, and compare with the answers of one."""
     expected = [ask(i) for i in range(n_questions)]
     orders = [np.random.default_rng(t).permutation(n_questions) for t in range(n_threads)]

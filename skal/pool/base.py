@@ -308,7 +308,7 @@ class Pool(ABC):
         ----------
         rows : array-like of int of shape (n_positions,), default=None
             Positions of the wanted rows, in any order. By default all of them.
-        max_bytes : int, default=None
+        max_bytes : float, default=None
             The most bytes that a block becomes, by default 32 MiB (but at least one row, and no more than 65,536).
         row_bytes : float, default=None
             What a row becomes where it is used, by default its `float_bytes`.

@@ -141,7 +141,7 @@ def row_blocks(
         Sparse matrices other than CSR are converted to it once.
     rows : array-like of int of shape (n_rows,), default=None
         Positions of the wanted rows, in any order. By default all of them.
-    max_bytes : int, default=None
+    max_bytes : float, default=None
         The most bytes that a block takes once its integers are float64, by default 32 MiB (but at least one row, and no
         more than 65,536).
 

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import pickle
 import zlib
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,10 @@ def _bytes(X: NDArray[Any]) -> bytes | memoryview:
 
 def as_text(objects: list[Any]) -> str:
     """A text that is another one where an object holds something else, the same in every process."""
-    return repr(objects) if set(map(type, objects)) <= _PRINTED else object_checksum(objects)
+    types = set(map(type, objects))
+    if types <= {list, tuple}:  # lists of tokens, say
+        types = set(map(type, chain.from_iterable(objects)))
+    return repr(objects) if types <= _PRINTED else object_checksum(objects)
 
 
 def object_checksum(objects: Any) -> str:

@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..utils.threads import one_blas_thread
 from .points import BLOCK_SIZE, EuclideanPoints, Floats, Positions, check_k, kth_largest, sq_norms
 
+_MOST_KEPT = 2048  # rows in float64; the active block has fewer, but for rows at equal distances
+
 
 class FarthestFirst:
     """Farthest-first traversal of the rows of X that remembers the distances to its centers.
@@ -181,7 +183,7 @@ class _ActiveBlock:
         self._points = points
         self._rows = np.empty(0, dtype=np.intp)
         self._sq_distances = np.empty(0)
-        self._block = points.take(self._rows)
+        self._block = self._kept()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -197,12 +199,16 @@ class _ActiveBlock:
         order = np.argsort(rows)
         self._rows = rows[order]
         self._sq_distances = np.concatenate([self._sq_distances, sq_distances])[order]
-        self._block = self._points.take(self._rows)
+        self._block = self._kept()
 
     def pop(self) -> int:
         """Pick the farthest row, the one with the lowest position among equals, and measure the others against it."""
         best = int(self._sq_distances.argmax())
-        np.minimum(self._sq_distances, sq_norms(self._block - self._block[best]), out=self._sq_distances)
+        if self._block is None:
+            to_best = self._points.min_sq_distances(self._rows, self._rows[best : best + 1])
+        else:
+            to_best = sq_norms(self._block - self._block[best])
+        np.minimum(self._sq_distances, to_best, out=self._sq_distances)
         self._sq_distances[best] = -1
         return int(self._rows[best])
 
@@ -211,5 +217,9 @@ class _ActiveBlock:
         keep = self._sq_distances >= kth_largest(self._sq_distances, n_rows)
         left = self._rows[~keep], self._sq_distances[~keep]
         self._rows, self._sq_distances = self._rows[keep], self._sq_distances[keep]
-        self._block = self._block[keep]
+        self._block = self._kept()
         return left
+
+    def _kept(self) -> Floats | None:
+        """Return the rows in float64; None for too many, as where all distances are equal."""
+        return self._points.take(self._rows) if len(self._rows) <= _MOST_KEPT else None

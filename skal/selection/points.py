@@ -183,7 +183,8 @@ class EuclideanPoints(Points):
         bounds = np.where(allowed, self.rough_sq_distances(None, mean), -1)
         best = sq_norms(self.take([int(bounds.argmax())]) - mean)
         rows = np.flatnonzero(bounds >= best)
-        return int(rows[sq_norms(self.take(rows) - mean).argmax()])
+        exact = [sq_norms(self.take(chosen) - mean) for _, chosen in self.blocks(rows, 0)]
+        return int(rows[np.concatenate(exact).argmax()])
 
 
 def pending_first(

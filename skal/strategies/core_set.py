@@ -52,11 +52,11 @@ class CoreSet(EmbeddingStrategy):
         centers = np.concatenate([labeled, pending])
         seen = np.concatenate([centers, candidates])
         if are_few(seen, query.pool):
-            traversal = FarthestFirst(self._embed(query, seen)[0])
+            traversal = FarthestFirst(self._embed(query, seen, keep_integers=True)[0])
             traversal.add(np.arange(len(centers)))
             return seen[traversal.pick(query.n_queries, np.arange(len(centers), len(seen)))]
 
-        embedding, stays = self._embed(query)
+        embedding, stays = self._embed(query, keep_integers=True)
         with self._kept if stays else Kept() as kept:
             known, new = newly_labeled(kept, labeled)
             traversal = known or FarthestFirst(embedding)

@@ -79,19 +79,26 @@ class EmbeddingStrategy(QueryStrategy):
         if not isinstance(self.embedding, str):
             self._encoded = encode(self.encoder_, pool)
 
-    def _embed(self, query: Query, rows: Rows | None = None) -> tuple[NDArray[Any], bool]:
-        """Return the embedding of some rows, or all, of shape (n_rows, d), and whether later queries have the same."""
+    def _embed(
+        self, query: Query, rows: Rows | None = None, *, keep_integers: bool = False
+    ) -> tuple[NDArray[Any], bool]:
+        """Return the embedding of some rows, or all, of shape (n_rows, d), and whether later queries have the same.
+
+        Differences of integers may overflow: keep them only where each block becomes floats before it is compared.
+        """
         pool, estimator = query.pool, query.estimator
         if not isinstance(self.embedding, str):
             return self._encoded if rows is None else self._encoded[rows], True
         if self.embedding == "classifier" or (
             self.embedding == "auto" and estimator is not None and has_embedding(estimator)
         ):
-            embedding = embed(estimator, pool, rows, keep_integers=True)  # selection turns blocks into floats
+            embedding = embed(estimator, pool, rows, keep_integers=True)
         else:
             check_readable(self, pool, remedy=self._remedy)
             embedding = pool.dense(slice(None) if rows is None else rows)
             embedding = embedding.reshape(len(embedding), -1)
+        if not keep_integers:
+            embedding = embedding.astype(np.result_type(embedding.dtype, np.float32), copy=False)
         return embedding, isinstance(pool.X, np.ndarray) and _layout(embedding) == _layout(pool.X)
 
 

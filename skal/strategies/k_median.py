@@ -58,8 +58,9 @@ class KMedian(EmbeddingStrategy):
         candidates, pending = query.candidates.rows, query.pending
         seen = np.concatenate([pending, candidates])
         if are_few(seen, query.pool):
-            embedding, before = self._embed(query, seen)[0], np.arange(len(pending))
+            embedding = self._embed(query, seen, keep_integers=True)[0]
+            before = np.arange(len(pending))
             medians = k_medians(embedding, query.n_queries, query.rng, pending=before, max_iter=self.max_iter)
             return seen[medians]
-        embedding = self._embed(query)[0]
+        embedding = self._embed(query, keep_integers=True)[0]
         return k_medians(embedding, query.n_queries, query.rng, candidates, pending, max_iter=self.max_iter)

@@ -12,14 +12,14 @@ from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..neighbors import make_index
-from ..pool import NO_ROWS, Pool, Rows, row_blocks
+from ..pool import NO_ROWS, Pool, Rows, as_pool
 from ..utils.threads import Kept
 from .base import POSITIVE_INTEGER
 from .candidates import CandidateStrategy
 from .embedding import EmbeddingStrategy, newly_labeled
 from .query import Query
 
-_BLOCK_BYTES = 1 << 22
+_PAIR_BYTES = 32  # of a distance, a position, and what is made of them
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -110,7 +110,7 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
 
     def _restrict(self, query: Query) -> Rows:
         labeled = query.labels.rows
-        embedding, stays = self._embed(query)
+        embedding, stays = self._embed(query, keep_integers=True)
         with self._kept if stays else Kept() as kept:
             known, new = newly_labeled(kept, labeled)
             near = np.union1d(NO_ROWS if known is None else known, self._neighbors(embedding, new))
@@ -128,7 +128,8 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         if not isinstance(self.embedding, str):
             return self.index_.kneighbors(queries, n_neighbors=k)[1].ravel()
         best, distances = np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32)
-        for block, where in row_blocks(embedding, max_bytes=_BLOCK_BYTES):
+        pool = as_pool(embedding)
+        for block, where in pool.blocks(row_bytes=pool.float_bytes + _PAIR_BYTES * len(rows)):
             found = euclidean_distances(queries, self._compared(block), squared=True)
             distances = np.hstack([distances, found.astype(np.float32, copy=False)])
             best = np.hstack([best, np.broadcast_to(np.arange(where.start, where.stop), found.shape)])

@@ -69,10 +69,11 @@ class Checkpoint(Callback):
         with parsing(self.path):
             identity = self.found.get("identity", {})
             differing = [name for name, value in self.identity.items() if identity.get(name) != value]
-            if not differing and (type(saved := self.found["seed"]) is not int or saved < 0):
+            saved = self.found.get("seed")
+            if not differing and (type(saved) is not int or saved < 0):
                 raise ModelFileError(f"has the seed {saved!r}")
-        if isinstance(estimator.random_state, Integral) and self.found.get("seed") != seed:
-            differing.append("random_state")
+            if isinstance(estimator.random_state, Integral) and saved != seed:
+                differing.append("random_state")
         if differing:
             raise ValueError(
                 f"the checkpoint {str(self.path)!r} belongs to another training: {', '.join(differing)} differ; "
@@ -110,7 +111,7 @@ class Checkpoint(Callback):
         if best := part(self.tensors, "best"):
             check_same(net.module_.state_dict(), best)
         _check_history(self.found["history"])
-        if books := self.found["books"]:
+        if (books := self.found["books"]) != {}:
             _check_books(books)
         for name in net._optimizers:
             state = self.found["optimizers"][name]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import cache
 from numbers import Integral, Real
 from types import SimpleNamespace, UnionType
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 
+@cache
 def fitted_attributes(cls: type) -> dict[str, Any]:
     """Return the types of the attributes that end in an underscore, by name, as a class and its bases annotate them.
 

@@ -12,12 +12,13 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import DeviceContext
 
 from ..exceptions import ModelFileError
 from .net import TrainingNet
 
-# Calls of torch's functions in building a network, for each tensor in the file. torchvision's and timm's need fewer
-# than ten.
+# Calls of torch's functions in building a network, for each tensor in the file and 100 more. torchvision's and timm's
+# need up to 13.
 _CALLS = 100
 # What widths and rates of layers are computed from, which must be numbers in some networks.
 _SEQUENCES = (torch.arange, torch.linspace, torch.tensor)
@@ -56,7 +57,7 @@ def with_weights(
     for with_sequences in (False, True):
         plan = _Plan(len(tensors), with_sequences)
         try:
-            with torch.device("meta"), plan:
+            with plan:
                 net = make_net(device="meta")
                 net.expect(tensors)
                 net.initialize()
@@ -69,9 +70,8 @@ def with_weights(
             continue
         check_same(net.state_dict(), tensors)
         if not _are_tied(net.state_dict()):
-            with suppress(
-                RuntimeError, TypeError
-            ):  # a buffer that no file has, or a way of its own to load a state
+            # A buffer that no file has cannot go to a device, and a module may load a state in its own way.
+            with suppress(RuntimeError, TypeError):
                 net.take(tensors, device)
                 if not plan.is_left():
                     return net
@@ -92,6 +92,15 @@ def check_same(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor
     own : mapping of str to Tensor
         Lazy parameters, which have no shape yet, take any.
     given : mapping of str to Tensor
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.training.loading import check_same
+    >>> check_same({"weight": torch.zeros(2)}, {"weight": torch.zeros(3)})
+    Traceback (most recent call last):
+        ...
+    skal.exceptions.ModelFileError: has 'weight' of shape (3,) and type torch.float32 instead of (2,) and torch.float32
     """
     for name in sorted(own.keys() ^ given.keys()):
         raise ModelFileError(f"{'lacks' if name in own else 'has an unknown'} tensor {name!r}")
@@ -112,10 +121,12 @@ def _are_tied(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 
 class _Plan(TorchFunctionMode):
-    """Counts the calls of torch's functions, and knows which of the tensors that they returned are still there.
+    """Makes new tensors without numbers, in this thread only, and knows which of them are still there.
 
-    It can let short sequences have numbers.
+    It counts the calls of torch's functions, and can let short sequences have numbers.
     """
+
+    on_meta = DeviceContext("meta")  # not entered, which would be seen in all threads
 
     def __init__(self, n_tensors: int, with_sequences: bool) -> None:
         super().__init__()
@@ -127,7 +138,7 @@ class _Plan(TorchFunctionMode):
         self.n_calls -= 1
         if self.n_calls < 0:
             raise ModelFileError("describes networks of far more parts than it has tensors")
-        made = func(*args, **(kwargs or {}))
+        made = self.on_meta.__torch_function__(func, types, args, dict(kwargs or {}))
         if self.with_sequences and func in _SEQUENCES and made.numel() <= _LONGEST:
             return func(*args, **{**(kwargs or {}), "device": "cpu"})
         for each in made if isinstance(made, tuple | list) else (made,):

@@ -47,6 +47,18 @@ def load_optimizer(
         If the state is that of another optimizer.
     Exception
         Whatever a step with an impossible state raises.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skal.training.optimizers import load_optimizer, optimizer_state
+    >>> weight = torch.nn.Parameter(torch.zeros(2))
+    >>> first, second = (torch.optim.SGD([weight], momentum=0.9) for _ in range(2))
+    >>> weight.grad = torch.ones(2)
+    >>> first.step()
+    >>> load_optimizer(second, *optimizer_state(first))
+    >>> second.state[weight]["momentum_buffer"]
+    tensor([1., 1.])
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
@@ -59,6 +71,8 @@ def load_optimizer(
     can_step = _step(twin)
     expected = twin.state_dict()["state"]
     for number, values in state.items():
+        if number not in range(len(parameters)):
+            raise ModelFileError(f"has the state of a parameter {number}, and there are {len(parameters)}")
         _check_values(f"parameter {number}", values, expected.get(number, {}), parameters[number])
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.shape == parameters[number].shape:

@@ -195,10 +195,11 @@ class SavedEstimator(BaseEstimator):
 
 def _known_params(cls: Any, names: Any) -> list[str]:
     """Return names that are all parameters of a class."""
-    unknown = [name for name in names if name not in cls._get_param_names()]
-    if unknown:
-        raise ValueError(f"{cls.__name__} has no parameter {unknown[0]!r}")
-    return list(names)
+    known, names = cls._get_param_names(), list(names)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{cls.__name__} has no parameter {name!r}")
+    return names
 
 
 def _family(cls: type) -> list[type]:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
+from sklearn.decomposition import TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
@@ -77,6 +79,43 @@ def test_integers_become_floats(dtype, expected):
     embeddings = embed(classifier, values)
     assert embeddings.dtype == expected
     assert_array_equal(embeddings, values.astype(np.float64))
+
+
+def test_integers_stay_where_they_are_wanted():
+    pool = np.abs(10 * X).astype(np.uint8)
+    classifier = LogisticRegression().fit(X, Y)
+    assert embed(classifier, pool, keep_integers=True) is pool
+    assert embed_and_predict_proba(classifier, pool, keep_integers=True)[0] is pool
+    assert embed(classifier, pool, [5, 2], keep_integers=True).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"), [(np.uint8, np.float32), (np.int16, np.float32), (np.int32, np.float64)]
+)
+def test_computed_embeddings_take_no_more_than_their_rows_need(dtype, expected):
+    pool = np.abs(10 * X).astype(dtype)
+    scaler = StandardScaler().fit(X)
+    pipeline = make_pipeline(scaler, LogisticRegression()).fit(X, Y)
+    for embeddings in (embed(pipeline, pool), embed_and_predict_proba(pipeline, pool)[0]):
+        assert embeddings.dtype == expected
+        assert_array_equal(embeddings, scaler.transform(pool).astype(expected))
+
+
+def test_embeddings_of_texts_take_float32():
+    texts = ["red", "green", "red green", "blue"]
+    pipeline = make_pipeline(TfidfVectorizer(), TruncatedSVD(2), LogisticRegression()).fit(
+        texts, [0, 1, 0, 1]
+    )
+    assert embed(pipeline, texts).dtype == np.float32
+
+
+def test_blocks_of_sparse_rows_are_bounded_as_dense_ones(monkeypatch):
+    monkeypatch.setattr("skal.pool.base.BLOCK_BYTES", 4 * 8 * X.shape[1])
+    sizes = []
+    monkeypatch.setattr("skal.access.embeddings.dense", lambda X: sizes.append(X.shape[0]) or X.toarray())
+    rows = csr_array(np.eye(len(X), X.shape[1]))  # an entry in each of some rows
+    assert_array_equal(embed(LogisticRegression().fit(X, Y), rows), rows.toarray())
+    assert max(sizes) <= 4
 
 
 def test_sparse_features_become_dense():

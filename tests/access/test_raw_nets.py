@@ -28,6 +28,7 @@ from skal.access.raw_training import fit_raw_net
 from skal.classifiers import NetClassifier
 from skal.training.devices import seeded
 
+from .. import THOROUGH
 from ..networks import generator_states
 from .common import ROWS, Learner, Net, X, Y, hidden_of, make_net, softmax, wanted
 
@@ -220,7 +221,7 @@ def test_threads_get_what_one_thread_gets():
             return answering.predict(FLOATS)
 
     with in_background(predict) as predictions:
-        assert equal_in_threads(2 * questions_to(learner), n_times=100) == [True] * 8
+        assert equal_in_threads(2 * questions_to(learner), n_times=100 if THOROUGH else 20) == [True] * 8
     assert predictions
     assert generator_states() == states
     assert net.module_.training
@@ -231,7 +232,7 @@ def test_threads_get_what_one_thread_gets_of_a_network_of_skal():
     net = NetClassifier(module_params=params, max_epochs=1, random_state=0).fit(FLOATS, Y)
     states = generator_states()
     with in_background(lambda: net.predict_proba(FLOATS)) as predictions:
-        assert equal_in_threads(2 * questions_to(net), n_times=100) == [True] * 8
+        assert equal_in_threads(2 * questions_to(net), n_times=100 if THOROUGH else 20) == [True] * 8
     assert predictions
     assert generator_states() == states
 

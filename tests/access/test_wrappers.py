@@ -1,5 +1,6 @@
 """What is inside wrappers and pipelines."""
 
+import numpy as np
 import pytest
 from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -9,8 +10,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skal import ActiveLearner
-from skal.access import unwrap
+from skal.access import unwrap, working_bytes
 from skal.access.wrappers import open_pipeline
+from skal.classifiers import NetClassifier
+from skal.pool import as_pool
 from skal.strategies import RandomSampling
 
 from .common import Learner, data
@@ -29,6 +32,18 @@ def test_the_classifier_of_a_learner_of_skal_is_found():
     assert unwrap(learner) is learner.estimator.estimator
     learner = ActiveLearner(LogisticRegression(max_iter=1000), RandomSampling()).fit(X, y)
     assert unwrap(FrozenEstimator(learner)) is learner.estimator_
+
+
+def test_what_a_row_takes_while_a_classifier_answers():
+    X, y = data(2)
+    X = np.abs(X).astype(np.uint8)
+    linear, n_columns = LogisticRegression().fit(X, y), X.shape[1]
+    assert working_bytes(linear, X) == 8 * n_columns + 16
+    assert working_bytes(make_pipeline(StandardScaler(), linear).fit(X, y), as_pool(X)) == 8 * n_columns + 16
+    assert (
+        working_bytes(NetClassifier(max_epochs=1).fit(X, y), X) == n_columns + 16
+    )  # it takes batches of a block
+    assert working_bytes(None, X.astype(np.float32)) == 4 * n_columns
 
 
 def test_only_the_wrappers_own_attributes_count():

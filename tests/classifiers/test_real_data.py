@@ -104,8 +104,8 @@ class TestScale:
 
 
 def test_generators_and_judges_share_the_bytes():
-    judge = cnn(max_epochs=15).fit(BYTES, Y)
-    strategy = ASAL(GAN(n_latent=4, n_iter=30, random_state=0), n_steps=3, random_state=0)
+    judge = cnn().fit(BYTES, Y)
+    strategy = ASAL(GAN(n_latent=4, n_iter=5, random_state=0), n_steps=3, random_state=0)
     fitted = ActiveLearner(cnn(max_epochs=15), strategy, n_queries=5, random_state=0).fit(
         BYTES, Y * (Y < 3) - (Y >= 3)
     )
@@ -123,7 +123,7 @@ def test_generators_and_judges_share_the_bytes():
         inception_score(generated, judge, random_state=0).mean,
         inception_score(BYTES, judge, random_state=0).mean,
     )
-    made = ActiveLearner(cnn(), GAAL(GAN(n_latent=4, n_iter=30, random_state=0), n_steps=2)).fit(
+    made = ActiveLearner(cnn(), GAAL(GAN(n_latent=4, n_iter=5, random_state=0), n_steps=2)).fit(
         BYTES, PARTIAL
     )
     samples = made.synthesize(3)

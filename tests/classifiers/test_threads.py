@@ -9,9 +9,10 @@ import torch
 
 from skal.classifiers import CNNClassifier, NetClassifier
 
+from .. import THOROUGH
 from ..networks import DIGITS, tiny_acgan, tiny_learning_loss, tiny_vaal, tiny_wasserstein
 
-N_THREADS, N_CALLS = 8, 40
+N_THREADS, N_CALLS = 8, 40 if THOROUGH else 10
 IMAGES = DIGITS[:40].astype(np.float32)
 FLAT = IMAGES.reshape(40, 64)
 LABELS = np.arange(40) % 3

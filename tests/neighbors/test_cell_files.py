@@ -8,7 +8,6 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
 
 from skal.exceptions import ModelFileError
 from skal.neighbors import CellIndex, match
@@ -16,11 +15,11 @@ from skal.neighbors.cell_files import ARRAYS, readonly
 from skal.neighbors.search import search
 from skal.training.files import map_file, write_file
 from skal.utils.kernels import compiled
+from tests import THOROUGH
 from tests.fuzzing import N_MUTANTS, fuzz
 
 from .fuzz_cases import QUERIES, X, answers, check, checksums, digest
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 MODES = pytest.mark.parametrize("mmap_mode", [None, "r"])
 
 

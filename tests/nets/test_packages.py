@@ -51,6 +51,22 @@ def saved(module, path):
     return path
 
 
+@pytest.fixture
+def shallow(monkeypatch):
+    """Some layers of torchvision's deepest networks."""
+    transformer, densenet = models.vision_transformer._vision_transformer, models.densenet._densenet
+    monkeypatch.setattr(
+        models.vision_transformer,
+        "_vision_transformer",
+        lambda **params: transformer(**{**params, "num_layers": 2}),
+    )
+    monkeypatch.setattr(
+        models.densenet,
+        "_densenet",
+        lambda growth, blocks, *rest, **params: densenet(8, (2, 3), *rest, **params),
+    )
+
+
 TORCHVISION = {
     "resnet34": ("fc", 64),
     "squeezenet1_1": ("classifier.1", 64),
@@ -63,7 +79,7 @@ TORCHVISION = {
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
-def test_networks_of_torchvision(tmp_path, name):
+def test_networks_of_torchvision(tmp_path, shallow, name):
     head, side = TORCHVISION[name]
     params = {"image_size": side} if name == "vit_b_32" else {}
     params = {"init_weights": True, "transform_input": True} if name == "googlenet" else params
@@ -125,7 +141,7 @@ def test_networks_of_timm(tmp_path, name, n_classes):
     assert ours.body.pretrained_cfg["state_dict"] is None  # a second copy
 
 
-def test_weights_for_images_of_another_size(tmp_path):
+def test_weights_for_images_of_another_size(tmp_path, shallow):
     theirs = seeded(lambda: timm.create_model("test_vit", num_classes=5))
     path = saved(theirs, tmp_path / "weights.pth")
     x = images(2, 3, 64, 96)
@@ -169,7 +185,7 @@ def test_weights_of_the_package_itself(monkeypatch):
     assert torch.equal(net.body.conv1[0].weight, theirs.conv1[0].weight)
 
 
-def test_the_first_names_of_densenet(tmp_path):
+def test_the_first_names_of_densenet(tmp_path, shallow):
     theirs = seeded(lambda: models.densenet121())
     old = {
         key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): w
@@ -255,8 +271,9 @@ def test_without_timm(monkeypatch):
 
 def test_own_names_win():
     assert type(fitted("resnet18").module_) is ResNet18
-    assert type(fitted("torchvision:resnet18").module_.body).__name__ == "ResNet"
-    assert not isinstance(fitted("torchvision:resnet18").module_, ResNet18)
+    theirs = fitted("torchvision:resnet18").module_
+    assert type(theirs.body).__name__ == "ResNet"
+    assert not isinstance(theirs, ResNet18)
 
 
 LAZY = """

@@ -115,6 +115,25 @@ def test_narrow_rows_come_in_bounded_numbers():
     assert sizes == [65_536, 65_536, 140_000 - 2 * 65_536]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "n_rows"),
+    [(np.float64, 100), (np.float32, 200), (np.float16, 100), (np.uint8, 100), (bool, 100)],
+)
+def test_blocks_are_bounded_as_floats(dtype, n_rows, monkeypatch):
+    monkeypatch.setattr("skal.pool.base.BLOCK_BYTES", 100 * 8 * 16)
+    sizes = []
+    blockwise(lambda block: sizes.append(len(block)) or np.zeros(len(block)), np.zeros((500, 16), dtype))
+    assert max(sizes) == n_rows
+    sizes.clear()
+    blockwise(lambda block: sizes.append(len(block)) or block, np.zeros((500, 16), dtype), row_bytes=8 * 32)
+    assert max(sizes) == 50
+
+
+def test_sparse_integers_count_as_floats():
+    X = sparse.csr_array(np.eye(100, 1000, dtype=np.int8))
+    assert as_pool(X).float_bytes == 8 + X.indices.itemsize
+
+
 def test_sparse_subsets_are_copied_in_bounded_pieces():
     X = np.zeros((1000, 8))
     blocks = [block for block, _ in row_blocks(X, np.arange(0, 1000, 2), max_bytes=64 * 100)]

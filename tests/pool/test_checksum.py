@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skal.pool.checksum import checksum, object_checksum
+from skal.pool.checksum import as_text, checksum, object_checksum
 from tests.processes import run_fresh
 
 
@@ -52,6 +52,17 @@ def test_objects_are_read_by_what_they_print():
     assert checksum(X.copy(), 1 << 18) == before
     X[1, 1] = 4
     assert checksum(X, 1 << 18) != before
+
+
+@pytest.mark.parametrize("inner", [list, tuple])
+def test_lists_of_tokens_are_read_by_what_they_print(inner, monkeypatch):
+    tokens = [["a", "b"], ["c"]]
+    texts = {as_text(list(map(inner, rows))) for rows in (tokens, [["a"], ["b", "c"]], [["a", "b"], [None]])}
+    assert len(texts) == 3
+    assert as_text([*map(inner, tokens)]) in texts
+    assert as_text([*map(inner, tokens), {"a"}]) == object_checksum([*map(inner, tokens), {"a"}])
+    monkeypatch.setattr("skal.pool.checksum.object_checksum", lambda _: pytest.fail("they were pickled"))
+    as_text([*map(inner, tokens)])
 
 
 def cells(*objects):

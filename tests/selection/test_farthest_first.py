@@ -1,12 +1,14 @@
 """k-center greedy against the naive algorithm in float64."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from skal.selection import FarthestFirst
+from skal.selection import FarthestFirst, farthest_first
 
 from .rows import embedding, grids
 
@@ -165,3 +167,24 @@ def test_many_pending_rows(kind, n_centers):
     np.testing.assert_array_equal(traversal.pick(100, pending=both[:200]), both[200:])
     with pytest.raises(ValueError, match="k=4701 rows asked of 4700 candidates"):
         traversal.pick(4701, np.arange(n_centers, 5000), pending=both[: 300 - n_centers])
+
+
+@given(grids())
+def test_rows_that_are_too_many_to_be_kept_are_measured_in_blocks(X):
+    k = min(5, len(X))
+    expected = FarthestFirst(X).pick(k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(farthest_first, "_MOST_KEPT", 0)
+        np.testing.assert_array_equal(FarthestFirst(X).pick(k), expected)
+
+
+@pytest.mark.parametrize("centers", [[], [7]], ids=str)
+def test_equal_rows_are_not_copied(centers):
+    X = np.zeros((80_000, 200), dtype=np.uint8)
+    traversal = FarthestFirst(X)
+    traversal.add(centers)
+    tracemalloc.start()
+    assert traversal.pick(3).tolist() == [0, 1, 2]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes

@@ -60,6 +60,20 @@ def test_what_is_compared(embedding, estimator, expected, stays):
         assert same is (stays and rows is None)
 
 
+@pytest.mark.parametrize("embedding", ["input", "classifier"])
+def test_bytes_become_floats_unless_a_strategy_keeps_them(embedding):
+    pool = as_pool(np.abs(10 * X).astype(np.uint8))
+    strategy = Embedding(embedding, random_state=0).fit(pool.X)
+    query = Query(pool=pool, labels=Labels.none(len(pool)), n_queries=1, estimator=LINEAR)
+    floats, stays = strategy._embed(query)
+    assert floats.dtype == np.float32
+    assert not stays
+    kept, stays = strategy._embed(query, keep_integers=True)
+    assert np.shares_memory(kept, pool.X)
+    assert stays
+    assert_array_equal(kept, floats)
+
+
 def test_only_the_pool_itself_stays():
     """Other rows in its memory, or its rows in another memory, may be others at the next query."""
     for function in (

@@ -1,15 +1,19 @@
-"""No query copies the pool, and a two-stage strategy looks at its candidates alone."""
+"""No query copies the pool, its memory has a stated bound, and a two-stage strategy looks at its candidates alone."""
 
 import gc
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from skal import ActiveLearner
+from skal import ActiveLearner, strategies
 from skal.strategies import (
     ASAL,
     BADGE,
@@ -26,6 +30,7 @@ from skal.strategies import (
     RandomSubset,
     UncertaintySampling,
 )
+from tests.memory import CASES, MEGABYTES, SPARE, STATUS, measure, shape_of, stated
 from tests.networks import AffineGenerator, Discriminating
 
 N_SAMPLES, N_FEATURES = 60_000, 100
@@ -155,3 +160,69 @@ def test_a_criterion_looks_at_its_candidates_alone(criterion, pool, monkeypatch)
     assert (
         peak < 40 * (500 + 100) * N_FEATURES
     )  # some copies of what it sees, in float64, and masks of the pool
+
+
+IS_THOROUGH = settings.get_current_profile_name() == "thorough"
+needs_linux = pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells the peak of a process")
+
+
+@needs_linux
+def test_bytes_take_no_more_per_row_than_the_docs_say():
+    """The slope between two pools: blocks, whatever the pool, are in neither of the two."""
+    (n_small, width), (n_large, _) = shapes = [(4000, 200), (12_000, 200)]
+    n_classes = 50
+    peaks = measure(list(CASES), "uint8", shapes, n_classes, block_bytes=1 << 20)
+    allowed = {
+        name: (n_large - n_small) * case.row_bytes(n_large, width, n_classes) + 1.5e6
+        for name, case in CASES.items()
+    }
+    wrong = {name: peak for name, peak in peaks.items() if not 0 < peak[1] < peak[0] + allowed[name]}
+    assert not wrong
+
+
+@needs_linux
+@pytest.mark.skipif(not IS_THOROUGH, reason="takes half an hour")
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_large_pools_take_no_more_than_the_docs_say(dtype):
+    shapes = [shape_of(dtype, size) for size in MEGABYTES]
+    peaks = measure(list(CASES), dtype, shapes)
+    most = {
+        name: [SPARE + n_rows * case.row_bytes(n_rows, width, 10) for n_rows, width in shapes]
+        for name, case in CASES.items()
+    }
+    assert not {name: found for name, found in peaks.items() if (np.array(found) > most[name]).any()}
+
+
+def test_every_strategy_is_measured_and_in_the_docs():
+    rows = np.zeros((2, 2))
+    kinds = [getattr(strategies, name) for name in strategies.__all__]
+    concrete = {each for each in kinds if hasattr(each, "fit") and not each.__abstractmethods__}
+    assert {type(case.strategy(rows)) for case in CASES.values()} == concrete
+    lines = (Path(__file__).parents[2] / "docs" / "memory.md").read_text().splitlines()
+    for name in CASES:
+        assert [line.startswith(stated(name)) for line in lines].count(True) == 1, name
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        UncertaintySampling(),
+        CoreSet(),
+        CoreSet("input"),
+        KMedian(max_iter=3),
+        BADGE(),
+        SEALS(n_neighbors=5),
+        SEALS(n_neighbors=5, metric="cosine"),
+        RandomSubset(100, BADGE()),
+    ],
+    ids=str,
+)
+def test_bytes_are_chosen_as_their_floats_are(strategy):
+    X, y = load_digits(return_X_y=True)
+    classifier = FrozenEstimator(LogisticRegression(max_iter=50).fit(X[:100], y[:100]))
+    y[50:] = -1
+    chosen = [
+        ActiveLearner(classifier, strategy, n_queries=20, random_state=0).fit(X.astype(dtype), y).query()
+        for dtype in (np.uint8, np.float32)
+    ]
+    assert_array_equal(*chosen)

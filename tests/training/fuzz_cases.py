@@ -29,6 +29,7 @@ def model(name: str) -> Case:
         (TypeError, "was saved without the parameters"),
         (ValueError, "was fitted on bytes"),
         (ValueError, "was fitted on other numbers"),
+        (ValueError, "give the shape (C, H, W) of one row"),  # an `image_shape` that is none of these rows
     ]
     return Case(_bytes(estimator.save), attempt, allowed)
 

@@ -8,13 +8,11 @@ import warnings
 import numba
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from skal.utils import kernels
 from skal.utils.kernels import compiled, forgiving_caches
+from tests import THOROUGH
 from tests.processes import run_fresh
-
-THOROUGH = settings.get_current_profile_name() == "thorough"
 
 
 @pytest.fixture(autouse=True)
