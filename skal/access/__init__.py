@@ -21,7 +21,7 @@ from .answers import (
 from .differentiable import RowFunction, as_torch, check_differentiable, torch_module
 from .networks import batch_rows
 from .questions import QUESTIONS, Question, check_requirements, provides
-from .wrappers import unwrap
+from .wrappers import unwrap, working_bytes
 
 __all__ = [
     "QUESTIONS",
@@ -47,4 +47,5 @@ __all__ = [
     "row_blocks",
     "torch_module",
     "unwrap",
+    "working_bytes",
 ]

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,7 +25,7 @@ from ..utils.random import draw_seed, seed_random_states
 from ..utils.threads import Turns
 from .answers import Answers, has_length
 from .delegation import answer
-from .refit import last_step, refitted, uses_unlabeled
+from .refit import last_step, uses_unlabeled
 from .state import State
 
 
@@ -172,11 +171,6 @@ class ActiveLearner(Answers):
         self._state = State(pool=pool, labels=labels, params=params, per_row=per_row)
         return self._state
 
-    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
-        if not _routing_enabled():
-            return fit_params
-        return dict(process_routing(self, "fit", **fit_params).estimator.fit)
-
     def _check_cold_start(self, pool: Pool, strategy: Strategy) -> None:
         if self.cold_start is None:
             return
@@ -263,10 +257,6 @@ class ActiveLearner(Answers):
         if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
             self._strategy_changed = True
         return self
-
-    def _refitted(self, state: State) -> State:
-        state = refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
-        return replace(state, is_trained=True)
 
     def query(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..labels import check_new_labels, check_same_kind, is_numeric, plain
@@ -13,7 +15,7 @@ from ..pool import Rows, check_pool, check_positions
 from ..strategies.query import TrainingSet
 from ..utils.threads import Turns
 from .delegation import Delegation
-from .refit import is_prefitted
+from .refit import is_prefitted, refitted
 from .state import State
 
 
@@ -23,14 +25,10 @@ class Answers(Delegation):
     An answer that was recorded stays, whatever becomes of the training that follows.
     """
 
+    random_state: Any
+    _seed: int
     _changes: Turns
     _strategy_changed: bool = False  # by set_params, since it was prepared
-
-    def _refitted(self, state: State) -> State:
-        raise NotImplementedError
-
-    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
 
     def teach(self, rows: ArrayLike, y: ArrayLike, *, overwrite: bool = False, refit: bool = True) -> Self:
         """Record labels for rows of the fitted pool and refit the classifier.
@@ -155,8 +153,7 @@ class Answers(Delegation):
                 raise ValueError(
                     f"rows {known[:5].tolist()} are labelled; forget their labels first, or leave them out."
                 )
-            self._state = state.after(skipped=np.union1d(state.skipped, rows))
-        return self
+            return self._with_skipped(np.union1d(state.skipped, rows))
 
     def unskip(self, rows: ArrayLike) -> Self:
         """Take back that rows cannot be labelled. Nothing is trained.
@@ -182,7 +179,12 @@ class Answers(Delegation):
             others = np.setdiff1d(rows, state.skipped)
             if len(others):
                 raise ValueError(f"rows {others[:5].tolist()} are not skipped; skipped_ has those that are.")
-            self._state = state.after(skipped=np.setdiff1d(state.skipped, rows))
+            return self._with_skipped(np.setdiff1d(state.skipped, rows))
+
+    def _with_skipped(self, skipped: Rows) -> Self:
+        """Record which rows are skipped; where they are those of before, nothing happened."""
+        if len(skipped) != len(self._state.skipped):
+            self._state = self._state.after(skipped=skipped)
         return self
 
     def undo(self) -> Self:
@@ -283,6 +285,15 @@ class Answers(Delegation):
         """The rows that cannot be labelled, as `skip` was told, in increasing order."""
         check_is_fitted(self)
         return self._state.skipped.copy()  # type: ignore[no-any-return]
+
+    def _refitted(self, state: State) -> State:
+        state = refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
+        return replace(state, is_trained=True)
+
+    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        if not _routing_enabled():
+            return fit_params
+        return dict(process_routing(self, "fit", **fit_params).estimator.fit)
 
     def _check_known_classes(self, labels: NDArray[Any]) -> None:
         if not is_prefitted(self.estimator):

@@ -111,7 +111,7 @@ class State:
         What is skipped counts as chosen, like what is pending: rows near it cannot be labelled either.
         """
         own = pool is self.pool
-        if own:
+        if own and len(pending) + len(self.skipped):
             pending = np.setdiff1d(np.union1d(pending, self.skipped), self.labels.rows)
         labels = self.labels if own else Labels(Labels.none(len(pool)).codes, self.labels.classes)
         outside = []
@@ -120,7 +120,9 @@ class State:
             outside.append(Samples(as_pool(part.X), np.arange(len(codes)), codes))
         if not own:
             outside.append(Samples(self.pool, self.labels.rows, self.labels.codes[self.labels.rows]))
-        unavailable = np.unique(np.concatenate([labels.rows, pending, excluded]))
+        unavailable = labels.rows  # sorted already, as most queries leave them
+        if len(pending) + len(excluded):
+            unavailable = np.unique(np.concatenate([unavailable, pending, excluded]))
         return Query(
             pool=pool,
             labels=labels,

@@ -52,11 +52,6 @@ class ArrayPool(Pool):
     def row_bytes(self) -> float:
         return max(1, self.X.itemsize * int(np.prod(self.row_shape)))
 
-    @property
-    def float_bytes(self) -> float:
-        is_wide = self.X.dtype.kind in "fc" and self.X.dtype.itemsize >= 4
-        return self.row_bytes if is_wide else super().float_bytes
-
     def take(self, rows: Rows | slice) -> NDArray[Any]:
         return self.X[rows]
 

@@ -71,9 +71,12 @@ class Pool(ABC):
     @property
     def float_bytes(self) -> float:
         """Bytes that a row takes once its integers are float64, which most estimators make of them."""
+        dtype = getattr(self.X, "dtype", None)
+        if isinstance(dtype, np.dtype) and dtype.kind in "fc" and dtype.itemsize >= 4:
+            return self.row_bytes
         return max(self.row_bytes, 8 * int(np.prod(self.row_shape)))
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any] | None:
         """Type of the numbers that the rows are read as; None where there is an `obstacle`."""
         return None if self.obstacle is not None else self.dense(slice(1)).dtype

@@ -22,8 +22,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..access import check_requirements
-from ..access.wrappers import working_bytes
+from ..access import check_requirements, working_bytes
 from ..exceptions import PoolExhaustedWarning
 from ..generators import check_encodable
 from ..labels import Labels

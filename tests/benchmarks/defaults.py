@@ -12,35 +12,8 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from skal import ActiveLearner
-from skal.classifiers import (
-    ACGANClassifier,
-    LearningLossClassifier,
-    NetClassifier,
-    VAALClassifier,
-    WassersteinClassifier,
-)
+from skal import ActiveLearner, classifiers, strategies
 from skal.datasets import load_mnist
-from skal.strategies import (
-    ADBA,
-    ALCG,
-    ASAL,
-    BADGE,
-    BALD,
-    DGAL,
-    GAAL,
-    SEALS,
-    VAAL,
-    WAAL,
-    CoreSet,
-    DeepFool,
-    KMedian,
-    LearningLoss,
-    RandomSampling,
-    RandomSubset,
-    SynthesisStrategy,
-    UncertaintySampling,
-)
 
 
 def mnist():
@@ -54,33 +27,33 @@ POOLS = {
     "mnist": mnist,
 }
 PAIRS = [
-    (RandomSampling(), None),
-    (UncertaintySampling(), None),
-    (CoreSet(), None),
-    (BADGE(), None),
-    (KMedian(), None),
-    (RandomSubset(), None),
-    (SEALS(), None),
-    (ADBA(), None),
-    (BALD(), NetClassifier(module_params={"dropout": 0.5})),
-    (LearningLoss(), LearningLossClassifier()),
-    (DeepFool(), NetClassifier()),
-    (ALCG(), ACGANClassifier()),
-    (ASAL(), None),
-    (GAAL(), None),
-    (DGAL(), None),
-    (WAAL(), WassersteinClassifier()),
-    (VAAL(), VAALClassifier()),
+    (strategies.RandomSampling(), None),
+    (strategies.UncertaintySampling(), None),
+    (strategies.CoreSet(), None),
+    (strategies.BADGE(), None),
+    (strategies.KMedian(), None),
+    (strategies.RandomSubset(), None),
+    (strategies.SEALS(), None),
+    (strategies.ADBA(), None),
+    (strategies.BALD(), classifiers.NetClassifier(module_params={"dropout": 0.5})),
+    (strategies.LearningLoss(), classifiers.LearningLossClassifier()),
+    (strategies.DeepFool(), classifiers.NetClassifier()),
+    (strategies.ALCG(), classifiers.ACGANClassifier()),
+    (strategies.ASAL(), None),
+    (strategies.GAAL(), None),
+    (strategies.DGAL(), None),
+    (strategies.WAAL(), classifiers.WassersteinClassifier()),
+    (strategies.VAAL(), classifiers.VAALClassifier()),
 ]
 
 
-def run(name, strategies):
+def run(name, names):
     X, truth = POOLS[name]()
     rng = np.random.default_rng(0)
     for strategy, classifier in PAIRS:
-        if strategies and type(strategy).__name__ not in strategies:
+        if names and type(strategy).__name__ not in names:
             continue
-        labels = truth % 2 if isinstance(strategy, ADBA) else truth  # which is for two classes
+        labels = truth % 2 if isinstance(strategy, strategies.ADBA) else truth  # which is for two classes
         y = np.full(len(X), -1)
         for label in np.unique(labels):
             rows = rng.choice(np.flatnonzero(labels == label), 3, replace=False)
@@ -91,7 +64,7 @@ def run(name, strategies):
         start, used = time.perf_counter(), time.process_time()
         learner.fit(X, y)
         fitted = time.perf_counter()
-        learner.synthesize() if isinstance(strategy, SynthesisStrategy) else learner.query()
+        learner.synthesize() if isinstance(strategy, strategies.SynthesisStrategy) else learner.query()
         end, used = time.perf_counter(), time.process_time() - used
         print(
             f"| {type(strategy).__name__:20} | {fitted - start:7.2f} | {end - fitted:6.2f} | {used:7.1f} |",

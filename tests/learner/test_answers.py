@@ -150,6 +150,8 @@ def test_skipping():
         fitted.unskip([3, 5])
     assert_array_equal(fitted.skipped_, [3, 61])
     assert_array_equal(fitted.unskip([3]).skipped_, [61])
+    state = fitted._state
+    assert fitted.skip([61]).skip([]).unskip([])._state is state  # no step that could be undone
     assert_array_equal(fitted.teach([61], [1]).skipped_, [])
     assert fitted.y_[61] == 1
 

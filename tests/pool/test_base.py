@@ -80,7 +80,7 @@ def test_a_large_pool_is_watched_by_some_of_its_rows(kind):
     pool = as_pool(KINDS[kind](rows))
     pool.watch(10_000)
     read = []
-    for row in range(0, 10_000, 17):
+    for row in range(0, 10_000, 7):
         change(pool.X, row, 2, -1.0)
         read.append(not pool.is_unchanged())
         change(pool.X, row, 2, rows[row, 2])

@@ -10,7 +10,6 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chisquare
 
 from skal.selection import badge_kmeans_plusplus
-from tests import THOROUGH
 
 
 def gradients(embeddings, probabilities):
@@ -53,7 +52,7 @@ def test_badge_distances_stay_exact_through_refreshes():
     vectors = gradients(embeddings, probabilities)
     sq_distances = cdist(vectors, vectors, "sqeuclidean")
     ranks, rng = [], np.random.default_rng(0)
-    for _ in range(1_500 if THOROUGH else 500):
+    for _ in range(1_500):
         *former, last = badge_kmeans_plusplus(embeddings, probabilities, 30, rng)
         cumulative = np.cumsum(sq_distances[former].min(axis=0))
         # The probability integral transform, with the jump of the discrete draw filled in.
