@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from skal.exceptions import ModelFileError
 from tests import THOROUGH
@@ -266,6 +267,9 @@ def _memory(name: str) -> int:
 
 
 def _run(folder: Path, n: int, seed: int, *names: str) -> int:
+    # In this process alone: a file may well ask for half a minute of compilation.
+    torch._dynamo.config.disable = True
+    torch.compile(torch.nn.Identity())(torch.zeros(1))
     places = [name.split(":") for name in names]
     cases: list[Case] = [getattr(importlib.import_module(module), function)() for module, function in places]
     for case in cases:

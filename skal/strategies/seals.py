@@ -19,6 +19,7 @@ from .candidates import CandidateStrategy
 from .embedding import EmbeddingStrategy, newly_labeled
 from .query import Query
 
+_BLOCK_BYTES = 1 << 24
 _PAIR_BYTES = 32  # of a distance, a position, and what is made of them
 
 
@@ -129,7 +130,8 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
             return self.index_.kneighbors(queries, n_neighbors=k)[1].ravel()
         best, distances = np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32)
         pool = as_pool(embedding)
-        for block, where in pool.blocks(row_bytes=pool.float_bytes + _PAIR_BYTES * len(rows)):
+        row_bytes = pool.float_bytes + _PAIR_BYTES * len(rows)
+        for block, where in pool.blocks(max_bytes=_BLOCK_BYTES, row_bytes=row_bytes):
             found = euclidean_distances(queries, self._compared(block), squared=True)
             distances = np.hstack([distances, found.astype(np.float32, copy=False)])
             best = np.hstack([best, np.broadcast_to(np.arange(where.start, where.stop), found.shape)])

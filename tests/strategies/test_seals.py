@@ -42,7 +42,9 @@ def neighborhood(embedding, labeled, k, cosine=False):
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("embedding", ["input", "classifier", PCA(8, random_state=0)], ids=str)
 def test_candidates_are_the_neighbors_of_labelled_rows(embedding, metric, monkeypatch):
-    monkeypatch.setattr("skal.pool.base.BLOCK_BYTES", 50 * (8 * X.shape[1] + 32 * 20))  # several blocks
+    monkeypatch.setattr(
+        "skal.strategies.seals._BLOCK_BYTES", 50 * (8 * X.shape[1] + 32 * 20)
+    )  # several blocks
     strategy = SEALS(embedding, n_neighbors=4, metric=metric, random_state=0).fit(X, Y)
     encoded = {"input": X, "classifier": CLASSIFIER[0].transform(X)}.get(
         embedding if isinstance(embedding, str) else None

@@ -6,15 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import timm  # noqa: F401 - an architecture of another name asks both packages for one
-import torch
 import torchvision  # noqa: F401
 
 from ..fuzzing import Case, assembled, dissected
 from ..networks import X, tiny_gan, tiny_vae
 from .test_saving import fitted, outputs
-
-torch._dynamo.config.disable = True  # a file may well ask for half a minute of compilation
-torch.compile(torch.nn.Identity())(torch.zeros(1))
 
 
 def model(name: str) -> Case:
