@@ -16,6 +16,7 @@ import skal.exceptions
 import skal.generators
 import skal.generators.losses
 import skal.metrics
+import skal.model_selection
 import skal.nets
 import skal.plotting
 import skal.selection
@@ -39,6 +40,7 @@ def test_every_exported_name_is_in_the_api():
         skal.datasets,
         skal.generators,
         skal.metrics,
+        skal.model_selection,
         skal.nets,
         skal.selection,
         skal.strategies,

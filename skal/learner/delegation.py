@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ..access.raw_nets import as_input, asked
 from ..access.wrappers import rows_for
-from ..labels import Labels, plain
+from ..model_selection import labeled_part
 from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
 
 # What a learner passes on to its classifier, and what comes back.
@@ -111,17 +111,10 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If no row is labelled.
         """
         estimator = self._fitted_estimator()
-        pool = as_pool(X)
-        labels = Labels.of(y, len(pool))
         if params and _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
-        if not len(labels.rows):
-            raise ValueError("y has no labelled row, so there is nothing to score.")
-        X = pool.X
-        if len(labels.rows) < len(labels):
-            params = _check_method_params(X, params, indices=labels.rows)
-            X = pool.take(labels.rows)
-        return float(answer(estimator, "score", rows_for(estimator, X), plain(labels.known), **params))
+        X, y, params = labeled_part(X, y, params)
+        return float(answer(estimator, "score", rows_for(estimator, X), y, **params))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """How fit and score parameters reach the classifier."""

@@ -19,8 +19,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..access import predict_proba
-from ..labels import Labels, check_partial_labels, plain
+from ..labels import Labels, plain
 from ..learner import ActiveLearner
+from ..model_selection import labeled_part
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
 from ..strategies import SynthesisStrategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
@@ -141,7 +142,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         X_val : array-like, sparse matrix or data frame of shape (n_val, ...), default=None
             Rows scored each round.
         y_val : array-like of shape (n_val,), default=None
-            Their labels.
+            Their labels; rows without one are not scored.
         **fit_params : dict
             As in :meth:`ActiveLearner.fit`.
 
@@ -263,8 +264,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self.pool_rows_ = np.arange(len(oracle))
         if self.validation_fraction is None:
             if X_val is not None:
-                held_out = check_pool(self, X_val, reset=False)
-                X_val, y_val = held_out.X, check_partial_labels(y_val, len(held_out))
+                X_val, y_val, _ = labeled_part(check_pool(self, X_val, reset=False), y_val, {})
             return pool, oracle, X_val, y_val, fit_params
         if X_val is not None:
             raise ValueError(

@@ -1,0 +1,119 @@
+"""labeled_scorer: any scorer, asked about the labelled rows only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.metrics import check_scoring, get_scorer
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import _check_method_params
+
+from ..labels import Labels, plain
+from ..pool import as_pool
+
+
+def labeled_scorer(scoring: Any = None) -> LabeledScorer:
+    """Return a scorer that looks at the labelled rows only.
+
+    Parameters
+    ----------
+    scoring : str, callable, list, tuple, dict or None, default=None
+        What ``GridSearchCV`` takes: the name of a scorer, or a callable ``scorer(estimator, X, y)``; several of them
+        give a score for each name; None is the estimator's own `score`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y)``, for partial labels `y`; whatever has a value per row, such as ``sample_weight``, is
+        masked as `y` is.
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of this name; when it is called, if no row is labelled.
+
+    See Also
+    --------
+    LabeledSplit : Makes test folds of labelled rows, for which every scorer is right.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.model_selection import labeled_scorer
+    >>> classifier = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    >>> X, y = [[0.0], [1.0], [2.0]], [0, 1, -1]
+    >>> labeled_scorer("accuracy")(classifier, X, y)
+    1.0
+    """
+    return LabeledScorer(scoring)
+
+
+class LabeledScorer:
+    """A scorer on the labelled rows, as :func:`labeled_scorer` makes it.
+
+    Parameters
+    ----------
+    scoring : str, callable, list, tuple, dict or None
+    """
+
+    def __init__(self, scoring: Any) -> None:
+        names = (
+            [scoring] if isinstance(scoring, str) else scoring if isinstance(scoring, list | tuple) else []
+        )
+        for name in names:
+            get_scorer(name)  # an unknown one is refused here, not in the middle of a search
+        self.scoring = scoring
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
+        """Score a fitted estimator on the labelled rows."""
+        X, y, params = labeled_part(X, y, params)
+        return check_scoring(estimator, scoring=self.scoring)(estimator, X, y, **params)
+
+    def get_metadata_routing(self) -> Any:
+        """What the scorer inside asks for."""
+        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        return get_routing_for_object(scorer)
+
+    def __repr__(self) -> str:
+        return f"labeled_scorer({self.scoring!r})"
+
+
+def labeled_part(X: Any, y: Any, params: Mapping[str, Any]) -> tuple[Any, NDArray[Any], dict[str, Any]]:
+    """Return the labelled rows, their labels, and what has a value per row, for them.
+
+    Parameters
+    ----------
+    X : Pool or container of n_samples rows
+    y : array-like of shape (n_samples,)
+        Partial labels.
+    params : mapping
+        Such as ``sample_weight``; what has no value per row stays as it is.
+
+    Returns
+    -------
+    X : container of n_labeled rows
+        The one given, where every row is labelled.
+    y : ndarray of shape (n_labeled,)
+    params : dict
+
+    Raises
+    ------
+    ValueError
+        If no row is labelled.
+
+    Examples
+    --------
+    >>> from skal.model_selection import labeled_part
+    >>> labeled_part(["a", "b", "c"], [0, -1, 1], {"sample_weight": [1.0, 2.0, 3.0]})
+    (['a', 'c'], array([0, 1]), {'sample_weight': [1.0, 3.0]})
+    """
+    pool = as_pool(X)
+    labels = Labels.of(y, len(pool))
+    if not len(labels.rows):
+        raise ValueError("y has no labelled row, so there is nothing to score; label some rows first.")
+    known = plain(labels.known)
+    if len(labels.rows) == len(labels):
+        return pool.X, known, dict(params)
+    return pool.take(labels.rows), known, _check_method_params(pool.X, dict(params), indices=labels.rows)
