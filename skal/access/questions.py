@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skorch import NeuralNet
 
+from .class_values import as_probabilities, decision_function, no_probabilities
 from .differentiable import check_differentiable
 from .dropout import dropout_passes
 from .embeddings import embedder
@@ -42,6 +43,8 @@ class Question:
     answer : callable, default=None
         Maps a classifier to the function of a block of rows that answers for its kind, which takes precedence over the
         method; or to None.
+    are_probabilities : bool, default=False
+        Whether the answer is probabilities of classes, along its last axis: they are checked to be such.
     parts : tuple of Question, default=()
         Questions that answer this one together, for a classifier without a method that answers it in one pass.
 
@@ -63,6 +66,7 @@ class Question:
     remedy: str = "Use a classifier that has it, or another strategy."
     shape: tuple[str, ...] = ()
     answer: Callable[[Any], Answer | None] | None = None
+    are_probabilities: bool = False
     parts: tuple[Question, ...] = ()
 
     def answered_by(self, classifier: Any) -> Answer | None:
@@ -120,7 +124,7 @@ class Question:
         Raises
         ------
         ValueError
-            If the shape is wrong, or NaN or infinity is in it.
+            If the shape is wrong, NaN or infinity is in it, or probabilities are negative or do not sum to one.
         """
         if self.parts:
             return tuple(
@@ -139,11 +143,15 @@ class Question:
                 f"{returned} an array of shape {values.shape}; it must be ({', '.join(map(str, wanted))}), with one "
                 "entry per row, and where it has columns for classes one for each of classes_."
             )
+        if self.are_probabilities and (probabilities := as_probabilities(values)) is not None:
+            return probabilities
         if not np.isfinite(values).all():
             raise ValueError(
                 f"{returned} NaN or infinity, where only finite values are allowed; fit the classifier again with "
                 "scaled features, a smaller learning rate or more regularisation."
             )
+        if self.are_probabilities:
+            raise no_probabilities(values, classifier, returned)
         return values
 
 
@@ -155,7 +163,7 @@ def _finite_log(classifier: Any) -> Answer | None:
     probabilities = PREDICT_PROBA.answered_by(classifier)
 
     def log_proba(block: Any) -> NDArray[np.floating]:
-        values = np.asarray(probabilities(block))  # type: ignore[misc]
+        values = PREDICT_PROBA.check(probabilities(block), classifier)  # type: ignore[misc]
         return np.log(np.maximum(values, np.finfo(values.dtype).tiny))
 
     return probabilities and log_proba
@@ -172,8 +180,11 @@ PREDICT_PROBA = Question(
     "without: UncertaintySampling(measure='min_distance') for linear models, RandomSampling() or CoreSet().",
     shape=("n_rows", "n_classes"),
     answer=_raw_nets(net_predict_proba),
+    are_probabilities=True,
 )
-LOG_PROBA = replace(PREDICT_PROBA, name="log_proba", asks_for="predict_proba", answer=_finite_log)
+LOG_PROBA = replace(
+    PREDICT_PROBA, name="log_proba", asks_for="predict_proba", answer=_finite_log, are_probabilities=False
+)
 EMBED = Question(
     "embed",
     "penultimate embeddings",
@@ -193,6 +204,7 @@ _TABLE = (
     Question(
         "decision_function",
         remedy="Use a linear model or SVM, or UncertaintySampling(measure='margin').",
+        answer=decision_function,
     ),
     Question(
         "dropout_proba",
@@ -201,6 +213,7 @@ _TABLE = (
         "NetClassifier(module_params={'dropout': 0.5}), or UncertaintySampling(), which does without.",
         ("n_rows", "n_passes", "n_classes"),
         dropout_passes,
+        are_probabilities=True,
     ),
     Question(
         "embed_and_predict_proba",

@@ -168,20 +168,7 @@ def net_predict_proba(net: NeuralNet, X: Any) -> NDArray[Any]:
     """Return the class probabilities of a raw net."""
     X = _cast(net, X)
     with asked(net, X) as view:
-        return _checked(net, view.predict_proba(X))
-
-
-def _checked(net: NeuralNet, probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Refuse what skorch takes for probabilities where the module returns logits and the criterion wants others."""
-    if (probabilities < 0).any() or (probabilities > 1.01).any():
-        criterion = getattr(net.criterion, "__name__", type(net.criterion).__name__)
-        raise ValueError(
-            f"{type(net).__name__}.predict_proba returned {probabilities.min():.3g} to {probabilities.max():.3g}, "
-            f"which are no probabilities: with {criterion} skorch wants a module that ends in a softmax. Use "
-            "criterion=torch.nn.CrossEntropyLoss for a module that returns logits, or wrap the module in "
-            "skal.classifiers.NetClassifier."
-        )
-    return probabilities
+        return view.predict_proba(X)
 
 
 def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -205,4 +192,4 @@ def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], N
             f"{type(net.module_).__name__} ran no torch.nn.Linear, so it has no penultimate embedding. End the module "
             "in one, or use the rows themselves (embedding='input')."
         )
-    return np.concatenate(batches), _checked(net, probabilities)
+    return np.concatenate(batches), probabilities

@@ -143,11 +143,12 @@ def test_learners_are_opened():
 def test_classifiers_with_both_in_one_pass_are_asked_once():
     class Both(Given):
         def embed_and_predict_proba(self, X):
-            return X[:, :2], X[:, 2:5]
+            return X[:, :2], X[:, 2:]
 
-    embeddings, probabilities = embed_and_predict_proba(Both(), X, [4, 2])
-    assert_array_equal(embeddings, X[[4, 2], :2])
-    assert_array_equal(probabilities, X[[4, 2], 2:5])
+    rows = np.hstack([X[:, :2], np.random.default_rng(0).dirichlet(np.ones(3), len(X))])
+    embeddings, probabilities = embed_and_predict_proba(Both(), rows, [4, 2])
+    assert_array_equal(embeddings, rows[[4, 2], :2])
+    assert_array_equal(probabilities, rows[[4, 2], 2:])
 
 
 def test_pools_are_asked_like_their_containers():

@@ -38,7 +38,7 @@ from .common import Given, Learner, X, Y
 @pytest.mark.parametrize("ask", [predict_proba, decision_function, embed])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_answers_that_are_not_finite(ask, value):
-    pool = np.zeros((20, 3))
+    pool = np.full((20, 3), 1 / 3)
     pool[17, 1] = value
     with pytest.raises(ValueError, match=rf"Given\.{ask.__name__} returned NaN or infinity"):
         ask(Given(), pool)
