@@ -1,8 +1,8 @@
 """Deep active learning with scikit-learn's manners."""
 
 from .labels import UNLABELED
-from .learner import ActiveLearner
+from .learner import ActiveLearner, RowState
 from .simulation import SimulatedLearner, simulate
 
 __version__ = "0.1.dev0"
-__all__ = ["UNLABELED", "ActiveLearner", "SimulatedLearner", "simulate"]
+__all__ = ["UNLABELED", "ActiveLearner", "RowState", "SimulatedLearner", "simulate"]

@@ -6,7 +6,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skal import ActiveLearner, SimulatedLearner
-from skal.classifiers import LearningLossClassifier, NetClassifier, VAALClassifier, WassersteinClassifier
+from skal.classifiers import (
+    LabelEncodedClassifier,
+    LearningLossClassifier,
+    NetClassifier,
+    VAALClassifier,
+    WassersteinClassifier,
+)
 from skal.strategies import (
     ADBA,
     ALCG,
@@ -62,7 +68,13 @@ VARIANTS = [
     DGAL(tiny_vae(), n_neighbors=3, n_steps=2, uncertainty="entropy", criterion=CoreSet("input")),
     SEALS(StandardScaler(), n_neighbors=5, metric="cosine", criterion=BADGE()),
 ]
-CLASSIFIERS = [tiny_acgan(), tiny_vaal(), tiny_wasserstein(), tiny_learning_loss()]
+CLASSIFIERS = [
+    LabelEncodedClassifier(LogisticRegression()),
+    tiny_acgan(),
+    tiny_vaal(),
+    tiny_wasserstein(),
+    tiny_learning_loss(),
+]
 SYNTHESIS = [GAAL(tiny_gan(n_critic=1)), ADBA()]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),

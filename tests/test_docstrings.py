@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from enum import Enum
 from operator import attrgetter
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def test_docstring(name):
             and key[0] != "_"
             and (f.__doc__ or not inspect.getdoc(getattr(value, key)))
         ]
+    if inspect.isclass(value) and issubclass(value, Enum):  # whose signature is that of its metaclass
+        names.remove(f"skal.{name}")
     found = [f"{n}: {text}" for n in names for code, text in validate(n)["errors"] if code in CODES]
     assert not found
     assert inspect.isabstract(value) or ">>>" in value.__doc__

@@ -16,8 +16,8 @@ from ..training.estimator import NetworkEstimator
 def unwrap(estimator: Any) -> Any:
     """Return the estimator that does the work inside wrappers that only delegate to it.
 
-    Opens `FrozenEstimator`, scikit-learn's searches (`best_estimator_`) and skal's learners (`estimator_`). A search or
-    a learner that is not fitted yet gives its parameter `estimator`.
+    Opens `FrozenEstimator`, scikit-learn's searches (`best_estimator_`), skal's learners and `LabelEncodedClassifier`
+    (`estimator_`). What is not fitted yet gives its parameter `estimator`.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def unwrap(estimator: Any) -> Any:
             estimator = own["estimator"]
         elif isinstance(estimator, BaseSearchCV):
             estimator = getattr(estimator, "best_estimator_", estimator.estimator)
-        elif {"strategy", "estimator"} <= own.keys():
+        elif {"strategy", "estimator"} <= own.keys() or getattr(type(estimator), "delegates", False):
             estimator = getattr(estimator, "estimator_", own["estimator"])
         else:
             return estimator

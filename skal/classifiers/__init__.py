@@ -3,6 +3,7 @@
 from .acgan import ACGANClassifier
 from .batch import Batch
 from .cnn import CNNClassifier
+from .label_encoded import LabelEncodedClassifier
 from .learning_loss import LearningLossClassifier
 from .linear import LinearClassifier
 from .net_classifier import NetClassifier
@@ -13,6 +14,7 @@ __all__ = [
     "ACGANClassifier",
     "Batch",
     "CNNClassifier",
+    "LabelEncodedClassifier",
     "LearningLossClassifier",
     "LinearClassifier",
     "NetClassifier",

@@ -27,7 +27,7 @@ from ..training.net import Scale
 from ..training.recording import EmbeddingRecorder
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
-from .checks import check_classes, check_continues
+from .checks import check_classes, check_continues, coded
 from .net import BestEpoch, Net
 from .own_loss import OwnLoss
 from .prediction import PredictionMixin
@@ -69,6 +69,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, by their labels. "balanced" weighs a class by the inverse of its share of
         the labelled rows. They multiply the sample weights.
+    classes : array-like of shape (n_classes,), default=None
+        All classes that there are, for an output each, where the rows are not of all of them. By default those of y.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with a fresh optimizer. Classes and shape must be
         those of that fit.
@@ -93,6 +95,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         **NetworkEstimator._parameter_constraints,
         "scale": [StrOptions({"auto", "imagenet"}), tuple, list, None],
         "augment": [callable, None],
+        "classes": ["array-like", None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -106,6 +109,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     scale: Any = "auto"
     augment: Callable[[Any], Any] | None = None
     class_weight: dict[Any, float] | str | None = None
+    classes: Any = None
     max_epochs: int = 50
     validation_fraction: float | None = None
     patience: int = 10
@@ -230,7 +234,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         `labels` and `weight` are those of the `labeled` rows.
         """
         check_classification_targets(labels)
-        classes, codes = np.unique(labels, return_inverse=True)
+        classes, codes = coded(labels, self.classes)
         if self.class_weight is not None:
             of_class = compute_sample_weight(self.class_weight, labels)
             weight = of_class if weight is None else weight * of_class

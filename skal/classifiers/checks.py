@@ -24,3 +24,27 @@ def check_continues(estimator: Any, classes: NDArray[Any], input_shape: tuple[in
             f"warm_start=True continues with the classes {estimator.classes_} and rows of shape "
             f"{estimator.input_shape_}, got {classes} and {input_shape}; fit with warm_start=False to start anew"
         )
+
+
+def coded(labels: NDArray[Any], classes: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes in increasing order, and the position of each label among them.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    classes : array-like of shape (n_classes,) or None
+        All classes that there are; those of the labels by default.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
+    """
+    seen, codes = np.unique(labels, return_inverse=True)
+    if classes is None:
+        return seen, codes
+    known = np.unique(np.asarray(classes))
+    others = sorted(set(seen.tolist()) - set(known.tolist()))
+    if others:
+        raise ValueError(f"y has the labels {others[:5]}, which are none of classes={known.tolist()}")
+    return known, np.searchsorted(known, seen)[codes]

@@ -46,7 +46,7 @@ class CNNClassifier(BaseNetClassifier):
         download them where their caches have none. Pretrained networks want ``scale="imagenet"``, as a rule. Networks
         of both take any number of channels, and ``{"n_hidden": 50}``, the size of a linear embedding.
     {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
-    augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
+    augment, class_weight, classes, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class LearningLossClassifier(AnyRowsClassifier):
         Share of `max_epochs` after which the pairs' loss reaches the predictor alone and no longer the network: 120 of
         the paper's 200 epochs. 0 trains the predictor beside the network from the start, 1 never detaches.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
-    dtype, scale, augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
+    dtype, scale, augment, class_weight, classes, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ class LinearClassifier(BaseNetClassifier):
         Learning rate.
     max_epochs : int, default=100
         Passes over the rows; fewer where early stopping ends them.
-    {batch_size, validation_fraction, patience, image_shape, dtype, scale, augment, class_weight, amp, device,
+    {batch_size, validation_fraction, patience, image_shape, dtype, scale, augment, class_weight, classes, amp, device,
     warm_start, callbacks, verbose, random_state}
 
     Attributes

@@ -30,7 +30,7 @@ class NetClassifier(BaseNetClassifier):
     module_params : dict, default=None
         Further arguments of the module.
     {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
-    augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
+    augment, class_weight, classes, amp, device, warm_start, callbacks, verbose, random_state}
 
     Attributes
     ----------

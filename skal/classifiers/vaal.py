@@ -73,7 +73,7 @@ class VAALClassifier(AnyRowsClassifier):
     vae_batch_size : int, default=64
         Unlabelled rows per step, and labelled rows per step; all labelled rows if there are fewer.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
-    dtype, scale, augment, class_weight, amp, device}
+    dtype, scale, augment, class_weight, classes, amp, device}
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with fresh optimizers. The autoencoder keeps the
         scale of the first `fit`.

@@ -88,7 +88,8 @@ class WassersteinClassifier(AnyRowsClassifier):
         `patience` epochs without a higher accuracy on it, with the network and the critic of the best epoch. At least
         one row of every class stays in training. None trains on all rows for `max_epochs`.
     {patience}
-    {image_shape, dtype, scale, augment, class_weight, amp, device, warm_start, callbacks, verbose, random_state}
+    {image_shape, dtype, scale, augment, class_weight, classes, amp, device, warm_start, callbacks, verbose,
+    random_state}
 
     Attributes
     ----------

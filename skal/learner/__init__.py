@@ -1,5 +1,6 @@
 """The learner: a classifier, a pool, partial labels and a strategy in one estimator."""
 
 from .active import ActiveLearner
+from .state import RowState
 
-__all__ = ["ActiveLearner"]
+__all__ = ["ActiveLearner", "RowState"]

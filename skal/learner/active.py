@@ -8,29 +8,30 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from ..access.wrappers import first_step
 from ..labels import Labels
-from ..pool import Pool, Rows, check_pool, check_positions, first_flawed
+from ..pool import Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
-from ..utils.random import draw_seed, seed_random_states
+from ..utils.random import draw_seed
 from ..utils.threads import Turns
-from .answers import Answers, has_length
-from .delegation import answer
-from .refit import last_step, uses_unlabeled
+from .changes import Changes
+from .extending import has_length
+from .ids import Ids, named_rows
+from .known_classes import known_classes
+from .refit import explaining, last_step, uses_unlabeled
 from .state import State
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ActiveLearner(Answers):
+class ActiveLearner(Changes):
     """A classifier that says which rows of its pool, or which synthetic samples, are worth labelling next.
 
     Parameters
@@ -48,6 +49,10 @@ class ActiveLearner(Answers):
     cold_start : QueryStrategy, default=None
         Asked in place of `strategy` while the classifier knows fewer than two classes and cannot guide it: one that
         needs no classifier, such as ``CoreSet()``.
+    classes : array-like of shape (n_classes,), default=None
+        All classes that there are, labelled or not. `predict_proba` has a column for each, zero for those that the
+        classifier has not seen; skal's networks get an output for each; a label that is none of them is refused. By
+        default the classes are those seen.
     random_state : int, RandomState instance or None, default=None
         Seeds the strategy and the classifier, as far as their own ``random_state`` is None.
 
@@ -59,11 +64,23 @@ class ActiveLearner(Answers):
     strategy_ : QueryStrategy or SynthesisStrategy
         The fitted strategy.
     classes_ : ndarray of shape (n_classes,)
-        The classifier's classes.
+        The parameter `classes` in increasing order, where it is given; else the classifier's classes.
     y_ : ndarray of shape (n_samples,)
-        The partial labels of the pool, updated by `teach`.
-    skipped_ : ndarray of int of shape (n_skipped,)
-        The rows that cannot be labelled, as `skip` was told.
+        The partial labels of the pool that are trained on, updated by `teach`.
+    labels_ : ndarray of shape (n_samples,)
+        The same, and the labels of the audit.
+    row_states_ : ndarray of int8 of shape (n_samples,)
+        What each row is, a :class:`RowState`: unlabelled, labelled, skipped or audit.
+    skipped_, audit_ : ndarray of int
+        The rows that cannot be labelled, and the labelled ones that are kept out of training.
+    class_counts_ : dict
+        How many labels of each class are trained on.
+    record_ : dict of ndarray
+        What was said and when, for ``pandas.DataFrame(learner.record_)``.
+    ids_ : ndarray of shape (n_samples,)
+        The ids of the rows, where they have any.
+    extension_keys_ : ndarray of shape (n_extensions,)
+        The keys of the samples of `extend`.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
@@ -96,6 +113,7 @@ class ActiveLearner(Answers):
     strategy: Strategy = field(kw_only=False)
     n_queries: int = 1
     cold_start: QueryStrategy | None = None
+    classes: Any = None
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -103,11 +121,12 @@ class ActiveLearner(Answers):
         "strategy": [Strategy],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
         "cold_start": [QueryStrategy, None],
+        "classes": ["array-like", None],
         "random_state": ["random_state"],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
+    def fit(self, X: Any, y: ArrayLike, *, ids: ArrayLike | None = None, **fit_params: Any) -> Self:
         """Fit the classifier on the labelled rows and prepare the strategy for the pool.
 
         Parameters
@@ -116,6 +135,9 @@ class ActiveLearner(Answers):
             The pool, labelled rows included.
         y : array-like of shape (n_samples,)
             Partial labels: -1 (numbers) or ``None``/NaN/NA (strings, objects) where unlabelled.
+        ids : array-like of shape (n_samples,), default=None
+            Distinct names of the rows, by which every verb takes them in place of positions; integers are always
+            positions there, see `positions`. By default the index of a data frame, unless it only counts the rows.
         **fit_params : dict
             Parameters of the classifier's `fit`, such as ``sample_weight``, one entry per row of `X`;
             only those of labelled rows reach the classifier.
@@ -130,25 +152,24 @@ class ActiveLearner(Answers):
             If `X`, `y` or a parameter, also of a part of the strategy, is invalid. Nothing has been trained then.
         TypeError
             If the classifier lacks what the strategy requires.
+
+        Warns
+        -----
+        FitFailedWarning
+            If the classifier cannot be trained on so few labels. A strategy that needs no classifier goes on.
         """
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
-        state = self._refitted(self._start(pool, Labels.of(y, len(pool)), fit_params))
-        if state.can_guide and pool.known_flaw is not None:
-            self._try_flawed_row(state)
+        state = self._start(pool, Labels.of(y, len(pool)), fit_params, classes=self.classes, ids=ids)
+        rows = state.labels.rows
+        state = self._refitted(replace(state.after("label", rows, state.labels.known), before=None))
+        self._try_flawed_row(state)
         self._state = self._with_strategy(state)
         return self
 
-    def _try_flawed_row(self, state: State) -> None:
-        """Let the classifier refuse a row that is not finite now rather than in a query: only itself knows."""
-        row = first_flawed(state.pool)
-        try:
-            answer(state.estimator, "predict", state.pool.read(np.array([row])))
-        except Exception as error:
-            error.add_note(f"The classifier was tried on row {row} of the pool, which has {state.pool.flaw}.")
-            raise
-
-    def _start(self, pool: Pool, labels: Labels, fit_params: dict[str, Any]) -> State:
+    def _start(
+        self, pool: Pool, labels: Labels, fit_params: dict[str, Any], *, classes: Any, ids: Any = None
+    ) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
         self.strategy.check(pool, self.estimator)
         self._check_cold_start(pool, self.strategy)
@@ -165,98 +186,14 @@ class ActiveLearner(Answers):
         per_row = frozenset(name for name, value in params.items() if has_length(value, len(labels)))
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
             raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
+        known = None if classes is None else known_classes(classes, labels)
+        names = Ids.of(ids, pool)
         self._seed = draw_seed(self.random_state)
         self._changes = Turns()  # what several threads teach is recorded one after the other
         # A warm start is for refits, and a training that fails leaves no classifier.
-        self._state = State(pool=pool, labels=labels, params=params, per_row=per_row)
+        labels = labels if known is None else labels.with_classes(known)
+        self._state = State(pool=pool, labels=labels, params=params, per_row=per_row, known=known, ids=names)
         return self._state
-
-    def _check_cold_start(self, pool: Pool, strategy: Strategy) -> None:
-        if self.cold_start is None:
-            return
-        self.cold_start.check(pool)
-        if self.cold_start.requires or isinstance(strategy, SynthesisStrategy):
-            why = "needs a classifier itself" if self.cold_start.requires else "chooses rows of a pool"
-            raise ValueError(
-                f"cold_start={self.cold_start} {why}, and is asked before there is one, in place of "
-                f"{type(strategy).__name__}; give RandomSampling(), CoreSet() or KMedian() with a strategy that "
-                "chooses rows."
-            )
-
-    def _with_strategy(self, state: State) -> State:
-        """The state with clones of the strategies that are prepared for the pool."""
-        self._strategy_changed = False
-        strategy, cold_start = (self._prepared(each, state) for each in (self.strategy, self.cold_start))
-        return replace(state, strategy=strategy, cold_start=cold_start)
-
-    def _prepared(self, strategy: Strategy | None, state: State) -> Any:
-        if strategy is None:
-            return None
-        strategy = clone(strategy)
-        if self.random_state is not None:
-            seed_random_states(strategy, self._seed)
-        return strategy.fit(state.pool, state.labels)
-
-    def use(self, strategy: Strategy) -> Self:
-        """Go on with another strategy for the same pool; labels and classifier stay.
-
-        Parameters
-        ----------
-        strategy : QueryStrategy or SynthesisStrategy
-            It becomes the parameter of that name once it is prepared for the pool; if that fails, nothing changes.
-
-        Returns
-        -------
-        self : ActiveLearner
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `fit` raises them for a strategy.
-
-        Examples
-        --------
-        >>> from sklearn.linear_model import LogisticRegression
-        >>> from skal import ActiveLearner
-        >>> from skal.strategies import RandomSampling, UncertaintySampling
-        >>> learner = ActiveLearner(LogisticRegression(), RandomSampling())
-        >>> learner = learner.fit([[0.0], [1.0], [2.0], [0.6]], [0, 1, -1, -1])
-        >>> learner.use(UncertaintySampling()).query()
-        array([3])
-        """
-        check_is_fitted(self)
-        if not isinstance(strategy, Strategy):
-            raise TypeError(
-                f"{strategy!r} was given, which is no strategy; give one of skal.strategies, such as CoreSet()."
-            )
-        with self._changes:
-            state = self._state
-            strategy.check(state.pool, self.estimator)
-            self._check_cold_start(state.pool, strategy)
-            prepared = {"strategy": self._prepared(strategy, state)}
-            if self._strategy_changed:  # or it was the cold start
-                prepared["cold_start"] = self._prepared(self.cold_start, state)
-            before = None if state.before is None else replace(state.before, **prepared)
-            self.strategy, self._state = strategy, replace(state, **prepared, before=before)
-            self._strategy_changed = False
-        return self
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters. A strategy that is set on a fitted learner is to be prepared by `use` before a query.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values, those of parts as ``strategy__measure``.
-
-        Returns
-        -------
-        self : ActiveLearner
-        """
-        super().set_params(**params)
-        if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
-            self._strategy_changed = True
-        return self
 
     def query(
         self,
@@ -275,10 +212,10 @@ class ActiveLearner(Answers):
             candidates. All rows of another pool are candidates.
         n_queries : int, default=None
             How many rows; the learner's own `n_queries` by default.
-        pending : array-like of int of shape (n_pending,), default=()
+        pending : array-like of shape (n_pending,), default=()
             Rows that somebody was asked about and has not answered yet. They are not chosen again, and strategies that
-            spread a batch count them as chosen.
-        exclude : array-like of int of shape (n_excluded,), default=()
+            spread a batch count them as chosen. Named by positions, or those of the pool of `fit` by ids.
+        exclude : array-like of shape (n_excluded,), default=()
             Rows that must not be chosen, for any other reason.
 
         Returns
@@ -291,7 +228,8 @@ class ActiveLearner(Answers):
         ValueError
             If `X_pool`, `n_queries` or positions are invalid, or the pool of `fit` was changed in place.
         NotFittedError
-            If the strategy needs a fitted classifier and fewer than two classes are labelled.
+            If the strategy needs a fitted classifier and fewer than two classes are labelled, or the classifier could
+            not be trained yet.
         TypeError
             If the strategy makes samples instead, for `synthesize`.
 
@@ -308,16 +246,9 @@ class ActiveLearner(Answers):
         n_queries = self._n_queries(n_queries)
         state = self._state
         pool = self._pool(state, X_pool)
-        pending, excluded = (check_positions(rows, len(pool)) for rows in (pending, exclude))
+        ids = state.ids if pool is state.pool else None
+        pending, excluded = (named_rows(rows, ids, len(pool)) for rows in (pending, exclude))
         return self._ask(state, pool, n_queries, pending=pending, excluded=excluded)
-
-    def _check_prepared(self) -> None:
-        check_is_fitted(self)
-        if self._strategy_changed:
-            raise ValueError(
-                "The strategy was set after fit, and is not prepared for the pool, which no query does: call "
-                "learner.use(strategy), or fit again."
-            )
 
     def _n_queries(self, n_queries: int | None) -> int:
         self._check_prepared()
@@ -328,7 +259,8 @@ class ActiveLearner(Answers):
         with_unlabeled = uses_unlabeled(self.estimator)
         is_cold = state.guide is None and state.cold_start is not None
         strategy = state.cold_start if is_cold else state.strategy
-        return strategy.answer(state.query(pool, n_queries, with_unlabeled=with_unlabeled, **params))
+        with explaining(state):
+            return strategy.answer(state.query(pool, n_queries, with_unlabeled=with_unlabeled, **params))
 
     def synthesize(self, n_queries: int | None = None, *, random_state: Any = None) -> Any:
         """Make samples to annotate, where the strategy is a `SynthesisStrategy`; `extend` takes their labels.
@@ -377,33 +309,24 @@ class ActiveLearner(Answers):
                 "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "
                 "longer belong to it. Call fit again with the changed pool."
             )
+        self._check_order(state, pool)
         return pool
 
-    @property
-    def X_(self) -> Any:  # noqa: N802
-        """The pool, in the container that `fit` was given."""
-        return self._known("pool").X
-
-    @property
-    def y_(self) -> NDArray[Any]:
-        """The partial labels of the pool, those that were taught included, of shape (n_samples,)."""
-        return self._known("labels").to_array()
-
-    @property
-    def strategy_(self) -> Strategy:
-        """The fitted strategy."""
-        return self._known("strategy")
-
-    @property
-    def estimator_(self) -> Any:
-        """The fitted classifier."""
-        return self._known("estimator")
-
-    def _known(self, name: str) -> Any:
-        value = getattr(self._state, name, None)
-        if value is None:
-            raise AttributeError(f"{type(self).__name__} has no {name} yet")
-        return value
+    def _check_order(self, state: State, pool: Pool) -> None:
+        """Refuse the rows of the pool of `fit` in another order: their positions would name other rows in `teach`."""
+        if pool is state.pool or state.ids is None:
+            return
+        theirs = Ids.of(None, pool)
+        if theirs is None or not state.ids.is_another_order(theirs):
+            return
+        some = np.linspace(0, len(pool) - 1, min(len(pool), 100)).astype(np.intp)
+        own = state.pool.take(state.ids.positions(theirs.names[some]))
+        if as_pool(own).same_as(as_pool(pool.take(some))):
+            raise ValueError(
+                "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
+                "positions for other rows. Call query() without it, and name rows by their ids: "
+                "X_pool.loc[learner.ids_[rows]]."
+            )
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))
     def score_samples(self, X: Any) -> NDArray[Any]:
@@ -419,7 +342,8 @@ class ActiveLearner(Answers):
         """
         self._check_prepared()
         state = self._state
-        return state.strategy.utility(self._pool(state, X), estimator=state.guide)
+        with explaining(state):
+            return state.strategy.utility(self._pool(state, X), estimator=state.guide)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "strategy_")

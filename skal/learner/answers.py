@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.metadata_routing import _routing_enabled, process_routing
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
-from ..labels import check_new_labels, check_same_kind, is_numeric, plain
-from ..pool import Rows, check_pool, check_positions
-from ..strategies.query import TrainingSet
-from ..utils.threads import Turns
-from .delegation import Delegation
-from .refit import is_prefitted, refitted
+from ..labels import check_new_labels
+from ..pool import Rows
+from .extending import Extending
+from .extensions import as_keys
 from .state import State
 
 
-class Answers(Delegation):
+class Answers(Extending):
     """Base of the learner: the verbs of annotators. Each takes effect whole or, if it is invalid, not at all.
 
     An answer that was recorded stays, whatever becomes of the training that follows.
     """
 
-    random_state: Any
-    _seed: int
-    _changes: Turns
-    _strategy_changed: bool = False  # by set_params, since it was prepared
-
-    def teach(self, rows: ArrayLike, y: ArrayLike, *, overwrite: bool = False, refit: bool = True) -> Self:
+    def teach(
+        self,
+        rows: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        *,
+        extension: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        audit: bool = False,
+        overwrite: bool = False,
+        refit: bool = True,
+    ) -> Self:
         """Record labels for rows of the fitted pool and refit the classifier.
 
         What the strategy prepared (an encoder, an index, a graph) is kept.
 
         Parameters
         ----------
-        rows : array-like of int of shape (n_rows,)
-            Positions in the pool, as `query` returned them. A skipped row may be labelled after all.
+        rows : array-like of shape (n_rows,), default=None
+            Positions in the pool, as `query` returned them, or ids that are no integers. A skipped row may be labelled
+            after all.
         y : array-like of shape (n_rows,)
-            Their labels. A class that was not seen before is welcome, unless the classifier is
-            pretrained (a ``FrozenEstimator``) and does not know it.
+            Their labels. A class that was not seen before is welcome, unless `classes` are given, or the classifier
+            is pretrained (a ``FrozenEstimator``), and it is none of those.
+        extension : array-like of int or str of shape (n_rows,), default=None
+            Keys of samples of `extend` whose labels are corrected, in place of `rows`.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of these answers in training, where the classifier takes any. A row keeps its weight until it gets
+            another; rows without one weigh 1, unless `fit` was given their weights.
+        audit : bool, default=False
+            Whether to keep these rows out of training, for an honest estimate: `labels_` has their labels, `y_` does
+            not. They should have been drawn at random.
         overwrite : bool, default=False
-            Whether a row that already has another label gets this one. The same label again is no error.
+            Whether a row that already has another label gets this one, and whether a row of the training becomes one
+            of the audit, or the reverse. The same label again is no error.
         refit : bool, default=True
             Whether to train the classifier. False records only; call `refit` later.
 
@@ -55,10 +66,16 @@ class Answers(Delegation):
         ------
         ValueError
             If rows are out of range, repeated or already have another label, or labels are missing, of
-            another kind than those so far, or unknown to a pretrained classifier. Nothing is recorded then.
+            another kind than those so far, or not among the classes that there are; if weights are negative, or the
+            classifier takes none. Nothing is recorded then.
         BaseException
             Whatever the training raises, Ctrl-C included: the labels are recorded, and the classifier is the last one
             that could be trained.
+
+        Warns
+        -----
+        FitFailedWarning
+            If the classifier cannot be trained on so few labels; it is the last one that could be trained.
 
         Examples
         --------
@@ -70,34 +87,65 @@ class Answers(Delegation):
         array([0, 1, 1])
         """
         check_is_fitted(self)
+        _check_one_of(rows, extension)
         with self._changes:
-            state = self._state
-            rows = _positions(rows, state)
-            if not len(rows) and not np.size(y):
-                return self
-            labels = check_new_labels(y, len(rows))
-            self._check_known_classes(labels)
-            taught = state.labels.with_labels(rows, labels)
-            labeled = rows[state.labels.codes[rows] >= 0]
-            corrected = labeled[state.labels.at(labeled) != taught.at(labeled)]
-            if len(corrected) and not overwrite:
+            if extension is None:
+                taught = self._with_labels(self._rows(rows), y, sample_weight, audit, overwrite)
+            elif audit or sample_weight is not None:
                 raise ValueError(
-                    f"rows {corrected[:5].tolist()} are labelled already, as "
-                    f"{state.labels.at(corrected[:5]).tolist()}. overwrite=True corrects them; leave them out to keep "
-                    "the labels."
+                    "Samples of extend have neither audit nor weights of answers; give rows instead."
                 )
-            if len(labeled) < len(rows) or len(corrected):
-                skipped = np.setdiff1d(state.skipped, rows)
-                self._state = state.after(labels=taught, skipped=skipped, is_trained=False)
-            return self.refit() if refit and not self._state.is_trained else self
+            else:
+                taught = self._with_relabeled(as_keys(extension), y, overwrite)
+            return self._recorded(taught, refit)
 
-    def forget(self, rows: ArrayLike, *, refit: bool = True) -> Self:
+    def _with_labels(self, rows: Rows, y: Any, weight: Any, audit: bool, overwrite: bool) -> State:
+        state = self._state
+        if not len(rows) and not np.size(y):
+            return state
+        labels = check_new_labels(y, len(rows))
+        self._check_known_classes(labels)
+        weight = None if weight is None else self._checked_weight(weight, len(rows))
+        taught = state.labels.with_labels(rows, labels)
+        labeled = rows[state.labels.codes[rows] >= 0]
+        corrected = labeled[state.labels.at(labeled) != taught.at(labeled)]
+        moved = labeled[np.isin(labeled, state.audit) != audit]
+        if len(corrected) and not overwrite:
+            raise ValueError(
+                f"rows {corrected[:5].tolist()} are labelled already, as "
+                f"{state.labels.at(corrected[:5]).tolist()}. overwrite=True corrects them; leave them out to keep the "
+                "labels."
+            )
+        if len(moved) and not overwrite:
+            now, then = ("training", "the audit")[:: 1 if audit else -1]
+            raise ValueError(
+                f"rows {moved[:5].tolist()} belong to {now}, and these answers to {then}. overwrite=True moves them; "
+                "leave them out to keep them where they are."
+            )
+        if len(labeled) == len(rows) and not len(corrected) and not len(moved) and weight is None:
+            return state
+        return state.after(
+            "audit" if audit else "label",
+            rows,
+            labels,
+            labels=taught,
+            skipped=np.setdiff1d(state.skipped, rows),
+            audit=np.union1d(state.audit, rows) if audit else np.setdiff1d(state.audit, rows),
+            is_trained=state.is_trained and audit and not len(moved),
+            **state.with_weights(rows, weight),
+        )
+
+    def forget(
+        self, rows: ArrayLike | None = None, *, extension: ArrayLike | None = None, refit: bool = True
+    ) -> Self:
         """Withdraw the labels of rows, which are unlabelled then, and refit the classifier.
 
         Parameters
         ----------
-        rows : array-like of int of shape (n_rows,)
-            Positions of labelled rows.
+        rows : array-like of shape (n_rows,), default=None
+            Labelled rows, those of the audit included, named as in `teach`.
+        extension : array-like of int or str of shape (n_rows,), default=None
+            Keys of samples of `extend`, which are withdrawn with their labels, in place of `rows`.
         refit : bool, default=True
             See `teach`.
 
@@ -109,21 +157,38 @@ class Answers(Delegation):
         ------
         ValueError
             If rows are out of range, repeated or not labelled. Nothing is recorded then.
+        BaseException
+            Whatever the training raises, as in `teach`.
         """
         check_is_fitted(self)
+        _check_one_of(rows, extension)
         with self._changes:
-            state = self._state
-            rows = _positions(rows, state)
-            unknown = rows[state.labels.codes[rows] < 0]
-            if len(unknown):
-                raise ValueError(
-                    f"rows {unknown[:5].tolist()} have no label to forget; give labelled rows, np.flatnonzero of "
-                    "y_ != UNLABELED."
-                )
-            if not len(rows):
+            if extension is None:
+                return self._recorded(self._without(self._rows(rows)), refit)
+            keys = as_keys(extension)
+            self._check_keys(keys)
+            if not keys:
                 return self
-            self._state = state.after(labels=state.labels.without(rows), is_trained=False)
-            return self.refit() if refit else self
+            left = tuple(each.without(keys) for each in self._state.extensions)
+            return self._recorded(self._with_extensions("forget", left, keys), refit)
+
+    def _without(self, rows: Rows) -> State:
+        state = self._state
+        unknown = rows[state.labels.codes[rows] < 0]
+        if len(unknown):
+            raise ValueError(
+                f"rows {unknown[:5].tolist()} have no label to forget; give labelled rows, np.flatnonzero of "
+                "labels_ != UNLABELED."
+            )
+        if not len(rows):
+            return state
+        return state.after(
+            "forget",
+            rows,
+            labels=state.labels.without(rows),
+            audit=np.setdiff1d(state.audit, rows),
+            is_trained=state.is_trained and bool(np.isin(rows, state.audit).all()),
+        )
 
     def skip(self, rows: ArrayLike) -> Self:
         """Record that rows cannot be labelled: no query offers them again. Nothing is trained.
@@ -132,8 +197,8 @@ class Answers(Delegation):
 
         Parameters
         ----------
-        rows : array-like of int of shape (n_rows,)
-            Positions of unlabelled rows; a row that is skipped already is no error.
+        rows : array-like of shape (n_rows,)
+            Named as in `teach`: unlabelled rows; a row that is skipped already is no error.
 
         Returns
         -------
@@ -147,21 +212,21 @@ class Answers(Delegation):
         check_is_fitted(self)
         with self._changes:
             state = self._state
-            rows = _positions(rows, state)
+            rows = self._rows(rows)
             known = rows[state.labels.codes[rows] >= 0]
             if len(known):
                 raise ValueError(
                     f"rows {known[:5].tolist()} are labelled; forget their labels first, or leave them out."
                 )
-            return self._with_skipped(np.union1d(state.skipped, rows))
+            return self._with_skipped("skip", np.setdiff1d(rows, state.skipped))
 
     def unskip(self, rows: ArrayLike) -> Self:
         """Take back that rows cannot be labelled. Nothing is trained.
 
         Parameters
         ----------
-        rows : array-like of int of shape (n_rows,)
-            Positions of skipped rows.
+        rows : array-like of shape (n_rows,)
+            Named as in `teach`: skipped rows.
 
         Returns
         -------
@@ -175,16 +240,17 @@ class Answers(Delegation):
         check_is_fitted(self)
         with self._changes:
             state = self._state
-            rows = _positions(rows, state)
+            rows = self._rows(rows)
             others = np.setdiff1d(rows, state.skipped)
             if len(others):
                 raise ValueError(f"rows {others[:5].tolist()} are not skipped; skipped_ has those that are.")
-            return self._with_skipped(np.setdiff1d(state.skipped, rows))
+            return self._with_skipped("unskip", rows)
 
-    def _with_skipped(self, skipped: Rows) -> Self:
-        """Record which rows are skipped; where they are those of before, nothing happened."""
-        if len(skipped) != len(self._state.skipped):
-            self._state = self._state.after(skipped=skipped)
+    def _with_skipped(self, action: str, rows: Rows) -> Self:
+        """Record that rows are skipped, or no longer; where there are none, nothing happened."""
+        if len(rows):
+            skipped = np.setxor1d(self._state.skipped, rows)
+            self._state = self._state.after(action, rows, skipped=skipped)
         return self
 
     def undo(self) -> Self:
@@ -207,118 +273,8 @@ class Answers(Delegation):
             self._state = before
         return self
 
-    def extend(self, X: Any, y: ArrayLike, *, refit: bool = True, **fit_params: Any) -> Self:
-        """Add labelled samples that are not rows of the pool, and refit the classifier.
 
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_new, ...)
-            The samples, such as synthesised ones.
-        y : array-like of shape (n_new,)
-            Their labels; every sample needs one.
-        refit : bool, default=True
-            See `teach`.
-        **fit_params : dict
-            The new samples' part of what `fit` was given, such as ``sample_weight``.
-
-        Returns
-        -------
-        self : ActiveLearner
-
-        Raises
-        ------
-        ValueError
-            If samples, labels or fit parameters are invalid. Nothing is recorded then.
-        BaseException
-            Whatever the training raises, as in `teach`.
-        """
-        check_is_fitted(self)
-        with self._changes:
-            state = self._state
-            pool = check_pool(self, X, reset=False)
-            labels = check_new_labels(y, len(pool))
-            self._check_known_classes(labels)
-            check_same_kind(state.labels.classes, labels)
-            params = self._route(fit_params)
-            if set(params) != state.per_row or not all(
-                has_length(value, len(labels)) and _goes_with(value, state.params[name])
-                for name, value in params.items()
-            ):
-                raise ValueError(
-                    f"extend was given the fit parameters {sorted(params)}; give it those that fit was given a value "
-                    f"per row of, {sorted(state.per_row)}, with a value for each of the {len(labels)} samples, of the "
-                    "same shape and kind, and finite."
-                )
-            pool = state.pool.matching(pool)
-            extension = TrainingSet(pool.X, plain(labels), params)
-            known = state.labels.with_classes(labels)
-            extensions = (*state.extensions, extension)
-            self._state = state.after(labels=known, extensions=extensions, is_trained=False)
-            return self.refit() if refit else self
-
-    def refit(self) -> Self:
-        """Train the classifier on what is recorded.
-
-        Returns
-        -------
-        self : ActiveLearner
-
-        Raises
-        ------
-        BaseException
-            Whatever the training raises, Ctrl-C included: the classifier is the last one that could be trained then.
-        """
-        check_is_fitted(self)
-        with self._changes:
-            try:
-                self._state = self._refitted(self._state)
-            except BaseException as error:
-                error.add_note(
-                    "The answers are recorded, and the classifier is the last one that could be trained. Call refit() "
-                    "to train it on them."
-                )
-                raise
-        return self
-
-    @property
-    def skipped_(self) -> Rows:
-        """The rows that cannot be labelled, as `skip` was told, in increasing order."""
-        check_is_fitted(self)
-        return self._state.skipped.copy()  # type: ignore[no-any-return]
-
-    def _refitted(self, state: State) -> State:
-        state = refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
-        return replace(state, is_trained=True)
-
-    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
-        if not _routing_enabled():
-            return fit_params
-        return dict(process_routing(self, "fit", **fit_params).estimator.fit)
-
-    def _check_known_classes(self, labels: NDArray[Any]) -> None:
-        if not is_prefitted(self.estimator):
-            return
-        unknown = sorted(set(labels.tolist()) - set(np.asarray(self.estimator.classes_).tolist()))
-        if unknown:
-            raise ValueError(
-                f"The labels {unknown[:5]} are unknown to the pretrained classifier, whose classes are "
-                f"{list(self.estimator.classes_)}. A FrozenEstimator is never refitted; pass the classifier itself to "
-                "learn new classes."
-            )
-
-
-def _positions(rows: ArrayLike, state: State) -> Rows:
-    return check_positions(np.atleast_1d(rows), len(state.pool), distinct=True)
-
-
-def _goes_with(value: Any, known: Any) -> bool:
-    """Whether a fit parameter can be appended to the one that `fit` was given."""
-    new, old = np.asarray(value), np.asarray(known)
-    if new.shape[1:] != old.shape[1:] or is_numeric(new) != is_numeric(old):
-        return False
-    return not is_numeric(new) or bool(np.isfinite(new).all()) or not np.isfinite(old).all()
-
-
-def has_length(value: Any, n_samples: int) -> bool:
-    """Whether a fit parameter has a value per row."""
-    return np.ndim(value) > 0 and _num_samples(value) == n_samples
+def _check_one_of(rows: Any, extension: Any) -> None:
+    if (rows is None) == (extension is None):
+        given = "neither" if rows is None else "both"
+        raise ValueError(f"{given} of rows and extension were given; give one of them.")

@@ -18,6 +18,7 @@ from ..access.raw_nets import as_input, asked
 from ..access.wrappers import rows_for
 from ..model_selection import labeled_part
 from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
+from .known_classes import for_all_classes
 
 # What a learner passes on to its classifier, and what comes back.
 _DELEGATED = {
@@ -43,14 +44,16 @@ def _delegated(method: str) -> Any:
     """A method of the learner that is the classifier's own, where that has it."""
 
     def delegate(self: Delegation, X: Any, **params: Any) -> Any:
-        estimator = self._fitted_estimator()
+        estimator, known = self._fitted_estimator(), self._state.known
         if params and _routing_enabled():
             params = process_routing(self, method, **params).estimator[method]
         if isinstance(X, Pool) or StoredPool.holds(X) or DatasetPool.holds(X):
-            return blockwise(lambda block: answer(estimator, method, block, **params), X)
-        if MappingPool.holds(X) or isinstance(X, torch.Tensor):
-            X = as_pool(X).X
-        return answer(estimator, method, X, **params)
+            given = blockwise(lambda block: answer(estimator, method, block, **params), X)
+        else:
+            if MappingPool.holds(X) or isinstance(X, torch.Tensor):
+                X = as_pool(X).X
+            given = answer(estimator, method, X, **params)
+        return given if known is None else for_all_classes(given, method, estimator.classes_, known)
 
     delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
     return available_if(_estimator_has(method))(delegate)
@@ -71,16 +74,18 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> NDArray[Any]:
-        """The classifier's classes."""
-        return np.asarray(self._fitted_estimator().classes_)
+        """The classes that were given, else the classifier's."""
+        known = getattr(self._state, "known", None)
+        return np.asarray(self._fitted_estimator().classes_) if known is None else plain(known)
 
     def _fitted_estimator(self) -> Any:
         if self._state is None:
             check_is_fitted(self)
         if self._state.estimator is None:
+            why = self._state.failure
             raise NotFittedError(
-                "The classifier is not fitted, as no row is labelled yet or its training failed. Call teach with "
-                "labels, or fit, first."
+                "The classifier is not fitted, as no row is labelled yet or its training failed"
+                f"{'' if why is None else f' ({why})'}. Call teach with labels, or fit, first."
             )
         return self._state.estimator
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
+from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import rows_for
 from ..labels import plain
-from ..pool import assuming_finite
+from ..pool import as_pool, assuming_finite
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
+from ..utils.warnings import callers_level
+from .delegation import answer
+from .known_classes import tell_classes
 from .state import State
+
+_FEW = 5  # labels of a class: scikit-learn's folds, and skorch's
 
 
 def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
@@ -41,30 +51,93 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
     Returns
     -------
     state : State
+        With the last classifier that could be trained, where this one cannot be on so few labels.
+
+    Raises
+    ------
+    BaseException
+        Whatever its `fit` raises otherwise.
+
+    Warns
+    -----
+    FitFailedWarning
+        If the classifier cannot be trained on so few labels.
     """
     if is_prefitted(estimator):
         return replace(state, estimator=clone(estimator), can_guide=True)
     classes = state.classes
     if not len(classes):
-        return replace(state, estimator=None, can_guide=False)
+        return replace(state, estimator=None, can_guide=False, failure=None)
     if len(classes) == 1:  # most classifiers refuse a single class, which is how many loops begin
         only = DummyClassifier(strategy="most_frequent")
         only.fit(np.zeros((1, int(np.prod(state.pool.row_shape)))), plain(classes))
-        return replace(state, estimator=only, can_guide=False)
+        return replace(state, estimator=only, can_guide=False, failure=None)
     estimator = clone(estimator)
     if seeds:
         seed_random_states(estimator, seed)
+    if state.known is not None:
+        tell_classes(estimator, state.known)
     _warm_start(estimator, state.estimator, classes)
     X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator))
     X = rows_for(estimator, X)
-    if isinstance(estimator, NeuralNet):
-        fit_raw_net(estimator, X, y, params, seed)
-    else:
-        # Rows that were scanned reach a network as they are; what a pipeline makes of them is to be checked.
-        scanned = isinstance(estimator, NetworkEstimator) and X is state.pool.X
-        with assuming_finite(state.pool) if scanned else nullcontext():
-            estimator.fit(X, y, **params)
-    return replace(state, estimator=estimator, can_guide=True)
+    try:
+        if isinstance(estimator, NeuralNet):
+            fit_raw_net(estimator, X, y, params, seed)
+        else:
+            # Rows that were scanned reach a network as they are; what a pipeline makes of them is to be checked.
+            scanned = isinstance(estimator, NetworkEstimator) and X is state.pool.X
+            with assuming_finite(state.pool) if scanned else nullcontext():
+                estimator.fit(X, y, **params)
+        if is_scarce(state, estimator):  # neighbours, for one, are missed in predictions only
+            answer(estimator, "predict", as_pool(X).read(slice(1)))
+    except ValueError as error:
+        if (
+            not is_scarce(state, estimator)
+            or isinstance(error, InvalidParameterError)
+            or as_pool(X).flaw is not None
+        ):
+            raise
+        warnings.warn(
+            f"{type(estimator).__name__} cannot be trained on so few labels yet, {state.counts}: {error} The labels "
+            "are recorded; strategies that need no classifier go on.",
+            FitFailedWarning,
+            stacklevel=callers_level(),
+        )
+        return replace(state, failure=str(error))
+    return replace(state, estimator=estimator, can_guide=True, failure=None)
+
+
+def is_scarce(state: State, estimator: Any) -> bool:
+    """Whether some class has too few labels for a classifier to be blamed.
+
+    Too few are less than 5, or than the largest ``cv`` or ``n_neighbors`` among the classifier's parameters.
+
+    Parameters
+    ----------
+    state : State
+    estimator : classifier
+
+    Returns
+    -------
+    is_scarce : bool
+    """
+    wanted = [_FEW]
+    for name, value in estimator.get_params(deep=True).items():
+        if name.rpartition("__")[2] in ("cv", "n_neighbors"):
+            wanted.append(getattr(value, "n_splits", value))
+    most = max(value for value in wanted if isinstance(value, Integral))
+    return min((n for n in state.counts.values() if n), default=0) < most
+
+
+@contextmanager
+def explaining(state: State) -> Iterator[None]:
+    """Say why there is no classifier, where a strategy misses it."""
+    try:
+        yield
+    except NotFittedError as error:
+        if state.failure is None or state.can_guide:
+            raise
+        raise NotFittedError(f"{error} The last training failed: {state.failure}") from error
 
 
 def last_step(estimator: Any) -> Any:
@@ -104,7 +177,9 @@ def _warm_start(estimator: Any, fitted: Any, classes: NDArray[Any]) -> None:
         and getattr(last, "warm_start", False)
         and _is_alone(estimator)
         and type(before) is type(last)
-        and np.array_equal(before.classes_, plain(classes))
+        and np.array_equal(
+            before.classes_, plain(classes) if getattr(last, "classes", None) is None else last.classes
+        )
     ):
         for name, value in vars(before).items():
             if name not in vars(last):

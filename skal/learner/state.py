@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import partial
+from enum import IntEnum
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +15,43 @@ from sklearn.utils.validation import _check_method_params
 from ..labels import Labels, encode, plain
 from ..pool import NO_ROWS, Candidates, Pool, Rows, as_pool
 from ..strategies.query import Query, Samples, TrainingSet
+from .extensions import Extension
+from .ids import Ids
+from .record import Entry, Record, now
+
+
+class RowState(IntEnum):
+    """What a row of a pool is to a learner: one of these, always.
+
+    Attributes
+    ----------
+    UNLABELED
+        Nobody has said anything about it: queries offer it.
+    LABELED
+        The classifier learns its label.
+    SKIPPED
+        It cannot be labelled. No query offers it, and strategies that spread a batch keep away from it.
+    AUDIT
+        It is labelled, and kept out of training for an honest estimate. Neither the classifier nor a strategy learns
+        of it.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import ActiveLearner, RowState
+    >>> from skal.strategies import RandomSampling
+    >>> learner = ActiveLearner(LogisticRegression(), RandomSampling())
+    >>> learner = learner.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, -1, -1]).skip([2]).teach([3], [1], audit=True)
+    >>> learner.row_states_
+    array([1, 1, 2, 3], dtype=int8)
+    >>> (learner.row_states_ == RowState.AUDIT).nonzero()[0]
+    array([3])
+    """
+
+    UNLABELED = 0
+    LABELED = 1
+    SKIPPED = 2
+    AUDIT = 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,22 +61,36 @@ class State:
     Attributes
     ----------
     pool : Pool
+    ids : Ids or None
+        Names of its rows.
     labels : Labels
-        Of the rows of the pool.
+        Of the rows of the pool, those for an audit included.
+    audit : ndarray of int
+        The labelled rows that are kept out of training, in increasing order.
+    skipped : ndarray of int
+        The rows that cannot be labelled, in increasing order.
     params : dict
         Parameters of the classifier's `fit`.
     per_row : frozenset of str
         Those of them that have a value per row of the pool.
-    extensions : tuple of TrainingSet
+    has_own_weights : bool
+        Whether `fit` was given no ``sample_weight`` and answers came with one: all others weigh 1.
+    extensions : tuple of Extension
         Labelled samples that are not in the pool.
+    known : ndarray or None
+        The classes that there are, in increasing order, where they were given.
     estimator : fitted classifier or None
+        The last one that could be trained.
+    failure : str or None
+        Why the classifier could not be trained on so few labels.
     strategy, cold_start : fitted strategy or None
     can_guide : bool
         Whether a strategy may ask the classifier: it knows two classes or more.
     is_trained : bool
         Whether the classifier was trained on all that is labelled.
-    skipped : ndarray of int
-        The rows that cannot be labelled, in increasing order.
+    round : int
+        How often training was tried.
+    record : tuple of Entry
     before : State or None
         What was known before the last answer.
     """
@@ -46,13 +99,20 @@ class State:
     labels: Labels
     params: dict[str, Any]
     per_row: frozenset[str]
-    extensions: tuple[TrainingSet, ...] = ()
+    ids: Ids | None = None
+    audit: Rows = field(default_factory=NO_ROWS.copy)
+    skipped: Rows = field(default_factory=NO_ROWS.copy)
+    has_own_weights: bool = False
+    extensions: tuple[Extension, ...] = ()
+    known: NDArray[Any] | None = None
     estimator: Any = None
+    failure: str | None = None
     strategy: Any = None
     cold_start: Any = None
     can_guide: bool = False
     is_trained: bool = False
-    skipped: Rows = field(default_factory=NO_ROWS.copy)
+    round: int = 0
+    record: Record = ()
     before: State | None = None
 
     @property
@@ -60,41 +120,94 @@ class State:
         """The classifier as strategies get it: none while it knows fewer than two classes."""
         return self.estimator if self.can_guide else None
 
+    @cached_property
+    def learned(self) -> Labels:
+        """The labels that are trained on."""
+        return self.labels.without(self.audit) if len(self.audit) else self.labels
+
+    @cached_property
+    def extension_labels(self) -> dict[Any, Any]:
+        """The labels of the samples that are not in the pool, by their keys."""
+        pairs = (zip(each.keys, each.y.tolist(), strict=True) for each in self.extensions)
+        return {key: label for pair in pairs for key, label in pair}
+
+    @property
+    def counts(self) -> dict[Any, int]:
+        """How many labels of each class are trained on; classes without one are left out, unless they were given."""
+        codes = np.bincount(self.learned.codes[self.learned.rows], minlength=len(self.labels.classes))
+        counts = Counter(dict(zip(self.labels.classes.tolist(), codes.tolist(), strict=True)))
+        for each in self.extensions:
+            counts.update(each.y.tolist())
+        known = set() if self.known is None else set(self.known.tolist())
+        return {label: n for label, n in sorted(counts.items()) if n or label in known}
+
     @property
     def classes(self) -> NDArray[Any]:
-        """The classes that have a label now, in increasing order."""
-        own = np.unique(self.labels.codes[self.labels.rows])
+        """The classes that are trained on, in increasing order."""
+        own = np.unique(self.learned.codes[self.learned.rows])
         known = [self.labels.classes[own], *(each.y for each in self.extensions)]
         return encode(np.concatenate(known))[0]
 
     @property
     def n_labeled(self) -> int:
-        """Number of labels, of rows and of extensions."""
-        return len(self.labels.rows) + sum(len(each.y) for each in self.extensions)
+        """Number of labels that are trained on, of rows and of extensions."""
+        return len(self.learned.rows) + sum(len(each.y) for each in self.extensions)
 
-    def after(self, **answers: Any) -> Self:
+    @property
+    def row_states(self) -> NDArray[np.int8]:
+        """What each row is, as `RowState` says."""
+        states = np.where(self.labels.codes >= 0, np.int8(RowState.LABELED), np.int8(RowState.UNLABELED))
+        states[self.skipped], states[self.audit] = RowState.SKIPPED, RowState.AUDIT
+        return states
+
+    def after(
+        self, action: str, rows: Rows, given: NDArray[Any] | None = None, keys: Any = None, **changes: Any
+    ) -> Self:
         """The state after an answer; the present one is what `before` holds, and no other state before that."""
-        return replace(self, **answers, before=replace(self, before=None))
+        entry = Entry(action, rows, given, self.round, now(), keys)
+        return replace(self, **changes, record=(*self.record, entry), before=replace(self, before=None))
+
+    def with_weights(self, rows: Rows, weights: NDArray[Any] | None) -> dict[str, Any]:
+        """What changes where answers for rows come with weights; nothing where they have none."""
+        if weights is None:
+            return {}
+        before = self.params.get("sample_weight")
+        known = np.ones(len(self.pool)) if before is None else np.asarray(before, dtype=float).copy()
+        known[rows] = weights
+        return {
+            "params": {**self.params, "sample_weight": known},
+            "per_row": self.per_row | {"sample_weight"},
+            "has_own_weights": self.has_own_weights or before is None,
+        }
 
     def training_set(self, *, with_unlabeled: bool) -> TrainingSet:
         """What the classifier is fitted on."""
-        rows = self.labels.rows
+        labels = self.learned
         if with_unlabeled:
-            own = TrainingSet(self.pool.X, self.labels.for_semi_supervised(), self.params)
-        elif len(rows) == len(self.pool):
-            own = TrainingSet(self.pool.X, plain(self.labels.known), self.params)
+            own = TrainingSet(self.pool.X, labels.for_semi_supervised(), self.params)
+        elif len(labels.rows) == len(self.pool):
+            own = TrainingSet(self.pool.X, plain(labels.known), self.params)
         else:
-            params = _check_method_params(self.pool.X, self.params, indices=rows)
-            own = TrainingSet(self.pool.take(rows), plain(self.labels.known), params)
+            params = _check_method_params(self.pool.X, self.params, indices=labels.rows)
+            own = TrainingSet(self.pool.take(labels.rows), plain(labels.known), params)
         if not self.extensions:
             return own
-        parts = (own, *self.extensions)
-        params = {
-            name: np.concatenate([part.params[name] for part in parts]) if name in self.per_row else value
-            for name, value in self.params.items()
-        }
+        params = own.params | self.stacked(
+            own.params, [(each.params, len(each.y)) for each in self.extensions]
+        )
         X = as_pool(own.X).stack([each.X for each in self.extensions])
-        return TrainingSet(X, np.concatenate([part.y for part in parts]), params)
+        return TrainingSet(X, np.concatenate([own.y, *(each.y for each in self.extensions)]), params)
+
+    def stacked(self, params: dict[str, Any], more: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
+        """The parameters with a value per row, with those of more samples and their number behind."""
+        if self.has_own_weights:
+            more = [
+                ({"sample_weight": np.ones(n_samples), **others}, n_samples) for others, n_samples in more
+            ]
+        return {
+            name: np.concatenate([params[name], *(others[name] for others, _ in more)])
+            for name in self.per_row
+        }
 
     def query(
         self,
@@ -113,14 +226,15 @@ class State:
         own = pool is self.pool
         if own and len(pending) + len(self.skipped):
             pending = np.setdiff1d(np.union1d(pending, self.skipped), self.labels.rows)
-        labels = self.labels if own else Labels(Labels.none(len(pool)).codes, self.labels.classes)
+        learned = self.learned
+        labels = learned if own else Labels(Labels.none(len(pool)).codes, learned.classes)
         outside = []
         for part in self.extensions:
             codes = np.searchsorted(labels.classes, part.y).astype(np.int32)
             outside.append(Samples(as_pool(part.X), np.arange(len(codes)), codes))
         if not own:
-            outside.append(Samples(self.pool, self.labels.rows, self.labels.codes[self.labels.rows]))
-        unavailable = labels.rows  # sorted already, as most queries leave them
+            outside.append(Samples(self.pool, learned.rows, learned.codes[learned.rows]))
+        unavailable = self.labels.rows if own else labels.rows  # sorted already, as most queries leave them
         if len(pending) + len(excluded):
             unavailable = np.unique(np.concatenate([unavailable, pending, excluded]))
         return Query(

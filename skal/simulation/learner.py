@@ -67,6 +67,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         no validation rows.
     cold_start : QueryStrategy, default=None
         See :class:`ActiveLearner`.
+    classes : array-like of shape (n_classes,), default=None
+        See :class:`ActiveLearner`; by default those of the oracle.
     random_state : int, RandomState instance or None, default=None
         Decides the initial labels and seeds what :class:`ActiveLearner` seeds. Learners with the
         same `random_state`, `n_initial` and `initial` start from the same labels.
@@ -162,7 +164,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         """
         annotate = self._check_annotator()
         pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
-        state = self._start(pool, Labels.none(len(pool)), fit_params)
+        classes = oracle.classes if self.classes is None else self.classes
+        state = self._start(pool, Labels.none(len(pool), oracle.classes.dtype), fit_params, classes=classes)
+        self._check_known_classes(oracle.classes)
         scoring = Scoring(self, self.scoring, X_val, y_val)
         if annotate is not None and state.per_row:
             raise ValueError(

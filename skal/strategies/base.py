@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
-import traceback
 import warnings
 from abc import ABC, abstractmethod
 from collections import ChainMap
@@ -32,6 +30,7 @@ from ..training.devices import resolve_device
 from ..utils.checks import check_integer
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
+from ..utils.warnings import callers_level
 from .query import Query
 
 POSITIVE_INTEGER = [Interval(Integral, 1, None, closed="left")]  # a constraint of parameters
@@ -194,6 +193,30 @@ class Strategy(ABC, BaseEstimator):
         other._pool = pool
         return other
 
+    def grown(self, pool: Pool) -> Self:
+        """The strategy for the pool of `fit` with new rows at its end: a copy, which keeps what was trained.
+
+        Parameters
+        ----------
+        pool : Pool
+            Validated; its first rows are those of `fit`.
+
+        Returns
+        -------
+        strategy : Strategy
+        """
+        self._check_pool(pool)
+        other = copy.copy(self)
+        pool.watch(other.watched_bytes)
+        with assuming_finite(pool):
+            other._grow(pool)
+        other._pool = pool
+        return other
+
+    def _grow(self, pool: Pool) -> None:
+        """Prepare for a pool whose first rows are those prepared for; by default, as for any other pool."""
+        self._prepare(pool)
+
     def _check_asked(self, pool: Pool, estimator: Any) -> None:
         """Refuse a classifier that cannot guide the strategy, and another pool that it cannot read."""
         if pool is not self._pool:
@@ -322,7 +345,7 @@ class QueryStrategy(Strategy):
             warnings.warn(
                 f"{query.n_queries} rows were asked for and {n_queries} are unlabelled; all of them are returned.",
                 PoolExhaustedWarning,
-                stacklevel=_callers_level(),
+                stacklevel=callers_level(),
             )
         if n_queries == 0:
             return NO_ROWS.copy()
@@ -417,10 +440,3 @@ def _parts(estimator: Any) -> Iterator[Any]:
         is_estimator = hasattr(value, "get_params") and not isinstance(value, type)
         if is_estimator and not f"{name}__".startswith(frozen):
             yield value
-
-
-def _callers_level() -> int:
-    """Return the stack level of the line outside skal that called it, where a warning of `answer` should point."""
-    frames = (frame for frame, _ in traceback.walk_stack(sys._getframe(1)))
-    inside = (f"{frame.f_globals.get('__name__')}.".startswith("skal.") for frame in frames)
-    return next((level for level, is_inside in enumerate(inside, start=1) if not is_inside), 1)

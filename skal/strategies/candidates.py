@@ -70,6 +70,10 @@ class CandidateStrategy(QueryStrategy):
     def _prepare(self, pool: Pool) -> None:
         self.criterion_ = self.criterion_.prepared_for(pool)
 
+    def _grow(self, pool: Pool) -> None:
+        self._prepare(pool)
+        self.criterion_ = self.criterion_.grown(pool)
+
     @abstractmethod
     def _restrict(self, query: Query) -> Rows:
         """Return the candidates that the criterion sees, in any order."""

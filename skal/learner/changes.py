@@ -1,0 +1,251 @@
+"""What changes while the labels stay: the strategy, and the pool, which grows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from ..labels import UNLABELED, Labels
+from ..pool import Pool, as_pool, check_pool, first_flawed
+from ..strategies import QueryStrategy, SynthesisStrategy
+from ..strategies.base import Strategy
+from ..utils.random import seed_random_states
+from .answers import Answers
+from .delegation import answer
+from .ids import Ids
+from .state import State
+
+
+class Changes(Answers):
+    """Base of the learner: how its strategy is prepared for a pool, exchanged for another, or for a longer pool."""
+
+    estimator: Any
+    strategy: Strategy
+    cold_start: QueryStrategy | None
+    _strategy_changed: bool = False  # by set_params, since it was prepared
+
+    def _check_cold_start(self, pool: Pool, strategy: Strategy) -> None:
+        if self.cold_start is None:
+            return
+        self.cold_start.check(pool)
+        if self.cold_start.requires or isinstance(strategy, SynthesisStrategy):
+            why = "needs a classifier itself" if self.cold_start.requires else "chooses rows of a pool"
+            raise ValueError(
+                f"cold_start={self.cold_start} {why}, and is asked before there is one, in place of "
+                f"{type(strategy).__name__}; give RandomSampling(), CoreSet() or KMedian() with a strategy that "
+                "chooses rows."
+            )
+
+    def _with_strategy(self, state: State) -> State:
+        """The state with clones of the strategies that are prepared for the pool."""
+        self._strategy_changed = False
+        strategy, cold_start = (self._prepared(each, state) for each in (self.strategy, self.cold_start))
+        return replace(state, strategy=strategy, cold_start=cold_start)
+
+    def _prepared(self, strategy: Strategy | None, state: State) -> Any:
+        if strategy is None:
+            return None
+        strategy = clone(strategy)
+        if self.random_state is not None:
+            seed_random_states(strategy, self._seed)
+        return strategy.fit(state.pool, state.learned)
+
+    def use(self, strategy: Strategy) -> Self:
+        """Go on with another strategy for the same pool; labels and classifier stay.
+
+        Parameters
+        ----------
+        strategy : QueryStrategy or SynthesisStrategy
+            It becomes the parameter of that name once it is prepared for the pool; if that fails, nothing changes.
+
+        Returns
+        -------
+        self : ActiveLearner
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` raises them for a strategy.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skal import ActiveLearner
+        >>> from skal.strategies import RandomSampling, UncertaintySampling
+        >>> learner = ActiveLearner(LogisticRegression(), RandomSampling())
+        >>> learner = learner.fit([[0.0], [1.0], [2.0], [0.6]], [0, 1, -1, -1])
+        >>> learner.use(UncertaintySampling()).query()
+        array([3])
+        """
+        check_is_fitted(self)
+        if not isinstance(strategy, Strategy):
+            raise TypeError(
+                f"{strategy!r} was given, which is no strategy; give one of skal.strategies, such as CoreSet()."
+            )
+        with self._changes:
+            state = self._state
+            strategy.check(state.pool, self.estimator)
+            self._check_cold_start(state.pool, strategy)
+            prepared = {"strategy": self._prepared(strategy, state)}
+            if self._strategy_changed:  # or it was the cold start
+                prepared["cold_start"] = self._prepared(self.cold_start, state)
+            before = None if state.before is None else replace(state.before, **prepared)
+            self.strategy, self._state = strategy, replace(state, **prepared, before=before)
+            self._strategy_changed = False
+        return self
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters. A strategy that is set on a fitted learner is to be prepared by `use` before a query.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values, those of parts as ``strategy__measure``.
+
+        Returns
+        -------
+        self : ActiveLearner
+        """
+        super().set_params(**params)
+        if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
+            self._strategy_changed = True
+        return self
+
+    def grow(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        refit: bool = True,
+        **fit_params: Any,
+    ) -> Self:
+        """Take the pool with new rows at its end; labels, skipped rows and what was trained stay.
+
+        An encoder or a generator of the strategy is kept; an index or a graph is made for the longer pool.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_before + n_new, ...)
+            The whole pool. Its first rows are those of before, which is checked; a longer memory map will do.
+        y : array-like of shape (n_new,), default=None
+            Partial labels of the new rows; by default they are unlabelled.
+        ids : array-like of shape (n_new,), default=None
+            Their ids, where `fit` was given ids.
+        refit : bool, default=True
+            Whether to train the classifier, if a new row has a label.
+        **fit_params : dict
+            The new rows' part of what `fit` was given a value per row of.
+
+        Returns
+        -------
+        self : ActiveLearner
+
+        Raises
+        ------
+        ValueError
+            If the first rows are others, or anything about the new ones is invalid. Nothing has changed then.
+        BaseException
+            Whatever the training raises, as in `teach`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skal import ActiveLearner
+        >>> from skal.strategies import UncertaintySampling
+        >>> X = np.array([[0.0], [1.0], [2.0], [0.4]])
+        >>> learner = ActiveLearner(LogisticRegression(), UncertaintySampling()).fit(X[:3], [0, 1, -1])
+        >>> learner.grow(X).query()
+        array([3])
+        """
+        check_is_fitted(self)
+        with self._changes:
+            self._check_prepared()
+            state = self._state
+            pool = check_pool(self, X, reset=False)
+            n_new = len(pool) - len(state.pool)
+            self._check_first_rows(pool)
+            new = Labels.of(np.full(n_new, UNLABELED) if y is None else y, n_new)
+            self._check_known_classes(new.known)
+            params = self._route(fit_params)
+            self._check_fit_params(params, state.per_row, n_new)
+            grown = replace(
+                state,
+                pool=pool,
+                ids=self._grown_ids(ids, pool),
+                labels=Labels(
+                    np.append(state.labels.codes, np.full(n_new, UNLABELED, np.int32)), state.labels.classes
+                ),
+                params=state.params | state.stacked(state.params, [(params, n_new)]),
+                before=None,
+            )
+            self._try_flawed_row(grown)
+            prepared = {
+                name: None if strategy is None else strategy.grown(pool)
+                for name, strategy in (("strategy", state.strategy), ("cold_start", state.cold_start))
+            }
+            grown = replace(grown, **prepared)
+            if len(new.rows):
+                rows = new.rows + len(state.pool)
+                labels = grown.labels.with_labels(rows, new.known)
+                grown = replace(
+                    grown.after("label", rows, new.known, labels=labels, is_trained=False), before=None
+                )
+                return self._recorded(grown, refit)
+            self._state = grown
+            return self
+
+    def _check_first_rows(self, pool: Pool) -> None:
+        before = self._state.pool
+        same = len(pool) >= len(before) and all(
+            as_pool(block).same_as(as_pool(pool.read(where))) for block, where in before.blocks()
+        )
+        if not same:
+            raise ValueError(
+                f"A pool of {len(pool)} rows was given, whose first {len(before)} rows are not those of before; put "
+                "new rows behind them, as in np.concatenate([learner.X_, new])."
+            )
+
+    def _grown_ids(self, ids: ArrayLike | None, pool: Pool) -> Ids | None:
+        before, n_before = self._state.ids, len(self._state.pool)
+        if before is None:
+            if ids is not None:
+                raise ValueError(
+                    "ids were given for new rows, and fit was given none; leave them out, or fit again."
+                )
+            return None
+        if ids is not None:
+            return before.extended(Ids(np.asarray(ids)), len(pool))
+        own = Ids.of(None, pool)
+        if own is None or not np.array_equal(own.names[:n_before], before.names):
+            raise ValueError(
+                f"The rows have ids, and the {len(pool) - n_before} new ones came without any, or with others for the "
+                "first rows; give ids=, those of the new rows, or a data frame whose index goes on."
+            )
+        own.check()
+        return own
+
+    def _try_flawed_row(self, state: State) -> None:
+        """Let the classifier refuse a row that is not finite now rather than in a query: only itself knows."""
+        if not state.can_guide or state.pool.known_flaw is None:
+            return
+        row = first_flawed(state.pool)
+        try:
+            answer(state.estimator, "predict", state.pool.read(np.array([row])))
+        except Exception as error:
+            error.add_note(f"The classifier was tried on row {row} of the pool, which has {state.pool.flaw}.")
+            raise
+
+    def _check_prepared(self) -> None:
+        check_is_fitted(self)
+        if self._strategy_changed:
+            raise ValueError(
+                "The strategy was set after fit, and is not prepared for the pool, which no query does: call "
+                "learner.use(strategy), or fit again."
+            )

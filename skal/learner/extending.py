@@ -1,0 +1,137 @@
+"""Labelled samples that are not rows of the pool."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from ..labels import check_new_labels, check_same_kind, is_numeric, plain
+from ..pool import NO_ROWS, check_pool
+from .extensions import Extension, new_keys
+from .recording import Recording
+from .state import State
+
+
+class Extending(Recording):
+    """Base of the learner: `extend`, and what can be said of its samples later."""
+
+    def extend(
+        self, X: Any, y: ArrayLike, keys: ArrayLike | None = None, *, refit: bool = True, **fit_params: Any
+    ) -> Self:
+        """Add labelled samples that are not rows of the pool, and refit the classifier.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_new, ...)
+            The samples, such as synthesised ones.
+        y : array-like of shape (n_new,)
+            Their labels; every sample needs one.
+        keys : array-like of int or str of shape (n_new,), default=None
+            Names, by which `teach` and `forget` reach them. By default the next integers; see `extension_keys_`.
+        refit : bool, default=True
+            See `teach`.
+        **fit_params : dict
+            The new samples' part of what `fit` was given, such as ``sample_weight``.
+
+        Returns
+        -------
+        self : ActiveLearner
+
+        Raises
+        ------
+        ValueError
+            If samples, labels, keys or fit parameters are invalid. Nothing is recorded then.
+        BaseException
+            Whatever the training raises, as in `teach`.
+        """
+        check_is_fitted(self)
+        with self._changes:
+            state = self._state
+            pool = check_pool(self, X, reset=False)
+            labels = check_new_labels(y, len(pool))
+            self._check_known_classes(labels)
+            check_same_kind(state.labels.classes, labels)
+            taken = [key for entry in state.record if entry.keys is not None for key in entry.keys]
+            named = new_keys(keys, len(pool), taken)
+            params, changes = self._route(fit_params), {}
+            if "sample_weight" in params and "sample_weight" not in state.params:
+                params["sample_weight"] = self._checked_weight(params["sample_weight"], len(pool))
+                changes = state.with_weights(NO_ROWS, np.empty(0))
+            per_row = changes.get("per_row", state.per_row)
+            self._check_fit_params(params, per_row, len(labels))
+            extension = Extension(state.pool.matching(pool).X, plain(labels), params, named)
+            changes |= {"labels": state.labels.with_classes(labels)}
+            extended = self._with_extensions(
+                "label", (*state.extensions, extension), named, labels, **changes
+            )
+            return self._recorded(extended, refit)
+
+    def _check_fit_params(self, params: dict[str, Any], per_row: frozenset[str], n_samples: int) -> None:
+        """Refuse parameters of new samples that cannot be appended to those of `fit`."""
+        state = self._state
+        optional = {"sample_weight"} if state.has_own_weights else set()
+        fits = per_row - optional <= set(params) <= per_row and all(
+            has_length(value, n_samples)
+            and (name not in state.params or _goes_with(value, state.params[name]))
+            for name, value in params.items()
+        )
+        if not fits:
+            raise ValueError(
+                f"The fit parameters {sorted(params)} were given with new samples; give those that fit was given a "
+                f"value per row of, {sorted(per_row)}, with a value for each of the {n_samples} samples, of the same "
+                "shape and kind, and finite."
+            )
+
+    def _with_relabeled(self, keys: list[Any], y: Any, overwrite: bool) -> State:
+        state = self._state
+        labels = check_new_labels(y, len(keys))
+        self._check_known_classes(labels)
+        check_same_kind(state.labels.classes, labels)
+        known = state.extension_labels
+        self._check_keys(keys)
+        new = dict(zip(keys, plain(labels).tolist(), strict=True))
+        corrected = {key: known[key] for key in keys if known[key] != new[key]}
+        if corrected and not overwrite:
+            raise ValueError(
+                f"The samples of extend with the labels {dict(list(corrected.items())[:5])} are labelled already. "
+                "overwrite=True corrects them; leave them out to keep the labels."
+            )
+        if not corrected:
+            return state
+        extensions = tuple(each.relabeled(new) for each in state.extensions)
+        return self._with_extensions(
+            "label", extensions, keys, labels, labels=state.labels.with_classes(labels)
+        )
+
+    def _with_extensions(
+        self, action: str, extensions: tuple[Extension, ...], keys: Any, given: Any = None, **changes: Any
+    ) -> State:
+        named = np.empty(len(keys), dtype=object)
+        named[:] = list(keys)
+        rows = np.full(len(keys), -1, dtype=np.intp)
+        changes |= {"extensions": tuple(each for each in extensions if len(each.y)), "is_trained": False}
+        return self._state.after(action, rows, given, named, **changes)
+
+    def _check_keys(self, keys: list[Any]) -> None:
+        unknown = [key for key in keys if key not in self._state.extension_labels]
+        if unknown or len(set(keys)) < len(keys):
+            raise ValueError(
+                f"The keys {(unknown or keys)[:5]} are unknown or repeated; extension_keys_ has those of the samples "
+                "of extend. Give each once."
+            )
+
+
+def _goes_with(value: Any, known: Any) -> bool:
+    """Whether a fit parameter can be appended to the one that `fit` was given."""
+    new, old = np.asarray(value), np.asarray(known)
+    if new.shape[1:] != old.shape[1:] or is_numeric(new) != is_numeric(old):
+        return False
+    return not is_numeric(new) or bool(np.isfinite(new).all()) or not np.isfinite(old).all()
+
+
+def has_length(value: Any, n_samples: int) -> bool:
+    """Whether a fit parameter has a value per row."""
+    return np.ndim(value) > 0 and _num_samples(value) == n_samples

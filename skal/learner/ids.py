@@ -1,0 +1,192 @@
+"""Names of rows, which stay theirs when the rows move: tables are put into another order from one day to the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..pool import Pool, Rows, check_positions
+
+
+class Ids:
+    """The names of the rows of a pool.
+
+    Parameters
+    ----------
+    names : ndarray or pandas.Index of shape (n_rows,)
+        Distinct; that they are is checked when a row is looked up.
+    """
+
+    def __init__(self, names: Any) -> None:
+        self._names = names
+
+    @classmethod
+    def of(cls, ids: ArrayLike | None, pool: Pool) -> Self | None:
+        """The names that were given, else the index of a data frame, unless that only counts the rows."""
+        if ids is None:
+            index = getattr(pool.X, "index", None)
+            is_count = index is None or callable(index) or type(index).__name__ == "RangeIndex"
+            return None if is_count else cls(index)
+        names = _array(ids)
+        if names.shape != (len(pool),):
+            raise ValueError(
+                f"ids has shape {names.shape}, and the pool has {len(pool)} rows; give one id per row."
+            )
+        own = cls(names)
+        own.check()
+        return own
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @cached_property
+    def names(self) -> NDArray[Any]:
+        """The names as an array of shape (n_rows,)."""
+        return _array(self._names)
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[Any], Rows]:
+        """The names in increasing order, and their rows."""
+        order = np.argsort(self.names, kind="stable")
+        names = self.names[order]
+        self._check_distinct(1 + int(np.count_nonzero(names[1:] != names[:-1])))
+        return names, order
+
+    @cached_property
+    def _rows(self) -> dict[Any, int]:
+        """The rows of names that are objects, which may have no order."""
+        rows = {name: row for row, name in enumerate(self.names.tolist())}
+        self._check_distinct(len(rows))
+        return rows
+
+    def _check_distinct(self, n_distinct: int) -> None:
+        if n_distinct < len(self):
+            repeated = [name for name, count in Counter(self.names.tolist()).items() if count > 1]
+            raise ValueError(
+                f"The ids {repeated[:5]} belong to several rows; give each row an id of its own, or name rows by "
+                "their positions."
+            )
+
+    def check(self) -> None:
+        """Raise ValueError unless the names are distinct."""
+        _ = self._rows if self._are_objects else self._sorted
+
+    @property
+    def _are_objects(self) -> bool:
+        return bool(self.names.dtype.kind == "O")
+
+    def positions(self, ids: ArrayLike) -> Rows:
+        """The rows of some names.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_ids,)
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_ids,)
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or names are not distinct.
+        """
+        wanted = _array(ids)
+        if self._are_objects:
+            found = np.array([self._rows.get(name, -1) for name in wanted.tolist()], dtype=np.intp)
+        else:
+            names, order = self._sorted
+            wanted = np.array(wanted.tolist())
+            places = np.searchsorted(names, wanted).clip(max=len(names) - 1)
+            found = np.where(names[places] == wanted, order[places], -1)
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            raise ValueError(
+                f"The ids {wanted[unknown[:5]].tolist()} are those of no row; ids_ has all, such as {self.names[0]!r}."
+            )
+        return found
+
+    def extended(self, more: Self, n_rows: int) -> Self:
+        """These names and those of rows that were added at the end.
+
+        Parameters
+        ----------
+        more : Ids
+        n_rows : int
+            How many rows there are then.
+
+        Returns
+        -------
+        ids : Ids
+
+        Raises
+        ------
+        ValueError
+            If a name is there twice, or there are too few or too many.
+        """
+        names = [*self.names.tolist(), *more.names.tolist()]
+        if len(names) != n_rows:
+            raise ValueError(
+                f"{len(more.names)} ids were given for {n_rows - len(self)} new rows; give one per row."
+            )
+        both = type(self)(_array(names))
+        both.check()
+        return both
+
+    def is_another_order(self, other: Self) -> bool:
+        """Whether other names are these in another order.
+
+        Parameters
+        ----------
+        other : Ids
+
+        Returns
+        -------
+        is_another_order : bool
+        """
+        if len(other) != len(self) or np.array_equal(self.names, other.names):
+            return False
+        try:
+            return len(np.unique(self.positions(other.names))) == len(self)
+        except (ValueError, TypeError):
+            return False
+
+
+def _array(ids: Any) -> NDArray[Any]:
+    array = np.asarray(ids)
+    if array.ndim == 2:  # tuples, such as those of an index of several levels
+        listed = [tuple(each) for each in ids]
+        array = np.empty(len(listed), dtype=object)
+        array[:] = listed
+    return np.atleast_1d(array)
+
+
+def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool = False) -> Rows:
+    """Positions of rows that were named by positions, or by ids that are no integers.
+
+    Parameters
+    ----------
+    rows : array-like of shape (n_rows,)
+    ids : Ids or None
+    n_rows : int
+        Of the pool.
+    distinct : bool, default=False
+        Whether to refuse rows that are given more than once.
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If a row does not exist.
+    """
+    given = _array(rows)
+    if ids is not None and given.size and given.dtype.kind not in "iufb":
+        given = ids.positions(given)
+    return check_positions(given, n_rows, distinct=distinct)

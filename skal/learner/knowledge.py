@@ -1,0 +1,132 @@
+"""What a learner knows, as the attributes of a fitted estimator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..pool import Rows
+from ..strategies.base import Strategy
+from .delegation import Delegation
+from .ids import Ids, named_rows
+from .record import as_arrays
+from .state import State
+
+
+class Knowledge(Delegation):
+    """Base of the learner: what it knows of its pool."""
+
+    @property
+    def X_(self) -> Any:  # noqa: N802
+        """The pool, in the container that `fit` was given."""
+        return self._known("pool").X
+
+    @property
+    def y_(self) -> NDArray[Any]:
+        """The partial labels of the pool that are trained on, of shape (n_samples,)."""
+        return self._known("learned").to_array()
+
+    @property
+    def labels_(self) -> NDArray[Any]:
+        """All partial labels of the pool, those of the audit included, of shape (n_samples,)."""
+        return self._known("labels").to_array()
+
+    @property
+    def row_states_(self) -> NDArray[np.int8]:
+        """What each row is, a `RowState`, of shape (n_samples,)."""
+        return self._known("row_states")
+
+    @property
+    def skipped_(self) -> Rows:
+        """The rows that cannot be labelled, as `skip` was told, in increasing order."""
+        return self._known("skipped").copy()
+
+    @property
+    def audit_(self) -> Rows:
+        """The labelled rows that are kept out of training, in increasing order."""
+        return self._known("audit").copy()
+
+    @property
+    def ids_(self) -> NDArray[Any]:
+        """The names of the rows, where `fit` was given ids or a data frame with an index, of shape (n_samples,)."""
+        return self._known("ids").names.copy()
+
+    @property
+    def extension_keys_(self) -> NDArray[Any]:
+        """The keys of the samples of `extend`, in their order, of shape (n_extensions,)."""
+        keys = [key for each in self._known("extensions") for key in each.keys]
+        array = np.empty(len(keys), dtype=object)
+        array[:] = keys
+        return array
+
+    @property
+    def class_counts_(self) -> dict[Any, int]:
+        """How many labels of each class are trained on, those of `extend` included."""
+        return self._known("counts")
+
+    @property
+    def record_(self) -> dict[str, NDArray[Any]]:
+        """What was said, in that order: arrays of equal length, for ``pandas.DataFrame(learner.record_)``.
+
+        ``row`` (-1 for a sample of `extend`), ``label`` (None where none was given), ``round`` (how often the
+        classifier had been trained), ``time`` (UTC), ``action`` ("label", "audit", "forget", "skip" or "unskip") and
+        ``extension`` (the key of a sample of `extend`).
+        """
+        return as_arrays(self._known("record"))
+
+    @property
+    def strategy_(self) -> Strategy:
+        """The fitted strategy."""
+        return self._known("strategy")
+
+    @property
+    def estimator_(self) -> Any:
+        """The fitted classifier."""
+        return self._known("estimator")
+
+    def _known(self, name: str) -> Any:
+        value = getattr(self._state, name, None)
+        if value is None:
+            raise AttributeError(f"{type(self).__name__} has no {name} yet")
+        return value
+
+    def positions(self, ids: ArrayLike) -> Rows:
+        """The positions of rows in the pool, by their ids of any kind, integers included.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_rows,)
+            Names that `fit` was given, or that the index of its data frame has.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            If an id is unknown, or the pool has none.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skal import ActiveLearner
+        >>> from skal.strategies import RandomSampling
+        >>> learner = ActiveLearner(LogisticRegression(), RandomSampling())
+        >>> learner = learner.fit([[0.0], [1.0], [2.0]], [0, 1, -1], ids=[30, 10, 20])
+        >>> learner.positions([20])
+        array([2])
+        """
+        check_is_fitted(self)
+        state: State = self._state
+        if state.ids is None:
+            raise ValueError("The rows have no ids: give fit ids=names, or a data frame with an index.")
+        return state.ids.positions(ids)
+
+    def _rows(self, rows: Any, *, distinct: bool = True) -> Rows:
+        """Positions in the pool, of rows that were named by positions or by ids that are no integers."""
+        ids: Ids | None = self._state.ids
+        return named_rows(rows, ids, len(self._state.pool), distinct=distinct)

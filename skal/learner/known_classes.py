@@ -1,0 +1,95 @@
+"""The classes that there are, labelled or not: how a classifier is told of them, and answers about all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..classifiers.base import BaseNetClassifier
+from ..labels import Labels, check_new_labels, check_same_kind, encode, plain
+
+# What stands for a class that the classifier has not seen: as scikit-learn's `cross_val_predict` has it.
+_UNSEEN = {"predict_proba": 0.0, "predict_log_proba": -np.inf, "decision_function": np.finfo(np.float64).min}
+
+
+def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
+    """Check the classes that there are.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+    labels : Labels
+        Those so far.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        In increasing order.
+
+    Raises
+    ------
+    ValueError
+        If a class is repeated or missing, or a label is none of them.
+    """
+    checked = check_new_labels(classes, len(classes))
+    known, _ = encode(checked)
+    if len(known) < max(2, len(checked)):
+        raise ValueError(f"classes={list(classes)!r} was given; give two distinct classes or more.")
+    seen = labels.classes
+    check_same_kind(seen, known)
+    others = sorted(set(seen.tolist()) - set(known.tolist()))
+    if others:
+        raise ValueError(
+            f"y has the labels {others[:5]}, which are none of classes={known.tolist()}; correct them, or give more "
+            "classes."
+        )
+    return known
+
+
+def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
+    """Give skal's networks, alone or in a pipeline, the classes that there are, as far as they were given none.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Changed in place.
+    classes : ndarray of shape (n_classes,)
+    """
+    parts = {"": estimator, **{f"{name}__": part for name, part in estimator.get_params(deep=True).items()}}
+    wanted = {
+        f"{name}classes": plain(classes)
+        for name, part in parts.items()
+        if isinstance(part, BaseNetClassifier) and part.classes is None
+    }
+    if wanted:
+        estimator.set_params(**wanted)
+
+
+def for_all_classes(answer: Any, method: str, seen: NDArray[Any], known: NDArray[Any] | None) -> Any:
+    """A classifier's answer with a column for each class that there is.
+
+    Parameters
+    ----------
+    answer : object
+        What its method returned.
+    method : str
+    seen : ndarray of shape (n_seen,)
+        Its classes.
+    known : ndarray of shape (n_classes,) or None
+
+    Returns
+    -------
+    answer : object
+        Of shape (n_samples, n_classes), where the answer is one value per row and class.
+    """
+    if known is None or method not in _UNSEEN or len(seen) == len(known):
+        return answer
+    if np.ndim(answer) == 1 and len(seen) == 2:  # a decision between two classes
+        answer = np.column_stack([-answer, answer])
+    if np.ndim(answer) != 2 or answer.shape[1] != len(seen):
+        return answer
+    full = np.full((len(answer), len(known)), _UNSEEN[method], dtype=answer.dtype)
+    full[:, np.searchsorted(plain(known), seen)] = answer
+    return full

@@ -1,0 +1,97 @@
+"""How an answer is recorded, and the classifier trained on all that is: in this order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metadata_routing import _routing_enabled, process_routing
+from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter
+
+from ..utils.threads import Turns
+from .knowledge import Knowledge
+from .refit import is_prefitted, refitted
+from .state import State
+
+
+class Recording(Knowledge):
+    """Base of the learner: one step of recording, and `refit`."""
+
+    random_state: Any
+    _seed: int
+    _changes: Turns
+
+    def refit(self) -> Self:
+        """Train the classifier on what is recorded.
+
+        Returns
+        -------
+        self : ActiveLearner
+
+        Raises
+        ------
+        BaseException
+            Whatever the training raises, Ctrl-C included: the classifier is the last one that could be trained then.
+        """
+        check_is_fitted(self)
+        with self._changes:
+            try:
+                self._state = self._refitted(self._state)
+            except BaseException as error:
+                error.add_note(
+                    "The answers are recorded, and the classifier is the last one that could be trained. Call refit() "
+                    "to train it on them."
+                )
+                raise
+        return self
+
+    def _recorded(self, state: State, refit: bool) -> Self:
+        self._state = state
+        return self.refit() if refit and not state.is_trained else self
+
+    def _refitted(self, state: State) -> State:
+        state = refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
+        return replace(state, is_trained=state.failure is None, round=state.round + 1)
+
+    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        if not _routing_enabled():
+            return fit_params
+        return dict(process_routing(self, "fit", **fit_params).estimator.fit)
+
+    def _checked_weight(self, weight: Any, n_rows: int) -> NDArray[np.float64]:
+        """The weights of answers, where the classifier takes any."""
+        checked = check_array(weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+        if checked.shape != (n_rows,) or (checked < 0).any():
+            raise ValueError(
+                f"sample_weight of shape {checked.shape} was given for {n_rows} answers; give one weight per answer, "
+                "none negative."
+            )
+        if _routing_enabled():
+            self._route({"sample_weight": checked})
+        elif not has_fit_parameter(self.estimator, "sample_weight"):
+            raise ValueError(
+                f"{type(self.estimator).__name__}.fit takes no sample_weight. Leave it out, give the learner a "
+                "classifier that takes weights, or let scikit-learn's metadata routing pass them on: "
+                "set_config(enable_metadata_routing=True) and set_fit_request(sample_weight=True) of the classifier."
+            )
+        return checked
+
+    def _check_known_classes(self, labels: NDArray[Any]) -> None:
+        """Refuse labels that are not among the classes that were given, or that a pretrained classifier knows."""
+        given = set(labels.tolist())
+        known = self._state.known
+        if known is not None and not given <= set(known.tolist()):
+            raise ValueError(
+                f"The labels {sorted(given - set(known.tolist()))[:5]} are none of classes={known.tolist()}. Correct "
+                "them, or make a learner with more classes."
+            )
+        if is_prefitted(self.estimator):
+            unknown = sorted(given - set(np.asarray(self.estimator.classes_).tolist()))
+            if unknown:
+                raise ValueError(
+                    f"The labels {unknown[:5]} are unknown to the pretrained classifier, whose classes are "
+                    f"{list(self.estimator.classes_)}. A FrozenEstimator is never refitted; pass the classifier "
+                    "itself to learn new classes."
+                )

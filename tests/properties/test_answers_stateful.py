@@ -1,0 +1,282 @@
+"""A learner in any interleaving of its verbs, against a dict of answers: none is lost, none is invented."""
+
+import os
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from skal import UNLABELED, ActiveLearner, RowState
+from skal.strategies import CoreSet, RandomSampling
+from tests import THOROUGH
+
+from .strategies import STRATEGIES, NearestMean
+
+N_STEPS = 30
+USED = Counter()  # how often each rule was used, over all machines of this process
+
+
+class Moody(NearestMean):
+    """A classifier whose training fails now and then, as an annotator's machine does."""
+
+    failing = None
+
+    def fit(self, X, y, sample_weight=None):
+        if Moody.failing is not None:
+            raise Moody.failing
+        return super().fit(X, y)
+
+
+def pool_of(n_rows):
+    """The same rows whatever their number, on a grid where ties are common."""
+    return np.random.default_rng(0).integers(-2, 3, (40, 3))[:n_rows].astype(float)
+
+
+class Campaign(RuleBasedStateMachine):
+    """What must hold: the dict `labels`, and the sets `skipped` and `audit`."""
+
+    strategy = RandomSampling()
+
+    @initialize(labels=st.lists(st.integers(0, 2), min_size=2, max_size=4), random_state=st.integers(0, 3))
+    def fit(self, labels, random_state):
+        self.X = pool_of(12)
+        y = np.full(12, UNLABELED)
+        y[: len(labels)] = labels
+        self.labels = dict(enumerate(labels))
+        self.skipped, self.audit, self.outside, self.step = set(), set(), {}, None
+        self.learner = ActiveLearner(
+            Moody(), clone(self.strategy), n_queries=2, classes=range(4), random_state=random_state
+        ).fit(self.X, y)
+
+    def teardown(self):
+        Moody.failing = None
+
+    def before_step(self):
+        self.step = dict(self.labels), set(self.skipped), set(self.audit), dict(self.outside)
+
+    def trained(self, function, fails):
+        """Call a verb that trains, and let the training fail."""
+        Moody.failing = KeyboardInterrupt() if fails else None
+        interrupted = None
+        try:
+            function()
+        except KeyboardInterrupt as error:
+            interrupted = error
+        finally:
+            Moody.failing = None
+        if interrupted is not None:
+            assert fails
+            assert "answers are recorded" in interrupted.__notes__[0]
+
+    def free(self):
+        return sorted(set(range(len(self.X))) - set(self.labels) - self.skipped)
+
+    @rule(n_queries=st.integers(1, 30), data=st.data())
+    def query(self, n_queries, data):
+        USED["query"] += 1
+        rows = st.sets(st.integers(0, len(self.X) - 1), max_size=4)
+        pending, exclude = data.draw(rows), data.draw(rows)
+        left = set(self.free()) - pending - exclude
+        n_queries = min(n_queries, max(len(left), 1))
+        if not left:
+            return
+        try:
+            found = self.learner.query(n_queries=n_queries, pending=sorted(pending), exclude=sorted(exclude))
+        except NotFittedError:
+            assert self.learner.strategy.requires
+            assert sum(n > 0 for n in self.learner.class_counts_.values()) < 2 or self.has_failed
+            return
+        assert len(set(found.tolist())) == len(found) == n_queries
+        assert set(found.tolist()) <= left, "a row was offered that must not be"
+
+    has_failed = False  # a training failed since the classifier could guide last
+
+    @rule(
+        data=st.data(), label=st.integers(0, 3), fails=st.booleans(), refit=st.booleans(), audit=st.booleans()
+    )
+    def teach(self, data, label, fails, refit, audit):
+        USED["teach"] += 1
+        free = sorted(set(range(len(self.X))) - set(self.labels))
+        if not free:
+            return
+        rows = data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=3, unique=True))
+        self.before_step()
+        self.labels |= dict.fromkeys(rows, label)
+        self.skipped -= set(rows)
+        self.audit |= set(rows) if audit else set()
+        self.has_failed |= fails
+        self.trained(
+            lambda: self.learner.teach(rows, [label] * len(rows), refit=refit, audit=audit), fails and refit
+        )
+
+    @rule(data=st.data(), label=st.integers(0, 3), overwrite=st.booleans(), fails=st.booleans())
+    def correct(self, data, label, overwrite, fails):
+        USED["correct"] += 1
+        known = sorted(set(self.labels) - self.audit)
+        if not known:
+            return
+        row = data.draw(st.sampled_from(known))
+        changes = self.labels[row] != label
+        if changes and not overwrite:
+            with pytest.raises(ValueError, match="labelled already"):
+                self.learner.teach([row], [label])
+            return
+        if changes:
+            self.before_step()
+        self.labels[row] = label
+        self.has_failed |= fails
+        self.trained(lambda: self.learner.teach([row], [label], overwrite=overwrite), fails)
+
+    @rule(data=st.data())
+    def refuse(self, data):
+        USED["refuse"] += 1
+        wrong = [([99], [0]), ([0], [7]), ([0, 0], [1, 1]), ([1], ["a"]), ([2], [])]
+        with pytest.raises(
+            ValueError,
+            match=r"out of range|none of classes|more than once|as numbers|one label per row|a minimum of 1",
+        ):
+            self.learner.teach(*data.draw(st.sampled_from(wrong)), overwrite=True)
+
+    @rule(data=st.data(), fails=st.booleans(), refit=st.booleans())
+    def forget(self, data, fails, refit):
+        USED["forget"] += 1
+        if not self.labels:
+            return
+        row = data.draw(st.sampled_from(sorted(self.labels)))
+        self.before_step()
+        del self.labels[row]
+        self.audit.discard(row)
+        self.has_failed |= fails
+        self.trained(lambda: self.learner.forget([row], refit=refit), fails and refit)
+
+    @rule(data=st.data())
+    def skip(self, data):
+        USED["skip"] += 1
+        if not self.free():
+            return
+        row = data.draw(st.sampled_from(self.free()))
+        self.before_step()
+        self.skipped.add(row)
+        self.learner.skip([row])
+
+    @rule(data=st.data())
+    def unskip(self, data):
+        USED["unskip"] += 1
+        if not self.skipped:
+            return
+        row = data.draw(st.sampled_from(sorted(self.skipped)))
+        self.before_step()
+        self.skipped.discard(row)
+        self.learner.unskip([row])
+
+    @rule()
+    def undo(self):
+        USED["undo"] += 1
+        if self.step is None:
+            with pytest.raises(ValueError, match="no answer to take back"):
+                self.learner.undo()
+            return
+        self.learner.undo()
+        self.labels, self.skipped, self.audit, self.outside = self.step
+        self.step = None
+
+    @rule(label=st.integers(0, 3), n_samples=st.integers(1, 2), fails=st.booleans())
+    def extend(self, label, n_samples, fails):
+        USED["extend"] += 1
+        self.before_step()
+        known = set(self.outside)
+        self.has_failed |= fails
+        self.trained(lambda: self.learner.extend(pool_of(n_samples) + 0.5, [label] * n_samples), fails)
+        new = [key for key in self.learner.extension_keys_.tolist() if key not in known]
+        assert len(new) == n_samples
+        self.outside |= dict.fromkeys(new, label)
+
+    @rule(data=st.data(), label=st.integers(0, 3))
+    def correct_or_forget_extension(self, data, label):
+        USED["correct_or_forget_extension"] += 1
+        if not self.outside:
+            return
+        key = data.draw(st.sampled_from(sorted(self.outside)))
+        if label == 3 or self.outside[key] != label:
+            self.before_step()
+        if label == 3:
+            del self.outside[key]
+            self.learner.forget(extension=[key])
+        else:
+            self.outside[key] = label
+            self.learner.teach(extension=[key], y=[label], overwrite=True)
+
+    @rule(n_new=st.integers(0, 3), label=st.sampled_from([UNLABELED, 0, 1]), fails=st.booleans())
+    def grow(self, n_new, label, fails):
+        USED["grow"] += 1
+        n_new = min(n_new, 40 - len(self.X))
+        before, self.X = len(self.X), pool_of(len(self.X) + n_new)
+        y = np.full(n_new, UNLABELED)
+        y[:1] = label
+        if n_new and label != UNLABELED:
+            self.labels[before] = label
+            self.has_failed |= fails
+        self.trained(lambda: self.learner.grow(self.X, y), fails)
+        self.step = None
+
+    @rule(spread=st.booleans())
+    def use(self, spread):
+        USED["use"] += 1
+        self.learner.use(CoreSet("input") if spread else clone(self.strategy))
+
+    @rule()
+    def pickle(self):
+        USED["pickle"] += 1
+        self.learner = pickle.loads(pickle.dumps(self.learner))
+
+    @rule()
+    def refit(self):
+        USED["refit"] += 1
+        self.learner.refit()
+        self.has_failed = False
+
+    @invariant()
+    def answers_are_kept(self):
+        if not hasattr(self, "learner"):
+            return
+        y = np.full(len(self.X), UNLABELED)
+        y[list(self.labels)] = list(self.labels.values())
+        np.testing.assert_array_equal(self.learner.labels_, y)
+        y[sorted(self.audit)] = UNLABELED
+        np.testing.assert_array_equal(self.learner.y_, y)
+        assert self.learner.skipped_.tolist() == sorted(self.skipped)
+        assert self.learner.audit_.tolist() == sorted(self.audit)
+        assert self.learner.extension_keys_.tolist() == list(self.outside)
+        states = self.learner.row_states_
+        assert set(np.flatnonzero(states == RowState.UNLABELED)) == set(self.free())
+        counts = Counter([*y[y >= 0].tolist(), *self.outside.values()])
+        assert {label: n for label, n in self.learner.class_counts_.items() if n} == dict(counts)
+        training = self.learner._state.training_set(with_unlabeled=False)
+        assert Counter(training.y.tolist()) == counts
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+def test_no_answer_is_lost(strategy):
+    machine = type(f"CampaignOf{type(strategy).__name__}", (Campaign,), {"strategy": strategy})
+    n_sequences = int(os.environ.get("SKAL_SEQUENCES", 1000 if THOROUGH else 2))
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=n_sequences,
+            stateful_step_count=N_STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_every_rule_was_used():
+    print(dict(USED))
+    if THOROUGH:
+        assert min(USED.values()) >= 500
