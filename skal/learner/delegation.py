@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..access.raw_nets import as_input, asked
 from ..access.wrappers import rows_for
+from ..labels import plain
 from ..model_selection import labeled_part
 from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
 from .known_classes import for_all_classes
