@@ -7,12 +7,16 @@ from functools import cache
 
 import numpy as np
 import torch
+from skorch import NeuralNetClassifier
+from torch import nn
 
+from skal import ActiveLearner
 from skal.classifiers import NetClassifier
+from skal.generators import GAN
 from skal.graph import LabelDiffusion, nearest_neighbors, transition_matrix
 from skal.neighbors import CellIndex, match
 from skal.selection import FarthestFirst, badge_kmeans_plusplus, k_medians
-from skal.strategies import BALD
+from skal.strategies import BALD, RandomSampling
 
 from .processes import FRESH
 
@@ -25,6 +29,21 @@ def passes():
         X, np.arange(30) % 2
     )
     return lambda: BALD(10**9, random_state=0).fit(X).utility(X, estimator=net)
+
+
+def training(kind, length):
+    """Torch imports much when it trains first, which an interrupt would leave half done."""
+    y = np.arange(100) % 2
+    kind(**{length: 1}).fit(ROWS[:100], y)
+    return lambda: kind(**{length: 10**6}).fit(ROWS[:100], y)
+
+
+def raw_net():
+    net = NeuralNetClassifier(
+        nn.Linear, module__in_features=30, module__out_features=2, criterion=nn.CrossEntropyLoss,
+        max_epochs=10**6, train_split=None, verbose=0,
+    )  # fmt: skip
+    return lambda: ActiveLearner(net, RandomSampling()).fit(ROWS[:100], np.arange(100) % 2)
 
 
 @cache
@@ -57,6 +76,14 @@ def diffusion():
 
 
 CASES = {
+    "network": lambda: training(NetClassifier, "max_epochs"),
+    "generator": lambda: training(GAN, "n_iter"),
+    "raw net": raw_net,
+    "learner": lambda: (
+        lambda: ActiveLearner(NetClassifier(max_epochs=10**6), RandomSampling()).fit(
+            ROWS[:100], np.arange(100) % 2
+        )
+    ),
     "passes": passes,
     "search": search,
     "search in threads": lambda: search(3),

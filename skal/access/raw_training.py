@@ -14,6 +14,7 @@ from skorch import NeuralNet, NeuralNetBinaryClassifier
 from skorch.dataset import ValidSplit
 
 from ..training.devices import seeded
+from ..training.interrupts import noticing_interrupt, raise_interrupt
 from .networks import weight_dtype
 from .raw_nets import as_input
 
@@ -85,8 +86,9 @@ def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any],
                 "train_split": None,
                 "callbacks_": [each for each in net.callbacks_ if not _watches(each[1])],
             }
-        with _having(net, kept):
+        with _having(net, kept), noticing_interrupt(net):
             net.fit(as_input(net, X), y.astype(wide), **params)
+        raise_interrupt(net)
 
 
 @contextmanager

@@ -132,7 +132,8 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     can be of few classes; ``history_["class_shares"]`` tells. Batch normalisation in D uses the statistics of each
     batch in training. In evaluation it uses those of real rows alone, computed again with the final weights.
 
-    Ctrl-C ends the training and keeps what was learned, as it does in skorch.
+    Ctrl-C ends the training and is raised; what was learned is kept. A callback that raises `KeyboardInterrupt`, which
+    is skorch's way to stop early, is no interrupt.
 
     References
     ----------

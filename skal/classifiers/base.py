@@ -23,6 +23,7 @@ from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..training.batches import LabeledRows, Rows
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
+from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.net import Scale
 from ..training.recording import EmbeddingRecorder
 from ..utils.docstrings import inherits_doc
@@ -213,6 +214,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)[labeled]
         seed = draw_seed(self.random_state)
         self.__dict__.update(self._train(rows, labels[labeled], labeled, weight, device, seed))
+        raise_interrupt(self.net_)
         return self
 
     @property
@@ -268,7 +270,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
             net.initialize()
             if self._continues:
                 net.continue_from(self.net_)
-            net.partial_fit((training, validation[0] if validation else None, unlabeled), codes)
+            with noticing_interrupt(net):
+                net.partial_fit((training, validation[0] if validation else None, unlabeled), codes)
         net.finish()
         return {
             "classes_": classes,

@@ -41,7 +41,8 @@ class NetClassifier(BaseNetClassifier):
     Rows of weight zero are ignored. Within a batch the loss is the weighted mean; whole numbers as weights
     therefore equal repeated rows as long as one batch holds them all.
 
-    Ctrl-C ends the training and keeps what was learned, as it does in skorch.
+    Ctrl-C ends the training and is raised; what was learned is kept. A callback that raises `KeyboardInterrupt`, which
+    is skorch's way to stop early, is no interrupt.
 
     For another loss, of the labelled rows and optionally of unlabelled rows, write a subclass with a method `losses`.
 

@@ -22,6 +22,7 @@ from ..nets import MLP, VAES
 from ..training.batches import Rows
 from ..training.devices import seeded
 from ..training.estimator import module_builder, optimizer_params
+from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.scaling import learn_scaling
 from ..utils.docstrings import inherits_doc
 from .cnn import AnyRowsClassifier
@@ -173,10 +174,12 @@ class VAALClassifier(AnyRowsClassifier):
             vae_net.continue_from(self.vae_net_)
         known = rows if labeled.all() else rows[labeled]
         fitted = super()._train(known, labels, labeled[labeled], weight, device, seed)
+        raise_interrupt(fitted["net_"])
         data = Rows(rows, dtype=dtype, device=device)
-        with seeded(seed + 1, device):
+        with seeded(seed + 1, device), noticing_interrupt(vae_net):
             vae_net.partial_fit([tuple(data.subset(np.flatnonzero(part)) for part in (labeled, ~labeled))])
         vae_net.finish()
+        raise_interrupt(vae_net)
         return {**fitted, "vae_net_": vae_net}
 
     def labeled_proba(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator
+from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.recording import in_evaluation
 from ..training.scaling import learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
@@ -187,6 +188,7 @@ class GenerativeEstimator(
             net.settle(data)
         net.finish()
         self.__dict__.update(fitted, net_=net)
+        raise_interrupt(net)
         return self
 
     def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
@@ -206,7 +208,8 @@ class GenerativeEstimator(
         context.call_on_fit_task_begin(estimator=self)
         net.callbacks_.append(("tasks", EpochTasks(self, context, **task)))
         if net.remaining_epochs > 0:
-            net.partial_fit(parts, epochs=net.remaining_epochs)
+            with noticing_interrupt(net):
+                net.partial_fit(parts, epochs=net.remaining_epochs)
         net.callbacks_.pop()
         context.call_on_fit_task_end(estimator=self, **task)
         duration = time.perf_counter() - start

@@ -92,7 +92,8 @@ class GAN(GeneratorMixin, AdversarialEstimator):
     "residual" follows its reference code: the learning rate falls linearly to zero over `n_iter` steps, the real rows
     get uniform noise, and a generator step has twice the `batch_size`.
 
-    Ctrl-C ends the training and keeps what was learned, as it does in skorch.
+    Ctrl-C ends the training and is raised; what was learned is kept. A callback that raises `KeyboardInterrupt`, which
+    is skorch's way to stop early, is no interrupt.
 
     References
     ----------

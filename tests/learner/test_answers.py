@@ -7,8 +7,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from skorch.callbacks import Callback
 
 from skal import ActiveLearner
+from skal.classifiers import NetClassifier
 from skal.strategies import CoreSet, KMedian, RandomSampling, RandomSubset, UncertaintySampling
 from tests.learner.common import TRUTH, X, Y, learner, logistic
 from tests.networks import Discriminating
@@ -236,3 +238,39 @@ def test_a_batch_keeps_away_from_what_is_pending(strategy):
         others = [first for first in (2, 24, 48, 72) if first // 24 != missing]
         (row,) = fitted.query(pending=others)
         assert row // 24 == missing
+
+
+class Interrupting:
+    """An augmentation during which somebody presses Ctrl-C, once there are more than so many labels."""
+
+    def __init__(self, n_labels):
+        self.n_labels = n_labels
+
+    def __call__(self, rows):
+        if len(rows) > self.n_labels:
+            raise KeyboardInterrupt
+        return rows
+
+
+def test_an_interrupted_network_keeps_what_it_learned_and_says_so():
+    network = NetClassifier(augment=Interrupting(0), random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(X, TRUTH)
+    assert network.predict(X).shape == (150,)
+
+    class Stop(Callback):
+        def on_epoch_end(self, net, **_):
+            raise KeyboardInterrupt
+
+    assert len(NetClassifier(callbacks=[Stop()]).fit(X, TRUTH).net_.history) == 1
+
+
+def test_an_interrupted_network_does_not_replace_the_one_before():
+    n_labels = int((Y >= 0).sum())
+    fitted = learner(estimator=NetClassifier(augment=Interrupting(n_labels), max_epochs=2)).fit(X, Y)
+    before = fitted.estimator_
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fitted.teach([3, 61], TRUTH[[3, 61]])
+    assert "The answers are recorded" in caught.value.__notes__[0]
+    assert fitted.estimator_ is before
+    assert_array_equal(fitted.y_[[3, 61]], TRUTH[[3, 61]])
