@@ -11,12 +11,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..labels import UNLABELED, Labels
-from ..pool import Pool, as_pool, check_pool, first_flawed
+from ..pool import Pool, as_pool, check_pool
 from ..strategies import QueryStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..utils.random import seed_random_states
 from .answers import Answers
-from .delegation import answer
 from .ids import Ids
 from .state import State
 
@@ -230,17 +229,6 @@ class Changes(Answers):
             )
         own.check()
         return own
-
-    def _try_flawed_row(self, state: State) -> None:
-        """Let the classifier refuse a row that is not finite now rather than in a query: only itself knows."""
-        if not state.can_guide or state.pool.known_flaw is None:
-            return
-        row = first_flawed(state.pool)
-        try:
-            answer(state.estimator, "predict", state.pool.read(np.array([row])))
-        except Exception as error:
-            error.add_note(f"The classifier was tried on row {row} of the pool, which has {state.pool.flaw}.")
-            raise
 
     def _check_prepared(self) -> None:
         check_is_fitted(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -62,6 +63,7 @@ class Extending(Recording):
                 changes = state.with_weights(NO_ROWS, np.empty(0))
             per_row = changes.get("per_row", state.per_row)
             self._check_fit_params(params, per_row, len(labels))
+            self._try_flawed_row(replace(state, pool=pool))
             extension = Extension(state.pool.matching(pool).X, plain(labels), params, named)
             changes |= {"labels": state.labels.with_classes(labels)}
             extended = self._with_extensions(

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter
 
+from ..pool import first_flawed
 from ..utils.threads import Turns
+from .delegation import answer
 from .knowledge import Knowledge
 from .refit import is_prefitted, refitted
 from .state import State
@@ -42,7 +44,7 @@ class Recording(Knowledge):
             except BaseException as error:
                 error.add_note(
                     "The answers are recorded, and the classifier is the last one that could be trained. Call refit() "
-                    "to train it on them."
+                    "to train it on them, or undo() to take them back."
                 )
                 raise
         return self
@@ -59,6 +61,17 @@ class Recording(Knowledge):
         if not _routing_enabled():
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
+
+    def _try_flawed_row(self, state: State) -> None:
+        """Let the classifier refuse a row that is not finite now rather than in a query: only itself knows."""
+        if not state.can_guide or state.pool.known_flaw is None:
+            return
+        row = first_flawed(state.pool)
+        try:
+            answer(state.estimator, "predict", state.pool.read(np.array([row])))
+        except Exception as error:
+            error.add_note(f"The classifier was tried on row {row} of the pool, which has {state.pool.flaw}.")
+            raise
 
     def _checked_weight(self, weight: Any, n_rows: int) -> NDArray[np.float64]:
         """The weights of answers, where the classifier takes any."""

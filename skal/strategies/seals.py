@@ -132,8 +132,13 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         pool = as_pool(embedding)
         row_bytes = pool.float_bytes + _PAIR_BYTES * len(rows)
         for block, where in pool.blocks(max_bytes=_BLOCK_BYTES, row_bytes=row_bytes):
-            found = euclidean_distances(queries, self._compared(block), squared=True)
-            distances = np.hstack([distances, found.astype(np.float32, copy=False)])
+            with np.errstate(over="ignore", invalid="ignore"):  # what is refused below
+                found = euclidean_distances(queries, self._compared(block), squared=True).astype(np.float32)
+            if not np.isfinite(found).all():
+                raise ValueError(
+                    "Squared distances between embeddings overflow in float32; scale the rows that they come from."
+                )
+            distances = np.hstack([distances, found])
             best = np.hstack([best, np.broadcast_to(np.arange(where.start, where.stop), found.shape)])
             if distances.shape[1] > k:
                 nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : str or path-like
-        An existing file is replaced at the very end; of a link, its target.
+        An existing file is replaced at the very end, by one with the same permissions; of a link, its target.
 
     Yields
     ------
@@ -62,6 +63,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary, file = _locked(path.parent)
         try:
             with file:
+                if path.exists() and fcntl is not None:
+                    os.fchmod(
+                        file.fileno(), stat.S_IMODE(path.stat().st_mode)
+                    )  # those who could read it still can
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # otherwise a crash may leave the new name without the data

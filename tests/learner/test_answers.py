@@ -274,3 +274,15 @@ def test_an_interrupted_network_does_not_replace_the_one_before():
     assert "The answers are recorded" in caught.value.__notes__[0]
     assert fitted.estimator_ is before
     assert_array_equal(fitted.y_[[3, 61]], TRUTH[[3, 61]])
+
+
+@pytest.mark.parametrize(
+    "classifier", [logistic(), NetClassifier(max_epochs=1)], ids=lambda each: type(each).__name__
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sample_that_the_classifier_refuses_is_not_recorded(classifier, value):
+    fitted = learner(estimator=classifier).fit(X, Y)
+    state = fitted._state
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        fitted.extend(np.full((1, 4), value), [1])
+    assert fitted._state is state

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skal import UNLABELED, ActiveLearner
 from skal.strategies import SEALS, RandomSampling, UncertaintySampling
 
 X, TRUTH = load_digits(return_X_y=True)
@@ -127,3 +128,15 @@ def test_an_index_of_the_user():
 def test_bad_parameters(parameters):
     with pytest.raises(ValueError, match=f"'{next(iter(parameters))}' parameter of SEALS"):
         SEALS(**parameters).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("scale", "dtype"), [(1e20, np.float32), (1e25, np.float64), (1e160, np.float64)])
+def test_distances_that_overflow_are_refused(scale, dtype):
+    rows = (np.random.default_rng(0).normal(size=(60, 3)) * scale).astype(dtype)
+    labels = np.where(np.arange(60) < 20, np.arange(60) % 2, UNLABELED)
+    fitted = ActiveLearner(
+        LogisticRegression(), SEALS("classifier", n_neighbors=3, criterion=RandomSampling())
+    ).fit(rows, labels)
+    with pytest.raises(ValueError, match="overflow"):
+        fitted.query()

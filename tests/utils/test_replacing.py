@@ -134,3 +134,12 @@ def test_an_error_keeps_the_name_that_it_has():
         Path("image.png").read_bytes()
     with pytest.raises(OSError, match=r"^odd$"), naming("cache.npy"):
         raise OSError("odd")
+
+
+def test_a_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    with replacing(path) as file:
+        file.write(b"new")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o640)
