@@ -1,14 +1,18 @@
 """Partial labels in every container that users have."""
 
+import time
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_labels, labeled_mask
+from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_labels, labeled_mask, read_labels
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,34 @@ from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_label
         pd.Series(["cat", pd.NA, "dog"], dtype="string"),
         pd.Series(["cat", None, "dog"], dtype="category"),
         pl.Series(["cat", None, "dog"]),
+        pd.Series(["cat", None, "dog"], dtype="category").values,
+        pd.Series(["cat", None, "dog"], dtype="str").values,
+        pd.Series(["cat", None, "dog"], dtype="string").values,
+        pd.Series([0, None, 1], dtype="Int64").values,
+        pd.Series([0, None, 1], dtype="UInt8").values,
+        pd.Series([0.0, None, 1.0], dtype="Float32").values,
+        pd.Series([True, None, False], dtype="boolean").values,
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Categorical([0, None, 1]),
+        pd.Series([2.0, None, 1.0], dtype=object),
+        torch.tensor([0, -1, 1]),
+        torch.tensor([0.0, -1.0, 1.0], requires_grad=True),
+        [torch.tensor(0), torch.tensor(-1), torch.tensor(1)],
+        [torch.tensor(0), None, 1],
+        [True, None, False],
+        [0.0, None, 1.0],
+        np.array([0.0, np.nan, 1.0], dtype=object),
+        [np.int8(0), None, 1],
+        [np.int64(0), -1, 1],
+        [np.float32(0), None, 1],
+        [np.str_("cat"), None, "dog"],
+        [np.bool_(True), None, False],
+        [np.array("cat"), None, "dog"],
+        ["cat", -1, "dog"],
+        np.array(["cat", -1.0, "dog"], dtype=object),
+        ["cat", np.int64(-1), "dog"],
+        [b"cat", -1, b"dog"],
+        np.array(["cat", None, "dog"], dtype=np.dtypes.StringDType(na_object=None)),
     ],
     ids=lambda y: f"{type(y).__module__}-{getattr(y, 'dtype', 'list')}",
 )
@@ -61,6 +93,16 @@ def test_labels_without_marker_are_all_known(y):
         ([0.0, 2.0**60, -1.0], r"floats, which hold integers up to 2\*\*53"),
         (np.array([0, 1, 2**63 + 1], np.uint64), "which int64 cannot hold"),
         (np.array([(0, 1), None, "a"], dtype=object), r"\(0, 1\) of type tuple"),
+        (["a", 7, "b"], "several kinds, such as .* give all of them as strings or all as numbers"),
+        (["a", True, "b"], "several kinds"),
+        (["a", b"b", None], "several kinds"),
+        (np.array(["a", -2, None], dtype=object), "several kinds"),
+        ([1, None, 1j], r"1j of type complex; give strings or integers"),
+        ([Decimal(1), None, "a"], r"Decimal\('1'\) of type Decimal"),
+        (np.array([[1], None, "a"], dtype=object), r"\[1\] of type list"),
+        ([0.5, None, 0.25], "continuous"),
+        ([0.0, None, np.inf], "infinity"),
+        (pd.Series([0, None, 1]), r"NaN, at \[1\] .* unlabeled=np.nan .* mark them with -1"),
         (np.arange(3).astype("M8[D]"), r"dtype datetime64\[D\]; labels are integers, strings or objects"),
     ],
 )
@@ -168,3 +210,86 @@ def test_classes_make_room_for_other_samples():
 def test_labels_without_a_common_order_are_refused():
     with pytest.raises(ValueError, match="several kinds"):
         Labels.of(np.array(["cat", 3, None], dtype=object))
+
+
+@pytest.mark.parametrize(
+    ("y", "unlabeled", "known"),
+    [
+        ([7, -1, -99], -99, [7, -1]),
+        (np.array([7, 255, 0], np.uint8), 255, [7, 0]),
+        ([1.0, -1.0, np.nan], np.nan, [1, -1]),
+        ([1, -1, None], np.nan, [1, -1]),
+        (pd.Series([1, None, -1], dtype="Int64"), np.nan, [1, -1]),
+        (np.array(["a", "?", "b"]), "?", ["a", "b"]),
+        (["a", "?", None], "?", ["a"]),
+        (["a", "nan", ""], "nan", ["a", ""]),
+        (["a", -1, -99], -99, None),
+        (["a", "b", -99], -99, ["a", "b"]),
+        ([True, None, False], 0, [1, 0]),
+        (np.array([True, False, True]), 1, [True, False, True]),
+        ([-1, 2, 3], -1, [2, 3]),
+    ],
+)
+def test_markers_of_ones_own(y, unlabeled, known):
+    if known is None:
+        with pytest.raises(ValueError, match="several kinds, such as"):
+            read_labels(y, unlabeled=unlabeled)
+        return
+    labels, is_known = read_labels(y, unlabeled=unlabeled)
+    assert labels[is_known].tolist() == known
+
+
+def test_a_marker_of_another_kind_is_refused():
+    with pytest.raises(
+        ValueError, match=r"unlabeled='\?' was given, and the labels are numbers, such as .*1.*; give a"
+    ):
+        read_labels([1, 2], unlabeled="?")
+    assert not read_labels([None, None], unlabeled="?")[1].any()
+
+
+@pytest.mark.parametrize(
+    ("y", "unlabeled"),
+    [
+        ([7, -1, -99], -99),
+        ([1, -1, None], np.nan),
+        (["a", "?", "b"], "?"),
+        (np.array([1, 200, 1], np.int16), 200),
+    ],
+)
+def test_what_comes_back_means_the_same(y, unlabeled):
+    labels = Labels.of(y, unlabeled=unlabeled)
+    for changed in (
+        labels,
+        labels.without(labels.rows[:1]),
+        labels.with_labels(labels.rows[:1], labels.known[-1:]),
+    ):
+        again = Labels.of(changed.to_array(), unlabeled=unlabeled)
+        assert_array_equal(again.codes >= 0, changed.codes >= 0)
+        assert_array_equal(again.known, changed.known)
+    y = Labels.of(np.array([1.0, np.nan]), unlabeled=np.nan).to_array()
+    assert_array_equal(y, [1, np.nan])
+
+
+def test_small_types_can_hold_the_marker():
+    assert Labels.of(np.array([3, 0], np.int8)).without([0]).to_array().tolist() == [-1, 0]
+    assert Labels.of(np.array([True, False])).without([0]).to_array().tolist() == [-1, 0]
+    far = Labels.of(np.array([3, 0], np.int8), unlabeled=-999).without([0])
+    assert far.to_array().tolist() == [-999, 0]
+
+
+@pytest.mark.parametrize("label", ["-1", "nan", "", "None", "<NA>"])
+def test_strings_that_were_markers_once_are_warned_about(label):
+    for y in (np.array(["a", label]), ["a", label, None], pd.Series(["a", label])):
+        with pytest.warns(UserWarning, match=rf"labels \['{label}'\], as markers of .*unlabeled="):
+            assert label in Labels.of(y).classes
+        Labels.of(y, unlabeled=label)
+    with pytest.warns(UserWarning, match="as markers"):
+        labels = Labels.of(["a", None]).with_labels([1], [label])
+    labels.with_labels([0], [label])  # once
+
+
+def test_many_objects_are_read_by_what_differs():
+    y = np.array(["a", None, "b", -1], dtype=object)[np.arange(400_000) % 4]
+    started = time.perf_counter()
+    assert Labels.of(y).codes[:4].tolist() == [0, -1, 1, -1]
+    assert time.perf_counter() - started < 2

@@ -89,13 +89,36 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
-        self.estimator_ = clone(self.estimator).fit(X, codes, **fit_params)
+        self._adopt(clone(self.estimator).fit(X, codes, **fit_params), classes)
         self.classes_ = classes
+        return self
+
+    @classmethod
+    def around(cls, estimator: Any, labels: NDArray[Any]) -> Self:
+        """Return a classifier that was fitted on codes already, with labels for what it says.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            Its classes are codes; it need not know all of them.
+        labels : ndarray of shape (n_codes,)
+            The label of each code.
+
+        Returns
+        -------
+        classifier : LabelEncodedClassifier
+        """
+        around = cls(estimator)
+        around._adopt(estimator, labels)
+        around.classes_ = labels[np.asarray(estimator.classes_)]
+        return around
+
+    def _adopt(self, fitted: Any, labels: NDArray[Any]) -> None:
+        self.estimator_, self._labels = fitted, labels
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
-        return self
+            if hasattr(fitted, name):
+                setattr(self, name, getattr(fitted, name))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict labels.
@@ -109,7 +132,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         labels : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self.classes_[np.asarray(self.estimator_.predict(X)).astype(np.intp)]
+        return self._labels[np.asarray(self.estimator_.predict(X)).astype(np.intp)]
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from ..utils.threads import Turns
+from ..utils.warnings import callers_level
 from .changes import Changes
 from .extending import has_length
 from .ids import Ids, named_rows
@@ -53,6 +55,9 @@ class ActiveLearner(Changes):
         All classes that there are, labelled or not. `predict_proba` has a column for each, zero for those that the
         classifier has not seen; skal's networks get an output for each; a label that is none of them is refused. By
         default the classes are those seen.
+    unlabeled : int, float or str, default=None
+        What marks an unlabelled row in `y`, in place of -1: where -1 is a class, or for labels with a marker of
+        their own (``"?"``, ``np.nan``). ``None``, NaN and NA among strings and objects mark one always.
     random_state : int, RandomState instance or None, default=None
         Seeds the strategy and the classifier, as far as their own ``random_state`` is None.
 
@@ -114,6 +119,7 @@ class ActiveLearner(Changes):
     n_queries: int = 1
     cold_start: QueryStrategy | None = None
     classes: Any = None
+    unlabeled: Any = None
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -122,6 +128,7 @@ class ActiveLearner(Changes):
         "n_queries": [Interval(Integral, 1, None, closed="left")],
         "cold_start": [QueryStrategy, None],
         "classes": ["array-like", None],
+        "unlabeled": [Real, str, None],
         "random_state": ["random_state"],
     }
 
@@ -134,7 +141,7 @@ class ActiveLearner(Changes):
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
             The pool, labelled rows included.
         y : array-like of shape (n_samples,)
-            Partial labels: -1 (numbers) or ``None``/NaN/NA (strings, objects) where unlabelled.
+            Partial labels: -1 (numbers) or ``None``/NaN/NA (strings, objects) where unlabelled, or `unlabeled`.
         ids : array-like of shape (n_samples,), default=None
             Distinct names of the rows, by which every verb takes them in place of positions; integers are always
             positions there, see `positions`. By default the index of a data frame, unless it only counts the rows.
@@ -160,12 +167,25 @@ class ActiveLearner(Changes):
         """
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
-        state = self._start(pool, Labels.of(y, len(pool)), fit_params, classes=self.classes, ids=ids)
+        labels = Labels.of(y, len(pool), unlabeled=self.unlabeled)
+        self._warn_of_classes(labels)
+        state = self._start(pool, labels, fit_params, classes=self.classes, ids=ids)
         rows = state.labels.rows
         state = self._refitted(replace(state.after("label", rows, state.labels.known), before=None))
         self._try_flawed_row(state)
         self._state = self._with_strategy(state)
         return self
+
+    def _warn_of_classes(self, labels: Labels) -> None:
+        """Warn where -1 may be a class, as often of two."""
+        is_one = labels.classes.tolist() == [1] and 0.1 * len(labels) <= len(labels.rows) < len(labels)
+        if is_one and self.classes is None and self.unlabeled is None:
+            warnings.warn(
+                "y has the labels -1 and 1 alone, and -1 marks an unlabelled row: one class is known. If -1 is a "
+                "class, say what marks such a row, as in unlabeled=-99; if it is the marker, unlabeled=-1.",
+                UserWarning,
+                stacklevel=callers_level(),
+            )
 
     def _start(
         self, pool: Pool, labels: Labels, fit_params: dict[str, Any], *, classes: Any, ids: Any = None

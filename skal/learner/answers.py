@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ..labels import check_new_labels
 from ..pool import Rows
 from .extending import Extending
 from .extensions import as_keys
@@ -103,7 +102,7 @@ class Answers(Extending):
         state = self._state
         if not len(rows) and not np.size(y):
             return state
-        labels = check_new_labels(y, len(rows))
+        labels = state.labels.check_new(y, len(rows))
         self._check_known_classes(labels)
         weight = None if weight is None else self._checked_weight(weight, len(rows))
         taught = state.labels.with_labels(rows, labels)

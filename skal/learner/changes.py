@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ..labels import UNLABELED, Labels
+from ..labels import Labels
 from ..pool import Pool, as_pool, check_pool
 from ..strategies import QueryStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
@@ -170,7 +170,8 @@ class Changes(Answers):
             pool = check_pool(self, X, reset=False)
             n_new = len(pool) - len(state.pool)
             self._check_first_rows(pool)
-            new = Labels.of(np.full(n_new, UNLABELED) if y is None else y, n_new)
+            marker = state.labels.unlabeled
+            new = Labels.none(n_new) if y is None else Labels.of(y, n_new, unlabeled=marker)
             self._check_known_classes(new.known)
             params = self._route(fit_params)
             self._check_fit_params(params, state.per_row, n_new)
@@ -178,9 +179,7 @@ class Changes(Answers):
                 state,
                 pool=pool,
                 ids=self._grown_ids(ids, pool),
-                labels=Labels(
-                    np.append(state.labels.codes, np.full(n_new, UNLABELED, np.int32)), state.labels.classes
-                ),
+                labels=replace(state.labels, codes=np.append(state.labels.codes, Labels.none(n_new).codes)),
                 params=state.params | state.stacked(state.params, [(params, n_new)]),
                 before=None,
             )

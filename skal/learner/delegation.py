@@ -71,6 +71,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base of the learners: a classifier that has what its own `estimator` has."""
 
     estimator: Any
+    unlabeled: Any
     _state: Any = None  # a State, once `fit` has begun
 
     @property
@@ -119,7 +120,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         estimator = self._fitted_estimator()
         if params and _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
-        X, y, params = labeled_part(X, y, params)
+        X, y, params = labeled_part(X, y, params, unlabeled=self.unlabeled)
         return float(answer(estimator, "score", rows_for(estimator, X), y, **params))
 
     def get_metadata_routing(self) -> MetadataRouter:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ..labels import check_new_labels, check_same_kind, is_numeric, plain
+from ..labels import is_numeric, plain
 from ..pool import NO_ROWS, check_pool
 from .extensions import Extension, new_keys
 from .recording import Recording
@@ -52,9 +52,8 @@ class Extending(Recording):
         with self._changes:
             state = self._state
             pool = check_pool(self, X, reset=False)
-            labels = check_new_labels(y, len(pool))
+            labels = state.labels.check_new(y, len(pool))
             self._check_known_classes(labels)
-            check_same_kind(state.labels.classes, labels)
             taken = [key for entry in state.record if entry.keys is not None for key in entry.keys]
             named = new_keys(keys, len(pool), taken)
             params, changes = self._route(fit_params), {}
@@ -89,9 +88,8 @@ class Extending(Recording):
 
     def _with_relabeled(self, keys: list[Any], y: Any, overwrite: bool) -> State:
         state = self._state
-        labels = check_new_labels(y, len(keys))
+        labels = state.labels.check_new(y, len(keys))
         self._check_known_classes(labels)
-        check_same_kind(state.labels.classes, labels)
         known = state.extension_labels
         self._check_keys(keys)
         new = dict(zip(keys, plain(labels).tolist(), strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classifiers.base import BaseNetClassifier
-from ..labels import Labels, check_new_labels, check_same_kind, encode, plain
+from ..labels import Labels, encode, plain
 
 # What stands for a class that the classifier has not seen: as scikit-learn's `cross_val_predict` has it.
 _UNSEEN = {"predict_proba": 0.0, "predict_log_proba": -np.inf, "decision_function": np.finfo(np.float64).min}
@@ -33,13 +33,11 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
     ValueError
         If a class is repeated or missing, or a label is none of them.
     """
-    checked = check_new_labels(classes, len(classes))
+    checked = labels.check_new(classes, len(classes))
     known, _ = encode(checked)
     if len(known) < max(2, len(checked)):
         raise ValueError(f"classes={list(classes)!r} was given; give two distinct classes or more.")
-    seen = labels.classes
-    check_same_kind(seen, known)
-    others = sorted(set(seen.tolist()) - set(known.tolist()))
+    others = sorted(set(labels.classes.tolist()) - set(known.tolist()))
     if others:
         raise ValueError(
             f"y has the labels {others[:5]}, which are none of classes={known.tolist()}; correct them, or give more "

@@ -23,6 +23,7 @@ from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import rows_for
+from ..classifiers import LabelEncodedClassifier
 from ..labels import plain
 from ..pool import as_pool, assuming_finite
 from ..training.estimator import NetworkEstimator
@@ -75,8 +76,9 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
     estimator = clone(estimator)
     if seeds:
         seed_random_states(estimator, seed)
+    coded = state.coded if uses_unlabeled(estimator) else None
     if state.known is not None:
-        tell_classes(estimator, state.known)
+        tell_classes(estimator, state.known if coded is None else np.arange(len(coded)))
     _warm_start(estimator, state.estimator, classes)
     X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator))
     X = rows_for(estimator, X)
@@ -104,6 +106,8 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
             stacklevel=callers_level(),
         )
         return replace(state, failure=str(error))
+    if coded is not None:
+        estimator = LabelEncodedClassifier.around(estimator, plain(coded))
     return replace(state, estimator=estimator, can_guide=True, failure=None)
 
 

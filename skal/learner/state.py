@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_method_params
 
-from ..labels import Labels, encode, plain
+from ..labels import UNLABELED, Labels, encode, is_numeric, plain
 from ..pool import NO_ROWS, Candidates, Pool, Rows, as_pool
 from ..strategies.query import Query, Samples, TrainingSet
 from .extensions import Extension
@@ -180,11 +180,19 @@ class State:
             "has_own_weights": self.has_own_weights or before is None,
         }
 
+    @property
+    def coded(self) -> NDArray[Any] | None:
+        """The classes, where one is -1: a classifier that takes -1 for unlabelled gets their positions instead."""
+        classes = self.classes if self.known is None else self.known
+        return classes if is_numeric(classes) and (classes == UNLABELED).any() else None
+
     def training_set(self, *, with_unlabeled: bool) -> TrainingSet:
         """What the classifier is fitted on."""
         labels = self.learned
+        coded = self.coded if with_unlabeled else None
         if with_unlabeled:
-            own = TrainingSet(self.pool.X, labels.for_semi_supervised(), self.params)
+            y = labels.for_semi_supervised() if coded is None else labels.codes_among(coded)
+            own = TrainingSet(self.pool.X, y, self.params)
         elif len(labels.rows) == len(self.pool):
             own = TrainingSet(self.pool.X, plain(labels.known), self.params)
         else:
@@ -196,7 +204,8 @@ class State:
             own.params, [(each.params, len(each.y)) for each in self.extensions]
         )
         X = as_pool(own.X).stack([each.X for each in self.extensions])
-        return TrainingSet(X, np.concatenate([own.y, *(each.y for each in self.extensions)]), params)
+        ys = [each.y if coded is None else np.searchsorted(coded, each.y) for each in self.extensions]
+        return TrainingSet(X, np.concatenate([own.y, *ys]), params)
 
     def stacked(self, params: dict[str, Any], more: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
         """The parameters with a value per row, with those of more samples and their number behind."""

@@ -14,7 +14,7 @@ from ..labels import Labels, plain
 from ..pool import as_pool
 
 
-def labeled_scorer(scoring: Any = None) -> LabeledScorer:
+def labeled_scorer(scoring: Any = None, *, unlabeled: Any = None) -> LabeledScorer:
     """Return a scorer that looks at the labelled rows only.
 
     Parameters
@@ -22,6 +22,8 @@ def labeled_scorer(scoring: Any = None) -> LabeledScorer:
     scoring : str, callable, list, tuple, dict or None, default=None
         What ``GridSearchCV`` takes: the name of a scorer, or a callable ``scorer(estimator, X, y)``; several of them
         give a score for each name; None is the estimator's own `score`.
+    unlabeled : int, float or str, default=None
+        What marks an unlabelled row, as in :class:`~skal.ActiveLearner`.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def labeled_scorer(scoring: Any = None) -> LabeledScorer:
     >>> labeled_scorer("accuracy")(classifier, X, y)
     1.0
     """
-    return LabeledScorer(scoring)
+    return LabeledScorer(scoring, unlabeled)
 
 
 class LabeledScorer:
@@ -56,19 +58,20 @@ class LabeledScorer:
     Parameters
     ----------
     scoring : str, callable, list, tuple, dict or None
+    unlabeled : int, float or str, default=None
     """
 
-    def __init__(self, scoring: Any) -> None:
+    def __init__(self, scoring: Any, unlabeled: Any = None) -> None:
         names = (
             [scoring] if isinstance(scoring, str) else scoring if isinstance(scoring, list | tuple) else []
         )
         for name in names:
             get_scorer(name)  # an unknown one is refused here, not in the middle of a search
-        self.scoring = scoring
+        self.scoring, self.unlabeled = scoring, unlabeled
 
     def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
         """Score a fitted estimator on the labelled rows."""
-        X, y, params = labeled_part(X, y, params)
+        X, y, params = labeled_part(X, y, params, unlabeled=self.unlabeled)
         return check_scoring(estimator, scoring=self.scoring)(estimator, X, y, **params)
 
     def get_metadata_routing(self) -> Any:
@@ -77,10 +80,12 @@ class LabeledScorer:
         return get_routing_for_object(scorer)
 
     def __repr__(self) -> str:
-        return f"labeled_scorer({self.scoring!r})"
+        return f"labeled_scorer({self.scoring!r}{'' if self.unlabeled is None else f', unlabeled={self.unlabeled!r}'})"
 
 
-def labeled_part(X: Any, y: Any, params: Mapping[str, Any]) -> tuple[Any, NDArray[Any], dict[str, Any]]:
+def labeled_part(
+    X: Any, y: Any, params: Mapping[str, Any], *, unlabeled: Any = None
+) -> tuple[Any, NDArray[Any], dict[str, Any]]:
     """Return the labelled rows, their labels, and what has a value per row, for them.
 
     Parameters
@@ -90,6 +95,8 @@ def labeled_part(X: Any, y: Any, params: Mapping[str, Any]) -> tuple[Any, NDArra
         Partial labels.
     params : mapping
         Such as ``sample_weight``; what has no value per row stays as it is.
+    unlabeled : int, float or str, default=None
+        What marks an unlabelled row.
 
     Returns
     -------
@@ -110,7 +117,7 @@ def labeled_part(X: Any, y: Any, params: Mapping[str, Any]) -> tuple[Any, NDArra
     (['a', 'c'], array([0, 1]), {'sample_weight': [1.0, 3.0]})
     """
     pool = as_pool(X)
-    labels = Labels.of(y, len(pool))
+    labels = Labels.of(y, len(pool), unlabeled=unlabeled)
     if not len(labels.rows):
         raise ValueError("y has no labelled row, so there is nothing to score; label some rows first.")
     known = plain(labels.known)

@@ -29,6 +29,8 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
     cv : int, splitter or None, default=5
         Splits the labelled rows: the number of stratified folds (None: 5), or any splitter of scikit-learn's kind,
         whose positions are those among the labelled rows.
+    unlabeled : int, float or str, default=None
+        What marks an unlabelled row, as in :class:`~skal.ActiveLearner`.
 
     Notes
     -----
@@ -55,8 +57,8 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
     True
     """
 
-    def __init__(self, cv: Any = 5) -> None:
-        self.cv = cv
+    def __init__(self, cv: Any = 5, *, unlabeled: Any = None) -> None:
+        self.cv, self.unlabeled = cv, unlabeled
 
     def split(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Iterator[Fold]:
         """Generate the positions of the training and test rows of each fold.
@@ -127,7 +129,7 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
 
     def _read(self, y: Any, groups: Any) -> tuple[Labels, NDArray[Any] | None]:
         """The labels, and the groups, as an array."""
-        labels = Labels.of(y)
+        labels = Labels.of(y, unlabeled=self.unlabeled)
         if not len(labels.rows):
             raise ValueError("y has no labelled row, so there is nothing to test on; label some rows first.")
         if groups is not None:

@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..access import predict_proba
-from ..labels import Labels, plain
+from ..labels import UNLABELED, Labels, plain, read_labels
 from ..learner import ActiveLearner
 from ..model_selection import labeled_part
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
@@ -69,6 +69,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         See :class:`ActiveLearner`.
     classes : array-like of shape (n_classes,), default=None
         See :class:`ActiveLearner`; by default those of the oracle.
+    unlabeled : int, float or str, default=None
+        See :class:`ActiveLearner`: for an oracle or an annotator of whose classes one is -1.
     random_state : int, RandomState instance or None, default=None
         Decides the initial labels and seeds what :class:`ActiveLearner` seeds. Learners with the
         same `random_state`, `n_initial` and `initial` start from the same labels.
@@ -165,7 +167,12 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         annotate = self._check_annotator()
         pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
         classes = oracle.classes if self.classes is None else self.classes
-        state = self._start(pool, Labels.none(len(pool), oracle.classes.dtype), fit_params, classes=classes)
+        state = self._start(
+            pool,
+            Labels.none(len(pool), oracle.classes.dtype, unlabeled=self.unlabeled),
+            fit_params,
+            classes=classes,
+        )
         self._check_known_classes(oracle.classes)
         scoring = Scoring(self, self.scoring, X_val, y_val)
         if annotate is not None and state.per_row:
@@ -232,11 +239,11 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         samples = self._synthesized(state, n_queries, loop.n_labeled)
         query_time = time.perf_counter() - started
         entropy = self._mean_entropy(state.pool.like(np.asarray(samples)))
-        new, labels = state.strategy.annotate(samples, annotate, self.classes_)
-        codes = _codes(labels, loop.oracle.classes)
+        classes = _codes(self.classes_, loop.oracle)
+        new, codes = state.strategy.annotate(samples, _coded(annotate, loop.oracle), classes)
         started = time.perf_counter()
-        if len(labels):
-            self.extend(new, labels)
+        if len(codes):
+            self.extend(new, loop.oracle.classes[codes])
             # What `undo` takes back is answered after the simulation.
             self._state = replace(self._state, before=None)
         measured = {
@@ -252,12 +259,13 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         """Validate, and take the validation rows out of the pool."""
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
-        oracle = Labels.of(y, len(pool))
+        oracle = Labels.of(y, len(pool), unlabeled=self.unlabeled)
         if len(oracle.rows) < len(oracle):
             hidden = np.flatnonzero(oracle.codes < 0)
             raise ValueError(
                 f"The oracle y has {len(hidden)} unlabelled rows (the first at {hidden[0]}); leave them out, or use "
-                "ActiveLearner, which takes partial labels."
+                "ActiveLearner, which takes partial labels. Where -1 is a class, say what else marks such a row: "
+                "unlabeled=..."
             )
         if len(oracle.classes) < 2:
             raise ValueError(
@@ -268,7 +276,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self.pool_rows_ = np.arange(len(oracle))
         if self.validation_fraction is None:
             if X_val is not None:
-                X_val, y_val, _ = labeled_part(check_pool(self, X_val, reset=False), y_val, {})
+                held_out = check_pool(self, X_val, reset=False)
+                X_val, y_val, _ = labeled_part(held_out, y_val, {}, unlabeled=self.unlabeled)
             return pool, oracle, X_val, y_val, fit_params
         if X_val is not None:
             raise ValueError(
@@ -284,7 +293,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self.pool_rows_ = np.sort(kept)
         fit_params = _check_method_params(pool.X, fit_params, indices=self.pool_rows_)
         X_val, y_val = pool.take(held), plain(oracle.known[held])
-        oracle = Labels(oracle.codes[self.pool_rows_], oracle.classes)
+        oracle = replace(oracle, codes=oracle.codes[self.pool_rows_])
         return as_pool(pool.take(self.pool_rows_)), oracle, X_val, y_val, fit_params
 
     def _initial_rows(self, codes: NDArray[Any], n_initial: int) -> Rows:
@@ -372,11 +381,23 @@ class _Loop:
         )
 
 
-def _codes(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
-    """The positions of an annotator's labels among the classes of the oracle."""
-    unknown = labels[~np.isin(labels, classes)]
+def _coded(annotate: Callable[[Any], Any], oracle: Labels) -> Callable[[Any], NDArray[np.intp]]:
+    """The annotator as a function that answers with codes, -1 where it declines: a label may be -1 itself."""
+
+    def answer(samples: Any) -> NDArray[np.intp]:
+        labels, known = read_labels(annotate(samples), unlabeled=oracle.unlabeled)
+        codes = np.full(len(labels), UNLABELED)
+        codes[known] = _codes(labels[known], oracle)
+        return codes
+
+    return answer
+
+
+def _codes(labels: NDArray[Any], oracle: Labels) -> NDArray[np.intp]:
+    """The positions of labels among the classes of the oracle."""
+    unknown = labels[~np.isin(labels, oracle.classes)]
     if len(unknown):
         raise ValueError(
-            f"The annotator answered {unknown.tolist()[0]!r}, and the classes of y are {classes.tolist()}."
+            f"The annotator answered {unknown.tolist()[0]!r}, and the classes of y are {oracle.classes.tolist()}."
         )
-    return np.searchsorted(classes, labels)
+    return np.searchsorted(oracle.classes, labels)

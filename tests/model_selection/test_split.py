@@ -132,7 +132,7 @@ def test_search_with_routed_groups():
 def test_number_of_folds():
     assert LabeledSplit().get_n_splits() == LabeledSplit(None).get_n_splits(X, Y) == 5
     assert LabeledSplit(LeaveOneGroupOut()).get_n_splits(X, Y, np.arange(150) % 4) == 1
-    assert repr(LabeledSplit(KFold(2))) == f"LabeledSplit(cv={KFold(2)})"
+    assert repr(LabeledSplit(2, unlabeled="?")) == "LabeledSplit(cv=2, unlabeled='?')"
 
 
 @pytest.mark.parametrize(
