@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, has_fit_param
 
 from ..pool import first_flawed
 from ..utils.threads import Turns
+from .columns import with_columns_as_classes
 from .delegation import answer
 from .knowledge import Knowledge
 from .refit import is_prefitted, refitted
@@ -101,10 +102,11 @@ class Recording(Knowledge):
                 "them, or make a learner with more classes."
             )
         if is_prefitted(self.estimator):
-            unknown = sorted(given - set(np.asarray(self.estimator.classes_).tolist()))
+            classes = np.asarray(with_columns_as_classes(self.estimator, self._state.pool).classes_).tolist()
+            unknown = sorted(given - set(classes))
             if unknown:
                 raise ValueError(
                     f"The labels {unknown[:5]} are unknown to the pretrained classifier, whose classes are "
-                    f"{list(self.estimator.classes_)}. A FrozenEstimator is never refitted; pass the classifier "
+                    f"{classes}. A FrozenEstimator is never refitted; pass the classifier "
                     "itself to learn new classes."
                 )

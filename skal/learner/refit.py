@@ -29,6 +29,7 @@ from ..pool import as_pool, assuming_finite
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 from ..utils.warnings import callers_level
+from .columns import with_columns_as_classes
 from .delegation import answer
 from .known_classes import tell_classes
 from .state import State
@@ -65,7 +66,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
         If the classifier cannot be trained on so few labels.
     """
     if is_prefitted(estimator):
-        return replace(state, estimator=clone(estimator), can_guide=True)
+        return replace(state, estimator=with_columns_as_classes(clone(estimator), state.pool), can_guide=True)
     classes = state.classes
     if not len(classes):
         return replace(state, estimator=None, can_guide=False, failure=None)
@@ -106,6 +107,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
             stacklevel=callers_level(),
         )
         return replace(state, failure=str(error))
+    estimator = with_columns_as_classes(estimator, state.pool)
     if coded is not None:
         estimator = LabelEncodedClassifier.around(estimator, plain(coded))
     return replace(state, estimator=estimator, can_guide=True, failure=None)
