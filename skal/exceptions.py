@@ -17,6 +17,25 @@ class PoolExhaustedWarning(UserWarning):
     """
 
 
+class PoolWarning(UserWarning):
+    """A pool is nearly that of `fit`, and is answered as the other pool that it is.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from skal.exceptions import PoolWarning
+    >>> from skal.strategies import RandomSampling
+    >>> X = np.arange(10.0).reshape(5, 2)
+    >>> strategy = RandomSampling(random_state=0).fit(X)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     rows = strategy.query(X + [[0], [0], [0], [0], [1]])
+    >>> print(caught[0].category.__name__, str(caught[0].message).partition(";")[0])
+    PoolWarning 1 of 5 rows of a sample differ from those of the pool of fit
+    """
+
+
 class ModelFileError(ValueError):
     """A file is not a model file that skal can load: foreign, truncated, altered, or of a newer skal.
 

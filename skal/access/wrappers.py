@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
+from skorch import NeuralNet
 
 from ..pool import Pool, as_pool
 from ..training.estimator import NetworkEstimator
@@ -103,6 +105,34 @@ def first_step(estimator: Any) -> Any:
             break
         estimator = steps[0]
     return estimator
+
+
+def has_network(estimator: Any) -> bool:
+    """Return whether a network gets the rows as they are, in an estimator, its parts, or a list of estimators.
+
+    Parameters
+    ----------
+    estimator : estimator or list of estimators
+
+    Returns
+    -------
+    has_network : bool
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skal.access.wrappers import has_network
+    >>> from skal.classifiers import NetClassifier
+    >>> has_network(NetClassifier()), has_network(make_pipeline(StandardScaler(), NetClassifier()))
+    (True, False)
+    """
+    if isinstance(estimator, list | tuple):
+        return any(map(has_network, estimator))
+    estimator = first_step(estimator)
+    if isinstance(estimator, NetworkEstimator | NeuralNet):
+        return True
+    return isinstance(estimator, BaseEstimator) and has_network(list(vars(estimator).values()))
 
 
 def working_bytes(estimator: Any, X: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 
-from ..access.wrappers import first_step
+from ..access.wrappers import first_step, has_network
 from ..labels import Labels
 from ..pool import Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
@@ -257,6 +258,8 @@ class ActiveLearner(Changes):
         -----
         PoolExhaustedWarning
             If fewer than `n_queries` rows are left; all of them are returned.
+        PoolWarning
+            If `X_pool` is nearly the pool of `fit`, and was taken for another one.
         """
         if isinstance(self.strategy, SynthesisStrategy):
             raise TypeError(
@@ -323,7 +326,10 @@ class ActiveLearner(Changes):
 
     def _pool(self, state: State, X: Any) -> Pool:
         """The pool of `fit`, or another one, validated."""
-        pool = state.pool if X is None else check_pool(self, X, reset=False, known=state.pool)
+        tells_numbers = partial(has_network, [self.estimator, state.strategy, state.cold_start])
+        pool = state.pool
+        if X is not None:
+            pool = check_pool(self, X, reset=False, known=pool, tells_numbers=tells_numbers)
         if not pool.is_unchanged():
             raise ValueError(
                 "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "

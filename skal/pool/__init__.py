@@ -6,7 +6,7 @@ from .mappings import MappingPool, parts
 from .rows import NO_ROWS, Candidates, Rows, check_positions
 from .stored import StoredPool
 from .torch_datasets import DatasetPool, DatasetRows
-from .validation import assuming_finite, check_features, check_pool, check_readable, check_sparse
+from .validation import assuming_finite, check_features, check_pool, check_readable, check_sparse, warn_of
 
 __all__ = [
     "NO_ROWS",
@@ -29,4 +29,5 @@ __all__ = [
     "first_flawed",
     "parts",
     "row_blocks",
+    "warn_of",
 ]

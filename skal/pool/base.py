@@ -14,6 +14,7 @@ from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite
 
 from ..utils.checks import squares_fit
+from .equality import differing_rows, same_values
 from .rows import Rows, check_positions
 
 # Of rows as floats: large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
@@ -22,6 +23,8 @@ BLOCK_BYTES = 32 * 2**20
 _BLOCK_ROWS = 2**16
 # Comparing is over at the first difference; a small block stays in the caches.
 _COMPARED_BYTES = 4 * 2**20
+# Rows that are looked at to say how far a pool is from that of `fit`.
+_SAMPLED_ROWS = 1000
 
 
 class Pool(ABC):
@@ -31,6 +34,11 @@ class Pool(ABC):
     ----------
     X : container of shape (n_rows, ...)
         It is referred to, never copied.
+
+    Attributes
+    ----------
+    remark : str or None
+        How the pool differs from that of `fit`, which it nearly is.
 
     Notes
     -----
@@ -44,6 +52,7 @@ class Pool(ABC):
         self.X = X
         self._seen: tuple[int, Hashable, Hashable] | None = None
         self._stamp: tuple[int, int] | None = None
+        self.remark: str | None = None
 
     @staticmethod
     @abstractmethod
@@ -80,6 +89,14 @@ class Pool(ABC):
     def dtype(self) -> np.dtype[Any] | None:
         """Type of the numbers that the rows are read as; None where there is an `obstacle`."""
         return None if self.obstacle is not None else self.dense(slice(1)).dtype
+
+    @property
+    def numbers(self) -> Hashable:
+        """Kind of the numbers: "bytes", "integers", "floats", or None where there is an `obstacle`.
+
+        The same values in another kind are other rows for a network, which scales bytes and looks integers up.
+        """
+        return kind_of_numbers(self.dtype)
 
     @abstractmethod
     def take(self, rows: Rows | slice) -> Any:
@@ -356,6 +373,42 @@ class Pool(ABC):
         blocks = (slice(start, start + step) for start in range(0, len(self), step))
         return all(same_values(self._values(block), other._values(block)) for block in blocks)
 
+    def differences(self, other: Pool) -> tuple[int, int, int]:
+        """How many of some evenly spaced rows differ from those of another pool of this size.
+
+        Parameters
+        ----------
+        other : Pool
+
+        Returns
+        -------
+        n_differ, n_differ_much, n_rows : int
+            Of `n_rows` rows that were looked at; those that differ by more than a rounding are counted again.
+        """
+        row_bytes = max(self.float_bytes, other.float_bytes, 8 * float(np.prod(self.row_shape)))
+        step = -(-len(self) // min(max(1, int(BLOCK_BYTES // row_bytes)), _SAMPLED_ROWS))
+        rows = slice(None, None, step)
+        differ, much = differing_rows(self._values(rows), other._values(rows))
+        return int(differ.sum()), int(much.sum()), len(differ)
+
+
+def kind_of_numbers(dtype: np.dtype[Any] | None) -> str | None:
+    """Kind of the numbers of a type, as networks tell them apart.
+
+    Parameters
+    ----------
+    dtype : dtype or None
+
+    Returns
+    -------
+    kind : {"bytes", "integers", "floats"} or None
+    """
+    if dtype is None or dtype.kind not in "biufc":
+        return None
+    if dtype.kind in "fc":
+        return "floats"
+    return "bytes" if dtype == np.uint8 else "integers"
+
 
 def as_slice(positions: Rows) -> Rows | slice:
     """Positions that follow one another as a slice, which indexes without a copy."""
@@ -363,32 +416,3 @@ def as_slice(positions: Rows) -> Rows | slice:
     if last - first + 1 == len(positions) and (np.diff(positions) == 1).all():
         return slice(int(first), int(last) + 1)
     return positions
-
-
-def same_values(array: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether arrays have the same values row by row, floating-point ones after rounding to the type of `other`."""
-    if "O" in (array.dtype.kind, other.dtype.kind):
-        return array.size == other.size and all(map(_same_object, array.flat, other.flat))
-    floating = array.dtype.kind == other.dtype.kind == "f"
-    if floating:
-        with np.errstate(over="ignore"):  # too large for a narrower type is infinite there
-            array = array.astype(other.dtype, copy=False)
-    flat, other_flat = (rows.reshape(len(rows), -1) for rows in (array, other))
-    return np.array_equal(flat, other_flat, equal_nan=floating)
-
-
-def _same_object(one: Any, other: Any) -> bool:
-    """Whether objects are equal, also where == gives an array or something that is no bool."""
-    if one is other:
-        return True
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        one, other = np.asarray(one), np.asarray(other)
-        return one.shape == other.shape and one.dtype == other.dtype and same_values(one[None], other[None])
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same_object(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same_object, one, other))
-    try:
-        return bool(one == other) or bool(one != one and other != other)  # NaN
-    except TypeError:  # NA is neither
-        return False

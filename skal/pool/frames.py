@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from .base import Pool, same_values
+from .base import Pool
 from .checksum import checksum
+from .equality import cells_of, same_values
 from .rows import Rows
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")  # what pandas infers
@@ -118,9 +119,12 @@ class FramePool(Pool):
         return same_names and all(map(self._same_column, self._columns, other._columns))
 
     def _same_column(self, ours: Any, theirs: Any) -> bool:
-        if ours.dtype != theirs.dtype:
-            return same_values(np.asarray(ours)[:, None], np.asarray(theirs)[:, None])
-        return bool(ours.array.equals(theirs.array) if self._is_pandas else ours.equals(theirs))
+        if ours.dtype == theirs.dtype:
+            return bool(ours.array.equals(theirs.array) if self._is_pandas else ours.equals(theirs))
+        arrays = np.asarray(ours), np.asarray(theirs)
+        if "O" in (arrays[0].dtype.kind, arrays[1].dtype.kind):
+            arrays = cells_of(ours), cells_of(theirs)
+        return same_values(arrays[0][:, None], arrays[1][:, None])
 
     @property
     def _columns(self) -> list[Any]:
@@ -155,15 +159,7 @@ def _cast(column: Any, dtype: Any) -> Any:
         else:
             is_object = getattr(column.dtype, "hasobject", False)  # a NA among them is no float
             cast = (column.where(column.notna(), None) if is_object else column).astype(dtype)
-        if same_values(*map(_cells, (column, cast))):
+        if same_values(*map(cells_of, (column, cast))):
             return cast
         return column if _holds_numbers(column) and _holds_numbers(cast) else None
     return None
-
-
-def _cells(column: Any) -> NDArray[Any]:
-    """The cells of a column as objects; None where one is missing, which every type writes in its own way."""
-    is_missing = column.isna() if hasattr(column, "iloc") else column.is_null()
-    cells = np.asarray(column, dtype=object).copy()
-    cells[np.asarray(is_missing)] = None
-    return cells

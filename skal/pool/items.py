@@ -16,6 +16,7 @@ from sklearn.utils import _safe_indexing
 
 from .base import Pool
 from .checksum import as_text
+from .equality import cells_of, same_values
 from .rows import Rows
 
 # Rows from which the size of one is estimated.
@@ -70,6 +71,15 @@ class ItemPool(Pool):
 
     def _values(self, rows: Rows | slice) -> NDArray[Any]:
         return as_objects(self.take(rows))
+
+    def _same_rows(self, other: Pool) -> bool:
+        """Whether all items are the same; those that are missing are, in Series of different types."""
+        dtypes = [
+            getattr(each.X, "dtype", None) for each in (self, other) if type(each.X).__name__ == "Series"
+        ]
+        if len(dtypes) == 2 and dtypes[0] != dtypes[1]:
+            return same_values(cells_of(self.X), cells_of(other.X))
+        return super()._same_rows(other)
 
     def like(self, rows: NDArray[Any]) -> Any:
         raise TypeError(f"Rows cannot be made of numbers, as {self.obstacle}.")

@@ -69,6 +69,10 @@ class MappingPool(Pool):
         return {name: ArrayPool(values) for name, values in self.X.items()}
 
     @property
+    def numbers(self) -> Hashable:
+        return tuple((name, each.numbers) for name, each in sorted(self._arrays.items()))
+
+    @property
     def row_bytes(self) -> float:
         return sum(each.row_bytes for each in self._arrays.values())
 

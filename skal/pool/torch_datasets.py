@@ -92,6 +92,10 @@ class DatasetPool(Pool):
         )
 
     @property
+    def numbers(self) -> Hashable:
+        return None  # known by its files or key, which decode to the same numbers
+
+    @property
     def row_bytes(self) -> float:
         return max(1, sum(array.nbytes for array in parts(self._first)))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,14 +13,24 @@ from sklearn import config_context
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
+from ..exceptions import PoolWarning
+from ..utils.warnings import callers_level
 from .arrays import NUMBERS, ArrayPool
 from .base import Pool
 from .blocks import as_pool, is_number
 from .items import ItemPool
 from .sparse import SparsePool
+from .torch_datasets import DatasetPool
 
 
-def check_pool(estimator: Any, X: Any, *, reset: bool, known: Pool | None = None) -> Pool:
+def check_pool(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    known: Pool | None = None,
+    tells_numbers: Callable[[], bool] | None = None,
+) -> Pool:
     """Validate the container of a pool, which is kept.
 
     Data frames stay data frames (their columns may hold what only the classifier's own pipeline understands), N-D
@@ -34,7 +46,10 @@ def check_pool(estimator: Any, X: Any, *, reset: bool, known: Pool | None = None
     reset : bool
         Whether to record the features (in `fit`) or to check them.
     known : Pool, default=None
-        A validated pool, which is returned if `X` has the same rows.
+        A validated pool, which is returned if `X` has the same rows. One that is nearly the same gets a `remark`.
+    tells_numbers : callable, default=None
+        Returns whether the same values are other rows as bytes, integers or floats, as they are for networks. By
+        default they are the same.
 
     Returns
     -------
@@ -61,7 +76,52 @@ def check_pool(estimator: Any, X: Any, *, reset: bool, known: Pool | None = None
     if pool is not X:
         pool = _checked(estimator, pool, X)
     check_features(estimator, pool, reset=reset)
-    return known if known is not None and known.same_as(pool) else pool
+    pool.remark = None
+    if known is None:
+        return pool
+    if not known.same_as(pool):
+        pool.remark = _nearly(known, pool)
+    elif tells_numbers is None or not tells_numbers() or known.numbers == pool.numbers:
+        return known
+    else:
+        own = known.numbers if isinstance(known.numbers, str) else "other numbers"
+        pool.remark = f"0 rows differ from those of the pool of fit, whose {own} are other rows for a network"
+    return pool
+
+
+def _nearly(known: Pool, pool: Pool) -> str | None:
+    """How a pool differs from a known one that it nearly is."""
+    if len(known) != len(pool) or math.prod(known.row_shape) != math.prod(pool.row_shape):
+        return None
+    if isinstance(known, DatasetPool) or isinstance(pool, DatasetPool):  # to decode rows is expensive
+        return None
+    n_differ, n_much, n_rows = known.differences(pool)
+    if n_much > n_rows / 2:
+        return None
+    others = "" if n_differ else ", and others do"
+    return f"{n_differ} of {n_rows} rows of a sample differ from those of the pool of fit{others}"
+
+
+def warn_of(pool: Pool) -> None:
+    """Warn of what is remarkable about a pool that was answered; one that is refused needs no warning.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Warns
+    -----
+    PoolWarning
+        If the rows are nearly those of the pool of `fit`.
+    """
+    if pool.remark is not None:
+        warnings.warn(
+            f"{pool.remark}; the pool given here was taken for another one: all its rows are candidates, and the "
+            "positions refer to it. To go on with the pool of fit, give that one, or none; to take this one in its "
+            "place, fit again.",
+            PoolWarning,
+            stacklevel=callers_level(),
+        )
 
 
 def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:

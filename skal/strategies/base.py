@@ -21,10 +21,12 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements, working_bytes
+from ..access.wrappers import has_network
 from ..exceptions import PoolExhaustedWarning
 from ..generators import check_encodable
 from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable, check_sparse
+from ..pool.validation import warn_of
 from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.checks import check_integer
@@ -305,16 +307,20 @@ class QueryStrategy(Strategy):
         -----
         PoolExhaustedWarning
             If fewer than `n_queries` rows are unlabelled; all of them are returned.
+        PoolWarning
+            If `X` is nearly the pool of `fit`, and was taken for another one.
         """
         check_is_fitted(self)
         n_queries = check_integer("n_queries", n_queries)
-        pool = self._recognized(X)
+        pool = self._recognized(X, estimator)
         labels = Labels.none(len(pool)) if y is None else Labels.of(y, len(pool))
         return self.answer(Query(pool=pool, labels=labels, n_queries=n_queries, estimator=estimator))
 
-    def _recognized(self, X: Any) -> Pool:
+    def _recognized(self, X: Any, estimator: Any) -> Pool:
         """The pool of `fit`, where X has its rows and they are what they were; else a new one."""
-        pool = check_pool(self, X, reset=False, known=self._pool)
+        pool = check_pool(
+            self, X, reset=False, known=self._pool, tells_numbers=lambda: has_network([self, estimator])
+        )
         return pool if pool.is_unchanged() else check_pool(self, X, reset=False)
 
     def answer(self, query: Query) -> Rows:
@@ -356,6 +362,7 @@ class QueryStrategy(Strategy):
             rows = self._checked(self.prepared_for(query.pool)._query(query), query, "_query", n_queries)
         if query.report:
             self.query_report_ = query.report
+        warn_of(query.pool)
         return rows
 
     @abstractmethod
@@ -417,10 +424,12 @@ class ScoreStrategy(QueryStrategy):
             Higher is more wanted.
         """
         check_is_fitted(self)
-        pool = X if isinstance(X, Pool) else self._recognized(X)
+        pool = X if isinstance(X, Pool) else self._recognized(X, estimator)
         self._check_asked(pool, estimator)
         with assuming_finite(pool):
-            return self._scores(pool, None, estimator)
+            scores = self._scores(pool, None, estimator)
+        warn_of(pool)
+        return scores
 
     def _scores(self, pool: Pool, rows: Rows | None, estimator: Any) -> NDArray[np.floating[Any]]:
         row_bytes = working_bytes(estimator, pool)

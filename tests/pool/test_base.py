@@ -13,7 +13,8 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from skal.pool import as_pool
-from skal.pool.base import as_slice, same_values
+from skal.pool.base import as_slice
+from skal.pool.equality import same_values
 
 X = np.random.default_rng(0).normal(size=(30, 4)) * (np.arange(30)[:, None] % 3 > 0)
 

@@ -7,7 +7,8 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 
-from skal.pool import as_pool, assuming_finite, check_features, check_pool, check_readable
+from skal.exceptions import PoolWarning
+from skal.pool import as_pool, assuming_finite, check_features, check_pool, check_readable, warn_of
 
 X = np.arange(12.0).reshape(4, 3)
 
@@ -77,9 +78,12 @@ def test_a_known_pool_is_returned_for_its_rows_alone():
     assert check_pool(estimator, X.copy(), reset=False, known=known) is known
     other = X.copy()
     other[0, 0] = 5
-    assert check_pool(estimator, other, reset=False, known=known).X is other
-    other[0, 0] = np.nan
-    assert check_pool(estimator, other, reset=False, known=known).X is other
+    for value in (5, np.nan):
+        other[0, 0] = value
+        pool = check_pool(estimator, other, reset=False, known=known)
+        assert pool.X is other
+        with pytest.warns(PoolWarning, match="1 of 4 rows"):
+            warn_of(pool)
 
 
 def test_a_pool_is_not_validated_again():
