@@ -34,6 +34,12 @@ class Extension:
     params: dict[str, Any]
     keys: NDArray[Any]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "X": as_pool(self.X)}  # which pickles a memory map by its name
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({**state, "X": state["X"].X})
+
     def _where(self, keys: Iterable[Any]) -> NDArray[np.bool_]:
         wanted = set(keys)
         return np.array([key in wanted for key in self.keys], dtype=bool)

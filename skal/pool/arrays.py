@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import reprlib
 from collections.abc import Hashable, Iterator
@@ -14,17 +13,29 @@ from numpy.typing import NDArray
 
 from .base import Pool
 from .checksum import checksum
+from .mapped import mapped, outlives_the_process, place_of
 from .rows import Rows
 
 NUMBERS = "biufc"  # kinds of dtypes
+_FINGERPRINT_BYTES = (
+    1 << 26
+)  # how much of a mapped pool is read to tell whether its file is that which was pickled
 
 
 class ArrayPool(Pool):
     """An array of shape (n_rows, ...), in memory or memory-mapped.
 
-    A mapped one pickles as the name of its file, from which it is mapped again. One that is mapped read-only is known
-    by file, place, type, shape and the time of the last change; its rows are not read for that.
+    A mapped one pickles as a place in its file, from which it is mapped again if the file still has the rows. One that
+    is mapped read-only is known by file, place, type, shape and the time of the last change; its rows are not read for
+    that.
     """
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        self._fingerprint: tuple[Hashable, Hashable] = (
+            None,
+            None,
+        )  # of a mapped pool: its storage and checksum
 
     @property
     def is_scanned(self) -> bool:  # type: ignore[override]
@@ -108,20 +119,42 @@ class ArrayPool(Pool):
 
     @property
     def storage(self) -> Hashable | None:
-        place = _place(self.X)
-        # What this process writes may be newer than the file's time.
-        if place is None or place["mode"] != "r":
+        place = place_of(self.X)
+        if place is None:
             return None
-        return self._storage(place["filename"], *place.values())
+        storage = self._storage(place["filename"], *place.values())
+        # What this process writes may be newer than the file's time.
+        return storage if place["mode"] == "r" else None
 
     def __getstate__(self) -> dict[str, Any]:
-        place = _place(self.X)
-        return vars(self) if place is None else {**vars(self), "X": place}
+        place = place_of(self.X)
+        if place is None or not outlives_the_process(place["filename"]):
+            return vars(self)
+        stat = os.stat(place["filename"])
+        if self._stamp is not None and self._stamp[0] != stat.st_ino:  # the name is another file's now
+            return vars(self)
+        storage = self.storage
+        if storage is None or self._fingerprint[0] != storage:
+            self._fingerprint = storage, self.digest(_FINGERPRINT_BYTES)
+        return {**vars(self), "X": {"place": place, "size": stat.st_size}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if isinstance(self.X, dict):
-            self.X = np.memmap(**self.X)
+        if not isinstance(self.X, dict):
+            return
+        filename, (storage, digest) = self.X["place"]["filename"], self._fingerprint
+        self.X = mapped(**self.X)
+        if storage is not None and storage == self.storage:
+            return
+        if digest != self.digest(_FINGERPRINT_BYTES):
+            raise ValueError(
+                f"{filename} holds other rows than those that were there when the pool was pickled; "
+                "put that file back, or fit again with the rows that are there now."
+            )
+        self._stamp = None  # a copy of the file, or one that was written anew
+        if self._seen is not None and self._seen[2] == self.digest(self._seen[0]):
+            self._seen = self._seen[0], self.storage, self._seen[2]
+        self._fingerprint = self.storage, digest
 
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -148,22 +181,3 @@ def check_no_bytes(given: np.dtype[Any], own: np.dtype[Any]) -> None:
 def _memory(X: Any) -> Any:
     is_array = isinstance(X, np.ndarray) and X.dtype.kind != "O"
     return (X.ctypes.data, X.dtype.str, X.shape, X.strides) if is_array else id(X)
-
-
-def _place(X: Any) -> dict[str, Any] | None:
-    """The parameters of `numpy.memmap` that map an array again; None where no file holds it in one piece."""
-    if getattr(X, "_mmap", None) is None or X.filename is None or not os.path.exists(X.filename):
-        return None
-    if X.mode == "c" or not X.flags.forc:  # changes that reached no file, or gaps between the rows
-        return None
-    first = (
-        X.offset - X.offset % mmap.ALLOCATIONGRANULARITY
-    )  # where numpy's mapping begins; X may begin later
-    return {
-        "filename": os.fspath(X.filename),
-        "mode": "r" if X.mode == "r" else "r+",
-        "offset": first + X.ctypes.data - np.frombuffer(X._mmap, np.uint8).ctypes.data,
-        "dtype": X.dtype.str,
-        "shape": X.shape,
-        "order": "C" if X.flags.c_contiguous else "F",
-    }

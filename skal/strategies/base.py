@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -25,8 +26,8 @@ from ..access.wrappers import has_network
 from ..exceptions import PoolExhaustedWarning
 from ..generators import check_encodable
 from ..labels import Labels
-from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise, check_pool, check_readable, check_sparse
-from ..pool.validation import warn_of
+from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise
+from ..pool.validation import check_pool, check_readable, check_sparse, warn_of
 from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.checks import check_integer
@@ -305,10 +306,8 @@ class QueryStrategy(Strategy):
 
         Warns
         -----
-        PoolExhaustedWarning
-            If fewer than `n_queries` rows are unlabelled; all of them are returned.
-        PoolWarning
-            If `X` is nearly the pool of `fit`, and was taken for another one.
+        PoolExhaustedWarning, PoolWarning
+            If fewer than `n_queries` rows are unlabelled; if `X` is nearly the pool of `fit`, and taken for another.
         """
         check_is_fitted(self)
         n_queries = check_integer("n_queries", n_queries)
@@ -318,9 +317,8 @@ class QueryStrategy(Strategy):
 
     def _recognized(self, X: Any, estimator: Any) -> Pool:
         """The pool of `fit`, where X has its rows and they are what they were; else a new one."""
-        pool = check_pool(
-            self, X, reset=False, known=self._pool, tells_numbers=lambda: has_network([self, estimator])
-        )
+        has_nets = partial(has_network, [self, estimator])
+        pool = check_pool(self, X, reset=False, known=self._pool, tells_numbers=has_nets)
         return pool if pool.is_unchanged() else check_pool(self, X, reset=False)
 
     def answer(self, query: Query) -> Rows:

@@ -73,13 +73,13 @@ def test_columns_that_lie_one_after_another_in_the_file_pickle_by_name(mapped):
     "change",
     [
         lambda mapped: mapped("c"),
-        lambda mapped: mapped()[:, :2],
-        lambda mapped: mapped()[::2],
         lambda mapped: mapped()[[3, 1]],
+        lambda mapped: mapped() + 1,
+        lambda mapped: mapped()[:0],
     ],
-    ids=["copy on write", "columns", "every other row", "some rows"],
+    ids=["copy on write", "some rows", "computed", "none"],
 )
-def test_what_the_file_does_not_hold_in_one_piece_pickles_by_value(mapped, change):
+def test_what_the_file_does_not_hold_pickles_by_value(mapped, change):
     part = change(mapped)
     if getattr(part, "mode", None) == "c":
         part[0] = -1
@@ -166,7 +166,9 @@ def test_another_file_of_the_same_name_is_another_pool(mapped, tmp_path):
     os.replace(tmp_path / "new.dat", tmp_path / "pool.dat")
     assert not pool.same_as(as_pool(mapped()))
     assert pool.is_unchanged()  # it reads the old one
-    assert not pickle.loads(pickle.dumps(pool)).is_unchanged()
+    copy = pickle.loads(pickle.dumps(pool))  # by value: the name is another file's
+    assert_array_equal(copy.X, X)
+    assert copy.is_unchanged()
 
 
 def test_the_same_memory_is_not_compared(monkeypatch):
