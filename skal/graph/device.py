@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import embedding_bag, one_hot
 
-from .nearest import Ints
+from .nearest import Floats, Ints
 
 
 class DeviceSteps:
@@ -39,6 +40,10 @@ class DeviceSteps:
             "per_sample_weights": self._walks.data,
         }
         return {name: torch.from_numpy(part).to(self._device) for name, part in parts.items()}
+
+    def walks(self) -> tuple[NDArray[np.int64], Ints, Floats]:
+        """The matrix: where the entries of each row begin, their columns, and the entries."""
+        return self._walks.indptr.astype(np.int64), self._walks.indices.astype(np.int32), self._walks.data
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_on_device": None}

@@ -13,12 +13,13 @@ from sklearn.exceptions import NotFittedError
 
 from ..utils.checks import check_integer
 from .device import DeviceSteps
-from .nearest import Floats
+from .nearest import Floats, Ints
 from .steps import KeptSteps
 from .uncertainty import UNCERTAINTIES, signals, simplex
 
 _SCORED_ROWS = 1 << 11  # fit into the cache, and are too few for torch to start threads
 _MAX_STEPS = 254
+_ARRAYS = ("order", "starts", "columns", "entries")
 
 
 class LabelDiffusion:
@@ -92,26 +93,81 @@ class LabelDiffusion:
         incremental: bool | str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        matrix = sparse.csr_array(transitions, dtype=np.float32)
-        if matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"transitions has the shape {matrix.shape}; give a square matrix")
-        if not (np.isfinite(matrix.data).all() and (matrix.data >= 0).all()):
-            raise ValueError("transitions has negative or not finite entries; give probabilities")
-        if (largest := matrix.sum(axis=1).max(initial=0)) > 1 + 1e-4:
-            raise ValueError(f"transitions has a row that sums to {largest:g}; divide each row by its sum")
+        matrix = _checked(sparse.csr_array(transitions, dtype=np.float32))
+        order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
+        matrix = matrix[order][:, order].tocsr()
+        matrix.sort_indices()
+        self._take_up(matrix, order, n_steps, incremental, device)
+
+    def _take_up(self, matrix: Any, order: Ints, n_steps: Any, incremental: bool | str, device: Any) -> None:
+        """Begin with a matrix whose rows are in the given order."""
         if incremental not in (True, False, "auto"):
             raise ValueError(f'incremental={incremental!r} was given; use True, False or "auto"')
         self.n_steps = check_integer("n_steps", n_steps, most=_MAX_STEPS)
         self.incremental = incremental
         self.device = torch.device(device)
-        self._order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
-        matrix = matrix[self._order][:, self._order].tocsr()
-        matrix.sort_indices()
+        self._order = order
         self._steps: KeptSteps | DeviceSteps
         if self.device.type == "cpu":
             self._steps = KeptSteps(matrix, self.n_steps, incremental)
         else:
             self._steps = DeviceSteps(matrix, self.n_steps, self.device)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The graph as arrays, for `from_arrays`.
+
+        Returns
+        -------
+        arrays : dict of ndarray
+        """
+        return dict(zip(_ARRAYS, (np.asarray(self._order), *self._steps.walks()), strict=True))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: dict[str, NDArray[Any]],
+        n_steps: Any,
+        *,
+        incremental: bool | str = "auto",
+        device: str | torch.device = "cpu",
+    ) -> Self:
+        """A diffusion on a graph that `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : dict of ndarray
+        n_steps, incremental, device
+            As in the class.
+
+        Returns
+        -------
+        diffusion : LabelDiffusion
+
+        Raises
+        ------
+        ValueError
+            If the arrays are no such graph.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skal.graph import LabelDiffusion
+        >>> diffusion = LabelDiffusion(np.eye(3)[[1, 2, 0]], n_steps=2)
+        >>> same = LabelDiffusion.from_arrays(diffusion.to_arrays(), n_steps=2)
+        >>> bool((same.diffuse([0, -1, 1]).one_vs_all() == diffusion.diffuse([0, -1, 1]).one_vs_all()).all())
+        True
+        """
+        order, starts, columns, entries = (arrays[name] for name in _ARRAYS)
+        kinds = [array.dtype.kind for array in (order, starts, columns, entries)]
+        if kinds != ["i", "i", "i", "f"] or not np.array_equal(np.sort(order), np.arange(len(order))):
+            raise ValueError("the arrays hold no order of the rows of a graph")
+        matrix = sparse.csr_array((entries, columns, starts), shape=(len(order), len(order)))
+        matrix.check_format(full_check=True)
+        diffusion = cls.__new__(cls)
+        diffusion._take_up(
+            _checked(matrix.astype(np.float32, copy=False)), order, n_steps, incremental, device
+        )
+        return diffusion
 
     def diffuse(self, labels: ArrayLike, n_classes: int | None = None) -> Self:
         """Diffuse labels for `n_steps` steps.
@@ -201,3 +257,14 @@ class LabelDiffusion:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_steps": copy(self._steps), "_hits": None}
+
+
+def _checked(matrix: Any) -> Any:
+    """Refuse a matrix that is no transition matrix."""
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"transitions has the shape {matrix.shape}; give a square matrix")
+    if not (np.isfinite(matrix.data).all() and (matrix.data >= 0).all()):
+        raise ValueError("transitions has negative or not finite entries; give probabilities")
+    if (largest := matrix.sum(axis=1).max(initial=0)) > 1 + 1e-4:
+        raise ValueError(f"transitions has a row that sums to {largest:g}; divide each row by its sum")
+    return matrix

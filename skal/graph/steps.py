@@ -70,6 +70,10 @@ class KeptSteps:
             n_left -= len(changed)
         return hops
 
+    def walks(self) -> tuple[NDArray[np.int64], Ints, Floats]:
+        """The matrix: where the entries of each row begin, their columns, and the entries."""
+        return self._walks
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_labels": None, "_steps": []}
 

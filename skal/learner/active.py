@@ -25,16 +25,16 @@ from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from ..utils.threads import Turns
 from ..utils.warnings import callers_level
-from .changes import Changes
 from .extending import has_length
 from .ids import Ids, named_rows
 from .known_classes import known_classes
 from .refit import explaining, last_step, uses_unlabeled
+from .saving import Saving
 from .state import State
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ActiveLearner(Changes):
+class ActiveLearner(Saving):
     """A classifier that says which rows of its pool, or which synthetic samples, are worth labelling next.
 
     Parameters

@@ -110,7 +110,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
     estimator = with_columns_as_classes(estimator, state.pool)
     if coded is not None:
         estimator = LabelEncodedClassifier.around(estimator, plain(coded))
-    return replace(state, estimator=estimator, can_guide=True, failure=None)
+    return replace(state, estimator=estimator, can_guide=True, failure=None, basis=state.answers)
 
 
 def is_scarce(state: State, estimator: Any) -> bool:

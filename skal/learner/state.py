@@ -54,6 +54,9 @@ class RowState(IntEnum):
     AUDIT = 3
 
 
+_ANSWERS = ("labels", "audit", "params", "per_row", "has_own_weights", "extensions")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class State:
     """What a learner knows at one time; a change makes a new one, which takes the place of the old at once.
@@ -88,6 +91,8 @@ class State:
         Whether a strategy may ask the classifier: it knows two classes or more.
     is_trained : bool
         Whether the classifier was trained on all that is labelled.
+    basis : dict or None
+        What the classifier was trained on, as attributes of a state.
     round : int
         How often training was tried.
     record : tuple of Entry
@@ -111,6 +116,7 @@ class State:
     cold_start: Any = None
     can_guide: bool = False
     is_trained: bool = False
+    basis: dict[str, Any] | None = None
     round: int = 0
     record: Record = ()
     before: State | None = None
@@ -130,6 +136,11 @@ class State:
         """The labels of the samples that are not in the pool, by their keys."""
         pairs = (zip(each.keys, each.y.tolist(), strict=True) for each in self.extensions)
         return {key: label for pair in pairs for key, label in pair}
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """What a training goes by, as attributes."""
+        return {name: getattr(self, name) for name in _ANSWERS}
 
     @property
     def counts(self) -> dict[Any, int]:

@@ -232,6 +232,8 @@ def _header(tensors: dict[str, torch.Tensor], names: list[str], content: str) ->
 def _as_bytes(tensor: torch.Tensor) -> memoryview:
     """Return the numbers of a tensor in C order, without a copy if the tensor is contiguous on the CPU."""
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    if not tensor.numel():  # torch takes the strides of an empty array of NumPy, which no view allows
+        return memoryview(b"")
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
 
 

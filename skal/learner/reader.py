@@ -1,0 +1,210 @@
+"""What a learner holds put together again."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
+from skorch.helper import SliceDict
+
+from ..exceptions import ModelFileError
+from ..graph import LabelDiffusion
+from ..neighbors import CellIndex
+from ..training.estimator import NetworkEstimator
+from ..utils.threads import Kept
+from .record import Entry
+from .restorable import PART, is_frozen, is_restored, own_params
+
+_KINDS = {
+    **{
+        name: name
+        for name in ("list", "tuple", "set", "frozenset", "dict", "array", "objects", "tensor", "sparse")
+    },
+    **{name: name for name in ("kept", "network", "index", "diffusion", "entry", "object", "value", "skops")},
+    **{name: name for name in ("frame", "mapping", "unfitted")},
+    "Bunch": "bunch",
+}
+_SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
+
+
+class Reader:
+    """Puts together what a `Writer` took apart.
+
+    Parameters
+    ----------
+    folder : Path
+    nodes : list
+    tensors : dict of str to torch.Tensor
+    known : dict of str to object
+
+    Raises
+    ------
+    ModelFileError
+        In `get`, if the table is none that a `Writer` makes.
+    """
+
+    def __init__(
+        self, folder: Path, nodes: list[Any], tensors: dict[str, torch.Tensor], known: dict[str, Any]
+    ) -> None:
+        self._folder, self._nodes, self._tensors, self._known = folder, nodes, tensors, known
+        self._classes = {
+            f"{each.__module__}.{each.__qualname__}": each
+            for each in known.values()
+            if isinstance(each, type)
+        }
+        self._made: dict[int, Any] = {}
+
+    def get(self, reference: Any) -> Any:
+        """Return the object that a reference stands for."""
+        if not isinstance(reference, list):
+            return reference
+        kind, where = reference
+        if kind == "known":
+            return self._known[where]
+        if kind != "node" or not 0 <= where < len(self._nodes):
+            raise ModelFileError(f"refers to {reference}, which is not there")
+        if where not in self._made:
+            ((kind, content),) = self._nodes[where].items()
+            self._made[where] = None  # a container that holds itself is none that a Writer makes
+            self._made[where] = getattr(self, f"_make_{_KINDS[kind]}")(content, where)
+        return self._made[where]
+
+    def _all(self, references: Iterable[Any]) -> list[Any]:
+        return [self.get(each) for each in references]
+
+    def _make_list(self, content: Any, where: int) -> Any:
+        return self._all(content)
+
+    def _make_tuple(self, content: Any, where: int) -> Any:
+        return tuple(self._all(content))
+
+    def _make_set(self, content: Any, where: int) -> Any:
+        return set(self._all(content))
+
+    def _make_frozenset(self, content: Any, where: int) -> Any:
+        return frozenset(self._all(content))
+
+    def _make_dict(self, content: Any, where: int) -> Any:
+        return {self.get(key): self.get(value) for key, value in content}
+
+    def _make_bunch(self, content: Any, where: int) -> Any:
+        return Bunch(**self._make_dict(content, where))
+
+    def _make_array(self, content: Any, where: int = -1) -> NDArray[Any]:
+        name, dtype, shape = content
+        array = self._tensors[name].numpy()
+        kind = np.dtype(dtype)
+        if array.dtype != kind:
+            if array.dtype != np.uint8 or kind.hasobject:
+                raise ModelFileError(f"holds an array of {dtype} as {array.dtype}")
+            array = array.view(kind) if array.size else np.empty(0, kind)
+        return array.reshape(shape)
+
+    def _make_objects(self, content: Any, where: int = -1) -> NDArray[Any]:
+        shape, items = content
+        array = np.empty(len(items), dtype=object)
+        array[:] = self._all(items)
+        return array.reshape(shape)
+
+    def _array(self, node: Any) -> NDArray[Any]:
+        ((kind, content),) = node.items()
+        return self._make_array(content) if kind == "array" else self._make_objects(content)
+
+    def _make_tensor(self, content: Any, where: int) -> torch.Tensor:
+        return self._tensors[content]
+
+    def _make_frame(self, content: Any, where: int) -> Any:
+        names, columns, index = content
+        pandas = importlib.import_module("pandas")
+        frame = pandas.DataFrame(dict(enumerate(self._all(columns))), index=self.get(index))
+        frame.columns = self.get(names)
+        return frame
+
+    def _make_mapping(self, content: Any, where: int) -> Any:
+        return SliceDict(**{name: self.get(each) for name, each in content})
+
+    def _make_unfitted(self, content: Any, where: int) -> Any:
+        name, params = content
+        return self._class(name, is_fitted=False)(**{key: self.get(each) for key, each in params})
+
+    def _make_skops(self, content: Any, where: int) -> Any:
+        return importlib.import_module("skops.io").load(self._file(content))
+
+    def _make_sparse(self, content: Any, where: int) -> Any:
+        name, shape, *parts = content
+        if name not in _SPARSE:
+            raise ModelFileError(f"holds a sparse matrix of the class {name}")
+        kind = sparse.csr_array if name.endswith("array") else sparse.csr_matrix
+        matrix = kind(tuple(self._array(part) for part in parts), shape=tuple(shape))
+        matrix.check_format(full_check=True)
+        return matrix.asformat(name[:3])
+
+    def _make_kept(self, content: Any, where: int) -> Any:
+        return Kept()
+
+    def _make_network(self, content: Any, where: int) -> Any:
+        file, name, given = content
+        kind = self._class(name)
+        if not issubclass(kind, NetworkEstimator):
+            raise ModelFileError(f"names {name} as a network")
+        return kind.load(self._file(file), **{key: self._known[param] for key, param in given.items()})
+
+    def _make_index(self, content: Any, where: int) -> Any:
+        return CellIndex.load(self._file(content))
+
+    def _make_diffusion(self, content: Any, where: int) -> Any:
+        n_steps, incremental, device, arrays = content
+        graph = {name: self._array(node) for name, node in arrays}
+        return LabelDiffusion.from_arrays(graph, n_steps, incremental=incremental, device=device)
+
+    def _make_entry(self, content: Any, where: int) -> Any:
+        return Entry(*self._all(content))
+
+    def _make_value(self, content: Any, where: int) -> Any:
+        return content
+
+    def _make_object(self, content: Any, where: int) -> Any:
+        name, attributes = content
+        kind = self._class(name)
+        made = self._made[where] = kind.__new__(kind)
+        keys = {key for key, _ in attributes}
+        if is_frozen(kind) and keys != {each.name for each in dataclasses.fields(kind)}:
+            raise ModelFileError(f"holds {name} with the attributes {sorted(keys)}")
+        own = {key for key in keys - own_params(kind) if callable(getattr(kind, key, None))}
+        if own:
+            raise ModelFileError(f"sets {sorted(own)} of {name}, which are its class's own")
+        for key, reference in attributes:
+            vars(made)[key] = self.get(reference)
+        return made
+
+    def _file(self, name: Any) -> Path:
+        if not isinstance(name, str) or not PART.fullmatch(name):
+            raise ModelFileError(f"names the file {name!r}")
+        return self._folder / name
+
+    def _class(self, name: str, *, is_fitted: bool = True) -> Any:
+        if name in self._classes:
+            return self._classes[name]
+        module, _, attribute = name.rpartition(".")
+        if not re.fullmatch(r"(skal|sklearn)(\.\w+)+", name):
+            raise ModelFileError(f"names the class {name}, which is none that a learner's folder holds")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ModelFileError(f"names the class {name}, which is not installed") from error
+        is_class = isinstance(found, type) and f"{found.__module__}.{found.__qualname__}" == name
+        if not is_class or not (
+            is_restored(found) or issubclass(found, NetworkEstimator if is_fitted else BaseEstimator)
+        ):
+            raise ModelFileError(f"names {name}, which is no class that a learner's folder holds")
+        return found

@@ -1,0 +1,251 @@
+"""A learner in a folder: stop today, go on tomorrow."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
+
+from ..exceptions import ModelFileError
+from ..labels import Labels
+from ..pool import Pool, check_pool, check_positions
+from ..strategies.base import Strategy
+from ..training.encoding import MALFORMED
+from ..training.files import read_file, write_file
+from ..utils.threads import Turns
+from .changes import Changes
+from .extensions import Extension
+from .reader import Reader
+from .record import Entry
+from .refit import is_prefitted, refitted
+from .restorable import PART
+from .state import State
+from .writer import UnsavableError, Writer
+
+_FILE = "learner.skal"
+_VERSION = 1
+_COMPARED_BYTES = 1 << 26  # of the pool, to know it again
+
+
+class Saving(Changes):
+    """Base of the learner: `save` and `load`."""
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Save all but the pool and the learner's parameters, so that the next query is the same after `load`.
+
+        Labels, skipped rows, the record, extensions, what the strategy prepared (generator, encoder, graph, index) and
+        the classifier, or the answers and the seed that it is trained on again.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made where it does not exist. What another `save` wrote is replaced once the new files are complete.
+
+        Raises
+        ------
+        TypeError
+            If a part cannot be restored exactly; it is named. What was saved before is left.
+        OSError
+            If the folder cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.decomposition import PCA
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skal import ActiveLearner
+        >>> from skal.strategies import DGAL
+        >>> X, truth = load_iris(return_X_y=True)
+        >>> plan = ActiveLearner(LogisticRegression(), DGAL(PCA(2)), n_queries=3, random_state=0)
+        >>> learner = ActiveLearner(**plan.get_params(deep=False)).fit(X, [*truth[:60], *[-1] * 90])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     learner.save(folder)
+        ...     again = ActiveLearner.load(folder, X, plan)
+        >>> bool((again.query() == learner.query()).all())
+        True
+        """
+        check_is_fitted(self)
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        with self._changes:
+            self._check_prepared()
+            state = self._state
+        writer = Writer(place, secrets.token_hex(8), _known(self, state.pool))
+        try:
+            is_again = is_prefitted(self.estimator)
+            try:
+                reference = writer.add(_without_classifiers(state) if is_again else state, "state")
+            except UnsavableError:
+                if not _is_reproducible(state.estimator):
+                    raise
+                writer.discard()
+                reference, is_again = writer.add(_without_classifiers(state), "state"), True
+            content = {
+                "version": _VERSION,
+                "params": _described(self),
+                "seed": self._seed,
+                "pool": repr(state.pool.digest(_COMPARED_BYTES)),
+                "is_trained_again": is_again,
+                "state": reference,
+                "nodes": writer.nodes,
+            }
+            write_file(place / _FILE, writer.tensors, content)
+        except BaseException as error:
+            writer.discard()
+            if isinstance(error, UnsavableError):
+                error.add_note(
+                    "Nothing was saved. Give the learner another part in its place; a classifier that random_state "
+                    "seeds is trained again on the answers that it was trained on."
+                )
+            raise
+        for path in place.iterdir():  # of an earlier save, or one that was killed
+            if PART.fullmatch(path.name) and path.name not in writer.files:
+                with suppress(OSError):
+                    path.unlink()
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], X: Any, learner: Self) -> Self:
+        """Go on with a learner that `save` has written.
+
+        No generator and no encoder is trained, and no code of the folder runs.
+
+        Parameters
+        ----------
+        folder : str or path-like
+        X : array-like, sparse matrix or data frame of shape (n_samples, ...)
+            The pool, in the container of then.
+        learner : ActiveLearner
+            With the parameters of then; it need not be fitted, and is left as it is.
+
+        Returns
+        -------
+        learner : ActiveLearner
+            Fitted.
+
+        Raises
+        ------
+        ModelFileError
+            If the folder holds no learner, or is damaged or forged, or comes from a newer skal.
+        ValueError
+            If `X` is another pool, or `learner` has other parameters.
+        OSError
+            If a file cannot be read.
+        """
+        place = Path(folder)
+        tensors, content = read_file(place / _FILE)
+        if content.get("version") != _VERSION or not isinstance(learner, cls):
+            raise ModelFileError(
+                f"{place} holds no learner of version {_VERSION}; give a folder that save has written, to the class "
+                "that wrote it, and update skal if it is newer"
+            )
+        fitted = clone(learner)
+        _check_params(content["params"], _described(fitted))
+        pool = check_pool(fitted, X, reset=True)
+        if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
+            raise ValueError(
+                "X is not the pool of the learner that was saved, or in another container or type; give that of then. "
+                "If there are new rows, load with the first ones, and then grow."
+            )
+        try:
+            reader = Reader(place, content["nodes"], tensors, _known(fitted, pool))
+            state = reader.get(content["state"])
+            _check_state(state, pool)
+            fitted._seed, fitted._changes = int(content["seed"]), Turns()
+            if content["is_trained_again"]:
+                state = fitted._with_classifiers(state)
+        except ModelFileError as error:
+            raise ModelFileError(f"{place / _FILE}: {error}") from error
+        except MALFORMED as error:
+            raise ModelFileError(
+                f"{place / _FILE} is malformed ({error!r}); save the learner again"
+            ) from error
+        for strategy in (state.strategy, state.cold_start):
+            if strategy is not None:
+                pool.watch(strategy.watched_bytes)
+        fitted._state = state
+        return fitted
+
+    def _with_classifiers(self, state: State) -> State:
+        """The state with the classifier trained again on what it was trained on."""
+        before = None if state.before is None else self._with_classifiers(state.before)
+        state = replace(state, before=before)
+        if state.basis is None:  # only one class was known, or it was trained before
+            return replace(
+                state, estimator=refitted(state, self.estimator, self._seed, seeds=False).estimator
+            )
+        basis = replace(state, **state.basis)
+        trained = refitted(basis, self.estimator, self._seed, seeds=self.random_state is not None)
+        return replace(state, estimator=trained.estimator)
+
+
+def _known(learner: Any, pool: Pool) -> dict[str, Any]:
+    """What a reader has already: the pool, the learner's parameters, and the classes of those."""
+    params = learner.get_params(deep=True)
+    kinds = {
+        f"class of {name}": type(value) for name, value in params.items() if hasattr(value, "get_params")
+    }
+    return {**params, **kinds, "pool": pool, "X": pool.X}
+
+
+def _described(learner: Any) -> dict[str, str]:
+    """The parameters in words, as far as these are the same in every process."""
+    return {
+        name: repr(value) if isinstance(value, bool | int | float | str | None) else type(value).__qualname__
+        for name, value in learner.get_params(deep=True).items()
+    }
+
+
+def _check_params(then: dict[str, str], now: dict[str, str]) -> None:
+    others = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    if others:
+        name = others[0]
+        raise ValueError(
+            f"The learner was saved with {name}={then.get(name)}, and {name}={now.get(name)} was given; give the "
+            f"parameters of then, and change them afterwards: by use(strategy), or set_params and refit(). Others: "
+            f"{others[1:6]}."
+        )
+
+
+def _check_state(state: Any, pool: Pool) -> None:
+    """Refuse what no learner can know of the pool."""
+    states = [state, *([state.before] if getattr(state, "before", None) is not None else [])]
+    for each in states:
+        fits = isinstance(each, State) and isinstance(each.labels, Labels) and len(each.labels) == len(pool)
+        if not fits:
+            raise ModelFileError("holds no state of a learner for such a pool")
+        for rows in (each.audit, each.skipped):
+            check_positions(rows, len(pool), distinct=True)
+        codes, n_classes = each.labels.codes, len(each.labels.classes)
+        known = all(isinstance(part, Extension) for part in each.extensions) and all(
+            isinstance(entry, Entry) for entry in each.record
+        )
+        strategies = all(isinstance(part, Strategy | None) for part in (each.strategy, each.cold_start))
+        if (
+            codes.dtype != np.int32
+            or not (codes >= -1).all()
+            or not (codes < n_classes).all()
+            or not (known and strategies)
+        ):
+            raise ModelFileError("holds labels, samples or strategies that are none")
+
+
+def _is_reproducible(estimator: Any) -> bool:
+    """Whether a classifier that is trained again on the same answers is the same."""
+    seeds = [
+        value for name, value in estimator.get_params().items() if name.rpartition("__")[2] == "random_state"
+    ]
+    return isinstance(estimator, NeuralNet) or all(isinstance(seed, int | np.integer) for seed in seeds)
+
+
+def _without_classifiers(state: State) -> State:
+    before = None if state.before is None else _without_classifiers(state.before)
+    return replace(state, estimator=None, before=before)

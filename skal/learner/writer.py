@@ -1,0 +1,200 @@
+"""What a learner holds taken apart, for files that run no code: objects by their attributes, arrays as arrays."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
+from skorch.helper import SliceDict
+
+from ..graph import LabelDiffusion
+from ..neighbors import CellIndex
+from ..training.encoding import encode
+from ..training.estimator import NetworkEstimator
+from ..training.files import read_file
+from ..utils.threads import Kept
+from .record import Entry
+from .restorable import attributes, is_restored
+
+_NUMBERS = "biuf"  # arrays that are tensors in the file
+
+
+class UnsavableError(TypeError):
+    """An object cannot be restored exactly.
+
+    Examples
+    --------
+    >>> from skal.learner.writer import UnsavableError
+    >>> str(UnsavableError("strategy.index_", object()))
+    'strategy.index_ is a builtins.object, which cannot be saved and restored exactly'
+    """
+
+    def __init__(self, path: str, value: Any) -> None:
+        kind = type(value)
+        super().__init__(
+            f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be saved and restored exactly"
+        )
+
+
+class Writer:
+    """Takes objects apart: a table of nodes, which JSON has, the tensors, and a file for each network and index.
+
+    Parameters
+    ----------
+    folder : Path
+        Where files for networks and indexes go.
+    name : str
+        What their names begin with.
+    known : dict of str to object
+        Objects that the reader has, by name. They are referred to, not written.
+    """
+
+    def __init__(self, folder: Path, name: str, known: dict[str, Any]) -> None:
+        self._folder, self._name = folder, name
+        self._known = {id(value): key for key, value in known.items() if not _is_plain(value)}
+        self._kept: list[Any] = [known]  # as long as they are, nothing else has their ids
+        self._places: dict[int, int] = {}
+        self.nodes: list[Any] = []
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.files: list[str] = []
+
+    def add(self, value: Any, path: str) -> Any:
+        """Return what stands for an object: itself if JSON has it, else the place of its node.
+
+        Parameters
+        ----------
+        value : object
+        path : str
+            Where it is, for errors.
+
+        Returns
+        -------
+        reference : None, bool, int, float, str, or list with the place
+
+        Raises
+        ------
+        UnsavableError
+            If it is, or holds, what cannot be restored exactly.
+        """
+        if _is_plain(value):
+            return value
+        if id(value) in self._known:
+            return ["known", self._known[id(value)]]
+        if id(value) not in self._places:
+            self._kept.append(value)
+            self._places[id(value)] = place = len(self.nodes)
+            self.nodes.append(None)  # of an object that refers to itself
+            self.nodes[place] = self._node(value, path)
+        return ["node", self._places[id(value)]]
+
+    def discard(self) -> None:
+        """Forget everything, and remove the files."""
+        for file in self.files:
+            (self._folder / file).unlink(missing_ok=True)
+        self._places, self.nodes, self.tensors, self.files = {}, [], {}, []
+
+    def _node(self, value: Any, path: str) -> Any:
+        kind = type(value)
+        if kind in (list, tuple, set, frozenset):
+            items = sorted(value) if kind in (set, frozenset) else value
+            return {kind.__name__: [self.add(item, f"{path}[{i}]") for i, item in enumerate(items)]}
+        if kind in (dict, Bunch):
+            return {
+                kind.__name__: [
+                    [self.add(each, f"{path}[{key!r}]") for each in (key, value[key])] for key in value
+                ]
+            }
+        if isinstance(value, np.ndarray):
+            return self._array(np.asarray(value), path)
+        if kind is torch.Tensor:
+            return {"tensor": self._tensor(value.detach())}
+        if kind.__module__.startswith("pandas.") and kind.__name__ == "DataFrame":
+            columns = [
+                self.add(value.iloc[:, i].to_numpy(), f"{path}[{name!r}]")
+                for i, name in enumerate(value.columns)
+            ]
+            return {
+                "frame": [
+                    self.add(list(value.columns), path),
+                    columns,
+                    self.add(value.index.to_numpy(), path),
+                ]
+            }
+        if kind is SliceDict:
+            return {"mapping": [[name, self.add(value[name], f"{path}[{name!r}]")] for name in value]}
+        if sparse.issparse(value):
+            matrix = value.tocsr()
+            parts = [self._array(part, path) for part in (matrix.data, matrix.indices, matrix.indptr)]
+            return {"sparse": [kind.__name__, list(matrix.shape), *parts]}
+        if isinstance(value, Kept):
+            return {"kept": None}
+        if (
+            isinstance(value, BaseEstimator)
+            and vars(value).keys() <= (params := value.get_params(deep=False)).keys()
+        ):
+            given = [[name, self.add(param, f"{path}.{name}")] for name, param in params.items()]
+            return {"unfitted": [f"{kind.__module__}.{kind.__qualname__}", given]}
+        if isinstance(value, NetworkEstimator):
+            return self._network(value, path)
+        if kind is CellIndex:
+            value.save(self._folder / (file := self._new_file()))
+            return {"index": file}
+        if kind is LabelDiffusion:
+            arrays = [[name, self._array(array, path)] for name, array in value.to_arrays().items()]
+            return {"diffusion": [value.n_steps, value.incremental, str(value.device), arrays]}
+        if kind is Entry:
+            return {"entry": [self.add(item, path) for item in value]}
+        if is_restored(kind) or id(kind) in self._known:
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            return {
+                "object": [name, [[key, self.add(each, f"{path}.{key}")] for key, each in attributes(value)]]
+            }
+        try:
+            encode(value)
+        except TypeError as error:
+            if kind.__module__.startswith("sklearn.") and find_spec("skops"):
+                importlib.import_module("skops.io").dump(value, self._folder / (file := self._new_file()))
+                return {"skops": file}
+            raise UnsavableError(path, value) from error
+        return {"value": value}
+
+    def _array(self, array: NDArray[Any], path: str) -> Any:
+        if array.dtype.kind == "O":
+            return {"objects": [list(array.shape), [self.add(item, path) for item in array.ravel().tolist()]]}
+        shape, dtype = list(array.shape), array.dtype.str
+        if array.dtype.kind not in "biufcSUmM":
+            raise UnsavableError(path, array)
+        if array.dtype.kind not in _NUMBERS or array.itemsize > 8 or not array.dtype.isnative:
+            array = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        return {"array": [self._tensor(torch.from_numpy(np.array(array, order="C"))), dtype, shape]}
+
+    def _tensor(self, tensor: torch.Tensor) -> str:
+        name = str(len(self.tensors))
+        self.tensors[name] = tensor
+        return name
+
+    def _network(self, value: NetworkEstimator, path: str) -> Any:
+        value.save(self._folder / (file := self._new_file()))
+        given = {}
+        for name in read_file(self._folder / file)[1]["left_out"]:
+            param = getattr(value, name)
+            if id(param) not in self._known:
+                raise UnsavableError(f"{path}.{name}", param)
+            given[name] = self._known[id(param)]
+        return {"network": [file, f"{type(value).__module__}.{type(value).__qualname__}", given]}
+
+    def _new_file(self) -> str:
+        self.files.append(f"{self._name}-{len(self.files)}.skal")
+        return self.files[-1]
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or type(value) in (bool, int, float, str)
