@@ -126,7 +126,8 @@ class Reader:
     def _make_frame(self, content: Any, where: int) -> Any:
         names, columns, index = content
         pandas = importlib.import_module("pandas")
-        frame = pandas.DataFrame(dict(enumerate(self._all(columns))), index=self.get(index))
+        series = [pandas.Series(self.get(values), dtype=dtype) for dtype, values in columns]
+        frame = pandas.DataFrame(dict(enumerate(series))).set_axis(self.get(index))
         frame.columns = self.get(names)
         return frame
 

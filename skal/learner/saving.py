@@ -144,8 +144,8 @@ class Saving(Changes):
         tensors, content = read_file(place / _FILE)
         if content.get("version") != _VERSION or not isinstance(learner, cls):
             raise ModelFileError(
-                f"{place} holds no learner of version {_VERSION}; give a folder that save has written, to the class "
-                "that wrote it, and update skal if it is newer"
+                f"{place / _FILE} holds no learner of version {_VERSION}; give a folder that save has "
+                "written, to the class that wrote it, and update skal if it is newer"
             )
         fitted = clone(learner)
         _check_params(content["params"], _described(fitted))

@@ -116,18 +116,8 @@ class Writer:
             return self._array(np.asarray(value), path)
         if kind is torch.Tensor:
             return {"tensor": self._tensor(value.detach())}
-        if kind.__module__.startswith("pandas.") and kind.__name__ == "DataFrame":
-            columns = [
-                self.add(value.iloc[:, i].to_numpy(), f"{path}[{name!r}]")
-                for i, name in enumerate(value.columns)
-            ]
-            return {
-                "frame": [
-                    self.add(list(value.columns), path),
-                    columns,
-                    self.add(value.index.to_numpy(), path),
-                ]
-            }
+        if kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame":
+            return self._frame(value, path)
         if kind is SliceDict:
             return {"mapping": [[name, self.add(value[name], f"{path}[{name!r}]")] for name in value]}
         if sparse.issparse(value):
@@ -160,11 +150,32 @@ class Writer:
         try:
             encode(value)
         except TypeError as error:
-            if kind.__module__.startswith("sklearn.") and find_spec("skops"):
-                importlib.import_module("skops.io").dump(value, self._folder / (file := self._new_file()))
-                return {"skops": file}
+            if (
+                kind.__module__.startswith("sklearn.")
+                and find_spec("skops")
+                and (dumped := self._skops(value))
+            ):
+                return {"skops": dumped}
             raise UnsavableError(path, value) from error
         return {"value": value}
+
+    def _frame(self, frame: Any, path: str) -> Any:
+        columns = []
+        for i, name in enumerate(frame.columns):
+            column, where = frame.iloc[:, i], f"{path}[{name!r}]"
+            if not column.equals(type(column)(column.to_numpy(), index=frame.index, dtype=str(column.dtype))):
+                raise UnsavableError(where, column)
+            columns.append([str(column.dtype), self.add(column.to_numpy(), where)])
+        return {
+            "frame": [self.add(list(frame.columns), path), columns, self.add(frame.index.to_numpy(), path)]
+        }
+
+    def _skops(self, value: Any) -> str | None:
+        """The name of a file that skops has written; None where it would not trust what is in it."""
+        skops = importlib.import_module("skops.io")
+        file = self._new_file()
+        skops.dump(value, self._folder / file)
+        return None if skops.get_untrusted_types(file=self._folder / file) else file
 
     def _array(self, array: NDArray[Any], path: str) -> Any:
         if array.dtype.kind == "O":

@@ -2,23 +2,27 @@
 
 import os
 import pickle
+import tempfile
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skal import UNLABELED, ActiveLearner, RowState
+from skal.learner import recording, saving
+from skal.learner.state import State
 from skal.strategies import CoreSet, RandomSampling
 from tests import THOROUGH
 
 from .strategies import STRATEGIES, NearestMean
 
-N_STEPS = 30
+PACE = settings(stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 USED = Counter()  # how often each rule was used, over all machines of this process
 
 
@@ -236,6 +240,14 @@ class Campaign(RuleBasedStateMachine):
         self.learner = pickle.loads(pickle.dumps(self.learner))
 
     @rule()
+    def save_and_load(self):
+        USED["save_and_load"] += 1
+        plan = clone(self.learner)
+        with tempfile.TemporaryDirectory() as folder:
+            self.learner.save(folder)
+            self.learner = ActiveLearner.load(folder, self.X, plan)
+
+    @rule()
     def refit(self):
         USED["refit"] += 1
         self.learner.refit()
@@ -265,15 +277,73 @@ class Campaign(RuleBasedStateMachine):
 def test_no_answer_is_lost(strategy):
     machine = type(f"CampaignOf{type(strategy).__name__}", (Campaign,), {"strategy": strategy})
     n_sequences = int(os.environ.get("SKAL_SEQUENCES", 1000 if THOROUGH else 2))
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=n_sequences,
-            stateful_step_count=N_STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+    run_state_machine_as_test(machine, settings=settings(PACE, max_examples=n_sequences))
+
+
+def drop_an_answer(monkeypatch):
+    original = State.after
+
+    def after(self, action, rows, given=None, keys=None, **changes):
+        if action == "label" and len(rows) > 1 and keys is None and "labels" in changes:
+            changes["labels"] = changes["labels"].without(rows[1:])
+        return original(self, action, rows, given, keys, **changes)
+
+    monkeypatch.setattr(State, "after", after)
+
+
+def offer_a_pending_row(monkeypatch):
+    original = State.query
+    monkeypatch.setattr(
+        State, "query", lambda self, *args, pending=None, **params: original(self, *args, **params)
     )
+
+
+def forget_a_skip_in_a_folder(monkeypatch):
+    original = saving.write_file
+
+    def write_file(path, tensors, content):
+        for node in content["nodes"]:
+            for pair in node.get("object", [None, []])[1]:
+                if pair[0] == "skipped":
+                    pair[1] = next(other[1] for other in node["object"][1] if other[0] == "audit")
+        original(path, tensors, content)
+
+    monkeypatch.setattr(saving, "write_file", write_file)
+
+
+def lose_an_extension_in_a_refit(monkeypatch):
+    original = recording.refitted
+
+    def refitted(state, *args, **params):
+        return original(replace(state, extensions=state.extensions[:1]), *args, **params)
+
+    monkeypatch.setattr(recording, "refitted", refitted)
+
+
+def shift_a_label_as_the_pool_grows(monkeypatch):
+    original = ActiveLearner.grow
+
+    def grow(self, X, y, **params):
+        return original(self, X, np.roll(y, 1), **params)
+
+    monkeypatch.setattr(ActiveLearner, "grow", grow)
+
+
+BUGS = [
+    drop_an_answer,
+    offer_a_pending_row,
+    forget_a_skip_in_a_folder,
+    lose_an_extension_in_a_refit,
+    shift_a_label_as_the_pool_grows,
+]
+
+
+@pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(monkeypatch, plant):
+    plant(monkeypatch)
+    quick = settings(PACE, max_examples=100, phases=[Phase.generate])
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        run_state_machine_as_test(Campaign, settings=quick)
 
 
 def test_every_rule_was_used():
