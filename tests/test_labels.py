@@ -2,6 +2,7 @@
 
 import time
 from decimal import Decimal
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_labels, labeled_mask, read_labels
+
+
+class Animal(StrEnum):
+    CAT = "cat"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,9 @@ from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_label
         np.array(["cat", -1.0, "dog"], dtype=object),
         ["cat", np.int64(-1), "dog"],
         [b"cat", -1, b"dog"],
+        [Animal.CAT, None, "dog"],
+        np.ma.masked_array(["cat", "ox", "dog"], [False, True, False]),
+        np.ma.masked_array([0, 2, 1], [False, True, False]),
         np.array(["cat", None, "dog"], dtype=np.dtypes.StringDType(na_object=None)),
     ],
     ids=lambda y: f"{type(y).__module__}-{getattr(y, 'dtype', 'list')}",
@@ -67,6 +75,7 @@ def test_every_container_marks_the_middle_row(y):
     checked = check_partial_labels(y, 3)
     assert_array_equal(labeled_mask(checked), [True, False, True])
     assert checked[1] in (None, UNLABELED)
+    assert not isinstance(checked[0], Animal)
 
 
 @pytest.mark.parametrize(
@@ -293,3 +302,8 @@ def test_many_objects_are_read_by_what_differs():
     started = time.perf_counter()
     assert Labels.of(y).codes[:4].tolist() == [0, -1, 1, -1]
     assert time.perf_counter() - started < 2
+
+
+def test_markers_that_are_numbers_say_that_labels_will_be():
+    assert check_partial_labels(np.array([-1, None], dtype=object)).tolist() == [-1, -1]
+    assert check_partial_labels([None, None]).tolist() == [None, None]

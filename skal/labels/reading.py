@@ -87,6 +87,10 @@ def _as_array(y: Any) -> Any:
     dtype = getattr(y, "dtype", None)
     if hasattr(y, "detach"):  # a tensor, on any device
         return np.asarray(y.detach().cpu())
+    if isinstance(y, np.ma.MaskedArray):
+        labels = y.data.astype(object)
+        labels[np.ma.getmaskarray(y)] = None
+        return labels
     if dtype is not None and not isinstance(
         dtype, np.dtype
     ):  # columns of pandas and polars, and their arrays
@@ -186,7 +190,9 @@ def _signed(y: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _scalar(label: Any) -> Any:
-    """The Python scalar of a numpy scalar, or of an array or tensor without dimensions."""
+    """The Python scalar of a numpy scalar, of a member of an enum of strings, or of an array without dimensions."""
+    if isinstance(label, str):
+        return str.__str__(label)
     return label.item() if hasattr(label, "item") and np.ndim(label) == 0 else label
 
 

@@ -114,6 +114,14 @@ def test_simulations_with_such_a_class():
     np.testing.assert_array_equal(named.labeled_rows_, plain.labeled_rows_)
     assert named.classes_.tolist() == [-1, 0, 1]
     assert (named.y_ == -99).sum() == (plain.y_ == -1).sum()
+    given |= {"validation_fraction": None, "scoring": "accuracy"}
+    scores = [
+        SimulatedLearner(logistic(), UncertaintySampling(), unlabeled=-99, **given)
+        .fit(X, TRUTH, X_val=rows, y_val=y)
+        .history_["score"]
+        for rows, y in ((X, Y), (X[Y != -99], Y[Y != -99]))
+    ]
+    np.testing.assert_array_equal(*scores)
     with pytest.raises(ValueError, match=r"50 unlabelled rows.*Where -1 is a class.*unlabeled="):
         SimulatedLearner(logistic(), UncertaintySampling()).fit(X, TRUTH)
 
