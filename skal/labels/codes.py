@@ -102,7 +102,7 @@ class Labels:
         """
         labels = check_new_labels(labels, n_rows, unlabeled=self.unlabeled)
         check_same_kind(self.classes, labels)
-        return labels
+        return _exactly_as(self.classes, labels)
 
     def with_labels(self, rows: Any, labels: Any) -> Self:
         """These labels with others at some rows, which are validated as an annotator's are.
@@ -209,6 +209,20 @@ class Labels:
         y = np.full(len(self), marker, dtype=dtype)
         y[self.rows] = self.known
         return y
+
+
+def _exactly_as(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels as whole numbers where those so far are, or as floats: all would become floats otherwise."""
+    kinds = {classes.dtype.kind, labels.dtype.kind}
+    if not len(classes) or kinds != {"i", "f"}:
+        return labels
+    largest = np.abs(labels).max(initial=0)
+    if largest > 2**53:
+        raise ValueError(
+            f"The labels so far are like {classes[0]!r} and the new ones go up to {largest}, which floats cannot hold; "
+            "give all of them as integers or as strings."
+        )
+    return labels.astype(classes.dtype)
 
 
 def _warn_of_markers(classes: set[Any]) -> None:

@@ -70,7 +70,9 @@ def read_labels(
         _check_floats(y, known)
     elif y.dtype.kind == "u":
         y = _signed(y)
-    elif y.dtype.kind not in "ibOUS":
+    elif y.dtype.kind == "S":
+        raise _refusal(y.tolist()[0])
+    elif y.dtype.kind not in "ibOU":
         raise ValueError(f"y has dtype {y.dtype}; labels are integers, strings or objects.")
     if isinstance(unlabeled, str) and y.dtype.kind in "bif" and known.any():
         raise ValueError(
@@ -126,7 +128,7 @@ def _from_objects(y: NDArray[Any], unlabeled: Any) -> tuple[NDArray[Any], NDArra
         raise _refusal(next(label for label in listed if label.__hash__ is None)) from None
     labels = [label for (_, label), known in is_known.items() if known]
     for label in labels:
-        if not isinstance(label, (str, bytes, Real)):
+        if not isinstance(label, (str, Real)):
             raise _refusal(label)
     examples = {_kind(label): label for label in labels}
     if len(examples) > 1:
@@ -139,7 +141,7 @@ def _from_objects(y: NDArray[Any], unlabeled: Any) -> tuple[NDArray[Any], NDArra
     if Real in examples or (not labels and any(_is_number(label) for label in listed)):
         return _numbers(labels, _objects(listed), known), known
     for label in labels:
-        if label[-1:] in ("\0", b"\0"):
+        if label[-1:] == "\0":
             raise ValueError(
                 f"y has the label {label!r}, whose end NumPy's strings lose; leave out the NUL there."
             )
@@ -175,7 +177,7 @@ def _check_floats(y: NDArray[Any], known: NDArray[np.bool_]) -> None:
             "them with -1, as in np.where(np.isnan(y), -1, y)."
         )
     check_array(labels, ensure_2d=False, ensure_min_samples=0, input_name="y")
-    if len(labels) and np.abs(labels).max() > 2**53:
+    if len(labels) and float(np.abs(labels).max()) > 2**53:
         raise ValueError(
             f"y has labels up to {np.abs(labels).max():g} as floats, which hold integers up to 2**53 only; give them "
             "as int64 or as strings."
@@ -197,7 +199,7 @@ def _scalar(label: Any) -> Any:
 
 
 def _kind(label: Any) -> type:
-    return Real if isinstance(label, Real) else str if isinstance(label, str) else bytes
+    return Real if isinstance(label, Real) else str
 
 
 def _is_number(label: Any) -> bool:
