@@ -33,9 +33,6 @@ def place_of(X: Any) -> dict[str, Any] | None:
     if owner.filename is None or owner.mode == "c" or not os.path.exists(owner.filename):
         return None  # a file without a name, changes that reach no file, a file that is gone
     place = X.ctypes.data - np.frombuffer(owner._mmap, np.uint8).ctypes.data
-    low, high = _reach(X.shape, X.strides, X.itemsize)
-    if place + low < 0 or place + high > len(owner._mmap):  # some other memory
-        return None
     begin = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY  # of numpy's mapping
     return {
         "filename": os.fspath(owner.filename),

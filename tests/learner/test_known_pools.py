@@ -20,6 +20,7 @@ from skal import ActiveLearner
 from skal.classifiers import NetClassifier
 from skal.exceptions import PoolWarning
 from skal.generators import AutoEncoder
+from skal.pool import as_pool
 from skal.strategies import BADGE, DGAL, SEALS, CoreSet, RandomSampling, RandomSubset, UncertaintySampling
 
 RNG = np.random.default_rng(0)
@@ -250,6 +251,13 @@ def test_scores_of_a_pool_that_is_nearly_the_same_are_said_to_be_its_own():
     with pytest.warns(PoolWarning, match="2 of 80 rows") as caught:
         assert len(fitted.score_samples(edited(X))) == 80
     assert caught[0].filename == __file__
+
+
+def test_a_pool_is_remarkable_for_those_who_know_another_one():
+    pool = as_pool(edited(X))
+    with pytest.warns(PoolWarning):
+        RandomSampling().fit(X).query(pool)
+    assert len(RandomSampling().fit(pool).query(pool)) == 1
 
 
 def test_a_pool_that_is_refused_needs_no_warning():

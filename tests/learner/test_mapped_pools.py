@@ -128,6 +128,7 @@ def test_processes_ask_learners_and_give_them_back(file, backend):
         assert_array_equal(asked, fitted.query())
         assert_array_equal(back.query(), fitted.query())
     # joblib handed the array over in a file, which is gone.
+    assert not isinstance(in_memory.X_, np.memmap)
     assert_array_equal(in_memory.X_, rows[:, :50])
     assert len(in_memory.query(np.array(rows[:, :50]))) == 5
     assert_array_equal(pickle.loads(pickle.dumps(in_memory)).query(), in_memory.query())

@@ -125,6 +125,16 @@ def test_a_change_in_place_before_the_pickle_is_still_noticed_after_it(file):
     assert not copy.deepcopy(pool).is_unchanged()
 
 
+def test_a_file_that_was_written_to_before_the_pickle_is_noticed_after_it(file):
+    pool = as_pool(mapped(file))
+    pool.watch(1 << 20)
+    assert pickle.loads(pickle.dumps(pool)).is_unchanged()
+    changed(file)
+    back = pickle.loads(pickle.dumps(pool))
+    assert_array_equal(back.X[7], np.full(3, -5))
+    assert not back.is_unchanged()
+
+
 def test_a_deep_copy_reads_the_same_file(file):
     back = copy.deepcopy(as_pool(mapped(file, "r+")))
     back.X[3] = 0
