@@ -36,7 +36,7 @@ def with_columns_as_classes(estimator: Any, pool: Pool) -> Any:
         If the net was given other `classes` than those of its columns.
     """
     transformers, net = open_pipeline(estimator)
-    if not isinstance(net, NeuralNetClassifier) or not net.initialized_:
+    if not isinstance(net, NeuralNetClassifier):
         return estimator
     X = rows_for(estimator, pool.read(slice(2)))
     for transformer in transformers:

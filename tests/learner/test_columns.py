@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
+from skorch.exceptions import NotInitializedError
 from torch import nn
 
 from skal import ActiveLearner
@@ -82,3 +83,8 @@ def test_classes_that_are_not_those_of_the_columns_are_refused():
         ValueError, match=r"given classes=\[0, 2\], and its module has 5 outputs.*leave classes out"
     ):
         ActiveLearner(raw_net(classes=[0, 2]), RandomSampling()).fit(X, SEEN)
+
+
+def test_a_frozen_net_that_was_not_trained_is_refused_in_fit():
+    with pytest.raises(NotInitializedError, match="not initialized yet"):
+        ActiveLearner(FrozenEstimator(raw_net()), RandomSampling()).fit(X, np.full(60, -1))
