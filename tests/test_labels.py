@@ -1,5 +1,7 @@
 """Partial labels in every container that users have."""
 
+import copy
+import pickle
 import time
 from decimal import Decimal
 from enum import StrEnum
@@ -325,3 +327,14 @@ def test_bytes_are_no_labels(y):
 
 def test_narrow_floats_are_labels():
     assert Labels.of(np.array([0, 1, -1], dtype=np.float16)).codes.tolist() == [0, 1, -1]
+
+
+@pytest.mark.parametrize("n_labeled", [0, 1, 33, 34, 100])
+@pytest.mark.parametrize("copied", [lambda each: pickle.loads(pickle.dumps(each)), copy.deepcopy, copy.copy])
+def test_labels_come_back_from_a_pickle(n_labeled, copied):
+    labels = Labels.of([str(row % 3) for row in range(n_labeled)] + [None] * (100 - n_labeled))
+    back = copied(labels)
+    assert_array_equal(back.codes, labels.codes)
+    assert back.codes.dtype == np.int32
+    assert_array_equal(back.rows, labels.rows)
+    assert_array_equal(back.with_labels([99], "x").to_array()[-1:], ["x"])

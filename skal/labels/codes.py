@@ -60,6 +60,19 @@ class Labels:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        if 3 * len(self.rows) >= len(self):
+            return vars(self)
+        return {**vars(self), "codes": (len(self), self.codes[self.rows])}  # few of a large pool are labelled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if isinstance(self.codes, tuple):
+            n_samples, known = self.codes
+            codes = np.full(n_samples, UNLABELED, dtype=np.int32)
+            codes[self.rows] = known
+            vars(self)["codes"] = codes
+
     @cached_property
     def rows(self) -> NDArray[np.intp]:
         """Positions of the labelled rows, in increasing order."""

@@ -425,9 +425,7 @@ class ScoreStrategy(QueryStrategy):
         pool = X if isinstance(X, Pool) else self._recognized(X, estimator)
         self._check_asked(pool, estimator)
         with assuming_finite(pool):
-            scores = self._scores(pool, None, estimator)
-        warn_of(pool)
-        return scores
+            return self._scores(pool, None, estimator)
 
     def _scores(self, pool: Pool, rows: Rows | None, estimator: Any) -> NDArray[np.floating[Any]]:
         row_bytes = working_bytes(estimator, pool)

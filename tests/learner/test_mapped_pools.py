@@ -86,6 +86,20 @@ def test_a_pickle_is_smaller_than_a_hundredth_of_the_pool(file, kind):
         assert not len(np.intersect1d(back.query(), before))
 
 
+def test_labels_add_nothing_per_row_to_a_pickle(tmp_path):
+    rows = np.lib.format.open_memmap(tmp_path / "narrow.npy", "w+", np.float64, shape=(100_000, 4))
+    rows[:] = np.arange(400_000).reshape(100_000, 4)
+    fitted = learner(RandomSampling()).fit(
+        rows, np.where(np.arange(100_000) < 12, np.arange(100_000) % 3, -1)
+    )
+    fitted.teach(fitted.query(), np.zeros(5, int))  # what was known before is kept for undo
+    assert len(pickle.dumps(fitted)) < rows.nbytes / 100
+    back = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(back.y_, fitted.y_)
+    assert_array_equal(back.query(), fitted.query())
+    assert_array_equal(back.undo().y_, fitted.undo().y_)
+
+
 def test_extensions_pickle_by_name_too(file, tmp_path):
     rows = np.load(file, mmap_mode="r")
     new = np.memmap(tmp_path / "new.dat", np.float64, "w+", shape=(1000, N_FEATURES))
