@@ -100,6 +100,7 @@ CASES = {
 
 def main(parent):
     """Run the cases that the parent names, one after the other."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.alarm(120)  # ends the process, whatever it is in
     while name := parent.recv():
         run = CASES[name]()

@@ -177,6 +177,14 @@ def test_errors_of_parts_are_raised(monkeypatch, n_threads):
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_an_interrupt_stops_calls_that_run_and_begins_no_other(monkeypatch, n_threads):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        interrupt_a_call(monkeypatch, n_threads)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupt_a_call(monkeypatch, n_threads):
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     stop, begun = np.zeros(1, dtype=np.bool_), []
 
