@@ -26,9 +26,9 @@ from ..utils.random import draw_seed
 from ..utils.threads import Turns
 from ..utils.warnings import callers_level
 from .extending import has_length
-from .ids import Ids, named_rows
+from .ids import Ids, check_aligned, named_rows
 from .known_classes import known_classes
-from .refit import explaining, last_step, uses_unlabeled
+from .refit import explaining, is_prefitted, last_step, uses_unlabeled
 from .saving import Saving
 from .state import State
 
@@ -124,7 +124,7 @@ class ActiveLearner(Saving):
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": [HasMethods(["fit", "predict"])],
+        "estimator": [HasMethods("fit")],  # some have a `predict` only once they are fitted
         "strategy": [Strategy],
         "n_queries": [Interval(Integral, 1, None, closed="left")],
         "cold_start": [QueryStrategy, None],
@@ -169,6 +169,7 @@ class ActiveLearner(Saving):
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         labels = Labels.of(y, len(pool), unlabeled=self.unlabeled)
+        check_aligned(y, Ids.of_index(pool))
         self._warn_of_classes(labels)
         state = self._start(pool, labels, fit_params, classes=self.classes, ids=ids)
         rows = state.labels.rows
@@ -208,6 +209,13 @@ class ActiveLearner(Saving):
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
             raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
         known = None if classes is None else known_classes(classes, labels)
+        if known is not None and is_prefitted(self.estimator):
+            others = sorted(set(self.estimator.classes_.tolist()) - set(known.tolist()))
+            if others:
+                raise ValueError(
+                    f"The pretrained classifier knows {others[:5]}, which are none of classes={known.tolist()}; give "
+                    "all that it knows."
+                )
         names = Ids.of(ids, pool)
         self._seed = draw_seed(self.random_state)
         self._changes = Turns()  # what several threads teach is recorded one after the other
@@ -340,18 +348,18 @@ class ActiveLearner(Saving):
 
     def _check_order(self, state: State, pool: Pool) -> None:
         """Refuse the rows of the pool of `fit` in another order: their positions would name other rows in `teach`."""
-        if pool is state.pool or state.ids is None:
+        if pool is state.pool:
             return
-        theirs = Ids.of(None, pool)
-        if theirs is None or not state.ids.is_another_order(theirs):
+        own_ids, theirs = state.ids or Ids.of_index(state.pool), Ids.of_index(pool)
+        if own_ids is None or theirs is None or not own_ids.is_another_order(theirs):
             return
         some = np.linspace(0, len(pool) - 1, min(len(pool), 100)).astype(np.intp)
-        own = state.pool.take(state.ids.positions(theirs.names[some]))
+        own = state.pool.take(own_ids.positions(theirs.names[some]))
         if as_pool(own).same_as(as_pool(pool.take(some))):
             raise ValueError(
                 "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
                 "positions for other rows. Call query() without it, and name rows by their ids: "
-                "X_pool.loc[learner.ids_[rows]]."
+                "X_pool.loc[learner.X_.index[rows]]."
             )
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..pool import Rows
 from .extending import Extending
 from .extensions import as_keys
+from .ids import check_aligned
 from .state import State
 
 
@@ -47,7 +48,8 @@ class Answers(Extending):
             Keys of samples of `extend` whose labels are corrected, in place of `rows`.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of these answers in training, where the classifier takes any. A row keeps its weight until it gets
-            another; rows without one weigh 1, unless `fit` was given their weights.
+            another, or `forget` withdraws the answer; rows without one weigh 1, unless `fit` was given their weights.
+            ``sample_weight_`` has all.
         audit : bool, default=False
             Whether to keep these rows out of training, for an honest estimate: `labels_` has their labels, `y_` does
             not. They should have been drawn at random.
@@ -89,6 +91,7 @@ class Answers(Extending):
         _check_one_of(rows, extension)
         with self._changes:
             if extension is None:
+                check_aligned(y, rows)
                 taught = self._with_labels(self._rows(rows), y, sample_weight, audit, overwrite)
             elif audit or sample_weight is not None:
                 raise ValueError(
@@ -122,7 +125,7 @@ class Answers(Extending):
                 "leave them out to keep them where they are."
             )
         if len(labeled) == len(rows) and not len(corrected) and not len(moved) and weight is None:
-            return state
+            return self._unchanged()
         return state.after(
             "audit" if audit else "label",
             rows,
@@ -185,6 +188,7 @@ class Answers(Extending):
             "forget",
             rows,
             labels=state.labels.without(rows),
+            **(state.with_weights(rows, np.ones(len(rows))) if state.has_own_weights else {}),
             audit=np.setdiff1d(state.audit, rows),
             is_trained=state.is_trained and bool(np.isin(rows, state.audit).all()),
         )
@@ -217,7 +221,7 @@ class Answers(Extending):
                 raise ValueError(
                     f"rows {known[:5].tolist()} are labelled; forget their labels first, or leave them out."
                 )
-            return self._with_skipped("skip", np.setdiff1d(rows, state.skipped))
+            return self._with_skipped("skip", rows, np.setdiff1d(rows, state.skipped))
 
     def unskip(self, rows: ArrayLike) -> Self:
         """Take back that rows cannot be labelled. Nothing is trained.
@@ -243,17 +247,21 @@ class Answers(Extending):
             others = np.setdiff1d(rows, state.skipped)
             if len(others):
                 raise ValueError(f"rows {others[:5].tolist()} are not skipped; skipped_ has those that are.")
-            return self._with_skipped("unskip", rows)
+            return self._with_skipped("unskip", rows, rows)
 
-    def _with_skipped(self, action: str, rows: Rows) -> Self:
-        """Record that rows are skipped, or no longer; where there are none, nothing happened."""
+    def _with_skipped(self, action: str, rows: Rows, changed: Rows) -> Self:
+        """Record that rows are skipped, or no longer, of which some were not before."""
+        state = self._state
         if len(rows):
-            skipped = np.setxor1d(self._state.skipped, rows)
-            self._state = self._state.after(action, rows, skipped=skipped)
+            skipped = np.setxor1d(state.skipped, changed)
+            self._state = state.after(action, changed, skipped=skipped) if len(changed) else self._unchanged()
         return self
 
     def undo(self) -> Self:
         """Take back the last `teach`, `forget`, `skip`, `unskip` or `extend`, and bring back the classifier before it.
+
+        Also after `refit`, `use`, and `load`; where several steps were recorded with ``refit=False``, the classifier
+        is the one from before all of them, and `refit` trains it on those that stay.
 
         Returns
         -------
@@ -262,7 +270,7 @@ class Answers(Extending):
         Raises
         ------
         ValueError
-            If there is none since `fit`, or it was taken back already.
+            If there is none since `fit` or `grow`, or it was taken back already.
         """
         check_is_fitted(self)
         with self._changes:

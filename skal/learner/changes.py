@@ -17,6 +17,7 @@ from ..strategies.base import Strategy
 from ..utils.random import seed_random_states
 from .answers import Answers
 from .ids import Ids
+from .known_classes import known_classes
 from .state import State
 
 
@@ -99,7 +100,10 @@ class Changes(Answers):
         return self
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters. A strategy that is set on a fitted learner is to be prepared by `use` before a query.
+        """Set parameters, also of a fitted learner.
+
+        Other `classes` are those that answers may have at once, and the classifier's after `refit`. A strategy that is
+        set is to be prepared by `use` before a query.
 
         Parameters
         ----------
@@ -111,6 +115,17 @@ class Changes(Answers):
         self : ActiveLearner
         """
         super().set_params(**params)
+        if self._state is not None and "classes" in params:
+            with self._changes:
+                labels, known = self._state.labels, None
+                if self.classes is not None:
+                    known = known_classes(self.classes, labels)
+                    labels = labels.with_classes(known)
+                self._state = replace(self._state, labels=labels, known=known, is_trained=False)
+        if self._state is not None and "unlabeled" in params:
+            with self._changes:
+                labels = replace(self._state.labels, unlabeled=params["unlabeled"])
+                self._state = replace(self._state, labels=labels)
         if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
             self._strategy_changed = True
         return self
@@ -219,14 +234,13 @@ class Changes(Answers):
                 )
             return None
         if ids is not None:
-            return before.extended(Ids(np.asarray(ids)), len(pool))
+            return before.extended(Ids.given(ids), len(pool))
         own = Ids.of(None, pool)
         if own is None or not np.array_equal(own.names[:n_before], before.names):
             raise ValueError(
                 f"The rows have ids, and the {len(pool) - n_before} new ones came without any, or with others for the "
                 "first rows; give ids=, those of the new rows, or a data frame whose index goes on."
             )
-        own.check()
         return own
 
     def _check_prepared(self) -> None:

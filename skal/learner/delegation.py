@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..access.raw_nets import as_input, asked
-from ..access.wrappers import rows_for
+from ..access.wrappers import open_pipeline, rows_for
 from ..labels import plain
 from ..model_selection import labeled_part
 from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
@@ -54,7 +54,13 @@ def _delegated(method: str) -> Any:
             if MappingPool.holds(X) or isinstance(X, torch.Tensor):
                 X = as_pool(X).X
             given = answer(estimator, method, X, **params)
-        return given if known is None else for_all_classes(given, method, estimator.classes_, known)
+        return (
+            given
+            if known is None
+            else for_all_classes(
+                given, method, estimator.classes_, known, is_one_vs_one=_is_one_vs_one(estimator)
+            )
+        )
 
     delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
     return available_if(_estimator_has(method))(delegate)
@@ -65,6 +71,10 @@ def answer(estimator: Any, method: str, X: Any, *args: Any, **params: Any) -> An
     X = as_input(estimator, X)
     with asked(estimator, X) as answering:
         return getattr(answering, method)(X, *args, **params)
+
+
+def _is_one_vs_one(estimator: Any) -> bool:
+    return getattr(open_pipeline(estimator)[1], "decision_function_shape", None) == "ovo"
 
 
 class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -78,7 +88,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def classes_(self) -> NDArray[Any]:
         """The classes that were given, else the classifier's."""
         known = getattr(self._state, "known", None)
-        return np.asarray(self._fitted_estimator().classes_) if known is None else plain(known)
+        return np.array(self._fitted_estimator().classes_ if known is None else plain(known))
 
     def _fitted_estimator(self) -> Any:
         if self._state is None:

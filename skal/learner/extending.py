@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..labels import is_numeric, plain
-from ..pool import NO_ROWS, check_pool
+from ..pool import NO_ROWS, as_pool, check_pool
 from .extensions import Extension, new_keys
 from .recording import Recording
 from .state import State
@@ -55,15 +55,19 @@ class Extending(Recording):
             labels = state.labels.check_new(y, len(pool))
             self._check_known_classes(labels)
             taken = [key for entry in state.record if entry.keys is not None for key in entry.keys]
-            named = new_keys(keys, len(pool), taken)
+            named = new_keys(keys, len(pool), state.extension_labels, taken)
             params, changes = self._route(fit_params), {}
-            if "sample_weight" in params and "sample_weight" not in state.params:
+            if params.get("sample_weight") is not None and "sample_weight" not in state.params:
                 params["sample_weight"] = self._checked_weight(params["sample_weight"], len(pool))
                 changes = state.with_weights(NO_ROWS, np.empty(0))
             per_row = changes.get("per_row", state.per_row)
             self._check_fit_params(params, per_row, len(labels))
             self._try_flawed_row(replace(state, pool=pool))
-            extension = Extension(state.pool.matching(pool).X, plain(labels), params, named)
+            matching = state.pool.matching(pool)
+            if not matching.is_in_file:  # what the caller may go on writing to
+                matching = as_pool(matching.take(np.arange(len(matching))))
+            params = {name: np.array(value) for name, value in params.items()}
+            extension = Extension(matching.X, np.array(plain(labels)), params, named)
             changes |= {"labels": state.labels.with_classes(labels)}
             extended = self._with_extensions(
                 "label", (*state.extensions, extension), named, labels, **changes
@@ -79,11 +83,13 @@ class Extending(Recording):
             and (name not in state.params or _goes_with(value, state.params[name]))
             for name, value in params.items()
         )
+        if fits and "sample_weight" in params:
+            fits = bool((np.asarray(params["sample_weight"]) >= 0).all())
         if not fits:
             raise ValueError(
                 f"The fit parameters {sorted(params)} were given with new samples; give those that fit was given a "
                 f"value per row of, {sorted(per_row)}, with a value for each of the {n_samples} samples, of the same "
-                "shape and kind, and finite."
+                "shape and kind, finite, and no weight negative."
             )
 
     def _with_relabeled(self, keys: list[Any], y: Any, overwrite: bool) -> State:
@@ -100,7 +106,7 @@ class Extending(Recording):
                 "overwrite=True corrects them; leave them out to keep the labels."
             )
         if not corrected:
-            return state
+            return self._unchanged() if keys else state
         extensions = tuple(each.relabeled(new) for each in state.extensions)
         return self._with_extensions(
             "label", extensions, keys, labels, labels=state.labels.with_classes(labels)

@@ -79,15 +79,19 @@ class Extension:
         return replace(self, X=X, y=self.y[kept], params=params, keys=self.keys[kept])
 
 
-def new_keys(keys: ArrayLike | None, n_samples: int, known: list[Any]) -> NDArray[Any]:
+def new_keys(
+    keys: ArrayLike | None, n_samples: int, known: Iterable[Any], used: Iterable[Any]
+) -> NDArray[Any]:
     """Check the keys of new samples, or make them: the next integers.
 
     Parameters
     ----------
     keys : array-like of shape (n_samples,) or None
     n_samples : int
-    known : list
-        The keys so far, those of withdrawn samples included.
+    known : iterable
+        The keys of the samples that there are.
+    used : iterable
+        The same, and those of withdrawn samples.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def new_keys(keys: ArrayLike | None, n_samples: int, known: list[Any]) -> NDArra
         If keys are not distinct integers or strings, or known already.
     """
     if keys is None:
-        first = 1 + max((key for key in known if isinstance(key, int)), default=-1)
+        first = 1 + max((key for key in used if isinstance(key, int)), default=-1)
         given = list(range(first, first + n_samples))
     else:
         given = as_keys(keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -26,12 +27,13 @@ class Ids:
 
     @classmethod
     def of(cls, ids: ArrayLike | None, pool: Pool) -> Self | None:
-        """The names that were given, else the index of a data frame, unless that only counts the rows."""
+        """The names that were given, else the index of a data frame, unless that only counts the rows from 0 on."""
         if ids is None:
-            index = getattr(pool.X, "index", None)
-            is_count = index is None or callable(index) or type(index).__name__ == "RangeIndex"
-            return None if is_count else cls(index)
-        names = _array(ids)
+            own = cls.of_index(pool)
+            is_range = own is not None and type(own._names).__name__ == "RangeIndex"
+            counts = own is not None and is_range and (own._names.start, own._names.step) == (0, 1)
+            return None if counts else own
+        names = _array(ids).copy()
         if names.shape != (len(pool),):
             raise ValueError(
                 f"ids has shape {names.shape}, and the pool has {len(pool)} rows; give one id per row."
@@ -39,6 +41,17 @@ class Ids:
         own = cls(names)
         own.check()
         return own
+
+    @classmethod
+    def given(cls, ids: ArrayLike) -> Self:
+        """Names of any number of rows."""
+        return cls(_array(ids).copy())
+
+    @classmethod
+    def of_index(cls, pool: Pool) -> Self | None:
+        """The index of a data frame, whatever is in it; None for another pool."""
+        index = getattr(pool.X, "index", None)
+        return None if index is None or callable(index) else cls(index)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -100,7 +113,11 @@ class Ids:
             found = np.array([self._rows.get(name, -1) for name in wanted.tolist()], dtype=np.intp)
         else:
             names, order = self._sorted
-            wanted = np.array(wanted.tolist())
+            wanted = np.array(wanted.tolist()) if wanted.dtype.kind == "O" else wanted
+            if wanted.dtype.kind != names.dtype.kind and "U" in (wanted.dtype.kind, names.dtype.kind):
+                raise ValueError(
+                    f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names[0]!r}."
+                )
             places = np.searchsorted(names, wanted).clip(max=len(names) - 1)
             found = np.where(names[places] == wanted, order[places], -1)
         unknown = np.flatnonzero(found < 0)
@@ -128,12 +145,17 @@ class Ids:
         ValueError
             If a name is there twice, or there are too few or too many.
         """
-        names = [*self.names.tolist(), *more.names.tolist()]
+        kinds = {self.names.dtype.kind, more.names.dtype.kind}
+        if len(kinds) == 1:
+            names = np.concatenate([self.names, more.names])
+        else:
+            names = np.empty(len(self) + len(more), dtype=object)
+            names[: len(self)], names[len(self) :] = self.names.tolist(), more.names.tolist()
         if len(names) != n_rows:
             raise ValueError(
                 f"{len(more.names)} ids were given for {n_rows - len(self)} new rows; give one per row."
             )
-        both = type(self)(_array(names))
+        both = type(self)(names)
         both.check()
         return both
 
@@ -162,7 +184,38 @@ def _array(ids: Any) -> NDArray[Any]:
         listed = [tuple(each) for each in ids]
         array = np.empty(len(listed), dtype=object)
         array[:] = listed
+    if (
+        array.dtype.kind == "U"
+        and isinstance(ids, list | tuple)
+        and not all(isinstance(each, str) for each in ids)
+    ):
+        array = np.array(ids, dtype=object)  # where numbers would become strings
     return np.atleast_1d(array)
+
+
+def check_aligned(y: Any, names: Any) -> None:
+    """Refuse labels whose index has the names of the rows in another order; positions are no names.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        A pandas Series has an index.
+    names : Ids, array-like of shape (n_rows,) or None
+        The names of the rows, or their positions.
+
+    Raises
+    ------
+    ValueError
+    """
+    index = getattr(y, "index", None)
+    if index is None or callable(index) or names is None or len(index) != len(names):
+        return
+    own = names if isinstance(names, Ids) else Ids(_array(names))
+    if (names is own or own.names.dtype.kind not in "iu") and own.is_another_order(Ids(index)):
+        raise ValueError(
+            "The labels have an index, which is that of the rows in another order; put them into the order of the "
+            "rows, as in y.loc[rows], or give y.to_numpy() if the index means something else."
+        )
 
 
 def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool = False) -> Rows:
@@ -187,6 +240,10 @@ def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool 
         If a row does not exist.
     """
     given = _array(rows)
-    if ids is not None and given.size and given.dtype.kind not in "iufb":
-        given = ids.positions(given)
+    if given.dtype.kind == "O" and given.size and all(isinstance(row, Integral) for row in given):
+        given = given.astype(np.intp)
+    if ids is not None and given.size:
+        are_floats = given.dtype.kind == "f" and ids.names.dtype.kind == "f"
+        if are_floats or given.dtype.kind not in "iufb":
+            given = ids.positions(given)
     return check_positions(given, n_rows, distinct=distinct)

@@ -50,6 +50,11 @@ class Knowledge(Delegation):
         return self._known("audit").copy()
 
     @property
+    def sample_weight_(self) -> NDArray[Any]:
+        """The weights of the rows, where `fit` or an answer came with any, of shape (n_samples,)."""
+        return np.array(self._known("params").get("sample_weight", np.ones(len(self._known("pool")))))
+
+    @property
     def ids_(self) -> NDArray[Any]:
         """The names of the rows, where `fit` was given ids or a data frame with an index, of shape (n_samples,)."""
         return self._known("ids").names.copy()

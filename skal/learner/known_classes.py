@@ -65,7 +65,9 @@ def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
         estimator.set_params(**wanted)
 
 
-def for_all_classes(answer: Any, method: str, seen: NDArray[Any], known: NDArray[Any] | None) -> Any:
+def for_all_classes(
+    answer: Any, method: str, seen: NDArray[Any], known: NDArray[Any] | None, *, is_one_vs_one: bool = False
+) -> Any:
     """A classifier's answer with a column for each class that there is.
 
     Parameters
@@ -76,6 +78,8 @@ def for_all_classes(answer: Any, method: str, seen: NDArray[Any], known: NDArray
     seen : ndarray of shape (n_seen,)
         Its classes.
     known : ndarray of shape (n_classes,) or None
+    is_one_vs_one : bool, default=False
+        Whether decisions have a column for each pair of classes; they stay what they are.
 
     Returns
     -------
@@ -83,6 +87,8 @@ def for_all_classes(answer: Any, method: str, seen: NDArray[Any], known: NDArray
         Of shape (n_samples, n_classes), where the answer is one value per row and class.
     """
     if known is None or method not in _UNSEEN or len(seen) == len(known):
+        return answer
+    if method == "decision_function" and len(seen) > 2 and is_one_vs_one:
         return answer
     if np.ndim(answer) == 1 and len(seen) == 2:  # a decision between two classes
         answer = np.column_stack([-answer, answer])

@@ -15,7 +15,7 @@ from ..utils.threads import Turns
 from .columns import with_columns_as_classes
 from .delegation import answer
 from .knowledge import Knowledge
-from .refit import is_prefitted, refitted
+from .refit import is_prefitted, refitted, searched
 from .state import State
 
 
@@ -49,6 +49,10 @@ class Recording(Knowledge):
                 )
                 raise
         return self
+
+    def _unchanged(self) -> State:
+        """The state after a step that changed nothing, which is what `undo` takes back all the same."""
+        return replace(self._state, before=replace(self._state, before=None))
 
     def _recorded(self, state: State, refit: bool) -> Self:
         self._state = state
@@ -84,11 +88,10 @@ class Recording(Knowledge):
             )
         if _routing_enabled():
             self._route({"sample_weight": checked})
-        elif not has_fit_parameter(self.estimator, "sample_weight"):
+        elif not has_fit_parameter(searched(self.estimator), "sample_weight"):
             raise ValueError(
                 f"{type(self.estimator).__name__}.fit takes no sample_weight. Leave it out, give the learner a "
-                "classifier that takes weights, or let scikit-learn's metadata routing pass them on: "
-                "set_config(enable_metadata_routing=True) and set_fit_request(sample_weight=True) of the classifier."
+                "classifier that takes weights, or let scikit-learn's metadata routing pass them on to its parts."
             )
         return checked
 
@@ -99,7 +102,7 @@ class Recording(Knowledge):
         if known is not None and not given <= set(known.tolist()):
             raise ValueError(
                 f"The labels {sorted(given - set(known.tolist()))[:5]} are none of classes={known.tolist()}. Correct "
-                "them, or make a learner with more classes."
+                "them; where there is a new class, call set_params(classes=...) with it, and refit() afterwards."
             )
         if is_prefitted(self.estimator):
             classes = np.asarray(with_columns_as_classes(self.estimator, self._state.pool).classes_).tolist()

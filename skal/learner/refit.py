@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
@@ -96,7 +97,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
     except ValueError as error:
         if (
             not is_scarce(state, estimator)
-            or isinstance(error, InvalidParameterError)
+            or isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
             or as_pool(X).flaw is not None
         ):
             raise
@@ -114,9 +115,10 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
 
 
 def is_scarce(state: State, estimator: Any) -> bool:
-    """Whether some class has too few labels for a classifier to be blamed.
+    """Whether there are too few labels for a classifier to be blamed.
 
-    Too few are less than 5, or than the largest ``cv`` or ``n_neighbors`` among the classifier's parameters.
+    Too few are less than 5 of some class, or than the largest ``cv`` or ``n_neighbors`` among the classifier's
+    parameters, or so few that its early stopping cannot hold out one of each class.
 
     Parameters
     ----------
@@ -127,12 +129,31 @@ def is_scarce(state: State, estimator: Any) -> bool:
     -------
     is_scarce : bool
     """
-    wanted = [_FEW]
-    for name, value in estimator.get_params(deep=True).items():
-        if name.rpartition("__")[2] in ("cv", "n_neighbors"):
+    numbers = [n for n in state.counts.values() if n]
+    wanted, share = [_FEW], 1.0
+    params = estimator.get_params(deep=True)
+    for name, value in params.items():
+        head, _, last = name.rpartition("__")
+        if last in ("cv", "n_neighbors"):
             wanted.append(getattr(value, "n_splits", value))
+        elif last in ("param_grid", "param_distributions"):
+            wanted += _numbers_in(value)
+        elif last == "validation_fraction" and params.get(
+            f"{head}__early_stopping" if head else "early_stopping"
+        ):
+            share = min(share, value)
     most = max(value for value in wanted if isinstance(value, Integral))
-    return min((n for n in state.counts.values() if n), default=0) < most
+    return min(numbers, default=0) < most or share * sum(numbers) < len(numbers)
+
+
+def _numbers_in(grid: Any) -> list[Any]:
+    """The numbers of folds and neighbours that a search tries."""
+    grids = grid if isinstance(grid, list | tuple) else [grid]
+    pairs = [pair for each in grids if isinstance(each, dict) for pair in each.items()]
+    tried = [values for name, values in pairs if name.rpartition("__")[2] in ("cv", "n_neighbors")]
+    return [
+        value for values in tried if isinstance(values, list | tuple | range | np.ndarray) for value in values
+    ]
 
 
 @contextmanager
@@ -149,6 +170,12 @@ def explaining(state: State) -> Iterator[None]:
 def last_step(estimator: Any) -> Any:
     """The last step of a pipeline, or the estimator itself."""
     return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def searched(estimator: Any) -> Any:
+    """What a search of scikit-learn or a `LabelEncodedClassifier` fits, or the estimator itself."""
+    is_wrapper = isinstance(estimator, BaseSearchCV | LabelEncodedClassifier)
+    return searched(estimator.estimator) if is_wrapper else estimator
 
 
 def is_prefitted(estimator: Any) -> bool:

@@ -38,7 +38,11 @@ def attributes(value: Any) -> list[tuple[str, Any]]:
         return [("_names", value.names)]
     if is_frozen(type(value)):
         return [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
-    return [(name, each) for name, each in vars(value).items() if name != "query_report_"]
+    return [
+        (name, each)
+        for name, each in vars(value).items()
+        if name not in ("query_report_", "_metadata_request")
+    ]
 
 
 def is_frozen(kind: type) -> bool:

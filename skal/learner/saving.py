@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +18,15 @@ from skorch import NeuralNet
 
 from ..exceptions import ModelFileError
 from ..labels import Labels
-from ..pool import Pool, check_pool, check_positions
+from ..pool import Pool, as_pool, check_pool, check_positions
 from ..strategies.base import Strategy
 from ..training.encoding import MALFORMED
 from ..training.files import read_file, write_file
+from ..utils.replacing import locked
 from ..utils.threads import Turns
 from .changes import Changes
 from .extensions import Extension
+from .ids import Ids
 from .reader import Reader
 from .record import Entry
 from .refit import is_prefitted, refitted
@@ -32,6 +36,7 @@ from .writer import UnsavableError, Writer
 
 _FILE = "learner.skal"
 _VERSION = 1
+_TOLD = ("random_state", "classes")  # parameters that the learner gives its clone of the classifier
 _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
 
 
@@ -79,13 +84,17 @@ class Saving(Changes):
         with self._changes:
             self._check_prepared()
             state = self._state
+        with locked(place):
+            self._write(place, state)
+
+    def _write(self, place: Path, state: State) -> None:
         writer = Writer(place, secrets.token_hex(8), _known(self, state.pool))
         try:
             is_again = is_prefitted(self.estimator)
             try:
                 reference = writer.add(_without_classifiers(state) if is_again else state, "state")
             except UnsavableError:
-                if not _is_reproducible(state.estimator):
+                if not _is_reproducible(state.estimator, self.estimator):
                     raise
                 writer.discard()
                 reference, is_again = writer.add(_without_classifiers(state), "state"), True
@@ -94,9 +103,11 @@ class Saving(Changes):
                 "params": _described(self),
                 "seed": self._seed,
                 "pool": repr(state.pool.digest(_COMPARED_BYTES)),
+                "ids": writer.add(state.ids, "ids_"),
                 "is_trained_again": is_again,
                 "state": reference,
                 "nodes": writer.nodes,
+                "parts": {file: _digest(place / file) for file in writer.files},
             }
             write_file(place / _FILE, writer.tensors, content)
         except BaseException as error:
@@ -122,7 +133,8 @@ class Saving(Changes):
         ----------
         folder : str or path-like
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-            The pool, in the container of then.
+            The pool, in the container of then. A frame in another order, as its index tells, is put into that of then:
+            ``X_`` has it.
         learner : ActiveLearner
             With the parameters of then; it need not be fitted, and is left as it is.
 
@@ -149,25 +161,25 @@ class Saving(Changes):
             )
         fitted = clone(learner)
         _check_params(content["params"], _described(fitted))
-        pool = check_pool(fitted, X, reset=True)
+        with _reading(place / _FILE):
+            ids = Reader(place, content["nodes"], tensors, {}).get(content["ids"])
+        pool = _in_order(check_pool(fitted, X, reset=True), ids)
         if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
             raise ValueError(
                 "X is not the pool of the learner that was saved, or in another container or type; give that of then. "
                 "If there are new rows, load with the first ones, and then grow."
             )
-        try:
-            reader = Reader(place, content["nodes"], tensors, _known(fitted, pool))
-            state = reader.get(content["state"])
+        with _reading(place / _FILE):
+            for file, digest in content["parts"].items():
+                if not PART.fullmatch(file) or _digest(place / file) != digest:
+                    raise ModelFileError(
+                        f"{file} is damaged, or belongs to another learner; save the learner again"
+                    )
+            state = Reader(place, content["nodes"], tensors, _known(fitted, pool)).get(content["state"])
             _check_state(state, pool)
             fitted._seed, fitted._changes = int(content["seed"]), Turns()
             if content["is_trained_again"]:
                 state = fitted._with_classifiers(state)
-        except ModelFileError as error:
-            raise ModelFileError(f"{place / _FILE}: {error}") from error
-        except MALFORMED as error:
-            raise ModelFileError(
-                f"{place / _FILE} is malformed ({error!r}); save the learner again"
-            ) from error
         for strategy in (state.strategy, state.cold_start):
             if strategy is not None:
                 pool.watch(strategy.watched_bytes)
@@ -187,6 +199,35 @@ class Saving(Changes):
         return replace(state, estimator=trained.estimator)
 
 
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _in_order(pool: Pool, ids: Ids | None) -> Pool:
+    """A frame in the order of then, by its index."""
+    now = Ids.of_index(pool)
+    if not isinstance(ids, Ids) or now is None or np.array_equal(ids.names, now.names):
+        return pool
+    if not ids.is_another_order(now):
+        raise ValueError(
+            f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
+            f"{ids.names.tolist()[0]!r}; give the pool of then with its index."
+        )
+    return as_pool(pool.take(now.positions(ids.names)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file in errors, and call it malformed where something else goes wrong in it."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except MALFORMED as error:
+        raise ModelFileError(f"{path} is malformed ({error!r}); save the learner again") from error
+
+
 def _known(learner: Any, pool: Pool) -> dict[str, Any]:
     """What a reader has already: the pool, the learner's parameters, and the classes of those."""
     params = learner.get_params(deep=True)
@@ -196,12 +237,19 @@ def _known(learner: Any, pool: Pool) -> dict[str, Any]:
     return {**params, **kinds, "pool": pool, "X": pool.X}
 
 
-def _described(learner: Any) -> dict[str, str]:
+def _described(estimator: Any) -> dict[str, str]:
     """The parameters in words, as far as these are the same in every process."""
-    return {
-        name: repr(value) if isinstance(value, bool | int | float | str | None) else type(value).__qualname__
-        for name, value in learner.get_params(deep=True).items()
-    }
+    return {name: _words(value) for name, value in estimator.get_params(deep=True).items()}
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple | range):
+        return f"[{', '.join(map(_words, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_words(each)}' for key, each in value.items())}}}"
+    return repr(value) if isinstance(value, bool | int | float | str | None) else type(value).__qualname__
 
 
 def _check_params(then: dict[str, str], now: dict[str, str]) -> None:
@@ -238,12 +286,17 @@ def _check_state(state: Any, pool: Pool) -> None:
             raise ModelFileError("holds labels, samples or strategies that are none")
 
 
-def _is_reproducible(estimator: Any) -> bool:
+def _is_reproducible(fitted: Any, estimator: Any) -> bool:
     """Whether a classifier that is trained again on the same answers is the same."""
+    given, used = (
+        {name: words for name, words in _described(each).items() if name.rpartition("__")[2] not in _TOLD}
+        for each in (estimator, fitted)
+    )
     seeds = [
-        value for name, value in estimator.get_params().items() if name.rpartition("__")[2] == "random_state"
+        value for name, value in fitted.get_params().items() if name.rpartition("__")[2] == "random_state"
     ]
-    return isinstance(estimator, NeuralNet) or all(isinstance(seed, int | np.integer) for seed in seeds)
+    are_seeded = all(isinstance(seed, int | np.integer) for seed in seeds)
+    return given == used and (are_seeded or isinstance(fitted, NeuralNet))
 
 
 def _without_classifiers(state: State) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property, partial
 from typing import Any, Self
@@ -121,6 +121,10 @@ class State:
     record: Record = ()
     before: State | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: other threads may be computing properties."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     @property
     def guide(self) -> Any:
         """The classifier as strategies get it: none while it knows fewer than two classes."""
@@ -175,7 +179,8 @@ class State:
         self, action: str, rows: Rows, given: NDArray[Any] | None = None, keys: Any = None, **changes: Any
     ) -> Self:
         """The state after an answer; the present one is what `before` holds, and no other state before that."""
-        entry = Entry(action, rows, given, self.round, now(), keys)
+        given = None if given is None else given.copy()
+        entry = Entry(action, rows.copy(), given, self.round, now(), keys)
         return replace(self, **changes, record=(*self.record, entry), before=replace(self, before=None))
 
     def with_weights(self, rows: Rows, weights: NDArray[Any] | None) -> dict[str, Any]:

@@ -126,10 +126,9 @@ class Writer:
             return {"sparse": [kind.__name__, list(matrix.shape), *parts]}
         if isinstance(value, Kept):
             return {"kept": None}
-        if (
-            isinstance(value, BaseEstimator)
-            and vars(value).keys() <= (params := value.get_params(deep=False)).keys()
-        ):
+        is_ours = kind.__module__.partition(".")[0] in ("skal", "sklearn") or id(kind) in self._known
+        if is_ours and isinstance(value, BaseEstimator) and not _is_fitted(value):
+            params = value.get_params(deep=False)
             given = [[name, self.add(param, f"{path}.{name}")] for name, param in params.items()]
             return {"unfitted": [f"{kind.__module__}.{kind.__qualname__}", given]}
         if isinstance(value, NetworkEstimator):
@@ -174,7 +173,10 @@ class Writer:
         """The name of a file that skops has written; None where it would not trust what is in it."""
         skops = importlib.import_module("skops.io")
         file = self._new_file()
-        skops.dump(value, self._folder / file)
+        try:
+            skops.dump(value, self._folder / file)
+        except Exception:  # whatever it has with this object
+            return None
         return None if skops.get_untrusted_types(file=self._folder / file) else file
 
     def _array(self, array: NDArray[Any], path: str) -> Any:
@@ -209,3 +211,8 @@ class Writer:
 
 def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
+
+
+def _is_fitted(estimator: BaseEstimator) -> bool:
+    """Whether an estimator is more than its parameters."""
+    return not vars(estimator).keys() - {"_metadata_request"} <= estimator.get_params(deep=False).keys()

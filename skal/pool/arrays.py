@@ -126,6 +126,10 @@ class ArrayPool(Pool):
         # What this process writes may be newer than the file's time.
         return storage if place["mode"] == "r" else None
 
+    @property
+    def is_in_file(self) -> bool:
+        return place_of(self.X) is not None
+
     def __getstate__(self) -> dict[str, Any]:
         place = place_of(self.X)
         if place is None or not outlives_the_process(place["filename"]):

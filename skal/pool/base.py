@@ -230,6 +230,11 @@ class Pool(ABC):
         """What identifies rows in storage that cannot have changed unnoticed; None for rows in memory."""
         return None
 
+    @property
+    def is_in_file(self) -> bool:
+        """Whether the rows are in a file, where their container says so."""
+        return self.storage is not None
+
     def _storage(self, file: str, *place: Hashable) -> Hashable | None:
         """What identifies rows at a place of a file; None once it is another file than at first, by whatever name."""
         stat = os.stat(file)

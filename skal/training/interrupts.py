@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,29 +27,46 @@ def noticing_interrupt(net: NeuralNet) -> Iterator[None]:
     ...     pass
     >>> raise_interrupt(net)
     """
-    kind, is_callbacks = type(net), False
-
-    def notify(*args: Any, **params: Any) -> None:
-        nonlocal is_callbacks
-        try:
-            kind.notify(net, *args, **params)
-        except KeyboardInterrupt:
-            is_callbacks = True
-            raise
-
-    def fit_loop(*args: Any, **params: Any) -> Any:
-        try:
-            return kind.fit_loop(net, *args, **params)
-        except KeyboardInterrupt as error:
-            if not is_callbacks:
-                vars(net)["interrupt"] = error
-            raise
-
-    vars(net).update(notify=notify, fit_loop=fit_loop)
+    vars(net).update(notify=_Notify(net), fit_loop=_FitLoop(net))
     try:
         yield
     finally:
         del net.notify, net.fit_loop
+
+
+class _Method:
+    """A method of a net, which pickles and copies with it, as callbacks do in a training."""
+
+    def __init__(self, net: NeuralNet) -> None:
+        self.net = net
+
+
+class _Notify(_Method):
+    def __call__(self, *args: Any, **params: Any) -> None:
+        try:
+            type(self.net).notify(self.net, *args, **params)
+        except KeyboardInterrupt as error:
+            if _is_raised_by_code(error):
+                error.is_callbacks = True  # type: ignore[attr-defined]
+            raise
+
+
+class _FitLoop(_Method):
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        try:
+            return type(self.net).fit_loop(self.net, *args, **params)
+        except KeyboardInterrupt as error:
+            if not hasattr(error, "is_callbacks"):
+                vars(self.net)["interrupt"] = error
+            raise
+
+
+def _is_raised_by_code(error: KeyboardInterrupt) -> bool:
+    """Whether a ``raise`` statement raised an error; Ctrl-C comes between other instructions."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def raise_interrupt(net: NeuralNet) -> None:

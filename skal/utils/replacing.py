@@ -105,6 +105,30 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be alone among those that write to a folder several files that belong together.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets a hidden file, which is locked. On Windows nobody waits.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skal.utils.replacing import locked
+    >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder)):
+    ...     pass
+    """
+    with open(folder / ".lock", "ab") as file:
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _locked(folder: Path) -> tuple[Path, BinaryIO]:
     """Create a temporary file that is locked until it is closed."""
     while True:

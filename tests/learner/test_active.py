@@ -234,7 +234,11 @@ def test_the_fitted_pool_is_known_by_its_content():
     fitted = learner().fit(frame, Y)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         assert_array_equal(fitted.query(X), fitted.query())
-    assert not len(set(fitted.query(frame.iloc[::-1], n_queries=150)) - set(range(150)))
+    with pytest.raises(ValueError, match="in another order"):
+        fitted.query(frame.iloc[::-1])
+    assert not len(
+        set(fitted.query(frame.iloc[::-1].reset_index(drop=True), n_queries=150)) - set(range(150))
+    )
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])

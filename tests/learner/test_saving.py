@@ -1,12 +1,15 @@
 """A learner in a folder: the next query in another process is the one that would have been."""
 
+import copy
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
@@ -160,6 +163,19 @@ def test_other_containers_go_on(tmp_path):
             assert_array_equal(loaded.ids_, fitted.ids_)
 
 
+def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=list("abcd"), index=[f"flower {row}" for row in range(150)])
+    planned = plan(LogisticRegression(max_iter=1000), UncertaintySampling())
+    fitted = clone(planned).fit(frame, Y)
+    fitted.save(tmp_path)
+    loaded = ActiveLearner.load(tmp_path, frame.sample(frac=1, random_state=0), planned)
+    assert_array_equal(loaded.query(), fitted.query())
+    assert_array_equal(loaded.X_.index, frame.index)
+    with pytest.raises(ValueError, match="other ids"):
+        ActiveLearner.load(tmp_path, frame.set_axis([f"tree {row}" for row in range(150)]), planned)
+
+
 def test_another_process_goes_on_without_training(tmp_path):
     planned = ActiveLearner(
         LogisticRegression(max_iter=1000), ASAL(tiny_gan(), n_steps=3), n_queries=5, random_state=0
@@ -199,9 +215,61 @@ def test_another_pool_and_another_plan_are_refused(tmp_path):
         plan(LogisticRegression(max_iter=1000), DGAL(PCA(2), n_neighbors=3)),
         plan(LogisticRegression(max_iter=999), DGAL(PCA(2))),
         plan(LogisticRegression(max_iter=1000), SEALS(PCA(2))),
+        plan(LogisticRegression(max_iter=1000), DGAL(PCA(2))).set_params(classes=[0, 1, 2]),
     ):
         with pytest.raises(ValueError, match="The learner was saved with"):
             ActiveLearner.load(tmp_path, X, other)
+
+
+def test_saves_that_meet_leave_a_whole_folder(tmp_path):
+    planned = plan(NetClassifier(max_epochs=1), UncertaintySampling())
+    fitted = taught(planned)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: fitted.save(tmp_path), range(12)))
+    assert_same(ActiveLearner.load(tmp_path, X, planned), fitted)
+
+
+def test_parts_of_another_learner_are_refused(tmp_path):
+    planned = plan(NetClassifier(max_epochs=1), UncertaintySampling())
+    parts = []
+    for name, rows in (("a", [51, 53]), ("b", [57, 59])):
+        clone(planned).fit(X, Y).teach(rows, [1, 2]).save(tmp_path / name)
+        parts.append(next((tmp_path / name).glob("*-0.skal")))
+    shutil.copy(parts[1], parts[0])
+    with pytest.raises(ModelFileError, match="belongs to another learner"):
+        ActiveLearner.load(tmp_path / "a", X, planned)
+
+
+def test_a_classifier_of_other_parameters_is_not_trained_again(tmp_path):
+    planned = plan(RandomForestClassifier(2, max_depth=2), UncertaintySampling())
+    fitted = clone(planned).fit(X, Y).set_params(estimator__n_estimators=60)
+    with pytest.raises(TypeError, match="estimator"):
+        fitted.save(tmp_path)
+    fitted.refit().save(tmp_path)
+
+
+def test_requests_of_metadata_are_no_obstacle(tmp_path):
+    with config_context(enable_metadata_routing=True):
+        planned = plan(
+            LogisticRegression(max_iter=1000).set_fit_request(sample_weight=True), UncertaintySampling()
+        )
+        fitted = clone(planned).fit(X, Y).teach([51], [1], sample_weight=[2.0])
+        fitted.save(tmp_path)
+        assert_same(ActiveLearner.load(tmp_path, X, planned), fitted)
+
+
+def test_learners_pickle_while_others_teach(tmp_path):
+    fitted = taught(plan(LogisticRegression(max_iter=1000), UncertaintySampling()))
+
+    def teach():
+        for row in np.flatnonzero(Y < 0)[30:60]:
+            fitted.teach([row], [int(TRUTH[row])], overwrite=True, refit=False).query()
+
+    with ThreadPoolExecutor(2) as threads:
+        teaching = threads.submit(teach)
+        while not teaching.done():
+            copy.deepcopy(fitted)
+        teaching.result()
 
 
 class Unsavable(PCA):
@@ -255,7 +323,7 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
 def test_a_part_that_is_missing_or_damaged(tmp_path):
     planned = plan(NetClassifier(max_epochs=1), UncertaintySampling())
     taught(planned).save(tmp_path)
-    part = next(path for path in tmp_path.iterdir() if path.name != "learner.skal")
+    part = next(tmp_path.glob("*-0.skal"))
     raw = part.read_bytes()
     part.write_bytes(raw[:-1])
     with pytest.raises(ModelFileError):

@@ -131,8 +131,7 @@ class Campaign(RuleBasedStateMachine):
             with pytest.raises(ValueError, match="labelled already"):
                 self.learner.teach([row], [label])
             return
-        if changes:
-            self.before_step()
+        self.before_step()
         self.labels[row] = label
         self.has_failed |= fails
         self.trained(lambda: self.learner.teach([row], [label], overwrite=overwrite), fails)
@@ -207,8 +206,7 @@ class Campaign(RuleBasedStateMachine):
         if not self.outside:
             return
         key = data.draw(st.sampled_from(sorted(self.outside)))
-        if label == 3 or self.outside[key] != label:
-            self.before_step()
+        self.before_step()
         if label == 3:
             del self.outside[key]
             self.learner.forget(extension=[key])
