@@ -99,6 +99,7 @@ def test_a_typo_is_corrected_and_the_same_answer_is_no_error():
     fitted = learner().fit(X, Y).teach([3, 61], [1, 1])
     state = fitted._state
     assert fitted.teach([3], [1])._state.labels is state.labels
+    state = fitted._state
     with pytest.raises(
         ValueError, match=r"rows \[3\] are labelled already, as \[1\]. overwrite=True corrects"
     ):
@@ -154,7 +155,7 @@ def test_skipping():
     assert_array_equal(fitted.skipped_, [3, 61])
     assert_array_equal(fitted.unskip([3]).skipped_, [61])
     state = fitted._state
-    assert fitted.skip([61]).skip([]).unskip([])._state.skipped is state.skipped  # no step that could be undone
+    assert fitted.skip([61]).skip([]).unskip([])._state.skipped is state.skipped
     assert_array_equal(fitted.teach([61], [1]).skipped_, [])
     assert fitted.y_[61] == 1
 
