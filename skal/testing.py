@@ -194,7 +194,8 @@ def check_strategy(strategy: QueryStrategy, classifier: Any = None) -> None:
     >>> from skal.testing import check_strategy
     >>> check_strategy(UncertaintySampling("entropy"))
     """
-    for name, problem in _problems(classifier or LogisticRegression(tol=0.1)):
+    # An ensemble that is not fitted has no length, and so no truth value.
+    for name, problem in _problems(LogisticRegression(tol=0.1) if classifier is None else classifier):
         for check in CHECKS:
             try:
                 check(strategy, problem)

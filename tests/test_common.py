@@ -1,6 +1,7 @@
 """Both check suites over every public estimator, from one list."""
 
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -28,6 +29,7 @@ from skal.strategies import (
     DeepFool,
     KMedian,
     LearningLoss,
+    QueryByCommittee,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
@@ -91,7 +93,17 @@ PAIRS = {
 
 
 @parametrize_with_checks(
-    [*STRATEGIES, VAAL(), WAAL(), BALD(), LearningLoss(), *SYNTHESIS, *CLASSIFIERS, *LEARNERS],
+    [
+        *STRATEGIES,
+        VAAL(),
+        WAAL(),
+        BALD(),
+        LearningLoss(),
+        QueryByCommittee(),
+        *SYNTHESIS,
+        *CLASSIFIERS,
+        *LEARNERS,
+    ],
     expected_failed_checks=lambda estimator: (
         MINUS_ONE
         if isinstance(estimator, ActiveLearner | VAALClassifier | WassersteinClassifier)
@@ -123,6 +135,7 @@ def test_strategy_checks_of_vaal(classifier):
         (LearningLoss(), Discriminating(tol=0.1)),
         (LearningLoss(), tiny_learning_loss(max_epochs=1)),
         (BALD(3), Discriminating(tol=0.1)),
+        (QueryByCommittee(), RandomForestClassifier(3, max_depth=2)),
         (BALD(2), NetClassifier(module_params={"hidden": (3,), "dropout": 0.5}, max_epochs=1)),
     ],
     ids=str,

@@ -7,6 +7,7 @@ Every function works through the pool in blocks, so that nothing copies a whole 
 from ..pool import blockwise, row_blocks
 from .answers import (
     ask,
+    committee_proba,
     critic_scores,
     critic_scores_and_log_proba,
     decision_function,
@@ -33,6 +34,7 @@ __all__ = [
     "blockwise",
     "check_differentiable",
     "check_requirements",
+    "committee_proba",
     "critic_scores",
     "critic_scores_and_log_proba",
     "decision_function",

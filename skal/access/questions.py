@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skorch import NeuralNet
 
 from .class_values import as_probabilities, decision_function, no_probabilities
+from .committees import committee
 from .differentiable import check_differentiable
 from .dropout import dropout_passes
 from .embeddings import embedder
@@ -213,6 +214,15 @@ _TABLE = (
         "NetClassifier(module_params={'dropout': 0.5}), or UncertaintySampling(), which does without.",
         ("n_rows", "n_passes", "n_classes"),
         dropout_passes,
+        are_probabilities=True,
+    ),
+    Question(
+        "committee_proba",
+        "members",
+        "Use an ensemble: BaggingClassifier around the classifier, a forest, a VotingClassifier of several; or "
+        "QueryByCommittee(n_members=10), which trains such members itself.",
+        ("n_rows", "n_members", "n_classes"),
+        committee,
         are_probabilities=True,
     ),
     Question(

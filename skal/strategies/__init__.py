@@ -15,6 +15,7 @@ from .gaal import GAAL
 from .k_median import KMedian
 from .learning_loss import LearningLoss
 from .query import Query
+from .query_by_committee import QueryByCommittee
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .seals import SEALS
@@ -41,6 +42,7 @@ __all__ = [
     "KMedian",
     "LearningLoss",
     "Query",
+    "QueryByCommittee",
     "QueryStrategy",
     "RandomSampling",
     "RandomSubset",

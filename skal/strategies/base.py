@@ -431,9 +431,13 @@ class ScoreStrategy(QueryStrategy):
         row_bytes = working_bytes(estimator, pool)
         return blockwise(lambda block: self._score(block, estimator), pool, rows, row_bytes=row_bytes)
 
+    def _query_scores(self, query: Query, rows: Rows) -> NDArray[np.floating[Any]]:
+        """The utility of some rows of the pool, for a strategy that others ask for scores."""
+        return self._scores(query.pool, rows, query.estimator)
+
     def _query(self, query: Query) -> Rows:
         rows = query.candidates.rows
-        return rows[top_k(self._scores(query.pool, rows, query.estimator), query.n_queries, query.rng)]
+        return rows[top_k(self._query_scores(query, rows), query.n_queries, query.rng)]
 
 
 def _parts(estimator: Any) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from skal.strategies import (
     DeepFool,
     KMedian,
     LearningLoss,
+    QueryByCommittee,
     RandomSampling,
     RandomSubset,
     UncertaintySampling,
@@ -46,6 +47,8 @@ STRATEGIES = [
     BALD(2),
     DeepFool(max_iter=2),
     LearningLoss(),
+    QueryByCommittee(),
+    QueryByCommittee("kl"),
     VAAL(),
     WAAL(),
 ]
