@@ -45,6 +45,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    TypiClust,
     UncertaintySampling,
 )
 from tests.networks import AffineGenerator, Discriminating
@@ -126,6 +127,8 @@ CASES = {
     "CoreSet(encoder)": Case(lambda X: CoreSet(_codes()), 96, 4, 0, "codes"),
     "KMedian": Case(lambda X: KMedian(max_iter=1), 96),
     "KMedian, pipeline": Case(lambda X: KMedian(max_iter=1), 96, 4, 0, "rows", "pipeline"),
+    "TypiClust": Case(lambda X: TypiClust(max_iter=1), 96),
+    "TypiClust, pipeline": Case(lambda X: TypiClust(max_iter=1), 96, 4, 0, "rows", "pipeline"),
     "RandomSubset": Case(lambda X: RandomSubset(500, BADGE()), 32),
     "SEALS": Case(lambda X: SEALS(n_neighbors=10), 64),
     "SEALS, pipeline": Case(lambda X: SEALS(n_neighbors=10, metric="cosine"), 64, 4, 0, "rows", "pipeline"),

@@ -32,6 +32,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    TypiClust,
     UncertaintySampling,
 )
 from skal.testing import check_strategy
@@ -54,6 +55,7 @@ STRATEGIES = [
     CoreSet(),
     CoreSet(StandardScaler()),
     KMedian(),
+    TypiClust(),
     BADGE(),
     DeepFool(),
     RandomSubset(),

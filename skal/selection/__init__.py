@@ -1,4 +1,4 @@
-"""Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians.
+"""Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians, k-means.
 
 They take plain arrays, return integer arrays of row positions, and know nothing of labels or estimators.
 Distances are evaluated in float64, block by block and as late as possible: the distance of a row to its nearest
@@ -7,7 +7,14 @@ pick can only fall, so an old distance is an upper bound, and most rows never ne
 
 from .badge import badge_kmeans_plusplus
 from .farthest_first import FarthestFirst
+from .means import k_means
 from .medians import k_medians
 from .top import top_k
 
-__all__ = ["FarthestFirst", "badge_kmeans_plusplus", "k_medians", "top_k"]
+__all__ = [
+    "FarthestFirst",
+    "badge_kmeans_plusplus",
+    "k_means",
+    "k_medians",
+    "top_k",
+]

@@ -20,6 +20,7 @@ from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .seals import SEALS
 from .synthesis import SynthesisStrategy
+from .typi_clust import TypiClust
 from .uncertainty import UncertaintySampling
 from .vaal import VAAL
 from .waal import WAAL
@@ -48,5 +49,6 @@ __all__ = [
     "RandomSubset",
     "ScoreStrategy",
     "SynthesisStrategy",
+    "TypiClust",
     "UncertaintySampling",
 ]

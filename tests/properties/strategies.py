@@ -26,6 +26,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    TypiClust,
     UncertaintySampling,
 )
 from skal.testing import Problem
@@ -37,6 +38,7 @@ STRATEGIES = [
     CoreSet(),
     CoreSet(StandardScaler()),
     KMedian(),
+    TypiClust(n_neighbors=2),
     BADGE(),
     RandomSubset(4, UncertaintySampling("entropy")),
     RandomSubset(4, CoreSet("input")),

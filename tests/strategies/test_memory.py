@@ -29,6 +29,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    TypiClust,
     UncertaintySampling,
 )
 from tests.memory import CASES, MEGABYTES, SPARE, STATUS, measure, shape_of, stated
@@ -51,6 +52,7 @@ def pool():
         UncertaintySampling(),
         CoreSet(),
         KMedian(max_iter=2),
+        TypiClust(max_iter=2),
         BADGE(),
         RandomSubset(500),
         VAAL(),
@@ -212,6 +214,7 @@ def test_every_strategy_is_measured_and_in_the_docs():
         CoreSet(),
         CoreSet("input"),
         KMedian(max_iter=3),
+        TypiClust(max_iter=3),
         BADGE(),
         SEALS(n_neighbors=5),
         SEALS(n_neighbors=5, metric="cosine"),

@@ -1,0 +1,123 @@
+"""TypiClust: the most typical row of each cluster without labels (Hacohen et al., 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heapreplace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph import nearest_neighbors
+from ..pool import Rows
+from ..selection import k_means, top_k
+from .base import POSITIVE_INTEGER
+from .embedding import EmbeddingStrategy, are_few
+from .query import Query
+
+_SMALL = 5  # rows of a cluster that is asked last
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class TypiClust(EmbeddingStrategy):
+    r"""Choose typical rows of the clusters that have no label, for the first labels of a pool.
+
+    k-means makes as many clusters as there will be labels. The largest clusters without a labelled or pending row give
+    one row each, that of the highest typicality
+
+    .. math:: \left( \frac{1}{K} \sum_{j \in N_K(i)} \lVert h(x_i) - h(x_j) \rVert \right)^{-1}
+
+    where N_K(i) are the K nearest other rows of its cluster ([1]_, Algorithm 1). It needs no classifier unless
+    ``embedding="classifier"``; the paper's embedding is one of self-supervised learning.
+
+    Parameters
+    ----------
+    {embedding}
+    n_neighbors : int, default=20
+        K; all other rows of a cluster where there are fewer.
+    max_clusters : int, default=500
+        The most clusters. Where they are fewer than labels and queries, those with the fewest labels come first.
+    max_iter : int, default=100
+        The most rounds of k-means.
+    random_state : int, RandomState instance or None, default=None
+        Seeds k-means and the transformer, and decides between equally typical rows.
+
+    Attributes
+    ----------
+    {encoder_}
+    query_report_ : Bunch
+        About the latest query: ``n_clusters``, and ``n_uncovered``, how many of them had no labelled or pending row.
+
+    Notes
+    -----
+    Clusters of fewer than 6 rows, outliers, are asked when no other has candidates left.
+
+    References
+    ----------
+    .. [1] Hacohen, Dekel, Weinshall. Active learning on a budget: opposite strategies suit high and low budgets.
+       ICML 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies import TypiClust
+    >>> X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+    >>> TypiClust("input", random_state=0).fit(X).query(X, y=[0, -1, -1, -1, -1, -1])
+    array([4])
+    """
+
+    n_neighbors: int = 20
+    max_clusters: int = 500
+    max_iter: int = 100
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_neighbors": POSITIVE_INTEGER,
+        "max_clusters": POSITIVE_INTEGER,
+        "max_iter": POSITIVE_INTEGER,
+    }
+
+    def _query(self, query: Query) -> Rows:
+        covered = np.concatenate([query.labels.rows, query.pending])
+        seen = np.sort(np.concatenate([covered, query.candidates.rows]))
+        few = are_few(seen, query.pool)
+        embedding = self._embed(query, seen if few else None, keep_integers=True)[0]
+        rows = np.arange(len(seen)) if few else seen
+        n_clusters = min(len(covered) + query.n_queries, self.max_clusters, len(seen))
+        labels = k_means(embedding, n_clusters, query.rng, rows, max_iter=self.max_iter)[0]
+
+        free = np.ones(len(seen), dtype=bool)
+        free[np.searchsorted(seen, covered)] = False
+        sizes = np.bincount(labels, minlength=n_clusters)
+        n_covered = np.bincount(labels[~free], minlength=n_clusters)
+        uncovered = (n_covered == 0) & (sizes > 0)
+        query.report.update(n_clusters=int((sizes > 0).sum()), n_uncovered=int(uncovered.sum()))
+        members = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
+        queue = [
+            (bool(sizes[each] <= _SMALL), int(n_covered[each]), -int(sizes[each]), each)
+            for each in np.flatnonzero(sizes > n_covered).tolist()
+        ]
+        heapify(queue)
+        typical: dict[int, list[int]] = {}  # the candidates of a cluster, best last
+        picks: list[int] = []
+        while len(picks) < query.n_queries:
+            is_small, n_labels, size, cluster = queue[0]
+            if cluster not in typical:
+                inside = members[cluster]
+                distances = _mean_distances(embedding[rows[inside]], self.n_neighbors)[free[inside]]
+                n_best = min(len(distances), query.n_queries)
+                typical[cluster] = inside[free[inside]][top_k(-distances, n_best, query.rng)][::-1].tolist()
+            picks.append(typical[cluster].pop())
+            # A cluster without candidates comes last.
+            n_labels = n_labels + 1 if typical[cluster] else len(seen) + 1
+            heapreplace(queue, (is_small or not typical[cluster], n_labels, size, cluster))
+        return seen[picks]
+
+
+def _mean_distances(rows: NDArray[Any], n_neighbors: int) -> NDArray[np.float64]:
+    """Return the mean distance of each row to its nearest others, in units of the largest coordinate."""
+    if len(rows) == 1:
+        return np.zeros(1)
+    rows = rows - rows.mean(axis=0, dtype=np.float64)  # no common offset takes digits of float32
+    rows /= max(rows.max(), -rows.min(), np.finfo(np.float64).tiny)
+    return nearest_neighbors(rows, n_neighbors)[0].mean(axis=1, dtype=np.float64)

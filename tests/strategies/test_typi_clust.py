@@ -1,0 +1,100 @@
+"""TypiClust against its definition, clusters with and without labels, and rows that count as labelled."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_array_equal
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+
+from skal import ActiveLearner
+from skal.selection import k_means
+from skal.strategies import RandomSubset, TypiClust
+from tests.properties.strategies import NearestMean, problems
+
+X = np.random.default_rng(0).normal(size=(120, 4))
+
+
+def naive_distances(rows, labels, free, picks, n_neighbors):
+    """Yield what each pick is to make small: the mean distances in its cluster, infinite for all other rows."""
+    free, n_covered = free.copy(), np.bincount(labels[~free], minlength=labels.max() + 1)
+    sizes = np.bincount(labels)
+    for pick in picks:
+        left = [label for label in np.unique(labels) if free[labels == label].any()]
+        cluster = min(left, key=lambda label: (sizes[label] <= 5, n_covered[label], -sizes[label], label))
+        inside = np.flatnonzero(labels == cluster)
+        distances = np.sort(cdist(rows[inside], rows[inside]), axis=1)[:, 1 : n_neighbors + 1]
+        means = np.full(len(rows), np.inf)
+        means[inside] = distances.mean(axis=1) if len(inside) > 1 else 0
+        means[~free] = np.inf
+        yield means
+        free[pick] = False
+        n_covered[cluster] += 1
+
+
+@pytest.mark.parametrize("n_labeled", [0, 7, 80])  # most rows are candidates and labels, or few are new
+@pytest.mark.parametrize("embedding", ["input", PCA(2)], ids=str)
+@pytest.mark.parametrize("max_clusters", [4, 500])
+def test_the_picks_are_the_most_typical_rows(embedding, n_labeled, max_clusters):
+    y = np.where(np.arange(120) < n_labeled, 0, -1)
+    strategy = TypiClust(embedding, n_neighbors=3, max_clusters=max_clusters, random_state=3).fit(X)
+    chosen = strategy.query(X, y, 12)
+    rows = X if embedding == "input" else strategy.encoder_.transform(X).astype(np.float32)
+    labels = k_means(rows, min(n_labeled + 12, max_clusters), np.random.default_rng([3, n_labeled]))[0]
+    for row, means in zip(chosen, naive_distances(rows, labels, y < 0, chosen, 3), strict=True):
+        assert means[row] <= means.min() * (1 + 1e-5)  # the two rows of a cluster are equally typical
+    assert strategy.query_report_.n_uncovered == len(np.unique(labels)) - len(np.unique(labels[:n_labeled]))
+
+
+@given(problems())
+def test_small_pools(problem):
+    n_queries = min(problem.n_queries, int((problem.y < 0).sum()))
+    if not n_queries:
+        return
+    strategy = TypiClust("input", n_neighbors=2, random_state=1).fit(problem.X)
+    chosen = strategy.query(problem.X, problem.y, n_queries)
+    n_labeled = int((problem.y >= 0).sum())
+    labels = k_means(problem.X, n_labeled + n_queries, np.random.default_rng([1, n_labeled]))[0]
+    naive = naive_distances(problem.X, labels, problem.y < 0, chosen, 2)
+    for row, means in zip(chosen, naive, strict=True):
+        assert means[row] <= means.min() * (1 + 1e-5) + 1e-9
+
+
+def test_every_cluster_without_a_label_gives_its_middle():
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(6), 20)
+    pool = rng.normal(size=(120, 2)) + 50 * np.eye(6, 2)[truth] + 100 * truth[:, None]
+    y = np.where(np.isin(np.arange(120), [0, 21]), 1, -1)
+    strategy = TypiClust("input", random_state=0).fit(pool)
+    assert sorted(truth[strategy.query(pool, y, 4)]) == [2, 3, 4, 5]
+
+
+def test_pending_rows_cover_their_clusters():
+    truth = np.repeat(np.arange(4), 10)
+    pool = np.random.default_rng(0).normal(size=(40, 2)) + 100 * truth[:, None]
+    y = np.where(np.arange(40) < 1, 0, -1)
+    learner = ActiveLearner(NearestMean(), TypiClust("input"), n_queries=2, random_state=0).fit(pool, y)
+    assert sorted(truth[learner.query(pending=[15])]) == [2, 3]
+
+
+def test_a_restricted_query_sees_its_candidates():
+    strategy = RandomSubset(8, TypiClust("input"), random_state=0).fit(X)
+    assert len(set(strategy.query(X, n_queries=5).tolist())) == 5
+
+
+@pytest.mark.parametrize("offset", [0, 1e6])
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e30])
+def test_units_and_offsets_change_nothing(scale, offset):
+    pool = np.round(X * 64) / 64 + offset  # without rounding
+    first, second = (
+        TypiClust("input", random_state=0).fit(rows).query(rows, n_queries=9)
+        for rows in (pool - offset, scale * pool)
+    )
+    if scale == 1:
+        assert_array_equal(first, second)
+    assert len(set(second.tolist())) == 9
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match="'n_neighbors' parameter of TypiClust"):
+        TypiClust(n_neighbors=0).fit(X)
