@@ -7,6 +7,7 @@ from .badge import BADGE
 from .bald import BALD
 from .base import QueryStrategy, ScoreStrategy
 from .candidates import CandidateStrategy
+from .class_balanced import ClassBalanced
 from .core_set import CoreSet
 from .deep_fool import DeepFool
 from .dgal import DGAL
@@ -37,6 +38,7 @@ __all__ = [
     "VAAL",
     "WAAL",
     "CandidateStrategy",
+    "ClassBalanced",
     "CoreSet",
     "DeepFool",
     "EmbeddingStrategy",

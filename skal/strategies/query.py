@@ -112,16 +112,19 @@ class Query:
         """Which rows of the pool are labelled: a mask of shape (n_samples,)."""
         return self.labels.codes >= 0
 
-    def restricted_to(self, rows: Rows) -> Self:
+    def restricted_to(self, rows: Rows, n_queries: int | None = None) -> Self:
         """The same query for a criterion that sees some of the candidates, with a report of its own.
 
         Parameters
         ----------
         rows : ndarray of int of shape (n_rows,)
             Positions of candidates, in increasing order.
+        n_queries : int, default=None
+            How many of them to choose; as many as in this query by default.
 
         Returns
         -------
         query : Query
         """
-        return replace(self, candidates=Candidates(rows), report=Bunch())
+        n_queries = self.n_queries if n_queries is None else n_queries
+        return replace(self, candidates=Candidates(rows), n_queries=n_queries, report=Bunch())

@@ -1,0 +1,152 @@
+"""A batch with a share of every class, as far as the classifier can tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import StrOptions
+
+from ..access import predict_proba, working_bytes
+from ..pool import Rows, blockwise
+from .base import QueryStrategy
+from .candidates import CandidateStrategy
+from .query import Query
+
+_NONE = 1e-300  # the share of a class without one
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class ClassBalanced(CandidateStrategy):
+    """Run a criterion within each predicted class, so that every class has its share of the batch.
+
+    Criteria that look for certain or for uncertain rows find them in few classes; rare classes are asked for last.
+    The seats of the batch go to the classes one by one, each to the class that is furthest below its share (the
+    divisor method of Sainte-Laguë), and within a class to the rows that the criterion prefers. Every beginning of the
+    batch has the shares, too.
+
+    Parameters
+    ----------
+    criterion : QueryStrategy, default=None
+        The strategy that chooses within a class; margin sampling by default.
+    shares : {"equal", "inverse"} or dict, default="equal"
+        Shares of the predicted classes: the same for each; in inverse proportion to one more than a class has labels;
+        or weights by label, zero for classes that are left out. Classes whose candidates run out leave their seats to
+        the others.
+    {random_state}
+
+    Attributes
+    ----------
+    {criterion_}
+    query_report_ : Bunch
+        About the latest query: ``classes``, the labels that the classifier knows, and ``counts``, how many of the
+        chosen rows it predicts each of them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies import ALCG, ClassBalanced
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=1000).fit(X, y)
+    >>> strategy = ClassBalanced(ALCG(), random_state=0).fit(X)
+    >>> rows = strategy.query(X, n_queries=6, estimator=classifier)
+    >>> strategy.query_report_.counts
+    array([2, 2, 2])
+    """
+
+    criterion: QueryStrategy | None = field(default=None, kw_only=False)
+    shares: Any = field(default="equal", kw_only=False)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"shares": [StrOptions({"equal", "inverse"}), dict]}
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys(("predict_proba", *super().requires)))
+
+    def check_params(self) -> None:
+        super().check_params()
+        if isinstance(self.shares, dict):
+            weights = list(self.shares.values())
+            if not all(np.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+                raise ValueError(
+                    f"shares={self.shares!r} was given; give weights of classes that are not negative, and one that is "
+                    "positive."
+                )
+
+    def _restrict(self, query: Query) -> Rows:
+        return query.candidates.rows
+
+    def _query(self, query: Query) -> Rows:
+        rows, estimator = query.candidates.rows, query.estimator
+        predicted = blockwise(
+            lambda block: predict_proba(estimator, block).argmax(axis=1),
+            query.pool,
+            rows,
+            row_bytes=working_bytes(estimator, query.pool),
+        )
+        classes = np.asarray(estimator.classes_)
+        available = np.bincount(predicted, minlength=len(classes))
+        seats = divided(query.n_queries, self._weights(query, classes), available, query.rng)
+        chosen = np.empty(query.n_queries, dtype=np.intp)
+        for code in np.unique(seats):
+            where = np.flatnonzero(seats == code)
+            own = query.restricted_to(rows[predicted == code], len(where))
+            chosen[where] = self.criterion_._query(own)
+        query.report.update(classes=classes, counts=np.bincount(seats, minlength=len(classes)))
+        return chosen
+
+    def _weights(self, query: Query, classes: NDArray[Any]) -> NDArray[np.float64]:
+        if isinstance(self.shares, dict):
+            return np.array([self.shares.get(label, 0) for label in classes.tolist()], dtype=float)
+        if self.shares == "equal":
+            return np.ones(len(classes))
+        known, labels = query.labels.classes.tolist(), query.labels
+        counts = dict(
+            zip(known, np.bincount(labels.codes[labels.rows], minlength=len(known)).tolist(), strict=True)
+        )
+        return np.array([1 / (1 + counts.get(label, 0)) for label in classes.tolist()])
+
+
+def divided(
+    n_seats: int, weights: NDArray[np.float64], available: NDArray[np.intp], rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Give seats to classes, one by one, each to the one that is furthest below its share.
+
+    Parameters
+    ----------
+    n_seats : int
+        No more than are available.
+    weights : ndarray of shape (n_classes,)
+        Those without weight get seats once all others have run out.
+    available : ndarray of int of shape (n_classes,)
+        How many seats each can take.
+    rng : numpy.random.Generator
+        Orders classes of equal claim.
+
+    Returns
+    -------
+    seats : ndarray of int of shape (n_seats,)
+        The class of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.strategies.class_balanced import divided
+    >>> seats = divided(5, np.array([2.0, 1.0, 0.0]), np.array([9, 9, 9]), np.random.default_rng(0))
+    >>> np.bincount(seats, minlength=3)
+    array([3, 2, 0])
+    """
+    order = rng.permutation(len(weights))
+    weights = np.ones(len(weights)) if not weights.any() else weights / weights.max()
+    weights, left = np.maximum(weights, _NONE)[order], available[order].copy()
+    taken, seats = np.zeros(len(weights)), np.empty(n_seats, dtype=np.intp)
+    for seat in range(n_seats):
+        claims = np.where(left > 0, (taken + 0.5) / weights, np.inf)
+        best = int(np.argmin(claims))
+        seats[seat] = best
+        taken[best] += 1
+        left[best] -= 1
+    return order[seats]
