@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
-from .exceptions import PoolExhaustedWarning
+from .exceptions import PoolExhaustedWarning, PoolWarning
 from .labels import UNLABELED, labeled_mask
 from .learner import ActiveLearner
 from .strategies import QueryStrategy, ScoreStrategy
@@ -47,6 +47,7 @@ class Problem:
 def _query(learner: ActiveLearner, X: Any = None, n_queries: int | None = None) -> NDArray[np.intp]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PoolExhaustedWarning)
+        warnings.simplefilter("ignore", PoolWarning)  # of another pool that happens to be nearly the same
         return learner.query(X, n_queries)
 
 

@@ -28,6 +28,7 @@ from skal.strategies import (
     ClassBalanced,
     CoreSet,
     DeepFool,
+    DensityWeighted,
     KMedian,
     LearningLoss,
     QueryByCommittee,
@@ -65,8 +66,10 @@ STRATEGIES = [
     ASAL(tiny_gan(n_critic=1), "discriminator", n_steps=2),
     DGAL(StandardScaler(), n_candidates=20),
     SEALS(n_neighbors=5),
+    DensityWeighted(),
 ]
 VARIANTS = [
+    DensityWeighted(UncertaintySampling(), 2.0, similarity="euclidean", embedding=StandardScaler()),
     ASAL(tiny_gan(n_critic=1), "classifier", n_components=2, n_steps=1),
     ASAL(
         tiny_vae(), StandardScaler(), objective="min_distance", n_neighbors=2, n_steps=2, index="approximate"

@@ -1,4 +1,4 @@
-"""Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians, k-means.
+"""Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians, k-means, densities.
 
 They take plain arrays, return integer arrays of row positions, and know nothing of labels or estimators.
 Distances are evaluated in float64, block by block and as late as possible: the distance of a row to its nearest
@@ -6,6 +6,7 @@ pick can only fall, so an old distance is an upper bound, and most rows never ne
 """
 
 from .badge import badge_kmeans_plusplus
+from .density import mean_closeness, mean_cosine
 from .farthest_first import FarthestFirst
 from .means import k_means
 from .medians import k_medians
@@ -16,5 +17,7 @@ __all__ = [
     "badge_kmeans_plusplus",
     "k_means",
     "k_medians",
+    "mean_closeness",
+    "mean_cosine",
     "top_k",
 ]

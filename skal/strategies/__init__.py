@@ -10,6 +10,7 @@ from .candidates import CandidateStrategy
 from .class_balanced import ClassBalanced
 from .core_set import CoreSet
 from .deep_fool import DeepFool
+from .density_weighted import DensityWeighted
 from .dgal import DGAL
 from .embedding import EmbeddingStrategy
 from .gaal import GAAL
@@ -41,6 +42,7 @@ __all__ = [
     "ClassBalanced",
     "CoreSet",
     "DeepFool",
+    "DensityWeighted",
     "EmbeddingStrategy",
     "KMedian",
     "LearningLoss",

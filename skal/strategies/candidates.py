@@ -18,16 +18,13 @@ from .uncertainty import UncertaintySampling
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class CandidateStrategy(QueryStrategy):
-    """Base class of two-stage strategies: restrict the candidates, then run a criterion on those that are left.
-
-    An author writes `_restrict(query)`, which returns some of ``query.candidates``. If they are fewer than
-    ``query.n_queries``, random candidates are added.
+class CriterionStrategy(QueryStrategy):
+    """Base class of strategies that have another one for a part: it is cloned, seeded, fitted and prepared with them.
 
     Parameters
     ----------
     criterion : QueryStrategy, default=None
-        The strategy that chooses among the restricted candidates; margin sampling by default.
+        Margin sampling by default.
     {random_state}
 
     Attributes
@@ -50,7 +47,7 @@ class CandidateStrategy(QueryStrategy):
 
     @property
     def _prepares(self) -> bool:
-        own = type(self)._prepare is not CandidateStrategy._prepare
+        own = type(self)._prepare is not CriterionStrategy._prepare
         return own or self._criterion()._prepares
 
     @property
@@ -73,6 +70,27 @@ class CandidateStrategy(QueryStrategy):
     def _grow(self, pool: Pool) -> None:
         self._prepare(pool)
         self.criterion_ = self.criterion_.grown(pool)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class CandidateStrategy(CriterionStrategy):
+    """Base class of two-stage strategies: restrict the candidates, then run a criterion on those that are left.
+
+    An author writes `_restrict(query)`, which returns some of ``query.candidates``. If they are fewer than
+    ``query.n_queries``, random candidates are added.
+
+    Parameters
+    ----------
+    criterion : QueryStrategy, default=None
+        The strategy that chooses among the restricted candidates; margin sampling by default.
+    {random_state}
+
+    Attributes
+    ----------
+    criterion_ : QueryStrategy
+        The fitted criterion.
+    {requires, query_report_}
+    """
 
     @abstractmethod
     def _restrict(self, query: Query) -> Rows:

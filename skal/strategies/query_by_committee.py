@@ -89,7 +89,7 @@ class QueryByCommittee(ScoreStrategy):
     >>> forest = RandomForestClassifier(20, random_state=0).fit(X, y)
     >>> rows = QueryByCommittee("kl", random_state=0).fit(X).query(X, n_queries=4, estimator=forest)
     >>> sorted(y[rows].tolist())  # no tree doubts the first class
-    [1, 1, 2, 2]
+    [1, 1, 1, 2]
     """
 
     measure: str = field(default="vote_entropy", kw_only=False)

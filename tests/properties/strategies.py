@@ -22,6 +22,7 @@ from skal.strategies import (
     ClassBalanced,
     CoreSet,
     DeepFool,
+    DensityWeighted,
     KMedian,
     LearningLoss,
     QueryByCommittee,
@@ -53,6 +54,8 @@ STRATEGIES = [
     LearningLoss(),
     QueryByCommittee(),
     QueryByCommittee("kl"),
+    DensityWeighted(UncertaintySampling()),
+    DensityWeighted(similarity="euclidean", embedding=StandardScaler()),
     VAAL(),
     WAAL(),
 ]
