@@ -274,7 +274,7 @@ class Campaign(RuleBasedStateMachine):
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
 def test_no_answer_is_lost(strategy):
     machine = type(f"CampaignOf{type(strategy).__name__}", (Campaign,), {"strategy": strategy})
-    n_sequences = int(os.environ.get("SKAL_SEQUENCES", 1000 if THOROUGH else 2))
+    n_sequences = int(os.environ.get("SKAL_SEQUENCES", 50 if THOROUGH else 2))
     run_state_machine_as_test(machine, settings=settings(PACE, max_examples=n_sequences))
 
 
