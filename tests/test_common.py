@@ -26,6 +26,7 @@ from skal.strategies import (
     VAAL,
     WAAL,
     ClassBalanced,
+    ContrastiveAL,
     CoreSet,
     DeepFool,
     DensityWeighted,
@@ -67,8 +68,10 @@ STRATEGIES = [
     DGAL(StandardScaler(), n_candidates=20),
     SEALS(n_neighbors=5),
     DensityWeighted(),
+    ContrastiveAL(),
 ]
 VARIANTS = [
+    ContrastiveAL(StandardScaler(), n_neighbors=2),
     DensityWeighted(UncertaintySampling(), 2.0, similarity="euclidean", embedding=StandardScaler()),
     ASAL(tiny_gan(n_critic=1), "classifier", n_components=2, n_steps=1),
     ASAL(

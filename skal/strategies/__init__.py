@@ -8,6 +8,7 @@ from .bald import BALD
 from .base import QueryStrategy, ScoreStrategy
 from .candidates import CandidateStrategy
 from .class_balanced import ClassBalanced
+from .contrastive import ContrastiveAL
 from .core_set import CoreSet
 from .deep_fool import DeepFool
 from .density_weighted import DensityWeighted
@@ -40,6 +41,7 @@ __all__ = [
     "WAAL",
     "CandidateStrategy",
     "ClassBalanced",
+    "ContrastiveAL",
     "CoreSet",
     "DeepFool",
     "DensityWeighted",

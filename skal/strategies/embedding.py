@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +11,10 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed, has_embedding
 from ..generators import encode, fit_encoder
-from ..pool import NO_ROWS, Pool, Rows, check_readable
+from ..pool import NO_ROWS, Pool, Rows, as_pool, check_readable
 from ..utils.threads import Kept
 from .base import QueryStrategy
-from .query import Query
+from .query import Query, Samples
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -100,6 +100,13 @@ class EmbeddingStrategy(QueryStrategy):
         if not keep_integers:
             embedding = embedding.astype(np.result_type(embedding.dtype, np.float32), copy=False)
         return embedding, isinstance(pool.X, np.ndarray) and _layout(embedding) == _layout(pool.X)
+
+    def _embed_samples(self, query: Query, samples: Samples) -> NDArray[Any]:
+        """Return the embedding of labelled rows that are in another pool."""
+        pool = as_pool(samples.pool.take(samples.rows))
+        if not isinstance(self.embedding, str):
+            return encode(self.encoder_, pool)
+        return self._embed(replace(query, pool=pool))[0]
 
 
 def _layout(array: NDArray[Any]) -> tuple[Any, ...]:
