@@ -6,6 +6,7 @@ pick can only fall, so an old distance is an upper bound, and most rows never ne
 """
 
 from .badge import badge_kmeans_plusplus
+from .balls import BallCover, pure_sq_radius
 from .density import mean_closeness, mean_cosine
 from .farthest_first import FarthestFirst
 from .means import k_means
@@ -13,11 +14,13 @@ from .medians import k_medians
 from .top import top_k
 
 __all__ = [
+    "BallCover",
     "FarthestFirst",
     "badge_kmeans_plusplus",
     "k_means",
     "k_medians",
     "mean_closeness",
     "mean_cosine",
+    "pure_sq_radius",
     "top_k",
 ]

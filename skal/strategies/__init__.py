@@ -17,6 +17,7 @@ from .embedding import EmbeddingStrategy
 from .gaal import GAAL
 from .k_median import KMedian
 from .learning_loss import LearningLoss
+from .prob_cover import ProbCover
 from .query import Query
 from .query_by_committee import QueryByCommittee
 from .random_sampling import RandomSampling
@@ -48,6 +49,7 @@ __all__ = [
     "EmbeddingStrategy",
     "KMedian",
     "LearningLoss",
+    "ProbCover",
     "Query",
     "QueryByCommittee",
     "QueryStrategy",

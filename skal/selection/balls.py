@@ -1,0 +1,201 @@
+"""Balls around rows: how many rows each would cover, and how large they may be."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..utils.threads import one_blas_thread
+from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
+
+_BLOCK_ROWS = 1024
+
+
+class BallCover:
+    """Greedy maximum coverage: each pick covers the most rows, by a ball around it, that no other ball covers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite rows. They are not copied and must not change.
+    sq_radius : float
+        Rows are covered by a center at a squared distance of less than this.
+    candidates : ndarray of int of shape (n_candidates,), default=None
+        The rows that take part, by default all.
+
+    Attributes
+    ----------
+    gains : ndarray of shape (n_candidates,), dtype int64
+        How many rows a ball around each row would cover that are not covered yet.
+    covered : ndarray of shape (n_candidates,) of bool
+
+    Notes
+    -----
+    No graph is kept. A pass over all pairs counts the neighbours of each row; from then on rows count once more, when
+    they become covered: each pair is measured at most twice, whatever the number of picks. Products in the precision
+    of the data decide all pairs but those near the radius, whose distances are those of their differences in float64.
+    Memory beyond X is O(n_samples).
+
+    References
+    ----------
+    .. [1] Nemhauser, Wolsey & Fisher, An analysis of approximations for maximizing submodular set functions, 1978.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.selection import BallCover
+    >>> cover = BallCover(np.array([[0.0], [1.0], [2.0], [9.0]]), sq_radius=2.0)
+    >>> cover.gains
+    array([2, 3, 2, 1])
+    >>> cover.add([0])
+    >>> cover.gains
+    array([0, 1, 1, 1])
+    """
+
+    @one_blas_thread
+    def __init__(self, X: Floats, sq_radius: float, candidates: Positions | None = None) -> None:
+        self._points = EuclideanPoints(X, candidates)
+        self._sq_radius = sq_radius
+        n_points = len(self._points)
+        self.gains, self.covered = np.zeros(n_points, np.int64), np.zeros(n_points, bool)
+        for start in range(0, n_points, _BLOCK_ROWS):
+            rows = np.arange(start, min(start + _BLOCK_ROWS, n_points))
+            for where, near in self._near(rows, start):
+                self.gains[where] += near.sum(axis=0)
+                after = near[:, max(rows[-1] + 1 - where.start, 0) :]  # each pair of two blocks is seen once
+                self.gains[rows] += after.sum(axis=1)
+
+    @one_blas_thread
+    def add(self, centers: Positions | list[int]) -> None:
+        """Cover what is near some rows.
+
+        Parameters
+        ----------
+        centers : array-like of int of shape (n_centers,)
+            Among the rows that take part, counted from zero.
+        """
+        centers = np.asarray(centers, dtype=np.intp)
+        before = self.covered.copy()
+        for start in range(0, len(centers), _BLOCK_ROWS):
+            for where, near in self._near(centers[start : start + _BLOCK_ROWS]):
+                self.covered[where] |= near.any(axis=0)
+        new = np.flatnonzero(self.covered & ~before)
+        for start in range(0, len(new), _BLOCK_ROWS):
+            for where, near in self._near(new[start : start + _BLOCK_ROWS]):
+                self.gains[where] -= near.sum(axis=0)
+
+    def pick(
+        self, k: int, candidates: Positions, pending: Positions, rng: np.random.Generator
+    ) -> tuple[Positions, float]:
+        """Return the k rows that greedily cover the most, in order of choice, and forget them again.
+
+        Parameters
+        ----------
+        k : int
+            At most the number of candidates.
+        candidates : ndarray of int of shape (n_candidates,)
+            The rows that may be picked, counted among those that take part, as everywhere here.
+        pending : ndarray of int of shape (n_pending,)
+            Rows that were picked before; they cover what is near them, and do not become centers.
+        rng : numpy.random.Generator
+            Decides between rows that would cover equally many. Once all is covered, picks are random.
+
+        Returns
+        -------
+        rows : ndarray of shape (k,), dtype intp
+        coverage : float
+            The share of all rows that are covered then.
+        """
+        check_k(k, len(candidates))
+        other = copy.copy(self)
+        other.gains, other.covered = self.gains.copy(), self.covered.copy()
+        other.add(pending)
+        left, picks = np.ones(len(candidates), bool), []
+        for _ in range(k):
+            gains = np.where(left, other.gains[candidates], -1)
+            picked = int(rng.choice(np.flatnonzero(gains == gains.max())))
+            left[picked] = False
+            picks.append(int(candidates[picked]))
+            other.add(picks[-1:])
+        return np.array(picks, dtype=np.intp), float(other.covered.mean())
+
+    def _near(self, rows: Positions, first: int = 0) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+        """Yield parts of the points from the first one, and which of them are near each of some rows."""
+        points = self._points
+        shifted = points.take(rows).astype(points.dtype)
+        norms = sq_norms(shifted)[:, np.newaxis]
+        error = (points.width + 16) * np.finfo(points.dtype).eps
+        others = np.arange(first, len(points))
+        for block, chosen in points.blocks(others, len(rows)):
+            targets = points.take(chosen).astype(points.dtype)
+            own = sq_norms(targets)
+            excess = shifted @ targets.T
+            excess *= -2
+            excess += norms
+            excess += own - points.dtype.type(min(self._sq_radius, np.finfo(points.dtype).max))
+            near = excess < 0
+            margin = 2 * error * (norms.max() + own.max() + min(self._sq_radius, norms.max() + own.max()))
+            close = np.nonzero(np.abs(excess, out=excess) <= margin)
+            for part in range(0, len(close[0]), _BLOCK_ROWS):
+                left, right = close[0][part : part + _BLOCK_ROWS], close[1][part : part + _BLOCK_ROWS]
+                exact = sq_norms(points.take(rows[left]) - points.take(chosen[right]))
+                near[left, right] = exact < self._sq_radius
+            yield slice(first + block.start, first + block.stop), near
+
+
+@one_blas_thread
+def pure_sq_radius(
+    X: Floats,
+    labels: Positions,
+    purity: float,
+    candidates: Positions | None = None,
+    sample: Positions | None = None,
+) -> float:
+    """Return the largest squared radius with which a share of the balls hold rows of one label only.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite rows.
+    labels : ndarray of int of shape (n_candidates,)
+        The cluster of each row that takes part.
+    purity : float
+        The share, above 0 and at most 1.
+    candidates : ndarray of int of shape (n_candidates,), default=None
+        The rows that take part, by default all.
+    sample : ndarray of int, default=None
+        The centers of the balls, among the rows that take part; by default all of them.
+
+    Returns
+    -------
+    sq_radius : float
+        Infinite where there is one label.
+
+    Notes
+    -----
+    A ball is pure up to the distance of its center to the nearest row of another label. So the radius is a quantile of
+    these distances, and no radius needs to be tried.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.selection import pure_sq_radius
+    >>> X = np.array([[0.0], [1.0], [2.0], [4.0], [5.0]])
+    >>> labels = np.array([0, 0, 0, 1, 1])
+    >>> pure_sq_radius(X, labels, purity=1.0), pure_sq_radius(X, labels, purity=0.6)
+    (4.0, 9.0)
+    """
+    points = EuclideanPoints(X, candidates)
+    sample = np.arange(len(points)) if sample is None else sample
+    check_k(len(sample), len(points))
+    nearest = np.full(len(sample), np.inf)
+    own = labels[sample]
+    for label in np.unique(own):
+        mine = np.flatnonzero(own == label)
+        others = np.flatnonzero(labels != label)
+        for start in range(0, len(others), _BLOCK_ROWS):
+            found = points.min_sq_distances(sample[mine], others[start : start + _BLOCK_ROWS])
+            nearest[mine] = np.minimum(nearest[mine], found)
+    n_impure = int((1 - purity) * len(sample) + 1e-9)
+    return float(np.partition(nearest, n_impure)[n_impure])
