@@ -10,18 +10,22 @@ from sklearn.base import clone
 from sklearn.utils.validation import _check_method_params
 from skorch import NeuralNet
 
+from ..access import predict_proba
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import rows_for
 from ..pool import as_pool
 from ..utils.random import seed_random_states
 from .query import Query, TrainingSet
 
+_MOST_DRAWS = 100
+
 
 def bootstrap_members(query: Query, n_members: int) -> list[Any]:
-    """Train clones of the query's classifier on bootstrap samples, which keep the number of rows of each class.
+    """Train clones of the query's classifier on bootstrap samples, of two classes at least.
 
-    So every member knows every class. Rows without a label, which semi-supervised classifiers learn from, are drawn
-    like those of a class.
+    A member may miss a class of few labels, as it should: members that all knew its only row would agree on it, and
+    the classes of most labels would get all others. Rows without a label, which semi-supervised classifiers learn
+    from, are drawn too.
 
     Parameters
     ----------
@@ -39,11 +43,9 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
         If no row is labelled.
     """
     X, y, params = _training_set(query)
-    pool, codes = as_pool(X), np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_inverse=True)[1]
-    strata = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
-    members = []
+    pool, is_labeled, members = as_pool(X), np.isin(y, query.estimator.classes_), []
     for seed in query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist():
-        rows = _resampled(strata, np.random.default_rng(seed))
+        rows = _resampled(y, is_labeled, np.random.default_rng(seed))
         member, own = clone(query.estimator), _check_method_params(X, params, indices=rows)
         seed_random_states(member, seed)
         sample = rows_for(member, as_pool(pool.take(rows)))
@@ -67,5 +69,31 @@ def _training_set(query: Query) -> TrainingSet:
     return TrainingSet(query.pool.take(rows), query.labels.known, {})
 
 
-def _resampled(strata: list[NDArray[np.intp]], rng: np.random.Generator) -> NDArray[np.intp]:
-    return np.sort(np.concatenate([rng.choice(rows, len(rows)) for rows in strata]))
+def _resampled(y: NDArray[Any], is_labeled: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+    for _ in range(_MOST_DRAWS):
+        rows = np.sort(rng.integers(len(y), size=len(y)))
+        if len(set(y[rows][is_labeled[rows]].tolist())) > 1:
+            return rows
+    return np.arange(len(y))  # there are hardly two
+
+
+def member_proba(member: Any, classes: NDArray[Any], X: Any) -> NDArray[Any]:
+    """Return the probabilities of all classes by a member, zero for those that it has not seen.
+
+    Parameters
+    ----------
+    member : fitted classifier
+    classes : ndarray of shape (n_classes,)
+        In increasing order.
+    X : container of n_rows rows
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_rows, n_classes)
+    """
+    answer = predict_proba(member, X)
+    if answer.shape[1] == len(classes):
+        return answer
+    probabilities = np.zeros((len(answer), len(classes)))
+    probabilities[:, np.searchsorted(classes, member.classes_)] = answer
+    return probabilities

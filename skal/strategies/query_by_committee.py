@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..access import blockwise, committee_proba, predict_proba, working_bytes
+from ..access import blockwise, committee_proba, working_bytes
 from ..pool import Pool, Rows
 from .bald import mutual_information
 from .base import ScoreStrategy
-from .bootstrap import bootstrap_members
+from .bootstrap import bootstrap_members, member_proba
 from .query import Query
 from .uncertainty import entropy
 
@@ -64,8 +64,8 @@ class QueryByCommittee(ScoreStrategy):
         - ``"consensus_entropy"``: :math:`-\sum_y \bar p(y) \log \bar p(y)`;
         - ``"variation_ratio"``: :math:`1 - \max_y v(y)`, the share outvoted.
     n_members : int, default=None
-        M, how many clones of the classifier are trained at each query, on rows drawn with replacement, as many of each
-        class as are labelled. By default the members of the ensemble.
+        M, how many clones of the classifier are trained at each query, on labelled rows drawn with replacement. By
+        default the members of the ensemble.
     random_state : int, RandomState instance or None, default=None
         Seeds the bootstrap, and breaks ties: of few members, many rows have equal votes.
 
@@ -126,7 +126,7 @@ class QueryByCommittee(ScoreStrategy):
         members = bootstrap_members(query, self.n_members)
 
         def score(block: Any) -> NDArray[Any]:
-            answers = [predict_proba(member, block) for member in members]
+            answers = [member_proba(member, query.estimator.classes_, block) for member in members]
             return _MEASURES[self.measure](np.stack(answers, axis=1))
 
         n_numbers = self.n_members * len(query.labels.classes)
