@@ -43,6 +43,7 @@ from skal.strategies import (
     CoreSet,
     DeepFool,
     DensityWeighted,
+    DiscriminativeAL,
     KMedian,
     LearningLoss,
     ProbCover,
@@ -123,6 +124,10 @@ CASES = {
     "DeepFool, network": Case(lambda X: DeepFool(1), 64, classifier="network", most_classes=3),
     "ContrastiveAL": Case(lambda X: ContrastiveAL(), 80, 0, 8),
     "ContrastiveAL, pipeline": Case(lambda X: ContrastiveAL(), 80, 4, 8, "rows", "pipeline"),
+    "DiscriminativeAL": Case(lambda X: DiscriminativeAL(n_parts=1, n_unlabeled=1), 96),
+    "DiscriminativeAL, pipeline": Case(
+        lambda X: DiscriminativeAL(n_parts=1, n_unlabeled=1), 96, 4, 0, "rows", "pipeline"
+    ),
     "DensityWeighted": Case(lambda X: DensityWeighted(), 80),
     "DensityWeighted, pipeline": Case(lambda X: DensityWeighted(), 80, 4, 0, "rows", "pipeline"),
     "BADGE": Case(lambda X: BADGE(), 80, 0, 8),

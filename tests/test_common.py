@@ -30,6 +30,7 @@ from skal.strategies import (
     CoreSet,
     DeepFool,
     DensityWeighted,
+    DiscriminativeAL,
     KMedian,
     LearningLoss,
     ProbCover,
@@ -71,6 +72,7 @@ STRATEGIES = [
     SEALS(n_neighbors=5),
     DensityWeighted(),
     ContrastiveAL(),
+    DiscriminativeAL(n_parts=2),
 ]
 VARIANTS = [
     ContrastiveAL(StandardScaler(), n_neighbors=2),

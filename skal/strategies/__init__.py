@@ -13,6 +13,7 @@ from .core_set import CoreSet
 from .deep_fool import DeepFool
 from .density_weighted import DensityWeighted
 from .dgal import DGAL
+from .discriminative import DiscriminativeAL
 from .embedding import EmbeddingStrategy
 from .gaal import GAAL
 from .k_median import KMedian
@@ -46,6 +47,7 @@ __all__ = [
     "CoreSet",
     "DeepFool",
     "DensityWeighted",
+    "DiscriminativeAL",
     "EmbeddingStrategy",
     "KMedian",
     "LearningLoss",
