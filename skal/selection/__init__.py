@@ -9,6 +9,7 @@ from .badge import badge_kmeans_plusplus
 from .balls import BallCover, pure_sq_radius
 from .density import mean_closeness, mean_cosine
 from .farthest_first import FarthestFirst
+from .herding import KernelHerding
 from .means import k_means
 from .medians import k_medians
 from .top import top_k
@@ -16,6 +17,7 @@ from .top import top_k
 __all__ = [
     "BallCover",
     "FarthestFirst",
+    "KernelHerding",
     "badge_kmeans_plusplus",
     "k_means",
     "k_medians",

@@ -18,6 +18,7 @@ from .embedding import EmbeddingStrategy
 from .gaal import GAAL
 from .k_median import KMedian
 from .learning_loss import LearningLoss
+from .max_herding import MaxHerding
 from .prob_cover import ProbCover
 from .query import Query
 from .query_by_committee import QueryByCommittee
@@ -51,6 +52,7 @@ __all__ = [
     "EmbeddingStrategy",
     "KMedian",
     "LearningLoss",
+    "MaxHerding",
     "ProbCover",
     "Query",
     "QueryByCommittee",

@@ -1,0 +1,155 @@
+"""Greedy maximum of the mean largest kernel similarity (Bae et al., 2024)."""
+
+import numpy as np
+
+from ..utils.threads import one_blas_thread
+from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
+
+_TOGETHER = 128  # rows whose gains are computed together
+_MOST_BLOCKED = 512  # targets at once, so that a block of points has room beside them
+
+
+class KernelHerding:
+    r"""Rows that some targets are similar to: each pick adds most to the mean similarity to the nearest pick.
+
+    The similarity of two rows is :math:`\exp(-\lVert x - x' \rVert^2 / \sigma^2)`.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite rows. They are not copied and must not change.
+    bandwidth : float, default=None
+        :math:`\sigma`; by default the root mean square distance of the targets to their mean.
+    targets : ndarray of int of shape (n_targets,), default=None
+        The rows that are to be covered, by default all.
+
+    Attributes
+    ----------
+    bandwidth : float
+    similarities : ndarray of shape (n_targets,)
+        Of each target to the nearest row that was added, 0 without any.
+
+    Notes
+    -----
+    The gain of a row, what it would add, can only fall. An old one is an upper bound, and a pick measures those rows
+    alone whose bounds reach the best gain: lazy greedy, with the picks of the naive algorithm. A pass over all pairs of
+    rows and targets makes the first bounds. Memory beyond X is O(n_samples), and the targets in float64.
+
+    References
+    ----------
+    .. [1] Bae, Noh, Sutherland, Generalized coverage for more robust low-budget active learning, ECCV 2024.
+    .. [2] Minoux, Accelerated greedy algorithms for maximizing submodular set functions, 1978.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.selection import KernelHerding
+    >>> X = np.array([[0.0], [1.0], [2.0], [9.0]])
+    >>> herding = KernelHerding(X, bandwidth=1.0)
+    >>> herding.pick(2, np.arange(4), np.arange(0), np.random.default_rng(0))[0]
+    array([1, 3])
+    """
+
+    @one_blas_thread
+    def __init__(self, X: Floats, bandwidth: float | None = None, targets: Positions | None = None) -> None:
+        self._points = EuclideanPoints(X)
+        self._targets = self._points.take(slice(0, len(X)) if targets is None else targets)
+        self._norms = sq_norms(self._targets)
+        if bandwidth is None:
+            bandwidth = float(sq_norms(self._targets - self._targets.mean(axis=0)).mean() ** 0.5) or 1.0
+        self.bandwidth = bandwidth
+        self.similarities: Floats = np.zeros(len(self._targets))
+        self._bounds = np.full(len(X), np.inf)
+        everything = np.arange(len(X))
+        for start in range(0, len(X), _TOGETHER):
+            rows = everything[start : start + _TOGETHER]
+            self._bounds[rows] = self._gains(rows, self.similarities)
+
+    @one_blas_thread
+    def add(self, rows: Positions) -> None:
+        """Declare rows as picked before, such as labelled ones.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_rows,)
+        """
+        self.similarities = self._with(self.similarities, rows)
+
+    @one_blas_thread
+    def pick(
+        self, k: int, candidates: Positions, pending: Positions, rng: np.random.Generator
+    ) -> tuple[Positions, float]:
+        """Return the k rows that greedily add most, in order of choice, and forget them again.
+
+        Parameters
+        ----------
+        k : int
+            At most the number of candidates.
+        candidates : ndarray of int of shape (n_candidates,)
+            The rows that may be picked.
+        pending : ndarray of int of shape (n_pending,)
+            Rows that were picked before, and are forgotten again, too.
+        rng : numpy.random.Generator
+            Decides between rows that add the same.
+
+        Returns
+        -------
+        rows : ndarray of shape (k,), dtype intp
+        coverage : float
+            The mean similarity of the targets to the nearest row that was added, is pending or picked.
+        """
+        check_k(k, len(candidates))
+        similarities = self._with(self.similarities, pending)
+        bounds = self._bounds[candidates]
+        picks: list[int] = []
+        for _ in range(k):
+            gains = np.full(len(candidates), -1.0)
+            while True:
+                stale = np.flatnonzero((gains < 0) & (bounds >= max(gains.max(), 0)))
+                if not len(stale):
+                    break
+                if len(stale) > _TOGETHER:
+                    stale = stale[np.argpartition(-bounds[stale], _TOGETHER)[:_TOGETHER]]
+                # No more than the bound, whose rounding may differ.
+                gains[stale] = np.minimum(self._gains(candidates[stale], similarities), bounds[stale])
+                bounds[stale] = gains[stale]
+            picked = int(rng.choice(np.flatnonzero(gains == gains.max())))
+            bounds[picked] = -1
+            picks.append(int(candidates[picked]))
+            similarities = self._with(similarities, candidates[[picked]])
+        return np.array(picks, dtype=np.intp), float(similarities.mean())
+
+    def _similar(self, rows: Positions, part: slice) -> Floats:
+        """Return the similarity of some rows to some targets, of shape (n_rows, n_targets)."""
+        points = self._points.take(rows)
+        found = points @ self._targets[part].T
+        found *= -2
+        found += sq_norms(points)[:, np.newaxis]
+        found += self._norms[part]
+        np.maximum(found, 0, out=found)
+        with np.errstate(over="ignore", under="ignore"):
+            found /= -self.bandwidth
+            found /= self.bandwidth
+            return np.exp(found, out=found)
+
+    def _parts(self) -> list[slice]:
+        starts = range(0, len(self._targets), _MOST_BLOCKED)
+        return [slice(start, start + _MOST_BLOCKED) for start in starts]
+
+    def _gains(self, rows: Positions, similarities: Floats) -> Floats:
+        """Return what each row would add to the sum of similarities."""
+        gains = np.zeros(len(rows))
+        for part in self._parts():
+            found = self._similar(rows, part)
+            found -= similarities[part]
+            gains += np.maximum(found, 0, out=found).sum(axis=1)
+        return gains
+
+    def _with(self, similarities: Floats, rows: Positions) -> Floats:
+        """Return the similarities of the targets once some rows are picked, too."""
+        similarities = similarities.copy()
+        for start in range(0, len(rows), _TOGETHER):
+            for part in self._parts():
+                found = self._similar(rows[start : start + _TOGETHER], part)
+                similarities[part] = np.maximum(similarities[part], found.max(axis=0))
+        return similarities
