@@ -25,7 +25,7 @@ class MaxHerding(EmbeddingStrategy):
     .. math:: u = \arg\max_{i \in U} \frac{1}{N} \sum_{n=1}^N \max_{j \in L \cup S \cup \{i\}} k(x_n, x_j),
         \quad k(x, x') = \exp(-\lVert h(x) - h(x') \rVert^2 / \sigma^2)
 
-    where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_, section 3.2): the generalized
+    where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_): the generalized
     coverage that `ProbCover` has with hard balls and `KMedian` with distances. It needs no classifier unless
     ``embedding="classifier"``. While the embedding stays the same, later queries go on from what is known.
 
@@ -34,7 +34,7 @@ class MaxHerding(EmbeddingStrategy):
     {embedding}
     bandwidth : float or "auto", default="auto"
         :math:`\sigma`. "auto" is the root mean square distance of the rows to their mean, which is about 1 for rows of
-        length 1, as in the paper.
+        length 1.
     max_covered : int, default=4096
         The most rows whose similarity is averaged; in larger pools so many are drawn at random, once. All candidates
         are compared with them.
@@ -47,6 +47,10 @@ class MaxHerding(EmbeddingStrategy):
     query_report_ : Bunch
         About the latest query: ``bandwidth``, and ``coverage``, the mean similarity of the covered rows to the nearest
         labelled, pending or chosen row.
+
+    Notes
+    -----
+    Neither the paper nor its code was at hand: the rule is the published one, details of its experiments may differ.
 
     References
     ----------

@@ -36,7 +36,7 @@ class ProbCover(EmbeddingStrategy):
     {embedding}
     radius : float or "auto", default="auto"
         :math:`\delta`. "auto" is the largest with which a share `purity` of the balls hold rows of one cluster only
-        ([1]_, section 3.3), where k-means makes `n_clusters`.
+        ([1]_), where k-means makes `n_clusters`.
     n_clusters : int, default=10
         About the number of classes. With 1, any ball is pure.
     purity : float, default=0.95
@@ -53,6 +53,8 @@ class ProbCover(EmbeddingStrategy):
 
     Notes
     -----
+    Neither the paper nor its code was at hand: the rule is the published one, details of its experiments may differ.
+
     Purity is measured on at most 4096 balls, drawn at random. Neighbours are counted, not kept, see
     :class:`skal.selection.BallCover`.
 

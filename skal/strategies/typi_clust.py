@@ -51,6 +51,8 @@ class TypiClust(EmbeddingStrategy):
 
     Notes
     -----
+    Neither the paper nor its code was at hand: the rule is the published one, details of its experiments may differ.
+
     Clusters of fewer than 6 rows, outliers, are asked when no other has candidates left.
 
     References
