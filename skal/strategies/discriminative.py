@@ -60,8 +60,8 @@ class DiscriminativeAL(EmbeddingStrategy):
     >>> import numpy as np
     >>> from skal.strategies import DiscriminativeAL
     >>> X = np.array([[0.0], [0.1], [0.2], [5.0], [9.0]])
-    >>> DiscriminativeAL("input", random_state=0).fit(X).query(X, y=[0, 0, -1, -1, -1], n_queries=2)
-    array([4, 3])
+    >>> DiscriminativeAL("input", random_state=0).fit(X).query(X, y=[0, 0, -1, -1, -1])
+    array([4])
     """
 
     discriminator: Any = None
