@@ -166,7 +166,8 @@ def test_what_is_skipped_pending_or_excluded_is_not_offered(strategy):
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(150, 100, replace=False))
     y = np.where(np.isin(np.arange(100), [0, 40, 80]), TRUTH[rows], -1)
-    fitted = ActiveLearner(Discriminating(), clone(strategy), n_queries=6, random_state=0).fit(X[rows], y)
+    classifier = Discriminating(max_iter=1000)
+    fitted = ActiveLearner(classifier, clone(strategy), n_queries=6, random_state=0).fit(X[rows], y)
     skipped, labeled = [], [0, 40, 80]
     for _ in range(10):
         asked = fitted.query()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import BaggingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -36,7 +37,12 @@ BY_CLASSIFIER = {
     "KMedian": (strategies.KMedian(max_iter=2), logistic()),
     "BADGE": (strategies.BADGE(), logistic()),
     "RandomSubset": (strategies.RandomSubset(40), logistic()),
+    "ClassBalanced": (strategies.ClassBalanced(), logistic()),
     "SEALS": (strategies.SEALS("classifier", n_neighbors=5), logistic()),
+    "QueryByCommittee": (strategies.QueryByCommittee(), BaggingClassifier(logistic(), 5)),
+    "DensityWeighted": (strategies.DensityWeighted(), logistic()),
+    "ContrastiveAL": (strategies.ContrastiveAL(), logistic()),
+    "DiscriminativeAL": (strategies.DiscriminativeAL(), logistic()),
     "BALD": (strategies.BALD(3), NetClassifier(module_params={"dropout": 0.3}, max_epochs=5)),
     "LearningLoss": (strategies.LearningLoss(), tiny_learning_loss(max_epochs=5)),
     "VAAL": (strategies.VAAL(), tiny_vaal(max_epochs=5)),
@@ -48,6 +54,9 @@ BY_ENCODER = {
     "CoreSet": lambda encoder: strategies.CoreSet(encoder),
     "KMedian": lambda encoder: strategies.KMedian(encoder, max_iter=2),
     "DGAL": lambda encoder: strategies.DGAL(encoder, n_candidates=40),
+    "TypiClust": lambda encoder: strategies.TypiClust(encoder),
+    "ProbCover": lambda encoder: strategies.ProbCover(encoder),
+    "MaxHerding": lambda encoder: strategies.MaxHerding(encoder),
     "SEALS": lambda encoder: strategies.SEALS(encoder, n_neighbors=5),
 }
 # Those that need gradients or make rows: texts become numbers before the learner.
@@ -61,6 +70,7 @@ BEFORE = {
 
 def test_no_strategy_is_left_out():
     bases = {"QueryStrategy", "ScoreStrategy", "CandidateStrategy", "EmbeddingStrategy", "SynthesisStrategy"}
+    bases |= {"CriterionStrategy"}
     known = {name for name in strategies.__all__ if hasattr(getattr(strategies, name), "fit")} - bases
     assert known == BY_CLASSIFIER.keys() | BY_ENCODER.keys() | BEFORE.keys()
 
