@@ -7,7 +7,6 @@ Every function works through the pool in blocks, so that nothing copies a whole 
 from ..pool import blockwise, row_blocks
 from .answers import (
     ask,
-    committee_proba,
     critic_scores,
     critic_scores_and_log_proba,
     decision_function,
@@ -20,6 +19,7 @@ from .answers import (
     predicted_loss,
 )
 from .differentiable import RowFunction, as_torch, check_differentiable, torch_module
+from .members import committee_proba
 from .networks import batch_rows
 from .questions import QUESTIONS, Question, check_requirements, provides
 from .wrappers import unwrap, working_bytes

@@ -18,8 +18,6 @@ from .questions import QUESTIONS, Answer, Question, provides
 from .wrappers import open_pipeline, working_bytes
 
 _MAX_PROBABILITIES = 1 << 24  # of all passes with dropout, in memory at a time
-_LIKELY_MEMBERS = 32  # of a classifier with a `committee_proba` of its own
-_COPIES = 24  # bytes of a probability, of its logarithm, and of what they are checked with
 
 
 def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any:
@@ -62,11 +60,12 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     array([[-40.,   0.],
            [  0., -40.]])
     """
-    question, classifier, answer = _open(name, estimator)
-    return _in_blocks(estimator, lambda block: question.check(answer(block), classifier), X, rows)
+    question, classifier, answer = opened(name, estimator)
+    return in_blocks(estimator, lambda block: question.check(answer(block), classifier), X, rows)
 
 
-def _open(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
+def opened(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
+    """A question, the classifier inside wrappers and pipelines, and its answer for a block of what reaches it."""
     question = QUESTIONS.get(name, Question(name))
     classifier = open_pipeline(estimator)[1]
     answer = question.answered_by(classifier)
@@ -76,7 +75,8 @@ def _open(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
     return question, classifier, answer
 
 
-def _in_blocks(estimator: Any, function: Answer, X: Any, rows: ArrayLike | None, *, beside: float = 0) -> Any:
+def in_blocks(estimator: Any, function: Answer, X: Any, rows: ArrayLike | None, *, beside: float = 0) -> Any:
+    """What a function of what reaches the classifier returns for the wanted rows, in blocks."""
     transformers = open_pipeline(estimator)[0]
 
     def transformed(block: Any) -> Any:
@@ -302,7 +302,7 @@ def dropout_proba(
     >>> dropout_proba(net, X, rows=[0, 3, 7], n_passes=5).shape
     (3, 5, 3)
     """
-    question, classifier, answer = _open("dropout_proba", estimator)
+    question, classifier, answer = opened("dropout_proba", estimator)
     n_classes = len(getattr(classifier, "classes_", ())) or 2
     size = min(batch_rows(classifier, X), max(1, _MAX_PROBABILITIES // (n_passes * n_classes)))
 
@@ -315,52 +315,7 @@ def dropout_proba(
         )
         return np.concatenate([each if summary is None else summary(each) for each in answers])
 
-    return _in_blocks(estimator, passes, X, rows)
-
-
-@inherits_doc(ask)
-def committee_proba(
-    estimator: Any,
-    X: Any,
-    rows: ArrayLike | None = None,
-    *,
-    summary: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
-) -> NDArray[np.floating]:
-    """Class probabilities by each member of an ensemble. It asks as `ask` does, with the same errors.
-
-    Bagging, forests, `VotingClassifier` and `AdaBoostClassifier` answer, their members with equal weight, and
-    classifiers with a method ``committee_proba(X)``. A member without probabilities is sure of what it predicts.
-
-    Parameters
-    ----------
-    {estimator, X, rows}
-    summary : callable, default=None
-        Maps the probabilities of a block, of shape (n_block, n_members, n_classes), to an array with one entry per row,
-        so that the probabilities of all rows are never in memory together. By default they are returned.
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n_rows, n_members, n_classes)
-        Columns in the order of `classes_`. With `summary`, its values for all rows.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skal.access import committee_proba
-    >>> X, y = load_iris(return_X_y=True)
-    >>> committee_proba(RandomForestClassifier(5, random_state=0).fit(X, y), X, rows=[0, 3]).shape
-    (2, 5, 3)
-    """
-    question, classifier, answer = _open("committee_proba", estimator)
-    n_members = len(getattr(classifier, "estimators_", ())) or _LIKELY_MEMBERS
-
-    def members(block: Any) -> NDArray[Any]:
-        probabilities = question.check(answer(block), classifier)
-        return probabilities if summary is None else summary(probabilities)
-
-    n_classes = np.size(getattr(classifier, "classes_", ()))
-    return _in_blocks(estimator, members, X, rows, beside=_COPIES * n_members * n_classes)
+    return in_blocks(estimator, passes, X, rows)
 
 
 @inherits_doc(ask)
@@ -400,7 +355,7 @@ def embed(
     array([[-0.63],
            [ 0.63]])
     """
-    question, classifier, answer = _open("embed", estimator)
+    question, classifier, answer = opened("embed", estimator)
     pool = as_pool(X)
     dtype = pool.X.dtype if isinstance(pool.X, np.ndarray) else np.dtype(object)
     stays = dtype in (np.float32, np.float64) or (keep_integers and dtype.kind in "biuf")
@@ -414,7 +369,7 @@ def embed(
         return narrowed(question.check(answer(block), classifier), pool)
 
     becomes_dense = 8 * math.prod(pool.row_shape) if embeds_as_rows(estimator) else 0
-    return _in_blocks(estimator, kept, pool, rows, beside=becomes_dense)
+    return in_blocks(estimator, kept, pool, rows, beside=becomes_dense)
 
 
 @inherits_doc(ask)
@@ -449,13 +404,13 @@ def embed_and_predict_proba(
     pool = as_pool(X)
     if embeds_as_rows(estimator):
         return embed(estimator, pool, rows, keep_integers=keep_integers), predict_proba(estimator, pool, rows)
-    question, classifier, answer = _open("embed_and_predict_proba", estimator)
+    question, classifier, answer = opened("embed_and_predict_proba", estimator)
 
     def both(block: Any) -> tuple[NDArray[Any], NDArray[np.floating]]:
         embeddings, probabilities = question.check(answer(block), classifier)
         return narrowed(embeddings, pool), probabilities
 
-    return _in_blocks(estimator, both, pool, rows)
+    return in_blocks(estimator, both, pool, rows)
 
 
 def has_embedding(estimator: Any) -> bool:

@@ -38,8 +38,7 @@ from .query import Query
 
 POSITIVE_INTEGER = [Interval(Integral, 1, None, closed="left")]  # a constraint of parameters
 
-# How much of the fitted pool is read to notice a change in place.
-_PREPARED_BYTES = 1 << 26
+_PREPARED_BYTES = 1 << 26  # how much of the fitted pool is read to notice a change in place
 # Where nothing is prepared, a change that goes unnoticed only skips a validation, which the classifier repeats.
 _UNPREPARED_BYTES = 1 << 18
 
@@ -209,15 +208,15 @@ class Strategy(ABC, BaseEstimator):
         strategy : Strategy
         """
         self._check_pool(pool)
+        pool.watch(self.watched_bytes)
         other = copy.copy(self)
-        pool.watch(other.watched_bytes)
+        other._pool = pool
         with assuming_finite(pool):
             other._grow(pool)
-        other._pool = pool
         return other
 
     def _grow(self, pool: Pool) -> None:
-        """Prepare for a pool whose first rows are those prepared for; by default, as for any other pool."""
+        """Prepare for a pool with new rows at its end; by default as for any other."""
         self._prepare(pool)
 
     def _check_asked(self, pool: Pool, estimator: Any) -> None:
