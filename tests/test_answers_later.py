@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn import config_context
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
@@ -268,3 +269,11 @@ def test_wrong_routing_is_never_excused():
         fitted = ActiveLearner(make_pipeline(StandardScaler(), weighted), RandomSampling()).fit(X, y)
         with pytest.raises(UnsetMetadataPassedError):
             fitted.teach([2], [0], sample_weight=[2.0])
+
+
+@pytest.mark.parametrize("early_stopping", [True, "auto"])
+def test_early_stopping_without_held_out_rows(early_stopping):
+    classifier = HistGradientBoostingClassifier(
+        early_stopping=early_stopping, validation_fraction=None, max_iter=3
+    )
+    assert len(learner(estimator=classifier).fit(X, Y).query()) == 5

@@ -33,12 +33,11 @@ class Ids:
             is_range = own is not None and type(own._names).__name__ == "RangeIndex"
             counts = own is not None and is_range and (own._names.start, own._names.step) == (0, 1)
             return None if counts else own
-        names = _array(ids).copy()
-        if names.shape != (len(pool),):
+        own = cls.given(ids)
+        if own.names.shape != (len(pool),):
             raise ValueError(
-                f"ids has shape {names.shape}, and the pool has {len(pool)} rows; give one id per row."
+                f"ids has shape {own.names.shape}, and the pool has {len(pool)} rows; give one id per row."
             )
-        own = cls(names)
         own.check()
         return own
 

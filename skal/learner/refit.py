@@ -138,10 +138,9 @@ def is_scarce(state: State, estimator: Any) -> bool:
             wanted.append(getattr(value, "n_splits", value))
         elif last in ("param_grid", "param_distributions"):
             wanted += _numbers_in(value)
-        elif last == "validation_fraction" and params.get(
-            f"{head}__early_stopping" if head else "early_stopping"
-        ):
-            share = min(share, value)
+        elif last == "validation_fraction" and isinstance(value, float):  # None holds out nothing
+            stops = params.get(f"{head}__early_stopping" if head else "early_stopping")
+            share = min(share, value) if stops is True else share
     most = max(value for value in wanted if isinstance(value, Integral))
     return min(numbers, default=0) < most or share * sum(numbers) < len(numbers)
 

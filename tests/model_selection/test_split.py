@@ -154,3 +154,15 @@ def test_number_of_folds():
 def test_what_is_refused(cv, y, groups, message):
     with pytest.raises(ValueError, match=message):
         list(LabeledSplit(cv).split(X, y, groups))
+
+
+def test_folds_that_are_lists():
+    y = np.array([0, -1, 1, 0, 1])
+    folds = [([0, 1], [2, 3]), (range(2, 4), [0, 1])]
+    ours = list(LabeledSplit(folds).split(np.zeros((5, 1)), y))
+    arrays = [(np.array(train), np.array(test)) for train, test in folds]
+    for (train, test), (same_train, same_test) in zip(
+        ours, LabeledSplit(arrays).split(np.zeros((5, 1)), y), strict=True
+    ):
+        assert_array_equal(train, same_train)
+        assert_array_equal(test, same_test)
