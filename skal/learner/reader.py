@@ -25,15 +25,6 @@ from ..utils.threads import Kept
 from .record import Entry
 from .restorable import PART, is_frozen, is_restored, own_params
 
-_KINDS = {
-    **{
-        name: name
-        for name in ("list", "tuple", "set", "frozenset", "dict", "array", "objects", "tensor", "sparse")
-    },
-    **{name: name for name in ("kept", "network", "index", "diffusion", "entry", "object", "value", "skops")},
-    **{name: name for name in ("frame", "mapping", "unfitted")},
-    "Bunch": "bunch",
-}
 _SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
 
 
@@ -76,7 +67,7 @@ class Reader:
         if where not in self._made:
             ((kind, content),) = self._nodes[where].items()
             self._made[where] = None  # a container that holds itself is none that a Writer makes
-            self._made[where] = getattr(self, f"_make_{_KINDS[kind]}")(content, where)
+            self._made[where] = getattr(self, f"_make_{kind.lower()}")(content, where)
         return self._made[where]
 
     def _all(self, references: Iterable[Any]) -> list[Any]:
