@@ -21,6 +21,7 @@ import skal.model_selection
 import skal.nets
 import skal.plotting
 import skal.selection
+import skal.stopping
 import skal.strategies
 import skal.testing
 import skal.training.files
@@ -44,6 +45,7 @@ def test_every_exported_name_is_in_the_api():
         skal.model_selection,
         skal.nets,
         skal.selection,
+        skal.stopping,
         skal.strategies,
     ]
     exported = {f"{m.__name__}.{name}".removeprefix("skal.") for m in modules for name in m.__all__}

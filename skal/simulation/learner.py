@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -25,7 +25,7 @@ from ..model_selection import labeled_part
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
 from ..strategies import SynthesisStrategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
-from ..utils.random import draw_seed
+from ..utils.random import draw_seed, seed_random_states
 from .scoring import Scoring
 
 History = dict[str, NDArray[Any]]
@@ -65,6 +65,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         As in ``GridSearchCV``; the classifier's `score` by default. A callable that does without rows, ``scorer(
         estimator, X=None, y=None)``, such as :class:`skal.metrics.GenerationScorer`, is also recorded where there are
         no validation rows.
+    stopping : StoppingCriterion, default=None
+        Ends the loop before the budget is spent: a criterion of :mod:`skal.stopping`, which is cloned.
     cold_start : QueryStrategy, default=None
         See :class:`ActiveLearner`.
     classes : array-like of shape (n_classes,), default=None
@@ -91,6 +93,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         The rows of `X` that make up the pool, all but the held-out ones.
     labeled_rows_ : ndarray of int of shape (n_labeled,)
         Positions in the pool (`X_`), in the order in which they were labelled.
+    stopping_ : StoppingCriterion
+        The criterion after the last round, where `stopping` was given.
     estimator_, strategy_, classes_, y_, n_features_in_, feature_names_in_
         As in :class:`ActiveLearner`, at the end of the loop.
 
@@ -120,6 +124,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     initial: str = "random"
     validation_fraction: float | None = None
     scoring: Any = None
+    stopping: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **ActiveLearner._parameter_constraints,
@@ -129,6 +134,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         "initial": [StrOptions({"random", "one_per_class"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "scoring": [str, callable, list, tuple, dict, None],
+        "stopping": [HasMethods(["check", "update"]), None],
     }
 
     @with_callbacks
@@ -174,6 +180,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             classes=classes,
         )
         self._check_known_classes(oracle.classes)
+        stopping = self._checked_stopping()
         scoring = Scoring(self, self.scoring, X_val, y_val)
         if annotate is not None and state.per_row:
             raise ValueError(
@@ -201,10 +208,14 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
                 seen = {"X": pool.take(loop.labeled), "y": loop.labels_of(loop.labeled)}
             else:
                 seen = {"X": X_val, "y": y_val}
-            if task.call_on_fit_task_end(
+            is_enough = stopping is not None and stopping.update(self).should_stop_
+            asks_to_stop = task.call_on_fit_task_end(
                 estimator=self, reconstruction_attributes=self._reconstruction, **seen
-            ):
+            )
+            if is_enough or asks_to_stop:
                 break
+        if stopping is not None:
+            self.stopping_ = stopping
         self.labeled_rows_ = loop.labeled
         # Only the first rounds, without a classifier, may lack a score.
         self.history_: History = {
@@ -312,6 +323,15 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             other = np.flatnonzero(codes[order] != codes[order[0]])[0]
             order[[n_initial - 1, other]] = order[[other, n_initial - 1]]
         return order[:n_initial]
+
+    def _checked_stopping(self) -> Any:
+        """A criterion of this run alone, seeded and checked."""
+        if self.stopping is None:
+            return None
+        stopping = clone(self.stopping)
+        seed_random_states(stopping, self._seed)
+        stopping.check(self)
+        return stopping
 
     def _check_annotator(self) -> Callable[[Any], Any] | None:
         """The function that labels samples, for a strategy that makes them."""

@@ -1,0 +1,290 @@
+"""What every stopping criterion shares: the rows it looks at, its history, and what is left to label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from ..learner import RowState
+from ..pool import Rows, as_pool
+from ..utils.docstrings import inherits_doc
+from ..utils.random import draw_seed
+
+_ENOUGH = 4  # rounds from which a trend can be told
+
+
+class Look(NamedTuple):
+    """What a criterion sees of a learner after a round."""
+
+    learner: Any
+    X: Any  # the rows it looks at
+    is_open: NDArray[np.bool_]  # which of them have no label yet
+    predicted: NDArray[Any]  # their predicted classes
+    before: NDArray[Any] | None  # and those of the round before
+    n_new: int  # labels since then
+
+
+@dataclass(frozen=True)
+class StoppingReport:
+    """What a round has changed, and how many labels are still worth buying. Its text says so in plain English.
+
+    Parameters
+    ----------
+    n_labeled : int
+        Labels that the classifier was trained on.
+    n_new : int
+        How many of them came in the last round.
+    value : float
+        What the criterion measured in the last round; NaN where it could not yet.
+    mean : float
+        The mean over the rounds that decide.
+    threshold : float
+        Labelling may stop when the mean is not above it.
+    should_stop : bool
+    labels_left : float
+        Estimate of the labels still to buy until then; NaN where no trend can be told.
+    n_rows : int
+        Number of rows that the criterion looks at.
+    changes : dict of (label, label) to int
+        How many of these rows went from one predicted class to another in the last round, the most frequent first.
+
+    Examples
+    --------
+    >>> from skal.stopping import StoppingReport
+    >>> report = StoppingReport(
+    ...     n_labeled=140, n_new=20, value=0.02, mean=0.03, threshold=0.01, should_stop=False, labels_left=60.0,
+    ...     n_rows=2000, changes={("ham", "spam"): 30, ("spam", "ham"): 10},
+    ... )
+    >>> print(report)
+    140 labels, 20 of them new. The predictions of 40 of 2000 rows changed, most from 'ham' to 'spam' (30).
+    Criterion: 0.03, to fall to 0.01. Go on: about 60 labels are still worth buying.
+    """
+
+    n_labeled: int
+    n_new: int
+    value: float
+    mean: float
+    threshold: float
+    should_stop: bool
+    labels_left: float
+    n_rows: int
+    changes: dict[tuple[Any, Any], int]
+
+    def __str__(self) -> str:
+        n_changed = sum(self.changes.values())
+        most = "".join(
+            f", most from {old!r} to {new!r} ({n})" for (old, new), n in list(self.changes.items())[:1]
+        )
+        if self.should_stop:
+            advice = "Stop: further labels are not worth their price."
+        elif np.isfinite(self.labels_left):
+            advice = f"Go on: about {self.labels_left:.0f} labels are still worth buying."
+        else:
+            advice = "Go on: no trend can be told yet."
+        return (
+            f"{self.n_labeled} labels, {self.n_new} of them new. The predictions of {n_changed} of {self.n_rows} rows "
+            f"changed{most}.\nCriterion: {self.mean:.3g}, to fall to {self.threshold:.3g}. {advice}"
+        )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class StoppingCriterion(ABC, BaseEstimator):
+    """Base class of the criteria that say when further labels are not worth their price.
+
+    A criterion measures one number after each round, which falls while the classifier settles. Labelling may stop
+    when its mean over the last `n_rounds` rounds is not above `threshold`. An author writes ``_value(look)``.
+
+    Parameters
+    ----------
+    threshold : float
+        How low the mean has to be.
+    n_rounds : int
+        How many rounds are averaged.
+    n_rows : int or None, default=2000
+        Number of rows of the pool, drawn at random once, that the criterion looks at. None stands for all of them.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    should_stop_ : bool
+        False before the first update.
+    labels_left_ : float
+        Estimate of the labels that are still worth buying, by a power law through the later half of the history; 0 when
+        labelling may stop, NaN where no trend can be told.
+    history_ : dict of ndarray
+        ``n_labeled`` and ``value``, one entry per round; NaN where there was nothing to measure yet.
+    report_ : StoppingReport
+        About the latest round.
+
+    See Also
+    --------
+    skal.SimulatedLearner : Its parameter `stopping` ends a simulation.
+    """
+
+    threshold: float = 0.0
+    n_rounds: int = 1
+    n_rows: int | None = 2000
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "threshold": [Interval(Real, 0, None, closed="left")],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "n_rows": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init_subclass__(cls, **params: Any) -> None:
+        super().__init_subclass__(**params)
+        inherits_doc()(cls)
+
+    def check(self, learner: Any) -> None:
+        """Refuse parameters, and a learner that the criterion cannot measure, before anything is trained.
+
+        Parameters
+        ----------
+        learner : ActiveLearner
+            Fitted or not.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid.
+        TypeError
+            If the learner lacks what the criterion measures.
+        """
+        self._validate_params()
+
+    def update(self, learner: Any, X: Any = None) -> Self:
+        """Measure a learner after a round of labelling.
+
+        Parameters
+        ----------
+        learner : ActiveLearner
+            Fitted. It is left as it is. A learner without a new label since the last update is not measured again.
+        X : array-like, sparse matrix or data frame of shape (n_rows, ...), default=None
+            The rows to look at, the same in each round, where they are not to be drawn from the pool.
+
+        Returns
+        -------
+        self : StoppingCriterion
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, or the rows are not those of the last update.
+        TypeError
+            If the learner lacks what the criterion measures.
+        NotFittedError
+            If the learner is not fitted.
+        """
+        check_is_fitted(learner)
+        self.check(learner)
+        rounds: list[tuple[int, float]] = getattr(self, "_rounds", [])
+        counts = learner.class_counts_
+        n_labeled, before = sum(counts.values()), rounds[-1][0] if rounds else 0
+        if rounds and n_labeled == before:
+            return self
+        X, is_open = self._stop_set(learner, X)
+        predicted, value = None, np.nan
+        if sum(n > 0 for n in counts.values()) > 1:  # a single class teaches nothing
+            predicted = np.asarray(learner.predict(X))
+            seen = getattr(self, "_predicted", None)
+            if seen is not None and len(seen) != len(predicted):
+                raise ValueError(
+                    f"{len(predicted)} rows were given and {len(seen)} in the last update; a criterion looks at the "
+                    "same rows in each round. Begin another one with clone(criterion)."
+                )
+            value = float(self._value(Look(learner, X, is_open, predicted, seen, n_labeled - before)))
+            self._changes = {} if seen is None else _changes(seen, predicted)
+            self._predicted = predicted
+        self._rounds = [*rounds, (n_labeled, value)]
+        return self
+
+    @abstractmethod
+    def _value(self, look: Look) -> float:
+        """What is measured; NaN where it cannot be yet."""
+
+    def _stop_set(self, learner: Any, X: Any) -> tuple[Any, NDArray[np.bool_]]:
+        """The rows to look at, and which of them are unlabelled."""
+        if X is not None:
+            pool = as_pool(X)
+            return X, np.ones(len(pool), dtype=bool)
+        pool = as_pool(learner.X_)
+        if not hasattr(self, "_rows"):
+            n_rows = len(pool) if self.n_rows is None else min(self.n_rows, len(pool))
+            rng = np.random.default_rng(draw_seed(self.random_state))
+            self._rows: Rows = np.sort(rng.choice(len(pool), n_rows, replace=False))
+        if self._rows[-1] >= len(pool):
+            raise ValueError(
+                f"The learner's pool has {len(pool)} rows, and the criterion looks at row {self._rows[-1]} of the pool "
+                "that it was first given. Begin another one with clone(criterion)."
+            )
+        return pool.take(self._rows), learner.row_states_[self._rows] == RowState.UNLABELED
+
+    @property
+    def _mean(self) -> float:
+        values = [value for _, value in getattr(self, "_rounds", [])[-self.n_rounds :]]
+        return float(np.mean(values)) if len(values) == self.n_rounds else np.nan
+
+    @property
+    def should_stop_(self) -> bool:
+        """Whether further labels are not worth their price."""
+        return bool(self._mean <= self.threshold)
+
+    @property
+    def history_(self) -> dict[str, NDArray[Any]]:
+        """The number of labels and the value of each round."""
+        if not hasattr(self, "_rounds"):
+            raise NotFittedError(f"{self} has seen no round yet; call update(learner) after each.")
+        n_labeled, values = zip(*self._rounds, strict=True)
+        return {"n_labeled": np.array(n_labeled), "value": np.array(values)}
+
+    @property
+    def labels_left_(self) -> float:
+        """Where a line through log value against log labels meets the threshold, less the labels there are."""
+        if self.should_stop_:
+            return 0.0
+        n_labeled, values = self.history_.values()
+        seen = np.flatnonzero(values > 0)
+        if len(seen) < _ENOUGH or self.threshold <= 0:
+            return np.nan
+        late = seen[-max(_ENOUGH, len(seen) // 2) :]  # the first rounds follow no law
+        slope, intercept = np.polyfit(np.log(n_labeled[late]), np.log(values[late]), 1)
+        if slope >= 0:
+            return np.nan
+        with np.errstate(over="ignore"):
+            meets = np.exp((np.log(self.threshold) - intercept) / slope)
+        return float(max(meets - n_labeled[-1], 0))
+
+    @property
+    def report_(self) -> StoppingReport:
+        """What the latest round has changed."""
+        n_labeled, values = self.history_.values()
+        return StoppingReport(
+            n_labeled=int(n_labeled[-1]),
+            n_new=int(np.diff(n_labeled, prepend=0)[-1]),
+            value=float(values[-1]),
+            mean=self._mean,
+            threshold=self.threshold,
+            should_stop=self.should_stop_,
+            labels_left=self.labels_left_,
+            n_rows=len(getattr(self, "_predicted", ())),
+            changes=getattr(self, "_changes", {}),
+        )
+
+
+def _changes(before: NDArray[Any], after: NDArray[Any]) -> dict[tuple[Any, Any], int]:
+    """How many rows went from one class to another, the most frequent first."""
+    moved = before != after
+    return dict(Counter(zip(before[moved].tolist(), after[moved].tolist(), strict=True)).most_common())
