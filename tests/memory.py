@@ -51,6 +51,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    Switch,
     TypiClust,
     UncertaintySampling,
 )
@@ -147,6 +148,7 @@ CASES = {
     "MaxHerding(encoder)": Case(lambda X: MaxHerding(_codes(), max_covered=1000), 96, 4, 0, "codes"),
     "RandomSubset": Case(lambda X: RandomSubset(500, BADGE()), 32),
     "ClassBalanced": Case(lambda X: ClassBalanced(), 96),
+    "Switch(encoder)": Case(lambda X: Switch(CoreSet(_codes()), when=100), 96, 4, 0, "codes"),
     "SEALS": Case(lambda X: SEALS(n_neighbors=10), 64),
     "SEALS, pipeline": Case(lambda X: SEALS(n_neighbors=10, metric="cosine"), 64, 4, 0, "rows", "pipeline"),
     "SEALS(encoder)": Case(lambda X: SEALS(_codes(), n_neighbors=10), 128, 8, 0, "codes"),

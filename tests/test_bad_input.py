@@ -114,7 +114,7 @@ def test_no_labels_or_one_class(strategy, n_labels):
     y = np.full(40, -1)
     y[:n_labels] = 1
     learner = unfitted(strategy, Discriminating()).fit(X, y)
-    if strategy.requires:
+    if getattr(strategy, "first", strategy).requires:  # what a Switch asks later is not needed yet
         with pytest.raises(NotFittedError, match=r"RandomSampling\(\), CoreSet\(.*\) or KMedian\(.*\)"):
             learner.query()
     else:

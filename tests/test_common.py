@@ -38,6 +38,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    Switch,
     TypiClust,
     UncertaintySampling,
 )
@@ -75,8 +76,10 @@ STRATEGIES = [
     DensityWeighted(),
     ContrastiveAL(),
     DiscriminativeAL(n_parts=2),
+    Switch(when=20),
 ]
 VARIANTS = [
+    Switch(ProbCover(StandardScaler()), CoreSet("classifier"), "covered"),
     ContrastiveAL(StandardScaler(), n_neighbors=2),
     DensityWeighted(UncertaintySampling(), 2.0, similarity="euclidean", embedding=StandardScaler()),
     ASAL(tiny_gan(n_critic=1), "classifier", n_components=2, n_steps=1),

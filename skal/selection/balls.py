@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,23 @@ class BallCover:
             for where, near in self._near(new[start : start + _BLOCK_ROWS]):
                 self.gains[where] -= near.sum(axis=0)
 
+    def with_centers(self, centers: Positions) -> Self:
+        """A copy in which what is near some more rows is covered.
+
+        Parameters
+        ----------
+        centers : ndarray of int of shape (n_centers,)
+            As in `add`.
+
+        Returns
+        -------
+        cover : BallCover
+        """
+        other = copy.copy(self)
+        other.gains, other.covered = self.gains.copy(), self.covered.copy()
+        other.add(centers)
+        return other
+
     def pick(
         self, k: int, candidates: Positions, pending: Positions, rng: np.random.Generator
     ) -> tuple[Positions, float]:
@@ -108,9 +126,7 @@ class BallCover:
             The share of all rows that are covered then.
         """
         check_k(k, len(candidates))
-        other = copy.copy(self)
-        other.gains, other.covered = self.gains.copy(), self.covered.copy()
-        other.add(pending)
+        other = self.with_centers(pending)
         left, picks = np.ones(len(candidates), bool), []
         for _ in range(k):
             gains = np.where(left, other.gains[candidates], -1)

@@ -25,6 +25,7 @@ from .query_by_committee import QueryByCommittee
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
 from .seals import SEALS
+from .switch import Switch
 from .synthesis import SynthesisStrategy
 from .typi_clust import TypiClust
 from .uncertainty import UncertaintySampling
@@ -60,6 +61,7 @@ __all__ = [
     "RandomSampling",
     "RandomSubset",
     "ScoreStrategy",
+    "Switch",
     "SynthesisStrategy",
     "TypiClust",
     "UncertaintySampling",

@@ -6,7 +6,6 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections import ChainMap
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
@@ -32,6 +30,7 @@ from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.checks import check_integer
 from ..utils.docstrings import inherits_doc
+from ..utils.parts import parts
 from ..utils.random import draw_seed
 from ..utils.warnings import callers_level
 from .query import Query
@@ -140,7 +139,7 @@ class Strategy(ABC, BaseEstimator):
         ------
         ValueError
         """
-        for part in _parts(self):
+        for part in parts(self):
             if hasattr(part, "_parameter_constraints"):
                 part._validate_params()
             if hasattr(part, "device"):
@@ -274,6 +273,9 @@ class QueryStrategy(Strategy):
     The same pool, labels and `random_state` give the same answer. A query changes neither the classifier, nor the
     data, nor the global random state.
     """
+
+    # Whether the report of a query has `n_unreached`: how many candidates no labelled or pending row reaches.
+    tells_unreached: ClassVar[bool] = False
 
     def query(self, X: Any, y: Any = None, n_queries: int = 1, *, estimator: Any = None) -> Rows:
         """Choose the rows to label next.
@@ -437,14 +439,3 @@ class ScoreStrategy(QueryStrategy):
     def _query(self, query: Query) -> Rows:
         rows = query.candidates.rows
         return rows[top_k(self._query_scores(query, rows), query.n_queries, query.rng)]
-
-
-def _parts(estimator: Any) -> Iterator[Any]:
-    """Yield an estimator and the estimators among its parameters, except those that are trained already."""
-    yield estimator
-    params = estimator.get_params(deep=True)
-    frozen = tuple(f"{name}__" for name, value in params.items() if isinstance(value, FrozenEstimator))
-    for name, value in params.items():
-        is_estimator = hasattr(value, "get_params") and not isinstance(value, type)
-        if is_estimator and not f"{name}__".startswith(frozen):
-            yield value

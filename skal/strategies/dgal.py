@@ -108,6 +108,7 @@ class DGAL(CandidateStrategy):
     kernel: str = "self_tuning"
     device: str | torch.device = "auto"
 
+    tells_unreached: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "encoder": [HasMethods(["fit", "transform"]), None],
         "n_neighbors": POSITIVE_INTEGER,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..pool import Pool, Rows
+from ..pool import NO_ROWS, Pool, Rows
 from ..selection import BallCover, k_means, pure_sq_radius
 from ..utils.threads import Kept
 from .base import POSITIVE_INTEGER
@@ -49,7 +49,8 @@ class ProbCover(EmbeddingStrategy):
     {encoder_}
     query_report_ : Bunch
         About the latest query: ``radius``, and ``coverage``, the share of the pool that labelled, pending and chosen
-        rows cover. When it nears one, it is time for another strategy: what is chosen then is random.
+        rows cover. When it nears one, it is time for another strategy: what is chosen then is random. And
+        ``n_unreached``, how many candidates no labelled or pending row covered before.
 
     Notes
     -----
@@ -78,6 +79,7 @@ class ProbCover(EmbeddingStrategy):
     n_clusters: int = 10
     purity: float = 0.95
 
+    tells_unreached: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "radius": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "n_clusters": POSITIVE_INTEGER,
@@ -117,6 +119,8 @@ class ProbCover(EmbeddingStrategy):
         return BallCover(embedding, sq_radius), sq_radius**0.5
 
     def _picks(self, query: Query, cover: BallCover, radius: float, candidates: Rows, pending: Rows) -> Rows:
-        rows, coverage = cover.pick(query.n_queries, candidates, pending, query.rng)
-        query.report.update(radius=radius, coverage=coverage)
+        cover = cover.with_centers(pending)
+        n_unreached = int(np.count_nonzero(~cover.covered[candidates]))
+        rows, coverage = cover.pick(query.n_queries, candidates, NO_ROWS, query.rng)
+        query.report.update(radius=radius, coverage=coverage, n_unreached=n_unreached)
         return rows

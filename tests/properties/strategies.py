@@ -32,6 +32,7 @@ from skal.strategies import (
     QueryByCommittee,
     RandomSampling,
     RandomSubset,
+    Switch,
     TypiClust,
     UncertaintySampling,
 )
@@ -64,6 +65,8 @@ STRATEGIES = [
     ContrastiveAL(n_neighbors=2),
     DiscriminativeAL("input", discriminator=LogisticRegression(tol=0.1), n_parts=2),
     DensityWeighted(similarity="euclidean", embedding=StandardScaler()),
+    Switch(TypiClust(n_neighbors=2), UncertaintySampling(), 5),
+    Switch(ProbCover(n_clusters=3), CoreSet(), "covered"),
     VAAL(),
     WAAL(),
 ]

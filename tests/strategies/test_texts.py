@@ -40,6 +40,7 @@ BY_CLASSIFIER = {
     "ClassBalanced": (strategies.ClassBalanced(), logistic()),
     "SEALS": (strategies.SEALS("classifier", n_neighbors=5), logistic()),
     "QueryByCommittee": (strategies.QueryByCommittee(), BaggingClassifier(logistic(), 5)),
+    "Switch": (strategies.Switch(when=20), logistic()),
     "DensityWeighted": (strategies.DensityWeighted(), logistic()),
     "ContrastiveAL": (strategies.ContrastiveAL(), logistic()),
     "DiscriminativeAL": (strategies.DiscriminativeAL(), logistic()),
