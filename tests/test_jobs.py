@@ -33,10 +33,12 @@ def test_strategies(strategy, batch):
         assert_array_equal(one, two)
 
 
-def test_simulate():
+def test_simulate(capsys):
     learners = {"random": learner(RandomSampling()), "core set": learner(CoreSet("input"))}
     data = {"X_val": X[1::2], "y_val": Y[1::2], "n_repeats": 3, "random_state": 0}
     one = simulate(learners, X[::2], Y[::2], **data)
-    two = simulate(learners, X[::2], Y[::2], **data, n_jobs=2)
+    two = simulate(learners, X[::2], Y[::2], **data, n_jobs=2, verbose=1)
     for name in learners:
         assert_array_equal(one[name]["score"], two[name]["score"])
+    ends = [line.partition("] ")[2].partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert ends == [f"{name}, repeat {repeat}" for name in learners for repeat in range(3)]

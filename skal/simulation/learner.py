@@ -26,9 +26,8 @@ from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
 from ..strategies import SynthesisStrategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
 from ..utils.random import draw_seed, seed_random_states
+from .histories import History
 from .scoring import Scoring
-
-History = dict[str, NDArray[Any]]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from sklearn.base import clone
 
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
-from .learner import History, SimulatedLearner
+from .histories import Histories, History, stack
+from .learner import SimulatedLearner
 
 
 def simulate(
@@ -25,8 +27,9 @@ def simulate(
     n_repeats: int = 5,
     n_jobs: int | None = None,
     random_state: Any = None,
+    verbose: int = 0,
     **fit_params: Any,
-) -> dict[str, History]:
+) -> Histories:
     """Run several simulated learners, repeatedly, on shared initial labels.
 
     Parameters
@@ -44,13 +47,17 @@ def simulate(
     n_jobs : int or None, default=None
         Runs side by side, as in joblib. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        Above 0, a line is printed for each run that has ended.
     **fit_params : dict
         As in :meth:`SimulatedLearner.fit`.
 
     Returns
     -------
-    histories : dict of str to dict of ndarray
-        Each learner's ``history_`` with a leading axis of length `n_repeats`.
+    histories : Histories
+        A dict of each learner's ``history_``, with a leading axis of length `n_repeats`. A repeat that `stopping` ended
+        early has NaN for the rounds that it lacks, and then ``n_labeled`` and ``class_counts`` are floats. Its
+        `to_frame` makes a table.
 
     Examples
     --------
@@ -66,6 +73,10 @@ def simulate(
     >>> histories = simulate(learners, X, y, n_repeats=2, random_state=0)
     >>> histories["RandomSampling"]["score"].shape
     (2, 3)
+    >>> histories.to_frame()[["learner", "repeat", "n_labeled"]].tail(2)
+                    learner  repeat  n_labeled
+    10  UncertaintySampling       1         20
+    11  UncertaintySampling       1         30
     """
     n_repeats = check_integer("n_repeats", n_repeats)
     if not isinstance(learners, Mapping):
@@ -80,21 +91,35 @@ def simulate(
     runs = [
         clone(learner).set_params(random_state=int(seed)) for learner in learners.values() for seed in seeds
     ]
-    histories = Parallel(n_jobs=n_jobs)(
+    places = [(name, repeat) for name in learners for repeat in range(n_repeats)]
+    started, histories = time.perf_counter(), []
+    # One by one, so that the progress of other processes is told in this one, where a notebook shows it.
+    for history in Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **fit_params) for learner in runs
+    ):
+        histories.append(history)
+        if verbose:
+            name, repeat = places[len(histories) - 1]
+            seconds = time.perf_counter() - started
+            print(
+                f"[simulate {len(histories)}/{len(runs)}, {seconds:.1f} s] {name}, repeat {repeat}: {_told(history)}"
+            )
+    return Histories(
+        {
+            name: stack(histories[start : start + n_repeats])
+            for name, start in zip(learners, range(0, len(runs), n_repeats), strict=True)
+        }
     )
-    return {
-        name: _stack(histories[start : start + n_repeats])
-        for name, start in zip(learners, range(0, len(runs), n_repeats), strict=True)
-    }
 
 
 def _run(learner: SimulatedLearner, X: Any, y: Any, **fit_params: Any) -> History:
     return learner.fit(X, y, **fit_params).history_
 
 
-def _stack(histories: list[History]) -> History:
-    return {key: np.stack([history[key] for history in histories]) for key in histories[0]}
+def _told(history: History) -> str:
+    """Where a run has ended: its labels and scores."""
+    scores = [f"{key} {values[-1]:.4g}" for key, values in history.items() if key.startswith("score")]
+    return ", ".join([f"{history['n_labeled'][-1]} labels", *scores])
 
 
 def labels_needed(history: History, score: float, *, metric: str = "score") -> NDArray[np.float64]:

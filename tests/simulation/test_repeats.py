@@ -1,5 +1,7 @@
 """Several learners on shared initial labels, and what their histories tell."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -33,3 +35,18 @@ def test_labels_needed():
 def test_a_number_of_repeats_that_is_none(n_repeats):
     with pytest.raises(ValueError, match=f"n_repeats={n_repeats} was given"):
         simulate([], X, Y, n_repeats=n_repeats)
+
+
+def test_progress_is_told_run_by_run(capsys):
+    learners = {"random": learner(RandomSampling()), "core set": learner(CoreSet("input"))}
+    data = {"X_val": X[1::2], "y_val": Y[1::2], "n_repeats": 2, "random_state": 0}
+    quiet = simulate(learners, X[::2], Y[::2], **data)
+    assert capsys.readouterr().out == ""
+    told = simulate(learners, X[::2], Y[::2], **data, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.sub(r"[\d.]+ s\]", "]", line) for line in lines] == [
+        f"[simulate {1 + 2 * i + repeat}/4, ] {name}, repeat {repeat}: 19 labels, score {score:.4g}"
+        for i, name in enumerate(learners)
+        for repeat, score in enumerate(quiet[name]["score"][:, -1])
+    ]
+    assert_array_equal(told["random"]["score"], quiet["random"]["score"])

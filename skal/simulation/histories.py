@@ -1,0 +1,131 @@
+"""What several learners went through: a dict of histories that is also a table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..utils.frames import make_frame
+
+History = dict[str, NDArray[Any]]
+
+
+class Histories(dict[Any, History]):
+    """The histories of several learners by name: a dict, and a table.
+
+    Two results become one by ``Histories(first | second)``.
+
+    Parameters
+    ----------
+    histories : dict of str to dict of ndarray
+        A ``history_`` for each learner, with or without a leading axis of repeats.
+
+    See Also
+    --------
+    skal.simulate : Returns one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.simulation import Histories
+    >>> Histories({"random": {"n_labeled": np.array([[10, 20]]), "score": np.array([[0.8, 0.9]])}}).to_frame()
+      learner  repeat  round  n_labeled  score
+    0  random       0      0         10    0.8
+    1  random       0      1         20    0.9
+    """
+
+    def __init__(self, histories: Mapping[Any, History]) -> None:
+        super().__init__(histories)
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each round of each repeat of each learner.
+
+        Parameters
+        ----------
+        library : {"pandas", "polars"} or None, default=None
+            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
+            pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame or polars.DataFrame
+            The columns are ``learner``, ``repeat``, ``round``, and the arrays of the histories; ``class_counts_0``,
+            ``class_counts_1``, ... are the labels of each class. What a learner did not record is NaN.
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        """
+        parts = [_rows(name, history) for name, history in self.items()]
+        columns = {key: [part.get(key) for part in parts] for part in parts for key in part}
+        sizes = [len(part["repeat"]) for part in parts]
+        return make_frame({key: _joined(values, sizes) for key, values in columns.items()}, library)
+
+
+def by_repeat(history: Mapping[str, Any]) -> History:
+    """A history with a leading axis of repeats, as :func:`skal.simulate` gives it and a single ``history_`` has not.
+
+    Parameters
+    ----------
+    history : dict of array-like
+
+    Returns
+    -------
+    history : dict of ndarray of shape (n_repeats, n_rounds, ...)
+    """
+    arrays = {key: np.asarray(values) for key, values in history.items()}
+    is_single = arrays["n_labeled"].ndim == 1
+    return {key: values[None] if is_single else values for key, values in arrays.items()}
+
+
+def stack(histories: list[History]) -> History:
+    """Several histories of one learner as one with a leading axis of repeats.
+
+    Parameters
+    ----------
+    histories : list of dict of ndarray
+        Of equal keys.
+
+    Returns
+    -------
+    history : dict of ndarray of shape (n_repeats, n_rounds, ...)
+        Repeats that ended early have NaN for the rounds that are missing, and counts are floats then.
+    """
+    n_rounds = max(len(history["n_labeled"]) for history in histories)
+    return {key: np.stack([_padded(history[key], n_rounds) for history in histories]) for key in histories[0]}
+
+
+def _padded(values: NDArray[Any], n_rounds: int) -> NDArray[Any]:
+    missing = n_rounds - len(values)
+    if not missing:
+        return values
+    return np.concatenate([values, np.full((missing, *values.shape[1:]), np.nan)])
+
+
+def _rows(name: Hashable, history: History) -> dict[str, Any]:
+    """The columns of one learner, without the rounds that a repeat did not reach."""
+    arrays = by_repeat(history)
+    is_there = ~np.isnan(arrays["n_labeled"])
+    repeat, round_ = np.nonzero(is_there)
+    columns: dict[str, Any] = {"learner": [name] * len(repeat), "repeat": repeat, "round": round_}
+    for key, values in arrays.items():
+        present = values[is_there]
+        if key in ("n_labeled", "class_counts"):  # floats only where NaN stood for missing rounds
+            present = present.astype(np.intp)
+        if present.ndim == 1:
+            columns[key] = present
+        else:
+            columns |= {f"{key}_{i}": column for i, column in enumerate(present.T)}
+    return columns
+
+
+def _joined(parts: list[Any], sizes: list[int]) -> Any:
+    """One column of all learners; NaN where one lacks it."""
+    present = [np.full(n, np.nan) if part is None else part for part, n in zip(parts, sizes, strict=True)]
+    if isinstance(present[0], list):
+        return [name for part in present for name in part]
+    return np.concatenate(present)
