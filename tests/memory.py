@@ -41,6 +41,7 @@ from skal.strategies import (
     ClassBalanced,
     ContrastiveAL,
     CoreSet,
+    CostAware,
     DeepFool,
     DensityWeighted,
     DiscriminativeAL,
@@ -93,6 +94,10 @@ def _generator(X: Any) -> Any:
 
 def _first_columns(X: Any) -> Any:
     return X[:, :N_CODES]
+
+
+def _first_column(X: Any) -> Any:
+    return 1.0 + X[:, 0]
 
 
 def _codes() -> Any:
@@ -148,6 +153,7 @@ CASES = {
     "MaxHerding(encoder)": Case(lambda X: MaxHerding(_codes(), max_covered=1000), 96, 4, 0, "codes"),
     "RandomSubset": Case(lambda X: RandomSubset(500, BADGE()), 32),
     "ClassBalanced": Case(lambda X: ClassBalanced(), 96),
+    "CostAware": Case(lambda X: CostAware(cost=_first_column), 96),
     "Switch(encoder)": Case(lambda X: Switch(CoreSet(_codes()), when=100), 96, 4, 0, "codes"),
     "SEALS": Case(lambda X: SEALS(n_neighbors=10), 64),
     "SEALS, pipeline": Case(lambda X: SEALS(n_neighbors=10, metric="cosine"), 64, 4, 0, "rows", "pipeline"),

@@ -1,5 +1,6 @@
 """Both check suites over every public estimator, from one list."""
 
+import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +15,7 @@ from skal.classifiers import (
     VAALClassifier,
     WassersteinClassifier,
 )
+from skal.pool import dense
 from skal.strategies import (
     ADBA,
     ALCG,
@@ -28,6 +30,7 @@ from skal.strategies import (
     ClassBalanced,
     ContrastiveAL,
     CoreSet,
+    CostAware,
     DeepFool,
     DensityWeighted,
     DiscriminativeAL,
@@ -54,6 +57,12 @@ from .networks import (
     tiny_wasserstein,
 )
 
+
+def row_costs(block):
+    rows = dense(block)
+    return 1 + np.abs(np.nan_to_num(rows.reshape(len(rows), -1)[:, 0].astype(float)))
+
+
 STRATEGIES = [
     RandomSampling(),
     UncertaintySampling(),
@@ -77,6 +86,7 @@ STRATEGIES = [
     ContrastiveAL(),
     DiscriminativeAL(n_parts=2),
     Switch(when=20),
+    CostAware(cost=row_costs),
 ]
 VARIANTS = [
     Switch(ProbCover(StandardScaler()), CoreSet("classifier"), "covered"),

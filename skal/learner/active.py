@@ -148,7 +148,8 @@ class ActiveLearner(Saving):
             positions there, see `positions`. By default the index of a data frame, unless it only counts the rows.
         **fit_params : dict
             Parameters of the classifier's `fit`, such as ``sample_weight``, one entry per row of `X`;
-            only those of labelled rows reach the classifier.
+            only those of labelled rows reach the classifier. With scikit-learn's metadata routing also those of the
+            strategy's, such as the ``cost`` of `CostAware`.
 
         Returns
         -------
@@ -175,7 +176,7 @@ class ActiveLearner(Saving):
         rows = state.labels.rows
         state = self._refitted(replace(state.after("label", rows, state.labels.known), before=None))
         self._try_flawed_row(state)
-        self._state = self._with_strategy(state)
+        self._state = self._with_strategy(state, fit_params)
         return self
 
     def _warn_of_classes(self, labels: Labels) -> None:
@@ -193,7 +194,7 @@ class ActiveLearner(Saving):
         self, pool: Pool, labels: Labels, fit_params: dict[str, Any], *, classes: Any, ids: Any = None
     ) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
-        self.strategy.check(pool, self.estimator)
+        self.strategy.check(pool, self.estimator, **self._route_to_strategy(fit_params))
         self._check_cold_start(pool, self.strategy)
         last, first = last_step(self.estimator), first_step(self.estimator)
         if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:

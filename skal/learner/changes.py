@@ -41,27 +41,29 @@ class Changes(Answers):
                 "chooses rows."
             )
 
-    def _with_strategy(self, state: State) -> State:
+    def _with_strategy(self, state: State, fit_params: dict[str, Any]) -> State:
         """The state with clones of the strategies that are prepared for the pool."""
         self._strategy_changed = False
-        strategy, cold_start = (self._prepared(each, state) for each in (self.strategy, self.cold_start))
-        return replace(state, strategy=strategy, cold_start=cold_start)
+        strategy = self._prepared(self.strategy, state, **self._route_to_strategy(fit_params))
+        return replace(state, strategy=strategy, cold_start=self._prepared(self.cold_start, state))
 
-    def _prepared(self, strategy: Strategy | None, state: State) -> Any:
+    def _prepared(self, strategy: Strategy | None, state: State, **metadata: Any) -> Any:
         if strategy is None:
             return None
         strategy = clone(strategy)
         if self.random_state is not None:
             seed_random_states(strategy, self._seed)
-        return strategy.fit(state.pool, state.learned)
+        return strategy.fit(state.pool, state.learned, **metadata)
 
-    def use(self, strategy: Strategy) -> Self:
+    def use(self, strategy: Strategy, **fit_params: Any) -> Self:
         """Go on with another strategy for the same pool; labels and classifier stay.
 
         Parameters
         ----------
         strategy : QueryStrategy or SynthesisStrategy
             It becomes the parameter of that name once it is prepared for the pool; if that fails, nothing changes.
+        **fit_params : dict
+            Parameters of its `fit`, such as the ``cost`` of `CostAware`.
 
         Returns
         -------
@@ -89,9 +91,9 @@ class Changes(Answers):
             )
         with self._changes:
             state = self._state
-            strategy.check(state.pool, self.estimator)
+            strategy.check(state.pool, self.estimator, **fit_params)
             self._check_cold_start(state.pool, strategy)
-            prepared = {"strategy": self._prepared(strategy, state)}
+            prepared = {"strategy": self._prepared(strategy, state, **fit_params)}
             if self._strategy_changed:  # or it was the cold start
                 prepared["cold_start"] = self._prepared(self.cold_start, state)
             before = None if state.before is None else replace(state.before, **prepared)
@@ -154,7 +156,7 @@ class Changes(Answers):
         refit : bool, default=True
             Whether to train the classifier, if a new row has a label.
         **fit_params : dict
-            The new rows' part of what `fit` was given a value per row of.
+            The new rows' part of what `fit` was given a value per row of, for the strategy also what `use` was.
 
         Returns
         -------
@@ -199,11 +201,11 @@ class Changes(Answers):
                 before=None,
             )
             self._try_flawed_row(grown)
-            prepared = {
-                name: None if strategy is None else strategy.grown(pool)
-                for name, strategy in (("strategy", state.strategy), ("cold_start", state.cold_start))
-            }
-            grown = replace(grown, **prepared)
+            grown = replace(
+                grown,
+                strategy=state.strategy.grown(pool, **self._route_to_strategy(fit_params)),
+                cold_start=None if state.cold_start is None else state.cold_start.grown(pool),
+            )
             if len(new.rows):
                 rows = new.rows + len(state.pool)
                 labels = grown.labels.with_labels(rows, new.known)

@@ -81,6 +81,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base of the learners: a classifier that has what its own `estimator` has."""
 
     estimator: Any
+    strategy: Any
     unlabeled: Any
     _state: Any = None  # a State, once `fit` has begun
 
@@ -134,7 +135,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return float(answer(estimator, "score", rows_for(estimator, X), y, **params))
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """How fit and score parameters reach the classifier."""
+        """How fit and score parameters reach the classifier, and those of fit the strategy."""
         mapping = MethodMapping()
         for method in ("fit", "score", *_DELEGATED):
             mapping = mapping.add(caller=method, callee=method)
@@ -142,4 +143,5 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             MetadataRouter(owner=self)
             .add_self_request(self)
             .add(estimator=self.estimator, method_mapping=mapping)
+            .add(strategy=self.strategy, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
         )

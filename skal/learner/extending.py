@@ -56,6 +56,11 @@ class Extending(Recording):
             self._check_known_classes(labels)
             taken = [key for entry in state.record if entry.keys is not None for key in entry.keys]
             named = new_keys(keys, len(pool), state.extension_labels, taken)
+            if others := sorted(self._route_to_strategy(fit_params)):
+                raise ValueError(
+                    f"{others} belong to the rows from which the strategy chooses, and samples of extend are none; "
+                    "leave them out."
+                )
             params, changes = self._route(fit_params), {}
             if params.get("sample_weight") is not None and "sample_weight" not in state.params:
                 params["sample_weight"] = self._checked_weight(params["sample_weight"], len(pool))

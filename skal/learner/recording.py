@@ -67,6 +67,12 @@ class Recording(Knowledge):
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
 
+    def _route_to_strategy(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        """What the strategy's `fit` asks for, such as costs."""
+        if not _routing_enabled():
+            return {}
+        return dict(process_routing(self, "fit", **fit_params).strategy.fit)
+
     def _try_flawed_row(self, state: State) -> None:
         """Let the classifier refuse a row that is not finite now rather than in a query: only itself knows."""
         if not state.can_guide or state.pool.known_flaw is None:

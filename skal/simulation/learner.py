@@ -192,7 +192,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         callbacks = self._init_callback_context(max_subtasks=n_rounds)
         callbacks.call_on_fit_task_begin(estimator=self)
 
-        self._state = self._with_strategy(state)
+        self._state = self._with_strategy(state, fit_params)
         loop = _Loop(oracle, scoring, records=[], labeled=NO_ROWS)
         for _ in range(n_rounds):
             task = callbacks.subcontext(task_name="round")

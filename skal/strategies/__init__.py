@@ -10,6 +10,7 @@ from .candidates import CandidateStrategy
 from .class_balanced import ClassBalanced
 from .contrastive import ContrastiveAL
 from .core_set import CoreSet
+from .cost_aware import CostAware
 from .deep_fool import DeepFool
 from .density_weighted import DensityWeighted
 from .dgal import DGAL
@@ -47,6 +48,7 @@ __all__ = [
     "ClassBalanced",
     "ContrastiveAL",
     "CoreSet",
+    "CostAware",
     "DeepFool",
     "DensityWeighted",
     "DiscriminativeAL",

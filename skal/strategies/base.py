@@ -101,9 +101,13 @@ class Strategy(ABC, BaseEstimator):
             If the pool, the labels, or a parameter of the strategy or one of its parts is invalid. Nothing has been
             trained then.
         """
+        return self._fit_to(X, y)
+
+    def _fit_to(self, X: Any, y: Any, **metadata: Any) -> Self:
+        """Prepare for a pool, after a check of what else a strategy's own `fit` was given."""
         pool = check_pool(self, X, reset=True)
         labels = y if y is None or isinstance(y, Labels) else Labels.of(y, len(pool))
-        self.check(pool)
+        self.check(pool, **metadata)
         self._seed = draw_seed(self.random_state)
         pool.watch(self.watched_bytes)
         with assuming_finite(pool):

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skal.access import torch_module
 from skal.labels import UNLABELED
+from skal.pool import as_pool
 from skal.strategies import (
     ALCG,
     ASAL,
@@ -22,6 +23,7 @@ from skal.strategies import (
     ClassBalanced,
     ContrastiveAL,
     CoreSet,
+    CostAware,
     DeepFool,
     DensityWeighted,
     DiscriminativeAL,
@@ -38,6 +40,12 @@ from skal.strategies import (
 )
 from skal.testing import Problem
 from tests.networks import AffineGenerator, Askable
+
+
+def same_costs(block):
+    """Costs of rows of any kind."""
+    return np.full(len(as_pool(block)), 2.0)
+
 
 STRATEGIES = [
     RandomSampling(),
@@ -67,6 +75,7 @@ STRATEGIES = [
     DensityWeighted(similarity="euclidean", embedding=StandardScaler()),
     Switch(TypiClust(n_neighbors=2), UncertaintySampling(), 5),
     Switch(ProbCover(n_clusters=3), CoreSet(), "covered"),
+    CostAware(cost=same_costs),
     VAAL(),
     WAAL(),
 ]

@@ -41,6 +41,7 @@ BY_CLASSIFIER = {
     "SEALS": (strategies.SEALS("classifier", n_neighbors=5), logistic()),
     "QueryByCommittee": (strategies.QueryByCommittee(), BaggingClassifier(logistic(), 5)),
     "Switch": (strategies.Switch(when=20), logistic()),
+    "CostAware": (strategies.CostAware(cost=lambda texts: [len(text) for text in texts]), logistic()),
     "DensityWeighted": (strategies.DensityWeighted(), logistic()),
     "ContrastiveAL": (strategies.ContrastiveAL(), logistic()),
     "DiscriminativeAL": (strategies.DiscriminativeAL(), logistic()),

@@ -1,0 +1,216 @@
+"""Utility per cost, where rows cost differently much to label (Settles, Craven and Friedland, 2008)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.utils.validation import _num_samples
+
+from ..pool import Pool, Rows, assuming_finite, blockwise
+from ..selection import top_k
+from .base import QueryStrategy, ScoreStrategy
+from .candidates import CriterionStrategy
+from .query import Query
+from .uncertainty import UncertaintySampling
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class CostAware(CriterionStrategy):
+    r"""Choose the rows of most utility per cost.
+
+    .. math:: \phi(x) / c(x)
+
+    where :math:`\phi` is the criterion and c what the label of a row costs, in any unit: minutes, or words to read
+    ([1]_). How much may be spent, and is, others decide.
+
+    Parameters
+    ----------
+    criterion : ScoreStrategy, default=None
+        Entropy sampling by default. A ratio needs utilities that are not negative: where there are scores below zero,
+        as those of margins are, the least score of the candidates is subtracted from all, so that this row is worth
+        nothing.
+    cost : callable, default=None
+        Maps a block of rows, of the kind that the pool holds, to a cost for each, of shape (n_rows,). It is asked once
+        for a pool, about every row. By default costs are given to `fit`, with one for each row of its pool; only a
+        function knows those of another pool.
+    {random_state}
+
+    Attributes
+    ----------
+    {criterion_}
+    query_report_ : Bunch
+        About the latest query: ``costs`` of the chosen rows, in their order.
+
+    Notes
+    -----
+    A learner passes costs on by scikit-learn's metadata routing: ``sklearn.set_config(enable_metadata_routing=True)``,
+    ``CostAware().set_fit_request(cost=True)`` as its strategy, and ``learner.fit(X, y, cost=costs)``; ``learner.grow``
+    takes those of new rows. As a part of another strategy it takes a function only.
+
+    References
+    ----------
+    .. [1] Settles, Craven, Friedland. Active learning with real annotation costs. NIPS Workshop on Cost-Sensitive
+       Learning 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal.strategies import CostAware
+    >>> X = np.array([[0.0], [1.0], [0.49], [0.4], [0.3]])
+    >>> classifier = LogisticRegression().fit(X[:2], [0, 1])
+    >>> strategy = CostAware(random_state=0).fit(X, cost=[1.0, 1.0, 3.0, 2.0, 1.0])
+    >>> strategy.query(X, [0, 1, -1, -1, -1], n_queries=2, estimator=classifier)
+    array([4, 3])
+    >>> strategy.query_report_.costs
+    array([1., 2.])
+    """
+
+    criterion: QueryStrategy | None = field(default=None, kw_only=False)
+    cost: Callable[[Any], Any] | None = field(default=None, kw_only=False)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "criterion": [ScoreStrategy, None],
+        "cost": [callable, None],
+    }
+
+    def _criterion(self) -> QueryStrategy:
+        return UncertaintySampling("entropy") if self.criterion is None else self.criterion
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, *, cost: ArrayLike | None = None) -> Self:
+        """Prepare the strategy for a pool.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, data frame or Pool of shape (n_samples, ...)
+            The pool, labelled rows included. A `Pool` has been validated.
+        y : array-like of shape (n_samples,) or Labels, default=None
+            Partial labels, with -1 or ``None`` where unlabelled.
+        cost : array-like of shape (n_samples,), default=None
+            What the label of each row costs, positive and finite, unless the parameter `cost` tells.
+
+        Returns
+        -------
+        self : CostAware
+
+        Raises
+        ------
+        ValueError
+            If there are no costs, or two kinds of them, or one is not positive and finite; or as other strategies.
+        """
+        self._fit_to(X, y, cost=cost)
+        if cost is not None:
+            self._costs: NDArray[np.float64] | None = _checked(cost, len(self._pool), "cost")
+        return self
+
+    def check(self, pool: Pool, estimator: Any = None, *, cost: ArrayLike | None = None) -> None:
+        """Refuse what the strategy cannot work with, as other strategies do, and what are no costs.
+
+        Parameters
+        ----------
+        pool : Pool
+        estimator : classifier, default=None
+        cost : array-like of shape (n_samples,), default=None
+
+        Raises
+        ------
+        ValueError, TypeError
+        """
+        super().check(pool, estimator)
+        if (cost is None) == (self.cost is None):
+            given = (
+                "none were given"
+                if cost is None
+                else "they were given twice, as cost= of fit and as a parameter"
+            )
+            raise ValueError(
+                f"CostAware needs the costs of the rows, and {given}. Give a function of a block of rows, "
+                "CostAware(cost=lambda block: ...), or pass cost= to fit, with a value per row of the pool. A learner "
+                "passes it on after sklearn.set_config(enable_metadata_routing=True), with "
+                "CostAware().set_fit_request(cost=True); other strategies do not, around whose criterion it is."
+            )
+        if cost is not None:
+            _checked(cost, len(pool), "cost")
+        else:  # on few rows now, before anything is trained
+            with assuming_finite(pool):
+                self._computed(pool.read(slice(2)))
+
+    def grown(self, pool: Pool, *, cost: ArrayLike | None = None) -> Self:
+        """The strategy for the pool of `fit` with new rows at its end: a copy, which keeps what was trained.
+
+        Parameters
+        ----------
+        pool : Pool
+            Validated; its first rows are those of `fit`.
+        cost : array-like of shape (n_new,), default=None
+            The costs of the new rows, where `fit` was given any.
+
+        Returns
+        -------
+        strategy : CostAware
+
+        Raises
+        ------
+        ValueError
+            If the costs are missing, or one is not positive and finite.
+        """
+        n_new = len(pool) - len(self._pool)
+        if (cost is None) == (self.cost is None):
+            given = "no cost" if cost is None else "a cost, which the parameter cost tells already"
+            raise ValueError(
+                f"{n_new} new rows were given {given}; give cost=, with a value for each of them, where fit was given "
+                "costs, and only there."
+            )
+        new = None if cost is None else _checked(cost, n_new, "cost")
+        other = super().grown(pool)
+        if new is not None and self._costs is not None:
+            other._costs = np.append(self._costs, new)
+        return other
+
+    def _prepare(self, pool: Pool) -> None:
+        super()._prepare(pool)
+        # What was given to fit are costs of its rows alone.
+        self._costs = None if self.cost is None else blockwise(self._computed, pool)
+
+    def _computed(self, block: Any) -> NDArray[np.float64]:
+        return _checked(self.cost(block), _num_samples(block), "The function cost returned")  # type: ignore[misc]
+
+    def _query(self, query: Query) -> Rows:
+        if self._costs is None:
+            raise ValueError(
+                "The costs that fit was given are those of its pool, and another pool was given. Give a function of a "
+                "block of rows instead: CostAware(cost=lambda block: ...)."
+            )
+        rows = query.candidates.rows
+        scores = self.criterion_._query_scores(query, rows).astype(np.float64)
+        scores -= min(0.0, scores.min())
+        costs = self._costs[rows]
+        best = top_k(scores / costs, query.n_queries, query.rng)
+        query.report.update(costs=costs[best])
+        return rows[best]
+
+
+def _checked(cost: Any, n_rows: int, given: str) -> NDArray[np.float64]:
+    """Return a cost per row as floats, or refuse it."""
+    try:
+        costs = np.array(cost, dtype=np.float64)
+    except (TypeError, ValueError):
+        costs = np.full(n_rows, np.nan)
+    if costs.shape != (n_rows,):
+        raise ValueError(
+            f"{given}: costs of shape {costs.shape} for {n_rows} rows; there must be one per row, ({n_rows},)."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(costs) & (costs > 0)))
+    if len(wrong):
+        raise ValueError(
+            f"{given}: the cost of row {wrong[0]} is {np.asarray(cost).ravel()[wrong[0]]!r}, and {len(wrong)} of "
+            f"{n_rows} costs are not positive and finite numbers. A label that is free has a small cost; rows that "
+            "must not be chosen belong to exclude= of query."
+        )
+    return costs
