@@ -1,4 +1,4 @@
-"""Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians, k-means, densities.
+"""Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians, k-means, densities, draws.
 
 They take plain arrays, return integer arrays of row positions, and know nothing of labels or estimators.
 Distances are evaluated in float64, block by block and as late as possible: the distance of a row to its nearest
@@ -12,6 +12,7 @@ from .farthest_first import FarthestFirst
 from .herding import KernelHerding
 from .means import k_means
 from .medians import k_medians
+from .successive import successive_sample
 from .top import top_k
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "mean_closeness",
     "mean_cosine",
     "pure_sq_radius",
+    "successive_sample",
     "top_k",
 ]
