@@ -79,6 +79,10 @@ class ActiveLearner(Saving):
         What each row is, a :class:`RowState`: unlabelled, labelled, skipped or audit.
     skipped_, audit_ : ndarray of int
         The rows that cannot be labelled, and the labelled ones that are kept out of training.
+    audit_pending_ : ndarray of int
+        The rows that `audit` has drawn and nobody has labelled or skipped.
+    audit_sample_ : dict of ndarray
+        What `audit` has drawn, with which probabilities, and what became of it.
     class_counts_ : dict
         How many labels of each class are trained on.
     record_ : dict of ndarray

@@ -52,10 +52,10 @@ class Answers(Extending):
             ``sample_weight_`` has all.
         audit : bool, default=False
             Whether to keep these rows out of training, for an honest estimate: `labels_` has their labels, `y_` does
-            not. They should have been drawn at random.
+            not. `audit` draws such rows; others should have been drawn at random.
         overwrite : bool, default=False
             Whether a row that already has another label gets this one, and whether a row of the training becomes one
-            of the audit, or the reverse. The same label again is no error.
+            of the audit, or the reverse, as does one that was drawn for it. The same label again is no error.
         refit : bool, default=True
             Whether to train the classifier. False records only; call `refit` later.
 
@@ -111,7 +111,7 @@ class Answers(Extending):
         taught = state.labels.with_labels(rows, labels)
         labeled = rows[state.labels.codes[rows] >= 0]
         corrected = labeled[state.labels.at(labeled) != taught.at(labeled)]
-        moved = labeled[np.isin(labeled, state.audit) != audit]
+        moved = np.setdiff1d(labeled, state.audit) if audit else np.intersect1d(rows, state.set_aside)
         if len(corrected) and not overwrite:
             raise ValueError(
                 f"rows {corrected[:5].tolist()} are labelled already, as "
@@ -133,6 +133,7 @@ class Answers(Extending):
             labels=taught,
             skipped=np.setdiff1d(state.skipped, rows),
             audit=np.union1d(state.audit, rows) if audit else np.setdiff1d(state.audit, rows),
+            draws=state.draws if audit else state.draws.without(moved),
             is_trained=state.is_trained and audit and not len(moved),
             **state.with_weights(rows, weight),
         )
@@ -145,7 +146,8 @@ class Answers(Extending):
         Parameters
         ----------
         rows : array-like of shape (n_rows,), default=None
-            Labelled rows, those of the audit included, named as in `teach`.
+            Labelled rows, those of the audit included, named as in `teach`. Those that `audit` drew are to be labelled
+            again; forgotten without a label, they are the audit's no longer.
         extension : array-like of int or str of shape (n_rows,), default=None
             Keys of samples of `extend`, which are withdrawn with their labels, in place of `rows`.
         refit : bool, default=True
@@ -176,7 +178,8 @@ class Answers(Extending):
 
     def _without(self, rows: Rows) -> State:
         state = self._state
-        unknown = rows[state.labels.codes[rows] < 0]
+        unlabeled = rows[state.labels.codes[rows] < 0]
+        unknown = np.setdiff1d(unlabeled, state.awaited)
         if len(unknown):
             raise ValueError(
                 f"rows {unknown[:5].tolist()} have no label to forget; give labelled rows, np.flatnonzero of "
@@ -190,7 +193,8 @@ class Answers(Extending):
             labels=state.labels.without(rows),
             **(state.with_weights(rows, np.ones(len(rows))) if state.has_own_weights else {}),
             audit=np.setdiff1d(state.audit, rows),
-            is_trained=state.is_trained and bool(np.isin(rows, state.audit).all()),
+            draws=state.draws.without(unlabeled),
+            is_trained=state.is_trained and bool(np.isin(rows, np.union1d(state.audit, unlabeled)).all()),
         )
 
     def skip(self, rows: ArrayLike) -> Self:
@@ -258,10 +262,11 @@ class Answers(Extending):
         return self
 
     def undo(self) -> Self:
-        """Take back the last `teach`, `forget`, `skip`, `unskip` or `extend`, and bring back the classifier before it.
+        """Take back the last step, and bring back the classifier before it.
 
-        Also after `refit`, `use`, and `load`; where several steps were recorded with ``refit=False``, the classifier
-        is the one from before all of them, and `refit` trains it on those that stay.
+        A step is a `teach`, `forget`, `skip`, `unskip`, `extend` or `audit`; it can be taken back after `refit`, `use`
+        and `load`, too. Where several were recorded with ``refit=False``, the classifier is the one from before all of
+        them, and `refit` trains it on those that stay.
 
         Returns
         -------

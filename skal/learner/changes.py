@@ -15,13 +15,13 @@ from ..pool import Pool, as_pool, check_pool
 from ..strategies import QueryStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..utils.random import seed_random_states
-from .answers import Answers
+from .audits import Audits
 from .ids import Ids
 from .known_classes import known_classes
 from .state import State
 
 
-class Changes(Answers):
+class Changes(Audits):
     """Base of the learner: how its strategy is prepared for a pool, exchanged for another, or for a longer pool."""
 
     estimator: Any

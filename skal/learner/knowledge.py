@@ -77,8 +77,8 @@ class Knowledge(Delegation):
         """What was said, in that order: arrays of equal length, for ``pandas.DataFrame(learner.record_)``.
 
         ``row`` (-1 for a sample of `extend`), ``label`` (None where none was given), ``round`` (how often the
-        classifier had been trained), ``time`` (UTC), ``action`` ("label", "audit", "forget", "skip" or "unskip") and
-        ``extension`` (the key of a sample of `extend`).
+        classifier had been trained), ``time`` (UTC), ``action`` ("label", "audit", "forget", "skip", "unskip", or
+        "draw" for the audit) and ``extension`` (the key of a sample of `extend`).
         """
         return as_arrays(self._known("record"))
 

@@ -37,6 +37,8 @@ class Reader:
     nodes : list
     tensors : dict of str to torch.Tensor
     known : dict of str to object
+    lacking : dict of type to dict of str to callable, default=None
+        What makes the fields that objects of a class had not yet in the version that wrote the file.
 
     Raises
     ------
@@ -45,8 +47,14 @@ class Reader:
     """
 
     def __init__(
-        self, folder: Path, nodes: list[Any], tensors: dict[str, torch.Tensor], known: dict[str, Any]
+        self,
+        folder: Path,
+        nodes: list[Any],
+        tensors: dict[str, torch.Tensor],
+        known: dict[str, Any],
+        lacking: dict[type, dict[str, Any]] | None = None,
     ) -> None:
+        self._lacking = lacking or {}
         self._folder, self._nodes, self._tensors, self._known = folder, nodes, tensors, known
         self._classes = {
             f"{each.__module__}.{each.__qualname__}": each
@@ -170,13 +178,16 @@ class Reader:
         kind = self._class(name)
         made = self._made[where] = kind.__new__(kind)
         keys = {key for key, _ in attributes}
-        if is_frozen(kind) and keys != {each.name for each in dataclasses.fields(kind)}:
+        lacking = self._lacking.get(kind, {})
+        if is_frozen(kind) and keys | lacking.keys() != {each.name for each in dataclasses.fields(kind)}:
             raise ModelFileError(f"holds {name} with the attributes {sorted(keys)}")
         own = {key for key in keys - own_params(kind) if callable(getattr(kind, key, None))}
         if own:
             raise ModelFileError(f"sets {sorted(own)} of {name}, which are its class's own")
         for key, reference in attributes:
             vars(made)[key] = self.get(reference)
+        for key in lacking.keys() - keys:
+            vars(made)[key] = lacking[key]()
         return made
 
     def _file(self, name: Any) -> Path:

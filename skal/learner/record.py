@@ -17,7 +17,7 @@ class Entry(NamedTuple):
 
     Attributes
     ----------
-    action : {"label", "audit", "forget", "skip", "unskip"}
+    action : {"label", "audit", "forget", "skip", "unskip", "draw"}
     rows : ndarray of int of shape (n_rows,)
         Rows of the pool, -1 for samples of `extend`.
     labels : ndarray of shape (n_rows,) or None

@@ -25,6 +25,7 @@ from ..training.files import read_file, write_file
 from ..utils.replacing import locked
 from ..utils.threads import Turns
 from .changes import Changes
+from .draws import Draws
 from .extensions import Extension
 from .ids import Ids
 from .reader import Reader
@@ -35,7 +36,8 @@ from .state import State
 from .writer import UnsavableError, Writer
 
 _FILE = "learner.skal"
-_VERSION = 1
+_VERSION = 2
+_VERSIONS: dict[int, dict[type, dict[str, Any]]] = {1: {State: {"draws": Draws}}, 2: {}}  # and what they lack
 _TOLD = ("random_state", "classes")  # parameters that the learner gives its clone of the classifier
 _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
 
@@ -154,9 +156,9 @@ class Saving(Changes):
         """
         place = Path(folder)
         tensors, content = read_file(place / _FILE)
-        if content.get("version") != _VERSION or not isinstance(learner, cls):
+        if content.get("version") not in _VERSIONS or not isinstance(learner, cls):
             raise ModelFileError(
-                f"{place / _FILE} holds no learner of version {_VERSION}; give a folder that save has "
+                f"{place / _FILE} holds no learner of a version up to {_VERSION}; give a folder that save has "
                 "written, to the class that wrote it, and update skal if it is newer"
             )
         fitted = clone(learner)
@@ -175,7 +177,9 @@ class Saving(Changes):
                     raise ModelFileError(
                         f"{file} is damaged, or belongs to another learner; save the learner again"
                     )
-            state = Reader(place, content["nodes"], tensors, _known(fitted, pool)).get(content["state"])
+            lacking = _VERSIONS[content["version"]]
+            reader = Reader(place, content["nodes"], tensors, _known(fitted, pool), lacking)
+            state = reader.get(content["state"])
             _check_state(state, pool)
             fitted._seed, fitted._changes = int(content["seed"]), Turns()
             if content["is_trained_again"]:
@@ -270,6 +274,8 @@ def _check_state(state: Any, pool: Pool) -> None:
         fits = isinstance(each, State) and isinstance(each.labels, Labels) and len(each.labels) == len(pool)
         if not fits:
             raise ModelFileError("holds no state of a learner for such a pool")
+        if not isinstance(each.draws, Draws) or not each.draws.are_of(len(pool)):
+            raise ModelFileError("holds draws of an audit that are none")
         for rows in (each.audit, each.skipped):
             check_positions(rows, len(pool), distinct=True)
         codes, n_classes = each.labels.codes, len(each.labels.classes)

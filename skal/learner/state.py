@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_method_params
 from ..labels import UNLABELED, Labels, encode, is_numeric, plain
 from ..pool import NO_ROWS, Candidates, Pool, Rows, as_pool
 from ..strategies.query import Query, Samples, TrainingSet
+from .draws import Draws
 from .extensions import Extension
 from .ids import Ids
 from .record import Entry, Record, now
@@ -32,8 +33,8 @@ class RowState(IntEnum):
     SKIPPED
         It cannot be labelled. No query offers it, and strategies that spread a batch keep away from it.
     AUDIT
-        It is labelled, and kept out of training for an honest estimate. Neither the classifier nor a strategy learns
-        of it.
+        It was drawn for an honest estimate, or labelled for one, and is kept out of training: no query offers it, and
+        neither the classifier nor a strategy learns its label.
 
     Examples
     --------
@@ -70,6 +71,8 @@ class State:
         Of the rows of the pool, those for an audit included.
     audit : ndarray of int
         The labelled rows that are kept out of training, in increasing order.
+    draws : Draws
+        The rows that were drawn for an audit.
     skipped : ndarray of int
         The rows that cannot be labelled, in increasing order.
     params : dict
@@ -106,6 +109,7 @@ class State:
     per_row: frozenset[str]
     ids: Ids | None = None
     audit: Rows = field(default_factory=NO_ROWS.copy)
+    draws: Draws = field(default_factory=Draws)
     skipped: Rows = field(default_factory=NO_ROWS.copy)
     has_own_weights: bool = False
     extensions: tuple[Extension, ...] = ()
@@ -134,6 +138,17 @@ class State:
     def learned(self) -> Labels:
         """The labels that are trained on."""
         return self.labels.without(self.audit) if len(self.audit) else self.labels
+
+    @cached_property
+    def awaited(self) -> Rows:
+        """The rows that were drawn for the audit, and that nobody has labelled or skipped, in increasing order."""
+        kept = self.draws.kept
+        return np.setdiff1d(kept[self.labels.codes[kept] < 0], self.skipped)
+
+    @property
+    def set_aside(self) -> Rows:
+        """The rows that belong to the audit, labelled or not, in increasing order."""
+        return np.union1d(self.audit, self.draws.kept)
 
     @cached_property
     def extension_labels(self) -> dict[Any, Any]:
@@ -172,7 +187,8 @@ class State:
     def row_states(self) -> NDArray[np.int8]:
         """What each row is, as `RowState` says."""
         states = np.where(self.labels.codes >= 0, np.int8(RowState.LABELED), np.int8(RowState.UNLABELED))
-        states[self.skipped], states[self.audit] = RowState.SKIPPED, RowState.AUDIT
+        states[self.skipped] = RowState.SKIPPED
+        states[self.audit] = states[self.awaited] = RowState.AUDIT
         return states
 
     def after(
@@ -260,8 +276,9 @@ class State:
         if not own:
             outside.append(Samples(self.pool, learned.rows, learned.codes[learned.rows]))
         unavailable = self.labels.rows if own else labels.rows  # sorted already, as most queries leave them
-        if len(pending) + len(excluded):
-            unavailable = np.unique(np.concatenate([unavailable, pending, excluded]))
+        awaited = self.awaited if own else NO_ROWS
+        if len(pending) + len(excluded) + len(awaited):
+            unavailable = np.unique(np.concatenate([unavailable, pending, excluded, awaited]))
         return Query(
             pool=pool,
             labels=labels,

@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from skal import UNLABELED, ActiveLearner, RowState
 from skal.learner import recording, saving
 from skal.learner.state import State
+from skal.pool import NO_ROWS
 from skal.strategies import CoreSet, RandomSampling
 from tests import THOROUGH
 
@@ -43,7 +44,7 @@ def pool_of(n_rows):
 
 
 class Campaign(RuleBasedStateMachine):
-    """What must hold: the dict `labels`, and the sets `skipped` and `audit`."""
+    """What must hold: the dict `labels`, and the sets `skipped`, `audit` and `drawn`."""
 
     strategy = RandomSampling()
 
@@ -53,7 +54,7 @@ class Campaign(RuleBasedStateMachine):
         y = np.full(12, UNLABELED)
         y[: len(labels)] = labels
         self.labels = dict(enumerate(labels))
-        self.skipped, self.audit, self.outside, self.step = set(), set(), {}, None
+        self.skipped, self.audit, self.drawn, self.outside, self.step = set(), set(), set(), {}, None
         self.learner = ActiveLearner(
             Moody(), clone(self.strategy), n_queries=2, classes=range(4), random_state=random_state
         ).fit(self.X, y)
@@ -62,7 +63,7 @@ class Campaign(RuleBasedStateMachine):
         Moody.failing = None
 
     def before_step(self):
-        self.step = dict(self.labels), set(self.skipped), set(self.audit), dict(self.outside)
+        self.step = dict(self.labels), set(self.skipped), set(self.audit), set(self.drawn), dict(self.outside)
 
     def trained(self, function, fails):
         """Call a verb that trains, and let the training fail."""
@@ -79,7 +80,7 @@ class Campaign(RuleBasedStateMachine):
             assert "answers are recorded" in interrupted.__notes__[0]
 
     def free(self):
-        return sorted(set(range(len(self.X))) - set(self.labels) - self.skipped)
+        return sorted(set(range(len(self.X))) - set(self.labels) - self.skipped - self.drawn)
 
     @rule(n_queries=st.integers(1, 30), data=st.data())
     def query(self, n_queries, data):
@@ -110,6 +111,10 @@ class Campaign(RuleBasedStateMachine):
         if not free:
             return
         rows = data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=3, unique=True))
+        if not audit and self.drawn & set(rows):
+            with pytest.raises(ValueError, match="belong to the audit"):
+                self.learner.teach(rows, [label] * len(rows))
+            return
         self.before_step()
         self.labels |= dict.fromkeys(rows, label)
         self.skipped -= set(rows)
@@ -136,6 +141,38 @@ class Campaign(RuleBasedStateMachine):
         self.has_failed |= fails
         self.trained(lambda: self.learner.teach([row], [label], overwrite=overwrite), fails)
 
+    @rule(n=st.integers(1, 3), active=st.booleans(), data=st.data())
+    def draw(self, n, active, data):
+        USED["draw"] += 1
+        pending = data.draw(st.sets(st.integers(0, len(self.X) - 1), max_size=2))
+        left = set(self.free()) - pending
+        if len(left) < n:
+            return
+        known = sum(count > 0 for count in self.learner.class_counts_.values())
+        if active and (known < 2 or self.has_failed):
+            return
+        self.before_step()
+        rows = self.learner.audit(n, how="active" if active else "uniform", pending=sorted(pending))
+        assert len(set(rows.tolist())) == n
+        assert set(rows.tolist()) <= left, "a row was drawn that must not be"
+        self.drawn |= set(rows.tolist())
+
+    @rule(data=st.data(), label=st.integers(0, 3))
+    def take_out_of_the_audit(self, data, label):
+        USED["take_out_of_the_audit"] += 1
+        if not self.drawn:
+            return
+        row = data.draw(st.sampled_from(sorted(self.drawn)))
+        self.before_step()
+        if row in self.labels or row in self.skipped or label:
+            self.labels[row] = label
+            self.skipped.discard(row)
+            self.learner.teach([row], [label], overwrite=True)
+        else:
+            self.learner.forget([row])
+        self.drawn.discard(row)
+        self.audit.discard(row)
+
     @rule(data=st.data())
     def refuse(self, data):
         USED["refuse"] += 1
@@ -161,9 +198,10 @@ class Campaign(RuleBasedStateMachine):
     @rule(data=st.data())
     def skip(self, data):
         USED["skip"] += 1
-        if not self.free():
+        free = sorted(set(range(len(self.X))) - set(self.labels) - self.skipped)
+        if not free:
             return
-        row = data.draw(st.sampled_from(self.free()))
+        row = data.draw(st.sampled_from(free))
         self.before_step()
         self.skipped.add(row)
         self.learner.skip([row])
@@ -186,7 +224,7 @@ class Campaign(RuleBasedStateMachine):
                 self.learner.undo()
             return
         self.learner.undo()
-        self.labels, self.skipped, self.audit, self.outside = self.step
+        self.labels, self.skipped, self.audit, self.drawn, self.outside = self.step
         self.step = None
 
     @rule(label=st.integers(0, 3), n_samples=st.integers(1, 2), fails=st.booleans())
@@ -262,6 +300,9 @@ class Campaign(RuleBasedStateMachine):
         np.testing.assert_array_equal(self.learner.y_, y)
         assert self.learner.skipped_.tolist() == sorted(self.skipped)
         assert self.learner.audit_.tolist() == sorted(self.audit)
+        assert self.learner.audit_pending_.tolist() == sorted(self.drawn - set(self.labels) - self.skipped)
+        sample = self.learner.audit_sample_
+        assert set(sample["row"][sample["state"] != "withdrawn"].tolist()) == self.drawn
         assert self.learner.extension_keys_.tolist() == list(self.outside)
         states = self.learner.row_states_
         assert set(np.flatnonzero(states == RowState.UNLABELED)) == set(self.free())
@@ -327,7 +368,23 @@ def shift_a_label_as_the_pool_grows(monkeypatch):
     monkeypatch.setattr(ActiveLearner, "grow", grow)
 
 
+def offer_a_drawn_row(monkeypatch):
+    original = State.query
+
+    def query(self, *args, **params):
+        without = replace(self, draws=type(self.draws)())
+        return original(without, *args, **params)
+
+    monkeypatch.setattr(State, "query", query)
+
+
+def draw_the_same_rows_again(monkeypatch):
+    monkeypatch.setattr(State, "awaited", NO_ROWS)
+
+
 BUGS = [
+    offer_a_drawn_row,
+    draw_the_same_rows_again,
     drop_an_answer,
     offer_a_pending_row,
     forget_a_skip_in_a_folder,
