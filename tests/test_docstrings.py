@@ -13,6 +13,7 @@ from numpydoc.validate import validate
 import skal.access
 import skal.classifiers
 import skal.datasets
+import skal.evaluation
 import skal.exceptions
 import skal.generators
 import skal.generators.losses
@@ -40,6 +41,7 @@ def test_every_exported_name_is_in_the_api():
         skal.access,
         skal.classifiers,
         skal.datasets,
+        skal.evaluation,
         skal.generators,
         skal.metrics,
         skal.model_selection,

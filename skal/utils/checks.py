@@ -20,6 +20,12 @@ def check_integer(name: str, value: Any, least: int = 1, most: float = inf) -> i
     return int(value)
 
 
+def check_share(name: str, value: float) -> None:
+    """ValueError unless a number lies between 0 and 1, neither included."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name}={value!r} was given; it must lie between 0 and 1.")
+
+
 def squares_fit(rows: NDArray[Any]) -> bool:
     """Whether squared distances between rows fit into the type of their numbers, float32 at least.
 

@@ -1,0 +1,193 @@
+"""Several learners against a baseline: paired tests over repeats, corrected for their number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..simulation.histories import History
+from ..utils.frames import make_frame
+from .curves import check_baseline, scores_at, shared_numbers
+from .measures import Measure, measured
+from .significance import holm, paired_test
+
+
+@dataclass(frozen=True, eq=False)
+class PairedTests:
+    """Paired tests of several learners against a baseline.
+
+    Parameters
+    ----------
+    baseline : str
+    names : tuple of str
+        The learners that were tested.
+    differences : ndarray of shape (n_learners,)
+        Mean over the pairs of what a learner has more than the baseline.
+    n_pairs : ndarray of int of shape (n_learners,)
+        Repeats in which both have a value.
+    p_values : ndarray of shape (n_learners,)
+        Two-sided; NaN where fewer than two pairs are left.
+    adjusted : ndarray of shape (n_learners,)
+        The p-values after Holm's correction for the number of learners.
+    test : {"t", "wilcoxon"}
+
+    See Also
+    --------
+    paired_tests : Makes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.evaluation import PairedTests
+    >>> PairedTests("random", ("margin",), np.array([0.1]), np.array([5]), np.array([0.01]), np.array([0.01]), "t")
+    PairedTests(baseline='random', names=('margin',), ... test='t')
+    """
+
+    baseline: Any
+    names: tuple[Any, ...]
+    differences: NDArray[np.float64]
+    n_pairs: NDArray[np.intp]
+    p_values: NDArray[np.float64]
+    adjusted: NDArray[np.float64]
+    test: str
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each learner.
+
+        Parameters
+        ----------
+        library : {"pandas", "polars"} or None, default=None
+            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
+            pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame or polars.DataFrame
+        """
+        columns = {
+            "learner": list(self.names),
+            "difference": self.differences,
+            "n_pairs": self.n_pairs,
+            "p_value": self.p_values,
+            "adjusted": self.adjusted,
+        }
+        return make_frame(columns, library)
+
+
+def paired_tests(
+    histories: Mapping[Any, History],
+    *,
+    baseline: Any,
+    measure: Measure = "area",
+    test: str = "t",
+    metric: str = "score",
+) -> PairedTests:
+    """Test over the repeats whether learners differ from a baseline.
+
+    The repeats of :func:`skal.simulate` share their initial labels, so they are pairs, and a paired test sees
+    smaller differences than one of means and their spread.
+
+    Parameters
+    ----------
+    histories : dict of str to dict of ndarray
+        The result of :func:`skal.simulate`.
+    baseline : str
+        Name of the learner that the others are tested against.
+    measure : {"area", "final"} or callable, default="area"
+        What is compared: the area under the learning curve, the last score, or a function of a history that returns a
+        number for each repeat, such as ``partial(area_under_curve, between=(10, 100))``.
+    test : {"t", "wilcoxon"}, default="t"
+        As in :func:`paired_test`.
+    metric : str, default="score"
+        Which of the history's arrays has the scores.
+
+    Returns
+    -------
+    tests : PairedTests
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two repeats, or not equally many, if there is no such baseline, or a history lacks the
+        metric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.evaluation import paired_tests
+    >>> n_labeled = np.array([[10, 20]] * 3)
+    >>> histories = {
+    ...     "random": {"n_labeled": n_labeled, "score": np.array([[0.5, 0.6], [0.4, 0.6], [0.6, 0.8]])},
+    ...     "margin": {"n_labeled": n_labeled, "score": np.array([[0.5, 0.8], [0.4, 0.7], [0.6, 0.9]])},
+    ... }
+    >>> paired_tests(histories, baseline="random").to_frame().round(4)
+      learner  difference  n_pairs  p_value  adjusted
+    0  margin      0.0667        3   0.0572    0.0572
+    """
+    others = check_baseline(histories, baseline)
+    values = {name: measured(history, measure, metric) for name, history in others.items()}
+    return _tests(values, baseline, measured(histories[baseline], measure, metric), test)
+
+
+def paired_tests_by_labels(
+    histories: Mapping[Any, History], *, baseline: Any, test: str = "t", metric: str = "score"
+) -> dict[int, PairedTests]:
+    """Test at each number of labels whether the scores of learners differ from those of a baseline.
+
+    Parameters
+    ----------
+    histories : dict of str to dict of ndarray
+        The result of :func:`skal.simulate`.
+    baseline : str
+        Name of the learner that the others are tested against.
+    test : {"t", "wilcoxon"}, default="t"
+        As in :func:`paired_test`.
+    metric : str, default="score"
+        Which of the history's arrays.
+
+    Returns
+    -------
+    tests : dict of int to PairedTests
+        For the numbers of labels that all learners have a score at. Holm's correction is for the number of learners at
+        each, not for the number of rounds: a curve of 20 rounds is expected to have one mark by chance at 0.05.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`paired_tests`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.evaluation import paired_tests_by_labels
+    >>> n_labeled = np.array([[10, 20]] * 3)
+    >>> histories = {
+    ...     "random": {"n_labeled": n_labeled, "score": np.array([[0.5, 0.6], [0.4, 0.6], [0.6, 0.8]])},
+    ...     "margin": {"n_labeled": n_labeled, "score": np.array([[0.5, 0.8], [0.4, 0.7], [0.6, 0.9]])},
+    ... }
+    >>> tests = paired_tests_by_labels(histories, baseline="random")
+    >>> {n: tests[n].adjusted.round(4).tolist() for n in tests}
+    {10: [1.0], 20: [0.0572]}
+    """
+    others = check_baseline(histories, baseline)
+    numbers = shared_numbers(histories, metric)
+    base = scores_at(histories[baseline], metric, numbers).T
+    scores = {name: scores_at(history, metric, numbers).T for name, history in others.items()}
+    return {
+        int(number): _tests({name: values[i] for name, values in scores.items()}, baseline, base[i], test)
+        for i, number in enumerate(numbers)
+    }
+
+
+def _tests(
+    values: Mapping[Any, NDArray[np.float64]], baseline: Any, base: NDArray[np.float64], test: str
+) -> PairedTests:
+    differences = [one - base for one in values.values()]
+    p_values = np.array([paired_test(one, base, test=test) for one in values.values()])
+    n_pairs = np.array([np.count_nonzero(~np.isnan(pairs)) for pairs in differences])
+    means = [np.nansum(pairs) / n if n else np.nan for pairs, n in zip(differences, n_pairs, strict=True)]
+    return PairedTests(baseline, tuple(values), np.array(means), n_pairs, p_values, holm(p_values), test)

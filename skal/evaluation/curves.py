@@ -1,0 +1,73 @@
+"""The learning curves in a history, repeat by repeat, and what several learners have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..simulation.histories import History, by_repeat
+
+Curve = tuple[NDArray[Any], NDArray[np.float64]]
+
+
+def curves(history: Mapping[str, Any], metric: str) -> list[Curve]:
+    """The numbers of labels and the scores of each repeat, without the rounds that have no score."""
+    found = []
+    arrays = by_repeat(with_metric(history, metric))
+    for n_labeled, scores in zip(arrays["n_labeled"], arrays[metric], strict=True):
+        is_there = ~(np.isnan(n_labeled) | np.isnan(scores))
+        found.append((n_labeled[is_there], scores[is_there].astype(np.float64)))
+    return found
+
+
+def scores_at(history: Mapping[str, Any], metric: str, n_labeled: NDArray[Any]) -> NDArray[np.float64]:
+    """The scores of each repeat at some numbers of labels: shape (n_repeats, n_numbers), NaN where it has none."""
+    found = curves(history, metric)
+    scores = np.full((len(found), len(n_labeled)), np.nan)
+    for row, (numbers, values) in zip(scores, found, strict=True):
+        _, there, which = np.intersect1d(n_labeled, numbers, return_indices=True)
+        row[there] = values[which]
+    return scores
+
+
+def shared_numbers(histories: Mapping[Any, History], metric: str) -> NDArray[np.intp]:
+    """The numbers of labels at which every learner has a score in some repeat, smallest first."""
+    numbers: NDArray[Any] | None = None
+    for history in histories.values():
+        own = np.unique(np.concatenate([n_labeled for n_labeled, _ in curves(history, metric)]))
+        numbers = own if numbers is None else np.intersect1d(numbers, own)
+    return np.asarray([] if numbers is None else numbers, dtype=np.intp)
+
+
+def with_metric(history: Mapping[str, Any], metric: str, name: Any = None) -> Mapping[str, Any]:
+    """A history that has a metric; ValueError where it has not."""
+    if metric not in history:
+        whose = "The history" if name is None else f"The history {name!r}"
+        raise ValueError(
+            f"{whose} has no {metric!r}; it has {sorted(history)}. A score needs validation rows: validation_fraction, "
+            "or X_val and y_val in fit."
+        )
+    return history
+
+
+def check_baseline(histories: Mapping[Any, History], baseline: Any) -> dict[Any, History]:
+    """The histories of the others; ValueError unless the baseline is among them and all have as many repeats."""
+    if baseline not in histories:
+        raise ValueError(f"baseline={baseline!r} was given; the histories are those of {list(histories)}.")
+    if len(histories) < 2:
+        raise ValueError(f"Only the baseline {baseline!r} was given; give the histories of others, too.")
+    check_repeats(histories)
+    return {name: history for name, history in histories.items() if name != baseline}
+
+
+def check_repeats(histories: Mapping[Any, History]) -> None:
+    """ValueError unless all learners have equally many repeats, as pairs need."""
+    n_repeats = {name: len(by_repeat(history)["n_labeled"]) for name, history in histories.items()}
+    if len(set(n_repeats.values())) > 1:
+        raise ValueError(
+            f"The learners have different numbers of repeats, {n_repeats}; repeats are compared in pairs that share "
+            "their initial labels, so give all learners to one call of simulate."
+        )

@@ -1,0 +1,213 @@
+"""How many labels a strategy saves until a score is reached, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..simulation import labels_needed
+from ..simulation.histories import History, by_repeat
+from ..utils.checks import check_integer, check_share
+from ..utils.frames import make_frame
+from ..utils.random import draw_seed
+from .curves import check_baseline, with_metric
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsSaved:
+    """Labels that learners saved against a baseline until a score was reached. Its text says so in plain English.
+
+    Parameters
+    ----------
+    score : float
+        The score to reach.
+    baseline : str
+    names : tuple of str
+        The learners that were compared with it.
+    saved : ndarray of shape (n_learners,)
+        Median over the repeats of the labels that the baseline needed more; NaN where runs ended too early to tell.
+    low, high : ndarray of shape (n_learners,)
+        Bootstrap interval of the median, infinite where the repeats do not bound it.
+    n_reached : ndarray of int of shape (n_learners,)
+        Repeats in which the learner reached the score.
+    n_baseline_reached : int
+        Repeats in which the baseline did.
+    n_repeats : int
+    confidence : float
+
+    See Also
+    --------
+    labels_saved : Makes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.evaluation import LabelsSaved
+    >>> saved, low, high = (np.array([value]) for value in (40.0, 20.0, np.inf))
+    >>> print(LabelsSaved(0.9, "random", ("margin",), saved, low, high, np.array([5]), 4, 5, 0.95))
+    Until 0.9, which random reached in 4 of 5 repeats:
+    margin saved 40 labels (95 % interval 20 to inf), and reached it in 5.
+    """
+
+    score: float
+    baseline: Any
+    names: tuple[Any, ...]
+    saved: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    n_reached: NDArray[np.intp]
+    n_baseline_reached: int
+    n_repeats: int
+    confidence: float
+
+    def __str__(self) -> str:
+        lines = [
+            f"Until {self.score:g}, which {self.baseline} reached in {self.n_baseline_reached} of {self.n_repeats} "
+            "repeats:"
+        ]
+        for name, saved, low, high, n_reached in zip(
+            self.names, self.saved, self.low, self.high, self.n_reached, strict=True
+        ):
+            number = "an unknown number of" if np.isnan(saved) else f"{saved:g}"
+            lines.append(
+                f"{name} saved {number} labels ({100 * self.confidence:g} % interval {low:g} to {high:g}), and reached "
+                f"it in {n_reached}."
+            )
+        return "\n".join(lines)
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each learner.
+
+        Parameters
+        ----------
+        library : {"pandas", "polars"} or None, default=None
+            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
+            pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame or polars.DataFrame
+        """
+        columns = {name: getattr(self, name) for name in ("saved", "low", "high", "n_reached")}
+        return make_frame({"learner": list(self.names), **columns}, library)
+
+
+def labels_saved(
+    histories: Mapping[Any, History],
+    score: float,
+    *,
+    baseline: Any,
+    metric: str = "score",
+    confidence: float = 0.95,
+    n_resamples: int = 9999,
+    random_state: Any = None,
+) -> LabelsSaved:
+    """Labels that learners save against a baseline until a score is reached, with a bootstrap interval over repeats.
+
+    A run that ended before it reached the score needed more labels than it had, nobody knows how many. It
+    bounds what was saved from one side: if only the baseline did not get there, at least so many labels were saved, and
+    if only the learner did not, at most so many. Medians of the lower and of the upper bounds enclose the
+    median of what was saved; they are equal, and the median is known, unless about half of the runs ended too early.
+    The interval goes from the lower quantile of resampled medians of the one to the upper of the other.
+
+    Parameters
+    ----------
+    histories : dict of str to dict of ndarray
+        The result of :func:`skal.simulate`, whose repeats are pairs.
+    score : float
+        The score to reach. A learner reaches it with the first number of labels at which its score is as high.
+    baseline : str
+        Name of the learner that the others are compared with.
+    metric : str, default="score"
+        Which of the history's arrays.
+    confidence : float, default=0.95
+        Of the interval: percentiles of the bootstrap, which are narrow for fewer than ten repeats. One repeat bounds
+        nothing.
+    n_resamples : int, default=9999
+        How often the repeats are drawn.
+    random_state : int, RandomState instance or None, default=None
+        Draws them.
+
+    Returns
+    -------
+    saved : LabelsSaved
+
+    Raises
+    ------
+    ValueError
+        If there are not equally many repeats, there is no such baseline, a history lacks the metric, or a parameter is
+        invalid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.evaluation import labels_saved
+    >>> n_labeled = np.array([[10, 20, 30]] * 3)
+    >>> histories = {
+    ...     "random": {"n_labeled": n_labeled, "score": np.array([[0.5, 0.6, 0.9], [0.5, 0.9, 0.9], [0.5, 0.6, 0.8]])},
+    ...     "margin": {"n_labeled": n_labeled, "score": np.array([[0.5, 0.9, 0.9], [0.9, 0.9, 0.9], [0.5, 0.9, 0.9]])},
+    ... }
+    >>> print(labels_saved(histories, 0.9, baseline="random", random_state=0))
+    Until 0.9, which random reached in 2 of 3 repeats:
+    margin saved 10 labels (95 % interval 10 to inf), and reached it in 3.
+    """
+    others = check_baseline(histories, baseline)
+    check_share("confidence", confidence)
+    n_resamples = check_integer("n_resamples", n_resamples)
+    for name, history in histories.items():
+        with_metric(history, metric, name)
+    needed = {name: labels_needed(history, score, metric=metric) for name, history in histories.items()}
+    n_repeats = len(needed[baseline])
+    rng = np.random.default_rng(draw_seed(random_state))
+    draws = rng.integers(n_repeats, size=(n_resamples, n_repeats))  # the same for all learners
+    found = [
+        _interval(*_bounds(history, needed[name], histories[baseline], needed[baseline]), draws, confidence)
+        for name, history in others.items()
+    ]
+    saved, low, high = np.array(found).T
+    return LabelsSaved(
+        score=score,
+        baseline=baseline,
+        names=tuple(others),
+        saved=saved,
+        low=low,
+        high=high,
+        n_reached=np.array([np.count_nonzero(~np.isnan(needed[name])) for name in others]),
+        n_baseline_reached=int(np.count_nonzero(~np.isnan(needed[baseline]))),
+        n_repeats=n_repeats,
+        confidence=confidence,
+    )
+
+
+def _bounds(
+    history: History, needed: NDArray[np.float64], base: History, base_needed: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Between which numbers lies what each repeat saved."""
+    at_least, base_at_least = (
+        np.where(np.isnan(found), np.nanmax(by_repeat(of)["n_labeled"], axis=1), found)
+        for found, of in ((needed, history), (base_needed, base))
+    )
+    low, high = base_at_least - at_least, base_at_least - at_least
+    low[np.isnan(needed)], high[np.isnan(base_needed)] = -np.inf, np.inf
+    return low, high
+
+
+def _interval(
+    low: NDArray[np.float64], high: NDArray[np.float64], draws: NDArray[np.intp], confidence: float
+) -> tuple[float, float, float]:
+    """The median where it is known, and the ends of its bootstrap interval."""
+    lower, upper = np.median(low), np.median(high)
+    saved = float(lower) if lower == upper else np.nan
+    if draws.shape[1] == 1:
+        return saved, -np.inf, np.inf
+    tail = (1 - confidence) / 2
+    # No interpolation, which infinite numbers do not have.
+    return (
+        saved,
+        float(np.quantile(np.median(low[draws], axis=1), tail, method="lower")),
+        float(np.quantile(np.median(high[draws], axis=1), 1 - tail, method="higher")),
+    )

@@ -1,0 +1,105 @@
+"""Paired tests over repeats, and Holm's correction for several of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+
+def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> float:
+    """Two-sided p-value of the hypothesis that pairs do not differ.
+
+    Parameters
+    ----------
+    first, second : array-like of shape (n_repeats,)
+        Pairs: the i-th numbers are of the same repeat. A pair with NaN is left out.
+    test : {"t", "wilcoxon"}, default="t"
+        Student's paired t-test, or Wilcoxon's signed rank test, which assumes no normal distribution. That has a
+        p-value of :math:`2^{1 - n}` at least: with five repeats none below 0.0625.
+
+    Returns
+    -------
+    p_value : float
+        1 where no pair differs; NaN where fewer than two pairs are left.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two pairs, not equally many numbers, or no such test.
+
+    Examples
+    --------
+    >>> from skal.evaluation import paired_test
+    >>> round(paired_test([0.9, 0.8, 0.9, 0.9], [0.7, 0.7, 0.6, 0.8]), 3)
+    0.035
+    >>> paired_test([0.9, 0.8, 0.9, 0.9], [0.7, 0.7, 0.6, 0.8], test="wilcoxon")
+    0.125
+    """
+    first, second = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    check_test(test)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError(f"Values of shapes {first.shape} and {second.shape} were given; give pairs.")
+    if len(first) < 2:
+        raise ValueError(
+            f"{len(first)} pairs were given, and a paired test needs two at least, better five or more: "
+            "simulate(..., n_repeats=5)."
+        )
+    differences = first - second
+    differences = differences[~np.isnan(differences)]
+    if len(differences) < 2:
+        return np.nan
+    if not differences.any():
+        return 1.0
+    if test == "wilcoxon":
+        # scipy approximates where there are zeros; they are left out in any case.
+        return float(stats.wilcoxon(differences[differences != 0]).pvalue)
+    return float(2 * stats.t.sf(abs(t_statistic(differences)), len(differences) - 1))
+
+
+def t_statistic(differences: NDArray[np.float64]) -> float:
+    """Student's t of differences that are not all zero, infinite where they are all the same."""
+    with np.errstate(divide="ignore"):
+        return float(differences.mean() / (differences.std(ddof=1) / np.sqrt(len(differences))))
+
+
+def check_test(test: str) -> None:
+    """ValueError unless there is such a test."""
+    if test not in ("t", "wilcoxon"):
+        raise ValueError(f"test={test!r} was given; it must be 't' or 'wilcoxon'.")
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """p-values of several tests, adjusted so that an error among all of them is as rare as in a single one.
+
+    Of m p-values in ascending order
+
+    .. math:: \\tilde p_{(i)} = \\max_{j \\le i} \\, \\min(1, (m - j + 1) \\, p_{(j)})
+
+    which is Holm's step-down correction, never less powerful than Bonferroni's.
+
+    Parameters
+    ----------
+    p_values : array-like of shape (n_tests,)
+        NaN stands for a test that could not be made, and does not count.
+
+    Returns
+    -------
+    adjusted : ndarray of shape (n_tests,)
+
+    References
+    ----------
+    S. Holm. "A simple sequentially rejective multiple test procedure". Scandinavian Journal of Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> from skal.evaluation import holm
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p_values.shape, np.nan)
+    order = np.argsort(p_values, kind="stable")[: np.count_nonzero(~np.isnan(p_values))]  # NaN comes last
+    scaled = p_values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(scaled))
+    return adjusted

@@ -1,0 +1,84 @@
+"""Several learners against a baseline."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from skal.evaluation import area_under_curve, final_score, paired_tests, paired_tests_by_labels
+
+from .common import history, noisy
+
+HISTORIES = {"a": noisy(1, 0.02), "random": noisy(2), "b": noisy(3, 0.05)}
+
+
+@pytest.mark.parametrize(
+    ("measure", "function"),
+    [
+        ("area", area_under_curve),
+        ("final", final_score),
+        (partial(area_under_curve, between=(15, 25)), partial(area_under_curve, between=(15, 25))),
+    ],
+    ids=str,
+)
+def test_areas_and_last_scores(measure, function):
+    found = paired_tests(HISTORIES, baseline="random", measure=measure)
+    assert found.names == ("a", "b")
+    base = function(HISTORIES["random"])
+    for i, name in enumerate("ab"):
+        values = function(HISTORIES[name])
+        assert_allclose(found.differences[i], (values - base).mean())
+        assert_allclose(found.p_values[i], stats.ttest_rel(values, base).pvalue)
+    low, high = sorted(found.p_values)
+    assert_allclose(sorted(found.adjusted), [min(1, 2 * low), max(min(1, 2 * low), high)])
+    assert_array_equal(found.n_pairs, [5, 5])
+    assert found.to_frame()["adjusted"].tolist() == found.adjusted.tolist()
+
+
+def test_each_number_of_labels():
+    found = paired_tests_by_labels(HISTORIES, baseline="random", test="wilcoxon")
+    assert [*found] == [10, 20, 30, 40]
+    assert_array_equal(found[10].p_values, [1, 1])  # the initial labels are shared
+    for i, tests in enumerate(found.values()):
+        for j, name in enumerate("ab"):
+            difference = HISTORIES[name]["score"][:, i] - HISTORIES["random"]["score"][:, i]
+            assert_allclose(tests.differences[j], difference.mean())
+            if i:
+                assert_allclose(tests.p_values[j], stats.wilcoxon(difference).pvalue)
+
+
+def test_repeats_that_ended_early_are_left_out():
+    early = {key: values.copy() for key, values in HISTORIES["a"].items()}
+    early["score"][0, 2:] = np.nan
+    early["n_labeled"] = np.where(np.isnan(early["score"]), np.nan, early["n_labeled"])
+    found = paired_tests_by_labels({"a": early, "random": HISTORIES["random"]}, baseline="random")
+    assert [int(tests.n_pairs[0]) for tests in found.values()] == [5, 5, 4, 4]
+    expected = stats.ttest_rel(early["score"][1:, 3], HISTORIES["random"]["score"][1:, 3])
+    assert_allclose(found[40].p_values, expected.pvalue)
+    early["score"][1:, 3] = np.nan
+    assert 40 not in paired_tests_by_labels({"a": early, "random": HISTORIES["random"]}, baseline="random")
+
+
+def test_numbers_of_labels_that_one_lacks():
+    other = history(np.ones((5, 2)), [20, 35])
+    found = paired_tests_by_labels(HISTORIES | {"other": other}, baseline="random")
+    assert [*found] == [20]
+    assert found[20].differences[2] == pytest.approx(1 - HISTORIES["random"]["score"][:, 1].mean())
+
+
+def test_bad_input():
+    one = {name: {key: values[:1] for key, values in each.items()} for name, each in HISTORIES.items()}
+    with pytest.raises(ValueError, match="needs two"):
+        paired_tests(one, baseline="random")
+    with pytest.raises(ValueError, match=r"baseline='none' was given; the histories are those of \['a'"):
+        paired_tests(HISTORIES, baseline="none")
+    with pytest.raises(ValueError, match="Only the baseline"):
+        paired_tests({"a": HISTORIES["a"]}, baseline="a")
+    with pytest.raises(ValueError, match=r"different numbers of repeats, \{'a': 5, 'random': 1\}"):
+        paired_tests({"a": HISTORIES["a"], "random": one["random"]}, baseline="random")
+    with pytest.raises(ValueError, match="measure='mean' was given"):
+        paired_tests(HISTORIES, baseline="random", measure="mean")
+    with pytest.raises(ValueError, match="has no 'f1'"):
+        paired_tests_by_labels(HISTORIES, baseline="random", metric="f1")

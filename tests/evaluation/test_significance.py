@@ -1,0 +1,67 @@
+"""Paired tests, and Holm's correction."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from skal.evaluation import holm, paired_test
+
+
+def test_p_values_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    for n in (2, 5, 12):
+        first, second = rng.normal([[0.5], [0]], size=(2, n))
+        assert_allclose(paired_test(first, second), stats.ttest_rel(first, second).pvalue)
+        expected = stats.wilcoxon(first, second).pvalue
+        assert_allclose(paired_test(first, second, test="wilcoxon"), expected)
+        assert paired_test(second, first) == paired_test(first, second)
+
+
+def test_wilcoxon_by_counting_signs():
+    """All 2^5 signs of the ranks 1 to 5 are equally likely: a sum of 14 or more, or of 1 or less, is in 4 of 32."""
+    assert_allclose(paired_test([-1, 2, 3, 4, 5], np.zeros(5), test="wilcoxon"), 4 / 32)
+    assert_allclose(paired_test([0, -1, 2, 3, 4, 5], np.zeros(6), test="wilcoxon"), 4 / 32)
+    assert_allclose(paired_test([1, 2, 3, 4, 5], np.zeros(5), test="wilcoxon"), 2 / 32)
+
+
+@pytest.mark.parametrize("test", ["t", "wilcoxon"])
+def test_edges(test):
+    assert paired_test([1, 2, 3], [1, 2, 3], test=test) == 1
+    assert np.isnan(paired_test([1, np.nan, 3], [0, 0, np.nan], test=test))
+    first, second = [1, np.nan, 3, 5.5], [0.5, 0, 2, 4]
+    without = paired_test([1, 3, 5.5], [0.5, 2, 4], test=test)
+    assert paired_test(first, second, test=test) == without < 1
+    with pytest.raises(ValueError, match="1 pairs were given, and a paired test needs two"):
+        paired_test([1], [2], test=test)
+    with pytest.raises(ValueError, match="give pairs"):
+        paired_test([1, 2], [2, 3, 4], test=test)
+
+
+def test_the_same_difference_everywhere():
+    assert paired_test([2, 3, 4], [1, 2, 3]) == 0
+    assert_allclose(paired_test([2, 3, 4], [1, 2, 3], test="wilcoxon"), 2 / 8)
+    with pytest.raises(ValueError, match="test='sign' was given"):
+        paired_test([1, 2], [1, 2], test="sign")
+
+
+def test_holm_by_hand():
+    """Times 4, 3, 2 and 1 in ascending order, and never below one before."""
+    assert_allclose(holm([0.02, 0.01, 0.4, 0.02]), [0.06, 0.04, 0.4, 0.06])
+    assert_allclose(holm([0.5, 0.6]), [1, 1])
+    assert_allclose(holm([0.03, np.nan, 0.01]), [0.03, np.nan, 0.02])
+    assert_array_equal(holm([]), [])
+    assert_array_equal(holm([np.nan]), [np.nan])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.5))
+def test_holm_rejects_step_by_step(p_values, alpha):
+    """What is below alpha is what Holm's procedure rejects: the smallest first, until one is kept."""
+    rejected = set()
+    for i, index in enumerate(np.argsort(p_values, kind="stable")):
+        if min(1, (len(p_values) - i) * p_values[index]) > alpha:
+            break
+        rejected.add(int(index))
+    assert {*np.flatnonzero(holm(p_values) <= alpha).tolist()} == rejected
