@@ -138,6 +138,8 @@ class NetworkEstimator(SavedEstimator):
 
     def _check_fitted(self) -> None:
         super()._check_fitted()
+        if self.image_shape is not None:
+            self._checked_image_shape()
         n_features = math.prod(self.input_shape_)
         if not all(side > 0 for side in self.input_shape_) or self.dtype_ not in (
             torch.float32,
@@ -238,15 +240,19 @@ class NetworkEstimator(SavedEstimator):
                     "np.moveaxis(X, -1, 1), which is a view, or the rows' shape as image_shape if they are none"
                 )
             return row_shape
-        image_shape = tuple(self.image_shape)
-        if not all(isinstance(side, Integral) and side > 0 for side in image_shape):
-            raise ValueError(f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)")
+        image_shape = self._checked_image_shape()
         agree = len(row_shape) == 1 or row_shape[-2:] == image_shape[-2:]
         if math.prod(image_shape) != math.prod(row_shape) or not agree:
             raise ValueError(
                 f"image_shape={image_shape} holds {math.prod(image_shape)} numbers, but the rows of X have shape "
                 f"{row_shape}; give the shape (C, H, W) of one row"
             )
+        return image_shape
+
+    def _checked_image_shape(self) -> tuple[int, ...]:
+        image_shape = tuple(self.image_shape)
+        if not all(isinstance(side, Integral) and side > 0 for side in image_shape):
+            raise ValueError(f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)")
         return image_shape
 
     def _network_dtype(self, X: NDArray[Any]) -> torch.dtype:

@@ -106,7 +106,8 @@ class SavedEstimator(BaseEstimator):
             If the file cannot be read.
         """
         tensors, content = read_file(path)
-        if not {"estimator", "params", "attributes"} <= content.keys():
+        is_whole = {"estimator", "params", "attributes"} <= content.keys()
+        if not is_whole or not isinstance(content["estimator"], str):
             raise ModelFileError(f"{path} holds no estimator; if it is a checkpoint, give it to `checkpoint`")
         name = content["estimator"]
         found: Any = next((known for known in _family(cls) if known.__qualname__ == name), None)
@@ -116,6 +117,7 @@ class SavedEstimator(BaseEstimator):
             left_out = _known_params(found, content["left_out"])
             kept = _known_params(found, content["params"].keys() - params.keys())
             saved = {key: decode(content["params"][key]) for key in kept}
+            _check_integers(saved)
             validate_parameter_constraints(found._parameter_constraints, saved, caller_name=found.__name__)
         missing = [key for key in left_out if key not in params]
         if missing:
@@ -200,6 +202,16 @@ def _known_params(cls: Any, names: Any) -> list[str]:
         if name not in known:
             raise ValueError(f"{cls.__name__} has no parameter {name!r}")
     return names
+
+
+def _check_integers(value: Any) -> None:
+    """Refuse integers with which no network computes."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{str(value)[:50]} does not fit into 64 bits")
+    for part in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    ):
+        _check_integers(part)
 
 
 def _family(cls: type) -> list[type]:

@@ -26,6 +26,7 @@ def model(name: str) -> Case:
         (ValueError, "was fitted on bytes"),
         (ValueError, "was fitted on other numbers"),
         (ValueError, "give the shape (C, H, W) of one row"),  # an `image_shape` that is none of these rows
+        (ValueError, "Input Z contains infinity"),  # what weights of 1e300 make of the rows
     ]
     return Case(_bytes(estimator.save), attempt, allowed)
 

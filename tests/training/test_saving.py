@@ -330,6 +330,26 @@ def test_foreign_and_damaged_files(tmp_path):
         GAN.load(tmp_path / "missing")
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda content: content.update(estimator=np.array(["VAE", "VAE"])), "holds no estimator"),
+        (lambda content: content["params"].update(beta=10**400), "64 bits"),
+        (lambda content: content["params"].update(image_shape=[0]), "image_shape must hold positive"),
+        (lambda content: content["params"].update(image_shape=[2**70]), "64 bits"),
+    ],
+    ids=["array of names", "wide integer", "no image", "wide integer in a list"],
+)
+def test_what_no_estimator_has_is_refused(change, match, tmp_path):
+    path = tmp_path / "model"
+    fitted("vae")[0].save(path)
+    tensors, content = read_file(path)
+    change(content)
+    write_file(path, tensors, content)
+    with pytest.raises(ModelFileError, match=match):
+        VAE.load(path)
+
+
 def test_an_unfitted_estimator_is_not_saved(tmp_path):
     for estimator, _ in ESTIMATORS.values():
         with pytest.raises(NotFittedError):
