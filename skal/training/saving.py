@@ -208,10 +208,9 @@ def _check_integers(value: Any) -> None:
     """Refuse integers with which no network computes."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError(f"{str(value)[:50]} does not fit into 64 bits")
-    for part in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    ):
-        _check_integers(part)
+    inner = value.values() if isinstance(value, dict) else value
+    for each in inner if isinstance(value, dict | list | tuple) else ():
+        _check_integers(each)
 
 
 def _family(cls: type) -> list[type]:
