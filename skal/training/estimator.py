@@ -138,8 +138,7 @@ class NetworkEstimator(SavedEstimator):
 
     def _check_fitted(self) -> None:
         super()._check_fitted()
-        if self.image_shape is not None:
-            self._checked_image_shape()
+        self._checked_image_shape()
         n_features = math.prod(self.input_shape_)
         if not all(side > 0 for side in self.input_shape_) or self.dtype_ not in (
             torch.float32,
@@ -233,14 +232,14 @@ class NetworkEstimator(SavedEstimator):
 
     def _input_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape in which the module gets a row of the given shape."""
-        if self.image_shape is None:
+        image_shape = self._checked_image_shape()
+        if image_shape is None:
             if len(row_shape) == 3 and row_shape[2] in _CHANNELS and row_shape[0] not in _CHANNELS:
                 raise ValueError(
                     f"the rows of X have shape {row_shape}, which looks like images with the channels last; give "
                     "np.moveaxis(X, -1, 1), which is a view, or the rows' shape as image_shape if they are none"
                 )
             return row_shape
-        image_shape = self._checked_image_shape()
         agree = len(row_shape) == 1 or row_shape[-2:] == image_shape[-2:]
         if math.prod(image_shape) != math.prod(row_shape) or not agree:
             raise ValueError(
@@ -249,9 +248,9 @@ class NetworkEstimator(SavedEstimator):
             )
         return image_shape
 
-    def _checked_image_shape(self) -> tuple[int, ...]:
-        image_shape = tuple(self.image_shape)
-        if not all(isinstance(side, Integral) and side > 0 for side in image_shape):
+    def _checked_image_shape(self) -> tuple[int, ...] | None:
+        image_shape = None if self.image_shape is None else tuple(self.image_shape)
+        if not all(isinstance(side, Integral) and side > 0 for side in image_shape or ()):
             raise ValueError(f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)")
         return image_shape
 
