@@ -1,0 +1,243 @@
+"""Which strategy saves labels? A table over real pools, with paired tests against random sampling.
+
+The pools are scikit-learn's digits; MNIST and Fashion-MNIST, 60,000 rows each, by 50 principal components; MNIST with
+rare classes, the rarest a hundredth of the most frequent; and sentences of documentation by TF-IDF and 50 components.
+The classifier is a logistic regression, or a small network for strategies that need one. All strategies start from the
+same labels in each of five repeats; ``few`` begins without a label and ends at 100, ten at a time, ``many`` goes from
+100 to 500 in steps of 50.
+
+Run ``SKAL_DATA=folder python examples/compare_strategies.py [--quick] [--folder results] [--pools digits mnist]``. Each
+result is kept in the folder, and a second run goes on where the first one was. Without ``SKAL_DATA`` only the digits
+and the texts are there. All of it takes about two hours on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from plot_texts import read_texts
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.exceptions import FitFailedWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+from skal import SimulatedLearner, simulate
+from skal.classifiers import (
+    LearningLossClassifier,
+    NetClassifier,
+    VAALClassifier,
+    WassersteinClassifier,
+)
+from skal.datasets import load_fashion_mnist, load_mnist
+from skal.evaluation import area_under_curve, final_score, paired_tests
+from skal.strategies import (
+    BADGE,
+    BALD,
+    DGAL,
+    SEALS,
+    VAAL,
+    WAAL,
+    ClassBalanced,
+    ContrastiveAL,
+    CoreSet,
+    DensityWeighted,
+    DiscriminativeAL,
+    KMedian,
+    LearningLoss,
+    MaxHerding,
+    ProbCover,
+    QueryByCommittee,
+    RandomSampling,
+    TypiClust,
+    UncertaintySampling,
+)
+
+SETTINGS = {
+    "few": {"n_initial": 0, "n_queries": 10, "budget": 100},
+    "many": {"n_initial": 100, "n_queries": 50, "budget": 500},
+}
+STRATEGIES = {
+    "random": RandomSampling(),
+    "margin": UncertaintySampling("margin"),
+    "entropy": UncertaintySampling("entropy"),
+    "least confidence": UncertaintySampling("least_confidence"),
+    "BADGE": BADGE(),
+    "CoreSet": CoreSet(),
+    "KMedian": KMedian(),
+    "TypiClust": TypiClust(),
+    "ProbCover": ProbCover(),
+    "MaxHerding": MaxHerding(),
+    "committee": QueryByCommittee(n_members=5),
+    "density": DensityWeighted(),
+    "ContrastiveAL": ContrastiveAL(),
+    "DiscriminativeAL": DiscriminativeAL(),
+    "SEALS": SEALS(),
+    "DGAL": DGAL(),
+    "balanced margin": ClassBalanced(),
+}
+NETWORK = {"max_epochs": 30, "module_params": {"hidden": (64,)}}
+DROPOUT = {"max_epochs": 30, "module_params": {"hidden": (64,), "dropout": 0.3}}
+NETWORKS = {  # each beside random rows for the same classifier
+    "network, random": (NetClassifier(**NETWORK), RandomSampling()),
+    "network, margin": (NetClassifier(**NETWORK), UncertaintySampling("margin")),
+    "network, BADGE": (NetClassifier(**NETWORK), BADGE()),
+    "network, BALD": (NetClassifier(**DROPOUT), BALD()),
+    "network, LearningLoss": (LearningLossClassifier(**NETWORK), LearningLoss()),
+    "network, WAAL": (WassersteinClassifier(**NETWORK), WAAL()),
+    "network, VAAL": (VAALClassifier(**NETWORK), VAAL()),
+}
+
+Split = tuple[Any, Any, Any, Any]  # rows and labels of the pool, rows and labels to score
+
+
+def digits() -> Split:
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X / 16, y, test_size=0.4, stratify=y, random_state=0)
+    return X, y, X_test, y_test
+
+
+def components(load: Callable[..., Any]) -> Split:
+    (X, y), (X_test, y_test) = (load(split=split, return_X_y=True) for split in ("train", "test"))
+    flat = [rows.reshape(len(rows), -1) / np.float32(255) for rows in (X, X_test)]
+    pca = PCA(50, random_state=0).fit(flat[0])
+    return pca.transform(flat[0]), y, pca.transform(flat[1]), y_test
+
+
+def rare() -> Split:
+    X, y, X_test, y_test = components(load_mnist)
+    share = 0.01 ** (np.arange(10) / 9)
+    kept = np.random.default_rng(0).random(len(y)) < share[y]
+    return X[kept], y[kept], X_test, y_test
+
+
+def texts() -> Split:
+    packages = {
+        "sympy": 2000,
+        "torch": 2000,
+        "sklearn": 800,
+        "networkx": 600,
+        "numpy": 600,
+        "scipy": 600,
+        "email": 200,
+    }
+    found = {package: read_texts(package, n) for package, n in packages.items()}
+    X = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(
+        [text for each in found.values() for text in each]
+    )
+    X = TruncatedSVD(50, random_state=0).fit_transform(X) * 5
+    y = np.repeat(list(found), [len(each) for each in found.values()])
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    return X, y, X_test, y_test
+
+
+POOLS = {
+    "digits": digits,
+    "mnist": lambda: components(load_mnist),
+    "fashion": lambda: components(load_fashion_mnist),
+    "rare": rare,
+    "texts": texts,
+}
+UNEVEN = ("rare", "texts")  # scored by the mean accuracy of the classes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="a few labels and strategies, to see that it runs"
+    )
+    parser.add_argument("--folder", type=Path, default=Path("comparison"))
+    parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--strategies", nargs="+", choices=[*STRATEGIES, *NETWORKS])
+    parser.add_argument("--table", action="store_true", help="print what is in the folder, and run nothing")
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # small networks
+    warnings.simplefilter("ignore", FitFailedWarning)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in options.pools:
+        if "SKAL_DATA" not in os.environ and name in ("mnist", "fashion", "rare"):
+            print(f"{name}: set SKAL_DATA")
+            continue
+        split = None
+        for setting in options.settings:
+            histories = {}
+            for strategy in options.strategies or wanted(name, setting, quick=options.quick):
+                file = options.folder / f"{name}-{setting}-{strategy.replace(' ', '_')}.npz"
+                if not file.exists():
+                    if options.table:
+                        continue
+                    split = POOLS[name]() if split is None else split
+                    np.savez(file, **run(split, name, setting, strategy, quick=options.quick))
+                with np.load(file) as kept:
+                    histories[strategy] = dict(kept)
+            show(name, setting, histories)
+
+
+def wanted(pool: str, setting: str, *, quick: bool) -> list[str]:
+    """The strategies of a table: networks for the digits and for MNIST, where there are labels enough."""
+    if quick:
+        return ["random", "margin", "TypiClust"]
+    return [*STRATEGIES, *(NETWORKS if setting == "many" and pool in ("digits", "mnist") else ())]
+
+
+def run(split: Split, pool: str, setting: str, strategy: str, *, quick: bool) -> dict[str, Any]:
+    """The history of a strategy on a pool."""
+    X, y, X_test, y_test = split
+    classifier, chooser = NETWORKS.get(strategy) or (LogisticRegression(max_iter=1000), STRATEGIES[strategy])
+    learner = SimulatedLearner(
+        classifier,
+        chooser,
+        **SETTINGS[setting],
+        cold_start=RandomSampling() if chooser.requires else None,
+        scoring="balanced_accuracy" if pool in UNEVEN else "accuracy",
+    )
+    if quick:
+        learner.set_params(budget=learner.n_initial + 2 * learner.n_queries)
+    return simulate(
+        {strategy: learner},
+        X,
+        y,
+        X_val=X_test,
+        y_val=y_test,
+        n_repeats=2 if quick else 5,
+        random_state=0,
+        verbose=1,
+    )[strategy]
+
+
+def show(pool: str, setting: str, histories: dict[str, Any]) -> None:
+    """Print the area under each curve and what tests say of it, the best first."""
+    for baseline in ("random", "network, random"):
+        is_network = baseline.startswith("network")
+        group = {
+            name: history for name, history in histories.items() if name.startswith("network") == is_network
+        }
+        if baseline not in group or len(group) < 2:
+            continue
+        tests = paired_tests(group, baseline=baseline, measure="area")
+        verdicts = dict(zip(tests.names, zip(tests.differences, tests.adjusted, strict=True), strict=True))
+        areas = {name: area_under_curve(history) for name, history in group.items()}
+        print(f"\n{pool}, {setting} labels: {len(areas[baseline])} repeats")
+        print(
+            f"{'strategy':<24}{'area':>7}{'spread':>8}{'at end':>8}{'gain':>8}{'p':>8}{'seconds a query':>17}"
+        )
+        for name in sorted(areas, key=lambda name: -areas[name].mean()):
+            gain, p = verdicts.get(name, (0.0, np.nan))
+            seconds = float(np.median(group[name]["query_time"][:, 1:]))
+            print(
+                f"{name:<24}{areas[name].mean():>7.3f}{areas[name].std(ddof=1):>8.3f}"
+                f"{final_score(group[name]).mean():>8.3f}{gain:>+8.3f}{p:>8.3f}{seconds:>17.3f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
