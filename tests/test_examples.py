@@ -43,6 +43,24 @@ def digits():
     return {"train": (X[:200], y[:200]), "test": (X[200:], y[200:260])}
 
 
+def test_strategies_and_criteria_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(FOLDER.parent))
+    n_threads = torch.get_num_threads()
+    try:
+        for _ in range(2):  # the second time from what the first one kept
+            arguments = ["--quick", "--folder", str(tmp_path), "--pools", "digits", "--settings", "few"]
+            monkeypatch.setattr(sys, "argv", ["compare_strategies", *arguments])
+            runpy.run_path(str(FOLDER.parent / "compare_strategies.py"), run_name="__main__")
+        first, second = capsys.readouterr().out.split("digits, few labels: 2 repeats")[1:]
+        assert [line.split()[0] for line in second.splitlines()[2:]] == ["TypiClust", "margin", "random"]
+        assert first.splitlines()[2:5] == second.splitlines()[2:5]
+        monkeypatch.setattr(sys, "argv", ["compare_stopping", "--quick", "--pools", "digits"])
+        runpy.run_path(str(FOLDER.parent / "compare_stopping.py"), run_name="__main__")
+        assert "classification change     " in capsys.readouterr().out
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 @pytest.mark.parametrize("name", ["photos", "tabular", "texts"])
 def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch, capsys):
     pytest.importorskip("pandas")
