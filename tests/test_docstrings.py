@@ -46,6 +46,7 @@ def test_every_exported_name_is_in_the_api():
         skal.metrics,
         skal.model_selection,
         skal.nets,
+        skal.plotting,
         skal.selection,
         skal.stopping,
         skal.strategies,

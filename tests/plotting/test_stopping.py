@@ -1,0 +1,39 @@
+"""What a stopping criterion has measured."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.exceptions import NotFittedError
+
+from skal.plotting import StoppingDisplay
+from skal.stopping import StabilizingPredictions
+from tests.simulation.common import X, Y, learner
+
+mpl.use("Agg")
+
+
+def test_the_display_shows_values_means_and_the_threshold():
+    stopping = StabilizingPredictions(threshold=0.001, n_rounds=2)
+    criterion = learner(stopping=stopping, budget=60).fit(X, Y).stopping_
+    display = StoppingDisplay.from_criterion(criterion)
+    n_labeled, values = criterion.history_.values()
+    assert_allclose(display.values_.get_xydata(), np.column_stack([n_labeled, values]))
+    assert_allclose(display.mean_.get_xdata(), n_labeled)
+    assert_allclose(display.mean_.get_ydata(), [np.nan, *(values[1:] + values[:-1]) / 2])
+    assert_allclose(display.threshold_.get_ydata(), 0.001)
+    assert display.ax_.get_yscale() == "log"
+    with pytest.raises(NotFittedError):
+        StoppingDisplay.from_criterion(stopping)
+    mpl.pyplot.close("all")
+
+
+def test_where_it_is_expected_to_stop():
+    values = np.array([0.4, 0.2, 0.1])
+    display = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.0, labels_left=45).plot()
+    assert_allclose(display.end_.get_xdata(), 75)
+    assert display.ax_.get_yscale() == "linear"
+    again = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.1, labels_left=np.nan)
+    assert again.plot(ax=display.ax_).end_ is None
+    assert again.ax_ is display.ax_
+    mpl.pyplot.close("all")
