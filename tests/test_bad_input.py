@@ -200,6 +200,7 @@ def test_classifier_without_what_is_required(strategy):
             "critic_scores": True,
             "dropout_proba": True,
             "committee_proba": True,
+            "posterior_proba": True,
             "predicted_loss": True,
         }
         missing |= dict.fromkeys(["embed", "as_torch"], class_ is SVC)

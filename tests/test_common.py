@@ -27,6 +27,7 @@ from skal.strategies import (
     SEALS,
     VAAL,
     WAAL,
+    BatchBALD,
     ClassBalanced,
     ContrastiveAL,
     CoreSet,
@@ -87,6 +88,7 @@ STRATEGIES = [
     DiscriminativeAL(n_parts=2),
     Switch(when=20),
     CostAware(cost=row_costs),
+    BatchBALD(n_members=2),
 ]
 VARIANTS = [
     Switch(ProbCover(StandardScaler()), CoreSet("classifier"), "covered"),
@@ -129,6 +131,7 @@ PAIRS = {
         BALD(),
         LearningLoss(),
         QueryByCommittee(),
+        BatchBALD(),
         *SYNTHESIS,
         *CLASSIFIERS,
         *LEARNERS,
@@ -164,6 +167,8 @@ def test_strategy_checks_of_vaal(classifier):
         (LearningLoss(), Discriminating(tol=0.1)),
         (LearningLoss(), tiny_learning_loss(max_epochs=1)),
         (BALD(3), Discriminating(tol=0.1)),
+        (BatchBALD(), RandomForestClassifier(3, max_depth=2)),
+        (BatchBALD(3), Discriminating(tol=0.1)),
         (QueryByCommittee(), RandomForestClassifier(3, max_depth=2)),
         (BALD(2), NetClassifier(module_params={"hidden": (3,), "dropout": 0.5}, max_epochs=1)),
     ],

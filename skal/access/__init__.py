@@ -21,6 +21,7 @@ from .answers import (
 from .differentiable import RowFunction, as_torch, check_differentiable, torch_module
 from .members import committee_proba
 from .networks import batch_rows
+from .posterior import posterior_proba
 from .questions import QUESTIONS, Question, check_requirements, provides
 from .wrappers import unwrap, working_bytes
 
@@ -43,6 +44,7 @@ __all__ = [
     "embed_and_predict_proba",
     "has_embedding",
     "labeled_proba",
+    "posterior_proba",
     "predict_proba",
     "predicted_loss",
     "provides",

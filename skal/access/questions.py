@@ -226,6 +226,15 @@ _TABLE = (
         are_probabilities=True,
     ),
     Question(
+        "posterior_proba",
+        "members or dropout layers",
+        "Use an ensemble, such as BaggingClassifier around the classifier or a forest; a network with torch.nn.Dropout "
+        "at a rate above 0; or BatchBALD(n_members=10), which trains members itself.",
+        ("n_rows", "n_members", "n_classes"),
+        lambda classifier: committee(classifier) or dropout_passes(classifier),
+        are_probabilities=True,
+    ),
+    Question(
         "embed_and_predict_proba",
         answer=_raw_nets(net_embed_and_predict_proba),
         parts=(EMBED, PREDICT_PROBA),

@@ -10,6 +10,7 @@ from .balls import BallCover, pure_sq_radius
 from .density import mean_closeness, mean_cosine
 from .farthest_first import FarthestFirst
 from .herding import KernelHerding
+from .joint_information import batch_bald
 from .means import k_means
 from .medians import k_medians
 from .successive import successive_sample
@@ -20,6 +21,7 @@ __all__ = [
     "FarthestFirst",
     "KernelHerding",
     "badge_kmeans_plusplus",
+    "batch_bald",
     "k_means",
     "k_medians",
     "mean_closeness",

@@ -1,8 +1,11 @@
 """Greedy maximum of the mean largest kernel similarity (Bae et al., 2024)."""
 
+from functools import partial
+
 import numpy as np
 
 from ..utils.threads import one_blas_thread
+from .lazy import lazy_argmax
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
 _TOGETHER = 128  # rows whose gains are computed together
@@ -103,18 +106,9 @@ class KernelHerding:
         bounds = self._bounds[candidates]
         picks: list[int] = []
         for _ in range(k):
-            gains = np.full(len(candidates), -1.0)
-            while True:
-                stale = np.flatnonzero((gains < 0) & (bounds >= max(gains.max(), 0)))
-                if not len(stale):
-                    break
-                if len(stale) > _TOGETHER:
-                    stale = stale[np.argpartition(-bounds[stale], _TOGETHER)[:_TOGETHER]]
-                # No more than the bound, whose rounding may differ.
-                gains[stale] = np.minimum(self._gains(candidates[stale], similarities), bounds[stale])
-                bounds[stale] = gains[stale]
-            picked = int(rng.choice(np.flatnonzero(gains == gains.max())))
-            bounds[picked] = -1
+            gains = partial(self._gains_among, candidates, similarities)
+            picked = lazy_argmax(bounds, [gains], rng, _TOGETHER)
+            bounds[picked] = -np.inf
             picks.append(int(candidates[picked]))
             similarities = self._with(similarities, candidates[[picked]])
         return np.array(picks, dtype=np.intp), float(similarities.mean())
@@ -135,6 +129,9 @@ class KernelHerding:
     def _parts(self) -> list[slice]:
         starts = range(0, len(self._targets), _MOST_BLOCKED)
         return [slice(start, start + _MOST_BLOCKED) for start in starts]
+
+    def _gains_among(self, candidates: Positions, similarities: Floats, places: Positions) -> Floats:
+        return self._gains(candidates[places], similarities)
 
     def _gains(self, rows: Positions, similarities: Floats) -> Floats:
         """Return what each row would add to the sum of similarities."""

@@ -6,6 +6,7 @@ from .asal import ASAL
 from .badge import BADGE
 from .bald import BALD
 from .base import QueryStrategy, ScoreStrategy
+from .batch_bald import BatchBALD
 from .candidates import CandidateStrategy
 from .class_balanced import ClassBalanced
 from .contrastive import ContrastiveAL
@@ -44,6 +45,7 @@ __all__ = [
     "SEALS",
     "VAAL",
     "WAAL",
+    "BatchBALD",
     "CandidateStrategy",
     "ClassBalanced",
     "ContrastiveAL",

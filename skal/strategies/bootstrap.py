@@ -2,22 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import _check_method_params
 from skorch import NeuralNet
 
-from ..access import predict_proba
+from ..access import blockwise, predict_proba, working_bytes
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import rows_for
-from ..pool import as_pool
+from ..pool import Rows, as_pool
 from ..utils.random import seed_random_states
 from .query import Query, TrainingSet
 
 _MOST_DRAWS = 100
+
+
+def check_trainable(n_members: int | None, estimator: Any) -> None:
+    """Refuse a classifier that is not trained again where members are to be trained.
+
+    Parameters
+    ----------
+    n_members : int or None
+        None where no member is to be trained.
+    estimator : classifier or None
+
+    Raises
+    ------
+    TypeError
+        If it is a `FrozenEstimator`.
+    """
+    if n_members is not None and isinstance(estimator, FrozenEstimator):
+        raise TypeError(
+            f"n_members={n_members} clones were to be trained, and a FrozenEstimator is not trained again; "
+            "give the classifier itself, or n_members=None and an ensemble."
+        )
+
+
+def bootstrap_proba(
+    query: Query, n_members: int, rows: Rows, summary: Callable[[NDArray[Any]], NDArray[Any]]
+) -> NDArray[Any]:
+    """Train a committee on bootstrap samples, and ask its members about some rows of the pool.
+
+    Parameters
+    ----------
+    query : Query
+    n_members : int
+    rows : ndarray of int of shape (n_rows,)
+    summary : callable
+        Maps the probabilities of a block, of shape (n_block, n_members, n_classes), to an array with one entry per row.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_rows, ...)
+    """
+    members = bootstrap_members(query, n_members)
+
+    def answer(block: Any) -> NDArray[Any]:
+        answers = [member_proba(member, query.estimator.classes_, block) for member in members]
+        return summary(np.stack(answers, axis=1))
+
+    row_bytes = working_bytes(query.estimator, query.pool) + 24 * n_members * len(query.labels.classes)
+    return blockwise(answer, query.pool, rows, row_bytes=row_bytes)
 
 
 def bootstrap_members(query: Query, n_members: int) -> list[Any]:

@@ -9,14 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..access import blockwise, committee_proba, working_bytes
+from ..access import committee_proba
 from ..pool import Pool, Rows
 from .bald import mutual_information
 from .base import ScoreStrategy
-from .bootstrap import bootstrap_members, member_proba
+from .bootstrap import bootstrap_proba, check_trainable
 from .query import Query
 from .uncertainty import entropy
 
@@ -106,11 +105,7 @@ class QueryByCommittee(ScoreStrategy):
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
-        if self.n_members is not None and isinstance(estimator, FrozenEstimator):
-            raise TypeError(
-                f"n_members={self.n_members} clones were to be trained, and a FrozenEstimator is not trained again; "
-                "give the classifier itself, or n_members=None and an ensemble."
-            )
+        check_trainable(self.n_members, estimator)
 
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         if self.n_members is not None:
@@ -123,12 +118,4 @@ class QueryByCommittee(ScoreStrategy):
     def _query_scores(self, query: Query, rows: Rows) -> NDArray[np.floating[Any]]:
         if self.n_members is None:
             return super()._query_scores(query, rows)
-        members = bootstrap_members(query, self.n_members)
-
-        def score(block: Any) -> NDArray[Any]:
-            answers = [member_proba(member, query.estimator.classes_, block) for member in members]
-            return _MEASURES[self.measure](np.stack(answers, axis=1))
-
-        n_numbers = self.n_members * len(query.labels.classes)
-        row_bytes = working_bytes(query.estimator, query.pool) + 24 * n_numbers
-        return blockwise(score, query.pool, rows, row_bytes=row_bytes)
+        return bootstrap_proba(query, self.n_members, rows, _MEASURES[self.measure])

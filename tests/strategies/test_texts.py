@@ -42,6 +42,7 @@ BY_CLASSIFIER = {
     "QueryByCommittee": (strategies.QueryByCommittee(), BaggingClassifier(logistic(), 5)),
     "Switch": (strategies.Switch(when=20), logistic()),
     "CostAware": (strategies.CostAware(cost=lambda texts: [len(text) for text in texts]), logistic()),
+    "BatchBALD": (strategies.BatchBALD(), BaggingClassifier(logistic(), 5)),
     "DensityWeighted": (strategies.DensityWeighted(), logistic()),
     "ContrastiveAL": (strategies.ContrastiveAL(), logistic()),
     "DiscriminativeAL": (strategies.DiscriminativeAL(), logistic()),

@@ -1,0 +1,53 @@
+"""Lazy greedy choice: of upper bounds that can only fall, few need to be measured again (Minoux, 1978)."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .points import Floats, Positions
+
+TOGETHER = 128  # what is measured at a time
+
+
+def lazy_argmax(
+    bounds: Floats,
+    measures: Sequence[Callable[[Positions], Floats]],
+    rng: np.random.Generator,
+    together: int = TOGETHER,
+) -> int:
+    """Return the position of the largest value, and measure only those whose upper bound reaches it.
+
+    Parameters
+    ----------
+    bounds : ndarray of shape (n,)
+        Upper bounds of the values. What is measured takes their place. Minus infinity takes no part.
+    measures : sequence of callable
+        They map positions, an array of int, to upper bounds, the cheapest first. The last one gives the values.
+    rng : numpy.random.Generator
+        Decides between equal values.
+    together : int, default=128
+        How many values are measured at a time.
+
+    Returns
+    -------
+    position : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.selection.lazy import lazy_argmax
+    >>> values, bounds = np.array([1.0, 3.0, 2.0]), np.array([1.5, 3.5, 9.0])
+    >>> lazy_argmax(bounds, [values.take], np.random.default_rng(0), together=1), bounds
+    (1, array([1.5, 3. , 2. ]))
+    """
+    unknown, values, best = bounds > -np.inf, np.full(len(bounds), -np.inf), -np.inf
+    while len(stale := np.flatnonzero(unknown & (bounds >= best))):
+        if len(stale) > together:
+            stale = stale[np.argpartition(-bounds[stale], together)[:together]]
+        for measure in measures:
+            # No more than the bound, whose rounding may differ.
+            bounds[stale] = np.minimum(measure(stale), bounds[stale])
+            stale = stale[bounds[stale] >= best]
+        values[stale], unknown[stale] = bounds[stale], False
+        best = values.max()
+    return int(rng.choice(np.flatnonzero(values == best)))
