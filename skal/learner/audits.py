@@ -21,7 +21,7 @@ from .delegation import answer
 from .state import State
 
 _STREAM = 0xA0D17  # the audit's own random numbers: no strategy draws the same ones
-_UNIFORM_SHARE = 0.1  # of a draw by expected loss, so that a row counts for ten at most
+_UNIFORM_SHARE = 0.5  # of a draw by expected loss
 
 
 class Audits(Answers):
@@ -54,11 +54,11 @@ class Audits(Answers):
               present classifier from fewer labels. With :math:`p_i` the probability that its prediction for row i is
               wrong, row i is drawn from the rows :math:`R` that are left in proportion to
 
-              .. math:: w_i = 0.9 \frac{\sqrt{p_i}}{\mathrm{mean}_j \sqrt{p_j}} + 0.1
+              .. math:: w_i = \frac{\sqrt{p_i}}{2\,\mathrm{mean}_j \sqrt{p_j}} + \frac{1}{2}
 
-              The root makes the variance of the estimate least where p is right [2]_; in proportion to p itself, as
-              in [1]_, nothing is gained over uniform rows for a loss of 0 or 1. Its second term bounds what is lost
-              where p is wrong.
+              The root makes the variance of the estimate least where p is right [2]_; then nothing would be gained over
+              uniform rows in proportion to p itself, as in [1]_, as the loss is 0 or 1. The second term is for
+              classifiers that are sure and wrong: no row counts for more than two.
         surrogate : fitted classifier, default=None
             Whose probabilities say how likely the predictions are wrong, for ``how="active"``. By default the
             learner's own classifier.

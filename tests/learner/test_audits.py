@@ -90,7 +90,7 @@ def test_probabilities_of_an_active_draw(surrogate):
     wrong = np.array(
         [1 - sum(row[judge.classes_ == label]) for row, label in zip(p, fitted.predict(X[left]), strict=True)]
     )
-    weights = 0.9 * np.sqrt(wrong) / np.sqrt(wrong).mean() + 0.1
+    weights = 0.5 * np.sqrt(wrong) / np.sqrt(wrong).mean() + 0.5
     sample = fitted.audit_sample_
     assert_allclose(sample["probability"][10:], chances(weights, np.searchsorted(left, rows)), rtol=1e-9)
     assert_array_equal(sample["n_left"][10:], len(left) - np.arange(100))

@@ -1,0 +1,263 @@
+"""The honest estimate: what a learner's audit says of its classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.metrics import check_scoring
+from sklearn.utils.validation import check_is_fitted
+
+from ..learner import ActiveLearner, RowState
+from ..pool import as_pool
+from ..utils.checks import check_integer, check_share
+from ..utils.random import draw_seed, seed_random_states
+from .audited_rows import AuditedRows, audited_rows
+from .intervals import binomial_interval, weighted_interval
+from .risk import Risk, lure_estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReport:
+    """What :func:`audit_report` found; ``print(report)`` says it in words, ``float(report)`` is the score.
+
+    Parameters
+    ----------
+    score : float
+        The estimate.
+    low, high : float
+        The interval of `score`.
+    confidence : float
+    naive : float
+        The score by cross-validation over the labels that the classifier was trained on, which nobody drew at random;
+        NaN where it cannot be had.
+    scoring : str
+    how : {"uniform", "active"}
+        How the rows were drawn.
+    n_labeled : int
+        Rows of the audit that the estimate is made of.
+    n_pending, n_skipped, n_withdrawn : int
+        Rows that were drawn and are not labelled yet, or cannot be, or were taken out of the audit again.
+    n_own : int
+        Rows of the audit that `audit` did not draw. They count if it drew none.
+    n_population : int
+        Rows that they were drawn from, labelled ones of the audit included.
+    share_taken : float
+        The share of the pool that had been taken for training, or by expected loss, before they were drawn; its mean
+        where they were drawn at several times. An accuracy over the whole pool, had none been trained on, differs by
+        at most that.
+
+    Examples
+    --------
+    >>> from skal.evaluation import AuditReport
+    >>> print(AuditReport(score=0.9, low=0.86, high=0.93, confidence=0.95, naive=0.7, scoring="accuracy", how="uniform",
+    ...     n_labeled=300, n_pending=0, n_skipped=2, n_withdrawn=0, n_own=0, n_population=5000, share_taken=0.0))
+    accuracy 0.900 (95 % interval 0.860 to 0.930), of 300 rows drawn uniformly from 5000.
+    The labels that it was trained on say 0.700. Skipped: 2.
+    """
+
+    score: float
+    low: float
+    high: float
+    confidence: float
+    naive: float
+    scoring: str
+    how: str
+    n_labeled: int
+    n_pending: int
+    n_skipped: int
+    n_withdrawn: int
+    n_own: int
+    n_population: int
+    share_taken: float
+
+    def __float__(self) -> float:
+        return self.score
+
+    def __str__(self) -> str:
+        manner = "uniformly" if self.how == "uniform" else "by expected loss"
+        counts = {
+            "Not labelled yet": self.n_pending,
+            "Skipped": self.n_skipped,
+            "Withdrawn": self.n_withdrawn,
+            "Not drawn by audit": self.n_own,
+        }
+        notes = [f"{what}: {count}." for what, count in counts.items() if count]
+        if self.share_taken:
+            notes.append(
+                f"Taken by choice before they were drawn: {100 * self.share_taken:.1f} % of the pool."
+            )
+        if not np.isnan(self.naive):
+            notes.insert(0, f"The labels that it was trained on say {self.naive:.3f}.")
+        return (
+            f"{self.scoring} {self.score:.3f} ({100 * self.confidence:g} % interval {self.low:.3f} to "
+            f"{self.high:.3f}), of {self.n_labeled} rows drawn {manner} from {self.n_population}.\n{' '.join(notes)}"
+        ).rstrip()
+
+
+def audit_report(
+    learner: ActiveLearner,
+    *,
+    scoring: Any = None,
+    how: str | None = None,
+    confidence: float = 0.95,
+    cv: int | None = 5,
+    n_bootstraps: int = 200,
+    random_state: Any = 0,
+) -> AuditReport:
+    """Estimate how good a learner's classifier is, from rows that were drawn at random and never trained on.
+
+    - Of rows drawn uniformly, the accuracy has the exact binomial interval. It is the accuracy on rows that are not
+      trained on: those of the pool at the time of the draw, and new rows from where the pool came from, if it is a
+      random sample itself. Rows drawn after training has begun speak of what was left of the pool then, which lacks
+      the rows that a strategy liked; `share_taken` bounds the difference.
+    - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
+      rows of the pool that were not trained on, if the classifier is the one of then. A classifier that has learned
+      since from what those draws left has seen fewer hard rows; draw again for it. Labels count up to the first row
+      that is still to be labelled.
+
+    Rows that annotators skip are in no estimate: it speaks of rows that can be labelled. An interval is that of one
+    classifier; the best of many rounds looks better than it is. A classifier or a strategy that learns from unlabelled
+    rows has seen the rows of the audit, and not their labels.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        With rows that were taught with ``audit=True``.
+    scoring : str or callable, default=None
+        A scorer as in ``GridSearchCV``; the accuracy by default. Any other has a percentile interval of the bootstrap,
+        which is narrow for few rows, and takes ``sample_weight`` if rows were drawn by expected loss.
+    how : {"uniform", "active"}, default=None
+        Which rows to use. By default those drawn by expected loss, if there are any. If `audit` drew none at all, those
+        that were taught with ``audit=True``, as if drawn uniformly.
+    confidence : float, default=0.95
+    cv : int, default=5
+        Folds of the naive score, for which the classifier is fitted as often; None leaves it out.
+    n_bootstraps : int, default=200
+    random_state : int, RandomState instance or None, default=0
+        Of folds, of their classifiers, and of the bootstrap.
+
+    Returns
+    -------
+    report : AuditReport
+
+    Raises
+    ------
+    ValueError
+        If no row of the audit is labelled, or a parameter is invalid.
+    NotFittedError
+        If there is no classifier yet.
+
+    References
+    ----------
+    .. [1] Kossen, Farquhar, Gal, Rainforth. Active testing: sample-efficient model evaluation. ICML 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import ActiveLearner
+    >>> from skal.evaluation import audit_report
+    >>> from skal.strategies import UncertaintySampling
+    >>> X, truth = load_digits(return_X_y=True)
+    >>> classifier = LogisticRegression(max_iter=5000)
+    >>> learner = ActiveLearner(classifier, UncertaintySampling(), n_queries=80, random_state=0)
+    >>> learner = learner.fit(X, [*truth[:40], *[-1] * 1757])
+    >>> rows = learner.audit(100)
+    >>> learner = learner.teach(rows, truth[rows], audit=True)
+    >>> rows = learner.query()
+    >>> learner = learner.teach(rows, truth[rows])
+    >>> print(audit_report(learner))
+    accuracy 0.880 (95 % interval 0.800 to 0.936), of 100 rows drawn uniformly from 1757.
+    The labels that it was trained on say 0.833. Taken by choice before they were drawn: 2.2 % of the pool.
+    """
+    check_is_fitted(learner)
+    check_share("confidence", confidence)
+    check_integer("n_bootstraps", n_bootstraps)
+    if how not in (None, "uniform", "active"):
+        raise ValueError(f"how={how!r} was given; it must be 'uniform', 'active' or None.")
+    scorer = check_scoring(learner, scoring="accuracy" if scoring is None else scoring)
+    seed = draw_seed(random_state) % 2**32
+    part = audited_rows(learner, how)
+    X, y = as_pool(learner.X_).take(part.rows), learner.labels_[part.rows]
+    if scoring is None or scoring == "accuracy":
+        score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, part, confidence)
+    else:
+        score, low, high = _bootstrapped(learner, scorer, part, confidence, n_bootstraps, seed)
+    naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
+    what = "accuracy" if scoring is None else scoring if isinstance(scoring, str) else "score"
+    return AuditReport(
+        score=score, low=low, high=high, confidence=confidence, naive=naive, scoring=what, **part.told
+    )
+
+
+def _accuracy(
+    is_right: NDArray[np.bool_], part: AuditedRows, confidence: float
+) -> tuple[float, float, float]:
+    """The accuracy and its interval."""
+    n = len(is_right)
+    if part.told["how"] == "uniform":
+        return float(is_right.mean()), *binomial_interval(is_right.sum(), n, confidence=confidence)
+    labeled = part.is_labeled.astype(float)
+    wrong = np.zeros(len(labeled))
+    wrong[part.is_labeled] = ~is_right
+    risk = lure_estimate(wrong, part.probability, part.n_left)
+    if n < len(labeled):  # the share of wrong rows among those that can be labelled, a ratio of two means
+        among = lure_estimate(labeled, part.probability, part.n_left).value
+        value = risk.value / among
+        residual = lure_estimate((wrong - value * labeled) / among, part.probability, part.n_left)
+        risk = Risk(value, residual.variance)
+    weights = part.weights
+    effective_n = weights.sum() ** 2 / (weights @ weights) if weights.any() else n
+    low, high = weighted_interval(risk, n, effective_n, confidence=confidence)
+    return 1 - risk.value, 1 - high, 1 - low
+
+
+def _bootstrapped(
+    learner: ActiveLearner, scorer: Any, part: AuditedRows, confidence: float, n_bootstraps: int, seed: int
+) -> tuple[float, float, float]:
+    """A score and its percentile interval."""
+    pool, labels = as_pool(learner.X_), learner.labels_
+    weights = part.weights if part.told["how"] == "active" else None
+
+    def score_of(which: NDArray[np.intp]) -> float:
+        rows = part.rows[which]
+        params = {} if weights is None else {"sample_weight": weights[which]}
+        return float(scorer(learner, pool.take(rows), labels[rows], **params))
+
+    n, rng = len(part.rows), np.random.default_rng(seed)
+    scores = []
+    for _ in range(n_bootstraps):
+        try:
+            scores.append(score_of(rng.integers(n, size=n)))
+        except ValueError:  # such as of a class that is missed
+            scores.append(np.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(scores, [tail, 1 - tail]) if not np.isnan(scores).all() else (np.nan, np.nan)
+    return score_of(np.arange(n)), float(low), float(high)
+
+
+def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
+    """The mean score of cross-validation over the labels that are trained on; NaN where there are too few."""
+    rows = np.flatnonzero(learner.row_states_ == RowState.LABELED)
+    y, pool, rng = learner.y_[rows], as_pool(learner.X_), np.random.default_rng(seed)
+    if len(rows) < cv:
+        return np.nan
+    fold = np.empty(len(rows), dtype=int)  # stratified, and without a warning of rare classes
+    fold[np.lexsort((rng.random(len(rows)), np.unique(y, return_inverse=True)[1]))] = (
+        np.arange(len(rows)) % cv
+    )
+    scores = []
+    for held_out in range(cv):
+        train, test = rows[fold != held_out], rows[fold == held_out]
+        fitted = clone(learner.estimator)
+        seed_random_states(fitted, seed)
+        try:
+            fitted.fit(pool.take(train), y[fold != held_out])
+            scores.append(scorer(fitted, pool.take(test), y[fold == held_out]))
+        except ValueError:  # such as of a class that is missed
+            return np.nan
+    return float(np.mean(scores))

@@ -1,0 +1,99 @@
+"""Confidence intervals of a proportion."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from scipy.stats import beta, norm, t
+
+from ..utils.checks import check_share
+from .risk import Risk
+
+_MOST_PER_ROW = 1.5  # uniform rows that a row drawn by its expected loss may stand for
+
+
+def binomial_interval(n_right: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of Clopper and Pearson for a proportion [1]_.
+
+    Whatever the proportion is, the interval holds it with at least the probability `confidence`; rows drawn without
+    replacement vary less than binomial ones.
+
+    Parameters
+    ----------
+    n_right : float
+        How many of `n`, from 0 to `n`; not an integer where `n` is an effective number.
+    n : float
+        Above 0.
+    confidence : float, default=0.95
+        Between 0 and 1.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    References
+    ----------
+    .. [1] Clopper, Pearson. The use of confidence or fiducial limits illustrated in the case of the binomial.
+       Biometrika 26, 1934.
+
+    Examples
+    --------
+    >>> from skal.evaluation import binomial_interval
+    >>> low, high = binomial_interval(9, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.555, 0.997)
+    """
+    if not (0 <= n_right <= n and n > 0):
+        raise ValueError(f"n_right={n_right} of n={n} was given; n must be above 0, and n_right from 0 to n.")
+    check_share("confidence", confidence)
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, n_right, n - n_right + 1)) if n_right > 0 else 0.0
+    high = float(beta.ppf(1 - tail, n_right + 1, n - n_right)) if n_right < n else 1.0
+    return low, high
+
+
+def weighted_interval(
+    share: Risk, n: int, effective_n: float, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    r"""The interval of a proportion that was estimated from weighted rows, as Korn and Graubard have it [1]_.
+
+    It is the exact one for as many rows as would vary like the estimate :math:`\hat R`,
+
+    .. math:: n^* = \frac{\hat R (1 - \hat R)}{\mathrm{var}(\hat R)}
+       \Big( \frac{z_{1 - \alpha/2}}{t_{1 - \alpha/2, n - 1}} \Big)^2,
+
+    1.5 n at most, as a variance that was estimated from few errors may be small by luck.
+
+    Parameters
+    ----------
+    share : Risk
+        The estimate and its variance.
+    n : int
+        Number of rows.
+    effective_n : float
+        How many rows of equal weight there are, for an estimate of 0 or 1, which has no variance.
+    confidence : float, default=0.95
+
+    Returns
+    -------
+    low, high : float
+
+    References
+    ----------
+    .. [1] Korn, Graubard. Confidence intervals for proportions with small expected number of positive counts
+       estimated from survey data. Survey Methodology 24, 1998.
+    """
+    value = min(max(share.value, 0.0), 1.0)
+    varies = 0 < value < 1 and not isnan(share.variance)
+    if varies and share.variance == 0:  # all rows are known
+        return value, value
+    if varies:
+        upper = (1 + confidence) / 2
+        effective_n = value * (1 - value) / share.variance * float(norm.ppf(upper) / t.ppf(upper, n - 1)) ** 2
+    effective_n = min(effective_n, _MOST_PER_ROW * n)
+    return binomial_interval(value * effective_n, effective_n, confidence=confidence)

@@ -1,0 +1,244 @@
+"""The report of an audit, against what the rows themselves say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.naive_bayes import GaussianNB
+
+from skal import UNLABELED, ActiveLearner
+from skal.evaluation import audit_report, binomial_interval, lure_weights
+from skal.strategies import RandomSampling, UncertaintySampling
+from tests.learner.common import TRUTH, X, Y, learner
+
+DIGITS = load_digits(return_X_y=True)
+FREE = np.flatnonzero(Y < 0)
+
+
+def audited(n=60, how="uniform", truth=TRUTH, **params):
+    fitted = learner(**params).fit(X, Y)
+    rows = fitted.audit(n, how=how)
+    return fitted.teach(rows, truth[rows], audit=True), rows
+
+
+def test_uniform_rows_have_the_binomial_interval():
+    fitted, rows = audited()
+    n_right = int((fitted.predict(X[rows]) == TRUTH[rows]).sum())
+    report = audit_report(fitted)
+    assert float(report) == report.score == n_right / 60
+    assert (report.low, report.high) == binomial_interval(n_right, 60)
+    assert report.how == "uniform"
+    assert report.scoring == "accuracy"
+    assert (report.n_labeled, report.n_population, report.n_own) == (60, 135, 0)
+    assert report.share_taken == pytest.approx(15 / 150)
+    assert audit_report(fitted, confidence=0.5).low > report.low
+    fitted.teach(np.setdiff1d(FREE, rows)[:9], [2] * 9)  # wrong labels
+    later = audit_report(fitted)
+    assert later.n_labeled == 60
+    assert later.score < report.score
+    assert later.share_taken == report.share_taken, "what was drawn before training is not touched by it"
+
+
+def test_counts_of_what_became_of_the_rows():
+    fitted, rows = audited(20)
+    fitted.skip(more := fitted.audit(6)[:2])
+    fitted.teach(rows[:3], TRUTH[rows[:3]], overwrite=True).teach([], [], audit=True)
+    own = np.setdiff1d(FREE, np.concatenate([rows, fitted.audit_pending_, more]))[:5]
+    fitted.teach(own, TRUTH[own], audit=True)
+    report = audit_report(fitted)
+    counted = rows[3:]
+    assert report.n_labeled == 17
+    assert (report.n_pending, report.n_skipped, report.n_withdrawn, report.n_own) == (4, 2, 3, 5)
+    assert report.score == (fitted.predict(X[counted]) == TRUTH[counted]).mean()
+    text = str(report)
+    for words in ("Not labelled yet: 4.", "Skipped: 2.", "Withdrawn: 3.", "Not drawn by audit: 5.", "10.0 %"):
+        assert words in text
+    assert "say" not in str(replace(report, naive=np.nan))
+
+
+def test_rows_that_somebody_drew_himself_count_if_there_are_no_others():
+    fitted = learner().fit(X, Y).teach(FREE[::3], TRUTH[FREE[::3]], audit=True)
+    report = audit_report(fitted)
+    assert report.score == (fitted.predict(X[FREE[::3]]) == TRUTH[FREE[::3]]).mean()
+    assert (report.n_labeled, report.n_own) == (45, 45)
+    with pytest.raises(ValueError, match="No row of the audit counts"):
+        audit_report(fitted, how="active")
+
+
+def test_active_rows_are_weighted_up_to_the_first_that_is_pending():
+    fitted = learner().fit(X, Y)
+    first = fitted.audit(30, how="active")
+    second = fitted.audit(10, how="active")
+    rows = np.concatenate([first, second])
+    fitted.teach(rows[5:], TRUTH[rows[5:]], audit=True)
+    with pytest.raises(ValueError, match="5 of them"):
+        audit_report(fitted)
+    fitted.teach(rows[:5], TRUTH[rows[:5]], audit=True)
+    sample = fitted.audit_sample_
+    wrong = fitted.predict(X[rows]) != TRUTH[rows]
+    assert wrong.any()
+    for n in (40, 33):
+        if n < 40:
+            fitted.forget(rows[[n, 36]])
+        weights = lure_weights(sample["probability"][:n], sample["n_left"][:n])
+        report = audit_report(fitted)
+        assert report.score == pytest.approx(1 - weights @ wrong[:n] / n)
+        assert report.low < report.score < report.high
+        assert report.n_labeled == n
+        assert report.n_population == 135
+        assert report.share_taken == pytest.approx(15 / 150)
+    assert report.n_pending == 2
+    assert "by expected loss" in str(report)
+
+
+def test_skipped_active_rows_are_left_out_of_both_means():
+    fitted = learner().fit(X, Y)
+    rows = fitted.audit(40, how="active")
+    wrong = fitted.predict(X[rows]) != TRUTH[rows]
+    fitted.skip(rows[:4]).teach(rows[4:], TRUTH[rows[4:]], audit=True)
+    weights = lure_weights(*(fitted.audit_sample_[name] for name in ("probability", "n_left")))[4:]
+    report = audit_report(fitted)
+    assert report.score == pytest.approx(1 - weights @ wrong[4:] / weights.sum())
+    assert report.low < report.score <= report.high
+    assert report.n_skipped == 4
+
+
+def test_uniform_and_active_rows_are_two_estimates():
+    fitted, uniform = audited(30)
+    active = fitted.audit(20, how="active")
+    with pytest.raises(ValueError, match="20 of them are"):
+        audit_report(fitted)
+    fitted.teach(active, TRUTH[active], audit=True)
+    assert audit_report(fitted).how == "active"
+    assert audit_report(fitted).n_population == 105
+    report = audit_report(fitted, how="uniform")
+    assert report.score == (fitted.predict(X[uniform]) == TRUTH[uniform]).mean()
+
+
+@pytest.mark.parametrize("how", ["uniform", "active"])
+def test_any_scorer_has_a_bootstrap_interval(how):
+    fitted, rows = audited(80, how=how)
+    sample = fitted.audit_sample_
+    weights = None if how == "uniform" else lure_weights(sample["probability"], sample["n_left"])
+    report = audit_report(fitted, scoring="f1_macro", n_bootstraps=25)
+    expected = f1_score(TRUTH[rows], fitted.predict(X[rows]), average="macro", sample_weight=weights)
+    assert report.score == pytest.approx(expected)
+    assert 0.8 < report.low < report.score < report.high <= 1
+    assert report.scoring == "f1_macro"
+    assert audit_report(fitted, scoring="f1_macro", n_bootstraps=25) == report
+    assert audit_report(fitted, scoring="f1_macro", n_bootstraps=25, random_state=1).low != report.low
+    narrow = audit_report(fitted, scoring="f1_macro", n_bootstraps=25, confidence=0.5)
+    assert report.low < narrow.low
+
+    def scorer(estimator, X, y, sample_weight=None):
+        return balanced_accuracy_score(y, estimator.predict(X), sample_weight=sample_weight)
+
+    assert audit_report(fitted, scoring=scorer, n_bootstraps=5).scoring == "score"
+
+
+def test_resamples_that_miss_a_class_are_left_out():
+    fitted, rows = audited(5)
+    few = np.unique(X[rows], axis=0)
+
+    def scorer(estimator, X, y):
+        if len(np.unique(X, axis=0)) < len(few):
+            raise ValueError("a class is missed")
+        return 0.5
+
+    report = audit_report(fitted, scoring=scorer, n_bootstraps=1, cv=None, random_state=0)
+    assert report.score == 0.5
+    assert np.isnan([report.low, report.high]).all()
+    report = audit_report(fitted, scoring=scorer, n_bootstraps=200, cv=None)
+    assert (report.low, report.high) == (0.5, 0.5)
+
+
+def test_the_naive_score_is_that_of_the_labels_that_are_trained_on():
+    fitted, _ = audited()
+    wrong = (TRUTH + 1) % 3
+    naive = audit_report(fitted).naive
+    assert naive > 0.7
+    other, _ = audited(truth=wrong)
+    assert audit_report(other).naive == naive, "it knows nothing of the audit"
+    assert audit_report(other).score < 0.2
+    assert np.isnan(audit_report(fitted, cv=None).naive)
+    assert np.isnan(audit_report(fitted, cv=16).naive)
+    one = learner().fit(X, np.where(np.isin(np.arange(150), [0, 1, 50, 51, 52]), TRUTH, -1))
+    rows = one.audit(5)
+    assert np.isfinite(audit_report(one.teach(rows, TRUTH[rows], audit=True), cv=2).naive)
+    one.forget([1])
+    assert np.isnan(audit_report(one, cv=2).naive), "without the first class one class is left to learn"
+
+
+def test_words_as_labels_and_a_frame_with_an_index():
+    pd = pytest.importorskip("pandas")
+    names = np.array(["setosa", "versicolor", "virginica"], dtype=object)
+    frame = pd.DataFrame(X, index=[f"flower {row}" for row in range(150)])
+    fitted = learner().fit(frame, np.where(Y < 0, None, names[Y]))
+    rows = fitted.audit(60)
+    fitted.teach(fitted.ids_[rows], names[TRUTH[rows]], audit=True)
+    twin, same = audited()
+    assert (rows == same).all()
+    assert_allclose(float(audit_report(fitted)), float(audit_report(twin)))
+
+
+def test_bad_input():
+    fitted, _ = audited()
+    for given, message in (
+        ({"how": "hard"}, "'uniform', 'active' or None"),
+        ({"confidence": 95}, "confidence=95"),
+        ({"n_bootstraps": 0}, "n_bootstraps=0"),
+        ({"cv": 1}, "cv=1"),
+        ({"scoring": "nothing"}, "nothing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            audit_report(fitted, **given)
+    with pytest.raises(ValueError, match=r"learner\.audit"):
+        audit_report(learner().fit(X, Y))
+    with pytest.raises(NotFittedError):
+        audit_report(learner())
+    unlabeled = ActiveLearner(GaussianNB(), RandomSampling()).fit(X, np.full(150, UNLABELED))
+    rows = unlabeled.audit(5)
+    with pytest.raises(NotFittedError):
+        audit_report(unlabeled.teach(rows, TRUTH[rows], audit=True))
+
+
+@pytest.mark.parametrize("how", ["uniform", "active"])
+def test_the_interval_covers_in_nine_of_ten_runs(how):
+    """Of a classifier that was trained on what it was least sure of."""
+    X, truth = DIGITS
+    covered, scores, naive = [], [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        pool, others = np.split(rng.permutation(len(X)), [900])
+        y = np.full(900, UNLABELED)
+        y[:20] = truth[pool[:20]]
+        fitted = ActiveLearner(
+            GaussianNB(var_smoothing=0.1), UncertaintySampling(), n_queries=30, random_state=seed
+        ).fit(X[pool], y)
+
+        def audit(learner, pool=pool):
+            rows = learner.audit(150, how=how)
+            learner.teach(rows, truth[pool][rows], audit=True)
+
+        if how == "uniform":
+            audit(fitted)
+        for _ in range(2):
+            rows = fitted.query()
+            fitted.teach(rows, truth[pool][rows])
+        if how == "active":
+            audit(fitted)
+        report = audit_report(fitted, cv=3)
+        left = np.setdiff1d(np.arange(900), np.flatnonzero(fitted.y_ >= 0))
+        rows = others if how == "uniform" else pool[left]  # new rows, or those that were not trained on
+        true = fitted.score(X[rows], truth[rows])
+        covered.append(report.low <= true <= report.high)
+        scores.append(report.score - true)
+        naive.append(report.naive - true)
+    print(how, np.mean(covered), np.mean(scores), np.mean(naive))
+    assert np.mean(covered) >= 0.9
+    assert abs(np.mean(scores)) < 3 * np.std(scores) / 10
+    assert abs(np.mean(naive)) > 5 * abs(np.mean(scores))
