@@ -76,6 +76,17 @@ def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch,
     assert picture.stat().st_size > 0
 
 
+def test_the_comparison_runs_to_its_pictures(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    picture = tmp_path / "comparison.png"
+    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
+    runpy.run_path(str(FOLDER.parent / "plot_comparison.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "[simulate 6/6, " in printed
+    assert "core set saved " in printed
+    assert picture.stat().st_size > 0
+
+
 def test_one_graph_serves_all_strategies_and_stays_as_it_was(scripts, digits):
     dgal, (X, y) = scripts["dgal"], digits["train"]
 

@@ -36,7 +36,7 @@ class StoppingDisplay:
         The mean over the last `n_rounds` rounds.
     threshold_ : matplotlib Line2D
     end_ : matplotlib Line2D or None
-        Where the criterion is expected to stop, if a trend can be told.
+        Where the criterion stops or is expected to, if a trend can be told.
 
     See Also
     --------
@@ -136,9 +136,8 @@ class StoppingDisplay:
         self.end_ = None
         if self.labels_left is not None and np.isfinite(self.labels_left):
             end = self.n_labeled[-1] + self.labels_left
-            self.end_ = ax.axvline(
-                end, color="black", linestyle=":", linewidth=1, label=f"stops at about {end:.0f}"
-            )
+            label = f"stops at about {end:.0f}" if self.labels_left else f"has stopped at {end:.0f}"
+            self.end_ = ax.axvline(end, color="black", linestyle=":", linewidth=1, label=label)
         if self.threshold > 0 and (self.values > 0).any():
             ax.set_yscale("log")
         ax.set(xlabel="Number of labels", ylabel="Criterion")

@@ -32,7 +32,10 @@ def test_where_it_is_expected_to_stop():
     values = np.array([0.4, 0.2, 0.1])
     display = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.0, labels_left=45).plot()
     assert_allclose(display.end_.get_xdata(), 75)
+    assert display.end_.get_label() == "stops at about 75"
     assert display.ax_.get_yscale() == "linear"
+    ended = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.2, labels_left=0.0).plot()
+    assert ended.end_.get_label() == "has stopped at 30"
     again = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.1, labels_left=np.nan)
     assert again.plot(ax=display.ax_).end_ is None
     assert again.ax_ is display.ax_
