@@ -41,6 +41,11 @@ _VERSIONS: dict[int, dict[type, dict[str, Any]]] = {1: {State: {"draws": Draws}}
 _TOLD = ("random_state", "classes")  # parameters that the learner gives its clone of the classifier
 _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
 
+# What the first file of a learner holds, and of which kind; beside them are nodes by their places.
+_CONTENT = {
+    "version": int, "params": dict, "seed": int, "pool": str, "is_trained_again": bool, "nodes": list, "parts": dict
+}  # fmt: skip
+
 
 class Saving(Changes):
     """Base of the learner: `save` and `load`."""
@@ -156,7 +161,7 @@ class Saving(Changes):
         """
         place = Path(folder)
         tensors, content = read_file(place / _FILE)
-        if content.get("version") not in _VERSIONS or not isinstance(learner, cls):
+        if not _is_whole(content) or content["version"] not in _VERSIONS or not isinstance(learner, cls):
             raise ModelFileError(
                 f"{place / _FILE} holds no learner of a version up to {_VERSION}; give a folder that save has "
                 "written, to the class that wrote it, and update skal if it is newer"
@@ -165,6 +170,8 @@ class Saving(Changes):
         _check_params(content["params"], _described(fitted))
         with _reading(place / _FILE):
             ids = Reader(place, content["nodes"], tensors, {}).get(content["ids"])
+            if not isinstance(ids, Ids | None):
+                raise ModelFileError("holds no ids of rows")
         pool = _in_order(check_pool(fitted, X, reset=True), ids)
         if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
             raise ValueError(
@@ -239,6 +246,14 @@ def _known(learner: Any, pool: Pool) -> dict[str, Any]:
         f"class of {name}": type(value) for name, value in params.items() if hasattr(value, "get_params")
     }
     return {**params, **kinds, "pool": pool, "X": pool.X}
+
+
+def _is_whole(content: dict[str, Any]) -> bool:
+    """Whether a file has all that the first one of a learner has, of its kind."""
+    if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
+        return False
+    words = [*content["params"].values(), *content["parts"].values()]
+    return {"ids", "state"} <= content.keys() and all(isinstance(each, str) for each in words)
 
 
 def _described(estimator: Any) -> dict[str, str]:

@@ -68,6 +68,9 @@ class Task:
             def predict_proba(self, X: Any) -> Any:
                 return classifier.predict_proba(X)
 
+            def predict(self, X: Any) -> Any:
+                return self.predict_proba(X).argmax(axis=1)
+
         return Given(classes=np.arange(N_CLASSES), missing_label=np.nan).fit(self.X, self.y_float)
 
     def as_dataset(self) -> Any:

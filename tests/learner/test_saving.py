@@ -36,6 +36,7 @@ from skal.strategies import (
     SynthesisStrategy,
     UncertaintySampling,
 )
+from skal.training.files import read_file, write_file
 from tests import THOROUGH
 from tests.fuzzing import fuzz
 from tests.learner.common import TRUTH, X, Y
@@ -345,6 +346,19 @@ def test_a_part_that_is_missing_or_damaged(tmp_path):
         ActiveLearner.load(tmp_path, X, planned)
     with pytest.raises(FileNotFoundError, match=r"learner\.skal"):
         ActiveLearner.load(tmp_path / "nowhere", X, planned)
+
+
+@pytest.mark.parametrize(
+    "value", ["words", ["words"], np.array([1, 2]), {"a": np.array([1, 2])}, None], ids=str
+)
+def test_a_folder_with_parts_of_another_kind_is_refused(tmp_path, value):
+    taught(kept()).save(tmp_path)
+    tensors, whole = read_file(tmp_path / "learner.skal")
+    for name in whole:
+        if type(whole[name]) is not type(value) or isinstance(value, dict):
+            write_file(tmp_path / "learner.skal", tensors, {**whole, name: value})
+            with pytest.raises(ModelFileError):
+                ActiveLearner.load(tmp_path, X, kept())
 
 
 @pytest.mark.parametrize("n_mutants", [30_000 if THOROUGH else 200])
