@@ -57,6 +57,11 @@ def test_strategies_and_criteria_are_compared(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["compare_stopping", "--quick", "--pools", "digits"])
         runpy.run_path(str(FOLDER.parent / "compare_stopping.py"), run_name="__main__")
         assert "classification change     " in capsys.readouterr().out
+        monkeypatch.setattr(sys, "argv", ["honest_estimate", "--quick", "--pools", "digits"])
+        runpy.run_path(str(FOLDER.parent / "honest_estimate.py"), run_name="__main__")
+        uniform, active = capsys.readouterr().out.splitlines()[1:]
+        assert uniform.split()[:2] == ["digits", "uniform"]
+        assert active.split()[:2] == ["digits", "active"]
     finally:
         torch.set_num_threads(n_threads)
 
