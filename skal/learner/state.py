@@ -239,6 +239,18 @@ class State:
         ys = [each.y if coded is None else np.searchsorted(coded, each.y) for each in self.extensions]
         return TrainingSet(X, np.concatenate([own.y, *ys]), params)
 
+    def params_of(self, pool: Pool, rows: Rows) -> dict[str, Any]:
+        """The parameters of `fit` with a value per row, of rows that may be labelled next."""
+        if pool is self.pool:
+            own = {name: self.params[name] for name in self.per_row}
+            return dict(_check_method_params(pool.X, own, indices=rows))
+        if others := sorted(self.per_row - {"sample_weight"}):
+            raise ValueError(
+                f"fit was given {others} with a value per row of its pool, which rows of another pool do not have; ask "
+                "a strategy that does not train the classifier again."
+            )
+        return dict.fromkeys(self.per_row, np.ones(len(rows)))
+
     def stacked(self, params: dict[str, Any], more: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
         """The parameters with a value per row, with those of more samples and their number behind."""
         if self.has_own_weights:
@@ -288,5 +300,6 @@ class State:
             estimator=self.guide,
             outside=tuple(outside),
             training=partial(self.training_set, with_unlabeled=with_unlabeled),
+            params_of=partial(self.params_of, pool),
             **params,
         )

@@ -17,6 +17,7 @@ from .density_weighted import DensityWeighted
 from .dgal import DGAL
 from .discriminative import DiscriminativeAL
 from .embedding import EmbeddingStrategy
+from .expected_error import ExpectedErrorReduction
 from .gaal import GAAL
 from .k_median import KMedian
 from .learning_loss import LearningLoss
@@ -55,6 +56,7 @@ __all__ = [
     "DensityWeighted",
     "DiscriminativeAL",
     "EmbeddingStrategy",
+    "ExpectedErrorReduction",
     "KMedian",
     "LearningLoss",
     "MaxHerding",

@@ -17,7 +17,7 @@ from ..access.raw_training import fit_raw_net
 from ..access.wrappers import rows_for
 from ..pool import Rows, as_pool
 from ..utils.random import seed_random_states
-from .query import Query, TrainingSet
+from .query import Query
 
 _MOST_DRAWS = 100
 
@@ -92,7 +92,7 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
     ValueError
         If no row is labelled.
     """
-    X, y, params = _training_set(query)
+    X, y, params = query.training_set()
     pool, is_labeled, members = as_pool(X), np.isin(y, query.estimator.classes_), []
     for seed in query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist():
         rows = _resampled(y, is_labeled, np.random.default_rng(seed))
@@ -105,18 +105,6 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
             member.fit(sample, y[rows], **own)
         members.append(member)
     return members
-
-
-def _training_set(query: Query) -> TrainingSet:
-    if query.training is not None:
-        return query.training()
-    rows = query.labels.rows
-    if not len(rows):
-        raise ValueError(
-            "A committee is trained on the labels, and no row is labelled; give y to query, or use n_members=None and "
-            "an ensemble that is trained already."
-        )
-    return TrainingSet(query.pool.take(rows), query.labels.known, {})
 
 
 def _resampled(y: NDArray[Any], is_labeled: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ..labels import Labels
+from ..labels import Labels, plain
 from ..pool import NO_ROWS, Candidates, Pool, Rows
 
 
@@ -75,6 +75,9 @@ class Query:
         pool than that of `fit`, the labelled rows of the pool of `fit`.
     training : callable or None
         Returns the `TrainingSet` of the classifier, for strategies that train it again. None outside a learner.
+    params_of : callable or None
+        Maps rows of the pool to the parameters of the classifier's `fit` that have a value per row, such as their
+        ``sample_weight``, should they be labelled next. None outside a learner.
     report : Bunch
         Where the strategy says what it did. It becomes the ``query_report_`` of the strategy.
 
@@ -100,6 +103,7 @@ class Query:
     pending: Rows = field(default_factory=NO_ROWS.copy)
     outside: tuple[Samples, ...] = ()
     training: Callable[[], TrainingSet] | None = None
+    params_of: Callable[[Rows], dict[str, Any]] | None = None
     report: Bunch = field(default_factory=Bunch)
 
     def __post_init__(self) -> None:
@@ -111,6 +115,41 @@ class Query:
     def labeled(self) -> NDArray[np.bool_]:
         """Which rows of the pool are labelled: a mask of shape (n_samples,)."""
         return self.labels.codes >= 0
+
+    def training_set(self) -> TrainingSet:
+        """What the classifier is fitted on: as its learner says, or the labelled rows of the pool.
+
+        Returns
+        -------
+        training_set : TrainingSet
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled.
+        """
+        if self.training is not None:
+            return self.training()
+        rows = self.labels.rows
+        if not len(rows):
+            raise ValueError(
+                "The strategy trains the classifier on the labels, and no row is labelled; give y to query, or use one "
+                "that trains nothing, such as UncertaintySampling()."
+            )
+        return TrainingSet(self.pool.take(rows), plain(self.labels.known), {})
+
+    def row_params(self, rows: Rows) -> dict[str, Any]:
+        """What `fit` of the classifier is to be given with rows of the pool, should they be labelled next.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_rows,)
+
+        Returns
+        -------
+        params : dict of array-like of shape (n_rows, ...)
+        """
+        return {} if self.params_of is None else self.params_of(rows)
 
     def restricted_to(self, rows: Rows, n_queries: int | None = None) -> Self:
         """The same query for a criterion that sees some of the candidates, with a report of its own.

@@ -28,6 +28,7 @@ from skal.strategies import (
     DeepFool,
     DensityWeighted,
     DiscriminativeAL,
+    ExpectedErrorReduction,
     KMedian,
     LearningLoss,
     MaxHerding,
@@ -78,6 +79,7 @@ STRATEGIES = [
     Switch(TypiClust(n_neighbors=2), UncertaintySampling(), 5),
     Switch(ProbCover(n_clusters=3), CoreSet(), "covered"),
     CostAware(cost=same_costs),
+    ExpectedErrorReduction(n_candidates=3, n_evaluated=4),
     VAAL(),
     WAAL(),
 ]

@@ -43,6 +43,7 @@ BY_CLASSIFIER = {
     "Switch": (strategies.Switch(when=20), logistic()),
     "CostAware": (strategies.CostAware(cost=lambda texts: [len(text) for text in texts]), logistic()),
     "BatchBALD": (strategies.BatchBALD(), BaggingClassifier(logistic(), 5)),
+    "ExpectedErrorReduction": (strategies.ExpectedErrorReduction(n_candidates=20), logistic()),
     "DensityWeighted": (strategies.DensityWeighted(), logistic()),
     "ContrastiveAL": (strategies.ContrastiveAL(), logistic()),
     "DiscriminativeAL": (strategies.DiscriminativeAL(), logistic()),
