@@ -3,10 +3,10 @@
 Rows that were chosen to be hard, and trained on, estimate nothing. Here margin sampling labels 100 rows of a random
 part of each pool of ``compare_strategies.py``, a hundred times over. Before it begins, 100 other rows are drawn
 uniformly, for an estimate of the accuracy on new rows, which the rest of the data has; after it, 100 more by their
-expected loss, for the accuracy on the rows of the pool that are left. The columns: the true accuracy, how far off the estimate is on
-average and by its standard deviation, the width of its 95 % interval, and in how many runs that holds the truth. Then
-the same of the naive estimate, cross-validation over the labels at hand, with the binomial interval that it seems to
-have.
+expected loss, for the accuracy on the rows of the pool that are left. The columns: the true accuracy, how far off the
+estimate is on average and by its standard deviation, the width of its 95 % interval, and in how many runs that holds
+the truth. Then the same of the naive estimate, cross-validation over the labels at hand, with the binomial interval
+that it seems to have.
 
 Run ``SKAL_DATA=folder python examples/honest_estimate.py [--quick] [--pools digits mnist]``. A pool takes a minute or
 two on two cores.
