@@ -21,6 +21,7 @@ from skal.strategies import (
     ALCG,
     ASAL,
     BADGE,
+    BAIT,
     BALD,
     DGAL,
     GAAL,
@@ -91,6 +92,7 @@ STRATEGIES = [
     Switch(when=20),
     CostAware(cost=row_costs),
     BatchBALD(n_members=2),
+    BAIT(),
 ]
 VARIANTS = [
     Switch(ProbCover(StandardScaler()), CoreSet("classifier"), "covered"),

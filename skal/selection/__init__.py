@@ -9,6 +9,7 @@ from .badge import badge_kmeans_plusplus
 from .balls import BallCover, pure_sq_radius
 from .density import mean_closeness, mean_cosine
 from .farthest_first import FarthestFirst
+from .fisher import FisherRows, bait
 from .herding import KernelHerding
 from .joint_information import batch_bald
 from .means import k_means
@@ -19,8 +20,10 @@ from .top import top_k
 __all__ = [
     "BallCover",
     "FarthestFirst",
+    "FisherRows",
     "KernelHerding",
     "badge_kmeans_plusplus",
+    "bait",
     "batch_bald",
     "k_means",
     "k_medians",

@@ -4,6 +4,7 @@ from .adba import ADBA
 from .alcg import ALCG
 from .asal import ASAL
 from .badge import BADGE
+from .bait import BAIT
 from .bald import BALD
 from .base import QueryStrategy, ScoreStrategy
 from .batch_bald import BatchBALD
@@ -40,6 +41,7 @@ __all__ = [
     "ALCG",
     "ASAL",
     "BADGE",
+    "BAIT",
     "BALD",
     "DGAL",
     "GAAL",

@@ -42,6 +42,7 @@ BY_CLASSIFIER = {
     "QueryByCommittee": (strategies.QueryByCommittee(), BaggingClassifier(logistic(), 5)),
     "Switch": (strategies.Switch(when=20), logistic()),
     "CostAware": (strategies.CostAware(cost=lambda texts: [len(text) for text in texts]), logistic()),
+    "BAIT": (strategies.BAIT(), logistic()),
     "BatchBALD": (strategies.BatchBALD(), BaggingClassifier(logistic(), 5)),
     "ExpectedErrorReduction": (strategies.ExpectedErrorReduction(n_candidates=20), logistic()),
     "DensityWeighted": (strategies.DensityWeighted(), logistic()),
