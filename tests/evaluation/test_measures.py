@@ -37,6 +37,12 @@ def test_areas_by_hand():
     assert_allclose(area_under_curve(single | {"f1": np.ones(3)}, metric="f1"), [1])
 
 
+def test_the_rounds_beyond_a_range_do_not_matter():
+    curve = history([[0.0, 1.0, 0.5, 0.0, 1.0, 0.0]])
+    assert_allclose(area_under_curve(curve, between=(25, 35)), [(0.75 + 0.5) / 4 + (0.5 + 0.25) / 4])
+    assert_allclose(area_under_curve(curve, between=(10, 20)), [0.5])
+
+
 def test_rounds_without_a_score_do_not_count():
     """There is no classifier at first, or a criterion has ended the repeat."""
     padded = history([[np.nan, 0.2, 0.4], [0.2, 0.4, np.nan], [0.5, np.nan, np.nan], [np.nan] * 3])
