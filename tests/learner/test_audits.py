@@ -157,6 +157,12 @@ def test_a_withdrawn_row_may_be_drawn_again():
     assert states(fitted) == ["withdrawn"] + ["pending"] * 9 + ["labelled"]
 
 
+def test_draws_of_the_same_rows_are_others_each_time():
+    fitted = learner().fit(X, Y)
+    rows = fitted.audit(10)
+    assert set(fitted.forget(rows).audit(10).tolist()) != set(rows.tolist())
+
+
 def test_what_was_drawn_stays_drawn_as_the_pool_grows():
     fitted = learner().fit(X[:140], Y[:140])
     rows = fitted.audit(10)
