@@ -48,7 +48,7 @@ def simulate(
         Runs side by side, as in joblib. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        Above 0, a line is printed for each run that has ended.
+        Above 0, a line is printed for each run that has ended; not with joblib's backend "multiprocessing".
     **fit_params : dict
         As in :meth:`SimulatedLearner.fit`.
 
@@ -93,8 +93,9 @@ def simulate(
     ]
     places = [(name, repeat) for name in learners for repeat in range(n_repeats)]
     started, histories = time.perf_counter(), []
-    # One by one, so that the progress of other processes is told in this one, where a notebook shows it.
-    for history in Parallel(n_jobs=n_jobs, return_as="generator")(
+    # One by one, so that the progress of other processes is told in this one, where a notebook shows it. Not every
+    # backend of joblib can do that.
+    for history in Parallel(n_jobs=n_jobs, return_as="generator" if verbose else "list")(
         delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **fit_params) for learner in runs
     ):
         histories.append(history)

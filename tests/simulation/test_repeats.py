@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
 from numpy.testing import assert_array_equal
 
 from skal import simulate
@@ -50,3 +52,20 @@ def test_progress_is_told_run_by_run(capsys):
         for repeat, score in enumerate(quiet[name]["score"][:, -1])
     ]
     assert_array_equal(told["random"]["score"], quiet["random"]["score"])
+
+
+class AtOnce(ThreadingBackend):
+    """As joblib's "multiprocessing" and some of other packages."""
+
+    supports_return_generator = False
+
+
+def test_a_backend_that_gives_all_results_at_once():
+    data = {"X_val": X[1::2], "y_val": Y[1::2], "n_repeats": 2, "random_state": 0}
+    expected = simulate([learner()], X[::2], Y[::2], **data)
+    with parallel_config(backend=AtOnce(), n_jobs=2):
+        found = simulate([learner()], X[::2], Y[::2], **data)
+        with pytest.raises(ValueError, match="does not support return_as"):
+            simulate([learner()], X[::2], Y[::2], **data, verbose=1)
+    (name,) = expected
+    assert_array_equal(found[name]["score"], expected[name]["score"])
