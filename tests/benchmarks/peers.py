@@ -129,6 +129,15 @@ def disagreement(task: Task, rows: Any) -> float:
     return float((entr(p.mean(axis=1)).sum(axis=1) - entr(p).sum(axis=2).mean(axis=1)).mean())
 
 
+def joint_information(task: Task, rows: Any) -> float:
+    """Mutual information of a few labels with the member, over all combinations of labels."""
+    p = committee_proba(task.forest, task.X, rows).astype(float)
+    joint = p[0]
+    for row in p[1:]:
+        joint = (joint[:, :, None] * row[:, None]).reshape(len(joint), -1)
+    return float(entr(joint.mean(axis=0)).sum() - entr(p).sum(axis=2).mean(axis=1).sum())
+
+
 def vote_entropy(task: Task, rows: Any) -> float:
     votes = committee_proba(task.forest, task.X, rows).argmax(axis=2)
     shares = (votes[:, :, None] == np.arange(N_CLASSES)).mean(axis=1)
@@ -309,7 +318,32 @@ CASES = {
         small_text=lambda queries, task: queries.BALD(dropout_samples=10),
         note="mutual information is the mean divergence from the consensus",
     ),
+    "BatchBALD": Case(
+        lambda task: strategies.BatchBALD(random_state=0),
+        lambda task, rows: joint_information(task, rows[:3]),
+        "forest",
+        activeml=lambda pool, task: (
+            pool.BatchBALD(random_state=0, n_MC_samples=1000),
+            {"ensemble": [task.as_peer(tree) for tree in task.forest.estimators_], "fit_ensemble": False},
+        ),
+        note="the information of the first three rows, which is exact",
+    ),
+    "ExpectedErrorReduction": Case(
+        lambda task: strategies.ExpectedErrorReduction(random_state=0),
+        overlap,
+        activeml=lambda pool, task: (
+            pool.MonteCarloEER(method="log_loss", random_state=0),
+            {"clf": _trainable(), "ignore_partial_fit": True},
+        ),
+        note="ours looks at a subset of the candidates",
+    ),
 }
+
+
+def _trainable() -> Any:
+    from skactiveml.classifier import SklearnClassifier
+
+    return SklearnClassifier(LogisticRegression(max_iter=1000), classes=np.arange(N_CLASSES))
 
 
 def _discriminator() -> Any:
