@@ -107,6 +107,19 @@ def test_logistic_regression_changes_by_its_derivative_where_a_label_weighs_litt
     assert_allclose(updated(classifier, seen) - now, change, rtol=0.01, atol=1e-3 * np.abs(change).max())
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_loss_of_a_surprising_label_is_no_parabola(n_classes, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(207, 2))
+    codes = (X @ rng.normal(size=(2, n_classes)) + rng.normal(size=(207, n_classes))).argmax(axis=1)
+    seen = Seen(X[:200], 3 * X[200:203], X[203:], codes[:200], np.ones(200), np.full(3, 5.0))
+    classifier = fitted(LogisticRegression(C=10.0, tol=1e-10), seen)
+    then = trained_again(classifier, seen)
+    error = np.abs(updated(classifier, seen) - then).mean()
+    monkeypatch.setattr(updates, "_N_STEPS", 1)
+    assert error < 0.75 * np.abs(updated(classifier, seen) - then).mean()
+
+
 @pytest.mark.parametrize("is_sparse", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_many_features_are_those_of_the_labelled_rows(is_sparse, n_classes, monkeypatch):
