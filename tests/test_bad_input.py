@@ -203,7 +203,7 @@ def test_classifier_without_what_is_required(strategy):
             "posterior_proba": True,
             "predicted_loss": True,
         }
-        missing |= dict.fromkeys(["embed", "as_torch"], class_ is SVC)
+        missing |= dict.fromkeys(["embed", "linear_head", "as_torch"], class_ is SVC)
         if any(missing[need] for need in strategy.requires):
             with pytest.raises(
                 TypeError,

@@ -36,6 +36,7 @@ from skal.strategies import (
     DeepFool,
     DensityWeighted,
     DiscriminativeAL,
+    DropQuery,
     ExpectedErrorReduction,
     KMedian,
     LearningLoss,
@@ -92,6 +93,7 @@ STRATEGIES = [
     Switch(when=20),
     CostAware(cost=row_costs),
     BatchBALD(n_members=2),
+    DropQuery(),
     BAIT(),
 ]
 VARIANTS = [

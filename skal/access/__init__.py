@@ -19,6 +19,7 @@ from .answers import (
     predicted_loss,
 )
 from .differentiable import RowFunction, as_torch, check_differentiable, torch_module
+from .last_layer import linear_head
 from .members import committee_proba
 from .networks import batch_rows
 from .posterior import posterior_proba
@@ -44,6 +45,7 @@ __all__ = [
     "embed_and_predict_proba",
     "has_embedding",
     "labeled_proba",
+    "linear_head",
     "posterior_proba",
     "predict_proba",
     "predicted_loss",

@@ -16,6 +16,7 @@ from .committees import committee
 from .differentiable import check_differentiable
 from .dropout import dropout_passes
 from .embeddings import embedder
+from .heads import head
 from .raw_nets import net_embed_and_predict_proba, net_predict_proba
 from .wrappers import open_pipeline
 
@@ -233,6 +234,13 @@ _TABLE = (
         ("n_rows", "n_members", "n_classes"),
         lambda classifier: committee(classifier) or dropout_passes(classifier),
         are_probabilities=True,
+    ),
+    Question(
+        "linear_head",
+        "a last linear layer",
+        "Use a linear model, an MLPClassifier, a network that ends in a torch.nn.Linear, or a classifier with a method "
+        "linear_head() that returns weights and intercepts; or BADGE(), which needs embeddings and probabilities.",
+        answer=head,
     ),
     Question(
         "embed_and_predict_proba",

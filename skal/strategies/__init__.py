@@ -17,6 +17,7 @@ from .deep_fool import DeepFool
 from .density_weighted import DensityWeighted
 from .dgal import DGAL
 from .discriminative import DiscriminativeAL
+from .drop_query import DropQuery
 from .embedding import EmbeddingStrategy
 from .expected_error import ExpectedErrorReduction
 from .gaal import GAAL
@@ -57,6 +58,7 @@ __all__ = [
     "DeepFool",
     "DensityWeighted",
     "DiscriminativeAL",
+    "DropQuery",
     "EmbeddingStrategy",
     "ExpectedErrorReduction",
     "KMedian",

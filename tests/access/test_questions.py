@@ -101,6 +101,7 @@ LACKING = {
     "predicted_loss": (GaussianNB(), "a prediction of its loss", "LearningLossClassifier, which trains"),
     "dropout_proba": (LogisticRegression(), "dropout layers", r"nn\.Dropout.*'dropout': 0\.5"),
     "committee_proba": (GaussianNB(), "members", r"BaggingClassifier.*n_members=10"),
+    "linear_head": (SVC(), "a last linear layer", r"MLPClassifier.*linear_head\(\).*BADGE\(\)"),
     "posterior_proba": (GaussianNB(), "members or dropout layers", r"BaggingClassifier.*n_members=10"),
     "embed_and_predict_proba": (LinearSVC(), "predict_proba", "Wrap it in Calibrated"),
     "critic_scores_and_log_proba": (GaussianNB(), "a critic of unlabelled rows", "Wasserstein"),

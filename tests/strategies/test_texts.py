@@ -45,6 +45,7 @@ BY_CLASSIFIER = {
     "BAIT": (strategies.BAIT(), logistic()),
     "BatchBALD": (strategies.BatchBALD(), BaggingClassifier(logistic(), 5)),
     "ExpectedErrorReduction": (strategies.ExpectedErrorReduction(n_candidates=20), logistic()),
+    "DropQuery": (strategies.DropQuery(), logistic()),
     "DensityWeighted": (strategies.DensityWeighted(), logistic()),
     "ContrastiveAL": (strategies.ContrastiveAL(), logistic()),
     "DiscriminativeAL": (strategies.DiscriminativeAL(), logistic()),
