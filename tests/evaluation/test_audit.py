@@ -11,7 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.naive_bayes import GaussianNB
 
 from skal import UNLABELED, ActiveLearner
-from skal.evaluation import audit_report, binomial_interval, lure_weights
+from skal.evaluation import Risk, audit_report, binomial_interval, lure_estimate, lure_weights
+from skal.evaluation.intervals import weighted_interval
 from skal.strategies import RandomSampling, UncertaintySampling
 from tests.learner.common import TRUTH, X, Y, learner
 
@@ -98,12 +99,18 @@ def test_active_rows_are_weighted_up_to_the_first_that_is_pending():
 def test_skipped_active_rows_are_left_out_of_both_means():
     fitted = learner().fit(X, Y)
     rows = fitted.audit(40, how="active")
-    wrong = fitted.predict(X[rows]) != TRUTH[rows]
-    fitted.skip(rows[:4]).teach(rows[4:], TRUTH[rows[4:]], audit=True)
-    weights = lure_weights(*(fitted.audit_sample_[name] for name in ("probability", "n_left")))[4:]
+    truth = np.where(rows % 3 == 0, (TRUTH[rows] + 1) % 3, TRUTH[rows])  # errors that nobody expects
+    wrong = fitted.predict(X[rows]) != truth
+    fitted.skip(rows[:4]).teach(rows[4:], truth[4:], audit=True)
+    drawn = [fitted.audit_sample_[name] for name in ("probability", "n_left")]
+    weights = lure_weights(*drawn)[4:]
     report = audit_report(fitted)
-    assert report.score == pytest.approx(1 - weights @ wrong[4:] / weights.sum())
-    assert report.low < report.score <= report.high
+    share = weights @ wrong[4:] / weights.sum()
+    assert report.score == pytest.approx(1 - share)
+    residual = np.where(np.arange(40) < 4, 0, wrong - share) * 40 / weights.sum()  # of the ratio of two means
+    risk = Risk(share, lure_estimate(residual, *drawn).variance)
+    low, high = weighted_interval(risk, 36, weights.sum() ** 2 / (weights @ weights))
+    assert_allclose([report.low, report.high], [1 - high, 1 - low])
     assert report.n_skipped == 4
 
 

@@ -91,6 +91,8 @@ def test_uniform_draws_weigh_one_and_all_rows_leave_no_doubt():
     assert value == pytest.approx(1 / 3)
     assert variance == pytest.approx(0, abs=1e-30)
     assert np.isnan(lure_estimate([1.0], [0.1], [20]).variance)
+    n_left = np.array([10**9, 10**9 - 1])  # as good as independent: 1/2 is the variance, 1/4 that of the mean
+    assert lure_estimate([0.0, 1.0], 1 / n_left, n_left).variance == pytest.approx(1 / 4)
 
 
 def test_the_variance_is_that_of_the_estimates():
