@@ -118,6 +118,14 @@ def test_a_share_of_rows_that_are_reached(when, n_first):
     assert fitted.strategy_.query_report_ == {"stage": "then"}
 
 
+def test_pending_rows_are_reached_too():
+    fitted = learner(Switch(Reaching(), Last(), 0.65), np.where(np.arange(90) < 2, np.arange(90), -1))
+    fitted.query(pending=np.arange(11, 51))  # 30 of 90 rows are left
+    assert stage(fitted) == "then"
+    fitted.query(pending=np.arange(11, 48))
+    assert stage(fitted) == "first"
+
+
 @pytest.mark.parametrize(
     "first", [ProbCover("input", radius=1.5), DGAL(PCA(2), criterion=RandomSampling())], ids=str
 )
