@@ -34,6 +34,27 @@ def test_the_interval_is_that_of_scipy_where_nothing_is_censored():
     assert (again.low, again.high) == (found.low, found.high)
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.9])
+def test_the_confidence_decides_how_wide_the_interval_is(confidence):
+    base, ours = np.random.default_rng(0).permutation(60) + 1, np.zeros(60, int)
+    found = labels_saved(
+        {"random": reaching(base, 61), "m": reaching(ours)},
+        0.9,
+        baseline="random",
+        confidence=confidence,
+        random_state=0,
+    )
+    interval = stats.bootstrap(
+        (10 * base,),
+        np.median,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert interval.high - interval.low > 40
+    assert_allclose([found.low[0], found.high[0]], interval, atol=10)
+
+
 def test_a_single_resample_by_hand():
     base, ours = [3, 5, 9], [1, 1, 1]
     found = labels_saved(
