@@ -36,7 +36,7 @@ def lure_weights(probability: ArrayLike, n_left: ArrayLike) -> NDArray[np.float6
     .. math:: v_m = 1 + \frac{N - M}{N - m} \Big( \frac{1}{(N - m + 1) q_m} - 1 \Big), \qquad
        \hat R = \frac{1}{M} \sum_{m=1}^{M} v_m L_m
 
-    ([1]_, Equation 6), where :math:`N - m + 1` rows are left before the m-th. It is a weighted mean of what each draw
+    ([1]_), where :math:`N - m + 1` rows are left before the m-th. It is a weighted mean of what each draw
     says alone, without bias,
 
     .. math:: \hat R = \sum_m c_m Z_m, \quad Z_m = \frac{\sum_{t < m} L_t + L_m / q_m}{n_m + m - 1}, \quad

@@ -41,7 +41,7 @@ class ExpectedErrorReduction(QueryStrategy):
     .. math:: \arg\min_x \sum_c p(c \mid x) \, \frac{1}{|E|} \sum_{u \in E} \ell\big(p_{L + (x, c)}(\cdot \mid u)\big)
 
     where :math:`p_{L + (x, c)}` is the classifier that has learned the label c for x, too, and :math:`\ell` the loss
-    that it expects itself: the entropy, or one minus the largest probability ([1]_, Equations 3 and 4). Candidates and
+    that it expects itself: the entropy, or one minus the largest probability ([1]_). Candidates and
     the rows E are drawn at random from those without a label.
 
     Parameters
