@@ -112,8 +112,7 @@ def bait(
 
     .. math:: \mathrm{tr}\Big( \big(M + \sum_{x \in S} I(x)\big)^{-1} F \Big)
 
-    Rows are added greedily, more than are asked for, and then those removed greedily that raise it least ([1]_,
-    Algorithm 1).
+    Rows are added greedily, more than are asked for, and then those removed greedily that raise it least ([1]_).
 
     Parameters
     ----------

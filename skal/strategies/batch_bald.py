@@ -28,14 +28,14 @@ class BatchBALD(QueryStrategy):
     .. math:: I(y_S; w) = H\Big[\frac{1}{K} \sum_w \prod_{i \in S} p_w(y_i)\Big]
         - \frac{1}{K} \sum_w \sum_{i \in S} H[p_w(y_i)]
 
-    and grows greedily by the row that adds most ([1]_, Algorithm 1). The K members are those of the learner's
+    and grows greedily by the row that adds most ([1]_). The K members are those of the learner's
     classifier, if that is an ensemble (see `QueryByCommittee`), passes with dropout through a network, or clones that
     are trained at each query.
 
     Parameters
     ----------
     n_passes : int, default=100
-        K, of a network with dropout, as in [1]_. An ensemble has its members.
+        K, of a network with dropout. An ensemble has its members.
     n_members : int, default=None
         K, how many clones of the classifier are trained at each query, on labelled rows drawn with replacement. By
         default the ensemble or the dropout that the classifier has.
@@ -53,6 +53,8 @@ class BatchBALD(QueryStrategy):
 
     Notes
     -----
+    The paper was not at hand: the rule is the published one, details of its experiments may differ.
+
     Labels of a few rows tell few members apart. Once they leave less than a hundredth of log(K) open, what further rows
     add is noise, and the choice starts anew among the rest: a batch larger than that is several in one.
 

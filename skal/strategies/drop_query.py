@@ -53,6 +53,8 @@ class DropQuery(QueryStrategy):
 
     Notes
     -----
+    The paper was not at hand: the rule is the published one, details of its experiments may differ.
+
     Where these are fewer than the rows asked for, fewer than half of the predictions need to differ: as many as leaves
     enough rows. Pending rows that would be candidates take part in the clusters, of which there are as many more;
     clusters without one come first.
