@@ -29,7 +29,8 @@ class BAIT(QueryStrategy):
         \quad I(x) = h h^\top \otimes (\mathrm{diag}(p) - p p^\top)
 
     where I(x) is the Fisher information of a row about the last linear layer, from its embedding h of d numbers and
-    its C probabilities p, L are the labelled and pending rows, and the last sum is over the pool ([1]_). Rows are added greedily, more than are asked for, and the worst of them removed again.
+    its C probabilities p, L are the labelled and pending rows, and the last sum is over the pool ([1]_). Rows
+    are added greedily, more than are asked for, and the worst of them removed again.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ class BAIT(QueryStrategy):
     Notes
     -----
     Information is summed, so that :math:`\lambda` means what it means for the classifier; the authors' code, which
-    was at hand and the paper was not, weights means over the labels and over the batch instead. The intercept is left out.
+    was at hand and the paper was not, weights means over the labels and over the batch instead. The intercept is left
+    out.
 
     Matrices of d C rows and columns are kept, five at a time: more than 4096 rows, 134 MB each, are refused. About each
     candidate 16 C\ :sup:`2` bytes are kept, up to 128 MiB: of more than 83,886 candidates of 10 classes, or 838 of 100,
