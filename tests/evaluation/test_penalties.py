@@ -47,6 +47,7 @@ def test_some_numbers_of_labels():
     histories = {"better": history(better), "worse": history(worse)}
     assert_allclose(penalty_matrix(histories).penalties, [[0, 1 / 3], [0, 0]])
     assert_allclose(penalty_matrix(histories, between=(10, 30)).penalties, [[0, 1 / 2], [0, 0]])
+    assert_allclose(penalty_matrix(histories, between=(20, 20)).penalties, [[0, 1], [0, 0]])
     assert_allclose(penalty_matrix(histories, between=(30, 40)).penalties, 0)
     assert_allclose(penalty_matrix(histories, alpha=1e-3).penalties, 0)
     with pytest.raises(
