@@ -63,6 +63,8 @@ def test_bad_input():
     }
     with pytest.raises(ValueError, match="needs two"):
         penalty_matrix(one)
+    with pytest.raises(ValueError, match="different numbers of repeats"):
+        penalty_matrix({"a": noisy(1), "b": one["b"]})
     with pytest.raises(ValueError, match="No results were given"):
         penalty_matrix({})
     with pytest.raises(ValueError, match=r"Only the learner \['a'\] was given"):
