@@ -41,16 +41,19 @@ from skal.datasets import load_fashion_mnist, load_mnist
 from skal.evaluation import area_under_curve, final_score, paired_tests
 from skal.strategies import (
     BADGE,
+    BAIT,
     BALD,
     DGAL,
     SEALS,
     VAAL,
     WAAL,
+    BatchBALD,
     ClassBalanced,
     ContrastiveAL,
     CoreSet,
     DensityWeighted,
     DiscriminativeAL,
+    DropQuery,
     ExpectedErrorReduction,
     KMedian,
     LearningLoss,
@@ -87,6 +90,9 @@ STRATEGIES = {
     "balanced margin": ClassBalanced(),
     "TypiClust, then margin": Switch(when=50),
     "expected error": ExpectedErrorReduction(n_candidates=100),
+    "DropQuery": DropQuery(),
+    "BAIT": BAIT(),
+    "BatchBALD": BatchBALD(n_members=10),
 }
 NETWORK = {
     "optimizer": torch.optim.Adam,
