@@ -2,7 +2,7 @@
 
 Run with ``pytest tests/benchmarks/test_peers.py -s``, with MNIST in ``SKAL_DATA`` and the peers installed: ``pip
 install scikit-activeml==1.0.1 small-text``. The pool is MNIST by PCA-50 with a hundred labels, the batch a hundred
-rows. Each contestant has a process of its own, 16 GiB and ten minutes; they take turns, and medians are printed. Its
+rows. Each contestant has a process of its own, 16 GiB and five minutes; they take turns, and medians are printed. Its
 own seconds are those beyond the classifier's `predict_proba` over the pool; the aim is what the method maximises, of
 the rows chosen.
 """
@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 
 from .peers import CASES, sides
 
-LIMIT = 600  # seconds
+LIMIT = 300  # seconds
 
 
 @pytest.fixture(scope="module", params=[20_000, 60_000])
