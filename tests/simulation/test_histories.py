@@ -91,3 +91,4 @@ def test_a_simulation_that_ends_early():
     assert_array_equal(frame.groupby("repeat")["n_labeled"].max(), lasts)
     assert not frame.drop(columns="query_entropy").isna().to_numpy().any()
     assert_array_equal(frame.filter(like="class_counts").sum(axis=1), frame["n_labeled"])
+    assert frame["class_counts_0"].dtype.kind == "i"
