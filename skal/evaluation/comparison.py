@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation.histories import History
-from ..utils.frames import make_frame
+from ..utils.frames import Table
 from .curves import check_baseline, scores_at, shared_numbers
 from .measures import Measure, measured
 from .significance import holm, paired_test
 
 
 @dataclass(frozen=True, eq=False)
-class PairedTests:
-    """Paired tests of several learners against a baseline.
+class PairedTests(Table):
+    """Paired tests of several learners against a baseline; as a table, a row for each learner.
 
     Parameters
     ----------
@@ -55,27 +55,14 @@ class PairedTests:
     adjusted: NDArray[np.float64]
     test: str
 
-    def to_frame(self, library: str | None = None) -> Any:
-        """A row for each learner.
-
-        Parameters
-        ----------
-        library : {"pandas", "polars"} or None, default=None
-            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
-            pandas.
-
-        Returns
-        -------
-        frame : pandas.DataFrame or polars.DataFrame
-        """
-        columns = {
+    def _columns(self) -> dict[str, Any]:
+        return {
             "learner": list(self.names),
             "difference": self.differences,
             "n_pairs": self.n_pairs,
             "p_value": self.p_values,
             "adjusted": self.adjusted,
         }
-        return make_frame(columns, library)
 
 
 def paired_tests(

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation.histories import History
-from ..utils.frames import make_frame
 from .curves import check_repeats
 
 Experiments = Mapping[Any, Mapping[Any, Any]]
@@ -42,7 +41,7 @@ def as_experiments(experiments: Experiments) -> dict[Any, Mapping[Any, History]]
     return found
 
 
-def matrix_frame(names: tuple[Any, ...], matrix: NDArray[np.float64], library: str | None) -> Any:
-    """A square matrix as a frame, with the names in its first column."""
+def matrix_columns(names: tuple[Any, ...], matrix: NDArray[np.float64]) -> dict[str, Any]:
+    """The columns of a square matrix as a table, with the names in the first one."""
     columns = {str(name): column for name, column in zip(names, matrix.T, strict=True)}
-    return make_frame({"learner": list(names), **columns}, library)
+    return {"learner": list(names), **columns}

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from ..simulation import labels_needed
 from ..simulation.histories import History, by_repeat
 from ..utils.checks import check_integer, check_share
-from ..utils.frames import make_frame
+from ..utils.frames import Table
 from ..utils.random import draw_seed
 from .curves import check_baseline, with_metric
 
 
 @dataclass(frozen=True, eq=False)
-class LabelsSaved:
-    """Labels that learners saved against a baseline until a score was reached. Its text says so in plain English.
+class LabelsSaved(Table):
+    """Labels that learners saved against a baseline until a score was reached.
+
+    ``print`` says it in words; as a table it has a row for each learner.
 
     Parameters
     ----------
@@ -79,21 +81,9 @@ class LabelsSaved:
             )
         return "\n".join(lines)
 
-    def to_frame(self, library: str | None = None) -> Any:
-        """A row for each learner.
-
-        Parameters
-        ----------
-        library : {"pandas", "polars"} or None, default=None
-            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
-            pandas.
-
-        Returns
-        -------
-        frame : pandas.DataFrame or polars.DataFrame
-        """
+    def _columns(self) -> dict[str, Any]:
         columns = {name: getattr(self, name) for name in ("saved", "low", "high", "n_reached")}
-        return make_frame({"learner": list(self.names), **columns}, library)
+        return {"learner": list(self.names), **columns}
 
 
 def labels_saved(

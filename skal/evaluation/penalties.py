@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..utils.checks import check_share
+from ..utils.frames import Table
 from .curves import scores_at, shared_numbers
-from .experiments import Experiments, as_experiments, matrix_frame
+from .experiments import Experiments, as_experiments, matrix_columns
 from .significance import paired_test
 
 
 @dataclass(frozen=True, eq=False)
-class PenaltyMatrix:
+class PenaltyMatrix(Table):
     """How often each learner beats each other one.
+
+    As a table it has a row for each learner that beats, and a column for each that is beaten.
 
     Parameters
     ----------
@@ -50,20 +53,8 @@ class PenaltyMatrix:
         """The mean of each column, the lower the better: shape (n_learners,)."""
         return self.penalties.mean(axis=0)
 
-    def to_frame(self, library: str | None = None) -> Any:
-        """A row for each learner that beats, and a column for each that is beaten.
-
-        Parameters
-        ----------
-        library : {"pandas", "polars"} or None, default=None
-            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
-            pandas.
-
-        Returns
-        -------
-        frame : pandas.DataFrame or polars.DataFrame
-        """
-        return matrix_frame(self.names, self.penalties, library)
+    def _columns(self) -> dict[str, Any]:
+        return matrix_columns(self.names, self.penalties)
 
 
 def penalty_matrix(

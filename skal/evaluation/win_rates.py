@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .experiments import Experiments, as_experiments, matrix_frame
+from ..utils.frames import Table
+from .experiments import Experiments, as_experiments, matrix_columns
 from .measures import Measure, measured
 
 
 @dataclass(frozen=True, eq=False)
-class WinRates:
+class WinRates(Table):
     """On which share of the data sets each learner is better than each other one.
+
+    As a table it has a row for each learner that wins, and a column for each that loses.
 
     Parameters
     ----------
@@ -46,20 +49,8 @@ class WinRates:
         """The mean rate of each learner against all others: shape (n_learners,)."""
         return np.nansum(self.rates, axis=1) / (len(self.names) - 1)
 
-    def to_frame(self, library: str | None = None) -> Any:
-        """A row for each learner that wins, and a column for each that loses.
-
-        Parameters
-        ----------
-        library : {"pandas", "polars"} or None, default=None
-            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
-            pandas.
-
-        Returns
-        -------
-        frame : pandas.DataFrame or polars.DataFrame
-        """
-        return matrix_frame(self.names, self.rates, library)
+    def _columns(self) -> dict[str, Any]:
+        return matrix_columns(self.names, self.rates)
 
 
 def win_rates(experiments: Experiments, *, measure: Measure = "area", metric: str = "score") -> WinRates:

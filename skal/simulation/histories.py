@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..utils.frames import make_frame
+from ..utils.frames import Table
 
 History = dict[str, NDArray[Any]]
 
 
-class Histories(dict[Any, History]):
+class Histories(Table, dict[Any, History]):
     """The histories of several learners by name: a dict, and a table.
 
-    Two results become one by ``Histories(first | second)``.
+    As a table it has a row for each round of each repeat of each learner. The columns are ``learner``, ``repeat``,
+    ``round``, and the arrays of the histories; ``class_counts_0``, ``class_counts_1``, ... are the labels of each
+    class. What a learner did not record is NaN. Two results become one by ``Histories(first | second)``.
 
     Parameters
     ----------
@@ -40,30 +42,11 @@ class Histories(dict[Any, History]):
     def __init__(self, histories: Mapping[Any, History]) -> None:
         super().__init__(histories)
 
-    def to_frame(self, library: str | None = None) -> Any:
-        """A row for each round of each repeat of each learner.
-
-        Parameters
-        ----------
-        library : {"pandas", "polars"} or None, default=None
-            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
-            pandas.
-
-        Returns
-        -------
-        frame : pandas.DataFrame or polars.DataFrame
-            The columns are ``learner``, ``repeat``, ``round``, and the arrays of the histories; ``class_counts_0``,
-            ``class_counts_1``, ... are the labels of each class. What a learner did not record is NaN.
-
-        Raises
-        ------
-        ImportError
-            If the library is not installed.
-        """
+    def _columns(self) -> dict[str, Any]:
         parts = [_rows(name, history) for name, history in self.items()]
         columns = {key: [part.get(key) for part in parts] for part in parts for key in part}
         sizes = [len(part["repeat"]) for part in parts]
-        return make_frame({key: _joined(values, sizes) for key, values in columns.items()}, library)
+        return {key: _joined(values, sizes) for key, values in columns.items()}
 
 
 def by_repeat(history: Mapping[str, Any]) -> History:
