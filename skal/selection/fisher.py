@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..utils.threads import one_blas_thread
-from .points import BLOCK_SIZE, Floats, Positions, check_k
+from .points import Floats, Positions, blocks, check_k
 
 
 class FisherSelection(NamedTuple):
@@ -244,9 +244,3 @@ class _State:
             self.own[block] -= sign * own @ own.transpose(0, 2, 1)
             both = seen @ own.transpose(0, 2, 1)
             self.seen[block] -= sign * (both + both.transpose(0, 2, 1))
-
-
-def blocks(n_rows: int, n_numbers: int) -> list[slice]:
-    """Return slices of rows, each of which takes so many numbers."""
-    step = max(1, BLOCK_SIZE // n_numbers)
-    return [slice(start, start + step) for start in range(0, n_rows, step)]

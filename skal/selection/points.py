@@ -46,10 +46,7 @@ class Points(ABC):
 
         A block leaves room for `beside` more numbers per point.
         """
-        n_rows = len(self if rows is None else rows)
-        step = max(1, BLOCK_SIZE // max(1, self.width + beside))
-        for start in range(0, n_rows, step):
-            block = slice(start, min(start + step, n_rows))
+        for block in blocks(len(self if rows is None else rows), self.width + beside):
             yield block, block if rows is None else rows[block]
 
     @abstractmethod
@@ -185,6 +182,12 @@ class EuclideanPoints(Points):
         rows = np.flatnonzero(bounds >= best)
         exact = [sq_norms(self.take(chosen) - mean) for _, chosen in self.blocks(rows, 0)]
         return int(rows[np.concatenate(exact).argmax()])
+
+
+def blocks(n_rows: int, n_numbers: int) -> Iterator[slice]:
+    """Yield slices of rows that fit into the cache, where each row takes so many numbers."""
+    step = max(1, BLOCK_SIZE // max(1, n_numbers))
+    return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
 
 def pending_first(

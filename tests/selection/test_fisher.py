@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skal.selection import FisherRows, bait, fisher
+from skal.selection import FisherRows, bait, points
 
 
 def information(h, p):
@@ -26,7 +26,7 @@ def make(seed, n_rows=8, d=2, n_classes=3):
 
 def test_totals(monkeypatch):
     rows, each = make(0)
-    monkeypatch.setattr(fisher, "BLOCK_SIZE", 13)
+    monkeypatch.setattr(points, "BLOCK_SIZE", 13)
     assert_allclose(rows.total(), each.sum(axis=0), atol=1e-12)
     assert_allclose(rows.total(np.array([5, 2])), each[[5, 2]].sum(axis=0), atol=1e-12)
     assert_allclose(rows.total(np.arange(0)), 0)
@@ -54,7 +54,7 @@ def test_every_row_is_added_and_removed_as_inverses_tell(seed, d, n_classes, ove
     k = int(rng.integers(1, len(candidates) + 1))
     known, total = each[before].sum(axis=0) + penalty * np.eye(rows.side), each.sum(axis=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fisher, "BLOCK_SIZE", block)
+        patch.setattr(points, "BLOCK_SIZE", block)
         chosen = bait(rows, np.linalg.inv(known), total, k, rng, candidates, oversampling=oversampling)
 
     # The naive algorithm goes along with the choices, as equal rows are chosen by chance.
