@@ -10,6 +10,7 @@ import time
 import numpy as np
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner, classifiers, strategies
@@ -34,6 +35,19 @@ PAIRS = [
     (strategies.KMedian(), None),
     (strategies.RandomSubset(), None),
     (strategies.SEALS(), None),
+    (strategies.TypiClust(), None),
+    (strategies.ProbCover(), None),
+    (strategies.MaxHerding(), None),
+    (strategies.Switch(), None),
+    (strategies.DensityWeighted(), None),
+    (strategies.ContrastiveAL(), None),
+    (strategies.DiscriminativeAL(), None),
+    (strategies.ClassBalanced(), None),
+    (strategies.DropQuery(), None),
+    (strategies.BAIT(), None),
+    (strategies.ExpectedErrorReduction(), None),
+    (strategies.QueryByCommittee(), RandomForestClassifier(random_state=0)),
+    (strategies.BatchBALD(), RandomForestClassifier(random_state=0)),
     (strategies.ADBA(), None),
     (strategies.BALD(), classifiers.NetClassifier(module_params={"dropout": 0.5})),
     (strategies.LearningLoss(), classifiers.LearningLossClassifier()),
@@ -59,7 +73,10 @@ def run(name, names):
             rows = rng.choice(np.flatnonzero(labels == label), 3, replace=False)
             y[rows] = label
         learner = ActiveLearner(
-            classifier or LogisticRegression(max_iter=1000), strategy, n_queries=5, random_state=0
+            LogisticRegression(max_iter=1000) if classifier is None else classifier,
+            strategy,
+            n_queries=5,
+            random_state=0,
         )
         start, used = time.perf_counter(), time.process_time()
         learner.fit(X, y)
