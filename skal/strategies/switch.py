@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from sklearn.base import clone
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..labels import Labels
@@ -143,26 +142,25 @@ class Switch(QueryStrategy):
 
     def _query(self, query: Query) -> Rows:
         if query.estimator is None and self.then_.requires:
-            return self._answer("first", query)[0]
+            return self._answer("first", query)
         if not self._asks_first:
             is_over = self.when(query) if callable(self.when) else _n_labels(query) >= self.when
-            return self._answer("then" if is_over else "first", query)[0]
-        rows, report = self._answer("first", query)
+            return self._answer("then" if is_over else "first", query)
+        rows = self._answer("first", query)
         n_seen = len(query.labels.rows) + len(query.pending) + len(query.candidates)
         share = 1.0 if isinstance(self.when, str) else self.when
-        if report.n_unreached > (1 - share) * n_seen:
+        if query.report.n_unreached > (1 - share) * n_seen:
             return rows
         query.report.clear()
-        return self._answer("then", query)[0]
+        return self._answer("then", query)
 
-    def _answer(self, stage: str, query: Query) -> tuple[Rows, Bunch]:
-        """Return the answer of a strategy, which is the same whether the other was asked before, and its report."""
+    def _answer(self, stage: str, query: Query) -> Rows:
+        """Return the answer of a strategy, which is the same whether the other was asked before."""
         strategy = self.first_ if stage == "first" else self.then_
         strategy._check_asked(query.pool, query.estimator)
-        own = replace(query, rng=deepcopy(query.rng), report=Bunch())
-        rows = strategy._query(own)
-        query.report.update(own.report, stage=stage)
-        return rows, own.report
+        rows = strategy._query(replace(query, rng=deepcopy(query.rng)))
+        query.report.update(stage=stage)
+        return rows
 
 
 def _n_labels(query: Query) -> int:
