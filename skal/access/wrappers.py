@@ -107,6 +107,30 @@ def first_step(estimator: Any) -> Any:
     return estimator
 
 
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, in whatever wrapper it is, or the estimator itself.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    estimator : estimator
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access.wrappers import last_step
+    >>> last_step(make_pipeline(StandardScaler(), FrozenEstimator(LinearSVC())))
+    FrozenEstimator(estimator=LinearSVC())
+    """
+    return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+
+
 def has_network(estimator: Any) -> bool:
     """Return whether a network gets the rows as they are, in an estimator, its parts, or a list of estimators.
 

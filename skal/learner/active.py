@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 
-from ..access.wrappers import first_step, has_network
+from ..access.wrappers import first_step, has_network, last_step
 from ..labels import Labels
 from ..pool import Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
@@ -28,7 +28,7 @@ from ..utils.warnings import callers_level
 from .extending import has_length
 from .ids import Ids, check_aligned, named_rows
 from .known_classes import known_classes
-from .refit import explaining, is_prefitted, last_step, uses_unlabeled
+from .refit import explaining, is_prefitted, uses_unlabeled
 from .saving import Saving
 from .state import State
 

@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net
-from ..access.wrappers import rows_for
+from ..access.wrappers import last_step, rows_for
 from ..classifiers import LabelEncodedClassifier
 from ..labels import plain
 from ..pool import as_pool, assuming_finite
@@ -164,11 +164,6 @@ def explaining(state: State) -> Iterator[None]:
         if state.failure is None or state.can_guide:
             raise
         raise NotFittedError(f"{error} The last training failed: {state.failure}") from error
-
-
-def last_step(estimator: Any) -> Any:
-    """The last step of a pipeline, or the estimator itself."""
-    return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
 
 
 def searched(estimator: Any) -> Any:

@@ -14,7 +14,7 @@ from skorch import NeuralNet
 
 from ..access import blockwise, predict_proba, working_bytes
 from ..access.raw_training import fit_raw_net
-from ..access.wrappers import rows_for
+from ..access.wrappers import last_step, rows_for
 from ..pool import Rows, as_pool
 from ..utils.random import seed_random_states
 from .query import Query
@@ -34,9 +34,9 @@ def check_trainable(n_members: int | None, estimator: Any) -> None:
     Raises
     ------
     TypeError
-        If it is a `FrozenEstimator`.
+        If it is a `FrozenEstimator`, or a pipeline that ends in one.
     """
-    if n_members is not None and isinstance(estimator, FrozenEstimator):
+    if n_members is not None and isinstance(last_step(estimator), FrozenEstimator):
         raise TypeError(
             f"n_members={n_members} clones were to be trained, and a FrozenEstimator is not trained again; "
             "give the classifier itself, or n_members=None and an ensemble."

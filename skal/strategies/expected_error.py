@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import StrOptions
 from skorch import NeuralNet
 
 from ..access import predict_proba
 from ..access.raw_training import fit_raw_net
-from ..access.wrappers import open_pipeline, rows_for
+from ..access.wrappers import last_step, open_pipeline, rows_for
 from ..pool import Candidates, Pool, Rows, as_pool, dense
 from ..selection import top_k
 from ..utils.random import seed_random_states
@@ -109,10 +108,7 @@ class ExpectedErrorReduction(QueryStrategy):
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
-        last = estimator
-        while isinstance(last, Pipeline):
-            last = last.steps[-1][1]
-        if isinstance(last, FrozenEstimator):
+        if isinstance(last_step(estimator), FrozenEstimator):
             raise TypeError(
                 "ExpectedErrorReduction asks what the classifier would learn, and a FrozenEstimator learns nothing; "
                 "give the classifier itself, or another strategy."

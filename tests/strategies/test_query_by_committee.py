@@ -205,13 +205,15 @@ def test_a_bootstrap_committee_outside_a_learner_needs_labels():
 
 
 def test_refusals():
+    frozen = FrozenEstimator(GaussianNB().fit(X, TRUTH))
     for strategy, classifier, message in [
         (
             QueryByCommittee(),
             LogisticRegression(),
             "QueryByCommittee.* members and LogisticRegression has none",
         ),
-        (QueryByCommittee(n_members=3), FrozenEstimator(GaussianNB().fit(X, TRUTH)), "not trained again"),
+        (QueryByCommittee(n_members=3), frozen, "not trained again"),
+        (QueryByCommittee(n_members=3), make_pipeline(StandardScaler(), frozen), "not trained again"),
         (QueryByCommittee(n_members=3), LinearSVC(), "predict_proba"),
     ]:
         with pytest.raises(TypeError, match=message):
