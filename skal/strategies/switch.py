@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sklearn.base import clone
@@ -106,7 +106,7 @@ class Switch(QueryStrategy):
     @property
     def _asks_first(self) -> bool:
         """Whether `first` says when it has done its part."""
-        return isinstance(self.when, str | float)
+        return isinstance(self.when, str | Real) and not isinstance(self.when, Integral)
 
     def check_params(self) -> None:
         super().check_params()

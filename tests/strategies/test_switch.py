@@ -102,7 +102,7 @@ def test_without_a_second_class_the_first_strategy_goes_on():
     assert_array_equal(fitted.query(), [0, 1, 2, 3])  # which needs no classifier
 
 
-@pytest.mark.parametrize(("when", "n_first"), [("covered", 20), (0.8, 4), (0.5, 0)])
+@pytest.mark.parametrize(("when", "n_first"), [("covered", 20), (0.8, 4), (np.float32(0.8), 4), (0.5, 0)])
 def test_a_share_of_rows_that_are_reached(when, n_first):
     labeled = np.arange(0, 50, 10)  # they reach 50 rows, of which 5 are no candidates
     fitted = learner(Switch(Reaching(), Last(), when), np.where(np.isin(np.arange(90), labeled), TRUTH, -1))
