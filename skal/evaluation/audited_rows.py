@@ -63,9 +63,7 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     own = np.setdiff1d(learner.audit_, drawn[state == "labelled"])
     how = how or ("active" if (sample["how"] == "active").any() else "uniform")
     if not len(drawn) and how == "uniform" and len(own):
-        n_left = (
-            len(learner.X_) - np.count_nonzero(learner.row_states_ == RowState.LABELED) - np.arange(len(own))
-        )
+        n_left = np.count_nonzero(learner.row_states_ != RowState.LABELED) - np.arange(len(own))
         sample = {"row": own, "probability": 1 / n_left, "n_left": n_left, "n_taken": np.zeros(len(own), int)}
         state = np.full(len(own), "labelled", dtype=object)
         mine = np.ones(len(own), dtype=bool)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score, f1_score
@@ -68,6 +69,11 @@ def test_rows_that_somebody_drew_himself_count_if_there_are_no_others():
     assert (report.n_labeled, report.n_own) == (45, 45)
     with pytest.raises(ValueError, match="No row of the audit counts"):
         audit_report(fitted, how="active")
+
+
+def test_the_rows_of_a_sparse_pool_are_counted():
+    fitted = learner().fit(sparse.csr_array(X), Y).teach(FREE[::3], TRUTH[FREE[::3]], audit=True)
+    assert (audit_report(fitted).n_labeled, audit_report(fitted).n_population) == (45, 135)
 
 
 def test_active_rows_are_weighted_up_to_the_first_that_is_pending():
