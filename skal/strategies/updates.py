@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.utils.extmath import randomized_svd, safe_sparse_dot
+
+from ..selection.points import squares_fit
 
 Floats = NDArray[np.float64]
 After = Callable[[slice], Iterator[Floats]]
@@ -168,7 +171,7 @@ def multinomial(classifier: MultinomialNB, rows: Seen) -> After:
             if learns_prior
             else np.tile(priors, (X.shape[0], 1))
         )
-    before = np.asarray(safe_sparse_dot(U, np.log(found).T)) - length * np.log(sums) + priors
+    before = np.asarray(safe_sparse_dot(U, np.log(found).T)) - length * np.log(sums)
 
     def after(block: slice) -> Iterator[Floats]:
         weight, x = rows.new_weights[block], X[block]
@@ -181,8 +184,9 @@ def multinomial(classifier: MultinomialNB, rows: Seen) -> After:
                 ratio = np.log1p(ratio / found[code])
             gained = safe_sparse_dot(U, ratio.T, dense_output=True)
             gained -= length * np.log1p(added[block] / sums[code])
-            logits = np.tile(before, (len(weight), 1, 1))
-            logits[:, :, code] += gained.T - priors[code] + grown[block, code, np.newaxis]
+            logits = np.tile(before + priors, (len(weight), 1, 1))
+            # Nothing is subtracted from a prior: that of a class whose labels weigh nothing is minus infinity.
+            logits[:, :, code] = before[:, code] + gained.T + grown[block, code, np.newaxis]
             yield softmax(logits)
 
     return after
@@ -198,6 +202,12 @@ def linear(classifier: LogisticRegression, rows: Seen) -> After:
     Features beyond 2048 coefficients are reduced to the main directions of the labelled rows; in all others only the
     regularisation bends the loss.
     """
+    for part in (rows.labeled, rows.candidates, rows.evaluated):
+        if not squares_fit(part.data if sparse.issparse(part) else part):
+            raise ValueError(
+                f"The rows go from {part.min():g} to {part.max():g}, as the classifier gets them, and their squares "
+                "overflow; scale them."
+            )
     n_classes, penalty = len(classifier.classes_), 1 / classifier.C
     n_values, has_intercept = len(classifier.coef_), bool(classifier.fit_intercept)
     labeled, X, U, beside, own = _reduced(rows, max(MOST_PARAMETERS // n_values - 1, 1))
@@ -263,7 +273,7 @@ def _values(classifier: LogisticRegression, X: Any) -> Floats:
 
 def _proba(values: Floats) -> Floats:
     """Return the probabilities of decision values: of the second class, where there is one value."""
-    return softmax(values.copy()) if values.shape[1] > 1 else 1 / (1 + np.exp(-values))
+    return softmax(values.copy()) if values.shape[1] > 1 else expit(values)
 
 
 def _second_derivatives(values: Floats) -> Floats:

@@ -77,6 +77,29 @@ def test_multinomial_naive_bayes_is_the_one_trained_again(seed, n_classes, n_fea
     assert_allclose(updated(classifier, seen), trained_again(classifier, seen), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero encountered in log")
+def test_a_class_whose_labels_weigh_nothing():
+    seen = problem(0, 3, 3)
+    seen = replace(seen, weights=np.where(seen.codes == 1, 0.0, seen.weights))
+    classifier = fitted(MultinomialNB(), seen)
+    assert_allclose(updated(classifier, seen), trained_again(classifier, seen), atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rows_far_away_overflow_nowhere_or_are_refused(n_classes):
+    seen = problem(1, n_classes, 3)
+    classifier = fitted(LogisticRegression(), seen)
+    far = replace(seen, evaluated=seen.evaluated * 1e6)
+    found = updated(classifier, far)
+    assert_allclose(found.sum(axis=-1), 1)
+    for name in ("labeled", "candidates", "evaluated"):
+        part = getattr(seen, name)
+        for values in (part * 1e160, sparse.csr_array(part * 1e160)):
+            with pytest.raises(ValueError, match=r"their squares overflow; scale them"):
+                updated(classifier, replace(seen, **{name: values}))
+
+
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"C": 0.05}, {"C": 20.0}], ids=str)
 def test_logistic_regression_is_nearly_the_one_trained_again(n_classes, params):
