@@ -68,8 +68,25 @@ class FisherRows:
 
     def _covariances(self, rows: Positions | slice) -> Floats:
         """Return diag(p) - p p^T of rows, of shape (n_rows, C, C)."""
-        p = self.probabilities[rows].astype(np.float64)
-        return p[:, :, np.newaxis] * (np.eye(self.n_classes) - p[:, np.newaxis])
+        p, labels = self.probabilities[rows].astype(np.float64), np.arange(self.n_classes)
+        covariances = -p[:, :, np.newaxis] * p[:, np.newaxis]
+        covariances[:, labels, labels] = 0
+        # p - p^2 is what the others of its row lack to zero: so it is not lost in rounding where p is nearly one.
+        covariances[:, labels, labels] = -covariances.sum(axis=2)
+        return covariances
+
+    def traces(self) -> Floats:
+        """Return the trace of the information of each row.
+
+        Returns
+        -------
+        traces : ndarray of shape (n_samples,)
+        """
+        traces = np.empty(len(self.embeddings))
+        for block in blocks(len(traces), self.d + self.n_classes):
+            h, p = self._features(block), self.probabilities[block].astype(np.float64)
+            traces[block] = np.einsum("nd,nd->n", h, h) * (p * (1 - p)).sum(axis=1)
+        return traces
 
     @one_blas_thread
     def total(self, rows: Positions | None = None) -> Floats:
@@ -92,8 +109,10 @@ class FisherRows:
             h, p = self._features(rows[block]), self.probabilities[rows[block]].astype(np.float64)
             each = (h[:, :, np.newaxis] * p[:, np.newaxis]).reshape(len(h), -1)
             flat -= each.T @ each
-            for label in range(n_classes):
-                total[:, label, :, label] += h.T @ (h * p[:, [label]])
+        for label in range(n_classes):
+            total[:, label, :, label] = 0
+        for label in range(n_classes):  # as in `_covariances`
+            total[:, label, :, label] = -total[:, label].sum(axis=2)
         return flat
 
 

@@ -19,6 +19,7 @@ from .query import Query
 
 _MOST_SIDES = 4096  # of a matrix
 _MOST_NUMBERS = 1 << 24  # about the candidates, 128 MiB
+_LEAST_SHARE = 1e-6  # of the largest information of a row, for the regularization
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -51,7 +52,8 @@ class BAIT(QueryStrategy):
     -----
     Information is summed, so that :math:`\lambda` means what it means for the classifier; the authors' code, which
     was at hand and the paper was not, weights means over the labels and over the batch instead. The intercept is left
-    out.
+    out. :math:`\lambda` is a millionth of the largest trace of a row's I(x) at least: less would be lost in rounding,
+    where features have not been scaled.
 
     Matrices of d C rows and columns are kept, five at a time: more than 4096 rows, 134 MB each, are refused. About each
     candidate 16 C\ :sup:`2` bytes are kept, up to 128 MiB: of more than 83,886 candidates of 10 classes, or 838 of 100,
@@ -89,7 +91,8 @@ class BAIT(QueryStrategy):
         rows = _fisher(query.estimator, query.pool, seen if few else None)
         places = np.arange(len(seen)) if few else seen
         known, candidates = (places[np.searchsorted(seen, each)] for each in (known, query.candidates.rows))
-        information = rows.total(known) + self.regularization * np.eye(rows.side)
+        regularization = max(self.regularization, _LEAST_SHARE * rows.traces().max())
+        information = rows.total(known) + regularization * np.eye(rows.side)
         for part in query.outside:
             information += _fisher(query.estimator, part.pool, part.rows).total()
         most = max(query.n_queries, _MOST_NUMBERS // (2 * rows.n_classes**2))

@@ -30,6 +30,7 @@ def test_totals(monkeypatch):
     assert_allclose(rows.total(), each.sum(axis=0), atol=1e-12)
     assert_allclose(rows.total(np.array([5, 2])), each[[5, 2]].sum(axis=0), atol=1e-12)
     assert_allclose(rows.total(np.arange(0)), 0)
+    assert_allclose(rows.traces(), each.trace(axis1=1, axis2=2))
     assert_allclose(
         rows._covariances(slice(0, 1))[0],
         np.diag(rows.probabilities[0]) - np.outer(*rows.probabilities[[0, 0]]),

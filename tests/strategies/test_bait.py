@@ -22,6 +22,12 @@ def labels(n_known):
     return np.where(np.arange(40) < n_known, TRUTH, -1)
 
 
+def exact_information(h, p):
+    """Without 1 - p, which is lost in rounding where p is nearly one."""
+    both = np.outer(p, p) - np.diag(p**2)
+    return np.kron(np.outer(h, h), np.diag(both.sum(axis=1)) - both)
+
+
 def each_row(learner, rows=X):
     h, p = embed(learner.estimator_, rows).astype(float), learner.predict_proba(rows)
     return np.stack([information(*row) for row in zip(h, p, strict=True)])
@@ -49,6 +55,22 @@ def test_the_picks_of_whole_matrices(n_known):
     again = learner.query(pending=pending, exclude=rows[2:3])
     seen = np.setdiff1d(np.arange(40), rows[2])
     check(learner, again, np.append(np.arange(n_known), pending), seen, 0.3)
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@pytest.mark.parametrize("scale", [1e5, 1e9, 1e60])
+def test_features_that_nobody_has_scaled(scale):
+    learner = ActiveLearner(LogisticRegression(), BAIT(), n_queries=4, random_state=0).fit(
+        X * scale, labels(10)
+    )
+    p = learner.predict_proba(X * scale)
+    each = np.stack([exact_information(*row) for row in zip(X, p, strict=True)])  # of scaled ones
+    penalty = max(scale**-2, 1e-6 * each.trace(axis1=1, axis2=2).max())
+    known, total = each[:10].sum(axis=0) + penalty * np.eye(9), each.mean(axis=0)
+    rows, naive = learner.query(), naive_bait(known, each, total, 4, np.arange(10, 40), 2.0)
+    left = trace(known, each, rows, total)
+    assert_allclose(left, trace(known, each, naive, total), rtol=1e-4)
+    assert_allclose(learner.strategy_.query_report_.objective, left, rtol=1e-4)
 
 
 def test_labelled_rows_of_elsewhere_count():
