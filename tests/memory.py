@@ -243,11 +243,11 @@ def _rows(n_rows: int, width: int, n_classes: int, dtype: str) -> tuple[Any, Any
 
 def _peak(classifier: Any, strategy: Any, X: Any, y: Any) -> int:
     learner = ActiveLearner(classifier, strategy, n_queries=20, random_state=0)
-    fitting = _growth(lambda: learner.fit(X, y))
-    return max(fitting, _growth(learner.synthesize if hasattr(strategy, "synthesize") else learner.query))
+    fitting = growth(lambda: learner.fit(X, y))
+    return max(fitting, growth(learner.synthesize if hasattr(strategy, "synthesize") else learner.query))
 
 
-def _growth(function: Callable[[], Any]) -> int:
+def growth(function: Callable[[], Any]) -> int:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     STATUS.with_name("clear_refs").write_text("5")  # forgets the peak so far

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from sklearn.neighbors import NearestNeighbors
 from skal import strategies
 from skal.access import committee_proba
 from skal.selection import KernelHerding
-from tests.memory import _growth as growth
+from tests.memory import growth
 
 N_LABELED, N_PICKS, N_CLASSES = 100, 100, 10
 MEMORY = 16 * 2**30  # bytes that a process may take
@@ -111,7 +111,6 @@ class Case:
     activeml: Callable[[Any, Task], tuple[Any, dict[str, Any]]] | None = None
     small_text: Callable[[Any, Task], Any] | None = None
     note: str = ""
-    shared: tuple[str, ...] = field(default=("linear",))
 
 
 def scores(of: Callable[[Any], Any], classifier: str = "linear") -> Callable[[Task, Any], float]:
