@@ -14,7 +14,7 @@ from ..pool import Rows
 from ..selection import FisherRows, bait
 from ..selection.points import squares_fit
 from .base import QueryStrategy
-from .embedding import are_few
+from .embedding import rows_to_embed
 from .query import Query
 
 _MOST_SIDES = 4096  # of a matrix
@@ -87,9 +87,8 @@ class BAIT(QueryStrategy):
     def _query(self, query: Query) -> Rows:
         known = np.concatenate([query.labels.rows, query.pending])
         seen = np.sort(np.concatenate([known, query.candidates.rows]))
-        few = are_few(seen, query.pool)
-        rows = _fisher(query.estimator, query.pool, seen if few else None)
-        places = np.arange(len(seen)) if few else seen
+        embedded, places = rows_to_embed(seen, query.pool)
+        rows = _fisher(query.estimator, query.pool, embedded)
         known, candidates = (places[np.searchsorted(seen, each)] for each in (known, query.candidates.rows))
         regularization = max(self.regularization, _LEAST_SHARE * rows.traces().max())
         information = rows.total(known) + regularization * np.eye(rows.side)
@@ -110,8 +109,7 @@ class BAIT(QueryStrategy):
             oversampling=self.oversampling,
         )
         query.report.update(objective=selection.objective, n_candidates=len(candidates))
-        position = np.searchsorted(places, selection.rows)
-        return seen[position]
+        return seen[np.searchsorted(places, selection.rows)]
 
 
 def _fisher(estimator: Any, pool: Any, rows: Rows | None) -> FisherRows:

@@ -14,7 +14,7 @@ from ..access import embed, linear_head, predict_proba, provides
 from ..pool import Rows
 from ..selection import k_means
 from .base import POSITIVE_INTEGER, QueryStrategy
-from .embedding import are_few
+from .embedding import rows_to_embed
 from .query import Query
 
 _TOGETHER = 256  # rows whose masks are drawn together
@@ -92,9 +92,8 @@ class DropQuery(QueryStrategy):
     def _query(self, query: Query) -> Rows:
         n_queries, n_pending = query.n_queries, len(query.pending)
         seen = np.concatenate([query.pending, query.candidates.rows])
-        few = are_few(seen, query.pool)
-        embedding = embed(query.estimator, query.pool, seen if few else None, keep_integers=True)
-        places = np.arange(len(seen)) if few else seen
+        embedded, places = rows_to_embed(seen, query.pool)
+        embedding = embed(query.estimator, query.pool, embedded, keep_integers=True)
         changes = self._changes(query, seen, embedding, places)
         least = min(self.n_masks // 2 + 1, int(np.partition(changes[n_pending:], -n_queries)[-n_queries]))
         taken = np.flatnonzero(changes >= least)

@@ -138,3 +138,8 @@ def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Row
 def are_few(rows: Rows, pool: Pool) -> bool:
     """Return whether to look at the given rows alone: a criterion must not scan the pool of a two-stage strategy."""
     return len(rows) < len(pool) / 2
+
+
+def rows_to_embed(seen: Rows, pool: Pool) -> tuple[Rows | None, Rows]:
+    """Return which rows to embed, None for all of the pool, and where the rows that are seen stand among them."""
+    return (seen, np.arange(len(seen))) if are_few(seen, pool) else (None, seen)

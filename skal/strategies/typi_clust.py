@@ -13,7 +13,7 @@ from ..graph import nearest_neighbors
 from ..pool import Rows
 from ..selection import k_means, top_k
 from .base import POSITIVE_INTEGER
-from .embedding import EmbeddingStrategy, are_few
+from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
@@ -82,9 +82,8 @@ class TypiClust(EmbeddingStrategy):
     def _query(self, query: Query) -> Rows:
         covered = np.concatenate([query.labels.rows, query.pending])
         seen = np.sort(np.concatenate([covered, query.candidates.rows]))
-        few = are_few(seen, query.pool)
-        embedding = self._embed(query, seen if few else None, keep_integers=True)[0]
-        rows = np.arange(len(seen)) if few else seen
+        embedded, rows = rows_to_embed(seen, query.pool)
+        embedding = self._embed(query, embedded, keep_integers=True)[0]
         n_clusters = min(len(covered) + query.n_queries, self.max_clusters, len(seen))
         labels = k_means(embedding, n_clusters, query.rng, rows, max_iter=self.max_iter)[0]
 
