@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, ClassVar
@@ -113,8 +114,7 @@ class DropQuery(QueryStrategy):
 
     def _changes(self, query: Query, seen: Rows, embedding: NDArray[Any], places: Rows) -> NDArray[np.int64]:
         """Return how many predictions differ for each of the rows seen, which are at some places of an embedding."""
-        weights, intercepts = linear_head(query.estimator)
-        self._check_head(query, seen, embedding, places, weights, intercepts)
+        head = _head(query, seen[:_CHECKED], embedding[places[:_CHECKED]].astype(np.float64))
         width, changes = embedding.shape[1], np.zeros(len(seen), dtype=np.int64)
         order = np.argsort(seen, kind="stable")
         parts = seen[order] // _TOGETHER
@@ -122,32 +122,29 @@ class DropQuery(QueryStrategy):
             part, offset = divmod(seen[inside], _TOGETHER)
             rng = np.random.default_rng([self._seed, int(part[0])])
             rows = embedding[places[inside]].astype(np.float64)
-            predicted = (rows @ weights.T + intercepts).argmax(axis=1)
+            predicted = head(rows).argmax(axis=1)
             for _ in range(self.n_masks):
                 kept = rng.random((_TOGETHER, width), dtype=np.float32)[offset] >= self.dropout
-                dropped = rows * kept / (1 - self.dropout)
-                changes[inside] += (dropped @ weights.T + intercepts).argmax(axis=1) != predicted
+                changes[inside] += head(rows * kept / (1 - self.dropout)).argmax(axis=1) != predicted
         return changes
 
-    def _check_head(
-        self,
-        query: Query,
-        seen: Rows,
-        embedding: NDArray[Any],
-        places: Rows,
-        weights: NDArray[Any],
-        intercepts: NDArray[Any],
-    ) -> None:
-        """Refuse a network that does more with its embedding than the layer that was taken for its last."""
-        is_last = weights.shape[1] == embedding.shape[1]
-        if is_last and provides(query.estimator, "predict_proba"):
-            probabilities = predict_proba(query.estimator, query.pool, seen[:_CHECKED])
-            values = embedding[places[:_CHECKED]].astype(np.float64) @ weights.T + intercepts
-            likely = probabilities >= probabilities.max(axis=1, keepdims=True) - 1e-3
-            is_last = likely[np.arange(len(values)), values.argmax(axis=1)].mean() > 0.95
-        if not is_last:
-            raise TypeError(
-                "DropQuery predicts from embeddings by the classifier's last layer, and the last torch.nn.Linear here "
-                "is not that. End the module in one, or give the classifier a method linear_head() that returns weights"
-                " and intercepts."
-            )
+
+def _head(query: Query, rows: Rows, features: NDArray[np.float64]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Return the last layer as a function of features, unless a network does more with those of some rows than that."""
+    weights, intercepts = linear_head(query.estimator)
+
+    def head(features: NDArray[Any]) -> NDArray[Any]:
+        return features @ weights.T + intercepts
+
+    is_last = weights.shape[1] == features.shape[1]
+    if is_last and provides(query.estimator, "predict_proba"):
+        probabilities = predict_proba(query.estimator, query.pool, rows)
+        likely = probabilities >= probabilities.max(axis=1, keepdims=True) - 1e-3
+        is_last = likely[np.arange(len(rows)), head(features).argmax(axis=1)].mean() > 0.95
+    if not is_last:
+        raise TypeError(
+            "DropQuery predicts from embeddings by the classifier's last layer, and the last torch.nn.Linear here is "
+            "not that. End the module in one, or give the classifier a method linear_head() that returns weights and "
+            "intercepts."
+        )
+    return head
