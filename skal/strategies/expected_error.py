@@ -140,35 +140,32 @@ class ExpectedErrorReduction(QueryStrategy):
             yield from _trained_again(query, rows, shares, evaluated, measure)
             return
 
-        def seen(X: Any) -> Any:
-            for transformer in transformers:
-                X = transformer.transform(X)
-            return (
-                sparse.csr_array(X, dtype=np.float64) if sparse.issparse(X) else dense(X).astype(np.float64)
-            )
-
-        weights, new_weights = (
-            np.ones(n_rows)
-            if params.get("sample_weight") is None
-            else np.asarray(params["sample_weight"], np.float64)
-            for params, n_rows in ((training.params, len(training.y)), (query.row_params(rows), len(rows)))
+        seen = Seen(
+            labeled=_transformed(training.X, transformers),
+            candidates=_transformed(query.pool.take(rows), transformers),
+            evaluated=_transformed(query.pool.take(evaluated), transformers),
+            codes=np.searchsorted(classes, training.y),
+            weights=_weights(training.params, len(training.y)),
+            new_weights=_weights(query.row_params(rows), len(rows)),
         )
-        after = update(
-            classifier,
-            Seen(
-                labeled=seen(training.X),
-                candidates=seen(query.pool.take(rows)),
-                evaluated=seen(query.pool.take(evaluated)),
-                codes=np.searchsorted(classes, training.y),
-                weights=weights,
-                new_weights=new_weights,
-            ),
-        )
+        after = update(classifier, seen)
         n_bytes = 32 * len(classes) * (len(evaluated) + MOST_PARAMETERS)
         step = max(1, _BLOCK_BYTES // n_bytes)
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
             yield block, np.stack([measure(p).mean(axis=1) for p in after(block)], axis=1)
+
+
+def _transformed(X: Any, transformers: list[Any]) -> Any:
+    """Return rows as the last step of a pipeline gets them, in float64."""
+    for transformer in transformers:
+        X = transformer.transform(X)
+    return sparse.csr_array(X, dtype=np.float64) if sparse.issparse(X) else dense(X).astype(np.float64)
+
+
+def _weights(params: dict[str, Any], n_rows: int) -> NDArray[np.float64]:
+    weights = params.get("sample_weight")
+    return np.ones(n_rows) if weights is None else np.asarray(weights, dtype=np.float64)
 
 
 def _trained_again(
