@@ -105,7 +105,7 @@ def audit_report(
     how: str | None = None,
     confidence: float = 0.95,
     cv: int | None = 5,
-    n_bootstraps: int = 200,
+    n_resamples: int = 200,
     random_state: Any = 0,
 ) -> AuditReport:
     """Estimate how good a learner's classifier is, from rows that were drawn at random and never trained on.
@@ -136,7 +136,8 @@ def audit_report(
     confidence : float, default=0.95
     cv : int, default=5
         Folds of the naive score, for which the classifier is fitted as often; None leaves it out.
-    n_bootstraps : int, default=200
+    n_resamples : int, default=200
+        How often the rows are drawn for the bootstrap.
     random_state : int, RandomState instance or None, default=0
         Of folds, of their classifiers, and of the bootstrap.
 
@@ -176,7 +177,7 @@ def audit_report(
     """
     check_is_fitted(learner)
     check_share("confidence", confidence)
-    check_integer("n_bootstraps", n_bootstraps)
+    check_integer("n_resamples", n_resamples)
     if how not in (None, "uniform", "active"):
         raise ValueError(f"how={how!r} was given; it must be 'uniform', 'active' or None.")
     scorer = check_scoring(learner, scoring="accuracy" if scoring is None else scoring)
@@ -186,7 +187,7 @@ def audit_report(
     if scoring is None or scoring == "accuracy":
         score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, part, confidence)
     else:
-        score, low, high = _bootstrapped(learner, scorer, part, confidence, n_bootstraps, seed)
+        score, low, high = _bootstrapped(learner, scorer, part, confidence, n_resamples, seed)
     naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
     what = "accuracy" if scoring is None else scoring if isinstance(scoring, str) else "score"
     return AuditReport(
@@ -217,7 +218,7 @@ def _accuracy(
 
 
 def _bootstrapped(
-    learner: ActiveLearner, scorer: Any, part: AuditedRows, confidence: float, n_bootstraps: int, seed: int
+    learner: ActiveLearner, scorer: Any, part: AuditedRows, confidence: float, n_resamples: int, seed: int
 ) -> tuple[float, float, float]:
     """A score and its percentile interval."""
     pool, labels = as_pool(learner.X_), learner.labels_
@@ -230,7 +231,7 @@ def _bootstrapped(
 
     n, rng = len(part.rows), np.random.default_rng(seed)
     scores = []
-    for _ in range(n_bootstraps):
+    for _ in range(n_resamples):
         try:
             scores.append(score_of(rng.integers(n, size=n)))
         except ValueError:  # such as of a class that is missed

@@ -137,20 +137,20 @@ def test_any_scorer_has_a_bootstrap_interval(how):
     fitted, rows = audited(80, how=how)
     sample = fitted.audit_sample_
     weights = None if how == "uniform" else lure_weights(sample["probability"], sample["n_left"])
-    report = audit_report(fitted, scoring="f1_macro", n_bootstraps=25)
+    report = audit_report(fitted, scoring="f1_macro", n_resamples=25)
     expected = f1_score(TRUTH[rows], fitted.predict(X[rows]), average="macro", sample_weight=weights)
     assert report.score == pytest.approx(expected)
     assert 0.8 < report.low < report.score < report.high <= 1
     assert report.scoring == "f1_macro"
-    assert audit_report(fitted, scoring="f1_macro", n_bootstraps=25) == report
-    assert audit_report(fitted, scoring="f1_macro", n_bootstraps=25, random_state=1).low != report.low
-    narrow = audit_report(fitted, scoring="f1_macro", n_bootstraps=25, confidence=0.5)
+    assert audit_report(fitted, scoring="f1_macro", n_resamples=25) == report
+    assert audit_report(fitted, scoring="f1_macro", n_resamples=25, random_state=1).low != report.low
+    narrow = audit_report(fitted, scoring="f1_macro", n_resamples=25, confidence=0.5)
     assert report.low < narrow.low
 
     def scorer(estimator, X, y, sample_weight=None):
         return balanced_accuracy_score(y, estimator.predict(X), sample_weight=sample_weight)
 
-    assert audit_report(fitted, scoring=scorer, n_bootstraps=5).scoring == "score"
+    assert audit_report(fitted, scoring=scorer, n_resamples=5).scoring == "score"
 
 
 def test_resamples_that_miss_a_class_are_left_out():
@@ -162,10 +162,10 @@ def test_resamples_that_miss_a_class_are_left_out():
             raise ValueError("a class is missed")
         return 0.5
 
-    report = audit_report(fitted, scoring=scorer, n_bootstraps=1, cv=None, random_state=0)
+    report = audit_report(fitted, scoring=scorer, n_resamples=1, cv=None, random_state=0)
     assert report.score == 0.5
     assert np.isnan([report.low, report.high]).all()
-    report = audit_report(fitted, scoring=scorer, n_bootstraps=200, cv=None)
+    report = audit_report(fitted, scoring=scorer, n_resamples=200, cv=None)
     assert (report.low, report.high) == (0.5, 0.5)
 
 
@@ -203,7 +203,7 @@ def test_bad_input():
     for given, message in (
         ({"how": "hard"}, "'uniform', 'active' or None"),
         ({"confidence": 95}, "confidence=95"),
-        ({"n_bootstraps": 0}, "n_bootstraps=0"),
+        ({"n_resamples": 0}, "n_resamples=0"),
         ({"cv": 1}, "cv=1"),
         ({"scoring": "nothing"}, "nothing"),
     ):
