@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
 
 from ..neighbors import CellIndex
@@ -14,6 +15,8 @@ from ..utils.random import draw_seed
 
 Ints = NDArray[np.int32]
 
+# Up to here all distances take less time than an index.
+_FEW_ROWS = 512
 # Up to here exact neighbours take less time than pynndescent's compilation.
 _EXACT_ROWS = 200_000
 _QUERIES = 1 << 13  # whose neighbours are in memory in float64
@@ -63,6 +66,8 @@ def nearest_neighbors(
         raise ValueError(f'method={method!r} was given; use "auto", "exact" or "approximate"')
     X = as_float32(check_array(X, dtype="numeric"))
     k = min(check_integer("n_neighbors", n_neighbors), len(X) - 1)
+    if method != "approximate" and len(X) <= _FEW_ROWS:
+        return _nearest_of_few(X, k)
     distances, indices = np.empty((len(X), k), np.float32), np.empty((len(X), k), np.int32)
     if len(X) > {"auto": _EXACT_ROWS, "exact": np.inf, "approximate": SMALL_POOL}[method]:
         # Some more neighbours cost little and make the nearest ones right.
@@ -79,6 +84,14 @@ def nearest_neighbors(
         part = rows[start : start + _QUERIES]
         _without_self(index.kneighbors(X[part], k + 1)[::-1], part, distances, indices)
     return distances, indices
+
+
+def _nearest_of_few(X: Floats, k: int) -> tuple[Floats, Ints]:
+    """The same by comparing all pairs of rows."""
+    distances = cdist(X, X)
+    np.fill_diagonal(distances, np.inf)
+    indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, indices, axis=1).astype(np.float32), indices.astype(np.int32)
 
 
 def _without_self(answer: tuple[Any, Any], rows: Any, distances: Floats, indices: Ints) -> None:

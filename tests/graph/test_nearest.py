@@ -16,10 +16,13 @@ def brute_force_neighbors(X, k):
     return tuple(found[others].reshape(len(X), -1)[:, :k] for found in (distances, rows))
 
 
+@pytest.mark.parametrize("few_rows", [0, 512])
 @given(pools(40), st.integers(1, 45))
-def test_exact_neighbors_are_those_of_brute_force(pool, k):
+def test_exact_neighbors_are_those_of_brute_force(few_rows, pool, k):
     X, _ = pool
-    distances, indices = nearest_neighbors(X, k, method="exact")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nearest, "_FEW_ROWS", few_rows)
+        distances, indices = nearest_neighbors(X, k, method="exact")
     expected_distances, expected = brute_force_neighbors(X, k)
     assert indices.shape == (len(X), min(k, len(X) - 1))
     np.testing.assert_array_equal(indices, expected)
@@ -29,11 +32,14 @@ def test_exact_neighbors_are_those_of_brute_force(pool, k):
 
 def test_parts_of_the_queries_meet(monkeypatch):
     X = np.random.default_rng(0).integers(0, 9, (100, 3)).astype(np.float32)
+    monkeypatch.setattr(nearest, "_FEW_ROWS", 0)
     monkeypatch.setattr(nearest, "_QUERIES", 7)
     np.testing.assert_array_equal(nearest_neighbors(X, 4)[1], brute_force_neighbors(X, 4)[1])
 
 
-def test_neighbors_of_more_duplicates_than_neighbors():
+@pytest.mark.parametrize("few_rows", [0, 512])
+def test_neighbors_of_more_duplicates_than_neighbors(few_rows, monkeypatch):
+    monkeypatch.setattr(nearest, "_FEW_ROWS", few_rows)
     X = np.repeat([[0.0, 1.0], [5.0, 1.0]], [30, 2], axis=0)
     distances, indices = nearest_neighbors(X, 3)
     np.testing.assert_array_equal(indices, brute_force_neighbors(X, 3)[1])
