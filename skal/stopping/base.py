@@ -21,6 +21,7 @@ from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 
 _ENOUGH = 4  # rounds from which a trend can be told
+_MOST_TIMES = 100  # the labels there are, for an estimate that is worth telling
 
 
 class Look(NamedTuple):
@@ -87,6 +88,8 @@ class StoppingReport:
         )
         if self.should_stop:
             advice = "Stop: further labels are not worth their price."
+        elif self.labels_left > _MOST_TIMES * self.n_labeled:
+            advice = "Go on: the criterion falls too slowly to tell for how long."
         elif np.isfinite(self.labels_left):
             advice = f"Go on: about {self.labels_left:.0f} labels are still worth buying."
         else:

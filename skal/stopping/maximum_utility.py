@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..access import check_requirements
 from ..strategies import ScoreStrategy, UncertaintySampling
@@ -66,7 +66,7 @@ class MaximumUtility(StoppingCriterion):
         **StoppingCriterion._parameter_constraints,
         "criterion": [ScoreStrategy, None],
         "statistic": [StrOptions({"max", "mean"})],
-        "threshold": [Real],  # utilities may be negative
+        "threshold": [Interval(Real, None, None, closed="neither")],  # utilities may be negative
     }
 
     @property

@@ -78,6 +78,10 @@ def test_where_no_trend_can_be_told(values, threshold):
 def test_a_trend_beyond_all_numbers_is_infinite():
     n_labeled = np.array([10, 20, 40, 80, 160])
     assert measured(n_labeled**-1e-4, n_labeled, threshold=1e-9).labels_left_ == np.inf
+    for threshold, is_told in ((1e-4, True), (5e-5, False), (1e-9, False)):  # 10,000 labels in all, or more
+        criterion = measured(1.0 / n_labeled, n_labeled, threshold=threshold)
+        assert ("about 9840 labels" in str(criterion.report_)) == is_told
+        assert ("too slowly to tell" in str(criterion.report_)) == (not is_told)
 
 
 def test_nothing_is_left_when_labelling_may_stop():

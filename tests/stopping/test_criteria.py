@@ -99,6 +99,7 @@ def test_what_a_criterion_cannot_measure_is_refused_before_any_training():
         (MaximumUtility(UncertaintySampling("nothing")), "measure"),
         (MaximumUtility(CoreSet()), "criterion"),
         (StabilizingPredictions(threshold=-1), "threshold"),
+        (MaximumUtility(threshold=np.nan), "threshold"),
     ]:
         learner = SimulatedLearner(Untrained(), RandomSampling(), stopping=criterion)
         with pytest.raises((TypeError, ValueError), match=match):
