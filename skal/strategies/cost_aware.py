@@ -200,8 +200,8 @@ def _checked(cost: Any, n_rows: int, given: str) -> NDArray[np.float64]:
     """Return a cost per row as floats, or refuse it."""
     try:
         costs = np.array(cost, dtype=np.float64)
-    except (TypeError, ValueError):
-        costs = np.full(n_rows, np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{given}: costs must be numbers, one per row, and numpy says: {error}") from error
     if costs.shape != (n_rows,):
         raise ValueError(
             f"{given}: costs of shape {costs.shape} for {n_rows} rows; there must be one per row, ({n_rows},)."

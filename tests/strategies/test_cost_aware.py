@@ -191,7 +191,8 @@ def test_costs_change_the_choice_only_where_they_differ():
         (np.where(np.arange(120) > 117, -1, COST), "row 118 is .*-1.*, and 2 of 120"),
         (np.where(np.arange(120) == 3, np.nan, COST), "row 3 is .*nan"),
         (np.where(np.arange(120) == 3, np.inf, COST), "row 3 is .*inf"),
-        (["cheap"] * 120, "row 0 is .*'cheap'"),
+        (["cheap"] * 120, "must be numbers, one per row.*'cheap'"),
+        ([[1.0], [2.0, 3.0]], "must be numbers, one per row"),
     ],
 )
 def test_what_are_no_costs_is_refused_before_any_training(routing, cost, message):
