@@ -44,4 +44,9 @@ def as_experiments(experiments: Experiments) -> dict[Any, Mapping[Any, History]]
 def matrix_columns(names: tuple[Any, ...], matrix: NDArray[np.float64]) -> dict[str, Any]:
     """The columns of a square matrix as a table, with the names in the first one."""
     columns = {str(name): column for name, column in zip(names, matrix.T, strict=True)}
+    if len(columns) < len(names) or "learner" in columns:
+        raise ValueError(
+            f"The learners {[*names]} are to be the columns of a frame, beside its column 'learner'; give each another "
+            "name."
+        )
     return {"learner": list(names), **columns}

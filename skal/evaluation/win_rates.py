@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..utils.frames import Table
 from .experiments import Experiments, as_experiments, matrix_columns
 from .measures import Measure, measured
+from .significance import differences_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ def win_rates(experiments: Experiments, *, measure: Measure = "area", metric: st
             raise ValueError(
                 f"No repeat on {data_set!r} has a number for every learner; give another measure, such as 'final'."
             )
-        difference = np.subtract.outer(means.mean(axis=1), means.mean(axis=1))
-        rates += (np.sign(difference) + 1) / 2
+        mean = means.mean(axis=1)
+        rates += (np.sign(differences_of(mean[:, np.newaxis], mean)) + 1) / 2
     np.fill_diagonal(rates, np.nan)
     return WinRates(names, rates / len(found), len(found))

@@ -30,6 +30,8 @@ def test_wilcoxon_by_counting_signs():
 @pytest.mark.parametrize("test", ["t", "wilcoxon"])
 def test_edges(test):
     assert paired_test([1, 2, 3], [1, 2, 3], test=test) == 1
+    assert paired_test([0.3, 0.3], [0.1 + 0.2, 0.1 + 0.2], test=test) == 1, "rounding is no difference"
+    assert paired_test([1e-14, 3e-14], [0, 0], test=test) < 1
     assert np.isnan(paired_test([1, np.nan, 3], [0, 0, np.nan], test=test))
     first, second = [1, np.nan, 3, 5.5], [0.5, 0, 2, 4]
     without = paired_test([1, 3, 5.5], [0.5, 2, 4], test=test)

@@ -30,6 +30,20 @@ def test_a_tie_counts_half():
     assert_allclose(win_rates({"tie": tie, "win": win}).rates, [[np.nan, 0.75], [0.25, np.nan]])
 
 
+def test_what_rounding_leaves_of_a_tie_is_one():
+    scores = np.array([[0.5, 0.1], [0.5, 0.2], [0.5, 0.3]])
+    assert scores[:, 1].mean() != scores[::-1, 1].mean()
+    experiments = {"a": history(scores), "b": history(scores[::-1])}
+    assert_allclose(win_rates(experiments, measure="final").rates, [[np.nan, 0.5], [0.5, np.nan]])
+
+
+@pytest.mark.parametrize("names", [("learner", "a"), (1, "1")])
+def test_names_that_are_no_columns(names):
+    rates = win_rates({name: history([[0.5, 0.7]]) for name in names})
+    with pytest.raises(ValueError, match="give each another name"):
+        rates.to_frame()
+
+
 def test_a_repeat_that_lacks_a_number_does_not_count():
     first = history([[0.5, 0.9], [0.5, np.nan]])
     second = history([[0.5, 0.8], [1, 1]])
