@@ -71,7 +71,7 @@ def _of_network(classifier: Any) -> Layer:
 
 
 def _two_rows(weights: Any, intercepts: Any) -> Layer:
-    """Return weights and intercepts of each class; a single row is what the second of two classes has more."""
+    """Return weights and intercepts of each class; a single row is the difference of two classes."""
     weights = np.atleast_2d(weights.toarray() if sparse.issparse(weights) else np.asarray(weights))
     intercepts = np.broadcast_to(np.asarray(intercepts), len(weights))
     if len(weights) == 1:

@@ -1,4 +1,4 @@
-"""What classifiers say that are equally likely to be right: the members of an ensemble, or passes with dropout."""
+"""What equally likely classifiers say: the members of an ensemble, or passes with dropout."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def posterior_proba(
     ----------
     {estimator, X, rows}
     n_passes : int, default=100
-        Of a network with dropout; an ensemble has its members.
+        Of a network with dropout; an ensemble answers once per member.
     seed : int, default=0
         Decides the masks of the dropout.
     summary : callable, default=None

@@ -56,7 +56,7 @@ class AuditReport:
     >>> print(AuditReport(score=0.9, low=0.86, high=0.93, confidence=0.95, naive=0.7, scoring="accuracy", how="uniform",
     ...     n_labeled=300, n_pending=0, n_skipped=2, n_withdrawn=0, n_own=0, n_population=5000, share_taken=0.0))
     accuracy 0.900 (95 % interval 0.860 to 0.930), of 300 rows drawn uniformly from 5000.
-    The labels that it was trained on say 0.700. Skipped: 2.
+    Cross-validation over the training labels says 0.700. Skipped: 2.
     """
 
     score: float
@@ -91,7 +91,7 @@ class AuditReport:
                 f"Taken by choice before they were drawn: {100 * self.share_taken:.1f} % of the pool."
             )
         if not np.isnan(self.naive):
-            notes.insert(0, f"The labels that it was trained on say {self.naive:.3f}.")
+            notes.insert(0, f"Cross-validation over the training labels says {self.naive:.3f}.")
         return (
             f"{self.scoring} {self.score:.3f} ({100 * self.confidence:g} % interval {self.low:.3f} to "
             f"{self.high:.3f}), of {self.n_labeled} rows drawn {manner} from {self.n_population}.\n{' '.join(notes)}"
@@ -115,7 +115,7 @@ def audit_report(
       random sample itself. Rows drawn after training has begun speak of what was left of the pool then, which lacks
       the rows that a strategy liked; `share_taken` bounds the difference.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
-      rows of the pool that were not trained on, if the classifier is the one of then. A classifier that has learned
+      rows of the pool that were not trained on, if the classifier is still the same. One that has learned
       since from what those draws left has seen fewer hard rows; draw again for it. Labels count up to the first row
       that is still to be labelled.
 
@@ -173,7 +173,7 @@ def audit_report(
     >>> learner = learner.teach(rows, truth[rows])
     >>> print(audit_report(learner))
     accuracy 0.880 (95 % interval 0.800 to 0.936), of 100 rows drawn uniformly from 1757.
-    The labels that it was trained on say 0.833. Taken by choice before they were drawn: 2.2 % of the pool.
+    Cross-validation over the training labels says 0.833. Taken by choice before they were drawn: 2.2 % of the pool.
     """
     check_is_fitted(learner)
     check_share("confidence", confidence)

@@ -26,7 +26,7 @@ class PairedTests(Table):
     names : tuple of str
         The learners that were tested.
     differences : ndarray of shape (n_learners,)
-        Mean over the pairs of what a learner has more than the baseline.
+        Mean over the pairs of the learner's value minus the baseline's.
     n_pairs : ndarray of int of shape (n_learners,)
         Repeats in which both have a value.
     p_values : ndarray of shape (n_learners,)
@@ -76,7 +76,7 @@ def paired_tests(
     """Test over the repeats whether learners differ from a baseline.
 
     The repeats of :func:`skal.simulate` share their initial labels, so they are pairs, and a paired test sees
-    smaller differences than one of means and their spread.
+    smaller differences than an unpaired one.
 
     Parameters
     ----------

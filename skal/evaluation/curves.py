@@ -15,8 +15,8 @@ Curve = tuple[NDArray[Any], NDArray[np.float64]]
 
 def curves(history: Mapping[str, Any], metric: str) -> list[Curve]:
     """The numbers of labels and the scores of each repeat, without the rounds that have no score."""
-    found = []
-    arrays = by_repeat(with_metric(history, metric))
+    check_metric(history, metric)
+    found, arrays = [], by_repeat(history)
     for n_labeled, scores in zip(arrays["n_labeled"], arrays[metric], strict=True):
         is_there = ~(np.isnan(n_labeled) | np.isnan(scores))
         found.append((n_labeled[is_there], scores[is_there].astype(np.float64)))
@@ -42,15 +42,14 @@ def shared_numbers(histories: Mapping[Any, History], metric: str) -> NDArray[np.
     return np.asarray([] if numbers is None else numbers, dtype=np.intp)
 
 
-def with_metric(history: Mapping[str, Any], metric: str, name: Any = None) -> Mapping[str, Any]:
-    """A history that has a metric; ValueError where it has not."""
+def check_metric(history: Mapping[str, Any], metric: str, name: Any = None) -> None:
+    """ValueError unless a history has a metric."""
     if metric not in history:
         whose = "The history" if name is None else f"The history {name!r}"
         raise ValueError(
             f"{whose} has no {metric!r}; it has {sorted(history)}. A score needs validation rows: validation_fraction, "
             "or X_val and y_val in fit."
         )
-    return history
 
 
 def check_baseline(histories: Mapping[Any, History], baseline: Any) -> dict[Any, History]:

@@ -14,7 +14,7 @@ from ..simulation.histories import History, by_repeat
 from ..utils.checks import check_integer, check_share
 from ..utils.frames import Table
 from ..utils.random import draw_seed
-from .curves import check_baseline, with_metric
+from .curves import check_baseline, check_metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class LabelsSaved(Table):
     names : tuple of str
         The learners that were compared with it.
     saved : ndarray of shape (n_learners,)
-        Median over the repeats of the labels that the baseline needed more; NaN where runs ended too early to tell.
+        Median over the repeats of how many more labels the baseline needed; NaN where runs ended too early to tell.
     low, high : ndarray of shape (n_learners,)
         Bootstrap interval of the median, infinite where the repeats do not bound it.
     n_reached : ndarray of int of shape (n_learners,)
@@ -98,9 +98,9 @@ def labels_saved(
 ) -> LabelsSaved:
     """Labels that learners save against a baseline until a score is reached, with a bootstrap interval over repeats.
 
-    A run that ended before it reached the score needed more labels than it had, nobody knows how many. It
-    bounds what was saved from one side: if only the baseline did not get there, at least so many labels were saved, and
-    if only the learner did not, at most so many. Medians of the lower and of the upper bounds enclose the
+    A run that ended before it reached the score needed more labels than it had; nobody knows how many. It
+    bounds what was saved from one side: if only the baseline did not get there, at least that many labels were saved,
+    and if only the learner did not, at most that many. Medians of the lower and of the upper bounds enclose the
     median of what was saved; they are equal, and the median is known, unless about half of the runs ended too early.
     The interval goes from the lower quantile of resampled medians of the one to the upper of the other.
 
@@ -149,7 +149,7 @@ def labels_saved(
     check_share("confidence", confidence)
     n_resamples = check_integer("n_resamples", n_resamples)
     for name, history in histories.items():
-        with_metric(history, metric, name)
+        check_metric(history, metric, name)
     needed = {name: labels_needed(history, score, metric=metric) for name, history in histories.items()}
     n_repeats = len(needed[baseline])
     rng = np.random.default_rng(draw_seed(random_state))

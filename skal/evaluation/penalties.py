@@ -83,7 +83,7 @@ def penalty_matrix(
         A learner is better where the p-value is below; no correction is made, as in the paper.
     between : tuple of (float, float), default=None
         The smallest and largest number of labels that count. By default all count that both learners of a pair have,
-        but the first round, whose labels no strategy has chosen. Where all curves have met, nobody beats
+        except for the first round, whose labels no strategy has chosen. Where all curves have met, nobody beats
         anybody, so end before that.
 
     Returns

@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Risk(NamedTuple):
-    """An estimate of a mean, of :func:`lure_estimate`.
+    """An estimate of a mean by :func:`lure_estimate`.
 
     Parameters
     ----------
     value : float
     variance : float
-        Estimated, of `value`; NaN for a single row that is not all there are.
+        The estimated variance of `value`; NaN for a single row out of several.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def lure_weights(probability: ArrayLike, n_left: ArrayLike) -> NDArray[np.float6
     Raises
     ------
     ValueError
-        If there is no draw, a probability is none, or no row is left.
+        If there is no draw, a probability is not above 0 and at most 1, or no row is left.
 
     References
     ----------
@@ -90,7 +90,7 @@ def lure_estimate(values: ArrayLike, probability: ArrayLike, n_left: ArrayLike) 
     Returns
     -------
     risk : Risk
-        The draws say uncorrelated things, of which the variance is taken.
+        The variance is that of what each draw says alone, as these are uncorrelated.
 
     Raises
     ------

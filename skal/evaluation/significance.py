@@ -17,8 +17,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     first, second : array-like of shape (n_repeats,)
         Pairs: the i-th numbers are of the same repeat. A pair with NaN is left out.
     test : {"t", "wilcoxon"}, default="t"
-        Student's paired t-test, or Wilcoxon's signed rank test, which assumes no normal distribution. That has a
-        p-value of :math:`2^{1 - n}` at least: with five repeats none below 0.0625.
+        Student's paired t-test, or Wilcoxon's signed rank test, which assumes no normal distribution. Its
+        p-value is at least :math:`2^{1 - n}`: with five repeats none is below 0.0625.
 
     Returns
     -------

@@ -60,7 +60,7 @@ class Audits(Answers):
               uniform rows in proportion to p itself, as in [1]_, as the loss is 0 or 1. The second term is for
               classifiers that are sure and wrong: no row counts for more than two.
         surrogate : fitted classifier, default=None
-            Whose probabilities say how likely the predictions are wrong, for ``how="active"``. By default the
+            Whose probabilities say how likely the predictions are to be wrong, for ``how="active"``. By default the
             learner's own classifier.
         pending : array-like of shape (n_pending,), default=()
             Rows that somebody was asked about for training and has not answered yet. They are not drawn.

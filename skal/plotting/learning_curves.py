@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..evaluation import PairedTests, paired_tests_by_labels
-from ..evaluation.curves import with_metric
+from ..evaluation.curves import check_metric
 from ..simulation import History
 from ..simulation.histories import by_repeat
 from .drawing import axes_or_new, filled, over_repeats
@@ -112,7 +112,7 @@ class LearningCurveDisplay:
         several = all(isinstance(value, Mapping) for value in histories.values())
         named: Any = histories if several else {name or "": histories}
         for label, history in named.items():
-            with_metric(history, metric, label)
+            check_metric(history, metric, label)
         tests = None
         if baseline is not None:
             tests = paired_tests_by_labels(named, baseline=baseline, test=test, metric=metric)

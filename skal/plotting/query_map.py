@@ -86,7 +86,7 @@ class QueryMapDisplay:
             Maps rows to two numbers; ``PCA(2)`` by default. Also one without a `transform`, such as ``TSNE()``; texts
             and tables need a pipeline that reads them; a ``FrozenEstimator`` is not trained.
         n_rows : int, default=10000
-            Rows of the pool that are drawn, and that the transformer is trained on, at random beside the labelled ones.
+            How many rows of the pool are drawn at random, beside the labelled ones. The transformer learns from all.
         random_state : int, RandomState instance or None, default=0
             Draws them, and seeds the transformer.
         ax : matplotlib Axes, default=None

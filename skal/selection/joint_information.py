@@ -139,7 +139,7 @@ class _Combinations:
         return float(self.weights @ _surprises(self.posteriors).sum(axis=1))
 
     def merged(self) -> Self:
-        """Means of those that make the same member the likeliest. Knowing no more than these, a row adds more."""
+        """Means of those that make the same member the likeliest. They say less, so a row adds at least as much."""
         groups = (
             np.arange(self.posteriors.shape[1])[:, np.newaxis] == self.posteriors.argmax(axis=1)
         ) * self.weights

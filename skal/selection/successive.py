@@ -13,8 +13,8 @@ def successive_sample(
 
     .. math:: q(i_m) = \frac{w_{i_m}}{\sum_{i \notin \{i_1, \dots, i_{m-1}\}} w_i}
 
-    As many exponential clocks run, the rate of each being its weight, and ring in an order that has this law: O(n) and
-    a sort, instead of k draws of O(n) [1]_.
+    Exponential clocks, one per row with its weight as the rate, ring in an order that has this law: O(n) and a sort
+    instead of k draws of O(n) [1]_.
 
     Parameters
     ----------

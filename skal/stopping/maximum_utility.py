@@ -19,8 +19,8 @@ from .base import Look, StoppingCriterion
 class MaximumUtility(StoppingCriterion):
     """Stop when even the unlabelled row of the highest utility is not above a bound.
 
-    With entropy it is the method of maximum uncertainty [1]_. The mean over all rows instead of the maximum is less
-    moved by a single one that nobody can tell.
+    With entropy it is the method of maximum uncertainty [1]_. The mean over all rows depends less than the
+    maximum on a single row that nobody can classify.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class BatchBALD(QueryStrategy):
     ----------
     query_report_ : Bunch
         About the latest query: ``information``, in nats, what the labels of the batch and of pending rows will say
-        about the members, at most log(K); and ``is_exact``, whether it is no estimate.
+        about the members, at most log(K); and ``is_exact``, whether that is exact rather than an estimate.
 
     Notes
     -----

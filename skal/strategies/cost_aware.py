@@ -26,7 +26,7 @@ class CostAware(CriterionStrategy):
     .. math:: \phi(x) / c(x)
 
     where :math:`\phi` is the criterion and c what the label of a row costs, in any unit: minutes, or words to read
-    ([1]_). How much may be spent, and is, others decide.
+    ([1]_). How much may be spent is not its business.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class CostAware(CriterionStrategy):
         y : array-like of shape (n_samples,) or Labels, default=None
             Partial labels, with -1 or ``None`` where unlabelled.
         cost : array-like of shape (n_samples,), default=None
-            What the label of each row costs, positive and finite, unless the parameter `cost` tells.
+            What the label of each row costs, positive and finite, unless the parameter `cost` says it.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class CostAware(CriterionStrategy):
         return self
 
     def check(self, pool: Pool, estimator: Any = None, *, cost: ArrayLike | None = None) -> None:
-        """Refuse what the strategy cannot work with, as other strategies do, and what are no costs.
+        """Refuse what the strategy cannot work with, as other strategies do, and invalid costs.
 
         Parameters
         ----------

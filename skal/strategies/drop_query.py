@@ -50,14 +50,14 @@ class DropQuery(QueryStrategy):
     ----------
     query_report_ : Bunch
         About the latest query: ``n_uncertain``, the candidates of the clusters, and ``n_changes``, how many of the M
-        predictions differ for each of them at least.
+        predictions differ at least for each of them.
 
     Notes
     -----
     The paper was not at hand: the rule is the published one, details of its experiments may differ.
 
-    Where these are fewer than the rows asked for, fewer than half of the predictions need to differ: as many as leaves
-    enough rows. Pending rows that would be candidates take part in the clusters, of which there are as many more;
+    Where there are fewer candidates than rows asked for, fewer predictions need to differ: as many as leave enough
+    rows. Pending rows that would be candidates take part in the clusters, of which there are as many more;
     clusters without one come first.
 
     A row's masks depend on its position in the pool and on `random_state` alone, so all queries see the same.

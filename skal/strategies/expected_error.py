@@ -63,16 +63,16 @@ class ExpectedErrorReduction(QueryStrategy):
 
     Notes
     -----
-    What the classifier would be, it is
+    The classifier with one more label is found
 
-    - exactly, for `GaussianNB` and `MultinomialNB`, whose sums a row is added to;
+    - exactly, for `GaussianNB` and `MultinomialNB`, to whose sums the row is added;
     - nearly, for `LogisticRegression` with its L2 penalty: the loss of the new row is exact, that of the labelled ones
       its quadratic approximation;
     - by training a clone for each candidate and class, for anything else: 200 times the number of classes in each
       query, unless `n_candidates` is smaller.
 
-    Of a pipeline whose last step is one of the first two kinds, the steps before it stay as they are. Rows of a batch
-    are chosen each by itself.
+    Of a pipeline whose last step is one of the first two kinds, the steps before it stay as they are. The rows
+    of a batch are chosen without regard to each other.
 
     References
     ----------

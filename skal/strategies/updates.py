@@ -1,4 +1,4 @@
-"""What classifiers say once a row more is labelled, without training them again.
+"""What classifiers say once one more row is labelled, without training them again.
 
 Each function returns another one, which maps a block of candidates to probabilities: class by class, of shape
 (n_block, n_evaluated, n_classes), those of the evaluated rows once each candidate has a label of this class.
