@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from ..access import check_requirements
 from ..learner import RowState
 from ..pool import Rows, as_pool
 from ..utils.docstrings import inherits_doc
@@ -105,7 +106,8 @@ class StoppingCriterion(ABC, BaseEstimator):
     """Base class of the criteria that say when further labels are not worth their price.
 
     A criterion measures one number after each round, which falls while the classifier settles. Labelling may stop
-    when its mean over the last `n_rounds` rounds is not above `threshold`. An author writes ``_value(look)``.
+    when its mean over the last `n_rounds` rounds is not above `threshold`. An author writes ``_value(look)``, and
+    names in `requires` what it asks of the classifier, as a strategy does.
 
     Parameters
     ----------
@@ -140,6 +142,7 @@ class StoppingCriterion(ABC, BaseEstimator):
     n_rows: int | None = 2000
     random_state: Any = None
 
+    requires: ClassVar[tuple[str, ...]] = ()
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "threshold": [Interval(Real, 0, None, closed="left")],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
@@ -167,6 +170,7 @@ class StoppingCriterion(ABC, BaseEstimator):
             If the learner lacks what the criterion measures.
         """
         self._validate_params()
+        check_requirements(self, self.requires, getattr(learner, "estimator_", learner.estimator))
 
     def update(self, learner: Any, X: Any = None) -> Self:
         """Measure a learner after a round of labelling.

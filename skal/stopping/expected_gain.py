@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..access import check_requirements
 from .base import Look, StoppingCriterion
 
 
@@ -59,12 +57,10 @@ class ExpectedGain(StoppingCriterion):
     (True, True)
     """
 
+    requires = ("predict_proba",)
+
     threshold: float = 1e-4
     n_rounds: int = 3
-
-    def check(self, learner: Any) -> None:
-        super().check(learner)
-        check_requirements(self, ("predict_proba",), getattr(learner, "estimator_", learner.estimator))
 
     def _value(self, look: Look) -> float:
         if look.before is None:

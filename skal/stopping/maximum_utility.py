@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..access import check_requirements
 from ..strategies import ScoreStrategy, UncertaintySampling
 from .base import Look, StoppingCriterion
 
@@ -73,11 +72,13 @@ class MaximumUtility(StoppingCriterion):
     def _scorer(self) -> ScoreStrategy:
         return UncertaintySampling("entropy") if self.criterion is None else clone(self.criterion)
 
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self._scorer.requires
+
     def check(self, learner: Any) -> None:
         super().check(learner)
-        scorer = self._scorer
-        scorer.check_params()
-        check_requirements(self, scorer.requires, getattr(learner, "estimator_", learner.estimator))
+        self._scorer.check_params()
 
     def _value(self, look: Look) -> float:
         if not look.is_open.any():
