@@ -17,9 +17,8 @@ from skorch import NeuralNet
 from ..training.estimator import NetworkEstimator
 from .raw_nets import linear_layers
 
-Layer = tuple[
-    NDArray[Any], NDArray[Any]
-]  # weights of shape (n_classes, n_embedding), intercepts of shape (n_classes,)
+# Weights of shape (n_classes, n_embedding), intercepts of shape (n_classes,).
+Layer = tuple[NDArray[Any], NDArray[Any]]
 
 
 def head(classifier: Any) -> Callable[[], Layer] | None:
