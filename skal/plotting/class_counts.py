@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..simulation import History
 from ..simulation.histories import by_repeat
-from .drawing import axes_or_new, filled, over_repeats
+from .drawing import axes_or_new, mean_over_repeats
 
 _FEW = 10  # classes that have a colour each
 
@@ -90,14 +90,14 @@ class ClassCountsDisplay:
             If there are not as many names as classes.
         """
         arrays = by_repeat(history)
-        counts = filled(over_repeats(arrays["class_counts"]).mean(axis=0))
+        counts = mean_over_repeats(arrays["class_counts"])
         names = [*range(counts.shape[1])] if classes is None else list(classes)
         if len(names) != counts.shape[1]:
             raise ValueError(
                 f"{len(names)} names of classes were given, and the history counts labels of {counts.shape[1]}; give "
                 "a name for each."
             )
-        n_labeled = filled(over_repeats(arrays["n_labeled"]).mean(axis=0))
+        n_labeled = mean_over_repeats(arrays["n_labeled"])
         return cls(n_labeled, counts, classes=names).plot(shares=shares, ax=ax, **area_kwargs)
 
     def plot(self, *, shares: bool = False, ax: Any = None, **area_kwargs: Any) -> Self:

@@ -22,6 +22,11 @@ def over_repeats(values: NDArray[Any]) -> Any:
     return np.ma.masked_array(values, np.isnan(values))
 
 
+def mean_over_repeats(values: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of the repeats that have a value, NaN where none has."""
+    return filled(over_repeats(values).mean(axis=0))
+
+
 def filled(values: Any) -> NDArray[np.float64]:
     """A masked array as one with NaN."""
     return np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)

@@ -11,7 +11,7 @@ from ..evaluation import PairedTests, paired_tests_by_labels
 from ..evaluation.curves import check_metric
 from ..simulation import History
 from ..simulation.histories import by_repeat
-from .drawing import axes_or_new, filled, over_repeats
+from .drawing import axes_or_new, filled, mean_over_repeats, over_repeats
 
 
 class LearningCurveDisplay:
@@ -145,7 +145,7 @@ class LearningCurveDisplay:
         self.marks_: dict[str, Any] = {}
         for name, history in self.histories.items():
             arrays = by_repeat(history)
-            n_labeled = filled(over_repeats(arrays["n_labeled"]).mean(axis=0))
+            n_labeled = mean_over_repeats(arrays["n_labeled"])
             values = over_repeats(arrays[self.metric])
             mean = values.mean(axis=0)
             (line,) = ax.plot(n_labeled, filled(mean), label=name or None, **line_kwargs)
