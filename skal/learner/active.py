@@ -85,6 +85,8 @@ class ActiveLearner(Saving):
         What `audit` has drawn, with which probabilities, and what became of it.
     class_counts_ : dict
         How many labels of each class are trained on.
+    is_trained_ : bool
+        Whether the classifier has learned all of them: False after ``teach(refit=False)``, or a training that failed.
     record_ : dict of ndarray
         What was said and when, for ``pandas.DataFrame(learner.record_)``.
     ids_ : ndarray of shape (n_samples,)

@@ -73,6 +73,11 @@ class Knowledge(Delegation):
         return self._known("counts")
 
     @property
+    def is_trained_(self) -> bool:
+        """Whether the classifier has learned all labels: False after ``refit=False``, or a training that failed."""
+        return self._known("is_trained")
+
+    @property
     def record_(self) -> dict[str, NDArray[Any]]:
         """What was said, in that order: arrays of equal length, for ``pandas.DataFrame(learner.record_)``.
 

@@ -25,7 +25,7 @@ class StoppingDisplay:
     n_rounds : int, default=1
         How many rounds are averaged.
     labels_left : float or None, default=None
-        Estimate of the labels that are still worth buying, if there is one.
+        Estimate of the labels that are still worth buying, if there is one, and the pool has so many rows.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class StoppingDisplay:
     figure_ : matplotlib Figure
     values_ : matplotlib Line2D
     mean_ : matplotlib Line2D
-        The mean over the last `n_rounds` rounds.
+        The mean over the last `n_rounds` rounds; it is not in the legend where that is one.
     threshold_ : matplotlib Line2D
     end_ : matplotlib Line2D or None
         Where the criterion stops or is expected to, if a trend can be told.
@@ -96,13 +96,15 @@ class StoppingDisplay:
         NotFittedError
             If the criterion has seen no round yet.
         """
-        history = criterion.history_
+        history, report = criterion.history_, criterion.report_
+        # An end far beyond the pool says nothing, and would leave no room for what was measured.
+        outlasts_pool = report.n_left is not None and report.labels_left > report.n_left
         display = cls(
             history["n_labeled"],
             history["value"],
             threshold=criterion.threshold,
             n_rounds=criterion.n_rounds,
-            labels_left=criterion.labels_left_,
+            labels_left=None if outlasts_pool else report.labels_left,
         )
         return display.plot(ax=ax, **line_kwargs)
 
@@ -127,9 +129,8 @@ class StoppingDisplay:
         (self.values_,) = ax.plot(
             self.n_labeled, self.values, "o", markersize=4, color="grey", label="each round"
         )
-        self.mean_ = ax.plot(
-            self.n_labeled, means, **{"label": f"mean of {self.n_rounds} rounds"} | line_kwargs
-        )[0]
+        label = f"mean of {self.n_rounds} rounds" if self.n_rounds > 1 else None
+        self.mean_ = ax.plot(self.n_labeled, means, **{"label": label} | line_kwargs)[0]
         self.threshold_ = ax.axhline(
             self.threshold, color="black", linestyle="--", linewidth=1, label="threshold"
         )

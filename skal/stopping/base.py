@@ -59,6 +59,10 @@ class StoppingReport:
         Number of rows that the criterion looks at.
     changes : dict of (label, label) to int
         How many of these rows went from one predicted class to another in the last round, the most frequent first.
+    n_left : int or None, default=None
+        How many rows of the pool have no label, where that is known.
+    is_first : bool, default=False
+        Whether there were no predictions before, so that nothing can be said of changes.
 
     Examples
     --------
@@ -81,24 +85,37 @@ class StoppingReport:
     labels_left: float
     n_rows: int
     changes: dict[tuple[Any, Any], int]
+    n_left: int | None = None
+    is_first: bool = False
 
     def __str__(self) -> str:
-        n_changed = sum(self.changes.values())
-        most = "".join(
-            f", most from {old!r} to {new!r} ({n})" for (old, new), n in list(self.changes.items())[:1]
-        )
-        if self.should_stop:
-            advice = "Stop: further labels are not worth their price."
-        elif self.labels_left > _MOST_TIMES * self.n_labeled:
-            advice = "Go on: the criterion falls too slowly to tell for how long."
-        elif np.isfinite(self.labels_left):
-            advice = f"Go on: about {self.labels_left:.0f} labels are still worth buying."
-        else:
-            advice = "Go on: no trend can be told yet."
+        changed = ""
+        if not self.is_first:
+            most = "".join(
+                f", most from {old!r} to {new!r} ({n})" for (old, new), n in list(self.changes.items())[:1]
+            )
+            changed = f" The predictions of {sum(self.changes.values())} of {self.n_rows} rows changed{most}."
+        mean = "not known yet" if np.isnan(self.mean) else f"{self.mean:.3g}"
         return (
-            f"{self.n_labeled} labels, {self.n_new} of them new. The predictions of {n_changed} of {self.n_rows} rows "
-            f"changed{most}.\nCriterion: {self.mean:.3g}, to fall to {self.threshold:.3g}. {advice}"
+            f"{self.n_labeled} labels, {self.n_new} of them new.{changed}\n"
+            f"Criterion: {mean}, to fall to {self.threshold:.3g}. {self._advice}"
         )
+
+    @property
+    def _advice(self) -> str:
+        if self.should_stop:
+            return "Stop: further labels are not worth their price."
+        if self.n_left == 0:
+            return "No row is left to be labelled."
+        if np.isnan(self.labels_left):
+            return "Go on: no trend can be told yet."
+        if self.labels_left > _MOST_TIMES * self.n_labeled:
+            return "Go on: the criterion falls too slowly to tell for how long."
+        if self.n_left is not None and self.labels_left > self.n_left:
+            return f"Go on: the {self.n_left} rows without a label will not be enough, if the trend goes on."
+        if self.labels_left < 1.5:
+            return "Go on: a few labels are still worth buying."
+        return f"Go on: about {self.labels_left:.0f} labels are still worth buying."
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -178,7 +195,8 @@ class StoppingCriterion(ABC, BaseEstimator):
         Parameters
         ----------
         learner : ActiveLearner
-            Fitted. It is left as it is. A learner without a new label since the last update is not measured again.
+            Fitted. It is left as it is. A learner is measured again once it has more labels than at the last update,
+            and its classifier has learned them: not after ``teach(refit=False)``, or a training that failed.
         X : array-like, sparse matrix or data frame of shape (n_rows, ...), default=None
             The rows to look at, the same in each round, where they are not to be drawn from the pool.
 
@@ -199,12 +217,13 @@ class StoppingCriterion(ABC, BaseEstimator):
         self.check(learner)
         rounds: list[tuple[int, float]] = getattr(self, "_rounds", [])
         counts = learner.class_counts_
-        n_labeled, before = sum(counts.values()), rounds[-1][0] if rounds else 0
-        if rounds and n_labeled == before:
+        before = rounds[-1][0] if rounds else 0
+        n_labeled = sum(counts.values()) if learner.is_trained_ else 0
+        if rounds and n_labeled <= before:
             return self
         X, is_open = self._stop_set(learner, X)
-        predicted, value = None, np.nan
-        if sum(n > 0 for n in counts.values()) > 1:  # a single class teaches nothing
+        value, is_first, changes = np.nan, True, {}
+        if n_labeled and sum(n > 0 for n in counts.values()) > 1:  # a single class teaches nothing
             predicted = np.asarray(learner.predict(X))
             seen = getattr(self, "_predicted", None)
             if seen is not None and len(seen) != len(predicted):
@@ -213,9 +232,12 @@ class StoppingCriterion(ABC, BaseEstimator):
                     "same rows in each round. Begin another one with clone(criterion)."
                 )
             value = float(self._value(Look(learner, X, is_open, predicted, seen, n_labeled - before)))
-            self._changes = {} if seen is None else _changes(seen, predicted)
+            if seen is not None:
+                is_first, changes = False, _changes(seen, predicted)
             self._predicted = predicted
         self._rounds = [*rounds, (n_labeled, value)]
+        self._is_first, self._changes = is_first, changes
+        self._n_left = int((learner.row_states_ == RowState.UNLABELED).sum())
         return self
 
     @abstractmethod
@@ -287,7 +309,9 @@ class StoppingCriterion(ABC, BaseEstimator):
             should_stop=self.should_stop_,
             labels_left=self.labels_left_,
             n_rows=len(getattr(self, "_predicted", ())),
-            changes=getattr(self, "_changes", {}),
+            changes=self._changes,
+            n_left=self._n_left,
+            is_first=self._is_first,
         )
 
 

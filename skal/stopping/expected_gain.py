@@ -66,7 +66,7 @@ class ExpectedGain(StoppingCriterion):
         if look.before is None:
             return np.nan
         moved = np.flatnonzero(look.before != look.predicted)
-        if not len(moved) or look.n_new <= 0:
+        if not len(moved):
             return 0.0
         probabilities = look.learner.predict_proba(look.X)[moved]
         column = {label: j for j, label in enumerate(look.learner.classes_.tolist())}

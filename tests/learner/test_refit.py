@@ -198,6 +198,25 @@ def test_a_failed_fit_leaves_no_classifier():
         fitted.predict(X)
 
 
+def test_whether_the_classifier_has_learned_all_labels(tmp_path):
+    fitted = learner()
+    assert not hasattr(fitted, "is_trained_")
+    fitted.fit(X, Y)
+    assert fitted.is_trained_
+    rows = fitted.query()
+    fitted.teach(rows, TRUTH[rows], refit=False)
+    assert not fitted.is_trained_
+    fitted.save(tmp_path)
+    assert not ActiveLearner.load(tmp_path, X, learner()).is_trained_
+    assert fitted.refit().is_trained_
+    rows = fitted.audit(2)
+    assert fitted.teach(rows, TRUTH[rows], audit=True).is_trained_  # those are not learned
+    with pytest.raises(ValueError, match="'C' parameter"):
+        fitted.set_params(estimator__C=-1).forget([np.flatnonzero(Y >= 0)[0]])
+    assert not fitted.is_trained_
+    assert fitted.undo().is_trained_
+
+
 def test_a_new_class_ends_a_warm_start():
     net = LinearClassifier(max_epochs=3, warm_start=True)
     two = np.where(Y == 2, UNLABELED, Y)

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 
 from skal.plotting import StoppingDisplay
-from skal.stopping import StabilizingPredictions
+from skal.stopping import MaximumUtility, StabilizingPredictions
 from tests.simulation.common import X, Y, learner
 
 mpl.use("Agg")
@@ -39,4 +39,15 @@ def test_where_it_is_expected_to_stop():
     again = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.1, labels_left=np.nan)
     assert again.plot(ax=display.ax_).end_ is None
     assert again.ax_ is display.ax_
+    mpl.pyplot.close("all")
+
+
+def test_an_end_beyond_the_pool_is_not_drawn():
+    criterion = learner(stopping=MaximumUtility(threshold=1e-9), budget=60).fit(X, Y).stopping_
+    assert criterion.labels_left_ > criterion.report_.n_left
+    display = StoppingDisplay.from_criterion(criterion)
+    assert display.end_ is None
+    assert display.ax_.get_xlim()[1] < 100
+    # A mean of one round is what was measured, and needs no name of its own.
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["each round", "threshold"]
     mpl.pyplot.close("all")

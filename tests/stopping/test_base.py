@@ -1,6 +1,7 @@
 """What every criterion shares: rounds, means, the trend, and the rows that it looks at."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,10 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from skal import ActiveLearner
@@ -20,6 +22,7 @@ from skal.stopping import (
     MaximumUtility,
     StabilizingPredictions,
     StoppingCriterion,
+    StoppingReport,
 )
 from skal.strategies import UncertaintySampling
 
@@ -80,8 +83,9 @@ def test_a_trend_beyond_all_numbers_is_infinite():
     assert measured(n_labeled**-1e-4, n_labeled, threshold=1e-9).labels_left_ == np.inf
     for threshold, is_told in ((1e-4, True), (5e-5, False), (1e-9, False)):  # 10,000 labels in all, or more
         criterion = measured(1.0 / n_labeled, n_labeled, threshold=threshold)
-        assert ("about 9840 labels" in str(criterion.report_)) == is_told
-        assert ("too slowly to tell" in str(criterion.report_)) == (not is_told)
+        text = str(replace(criterion.report_, n_left=None))  # whatever the pool has left
+        assert ("about 9840 labels" in text) == is_told
+        assert ("too slowly to tell" in text) == (not is_told)
 
 
 def test_nothing_is_left_when_labelling_may_stop():
@@ -120,6 +124,77 @@ def test_the_report_says_what_changed():
     assert "2 of 5 rows" in str(report)
     criterion.update(learner.after(11, list("bbbbb")))
     assert list(criterion.report_.changes.items()) == [(("a", "b"), 2), (("c", "b"), 1)]
+
+
+def test_the_first_report_says_nothing_of_changes():
+    criterion = ClassificationChange(threshold=0.1).update(Scripted().after(4, list("aabbc")))
+    report = criterion.report_
+    assert (report.is_first, report.n_rows, report.changes) == (True, 5, {})
+    assert "changed" not in str(report)
+    assert "nan" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("labels_left", "n_left", "says"),
+    [
+        (60.0, 60, "about 60 labels"),
+        (60.0, None, "about 60 labels"),
+        (60.0, 59, "the 59 rows without a label will not be enough"),
+        (np.inf, 59, "too slowly"),
+        (np.inf, None, "too slowly"),
+        (0.0, 59, "a few labels"),
+        (1.2, 59, "a few labels"),
+        (np.nan, 59, "no trend"),
+        (np.nan, 0, "No row is left"),
+    ],
+)
+def test_what_the_report_advises(labels_left, n_left, says):
+    report = StoppingReport(
+        n_labeled=140,
+        n_new=20,
+        value=0.02,
+        mean=0.03,
+        threshold=0.01,
+        should_stop=False,
+        labels_left=labels_left,
+        n_rows=2000,
+        changes={},
+        n_left=n_left,
+    )
+    assert says in str(report)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=str)
+def test_a_classifier_that_has_not_learned_the_labels_yet_is_not_measured(criterion):
+    learner = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling(), random_state=0)
+    learner.fit(X, np.where(np.arange(len(X)) % 3, Y, -1))
+    criterion = clone(criterion).set_params(n_rounds=1).update(learner)
+    rows = learner.query(n_queries=6)
+    learner.teach(rows, Y[rows], refit=False)
+    assert criterion.update(learner).history_["n_labeled"].tolist() == [100]
+    assert criterion.update(learner.refit()).history_["n_labeled"].tolist() == [100, 106]
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=str)
+def test_a_label_that_was_taken_back_is_no_round(criterion):
+    learner = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling(), random_state=0)
+    learner.fit(X, np.where(np.arange(len(X)) % 3, Y, -1))
+    criterion = clone(criterion).set_params(n_rounds=1).update(learner).update(learner.forget([1]))
+    assert criterion.history_["n_labeled"].tolist() == [100]
+    assert criterion.update(learner.teach([0, 1, 3], Y[[0, 1, 3]])).report_.n_new == 2
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=str)
+def test_a_classifier_that_could_not_be_trained_yet(criterion):
+    learner = ActiveLearner(KNeighborsClassifier(20), UncertaintySampling(), random_state=0)
+    with pytest.warns(FitFailedWarning):
+        learner.fit(X, np.where(np.arange(len(X)) % 15, -1, Y))
+    criterion = clone(criterion).update(learner)
+    assert criterion.history_["n_labeled"].tolist() == [0]
+    assert not criterion.should_stop_
+    rows = np.flatnonzero(learner.row_states_ == 0)[::4]
+    criterion.update(learner.teach(rows, Y[rows]))
+    assert criterion.history_["n_labeled"].tolist() == [0, 10 + len(rows)]
 
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=str)

@@ -61,13 +61,6 @@ def test_gain_over_a_class_that_is_not_known_any_more():
     assert value(ExpectedGain(), first, then) == pytest.approx(0.8 / 2 / 2)
 
 
-def test_labels_that_were_taken_back_gain_nothing():
-    learner = Scripted()
-    criterion = ExpectedGain().update(learner.after(6, list("ab")))
-    criterion.update(learner.after(4, list("bb"), probabilities=[[0, 1, 0], [0, 1, 0]]))
-    assert criterion.history_["value"][-1] == 0
-
-
 @pytest.mark.parametrize("statistic", ["max", "mean"])
 @pytest.mark.parametrize("measure", ["entropy", "margin"])
 def test_utilities_of_the_unlabelled_rows(statistic, measure):
