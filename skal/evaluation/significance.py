@@ -39,7 +39,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     0.125
     """
     first, second = (np.asarray(values, dtype=np.float64) for values in (first, second))
-    check_test(test)
+    if test not in ("t", "wilcoxon"):
+        raise ValueError(f"test={test!r} was given; it must be 't' or 'wilcoxon'.")
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(f"Values of shapes {first.shape} and {second.shape} were given; give pairs.")
     if len(first) < 2:
@@ -56,7 +57,10 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     if test == "wilcoxon":
         # scipy approximates where there are zeros; they are left out in any case.
         return float(stats.wilcoxon(differences[differences != 0]).pvalue)
-    return float(2 * stats.t.sf(abs(t_statistic(differences)), len(differences) - 1))
+    n = len(differences)
+    with np.errstate(divide="ignore"):  # infinite where all differ by the same
+        t = differences.mean() / (differences.std(ddof=1) / np.sqrt(n))
+    return float(2 * stats.t.sf(abs(t), n - 1))
 
 
 def differences_of(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,18 +68,6 @@ def differences_of(first: NDArray[np.float64], second: NDArray[np.float64]) -> N
     differences = first - second
     differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))] = 0
     return differences
-
-
-def t_statistic(differences: NDArray[np.float64]) -> float:
-    """Student's t of differences that are not all zero, infinite where they are all the same."""
-    with np.errstate(divide="ignore"):
-        return float(differences.mean() / (differences.std(ddof=1) / np.sqrt(len(differences))))
-
-
-def check_test(test: str) -> None:
-    """ValueError unless there is such a test."""
-    if test not in ("t", "wilcoxon"):
-        raise ValueError(f"test={test!r} was given; it must be 't' or 'wilcoxon'.")
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
