@@ -145,6 +145,8 @@ class QueryMapDisplay:
         }
         self.queried_ = ax.scatter(*self.embedding[is_labeled].T, **style | scatter_kwargs)
         self.colorbar_ = self.figure_.colorbar(self.queried_, ax=ax, label="Round (0: initial labels)")
+        self.colorbar_.locator.set_params(integer=True, min_n_ticks=1)  # there is no round 0.5
+        self.colorbar_.update_ticks()
         ax.set(xticks=[], yticks=[])
         return self
 

@@ -40,6 +40,13 @@ def test_rounds_of_a_simulation():
     assert len(display.pool_.get_offsets()) == 135
 
 
+@pytest.mark.parametrize("budget", [6, 10, 14, 30])
+def test_the_colorbar_has_whole_rounds(budget):
+    display = QueryMapDisplay.from_learner(learner(budget=budget).fit(X, Y))
+    ticks = display.colorbar_.get_ticks()
+    assert_array_equal(ticks, np.round(ticks))
+
+
 def test_rounds_of_a_record():
     y = np.full(150, -1)
     y[[0, 60, 120]] = Y[[0, 60, 120]]
