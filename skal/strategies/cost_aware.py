@@ -209,7 +209,7 @@ def _checked(cost: Any, n_rows: int, given: str) -> NDArray[np.float64]:
     wrong = np.flatnonzero(~(np.isfinite(costs) & (costs > 0)))
     if len(wrong):
         raise ValueError(
-            f"{given}: the cost of row {wrong[0]} is {np.asarray(cost).ravel()[wrong[0]]!r}, and {len(wrong)} of "
+            f"{given}: the cost of row {wrong[0]} is {costs[wrong[0]]:g}, and {len(wrong)} of "
             f"{n_rows} costs are not positive and finite numbers. A label that is free has a small cost; rows that "
             "must not be chosen belong to exclude= of query."
         )

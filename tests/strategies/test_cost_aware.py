@@ -130,7 +130,7 @@ def test_a_longer_pool_has_longer_costs(routing, tmp_path):
     for wrong, message in [
         ({}, "30 new rows were given no cost"),
         ({"cost": np.ones(29)}, r"costs of shape \(29,\) for 30 rows"),
-        ({"cost": np.zeros(30)}, r"the cost of row 0 is .*0\.0"),
+        ({"cost": np.zeros(30)}, r"the cost of row 0 is 0, and"),
     ]:
         with pytest.raises(ValueError, match=message):
             fitted.grow(longer, **wrong)
@@ -187,7 +187,7 @@ def test_costs_change_the_choice_only_where_they_differ():
         (None, "none were given.*enable_metadata_routing=True.*set_fit_request"),
         (COST[:-1], r"cost: costs of shape \(119,\) for 120 rows"),
         (COST[:, np.newaxis], r"costs of shape \(120, 1\)"),
-        (np.where(np.arange(120) == 3, 0, COST), r"cost: the cost of row 3 is .*0\.0.*1 of 120 costs"),
+        (np.where(np.arange(120) == 3, 0, COST), r"cost: the cost of row 3 is 0, and 1 of 120 costs"),
         (np.where(np.arange(120) > 117, -1, COST), "row 118 is .*-1.*, and 2 of 120"),
         (np.where(np.arange(120) == 3, np.nan, COST), "row 3 is .*nan"),
         (np.where(np.arange(120) == 3, np.inf, COST), "row 3 is .*inf"),
