@@ -73,7 +73,7 @@ class Audits(Answers):
         Raises
         ------
         ValueError
-            If `n`, `how` or `pending` are invalid.
+            If `n`, `how` or `pending` are invalid, or the surrogate knows none of the classes.
         NotFittedError
             If rows are to be drawn by expected loss, and the classifier knows fewer than two classes, or the surrogate
             is not fitted.
@@ -142,6 +142,13 @@ class Audits(Answers):
                 "The classifier knows fewer than two classes yet, so that no loss can be expected of it. Teach it "
                 "first, or draw uniformly: audit(n)."
             )
+        if surrogate is not None and hasattr(surrogate, "classes_"):
+            own, others = (np.asarray(each.classes_).tolist() for each in (state.guide, surrogate))
+            if not set(own) & set(others):
+                raise ValueError(
+                    f"The surrogate knows the classes {others[:5]}, and none of the learner's, {own[:5]}; fit it with "
+                    "labels like those of the learner."
+                )
         root = np.sqrt(_expected_loss(state.guide, surrogate, state.pool, left.rows))
         mean = root.mean() if len(root) else 0.0
         weights = (1 - _UNIFORM_SHARE) * root / mean + _UNIFORM_SHARE if mean > 0 else np.ones(len(root))
@@ -190,9 +197,9 @@ def _expected_loss(estimator: Any, surrogate: Any, pool: Pool, rows: Rows) -> ND
         if surrogate is None:
             right = predict_proba(estimator, block).max(axis=1)
         else:
-            predicted, classes = answer(estimator, "predict", block), np.asarray(surrogate.classes_)
-            columns = np.asarray(predicted)[:, None] == classes
-            right = np.where(columns, predict_proba(surrogate, block), 0).sum(axis=1)
+            shares, predicted = predict_proba(surrogate, block), answer(estimator, "predict", block)
+            columns = np.asarray(predicted)[:, None] == np.asarray(surrogate.classes_)
+            right = np.where(columns, shares, 0).sum(axis=1)
         return np.clip(1 - np.asarray(right, dtype=np.float64), 0, 1)
 
     return blockwise(of_block, pool, rows, row_bytes=working_bytes(estimator, pool))
