@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner
+from skal.evaluation import audit_report
 from skal.exceptions import ModelFileError
 from skal.strategies import DGAL
 
@@ -21,7 +22,7 @@ PLAN = ActiveLearner(
 
 
 def learner():
-    """A learner with an encoder, a graph, extensions and skipped rows, which is loaded and asked."""
+    """A learner with an encoder, a graph, extensions, skipped rows and an audit, which is loaded and asked."""
     folder = Path(tempfile.mkdtemp())
     fitted = (
         ActiveLearner(**PLAN.get_params(deep=False))
@@ -29,6 +30,9 @@ def learner():
         .skip([3])
         .extend(X[:2] + 1, [0, 1], keys=["a", "b"])
     )
+    drawn = fitted.audit(4)
+    fitted.teach(drawn[:2], Y[:2].clip(0), audit=True).teach(drawn[2:3], [1], overwrite=True)
+    fitted.audit(2, how="active")
     fitted.save(folder)
 
     def attempt(path: Path):
@@ -44,6 +48,10 @@ def learner():
             loaded.query()
         with contextlib.suppress(Exception):
             loaded.predict(X)
+        with contextlib.suppress(Exception):
+            audit_report(loaded, cv=None)
+        with contextlib.suppress(Exception):
+            loaded.audit(1)
 
     allowed = [
         (ValueError, "X is not the pool of the learner"),
