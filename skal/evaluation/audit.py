@@ -56,7 +56,7 @@ class AuditReport:
     >>> print(AuditReport(score=0.9, low=0.86, high=0.93, confidence=0.95, naive=0.7, scoring="accuracy", how="uniform",
     ...     n_labeled=300, n_pending=0, n_skipped=2, n_withdrawn=0, n_own=0, n_population=5000, share_taken=0.0))
     accuracy 0.900 (95 % interval 0.860 to 0.930), of 300 rows drawn uniformly from 5000.
-    Cross-validation over the training labels says 0.700. Skipped: 2.
+    Cross-validation over the training labels says 0.700. Skipped, and in no estimate: 2.
     """
 
     score: float
@@ -81,7 +81,7 @@ class AuditReport:
         manner = "uniformly" if self.how == "uniform" else "by expected loss"
         counts = {
             "Not labelled yet": self.n_pending,
-            "Skipped": self.n_skipped,
+            "Skipped, and in no estimate": self.n_skipped,
             "Withdrawn": self.n_withdrawn,
             "Not drawn by audit": self.n_own,
         }

@@ -231,8 +231,8 @@ class Strategy(ABC, BaseEstimator):
         if estimator is None:
             raise NotFittedError(
                 f"{type(self).__name__} needs a fitted classifier of at least two classes, and there is none yet. "
-                "Label the first rows with a strategy that needs no classifier: RandomSampling(), "
-                "CoreSet(embedding='input') or KMedian(embedding='input')."
+                "Label the first rows with a strategy that needs no classifier, such as RandomSampling() or "
+                "TypiClust('input'): as cold_start= of a learner, or with Switch()."
             )
         check_requirements(self, self.requires, estimator)
         check_is_fitted(estimator)

@@ -57,7 +57,13 @@ def test_counts_of_what_became_of_the_rows():
     assert (report.n_pending, report.n_skipped, report.n_withdrawn, report.n_own) == (4, 2, 3, 5)
     assert report.score == (fitted.predict(X[counted]) == TRUTH[counted]).mean()
     text = str(report)
-    for words in ("Not labelled yet: 4.", "Skipped: 2.", "Withdrawn: 3.", "Not drawn by audit: 5.", "10.0 %"):
+    for words in (
+        "Not labelled yet: 4.",
+        "Skipped, and in no estimate: 2.",
+        "Withdrawn: 3.",
+        "Not drawn by audit: 5.",
+        "10.0 %",
+    ):
         assert words in text
     assert "say" not in str(replace(report, naive=np.nan))
 
