@@ -213,3 +213,13 @@ def test_bad_input_draws_nothing():
     with pytest.raises(NotFittedError, match="draw uniformly"):
         unlabeled.audit(1, how="active")
     assert len(unlabeled.audit(5)) == 5
+
+
+def test_a_draw_of_no_row_is_no_step():
+    fitted = learner().fit(X, Y)
+    with pytest.warns(PoolExhaustedWarning):
+        fitted.audit(1000)
+    state = fitted._state
+    with pytest.warns(PoolExhaustedWarning):
+        assert len(fitted.audit(1)) == 0
+    assert fitted._state is state
