@@ -64,6 +64,7 @@ class Campaign(RuleBasedStateMachine):
 
     def before_step(self):
         self.step = dict(self.labels), set(self.skipped), set(self.audit), set(self.drawn), dict(self.outside)
+        self.before_failed = self.has_failed
 
     def trained(self, function, fails):
         """Call a verb that trains, and let the training fail."""
@@ -100,7 +101,7 @@ class Campaign(RuleBasedStateMachine):
         assert len(set(found.tolist())) == len(found) == n_queries
         assert set(found.tolist()) <= left, "a row was offered that must not be"
 
-    has_failed = False  # a training failed since the classifier could guide last
+    has_failed = False  # a training failed, or was put off, since the classifier could guide last
 
     @rule(
         data=st.data(), label=st.integers(0, 3), fails=st.booleans(), refit=st.booleans(), audit=st.booleans()
@@ -119,7 +120,7 @@ class Campaign(RuleBasedStateMachine):
         self.labels |= dict.fromkeys(rows, label)
         self.skipped -= set(rows)
         self.audit |= set(rows) if audit else set()
-        self.has_failed |= fails
+        self.has_failed |= fails or not refit
         self.trained(
             lambda: self.learner.teach(rows, [label] * len(rows), refit=refit, audit=audit), fails and refit
         )
@@ -192,7 +193,7 @@ class Campaign(RuleBasedStateMachine):
         self.before_step()
         del self.labels[row]
         self.audit.discard(row)
-        self.has_failed |= fails
+        self.has_failed |= fails or not refit
         self.trained(lambda: self.learner.forget([row], refit=refit), fails and refit)
 
     @rule(data=st.data())
@@ -225,7 +226,7 @@ class Campaign(RuleBasedStateMachine):
             return
         self.learner.undo()
         self.labels, self.skipped, self.audit, self.drawn, self.outside = self.step
-        self.step = None
+        self.step, self.has_failed = None, self.before_failed  # with the classifier from before the step
 
     @rule(label=st.integers(0, 3), n_samples=st.integers(1, 2), fails=st.booleans())
     def extend(self, label, n_samples, fails):
