@@ -20,6 +20,7 @@ from skorch.helper import SliceDict
 from ..exceptions import ModelFileError
 from ..graph import LabelDiffusion
 from ..neighbors import CellIndex
+from ..training.encoding import array_dtype
 from ..training.estimator import NetworkEstimator
 from ..utils.threads import Kept
 from .record import Entry
@@ -102,7 +103,7 @@ class Reader:
     def _make_array(self, content: Any, where: int = -1) -> NDArray[Any]:
         name, dtype, shape = content
         array = self._tensors[name].numpy()
-        kind = np.dtype(dtype)
+        kind = array_dtype(dtype, shape)
         if array.dtype != kind:
             if array.dtype != np.uint8 or kind.hasobject:
                 raise ModelFileError(f"holds an array of {dtype} as {array.dtype}")

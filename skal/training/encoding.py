@@ -160,18 +160,47 @@ def _encode_array(array: NDArray[Any]) -> list[Any]:
 
 
 def _decode_array(encoded: list[Any]) -> NDArray[Any]:
-    dtype, shape, data = encoded
-    if not _ARRAY_DTYPE.fullmatch(dtype):
-        raise ValueError(f"arrays of type {dtype} are not allowed")
-    if dtype == "|O":
+    name, shape, data = encoded
+    dtype = array_dtype(name, shape)
+    if dtype.hasobject:
         return np.fromiter((decode(item) for item in data), dtype=object).reshape(shape)
     raw = binascii.a2b_base64(data, strict_mode=True)
-    if (
-        not np.dtype(dtype).itemsize and math.prod(shape) > 1
-    ):  # an empty text takes no bytes, and its copy takes some
-        raise ValueError(f"an array of type {dtype} and shape {shape} has no bytes")
     # A shape that asks for more than the bytes raises before anything is allocated.
-    return np.ndarray(tuple(shape), np.dtype(dtype), buffer=raw).copy()
+    return np.ndarray(tuple(shape), dtype, buffer=raw).copy()
+
+
+def array_dtype(name: str, shape: list[int]) -> np.dtype[Any]:
+    """Return the type of an array in a file.
+
+    Parameters
+    ----------
+    name : str
+        As ``dtype.str`` has it.
+    shape : list of int
+
+    Returns
+    -------
+    dtype : numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If no array of a file has this type, or the array would take no bytes in the file and some in memory.
+    TypeError
+        If the name is no text, or the shape no list of integers.
+
+    Examples
+    --------
+    >>> from skal.training.encoding import array_dtype
+    >>> array_dtype("<f4", [2, 3])
+    dtype('float32')
+    """
+    if not _ARRAY_DTYPE.fullmatch(name):
+        raise ValueError(f"arrays of type {name} are not allowed")
+    dtype = np.dtype(name)
+    if not dtype.itemsize and math.prod(shape) > 1:  # an empty text takes no bytes, and its copy takes some
+        raise ValueError(f"an array of type {name} and shape {shape} has no bytes")
+    return dtype
 
 
 def _decode_dtype(name: str) -> torch.dtype:

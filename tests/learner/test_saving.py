@@ -361,6 +361,21 @@ def test_a_folder_with_parts_of_another_kind_is_refused(tmp_path, value):
                 ActiveLearner.load(tmp_path, X, kept())
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [(",", [1]), ("<U0", [10**12]), ("f4,f4", [1]), (3, [1]), ("<i8", "ab")]
+)
+def test_arrays_of_no_type_are_refused(tmp_path, dtype, shape):
+    taught(kept()).save(tmp_path)
+    tensors, whole = read_file(tmp_path / "learner.skal")
+    for at, node in enumerate(whole["nodes"]):
+        if "array" in node:
+            nodes = copy.deepcopy(whole["nodes"])
+            nodes[at]["array"][1:] = [dtype, shape]
+            write_file(tmp_path / "learner.skal", tensors, {**whole, "nodes": nodes})
+            with pytest.raises(ModelFileError):
+                ActiveLearner.load(tmp_path, X, kept())
+
+
 @pytest.mark.parametrize("n_mutants", [30_000 if THOROUGH else 200])
 def test_forged_files_are_refused(tmp_path, n_mutants):
     report = fuzz("tests.learner.fuzz_cases:learner", folder=tmp_path, n=n_mutants)

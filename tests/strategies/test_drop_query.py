@@ -35,6 +35,15 @@ def by_hand(learner, seed, n_masks, rate):
     return changes
 
 
+def test_half_of_an_even_number_of_predictions_is_not_enough():
+    learner = ActiveLearner(LogisticRegression(), DropQuery(2, dropout=0.5), n_queries=5, random_state=0).fit(
+        X, Y
+    )
+    changes = by_hand(learner, learner.strategy_._seed, 2, 0.5)
+    assert (changes[learner.query()] == 2).all()
+    assert learner.strategy_.query_report_.n_uncertain == (changes[30:] == 2).sum() > 5
+
+
 @pytest.mark.parametrize("n_queries", [5, 200])
 @pytest.mark.parametrize("n_known", [30, 400])
 def test_the_rows_are_uncertain_and_of_different_clusters(n_queries, n_known):
