@@ -327,6 +327,26 @@ CASES = {
         ),
         note="the information of the first three rows, which is exact",
     ),
+    "DropQuery": Case(
+        lambda task: strategies.DropQuery(random_state=0),
+        overlap,
+        activeml=lambda pool, task: (
+            pool.DropQuery(n_dropout_samples=3, random_state=0),
+            {"clf": task.as_peer(task.linear), "fit_clf": False},
+        ),
+        note="masks and clusters are drawn at random",
+    ),
+    "RandomSubset": Case(
+        lambda task: strategies.RandomSubset(1000, strategies.UncertaintySampling("margin"), random_state=0),
+        scores(margin),
+        activeml=lambda pool, task: (
+            pool.SubSamplingWrapper(
+                pool.UncertaintySampling(method="margin_sampling"), max_candidates=1000, random_state=0
+            ),
+            {"clf": task.as_peer(task.linear), "fit_clf": False},
+        ),
+        note="another thousand rows",
+    ),
     "ExpectedErrorReduction": Case(
         lambda task: strategies.ExpectedErrorReduction(random_state=0),
         overlap,
