@@ -21,7 +21,7 @@ HISTORIES = {"a": noisy(1, 0.02), "random": noisy(2), "b": noisy(3, 0.05)}
         ("final", final_score),
         (partial(area_under_curve, between=(15, 25)), partial(area_under_curve, between=(15, 25))),
     ],
-    ids=str,
+    ids=["area", "last score", "part of the area"],
 )
 def test_areas_and_last_scores(measure, function):
     found = paired_tests(HISTORIES, baseline="random", measure=measure)
