@@ -68,8 +68,8 @@ class Switch(QueryStrategy):
     >>> learner = ActiveLearner(LogisticRegression(), strategy, n_queries=2, random_state=0).fit(X, [-1] * 7)
     >>> rows = learner.query()
     >>> learner = learner.teach(rows, X[rows, 0] > 5)
-    >>> sorted(rows.tolist()), learner.query(n_queries=1)
-    ([1, 4], array([6]))
+    >>> sorted((X[rows, 0] > 5).tolist()), learner.query(n_queries=1)  # one of each side, then the one between
+    ([False, True], array([6]))
     """
 
     first: QueryStrategy | None = field(default=None, kw_only=False)
