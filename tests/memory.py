@@ -218,7 +218,7 @@ def _measured(
         X, truth = _rows(n_rows, width, n_classes, dtype)
         fitted: dict[Any, Any] = {}
         for name in names:
-            case, known = CASES[name], slice(min(150, n_rows // 2))
+            case, known = CASES[name], slice(min(500, n_rows // 2))
             y = np.full(n_rows, -1)
             y[known] = truth[known] % case.most_classes
             key = case.classifier, case.most_classes
