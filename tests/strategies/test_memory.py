@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner, strategies
+from skal.graph import nearest_neighbors
 from skal.strategies import (
     ASAL,
     BADGE,
@@ -80,6 +81,7 @@ def test_no_copy_of_the_pool(strategy, pool):
     X, y = pool
     learner = ActiveLearner(Discriminating(), strategy, n_queries=20, random_state=0)
     learner.fit(X[:200], y[:200]).query()  # imports what it needs
+    nearest_neighbors(X[:600], 2)  # and what it needs of more rows
     learner.fit(X, y)
     tracemalloc.start()
     learner.query(X)
