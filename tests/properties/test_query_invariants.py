@@ -4,31 +4,26 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skal.exceptions import PoolExhaustedWarning
 from skal.testing import CHECKS, Problem
-from tests import THOROUGH
 
 from .strategies import STRATEGIES, problems
 
 over_strategies = pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
-# Of one pool there are hundreds of cases, and without chance all of them see the same pools.
-some = settings(max_examples=settings().max_examples if THOROUGH else 20)
 
 
 @over_strategies
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@some
 @given(problem=problems())
 def test_invariants(check, strategy, problem):
     check(strategy, problem)
 
 
 @over_strategies
-@some
 @given(problem=problems(), n_queries=st.integers(1, 3))
 def test_one_row_left(strategy, problem, n_queries):
     y = np.where(problem.y < 0, 0, problem.y)
