@@ -99,6 +99,16 @@ def test_probabilities_of_an_active_draw(surrogate):
     assert (sample["how"][10:] == "active").all()
 
 
+def test_an_active_draw_prefers_the_rows_in_doubt():
+    doubts = []
+    for seed in range(20):
+        fitted = learner(random_state=seed).fit(X, Y)
+        doubt = 1 - fitted.predict_proba(X).max(axis=1)
+        doubts.append([doubt[fitted.audit(30, how="active")].mean(), doubt[FREE].mean()])
+    drawn, of_all = np.mean(doubts, axis=0)
+    assert drawn > 1.05 * of_all
+
+
 def test_a_classifier_that_is_never_in_doubt_is_audited_uniformly():
     class Sure(GaussianNB):
         def predict_proba(self, X):
