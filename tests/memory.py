@@ -47,6 +47,7 @@ from skal.strategies import (
     DeepFool,
     DensityWeighted,
     DiscriminativeAL,
+    ExpectedErrorReduction,
     DropQuery,
     KMedian,
     LearningLoss,
@@ -85,6 +86,7 @@ class Case:
     classifier: str = "linear"
     most_classes: int = 1000
     more: int = 0
+    trains: bool = False  # whether the strategy trains the classifier, which is frozen otherwise
 
     def row_bytes(self, n_rows: int, width: int, n_classes: int) -> int:
         n_kept = {"": 0, "rows": width, "hidden": N_HIDDEN, "codes": N_CODES}[self.kept]
@@ -162,6 +164,9 @@ CASES = {
     "RandomSubset": Case(lambda X: RandomSubset(500, BADGE()), 32),
     "ClassBalanced": Case(lambda X: ClassBalanced(), 96),
     "CostAware": Case(lambda X: CostAware(cost=_first_column), 96),
+    "ExpectedErrorReduction": Case(
+        lambda X: ExpectedErrorReduction(n_candidates=20, n_evaluated=50), 64, most_classes=3, trains=True
+    ),
     "Switch(encoder)": Case(lambda X: Switch(CoreSet(_codes()), when=100), 96, 4, 0, "codes"),
     "SEALS": Case(lambda X: SEALS(n_neighbors=10), 64),
     "SEALS, pipeline": Case(lambda X: SEALS(n_neighbors=10, metric="cosine"), 64, 4, 0, "rows", "pipeline"),
@@ -226,7 +231,8 @@ def _measured(
                 fitted[key] = FrozenEstimator(CLASSIFIERS[case.classifier]().fit(X[known], y[known]))
                 gc.collect()
                 gc.freeze()  # later collections need not look at it
-            peaks[name].append(_peak(fitted[key], case.strategy(X[known]), X, y))
+            classifier = fitted[key].estimator if case.trains else fitted[key]
+            peaks[name].append(_peak(classifier, case.strategy(X[known]), X, y))
     return {name: found[1:] for name, found in peaks.items()}
 
 
