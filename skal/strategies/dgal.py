@@ -28,6 +28,7 @@ class DGAL(CandidateStrategy):
 
     Once per pool, an encoder maps the rows to latent vectors, and their K nearest neighbours define a random walk M.
     Each query diffuses the labels, which are +1 for the class of a row, -1 for the others and 0 for unlabelled rows,
+    where c runs over all classes, also those of a learner's `classes` that no label has yet,
 
     .. math:: \chi^{(t+1)}_{ic} = \begin{cases} \chi^{(0)}_{ic} & i \in L \\ (M \chi^{(t)}_{\cdot c})_i & i \in U
         \end{cases}
@@ -131,11 +132,9 @@ class DGAL(CandidateStrategy):
         self._lock = Kept[None]()  # a diffusion starts from the latest one
 
     def _restrict(self, query: Query) -> Rows:
-        candidates, labels = query.candidates.rows, np.full(len(query.pool), -1)
-        labeled = query.labels.rows
-        labels[labeled] = np.unique(query.labels.codes[labeled], return_inverse=True)[1]
+        candidates, n_classes = query.candidates.rows, max(2, len(query.labels.classes))
         with self._lock:
-            diffusion = self.diffusion_.diffuse(labels)
+            diffusion = self.diffusion_.diffuse(query.labels.codes, n_classes)
             uncertainty = diffusion.uncertainty(self.uncertainty)[candidates]
             n_unreached = int(np.count_nonzero(~diffusion.reached()[candidates]))
             counts = {"n_unreached": n_unreached, "n_updated": diffusion.n_updated_}

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from scipy.sparse import csr_array
+from scipy.special import xlogy
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
@@ -65,6 +67,50 @@ def test_candidates_are_those_of_the_literal_algorithm():
     assert_allclose(report.uncertainty, np.sort(uncertainty)[:n_candidates], atol=1e-5)
     assert_allclose(np.abs(signal).min(axis=1)[report.rows], report.uncertainty, atol=1e-5)
     assert report.n_unreached == np.count_nonzero((signal[~known] == 0).all(axis=1))
+
+
+def dense_diffusion(transitions, labels, n_classes, n_steps):
+    """Equations 7 and 8 and, from shares 1/C of each class, appendix C, in float64."""
+    known = labels >= 0
+    own = np.arange(n_classes) == labels[:, None]
+    starts = [np.where(own, 1.0, -1.0) * known[:, None], np.where(known[:, None], own, 1 / n_classes)]
+    answers = []
+    for start in starts:
+        signal = start
+        for _ in range(n_steps):
+            signal = np.where(known[:, None], start, transitions @ signal)
+        answers.append(signal)
+    return answers
+
+
+@pytest.mark.parametrize("uncertainty", ["min", "norm", "confidence", "margin", "entropy"])
+@pytest.mark.parametrize("classes", [None, np.arange(10)], ids=["seen", "ten"])
+def test_classes_are_all_that_the_learner_knows(uncertainty, classes):
+    """Equation 7 and appendix C have all classes, of which the first labels may show half."""
+    rows = np.flatnonzero(TRUTH < 5)[:20]
+    strategy = DGAL(
+        PCA(5), n_steps=4, n_candidates=30, uncertainty=uncertainty, criterion=RandomSampling(), random_state=0
+    )
+    learner = ActiveLearner(LogisticRegression(), strategy, classes=classes).fit(X, partial(rows))
+    learner.query(n_queries=30)
+    report = learner.strategy_.query_report_
+
+    diffusion = learner.strategy_.diffusion_
+    walks, inverse = diffusion.to_arrays(), np.argsort(diffusion.to_arrays()["order"])
+    matrix = csr_array((walks["entries"], walks["columns"], walks["starts"]), shape=(len(X), len(X)))
+    transitions = matrix.toarray()[inverse][:, inverse].astype(float)
+    signal, shares = dense_diffusion(transitions, partial(rows), 5 if classes is None else 10, 4)
+    two = np.sort(shares, axis=1)[:, -2:]
+    expected = {
+        "min": np.abs(signal).min(axis=1),
+        "norm": np.linalg.norm(signal, axis=1),
+        "confidence": two[:, 1],
+        "margin": two[:, 1] - two[:, 0],
+        "entropy": xlogy(shares, shares).sum(axis=1),
+    }[uncertainty]
+    assert_allclose(expected[report.rows], report.uncertainty, atol=1e-5)
+    unlabeled = np.setdiff1d(np.arange(len(X)), rows)
+    assert_allclose(report.uncertainty, np.sort(expected[unlabeled])[:30], atol=1e-5)
 
 
 def test_the_criterion_chooses_among_the_candidates():
