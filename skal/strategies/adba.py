@@ -8,15 +8,14 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..access import as_torch
 from ..labels import check_partial_labels, labeled_mask
-from ..pool import Pool, blockwise
+from ..pool import NO_ROWS, Pool, Rows, blockwise
 from .base import POSITIVE_INTEGER
+from .lines import answered_lines, distance_to_lines, find_crossings, hyperplane
 from .query import Query
 from .synthesis import SynthesisStrategy
 
@@ -33,6 +32,8 @@ class ADBA(SynthesisStrategy):
         z(s) = z - u u^\top (z - c) + s u, \quad u = w / \lVert w \rVert, \quad
         \lvert s \rvert \le \sqrt{r^2 - \lVert z - c \rVert^2 + (u^\top (z - c))^2}
 
+    Rows that are labelled, or on a line that was answered before, are not asked again.
+
     An annotator sees `n_points` decoded points of the line, evenly spaced (`show`), and answers with the class at its
     beginning and the position where the class changes; `label_points` turns the answer into labelled codes for
     ``learner.extend``. A line begins on the side where the classifier predicts the first class.
@@ -45,8 +46,8 @@ class ADBA(SynthesisStrategy):
     n_points : int, default=11
         Points per line. ASAL, Section 5.3, has 11, and counts a line as one annotation.
     n_candidates : int, default=1000
-        The number of random rows of the pool among which the nearest to the hyperplane are searched. None searches
-        all rows.
+        The number of random unlabelled rows among which the nearest to the hyperplane are searched. None searches
+        all.
     radius : float, default=None
         Radius r of the ball around the mean c of the pool. By default it reaches the farthest row. Rows outside the
         ball are no candidates.
@@ -135,10 +136,7 @@ class ADBA(SynthesisStrategy):
             )
 
     def _synthesize(self, query: Query) -> NDArray[Any]:
-        pool, candidates = query.pool, self._inside
-        n_seen = max(self.n_candidates or len(candidates), query.n_queries)
-        if len(candidates) > n_seen:
-            candidates = query.rng.choice(candidates, n_seen, replace=False)
+        pool, candidates = query.pool, self._candidates(query)
         w, b = hyperplane(query.estimator, _numbers(pool.dense(candidates[:_PROBES])))
         norm = np.linalg.norm(w)
         distances = np.abs(blockwise(lambda block: _numbers(block) @ w + b, pool, candidates)) / norm
@@ -148,6 +146,36 @@ class ADBA(SynthesisStrategy):
         lines = self._lines(points, w / norm)
         query.report.update(lines=lines, rows=rows, points=points, distances=distances)
         return lines
+
+    def _candidates(self, query: Query) -> Rows:
+        """Random rows of the ball that are not labelled, and on no line that was answered before."""
+        rows = self._inside[query.candidates.isin(self._inside)]
+        n_seen = min(max(self.n_candidates or len(rows), query.n_queries), len(rows))
+        order = rows if n_seen == len(rows) else query.rng.permutation(rows)
+        lines = answered_lines(query.outside, len(self.center_))
+        found = NO_ROWS
+        for start in range(0, len(order), max(n_seen, 1)):
+            if len(found) < n_seen:
+                drawn = order[start : start + n_seen]
+                found = np.append(found, drawn[~self._are_on(lines, query.pool, drawn)])
+        if not len(found):
+            raise ValueError(
+                f"No row is left to draw a line through: of the {len(self._inside)} rows in the ball each is labelled, "
+                "awaits its label, or is on a line that was answered. Give a larger pool, or a smaller budget."
+            )
+        return found[:n_seen]
+
+    def _are_on(self, lines: NDArray[np.float64], pool: Pool, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows some of the lines go through, up to the rounding of their points to the pool's number type."""
+        if not len(lines):
+            return np.zeros(len(rows), dtype=bool)
+        row_bytes = 8 * (_N_COPIES * len(self.center_) + 3 * len(lines))
+        distances = blockwise(
+            lambda block: distance_to_lines(_numbers(block), lines), pool, rows, row_bytes=row_bytes
+        )
+        kind = pool.dense(rows[:1]).dtype
+        precision = max(np.finfo(kind).eps if kind.kind == "f" else 0, 1e-8)
+        return distances <= 20 * precision * (np.linalg.norm(self.center_) + self.radius_)
 
     def _lines(self, points: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
         offsets = points - self.center_
@@ -256,99 +284,6 @@ class ADBA(SynthesisStrategy):
         answered = labeled_mask(answers).reshape(images.shape[:2]).any(axis=1)
         crossings, first = find_crossings(answers.reshape(images.shape[:2])[answered], classes)
         return self.label_points(samples[answered], crossings, first, classes)
-
-
-def hyperplane(estimator: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return the decision function ``w.x + b`` of a linear classifier of two classes, in the space of its rows.
-
-    Parameters
-    ----------
-    estimator : fitted classifier
-        Anything that `as_torch` takes, so pipelines of scalers too.
-    points : ndarray of shape (n_points, n_features)
-        Where the gradient is computed, which must be the same everywhere.
-
-    Returns
-    -------
-    w : ndarray of shape (n_features,)
-    b : float
-
-    Raises
-    ------
-    ValueError
-        If there are not two classes, or the decision values are constant or not linear in the rows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from skal.strategies.adba import hyperplane
-    >>> X = np.array([[-1.0, 0.0], [1.0, 0.0]])
-    >>> w, b = hyperplane(LogisticRegression().fit(X, [0, 1]), X)
-    >>> bool(w[0] > 0), bool(abs(w[1]) < 1e-6), bool(abs(b) < 1e-6)
-    (True, True, True)
-    """
-    rows = torch.tensor(points, dtype=torch.float64, requires_grad=True)
-    logits = as_torch(estimator).cpu()(rows).double()
-    name = type(estimator).__name__
-    if logits.shape[1] != 2:
-        raise ValueError(
-            f"{name} has {logits.shape[1]} classes; ADBA needs a linear classifier of two classes."
-        )
-    values = logits[:, 1] - logits[:, 0]
-    gradients = torch.autograd.grad(values.sum(), rows)[0].numpy()
-    w = gradients.mean(axis=0)
-    if np.abs(gradients - w).max() > 1e-3 * np.abs(w).max():
-        raise ValueError(
-            f"The decision values of {name} are not linear in the rows, so there is no hyperplane; use a linear "
-            "classifier of two classes, such as LogisticRegression() or LinearSVC(), after scalers or PCA if needed."
-        )
-    if not w.any():
-        raise ValueError(
-            f"The decision values of {name} are the same for all rows, so there is no hyperplane; label other rows."
-        )
-    return w, float((values.detach().numpy() - points @ w).mean())
-
-
-def find_crossings(answers: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Return the crossing of each line that contradicts the fewest labels of its points.
-
-    Parameters
-    ----------
-    answers : ndarray of shape (n_lines, n_points)
-        One label per point; an unlabelled point contradicts nothing.
-    classes : ndarray of shape (2,)
-
-    Returns
-    -------
-    crossings : ndarray of shape (n_lines,)
-        Halfway between two points; NaN if the whole line is of one class.
-    first : ndarray of shape (n_lines,)
-        The class at the beginning of each line.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skal.strategies.adba import find_crossings
-    >>> find_crossings(np.array([[0, 0, 1, 1], [1, 1, 1, 1], [1, 0, 1, 0]]), np.array([0, 1]))
-    (array([1.5, nan, 2.5]), array([0, 1, 1]))
-    """
-    is_class = answers[..., None] == classes
-    unknown = answers[~is_class.any(axis=2)]
-    unknown = unknown[labeled_mask(unknown)]
-    if len(unknown):
-        raise ValueError(
-            f"The annotator answered {unknown.tolist()[0]!r}; the classes are {classes.tolist()}."
-        )
-    counts = is_class.cumsum(axis=1)  # among the first 1, 2, ... points
-    rest = counts[:, -1:] - counts
-    # Contradictions if class c is first and the other begins after 1, 2, ... points: the other before that, c after.
-    wrong = counts[..., ::-1] + rest
-    # Among equals the latest crossing wins, so that a line of one class has none.
-    n_lines, n_points, _ = wrong.shape
-    best = wrong[:, ::-1].reshape(n_lines, 2 * n_points).argmin(axis=1)
-    n_first = n_points - best // 2
-    return np.where(n_first < n_points, n_first - 0.5, np.nan), classes[best % 2]
 
 
 def _numbers(rows: Any) -> NDArray[np.float64]:

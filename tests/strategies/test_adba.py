@@ -12,15 +12,15 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import Normalizer
 from sklearn.svm import SVC, LinearSVC
 
-from skal.classifiers import LinearClassifier
+from skal import ActiveLearner
 from skal.strategies import ADBA
-from skal.strategies.adba import find_crossings, hyperplane
+from skal.strategies.lines import find_crossings
 
 from ..networks import generator_states, tiny_vae
 
@@ -82,31 +82,6 @@ def test_a_smaller_ball():
     assert_allclose(lines[1], [[1, -(3**0.5)], [1, 0], [1, 3**0.5]], atol=1e-12)
     with pytest.raises(ValueError, match="all rows of the pool are farther"):
         ADBA(radius=0.5).fit(codes[3:])
-
-
-CLASSIFIERS = [
-    LogisticRegression(),
-    LinearSVC(),
-    RidgeClassifier(),
-    SGDClassifier(random_state=0),
-    SVC(kernel="linear"),
-    make_pipeline(StandardScaler(), LogisticRegression()),
-    make_pipeline(StandardScaler(), PCA(2), LinearSVC()),
-    FrozenEstimator(LogisticRegression().fit(X, Y)),
-]
-
-
-@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=str)
-def test_hyperplane_of_linear_classifiers(classifier):
-    w, b = hyperplane(classifier.fit(X, Y), X)
-    assert_allclose(X @ w + b, classifier.decision_function(X), atol=1e-8)
-
-
-def test_hyperplane_of_a_network():
-    classifier = LinearClassifier(max_epochs=5, random_state=0).fit(X.astype(np.float32), Y)
-    w, b = hyperplane(classifier, X)
-    log_odds = np.diff(np.log(classifier.predict_proba(X.astype(np.float32))), axis=1)[:, 0]
-    assert_allclose(X @ w + b, log_odds, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -172,22 +147,6 @@ def test_bad_answers(crossings, first, classes, message):
         ADBA().fit(X).label_points(np.zeros((2, 5, 4)), crossings, first, classes)
 
 
-@given(st.integers(1, 9), st.lists(st.integers(-1, 1), min_size=1, max_size=9))
-def test_crossings_contradict_the_fewest_answers(n_points, answers):
-    answers = np.array(answers)
-    (crossing,), (first,) = find_crossings(answers[None], np.array([0, 1]))
-    positions = np.arange(len(answers))
-
-    def wrong(crossing, first):
-        labels = np.where(positions > crossing, 1 - first, first)
-        return ((answers >= 0) & (labels != answers)).sum()
-
-    everything = [(c, f) for f in (0, 1) for c in [np.nan, *(positions[:-1] + 0.5)]]
-    assert wrong(crossing, first) == min(wrong(c, f) for c, f in everything)
-    if len(set(answers[answers >= 0])) <= 1:
-        assert np.isnan(crossing)
-
-
 def test_the_crossing_of_a_known_plane_is_found():
     strategy = ADBA(n_points=101, n_candidates=None).fit(X)
     truth, guess = with_hyperplane([1.0, 0.4, 0.0, 0.0], -2.0), with_hyperplane([1.0, 0.0, 0.0, 0.0], -3.0)
@@ -250,3 +209,46 @@ def test_frames():
     points, labels = strategy.label_points(lines, [1.0, 2.0], [0, 0], [0, 1])
     assert list(points.columns) == list("abcd")
     assert len(points) == len(labels) == 22
+
+
+def lines_through(offset, dtype, n_candidates=None, n_rounds=12):
+    """Rows through which the lines of a learner go, three in a round, and the learner."""
+    codes = np.random.default_rng(1).normal(size=(44, 6))
+    y = np.full(len(codes), -1)
+    truth = (codes @ np.arange(1.0, codes.shape[1] + 1) > 0).astype(int)
+    first = np.r_[np.flatnonzero(truth == 0)[:4], np.flatnonzero(truth == 1)[:4]]
+    y[first] = truth[first]
+    codes = codes + offset
+    oracle = LogisticRegression().fit(codes, truth)
+    strategy = ADBA(n_points=5, n_candidates=n_candidates)
+    learner = ActiveLearner(LogisticRegression(max_iter=2000), strategy, n_queries=3, random_state=0)
+    learner.fit(codes.astype(dtype), y)
+    rows = []
+    for _ in range(n_rounds):
+        lines = learner.synthesize()
+        rows.append(learner.strategy_.query_report_.rows)
+        if n_candidates is None:
+            left = np.setdiff1d(np.arange(len(codes)), np.r_[first, np.concatenate(rows[:-1] or [[]])])
+            distances = np.abs(learner.decision_function(codes[left].astype(dtype)))
+            assert_array_equal(rows[-1], left[np.argsort(distances)[:3]])
+        assert_array_equal(learner.synthesize(), lines)
+        learner.extend(*learner.strategy_.annotate(lines, oracle.predict, [0, 1]))
+    return np.concatenate(rows), first, learner
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_candidates", [None, 6])
+@pytest.mark.parametrize("offset", [0, 30])
+def test_lines_go_through_unlabelled_rows_once(dtype, n_candidates, offset):
+    rows, first, learner = lines_through(offset, dtype, n_candidates)
+    assert_array_equal(np.sort(np.r_[rows, first]), np.arange(44))
+    with pytest.raises(ValueError, match="No row is left to draw a line through: of the 44 rows"):
+        learner.synthesize()
+
+
+def test_a_line_that_was_declined_may_be_asked_again():
+    *_, learner = lines_through(0, np.float64, n_rounds=1)
+    lines = learner.synthesize()
+    _, labels = learner.strategy_.annotate(lines, lambda points: np.full(len(points), -1), [0, 1])
+    assert len(labels) == 0
+    assert_array_equal(learner.synthesize(), lines)

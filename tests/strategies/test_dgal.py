@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
 from scipy.sparse import csr_array
 from scipy.special import xlogy
+from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
@@ -89,7 +89,12 @@ def test_classes_are_all_that_the_learner_knows(uncertainty, classes):
     """Equation 7 and appendix C have all classes, of which the first labels may show half."""
     rows = np.flatnonzero(TRUTH < 5)[:20]
     strategy = DGAL(
-        PCA(5), n_steps=4, n_candidates=30, uncertainty=uncertainty, criterion=RandomSampling(), random_state=0
+        PCA(5),
+        n_steps=4,
+        n_candidates=30,
+        uncertainty=uncertainty,
+        criterion=RandomSampling(),
+        random_state=0,
     )
     learner = ActiveLearner(LogisticRegression(), strategy, classes=classes).fit(X, partial(rows))
     learner.query(n_queries=30)
