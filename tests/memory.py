@@ -65,7 +65,7 @@ from tests.networks import AffineGenerator, Discriminating
 N_HIDDEN, N_CODES = 32, 32
 MEGABYTES = (50, 200)
 MANY_ROWS = 200_000
-SPARE = 100e6  # bytes for blocks, and for the sample of ASAL, whatever the pool
+SPARE = 100e6  # bytes for blocks, whatever the pool
 STATUS = Path("/proc/self/status")
 
 
@@ -217,7 +217,6 @@ def _measured(
     warnings.simplefilter("ignore")
     if block_bytes:
         sys.modules["skal.pool.base"].BLOCK_BYTES = block_bytes
-        sys.modules["skal.strategies.asal"]._PCA_ROWS = 500
     peaks: dict[str, list[int]] = {name: [] for name in names}
     for n_rows, width in [(600, shapes[0][1]), *shapes]:  # the first imports and compiles
         X, truth = _rows(n_rows, width, n_classes, dtype)

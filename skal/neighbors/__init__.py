@@ -4,8 +4,9 @@ An index is any object with scikit-learn's ``fit(X)`` and ``kneighbors(X, n_neig
 """
 
 from .cell_index import CellIndex
+from .components import principal_components
 from .graph_index import GraphIndex
 from .making import make_index
 from .matching import match
 
-__all__ = ["CellIndex", "GraphIndex", "make_index", "match"]
+__all__ = ["CellIndex", "GraphIndex", "make_index", "match", "principal_components"]

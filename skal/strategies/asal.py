@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed
 from ..generators import AutoEncoder, fit_encoder
-from ..neighbors import make_index, match
-from ..pool import Pool, Rows, as_pool, blockwise, dense
+from ..neighbors import make_index, match, principal_components
+from ..pool import Pool, Rows, blockwise, dense
 from .base import POSITIVE_INTEGER, QueryStrategy
 from .candidates import CandidateStrategy
 from .latent_search import LatentSearch
@@ -22,9 +22,6 @@ from .objectives import ObjectiveSampling
 from .query import Query
 
 Features = Callable[[Any], NDArray[Any]]
-
-# The components of more rows are the same for all that matters, and cost their features a second time.
-_PCA_ROWS = 20_000
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -53,12 +50,12 @@ class ASAL(LatentSearch, CandidateStrategy):
         - ``"discriminator"``: the last features of the GAN's critic, which need a GAN that was trained for long; for
           another generator, its `transform`;
         - ``"autoencoder"``: the code of :class:`skal.generators.AutoEncoder`, trained on the pool in `fit`;
-        - ``"classifier"``: the penultimate embedding of the classifier. Every query then passes over the pool and
-          builds components and an index of its own, which are not kept;
+        - ``"classifier"``: the penultimate embedding of the classifier. Every query then passes over the pool twice,
+          for components and an index of its own, which are not kept;
         - a transformer, fitted on the pool in `fit`.
     n_components : int or None, default=50
-        The number of principal components of the features that are compared (all, if there are fewer). None compares
-        the features themselves.
+        The number of principal components of the features that are compared (all, if there are fewer). They are those
+        of all rows, see :func:`skal.neighbors.principal_components`. None compares the features themselves.
     {objective, n_steps, learning_rate, latent_batch, tol}
     n_candidates : int, default=None
         Synthetic rows to match; `criterion` keeps the best of their matches ("ASAL-generate"). As many as are
@@ -198,14 +195,7 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:
             return None
-        n_samples = len(as_pool(X))
-        n_rows = min(n_samples, _PCA_ROWS)
-        rows = np.sort(np.random.default_rng(self._seed).choice(n_samples, n_rows, replace=False))
-        sample = blockwise(lambda block: _flat(features(block)), X, rows)
-        pca = PCA(min(self.n_components, *sample.shape), random_state=self._seed % 2**32)
-        # Where all rows are equal, no component has a share of the variance.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return pca.fit(sample)
+        return principal_components(X, self.n_components, features, seed=self._seed)
 
     def _fit_index(self, features: Features, pca: PCA | None, X: Any) -> Any:
         projected = blockwise(lambda block: _project(pca, features(block)), X)

@@ -232,11 +232,17 @@ def test_another_pool_gets_its_own_index_and_the_report():
     assert len(strategy.query(X, Y, n_queries=5, estimator=CLASSIFIER)) == 5
 
 
-def test_pca_of_a_large_pool_is_learned_from_a_sample(monkeypatch):
-    monkeypatch.setattr("skal.strategies.asal._PCA_ROWS", 50)
-    strategy = asal(n_components=2).fit(X)
-    assert strategy.pca_.n_samples_ == 50
-    assert len(strategy.query(X, Y, n_queries=5, estimator=CLASSIFIER)) == 5
+@pytest.mark.parametrize("features", ["pixels", "discriminator", PCA(2)], ids=str)
+def test_components_are_those_of_the_whole_pool(features, monkeypatch):
+    monkeypatch.setattr("skal.pool.base.BLOCK_BYTES", 1000)
+    strategy = asal(features, n_components=2).fit(X)
+    encoder = {"pixels": None, "discriminator": strategy.generator_}.get(
+        str(features), getattr(strategy, "encoder_", None)
+    )
+    rows = X if encoder is None else encoder.transform(X)
+    expected = PCA(2, svd_solver="full").fit(rows)
+    assert strategy.pca_.n_samples_ == len(X)
+    np.testing.assert_allclose(strategy.pca_.transform(rows), expected.transform(rows), atol=1e-4)
 
 
 def test_data_frames_clones_and_pickles():
