@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
@@ -11,13 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..generators.gan_net import BatchNorm, GANNet, batch_norms, mean_losses
+from ..generators.gan_net import GANNet, batch_norms, mean_losses, momentum_of
 from ..generators.losses import discriminator_loss, gradient_penalty, hinge_loss, interpolate
-from ..training.batches import LabeledBatch, Rows, Stream
+from ..training.batches import LabeledBatch
 from ..training.estimator import evaluating, frozen
-
-# Batches of real rows by which batch normalisation is settled, at most.
-_SETTLING_BATCHES = 100
 
 
 class Logits(nn.Module):
@@ -101,22 +98,9 @@ class ACGANNet(GANNet):
         super().on_train_end(net, *args, **params)
         self.__dict__.pop("_kept", None)
 
-    def settle(self, data: Rows) -> None:
-        """Give batch normalisation in the critic the statistics of real rows under the final weights.
-
-        Training leaves averages over the last steps, when the weights may have been far from the final ones:
-        predictions with them can be near chance.
-        """
-        norms = batch_norms(self.critic_)
-        if not norms:
-            return
-        n_batches = min(_SETTLING_BATCHES, -(-len(data) // self.batch_size))
-        self.critic_.train()
-        for norm in norms:
-            norm.reset_running_stats()
-        with _momentum(norms, None), torch.no_grad():  # the mean over all batches
-            for batch in Stream(data, self.batch_size, 1, n_batches, self.seed):
-                self._scores(self.prepare_rows(batch[0][0]))
+    def rows_of(self, batch: LabeledBatch) -> Tensor:
+        """Return the rows of a batch, without their classes."""
+        return batch[0][0]
 
     def train_step(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:
         """Make one step on the batches of labelled rows."""
@@ -237,17 +221,4 @@ class ACGANNet(GANNet):
 
 def keeping_statistics(module: nn.Module) -> AbstractContextManager[None]:
     """Keep the running statistics of batch normalisation, by which evaluation sees real rows, from generated ones."""
-    return _momentum(batch_norms(module), 0.0)
-
-
-@contextmanager
-def _momentum(norms: list[BatchNorm], momentum: float | None) -> Iterator[None]:
-    """The weight of a batch in the running statistics; None averages all of them."""
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = momentum
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+    return momentum_of(batch_norms(module), 0.0)

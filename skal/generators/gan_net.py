@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from ..training.batches import Stream
+from ..training.batches import Rows, Stream
 from ..training.cuda_graph import CUDAGraph
 from ..training.estimator import evaluating, frozen
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
@@ -18,6 +19,8 @@ from .scaled_net import ScaledNet, check_generated, check_parts
 
 # Generator steps per record, skorch's epoch: the losses are averaged over them and read from the device once.
 RECORD_STEPS = 100
+# Batches of real rows by which batch normalisation is settled, at most.
+_SETTLING_BATCHES = 100
 
 
 class GANNet(ScaledNet):
@@ -134,6 +137,30 @@ class GANNet(ScaledNet):
             self.descend("generator", loss)
         return {**mean_losses(critic_losses), "generator_loss": loss.detach()}
 
+    def settle(self, data: Rows) -> None:
+        """Give batch normalisation in the critic the statistics of real rows under the final weights.
+
+        Training leaves averages over the last steps, of generated rows too, when the weights may have been far from the
+        final ones: the features of `transform` would be on a scale that the critic never learned from, and predictions
+        of an `ACGANClassifier` can be near chance.
+        """
+        norms = batch_norms(self.critic_)
+        if not norms:
+            return
+        n_batches = min(_SETTLING_BATCHES, -(-len(data) // self.batch_size))
+        self.critic_.eval()  # without dropout, as evaluation is
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.train()
+        with momentum_of(norms, None), torch.no_grad():  # the mean over all batches
+            for batch in Stream(data, self.batch_size, 1, n_batches, self.seed):
+                self._scores(self.prepare_rows(self.rows_of(batch)))
+
+    def rows_of(self, batch: Any) -> Tensor:
+        """Return the rows of a batch, which has nothing else here."""
+        rows: Tensor = batch
+        return rows
+
     def descend(self, name: str, loss: Tensor) -> None:
         """Make a step of the optimizer of the generator or of the critic."""
         optimizer = getattr(self, f"{name}_optimizer_")
@@ -197,3 +224,16 @@ def mean_losses(records: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 def batch_norms(module: nn.Module) -> list[BatchNorm]:
     """Return the layers of batch normalisation, which make the output for one row depend on the others."""
     return [part for part in module.modules() if isinstance(part, BatchNorm)]
+
+
+@contextmanager
+def momentum_of(norms: list[BatchNorm], momentum: float | None) -> Iterator[None]:
+    """Give a batch another weight in the running statistics inside; None averages all of them."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = momentum
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -169,6 +169,24 @@ def test_convolutional_dcgan():
     np.testing.assert_allclose(samples[:3], gan.decode(gan.sample_latents(20)[:3]), rtol=1e-5, atol=1e-6)
 
 
+def test_features_have_the_statistics_of_real_rows_under_the_final_weights():
+    """Those of training are averages of real and generated rows over the last steps."""
+    critic_params = {"channels": (2, 3, 4), "dropout": 0.9}
+    gan = image_gan(loss="dcgan", critic_params=critic_params, lr=0.3)
+    gan.set_params(batch_size=len(IMAGES), n_iter=4).fit(IMAGES)
+    norms = [part for part in gan.critic_.modules() if isinstance(part, nn.BatchNorm2d)]
+    seen = []
+    for norm in norms:
+        norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].transpose(0, 1).flatten(1)))
+    gan.transform(IMAGES)
+    for norm, values in zip(norms, seen, strict=True):
+        torch.testing.assert_close(norm.running_mean, values.mean(1), rtol=0.05, atol=0.05)
+    torch.testing.assert_close(norms[0].running_mean, seen[0].mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norms[0].running_var, seen[0].var(1), rtol=1e-4, atol=1e-5)
+    assert norms[0].momentum == 0.1
+    assert not any(part.training for part in gan.critic_.modules())
+
+
 def test_residual_networks_and_their_falling_learning_rate():
     class Rates(Callback):
         seen = []
