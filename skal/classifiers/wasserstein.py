@@ -57,8 +57,9 @@ class WassersteinClassifier(AnyRowsClassifier):
     mu : float, default=1e-2
         :math:`\mu`, the weight of the adversarial loss. The default is the paper's; it has 1e-3 for STL-10. 0 is plain
         training with as many steps, and the critic learns nothing.
-    n_queries : int, default=1
-        B, the number of rows of the next query, on which :math:`C_0` depends. Give it the `n_queries` of the learner.
+    n_queries : int, default=None
+        B, the number of rows of the next query, on which :math:`C_0` depends. None is that of the learner, also where
+        this is part of a pipeline, and 1 without one.
     bias_coefficient : {"paper", "code", "unbiased"}, default="paper"
         :math:`C_0`, with :math:`\alpha = B / L`. "paper" is :math:`\frac{\gamma - \alpha}{\gamma^2 (1 + \alpha)}`;
         "code" is :math:`1 / \gamma`, as the authors' code has it; "unbiased" is
@@ -143,7 +144,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         **AnyRowsClassifier._parameter_constraints,
         "divergence": [StrOptions({"wasserstein", "h"})],
         "mu": [Interval(Real, 0, None, closed="left")],
-        "n_queries": [Interval(Integral, 1, None, closed="left")],
+        "n_queries": [Interval(Integral, 1, None, closed="left"), None],
         "bias_coefficient": [StrOptions({"paper", "code", "unbiased"})],
         "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "critic_params": [dict, None],
@@ -153,7 +154,7 @@ class WassersteinClassifier(AnyRowsClassifier):
 
     divergence: str = "wasserstein"
     mu: float = 1e-2
-    n_queries: int = 1
+    n_queries: int | None = None
     bias_coefficient: str = "paper"
     gradient_penalty: float = 2.0
     critic_params: dict[str, Any] | None = None
@@ -230,7 +231,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         known, unknown = logits[: len(labeled)], logits[len(labeled) :]
         if self.divergence == "h":
             return F.logsigmoid(unknown).mean() + F.logsigmoid(-known).mean()
-        bias = bias_of_labeled(net.n_labeled, net.n_unlabeled, self.n_queries, self.bias_coefficient)
+        bias = bias_of_labeled(net.n_labeled, net.n_unlabeled, self.n_queries or 1, self.bias_coefficient)
         return unknown.sigmoid().mean() - bias * known.sigmoid().mean()
 
     def critic_scores(self, X: ArrayLike) -> NDArray[np.float64]:

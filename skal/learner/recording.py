@@ -23,6 +23,7 @@ class Recording(Knowledge):
     """Base of the learner: one step of recording, and `refit`."""
 
     random_state: Any
+    n_queries: int
     _seed: int
     _changes: Turns
 
@@ -59,7 +60,9 @@ class Recording(Knowledge):
         return self.refit() if refit and not state.is_trained else self
 
     def _refitted(self, state: State) -> State:
-        state = refitted(state, self.estimator, self._seed, seeds=self.random_state is not None)
+        state = refitted(
+            state, self.estimator, self._seed, seeds=self.random_state is not None, n_queries=self.n_queries
+        )
         return replace(state, is_trained=state.failure is None, round=state.round + 1)
 
     def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from .state import State
 _FEW = 5  # labels of a class: scikit-learn's folds, and skorch's
 
 
-def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
+def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries: int) -> State:
     """The state with a clone of the classifier, fitted on all that is labelled.
 
     Parameters
@@ -50,6 +50,8 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
     seed : int
     seeds : bool
         Whether `seed` becomes that of every ``random_state`` of the clone that is None.
+    n_queries : int
+        Becomes every ``n_queries`` of the clone that is None.
 
     Returns
     -------
@@ -78,6 +80,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool) -> State:
     estimator = clone(estimator)
     if seeds:
         seed_random_states(estimator, seed)
+    _tell_n_queries(estimator, n_queries)
     coded = state.coded if uses_unlabeled(estimator) else None
     if state.known is not None:
         tell_classes(estimator, state.known if coded is None else np.arange(len(coded)))
@@ -190,6 +193,18 @@ def uses_unlabeled(estimator: Any) -> bool:
     """Whether `fit` wants the unlabelled rows too, marked by -1."""
     last = last_step(estimator)
     return getattr(last, "uses_unlabeled", isinstance(last, SelfTrainingClassifier | BaseLabelPropagation))
+
+
+def _tell_n_queries(estimator: Any, n_queries: int) -> None:
+    """Tell a classifier, alone or in a pipeline, how many rows the next query asks for, where it wants to know."""
+    params = estimator.get_params(deep=True)
+    wanted = {
+        name: n_queries
+        for name, value in params.items()
+        if name.rpartition("__")[2] == "n_queries" and value is None
+    }
+    if wanted:
+        estimator.set_params(**wanted)
 
 
 def _warm_start(estimator: Any, fitted: Any, classes: NDArray[Any]) -> None:

@@ -203,10 +203,15 @@ class Saving(Changes):
         state = replace(state, before=before)
         if state.basis is None:  # only one class was known, or it was trained before
             return replace(
-                state, estimator=refitted(state, self.estimator, self._seed, seeds=False).estimator
+                state,
+                estimator=refitted(
+                    state, self.estimator, self._seed, seeds=False, n_queries=self.n_queries
+                ).estimator,
             )
         basis = replace(state, **state.basis)
-        trained = refitted(basis, self.estimator, self._seed, seeds=self.random_state is not None)
+        trained = refitted(
+            basis, self.estimator, self._seed, seeds=self.random_state is not None, n_queries=self.n_queries
+        )
         return replace(state, estimator=trained.estimator)
 
 

@@ -66,7 +66,7 @@ class WAAL(ScoreStrategy):
     >>> from skal.strategies import WAAL
     >>> X, y = load_iris(return_X_y=True)
     >>> y[5:50] = y[55:] = -1
-    >>> classifier = WassersteinClassifier(max_epochs=5, n_queries=3)
+    >>> classifier = WassersteinClassifier(max_epochs=5)
     >>> learner = ActiveLearner(classifier, WAAL(), n_queries=3, random_state=0).fit(X, y)
     >>> learner.query().shape
     (3,)

@@ -53,6 +53,12 @@ def test_bias_coefficient():
     assert bias_of_labeled(7, 2, 100, "paper") == 0  # the query takes all that is left
 
 
+def test_one_row_is_queried_next_where_nobody_says_more():
+    alone, one, two = (quick(n_queries=n).fit(X, Y).critic_scores(X) for n in (None, 1, 2))
+    np.testing.assert_array_equal(alone, one)
+    assert not np.array_equal(alone, two)
+
+
 def test_adversarial_weight():
     assert adversarial_weight(15, 45, 0.3, "wasserstein") == pytest.approx(0.3 * 45 / 60)  # mu'
     assert adversarial_weight(15, 45, 0.3, "h") == 0.3

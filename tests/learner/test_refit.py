@@ -20,7 +20,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skal import UNLABELED, ActiveLearner
-from skal.classifiers import LinearClassifier
+from skal.access.wrappers import last_step
+from skal.classifiers import LinearClassifier, WassersteinClassifier
 from skal.strategies import BADGE, RandomSampling
 from tests.learner.common import TRUTH, X, Y, learner, logistic
 from tests.networks import tiny_acgan
@@ -224,3 +225,23 @@ def test_a_new_class_ends_a_warm_start():
     rows = np.flatnonzero(Y == 2)
     fitted.teach(rows, TRUTH[rows])
     assert_array_equal(fitted.predict_proba(X), learner(estimator=net).fit(X, Y).predict_proba(X))
+
+
+@pytest.mark.parametrize("wrap", [lambda own: own, lambda own: make_pipeline(StandardScaler(), own)])
+def test_the_size_of_the_next_query_reaches_the_loss(wrap):
+    """It is a factor of the critic's labelled rows; here it decides the critic."""
+    own = WassersteinClassifier(max_epochs=3, mu=1.0, random_state=0)
+    rows = X.astype(np.float64)
+
+    def critic(n_queries, asked):
+        """What the critic says after a training with a parameter of its own, or with the learner's."""
+        classifier = wrap(clone(own).set_params(n_queries=n_queries))
+        fitted = ActiveLearner(classifier, RandomSampling(), n_queries=asked).fit(rows, Y)
+        return fitted, last_step(fitted.estimator_).critic_scores(rows)
+
+    fitted, told = critic(None, 40)
+    assert_array_equal(told, critic(40, 1)[1])
+    assert_array_equal(critic(None, 1)[1], critic(1, 40)[1])
+    assert np.abs(told - critic(1, 40)[1]).max() > 1e-6
+    assert last_step(fitted.estimator_).n_queries == 40
+    assert last_step(fitted.estimator).n_queries is None
