@@ -23,10 +23,11 @@ from ..labels import UNLABELED, Labels, plain, read_labels
 from ..learner import ActiveLearner
 from ..model_selection import labeled_part
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
-from ..strategies import SynthesisStrategy
+from ..strategies import QueryStrategy, SynthesisStrategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
 from ..utils.random import draw_seed, seed_random_states
 from .histories import History
+from .initial import DRAWS, draw_initial, named_initial
 from .scoring import Scoring
 
 
@@ -45,7 +46,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     strategy : QueryStrategy or SynthesisStrategy
         As in :class:`ActiveLearner`. The samples of a `SynthesisStrategy` are labelled by the `annotator`.
     n_initial : int, default=10
-        Number of labels at the start.
+        Number of labels at the start, unless `initial` names the rows.
     n_queries : int, default=10
         Number of labels revealed, or samples annotated, per round.
     budget : int, default=100
@@ -54,9 +55,14 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         Labels the samples of a `SynthesisStrategy`: a classifier by its `predict`, best a strong one that was trained
         on all labels, in a ``FrozenEstimator``; or a function of samples. A sample that it marks as unlabelled is not
         learned, and costs an annotation all the same.
-    initial : {"random", "one_per_class"}, default="random"
-        How the initial rows are drawn: at random (with two classes among them at least, so that
-        a classifier can be fitted), or one of each class and the rest at random.
+    initial : {"random", "one_per_class", "balanced"}, array-like of int or QueryStrategy, default="random"
+        Where the initial labels are:
+
+        - "random": anywhere (in two classes at least, so that a classifier can be fitted);
+        - "one_per_class": one in each class, and the rest anywhere;
+        - "balanced": equally many in each class, up to one, as far as a class has them;
+        - an array: at these positions in the `X` of `fit`, whatever `n_initial` is;
+        - a strategy that needs no classifier: where it asks for `n_initial` of them, which may be in one class.
     validation_fraction : float, default=None
         Share of the rows given to `fit` that is held out, stratified by class, and scored each
         round. ``X_val`` and ``y_val`` of `fit` do the same without a copy of the pool.
@@ -120,7 +126,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     n_queries: int = 10
     budget: int = 100
     annotator: Any = None
-    initial: str = "random"
+    initial: Any = "random"
     validation_fraction: float | None = None
     scoring: Any = None
     stopping: Any = None
@@ -130,7 +136,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         "n_initial": [Interval(Integral, 0, None, closed="left")],
         "budget": [Interval(Integral, 1, None, closed="left")],
         "annotator": [HasMethods(["predict"]), callable, None],
-        "initial": [StrOptions({"random", "one_per_class"})],
+        "initial": [StrOptions(set(DRAWS)), "array-like", QueryStrategy],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "scoring": [str, callable, list, tuple, dict, None],
         "stopping": [HasMethods(["check", "update"]), None],
@@ -171,6 +177,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         """
         annotate = self._check_annotator()
         pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
+        self._check_initial(pool)
         classes = oracle.classes if self.classes is None else self.classes
         state = self._start(
             pool,
@@ -187,7 +194,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
                 "leave it out."
             )
         budget = self.budget if annotate is not None else min(self.budget, len(pool))
-        initial = self._initial_rows(oracle.codes, min(self.n_initial, budget))
+        initial = self._initial_rows(oracle.codes, len(y), budget)  # type: ignore[arg-type]
         n_rounds = 1 + math.ceil((budget - len(initial)) / self.n_queries)
         callbacks = self._init_callback_context(max_subtasks=n_rounds)
         callbacks.call_on_fit_task_begin(estimator=self)
@@ -306,22 +313,35 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         oracle = replace(oracle, codes=oracle.codes[self.pool_rows_])
         return as_pool(pool.take(self.pool_rows_)), oracle, X_val, y_val, fit_params
 
-    def _initial_rows(self, codes: NDArray[Any], n_initial: int) -> Rows:
-        rng = np.random.default_rng([self._seed, 0])
-        order = rng.permutation(len(codes))
-        if self.initial == "one_per_class":
-            n_classes = codes.max() + 1
-            if n_initial < n_classes:
-                raise ValueError(
-                    f"n_initial={n_initial} rows cannot hold one of each of {n_classes} classes; raise n_initial (and "
-                    "the budget), or use initial='random'."
-                )
-            firsts = np.unique(codes[order], return_index=True)[1]
-            order = np.concatenate([order[firsts], np.delete(order, firsts)])
-        elif n_initial >= 2 and (codes[order[:n_initial]] == codes[order[0]]).all():
-            other = np.flatnonzero(codes[order] != codes[order[0]])[0]
-            order[[n_initial - 1, other]] = order[[other, n_initial - 1]]
-        return order[:n_initial]
+    def _check_initial(self, pool: Pool) -> None:
+        """Refuse initial rows that cannot be had, before anything is trained."""
+        if not isinstance(self.initial, QueryStrategy):
+            return
+        self.initial.check(pool)
+        if self.initial.requires:
+            raise ValueError(
+                f"initial={self.initial} needs a classifier, and there is none before the first labels; give a "
+                "strategy that needs none, such as TypiClust(), CoreSet('input') or KMedian('input')."
+            )
+
+    def _initial_rows(self, codes: NDArray[Any], n_given: int, budget: int) -> Rows:
+        """Where the first labels are."""
+        n_initial = min(self.n_initial, budget)
+        if isinstance(self.initial, str):
+            return draw_initial(self.initial, codes, n_initial, np.random.default_rng([self._seed, 0]))
+        if isinstance(self.initial, QueryStrategy):
+            if not n_initial:
+                return NO_ROWS
+            state = self._state
+            return self._prepared(self.initial, state).answer(
+                state.query(state.pool, n_initial, with_unlabeled=False)
+            )
+        rows = named_initial(self.initial, self.pool_rows_, n_given)
+        if len(rows) > budget:
+            raise ValueError(
+                f"initial names {len(rows)} rows, and the budget is {budget}; raise the budget, or name fewer."
+            )
+        return rows
 
     def _checked_stopping(self) -> Any:
         """A criterion of this run alone, seeded and checked."""

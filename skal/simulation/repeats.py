@@ -36,7 +36,8 @@ def simulate(
     ----------
     learners : dict of str to SimulatedLearner, or iterable of SimulatedLearner
         An iterable's learners are named by their strategy's class. Their own ``random_state`` is
-        replaced in each repeat by a seed that all learners share.
+        replaced in each repeat by a seed that all learners share. Initial rows that a learner names are those of every
+        repeat.
     X : array-like, sparse matrix or data frame of shape (n_samples, ...)
     y : array-like of shape (n_samples,)
         The oracle.

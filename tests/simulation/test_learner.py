@@ -6,13 +6,14 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import entropy
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 
-from skal import ActiveLearner, SimulatedLearner
+from skal import ActiveLearner, SimulatedLearner, simulate
 from skal.strategies import CoreSet, RandomSampling, UncertaintySampling
 from tests.simulation.common import X, Y, learner
 
@@ -77,11 +78,66 @@ def test_initial_labels():
         learner(CoreSet("input")).fit(X, Y).labeled_rows_[:6],
         learner(RandomSampling()).fit(X, Y).labeled_rows_[:6],
     )
+    assert_array_equal(
+        learner(n_initial=12, initial="balanced").fit(X, Y).history_["class_counts"][0], [4, 4, 4]
+    )
     with pytest.raises(ValueError, match="cannot hold one of each of 3 classes"):
         learner(n_initial=2, initial="one_per_class").fit(X, Y)
     cold = learner(CoreSet("input"), n_initial=0).fit(X, Y, X_val=X, y_val=Y)
     assert np.isnan(cold.history_["score"][0])
     assert cold.history_["n_labeled"][0] == 0
+
+
+def test_named_initial_rows():
+    rows = [149, 3, 77, 52]
+    simulated = learner(initial=rows).fit(X, Y)
+    assert_array_equal(simulated.labeled_rows_[:4], rows)
+    assert_array_equal(simulated.history_["n_labeled"], [4, 8, 12, 16, 19])
+    assert_array_equal(clone(simulated).fit(X, Y).labeled_rows_, simulated.labeled_rows_)
+    histories = simulate({"named": simulated}, X, Y, n_repeats=2, random_state=0)
+    assert_array_equal(histories["named"]["class_counts"][:, 0], [[1, 2, 1]] * 2)
+    # With rows held out, they are still positions in X.
+    split = learner(validation_fraction=0.3)
+    kept = split.fit(X, Y).pool_rows_[[50, 9, 100]]
+    named = split.set_params(initial=kept).fit(X, Y)
+    assert_array_equal(named.pool_rows_[named.labeled_rows_[:3]], kept)
+
+
+@pytest.mark.parametrize(
+    ("initial", "message"),
+    [
+        ([0, 150], r"initial=\[0, 150\] was given: .*150"),
+        ([3, 3], "more than once|twice"),
+        ([0.5, 1.0], "dtype float64.*integer positions"),
+        (np.arange(20), "initial names 20 rows, and the budget is 19; raise the budget"),
+        ("some", "'initial' parameter"),
+        (UncertaintySampling(), r"initial=UncertaintySampling\(\) needs a classifier.*TypiClust"),
+        (CoreSet("nonsense"), "'embedding' parameter"),
+    ],
+    ids=str,
+)
+def test_initial_rows_that_cannot_be_had(initial, message):
+    with pytest.raises(ValueError, match=message):
+        learner(initial=initial).fit(X, Y)
+
+
+def test_initial_rows_are_not_held_out():
+    held_out = np.setdiff1d(np.arange(150), learner(validation_fraction=0.3).fit(X, Y).pool_rows_)
+    with pytest.raises(
+        ValueError, match=f"names 2 rows that validation_fraction holds out .*{held_out[1]}.*X_val"
+    ):
+        learner(validation_fraction=0.3, initial=held_out[[1, 0]]).fit(X, Y)
+
+
+def test_a_strategy_chooses_the_initial_rows():
+    simulated = learner(RandomSampling(), initial=CoreSet("input"), n_initial=7).fit(X, Y)
+    by_hand = ActiveLearner(LogisticRegression(), CoreSet("input"), random_state=0).fit(X, np.full(150, -1))
+    assert_array_equal(simulated.labeled_rows_[:7], by_hand.query(n_queries=7))
+    assert simulated.history_["n_labeled"][0] == 7
+    cold = learner(RandomSampling(), initial=CoreSet("input"), n_initial=0).fit(X, Y)
+    assert cold.history_["n_labeled"][0] == 0
+    grid = GridSearchCV(simulated, {"initial": ["random", "balanced", CoreSet("input")]}, cv=2)
+    assert grid.fit(X, Y).best_score_ > 0.5
 
 
 def test_the_oracle_must_be_complete_and_of_several_classes():
