@@ -51,3 +51,20 @@ class ModelFileError(ValueError):
     ...         print(str(error).removeprefix(empty.name))
     is not a model file of skal, or only the start of one; give a file that skal has saved
     """
+
+
+class JournalError(ValueError):
+    """A folder holds no journal of a campaign that skal can read: foreign, truncated, damaged, or of a newer skal.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skal.campaign import Campaign
+    >>> from skal.exceptions import JournalError
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         Campaign.open(folder)
+    ...     except JournalError as error:
+    ...         print(str(error).partition(":")[2])
+     journal.sqlite is not there. Give the folder of one, or begin one with Campaign(folder, learner, X).
+    """

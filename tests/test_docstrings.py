@@ -11,6 +11,7 @@ import torch
 from numpydoc.validate import validate
 
 import skal.access
+import skal.campaign
 import skal.classifiers
 import skal.datasets
 import skal.evaluation
@@ -39,6 +40,7 @@ def test_every_exported_name_is_in_the_api():
     modules = [
         skal,
         skal.access,
+        skal.campaign,
         skal.classifiers,
         skal.datasets,
         skal.evaluation,

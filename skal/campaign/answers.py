@@ -1,0 +1,167 @@
+"""What annotators say: labels and skips, corrected, withdrawn and undone. Nothing that was said is ever overwritten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from sqlite3 import Connection
+from typing import Any
+
+from . import leases
+from .journal import LABELLED, LEASED, OPEN, SKIPPED, STATES, Settings, add_entries, add_event, class_values
+
+_SAID = ("labelled", "skipped")
+_DEEDS = "('answer', 'skip', 'correct', 'withdraw', 'undo')"
+
+Standing = tuple[str, Any]  # state, and the number of the class where there is one
+
+
+def answer(
+    connection: Connection,
+    annotator: int,
+    rows: Sequence[int],
+    classes: Sequence[int],
+    now: float,
+    seconds: Sequence[float | None],
+) -> int | None:
+    """Record labels; those that the annotator has given already change nothing. Returns the event, if there is one."""
+    before = standings_of(connection, annotator, rows)
+    others = [
+        row
+        for row, label in zip(rows, classes, strict=True)
+        if before[row][0] == "labelled" and before[row][1] != label
+    ]
+    if others:
+        values = class_values(connection)
+        then = [values[(before[row][1]) - 1] for row in others[:5]]
+        raise ValueError(
+            f"rows {others[:5]} have an answer of this annotator already, {then}. correct(annotator, rows, labels) "
+            "changes it; nothing of this call was recorded."
+        )
+    new = [i for i, row in enumerate(rows) if before[row][0] != "labelled"]
+    if not new:
+        return None
+    event = add_event(connection, now, "answer", annotator)
+    add_entries(
+        connection,
+        event,
+        annotator,
+        [rows[i] for i in new],
+        LABELLED,
+        classes=[classes[i] for i in new],
+        seconds=[seconds[i] for i in new],
+    )
+    return event
+
+
+def skip(
+    connection: Connection, annotator: int, rows: Sequence[int], now: float, seconds: Sequence[float | None]
+) -> int | None:
+    """Record that an annotator cannot label rows."""
+    before = standings_of(connection, annotator, rows)
+    labelled = [row for row in rows if before[row][0] == "labelled"]
+    if labelled:
+        raise ValueError(
+            f"rows {labelled[:5]} have a label of this annotator, who cannot skip them any more. Withdraw the labels "
+            "first: withdraw(annotator, rows), or undo(annotator)."
+        )
+    new = [i for i, row in enumerate(rows) if before[row][0] != "skipped"]
+    if not new:
+        return None
+    event = add_event(connection, now, "skip", annotator)
+    chosen = [rows[i] for i in new]
+    add_entries(connection, event, annotator, chosen, SKIPPED, seconds=[seconds[i] for i in new])
+    return event
+
+
+def correct(
+    connection: Connection, annotator: int, rows: Sequence[int], classes: Sequence[int], now: float
+) -> int | None:
+    """Record other labels for rows that an annotator has labelled or skipped."""
+    before = _said(connection, annotator, rows, "correct")
+    new = [i for i, row in enumerate(rows) if before[row] != ("labelled", classes[i])]
+    if not new:
+        return None
+    event = add_event(connection, now, "correct", annotator)
+    add_entries(
+        connection, event, annotator, [rows[i] for i in new], LABELLED, classes=[classes[i] for i in new]
+    )
+    return event
+
+
+def withdraw(connection: Connection, annotator: int, rows: Sequence[int], now: float) -> int | None:
+    """Record that answers and skips do not count any more; the rows are offered again."""
+    _said(connection, annotator, rows, "withdraw")
+    if not rows:
+        return None
+    event = add_event(connection, now, "withdraw", annotator)
+    add_entries(connection, event, annotator, rows, OPEN)
+    return event
+
+
+def undo(
+    connection: Connection, annotator: int, now: float, settings: Settings
+) -> tuple[int | None, list[int]]:
+    """Take back what an annotator did last, and has not taken back yet; returns the event and its rows.
+
+    Rows get the standing that they had; those that were on loan are lent again, if nobody else took the place.
+    """
+    last = _last(connection, annotator)
+    if last is None:
+        return None, []
+    rows = []
+    event = add_event(connection, now, "undo", annotator, undoes=last)
+    for row, entry in connection.execute(
+        "SELECT row, id FROM entries WHERE event = ? ORDER BY id", (last,)
+    ).fetchall():
+        before: Any = connection.execute(
+            "SELECT state, class FROM entries WHERE row = ? AND annotator = ? AND id < ? ORDER BY id DESC LIMIT 1",
+            (row, annotator, entry),
+        ).fetchone()
+        state, label = before or ("open", None)
+        rows.append(row)
+        if state in _SAID:
+            classes: Any = [label] if state == "labelled" else None
+            add_entries(connection, event, annotator, [row], STATES.index(state), classes=classes)
+        elif leases.has_place(connection, row, annotator, now, settings):
+            until = now + settings.lease_seconds
+            add_entries(connection, event, annotator, [row], LEASED, until=until)
+        else:
+            add_entries(connection, event, annotator, [row], OPEN)
+    return event, rows
+
+
+def _last(connection: Connection, annotator: int) -> int | None:
+    undone = set()
+    for event, kind, detail in connection.execute(
+        "SELECT id, kind, detail FROM events WHERE annotator = ? AND kind NOT IN ('lease', 'return') "
+        f"AND kind IN {_DEEDS} ORDER BY id DESC",
+        (annotator,),
+    ):
+        if kind == "undo":
+            undone.add(json.loads(detail)["undoes"])
+        elif event not in undone:
+            return int(event)
+    return None
+
+
+def standings_of(connection: Connection, annotator: int, rows: Sequence[int]) -> dict[int, Standing]:
+    found: dict[int, Standing] = dict.fromkeys(rows, ("open", None))
+    for row in rows:
+        known: Any = connection.execute(
+            "SELECT state, class FROM standings WHERE row = ? AND annotator = ?", (row, annotator)
+        ).fetchone()
+        if known is not None:
+            found[row] = known
+    return found
+
+
+def _said(connection: Connection, annotator: int, rows: Sequence[int], what: str) -> dict[int, Standing]:
+    before = standings_of(connection, annotator, rows)
+    unknown = [row for row in rows if before[row][0] not in _SAID]
+    if unknown:
+        raise ValueError(
+            f"rows {unknown[:5]} have no answer of this annotator to {what}; answer(annotator, rows, labels) gives "
+            "one. Nothing of this call was recorded."
+        )
+    return before

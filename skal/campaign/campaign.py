@@ -1,0 +1,256 @@
+"""A labelling campaign: a pool, a learner, people, days and crashes."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pool import as_pool
+from . import answers, exporting, importing, journal
+from .importing import Conflict, ImportReport
+from .opened import checked_name
+from .progress import Progress, progress
+from .views import Views
+
+
+class Campaign(Views):
+    """A labelling campaign in a folder: annotators are given rows, and what they say is never lost.
+
+    The folder has a journal, an SQLite file that is only added to, and the trained learners. Any number of processes
+    and threads may use it at once; each process opens it: :meth:`open`. After a crash the campaign goes on with the
+    batch that would have come.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder, which is made; it must not hold a campaign yet.
+    learner : ActiveLearner
+        Not fitted. It is cloned; its ``random_state``, if it is no integer, becomes one.
+    X : container of shape (n_rows, ...)
+        The pool.
+    items : sequence of n_rows items, default=None
+        What annotators look at, such as paths of images; by default the rows of `X`. They are not kept: give them to
+        `open` again.
+    classes : array-like of shape (n_classes,), default=None
+        The labels that there are, in the order in which they are shown; any other one is refused. By default those of
+        the learner, and where it has none, any label is welcome.
+    annotators : sequence of str, default=None
+        Who may label; by default everyone, by any name.
+    n_annotators_per_row : int, default=1
+        How many annotators each row is given to.
+    lease_seconds : float, default=600.0
+        How long a row is kept for the annotator who was given it.
+    retrain_every : int, default=20
+        After how many labels the classifier is trained again, and a new batch takes the place of the old one. None
+        does so on demand only, by `train`.
+    n_prepared : int, default=None
+        For how many rows the strategy is asked at once, ahead of the annotators: by default 100, or 5 times
+        `retrain_every` if that is more.
+    consensus : {"majority", "dawid_skene"}, default="majority"
+        How several answers become one label.
+    disagreements_first : bool, default=False
+        Whether rows on which no label has a majority are given to one more annotator, before any other row.
+    validation : tuple of (X, y), default=None
+        Rows to score each classifier on.
+    stopping : StoppingCriterion, default=None
+        Looks at each classifier; `progress` has what it says. After a restart it begins anew.
+    training : {"background", "foreground"}, default="background"
+        Where the classifier is trained: in a process of its own, which is started when needed, one for all that use the
+        folder; or in this one, whose annotators wait for it. None leaves it to another process.
+    clock : callable, default=None
+        Returns the time in seconds since the epoch, for tests; by default ``time.time``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is invalid, or the folder holds a campaign already. Nothing was written then.
+    TypeError
+        If the classifier lacks what the strategy requires, or `learner` is no ActiveLearner.
+    OSError
+        If the folder cannot be written.
+
+    See Also
+    --------
+    skal.ActiveLearner : What is trained and asked.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import ActiveLearner
+    >>> from skal.campaign import Campaign
+    >>> from skal.strategies import CoreSet, UncertaintySampling
+    >>> X, truth = load_iris(return_X_y=True)
+    >>> learner = ActiveLearner(
+    ...     LogisticRegression(max_iter=1000), UncertaintySampling(), cold_start=CoreSet(), random_state=0
+    ... )
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Campaign(folder.name, learner, X, classes=[0, 1, 2], retrain_every=5, training="foreground") as campaign:
+    ...     for _ in range(10):
+    ...         rows = campaign.next("anna")
+    ...         campaign = campaign.answer("anna", rows, truth[rows])
+    ...     print(campaign.progress().n_labelled, (campaign.labels() >= 0).sum())
+    10 10
+
+    On another day:
+
+    >>> with Campaign.open(folder.name, X, training="foreground") as campaign:
+    ...     row = campaign.next("bob")
+    ...     campaign = campaign.answer("bob", row, truth[row]).skip("bob", campaign.next("bob"))
+    ...     print(campaign.progress().by_annotator["bob"])
+    {'n_labels': 1, 'n_skips': 1, 'seconds': nan}
+    >>> folder.cleanup()
+    """
+
+    _names: dict[str, int] | None = None
+
+    def progress(self) -> Progress:
+        """How the campaign goes: answers by class, annotator and model, agreement, scores, and what went wrong.
+
+        Returns
+        -------
+        progress : Progress
+        """
+        with self._database.reading() as connection:
+            return progress(connection, len(self), self._clock())
+
+    def export(self, path: str | os.PathLike[str] | None = None, *, what: str = "labels") -> Any:
+        """Write the labels, or everything that was said, to a file, or give the labelled rows.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            Its end says the format: ``.csv``, ``.jsonl`` or ``.parquet``. Without it, rows and labels are returned.
+        what : {"labels", "answers"}, default="labels"
+            A line per labelled row, with its position, its id if it has one, the label and its probability, and the
+            number of answers; or a line for each thing that an annotator said, see `answers`.
+
+        Returns
+        -------
+        X, y : container of shape (n_labelled, ...) and ndarray of shape (n_labelled,)
+            Without `path`.
+
+        Raises
+        ------
+        ValueError
+            If the format or `what` is unknown, or rows are wanted of a campaign that was opened without its pool.
+        ImportError
+            If parquet is wanted, and neither polars nor pandas with pyarrow is there.
+        OSError
+            If the file cannot be written; an older one is left then.
+        """
+        if what not in ("labels", "answers"):
+            raise ValueError(f"what={what!r} was given; it must be 'labels' or 'answers'.")
+        if path is None:
+            return self._dataset()
+        exporting.write(path, self._table(what))
+        return None
+
+    def _dataset(self) -> tuple[Any, NDArray[Any]]:
+        if self._X is None:
+            raise ValueError("The campaign was opened without its pool; give it: Campaign.open(folder, X).")
+        found = self.consensus()
+        is_known = np.array([label is not None for label in found["label"]], dtype=bool)
+        return as_pool(self._X).take(found["row"][is_known]), np.array(found["label"][is_known].tolist())
+
+    def _table(self, what: str) -> exporting.Table:
+        table = self.consensus() if what == "labels" else self.answers()
+        columns = {name: exporting.plain(column) for name, column in table.items()}
+        if self._ids is None:
+            return columns
+        return {"row": columns.pop("row"), "id": exporting.plain(self._ids.names[table["row"]]), **columns}
+
+    def import_labels(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        row: str = "row",
+        label: str = "label",
+        annotator: str = "annotator",
+        default_annotator: str = "import",
+        overwrite: bool = False,
+    ) -> ImportReport:
+        """Record the labels of a CSV file, all of them in one step.
+
+        Parameters
+        ----------
+        path : str or path-like
+            With the names of the columns in the first line.
+        row, label, annotator : str
+            The columns. Rows are positions from 0 on, or the ids of a data frame. Lines without a label are left out.
+        default_annotator : str, default="import"
+            Who gave the labels, where the file has no such column, or nothing in it.
+        overwrite : bool, default=False
+            Whether what an annotator said before is corrected, where the file says something else; otherwise such lines
+            are conflicts, which are listed and left out.
+
+        Returns
+        -------
+        report : ImportReport
+
+        Raises
+        ------
+        ValueError
+            If a line names no row or no class, an annotator is not welcome, or the file says two things of one row and
+            annotator. Nothing is recorded then.
+        OSError
+            If the file cannot be read, or the journal written.
+        """
+        lines = importing.read_lines(path, row, label, annotator, default_annotator)
+        rows = importing.parse_rows(lines, len(self), self._position)
+        given = importing.parse_labels(lines, self.classes, are_all=bool(self._facts["classes"]))
+        given = self._labels(given, len(lines)) if lines else []
+        wanted: dict[tuple[str, int], tuple[int, Any]] = {}
+        for line, place, value in zip(lines, rows, given, strict=True):
+            key = checked_name(line.annotator), place
+            if key in wanted and wanted[key][1] != value:
+                raise ValueError(
+                    f"Lines {wanted[key][0]} and {line.number} give row {place} two labels of {key[0]}, "
+                    f"{wanted[key][1]!r} and {value!r}. Nothing was recorded."
+                )
+            wanted.setdefault(key, (line.number, value))
+        return self._imported(wanted, overwrite)
+
+    def _imported(self, wanted: dict[tuple[str, int], tuple[int, Any]], overwrite: bool) -> ImportReport:
+        n_new = n_same = 0
+        conflicts: list[Conflict] = []
+        with self._database.writing() as connection:
+            now = self._clock()
+            for name in dict.fromkeys(name for name, _ in wanted):
+                number = self._annotator(connection, name)
+                own = [(row, *told) for (who, row), told in wanted.items() if who == name]
+                classes = self._class_numbers(connection, [value for _, _, value in own])
+                values = journal.class_values(connection)
+                before = answers.standings_of(connection, number, [row for row, _, _ in own])
+                rows, chosen = [], []
+                for (row, line, value), label in zip(own, classes, strict=True):
+                    state, known = before[row]
+                    if state == "labelled" and known == label:
+                        n_same += 1
+                    elif state == "labelled" and not overwrite:
+                        conflicts.append(Conflict(line, row, name, values[known - 1], value))
+                    else:
+                        rows.append(row)
+                        chosen.append(label)
+                if rows:
+                    event = journal.add_event(connection, now, "import", number)
+                    journal.add_entries(connection, event, number, rows, journal.LABELLED, classes=chosen)
+                n_new += len(rows)
+            due = n_new > 0 and journal.is_training_due(connection)
+            if due:
+                journal.add_event(connection, now, "request")
+        if due:
+            self._place.wake()
+        return ImportReport(n_new, n_same, sorted(conflicts))
+
+    def _position(self, text: str) -> int | None:
+        """The position of a row that a file names."""
+        if self._ids is None:
+            return int(text) if text.isdecimal() else None
+        if self._names is None:
+            self._names = {str(name): i for i, name in enumerate(self._ids.names.tolist())}
+        return self._names.get(text)

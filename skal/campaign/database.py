@@ -1,0 +1,222 @@
+"""The file of a journal: opened and checked, written one transaction at a time, and never by halves."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from threading import RLock
+
+from ..exceptions import JournalError
+from ..utils.replacing import locked
+from .schema import APPLICATION, MIGRATIONS
+
+FILE = "journal.sqlite"
+_PATIENCE = 60.0  # seconds that a writer waits for others; a transaction takes about a millisecond
+_WAL_PAGES = 4000  # of the journal's own log, 16 MB, until it is copied into the file
+
+
+class Database:
+    """The SQLite file in the folder of a campaign, for any number of threads and processes.
+
+    Parameters
+    ----------
+    folder : Path
+    create : bool, default=False
+        Whether to make the tables, in the first transaction of `fill`, where there are none.
+    migrations : sequence of str
+        What each version of the schema adds to the one before.
+
+    Notes
+    -----
+    What was committed is on the disk: the log is written through at each commit (``synchronous=FULL``). Writers wait
+    for their turn at a lock of the operating system, which wakes them in order and is free again when its holder is
+    killed; SQLite's own is asked for again and again, with pauses.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False, migrations: Sequence[str] = MIGRATIONS) -> None:
+        self._path, self._migrations = folder / FILE, migrations
+        self._lock, self._is_wal = RLock(), False
+        self._left: list[sqlite3.Connection] = []  # of a process that was forked: not to be closed here
+        self._process = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+        if not self._path.exists() and not create:
+            raise JournalError(
+                f"{folder} holds no campaign: {FILE} is not there. Give the folder of one, or begin one with "
+                "Campaign(folder, learner, X)."
+            )
+        with self._reporting():
+            version = self._version()
+        if version is None and not create:
+            raise JournalError(
+                f"{self._path} is empty: its campaign was never begun. Begin it with Campaign(folder, learner, X)."
+            )
+        self.is_new = version is None
+        if version is not None and version < len(migrations):
+            self._migrate()
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        return connection
+
+    @property
+    def _own(self) -> sqlite3.Connection:
+        """The connection of this process: one must not be used in a forked one, nor closed there."""
+        if self._connection is not None and self._process != os.getpid():
+            self._left.append(self._connection)
+            self._connection, self._lock = None, RLock()
+        if self._connection is None:
+            self._connection, self._process = self._connect(), os.getpid()
+        return self._connection
+
+    def _version(self) -> int | None:
+        """The version of the tables; None where there are none."""
+        connection = self._own
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        n_tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if not n_tables and application in (0, APPLICATION):
+            return None
+        if application != APPLICATION:
+            raise JournalError(
+                f"{self._path} is a database of another program; give the folder of a campaign, or another folder."
+            )
+        if version > len(self._migrations):
+            raise JournalError(
+                f"{self._path} has version {version} of the tables, and this skal knows {len(self._migrations)}: a "
+                "newer skal has written it. Update skal."
+            )
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+        return int(version)
+
+    def fill(self) -> None:
+        """Make the tables, inside a transaction of the caller."""
+        self._apply(0)
+
+    def _migrate(self) -> None:
+        with self.writing() as connection:
+            self._apply(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _apply(self, version: int) -> None:
+        """Run what is missing; all of it belongs to one transaction."""
+        for script in self._migrations[version:]:
+            for statement in _statements(script):
+                self._own.execute(statement)
+        self._own.execute(f"PRAGMA application_id = {APPLICATION}")
+        self._own.execute(f"PRAGMA user_version = {len(self._migrations)}")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed and on the disk when the block ends, as if it had never begun if it fails."""
+        with self._reporting(), locked(self._path.parent), self._lock:
+            connection = self._own
+            if connection.in_transaction:
+                raise RuntimeError("a transaction is open already")
+            if not self._is_wal:  # which stays so in the file
+                connection.execute("PRAGMA journal_mode = WAL")
+                self._is_wal = True
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk has rolled it back already
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """What is committed now, in a connection of its own: a long look keeps nobody waiting."""
+        with self._reporting(), closing(self._connect()) as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("ROLLBACK")
+
+    @contextmanager
+    def glance(self) -> Iterator[sqlite3.Connection]:
+        """What is committed now, for a short question."""
+        with self._reporting(), self._lock:
+            yield self._own
+
+    def checkpoint(self) -> None:
+        """Copy the log into the file, as far as nobody has to wait for that."""
+        with self._reporting(), self._lock:
+            self._own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connection of this process."""
+        with self._lock:
+            if self._connection is not None and self._process == os.getpid():
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Say what is wrong with the file, and what to do, where SQLite says so in its own words."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+        except OSError as error:
+            if error.filename != str(self._path.parent / ".lock"):
+                raise
+            raise self._refusal(error.strerror) from error
+
+    def _refusal(self, reason: object) -> PermissionError:
+        return PermissionError(
+            errno.EACCES,
+            f"The journal cannot be written ({reason}): nothing of this call was recorded. Make the folder and all "
+            "files in it writable, or copy the folder to where you may write",
+            str(self._path),
+        )
+
+    def _explained(self, error: sqlite3.DatabaseError) -> Exception:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return OSError(
+                errno.ENOSPC,
+                "No space is left for the journal. Nothing of this call was recorded, and all that was acknowledged "
+                "before is safe. Free some space, and try again",
+                str(self._path),
+            )
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return self._refusal(error)
+        if code == sqlite3.SQLITE_IOERR:
+            return OSError(
+                errno.EIO, f"The disk fails ({error}); nothing of this call was recorded", str(self._path)
+            )
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or type(error) is sqlite3.DatabaseError:
+            return JournalError(
+                f"{self._path} is no database, or a damaged or truncated one ({error}). Bring it back from a copy, "
+                f"with {FILE}-wal if there is one; `sqlite3 {FILE} .recover` saves what can be read."
+            )
+        return error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: SQLite's own executescript would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,74 @@
+"""Which pool a campaign is about: it is known again by checksums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..learner.ids import Ids
+from ..pool import as_pool
+from ..pool.checksum import object_checksum
+
+_READ_BYTES = 1 << 26  # of a pool; of a larger one, evenly spaced rows are read
+
+
+def identity(X: Any, items: Any = None) -> dict[str, Any]:
+    """What tells a pool from others, in JSON.
+
+    Parameters
+    ----------
+    X : container of n_rows rows
+    items : sequence of n_rows items, default=None
+        What annotators look at.
+
+    Returns
+    -------
+    identity : dict
+        ``n_rows``; ``rows``, a checksum; ``ids``, one of the names of the rows in any order, None where they have none;
+        ``items``, a checksum or None.
+    """
+    pool = as_pool(X)
+    ids = Ids.of(None, pool)
+    if items is not None and len(items) != len(pool):
+        raise ValueError(f"items has {len(items)} entries and X has {len(pool)} rows; give one item per row.")
+    return {
+        "n_rows": len(pool),
+        "rows": repr(pool.digest(_READ_BYTES)),
+        "ids": None if ids is None else object_checksum(sorted(map(repr, ids.names.tolist()))),
+        "items": None if items is None else _items_digest(items),
+    }
+
+
+def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
+    """Refuse another pool than that of a campaign.
+
+    Raises
+    ------
+    ValueError
+    """
+    now = identity(X, items)
+    if now["n_rows"] != then["n_rows"]:
+        raise ValueError(
+            f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give the pool of then."
+        )
+    if now["rows"] != then["rows"]:
+        if then["ids"] is not None and now["ids"] == then["ids"]:
+            raise ValueError(
+                "X has the ids of the campaign's pool, and its rows are in another order or changed. Put them into the "
+                "order of then: labels are kept by position."
+            )
+        raise ValueError(
+            "X is not the pool of the campaign, or in another container or type; give that of then, in the order of "
+            "then. A pool with other rows is another campaign: import_labels takes labels over."
+        )
+    if items is not None and then["items"] is not None and now["items"] != then["items"]:
+        raise ValueError(
+            "items are not those of the campaign, or in another order: answers would go to other rows than those that "
+            "annotators see. Give those of then."
+        )
+
+
+def _items_digest(items: Any) -> str:
+    listed = items if hasattr(items, "dtype") else np.fromiter(items, object, len(items))
+    return repr(as_pool(listed).digest(_READ_BYTES))

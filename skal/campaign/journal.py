@@ -1,0 +1,264 @@
+"""Events in, views out: what is written into the tables of a journal, and read from them.
+
+Each function works inside a transaction of its caller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from sqlite3 import Connection
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pool import Rows
+
+STATES = ("leased", "labelled", "skipped", "open")
+LEASED, LABELLED, SKIPPED, OPEN = range(4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What may change while a campaign goes on.
+
+    Parameters
+    ----------
+    n_annotators_per_row : int
+        How many annotators each row is given to.
+    lease_seconds : float
+        How long a row is kept for the annotator who was given it.
+    retrain_every : int or None
+        After how many new answers the classifier is trained again; None only on demand.
+    n_prepared : int
+        How many rows a strategy is asked for ahead.
+    consensus : {"majority", "dawid_skene"}
+    disagreements_first : bool
+        Whether rows without a majority are given to another annotator before anything else.
+    is_closed : bool
+        Whether only annotators who are known are welcome.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import ActiveLearner
+    >>> from skal.campaign import Campaign
+    >>> from skal.strategies import RandomSampling
+    >>> learner = ActiveLearner(LogisticRegression(), RandomSampling(), random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Campaign(folder, learner, [[0.0], [1.0]], training=None) as campaign:
+    ...         campaign.set(lease_seconds=60.0).settings.lease_seconds
+    60.0
+    """
+
+    n_annotators_per_row: int
+    lease_seconds: float
+    retrain_every: int | None
+    n_prepared: int
+    consensus: str
+    disagreements_first: bool
+    is_closed: bool
+
+
+_SETTINGS = ", ".join(each.name for each in fields(Settings))
+
+
+class Standings(NamedTuple):
+    """What rows are to annotators, after some event: arrays of equal length.
+
+    Attributes
+    ----------
+    rows, annotators : ndarray of int
+    states : ndarray of int8
+        Positions in `STATES`.
+    classes : ndarray of int
+        Positions in the list of classes; -1 where the state is not "labelled".
+    until : ndarray of float
+        When a lease ends, in seconds since the epoch; 0 where there is none.
+    """
+
+    rows: Rows
+    annotators: Rows
+    states: NDArray[np.int8]
+    classes: Rows
+    until: NDArray[np.float64]
+
+    def where(self, mask: NDArray[np.bool_]) -> Standings:
+        """Some of them."""
+        return Standings(
+            self.rows[mask], self.annotators[mask], self.states[mask], self.classes[mask], self.until[mask]
+        )
+
+
+def add_event(
+    connection: Connection, time: float, kind: str, annotator: int | None = None, **detail: Any
+) -> int:
+    """Write what happens now, and return its number."""
+    return _inserted(
+        connection.execute(
+            "INSERT INTO events (time, kind, annotator, detail) VALUES (?, ?, ?, ?)",
+            (time, kind, annotator, as_json(detail)),
+        ).lastrowid
+    )
+
+
+def as_json(detail: dict[str, Any]) -> str:
+    """What is written of details; numbers of NumPy are numbers, and what is not finite is missing."""
+    return json.dumps(_plain(detail))
+
+
+def add_entries(
+    connection: Connection,
+    event: int,
+    annotator: int,
+    rows: Iterable[int],
+    state: int,
+    *,
+    classes: Sequence[int] | None = None,
+    until: float | None = None,
+    seconds: Sequence[float | None] | None = None,
+) -> None:
+    """Write what an event does to rows."""
+    connection.executemany(
+        "INSERT INTO entries (event, row, annotator, state, class, until, seconds) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                event,
+                row,
+                annotator,
+                STATES[state],
+                None if classes is None else classes[i],
+                until,
+                None if seconds is None else seconds[i],
+            )
+            for i, row in enumerate(rows)
+        ],
+    )
+
+
+def settings(connection: Connection, cut: int | None = None) -> Settings:
+    """Those that hold now, or held just after an event."""
+    row = connection.execute(
+        f"SELECT {_SETTINGS} FROM settings WHERE event <= ? ORDER BY event DESC LIMIT 1",
+        (last_event(connection) if cut is None else cut,),
+    ).fetchone()
+    values = dict(zip(_SETTINGS.split(", "), row, strict=True))
+    flags = {name: bool(values[name]) for name in ("disagreements_first", "is_closed")}
+    return Settings(**{**values, **flags})
+
+
+def add_settings(connection: Connection, event: int, new: Settings) -> None:
+    """Write others, which hold from now on."""
+    marks = ", ".join("?" * (1 + len(fields(Settings))))
+    connection.execute(f"INSERT INTO settings (event, {_SETTINGS}) VALUES ({marks})", (event, *astuple(new)))
+
+
+def add_classes(connection: Connection, values: Iterable[Any]) -> None:
+    """Write labels that have not been seen before, in their order."""
+    connection.executemany("INSERT INTO classes (value) VALUES (?)", [(json.dumps(each),) for each in values])
+
+
+def class_values(connection: Connection) -> list[Any]:
+    """The labels that there are, in the order in which they were given."""
+    return [json.loads(value) for (value,) in connection.execute("SELECT value FROM classes ORDER BY id")]
+
+
+def add_annotator(connection: Connection, name: str) -> int:
+    """Write that there is an annotator, and return the number."""
+    return _inserted(connection.execute("INSERT INTO annotators (name) VALUES (?)", (name,)).lastrowid)
+
+
+def annotator_names(connection: Connection) -> list[str]:
+    """Who there is, in the order of their coming; the position in the list is the number less one."""
+    return [name for (name,) in connection.execute("SELECT name FROM annotators ORDER BY id")]
+
+
+def is_training_due(connection: Connection) -> bool:
+    """Whether as many labels were given since a training was asked for as one is due after."""
+    every = settings(connection).retrain_every
+    if every is None:
+        return False
+    (since,) = connection.execute(
+        "SELECT max(a, b) FROM (SELECT (SELECT max(id) FROM events WHERE kind = 'begin') AS a,"
+        " (SELECT coalesce(max(id), 0) FROM events WHERE kind = 'request') AS b)"
+    ).fetchone()
+    (n_new,) = connection.execute(
+        "SELECT count(*) FROM entries WHERE event > ? AND state = 'labelled'", (since,)
+    ).fetchone()
+    return bool(n_new >= every)
+
+
+def standings(connection: Connection, cut: int | None = None) -> Standings:
+    """What rows are to annotators, now or just after an event.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    cut : int, default=None
+        The event.
+
+    Returns
+    -------
+    standings : Standings
+        By rows, then by annotators.
+    """
+    columns = "row, annotator - 1, state, coalesce(class, 0) - 1, coalesce(until, 0.0)"
+    if cut is None:
+        found = connection.execute(f"SELECT {columns} FROM standings ORDER BY row, annotator")
+    else:
+        # Of the columns of a group with a max, SQLite gives those of the entry with the max.
+        found = connection.execute(
+            f"SELECT {columns}, max(id) FROM entries WHERE event <= ? GROUP BY row, annotator ORDER BY row, annotator",
+            (cut,),
+        )
+    rows = found.fetchall()
+    columns_ = list(zip(*rows, strict=True)) or [()] * 5
+    states = np.array([STATES.index(state) for state in columns_[2]], dtype=np.int8)
+    numbers = [np.array(columns_[i], dtype=np.intp) for i in (0, 1, 3)]
+    return Standings(numbers[0], numbers[1], states, numbers[2], np.array(columns_[4], dtype=np.float64))
+
+
+def audit_rows(connection: Connection, cut: int) -> Rows:
+    """The rows that were drawn for an audit up to an event, in increasing order."""
+    found = connection.execute(
+        "SELECT row FROM offered JOIN batches ON event = batch WHERE is_audit AND event <= ? ORDER BY row",
+        (cut,),
+    ).fetchall()
+    return np.array([row for (row,) in found], dtype=np.intp)
+
+
+def offered_rows(connection: Connection, model: int | None, cut: int) -> Rows:
+    """The rows that were offered by a model up to an event."""
+    found = connection.execute(
+        "SELECT row FROM offered JOIN batches ON event = batch WHERE model IS ? AND event <= ?", (model, cut)
+    ).fetchall()
+    return np.array([row for (row,) in found], dtype=np.intp)
+
+
+def last_event(connection: Connection) -> int:
+    """The number of the newest event."""
+    return int(connection.execute("SELECT max(id) FROM events").fetchone()[0])
+
+
+def event_time(connection: Connection, event: int) -> float:
+    """When an event happened, in seconds since the epoch."""
+    return float(connection.execute("SELECT time FROM events WHERE id = ?", (event,)).fetchone()[0])
+
+
+def _inserted(number: int | None) -> int:
+    if number is None:  # sqlite3 says so of a statement that inserts nothing
+        raise RuntimeError("nothing was inserted")
+    return number
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,85 @@
+"""The trained learners of a campaign: a folder per version, complete or not there."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import ModelFileError
+from ..learner import ActiveLearner
+
+_KEPT = 2  # versions: the newest, and the one before for those who are reading it
+_VERSION = re.compile(r"\d{6}")
+
+
+class Models:
+    """The folders of versions.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the campaign.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "models"
+
+    def save(self, learner: ActiveLearner, version: int) -> str:
+        """Write a version, whose folder appears at once, and return its name.
+
+        Raises
+        ------
+        TypeError
+            If a part of the learner cannot be restored exactly.
+        """
+        self._folder.mkdir(exist_ok=True)
+        self._remove_left()
+        new = self._folder / f".new-{secrets.token_hex(8)}"
+        name = f"{version:06d}"
+        try:
+            learner.save(new)
+            shutil.rmtree(
+                self._folder / name, ignore_errors=True
+            )  # of a training that was killed, unrecorded
+            os.replace(new, self._folder / name)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        _write_through(self._folder)
+        return name
+
+    def load(self, name: str | None, X: Any, learner: ActiveLearner) -> ActiveLearner | None:
+        """A version, or None where it is not there, or not whole."""
+        if name is None or not _VERSION.fullmatch(name):
+            return None
+        try:
+            return ActiveLearner.load(self._folder / name, X, learner)
+        except (OSError, ModelFileError):
+            return None
+
+    def keep(self, names: list[str]) -> None:
+        """Remove all versions but the last ones."""
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                if _VERSION.fullmatch(path.name) and path.name not in names[-_KEPT:]:
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _remove_left(self) -> None:
+        """What processes left that were killed; only one process trains at a time."""
+        for path in self._folder.glob(".new-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_through(folder: Path) -> None:
+    """Make sure that a name in a folder is on the disk, where the system can."""
+    with suppress(OSError, AttributeError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,434 @@
+"""A campaign that was begun or is gone on with: its folder, its pool, its learner, who and what there is."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from numbers import Integral, Real
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+from ..labels import check_new_labels
+from ..learner import ActiveLearner
+from ..learner.ids import Ids, named_rows
+from ..pool import as_pool
+from ..strategies import QueryStrategy
+from ..utils.checks import check_integer
+from ..utils.random import draw_seed
+from . import journal
+from .background import Background, Elsewhere, Foreground, Place
+from .database import Database
+from .description import describe, differences, restore
+from .identity import check_identity, identity
+from .journal import Settings
+from .trainer import Trainer
+
+_PREPARED = 5  # batches, at least
+_LONGEST_NAME = 200
+
+
+class Opened:
+    """Base of the campaign: what it is about."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        learner: ActiveLearner,
+        X: Any,
+        *,
+        items: Sequence[Any] | None = None,
+        classes: ArrayLike | None = None,
+        annotators: Sequence[str] | None = None,
+        n_annotators_per_row: int = 1,
+        lease_seconds: float = 600.0,
+        retrain_every: int | None = 20,
+        n_prepared: int | None = None,
+        consensus: str = "majority",
+        disagreements_first: bool = False,
+        validation: tuple[Any, Any] | None = None,
+        stopping: Any = None,
+        training: str | None = "background",
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        _check_training(training)
+        if n_prepared is None:
+            n_prepared = max(100, _PREPARED * (retrain_every or 0))
+        chosen = Settings(
+            n_annotators_per_row=n_annotators_per_row,
+            lease_seconds=lease_seconds,
+            retrain_every=retrain_every,
+            n_prepared=n_prepared,
+            consensus=consensus,
+            disagreements_first=disagreements_first,
+            is_closed=annotators is not None,
+        )
+        _check_settings(chosen)
+        names = [checked_name(name) for name in annotators or ()]
+        template = _checked_learner(learner, X, classes)
+        values = None if template.classes is None else _in_given_order(template.classes, classes)
+        facts = {
+            "learner": describe(template),
+            "pool": identity(X, items),
+            "classes": values is not None,
+        }
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._open(folder, Database(folder, create=True), clock)
+        if not self._database.is_new:
+            self._database.close()
+            raise ValueError(
+                f"{folder} holds a campaign already; go on with it: Campaign.open({str(path)!r}, X)."
+            )
+        with self._database.writing() as connection:
+            self._database.fill()
+            event = journal.add_event(connection, self._clock(), "begin", **facts)
+            journal.add_settings(connection, event, chosen)
+            journal.add_classes(connection, values or [])
+            for name in names:
+                journal.add_annotator(connection, name)
+        self._begin(X, template, items, training, validation, stopping)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        X: Any = None,
+        learner: ActiveLearner | None = None,
+        *,
+        items: Sequence[Any] | None = None,
+        validation: tuple[Any, Any] | None = None,
+        stopping: Any = None,
+        training: str | None = "background",
+        clock: Callable[[], float] | None = None,
+    ) -> Self:
+        """Go on with a campaign, after a crash or in another process.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Its folder.
+        X : container of shape (n_rows, ...), default=None
+            The pool of then. Without it everything but training works, which another process does then.
+        learner : ActiveLearner, default=None
+            With the parameters of then. It is needed where the journal cannot describe it, because a part is code of
+            one's own; the error says so.
+        items, validation, stopping, training, clock
+            As in `Campaign`.
+
+        Returns
+        -------
+        campaign : Campaign
+
+        Raises
+        ------
+        JournalError
+            If the folder holds no campaign, or its journal is foreign, truncated, damaged, or of a newer skal.
+        ValueError
+            If `X`, `items` or `learner` are not those of then, or the learner has to be given.
+        OSError
+            If the folder cannot be written.
+        """
+        _check_training(training)
+        self = cls.__new__(cls)
+        folder = Path(path)
+        self._open(folder, Database(folder), clock)
+        try:
+            if X is not None:
+                check_identity(self._facts["pool"], X, items)
+            template = self._template(learner, needed=X is not None and training is not None)
+            self._begin(X, template, items, None if X is None else training, validation, stopping)
+        except BaseException:
+            self._database.close()
+            raise
+        return self
+
+    def _open(self, folder: Path, database: Database, clock: Callable[[], float] | None) -> None:
+        self._folder, self._database, self._clock = folder, database, clock or time.time
+        self._known: dict[str, dict[Any, int]] = {"annotators": {}, "classes": {}}
+        self._place: Place = Elsewhere(folder)
+
+    def _begin(
+        self,
+        X: Any,
+        template: ActiveLearner | None,
+        items: Sequence[Any] | None,
+        training: str | None,
+        validation: Any,
+        stopping: Any,
+    ) -> None:
+        self._X, self._items, self._training = X, X if items is None else items, training
+        self._ids = None if X is None else Ids.of(None, as_pool(X))
+        self._trainer = None
+        if template is None or X is None:
+            return
+        self._trainer = Trainer(
+            self._database,
+            self._folder,
+            template,
+            X,
+            clock=self._clock,
+            validation=validation,
+            stopping=stopping,
+        )
+        if training == "foreground":
+            self._place = Foreground(self._folder, self._trainer)
+        elif training == "background":
+            self._place = Background(
+                self._folder, learner=template, X=X, validation=validation, stopping=stopping
+            )
+            self._place.wake()
+
+    def _template(self, learner: ActiveLearner | None, *, needed: bool) -> ActiveLearner | None:
+        """The learner of the journal, or the one that is given in its place."""
+        then = self._facts["learner"]
+        if learner is None:
+            return restore(then) if needed else None
+        if not isinstance(learner, ActiveLearner):
+            raise TypeError(f"learner is a {type(learner).__name__}; give an ActiveLearner.")
+        seed = then["params"]["random_state"]["value"]
+        template = clone(learner)
+        if not isinstance(template.random_state, Integral):
+            template.set_params(random_state=seed)
+        if template.classes is None and self._facts["classes"]:
+            template.set_params(classes=sorted(self.classes))
+        if others := list(differences(then, json.loads(json.dumps(describe(template))))):
+            raise ValueError(
+                f"The campaign was begun with a learner of other parameters: {', '.join(others[:5])}; give that "
+                "of then."
+            )
+        return template
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        """What was written when the campaign began."""
+        if not hasattr(self, "_facts_"):
+            with self._database.glance() as connection:
+                row = connection.execute("SELECT detail FROM events WHERE kind = 'begin'").fetchone()
+            self._facts_: dict[str, Any] = json.loads(row[0])
+        return self._facts_
+
+    def close(self) -> None:
+        """End the process that trains, and close the journal. Everything is on the disk already."""
+        self._place.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return int(self._facts["pool"]["n_rows"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._folder)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder
+
+    @property
+    def classes(self) -> list[Any]:
+        """The labels that there are: those that were given, in their order, or those that were used so far."""
+        with self._database.glance() as connection:
+            return journal.class_values(connection)
+
+    @property
+    def annotators(self) -> list[str]:
+        """Who there is, in the order of their coming."""
+        with self._database.glance() as connection:
+            return journal.annotator_names(connection)
+
+    @property
+    def settings(self) -> Settings:
+        """What may be changed by `set`."""
+        with self._database.glance() as connection:
+            return journal.settings(connection)
+
+    @property
+    def items(self) -> Any:
+        """What annotators look at: `items`, or the rows of the pool; None where neither was given."""
+        return self._items
+
+    def set(self, **changes: Any) -> Self:
+        """Change settings from now on.
+
+        Parameters
+        ----------
+        **changes : dict
+            ``n_annotators_per_row``, ``lease_seconds``, ``retrain_every``, ``n_prepared``, ``consensus``,
+            ``disagreements_first``, and ``is_closed``: whether only annotators who are known are welcome.
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        ValueError
+            If one is unknown or invalid.
+        """
+        names = [each.name for each in fields(Settings)]
+        if unknown := sorted(changes.keys() - set(names)):
+            raise ValueError(f"{unknown} are no settings; there are {names}.")
+        with self._database.writing() as connection:
+            new = replace(journal.settings(connection), **changes)
+            _check_settings(new)
+            event = journal.add_event(connection, self._clock(), "settings", **changes)
+            journal.add_settings(connection, event, new)
+        return self
+
+    def add_annotator(self, name: str) -> Self:
+        """Welcome an annotator; one who is known is no error.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        self : Campaign
+        """
+        name = checked_name(name)
+        with self._database.writing() as connection:
+            if name not in journal.annotator_names(connection):
+                journal.add_annotator(connection, name)
+        return self
+
+    def _annotator(self, connection: Connection, name: str) -> int:
+        """The number of an annotator, who is written down when they first come."""
+        known = self._known["annotators"]
+        if name not in known:
+            name = checked_name(name)
+            names = journal.annotator_names(connection)
+            numbers = {each: i for i, each in enumerate(names, start=1)}
+            if name not in numbers:
+                if journal.settings(connection).is_closed:
+                    raise ValueError(
+                        f"annotator={name!r} is unknown{_close(name, names)}; add_annotator({name!r}) welcomes them. "
+                        f"Known are {names[:10]}."
+                    )
+                return journal.add_annotator(connection, name)  # kept once it is committed
+            known.update(numbers)
+        return known[name]
+
+    def _labels(self, labels: Any, n_rows: int) -> list[Any]:
+        """Labels that an annotator gave, as plain values, one per row."""
+        marker = self._facts["learner"]["params"]["unlabeled"]
+        unlabeled = marker.get("value")
+        unlabeled = float("nan") if isinstance(unlabeled, dict) else unlabeled
+        given = [None] if labels is None else labels
+        return list(check_new_labels(given, n_rows, unlabeled=unlabeled).tolist())
+
+    def _class_numbers(self, connection: Connection, labels: list[Any]) -> list[int]:
+        """The numbers of classes; new ones are written down unless all were given."""
+        known, wanted = self._known["classes"], [json.dumps(label) for label in labels]
+        if all(each in known for each in wanted):
+            return [known[each] for each in wanted]
+        values = journal.class_values(connection)
+        numbers = {json.dumps(value): i for i, value in enumerate(values, start=1)}
+        known.update(numbers)
+        new = {each: label for each, label in zip(wanted, labels, strict=True) if each not in numbers}
+        if new and self._facts["classes"]:
+            some = list(new.values())[:5]
+            raise ValueError(
+                f"The labels {some} are none of the classes {values[:10]}{_close(str(some[0]), map(str, values))}. "
+                "Correct them; nothing was recorded."
+            )
+        if values and new and isinstance(values[0], str) != isinstance(labels[0], str):
+            raise ValueError(
+                f"The labels so far are like {values[0]!r} and the new ones like {labels[0]!r}; give all of them as "
+                "numbers or all as strings."
+            )
+        journal.add_classes(connection, new.values())
+        more = {each: i for i, each in enumerate(new, start=len(values) + 1)}  # known once it is committed
+        return [(numbers | more)[each] for each in wanted]
+
+    def _rows(self, rows: ArrayLike) -> list[int]:
+        return [int(row) for row in named_rows(rows, self._ids, len(self), distinct=True)]
+
+
+def _check_training(training: Any) -> None:
+    if training not in ("background", "foreground", None):
+        raise ValueError(
+            f"training={training!r} was given; it must be 'background', 'foreground' or None, where another process "
+            "trains."
+        )
+
+
+def checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ValueError(
+            f"annotator={str(name)[:50]!r} was given; a name is a text of 1 to {_LONGEST_NAME} printable characters."
+        )
+    return name.strip()
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known)[:1000], n=1)
+    return f" (do you mean {found[0]!r}?)" if found else ""
+
+
+def _check_settings(new: Settings) -> None:
+    check_integer("n_annotators_per_row", new.n_annotators_per_row)
+    check_integer("n_prepared", new.n_prepared)
+    if new.retrain_every is not None:
+        check_integer("retrain_every", new.retrain_every)
+    if not isinstance(new.lease_seconds, Real) or not 0 < new.lease_seconds < float("inf"):
+        raise ValueError(f"lease_seconds={new.lease_seconds!r} was given; it must be a positive number.")
+    if new.consensus not in ("majority", "dawid_skene"):
+        raise ValueError(f"consensus={new.consensus!r} was given; it must be 'majority' or 'dawid_skene'.")
+    for name in ("disagreements_first", "is_closed"):
+        if not isinstance(getattr(new, name), bool):
+            raise ValueError(f"{name}={getattr(new, name)!r} was given; it must be True or False.")
+
+
+def _checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
+    """A clone of the learner, with a seed and with the classes of the campaign."""
+    if not isinstance(learner, ActiveLearner):
+        raise TypeError(f"learner is a {type(learner).__name__}; give an ActiveLearner.")
+    if hasattr(learner, "strategy_"):
+        raise ValueError(
+            "The learner is fitted already, and a campaign begins without labels. Give it clone(learner), and the "
+            "labels by import_labels."
+        )
+    if not isinstance(learner.strategy, QueryStrategy):
+        raise ValueError(
+            f"{type(learner.strategy).__name__} makes samples, and a campaign labels rows of its pool; give a "
+            "QueryStrategy."
+        )
+    template = clone(learner)
+    if not isinstance(
+        template.random_state, Integral
+    ):  # what is trained again after a crash must be the same
+        template.set_params(random_state=draw_seed(template.random_state) % 2**31)
+    template.set_params(random_state=int(template.random_state))  # not one of NumPy's
+    if classes is not None:
+        if template.classes is not None and set(np.asarray(template.classes).tolist()) != set(
+            np.asarray(classes).tolist()
+        ):
+            raise ValueError(
+                f"classes={classes!r} were given, and the learner has classes={template.classes!r}; give the same."
+            )
+        template.set_params(classes=sorted(np.asarray(classes).tolist()))
+    template.strategy.check_params()
+    template.strategy.check(as_pool(X), template.estimator)
+    return template
+
+
+def _in_given_order(known: Any, classes: Any) -> list[Any]:
+    values = np.asarray(known if classes is None else classes).tolist()
+    if len(set(values)) < len(values) or not values:
+        raise ValueError(f"classes={values[:10]} were given; give one or more, each once.")
+    return list(values)

@@ -1,0 +1,232 @@
+"""Trains the classifier on what the journal has, and asks the strategy for the rows to come."""
+
+from __future__ import annotations
+
+import copy
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from ..labels import Labels
+from ..learner import ActiveLearner
+from ..pool import NO_ROWS, Rows, as_pool
+from . import journal
+from .agreed import agreed
+from .database import Database
+from .description import describe
+from .jobs import Ask, Model, Train, chain, newest_model, next_job, taken_rows, was_asked
+from .models import Models
+from .offers import add_batch, predictions, random_rows, utilities
+from .scores import scored
+from .turns import turn
+
+
+class Trainer:
+    """Does one job of a campaign after the other. Killed at any moment, the next one does the same job again.
+
+    Parameters
+    ----------
+    database : Database
+    folder : Path
+        Of the campaign.
+    learner : ActiveLearner
+        Not fitted, with an integer as ``random_state``.
+    X : container of n_rows rows
+    clock : callable
+        Returns the time in seconds since the epoch.
+    validation : tuple of (X, y), default=None
+    stopping : StoppingCriterion, default=None
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        learner: ActiveLearner,
+        X: Any,
+        *,
+        clock: Callable[[], float] = time.time,
+        validation: tuple[Any, Any] | None = None,
+        stopping: Any = None,
+    ) -> None:
+        self._database, self._learner, self._X = database, learner, X
+        self._models, self._turn = Models(folder), folder / "training.lock"
+        self._clock, self._validation = clock, validation
+        self._stopping = None if stopping is None else clone(stopping)
+        self._newest: tuple[int, ActiveLearner] | None = None
+
+    def work(self) -> int:
+        """Do what there is to do, and return how many jobs that were; none while another process is at it."""
+        with turn(self._turn) as is_mine:
+            return self.work_in_turn() if is_mine else 0
+
+    def work_in_turn(self) -> int:
+        """Do what there is to do, where the turn is one's own already."""
+        n_jobs = 0
+        while (job := self._next_job()) is not None:
+            if isinstance(job, Train):
+                self._train(job)
+            else:
+                self._ask(job)
+            n_jobs += 1
+        return n_jobs
+
+    def learner(self) -> ActiveLearner | None:
+        """The newest learner that was trained; it may be asked, and must not be taught."""
+        with self._database.glance() as connection:
+            model = newest_model(connection)
+        return None if model is None else self._of(model)
+
+    def _next_job(self) -> Train | Ask | None:
+        with self._database.glance() as connection:
+            return next_job(connection)
+
+    def _train(self, job: Train) -> None:
+        with self._database.writing() as connection:
+            journal.add_event(connection, self._clock(), "training", cut=job.cut)
+        begun = time.monotonic()
+        version = 1 if job.base is None else job.base.version + 1
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                base = None if job.base is None else self._of(job.base)
+                learner = self._taught(base, job.cut, refit=True)
+                detail = scored(learner, self._validation, self._stopping)
+        except Exception as error:
+            self._fail(job.cut, error)
+            return
+        detail |= {"seconds": time.monotonic() - begun, "warnings": sorted({str(w.message) for w in caught})}
+        folder = None
+        try:
+            folder = self._models.save(learner, version)
+        except TypeError as error:  # it is trained again after a restart
+            detail["unsaved"] = str(error)
+        with self._database.writing() as connection:
+            event = journal.add_event(connection, self._clock(), "model", version=version)
+            connection.execute(
+                "INSERT INTO models (version, event, cut, base, folder, detail) VALUES (?, ?, ?, ?, ?, ?)",
+                (version, event, job.cut, job.base and job.base.version, folder, journal.as_json(detail)),
+            )
+        self._newest = version, learner
+        if folder is not None:
+            self._models.keep([f"{each:06d}" for each in (version - 1, version)])
+
+    def _fail(self, cut: int, error: BaseException) -> None:
+        """Record that a training failed; labels go on."""
+        words = "".join(traceback.format_exception(error, limit=-8))
+        with self._database.writing() as connection:
+            journal.add_event(
+                connection,
+                self._clock(),
+                "failure",
+                cut=cut,
+                error=f"{type(error).__name__}: {error}",
+                traceback=words[-10_000:],
+            )
+
+    def _of(self, model: Model) -> ActiveLearner:
+        """The learner of a model: at hand, from its folder, or trained again as it was."""
+        if self._newest is not None and self._newest[0] == model.version:
+            return self._newest[1]
+        with self._database.glance() as connection:
+            models = chain(connection, model.version)
+        learner: ActiveLearner | None = None
+        later: list[Model] = []
+        for each in reversed(models):
+            learner = self._models.load(each.folder, self._X, self._learner)
+            if learner is not None:
+                break
+            later.insert(0, each)
+        params = self._learner.get_params(deep=True)
+        goes_on = any(value for name, value in params.items() if name.rpartition("__")[2] == "warm_start")
+        for each in later:
+            learner = self._taught(learner, each.cut, refit=goes_on or each is later[-1])
+        assert learner is not None
+        self._newest = model.version, learner
+        return learner
+
+    def _taught(self, learner: ActiveLearner | None, cut: int, *, refit: bool) -> ActiveLearner:
+        """A learner that knows what was said up to an event: the one before it, taught, or a new one."""
+        with self._database.reading() as connection:
+            values = journal.class_values(connection)
+            how = journal.settings(connection, cut).consensus
+            said = agreed(journal.standings(connection, cut), len(values), how)
+            audit = journal.audit_rows(connection, cut)
+        rows, codes = said.known
+        is_audit = np.isin(rows, audit)
+        labels = [values[code] for code in codes]
+        if learner is None:
+            learner = clone(self._learner).fit(
+                self._X, self._partial_labels(rows[~is_audit], labels, is_audit)
+            )
+            refit = False
+        else:
+            learner = copy.copy(learner)  # whoever reads the other one is not disturbed
+        known = np.flatnonzero(learner.row_states_ == 1), np.flatnonzero(learner.row_states_ == 3)
+        gone = np.setdiff1d(np.concatenate(known), rows)
+        learner.forget(gone, refit=False)
+        learner.unskip(np.setdiff1d(learner.skipped_, [*said.skipped, *rows]))
+        for part, is_for_audit in ((~is_audit, False), (is_audit, True)):
+            new = [label for label, is_in in zip(labels, part, strict=True) if is_in]
+            if new:
+                learner.teach(rows[part], new, audit=is_for_audit, overwrite=True, refit=False)
+        learner.skip(said.skipped)
+        return learner.refit() if refit else learner
+
+    def _partial_labels(self, rows: Rows, labels: list[Any], is_audit: Any) -> Any:
+        chosen = [label for label, is_out in zip(labels, is_audit, strict=True) if not is_out]
+        known = chosen or (self._learner.classes if self._learner.classes is not None else [0])
+        is_text = isinstance(next(iter(known)), str)
+        none = Labels.none(
+            len(as_pool(self._X)), object if is_text else np.int64, unlabeled=self._learner.unlabeled
+        )
+        return (none.with_labels(rows, chosen) if chosen else none).to_array()
+
+    def _ask(self, job: Ask) -> None:
+        begun = time.monotonic()
+        with self._database.reading() as connection:
+            n_prepared = journal.settings(connection, job.cut).n_prepared
+            taken, audit = taken_rows(connection, job), journal.audit_rows(connection, job.cut)
+            values = journal.class_values(connection)
+        pool = as_pool(self._X)
+        rows, name, note, learner = NO_ROWS, type(self._learner.strategy).__name__, None, None
+        try:
+            if job.model is None:
+                raise NotFittedError("no classifier could be trained yet")
+            learner = self._of(job.model)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                rows = learner.query(n_queries=n_prepared, pending=taken, exclude=audit)
+        except Exception as error:  # labels go on
+            note, name = f"{type(error).__name__}: {error}", "RandomSampling"
+            out = np.union1d(taken, audit)
+            rows = random_rows(len(pool), out, n_prepared, [int(self._learner.random_state), job.cut])
+        found = predictions(learner, pool, rows, values)
+        utility = utilities(learner, pool, rows) if note is None else None
+        with self._database.writing() as connection:
+            if was_asked(connection, job.cut):
+                return
+            add_batch(
+                connection,
+                self._clock(),
+                rows,
+                cut=job.cut,
+                model=None if job.model is None else job.model.version,
+                strategy=name,
+                n_asked=n_prepared,
+                takes_over=job.takes_over,
+                utility=utility,
+                predicted=found,
+                detail={
+                    "params": describe(self._learner.strategy) if note is None else None,
+                    "note": note,
+                    "seconds": time.monotonic() - begun,
+                },
+            )

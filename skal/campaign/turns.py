@@ -1,0 +1,51 @@
+"""One process at a time: who has a turn keeps it until the block ends, or the process does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[bool]:
+    """Take the turn, unless another process or thread has it.
+
+    An exclusive lock on a small database, which SQLite has on every system, and which ends with the process.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made.
+
+    Yields
+    ------
+    is_mine : bool
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skal.campaign.turns import turn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with turn(Path(folder) / "lock") as one, turn(Path(folder) / "lock") as other:
+    ...         print(one, other)
+    True False
+    """
+    with closing(
+        sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    ) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            yield False
+        else:
+            yield True
+            connection.execute("ROLLBACK")
+
+
+def is_taken(path: Path) -> bool:
+    """Whether somebody has the turn."""
+    with turn(path) as is_mine:
+        return not is_mine

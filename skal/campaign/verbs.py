@@ -1,0 +1,356 @@
+"""What annotators do: they are given rows, and say something about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from sqlite3 import Connection
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..pool import NO_ROWS, Rows
+from ..utils.checks import check_integer
+from . import answers, jobs, journal, leases
+from .background import wait_for
+from .offers import add_batch, random_rows
+from .opened import Opened
+
+_PATIENCE = 20.0  # seconds that an annotator waits for the first rows, before any row is better than none
+
+
+class Verbs(Opened):
+    """Base of the campaign: the verbs of annotators. Each is one transaction, whole on the disk when it returns."""
+
+    _patience = _PATIENCE
+
+    def next(self, annotator: str, n: int = 1) -> Rows:
+        """Give an annotator rows to label, best first, and keep them for a while.
+
+        The rows that the annotator has already, and has not answered, come first: asking again, after a page was
+        loaded anew or an answer of the network was lost, gives the same rows.
+
+        Parameters
+        ----------
+        annotator : str
+        n : int, default=1
+            How many rows the annotator shall have.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_given,)
+            Fewer than `n` where others have the rest, or no more are left.
+
+        Raises
+        ------
+        ValueError
+            If `n` is invalid or the annotator is unknown and only known ones are welcome.
+        OSError
+            If the journal cannot be written.
+
+        Notes
+        -----
+        At most `n_annotators_per_row` annotators have a row, or have answered it; those who come too late count when
+        they answer. Rows are prepared in advance. Where none are and a process trains, the call waits for it for some
+        seconds, and then draws rows at random; with ``training="foreground"`` it trains itself.
+        """
+        n = check_integer("n", n)
+        if self._training == "foreground":
+            self._place.wake()
+        rows = self._given(annotator, n)
+        if len(rows) < n and self._training == "foreground":
+            before = -1
+            while before < len(rows) < n:
+                before = len(rows)
+                self._place.wake()
+                rows = self._given(annotator, n)
+        if not rows and not self._is_exhausted():
+            self._place.wake()
+            if self._place.is_at_work():
+                wait_for(self._is_prepared, self._patience)
+            rows = self._given(annotator, n) or self._drawn(annotator, n)
+        return np.array(rows, dtype=np.intp)
+
+    def _given(self, annotator: str, n: int) -> list[int]:
+        """Rows of the queue for an annotator; more are asked for when it runs low."""
+        now = self._clock()
+        with self._database.glance() as connection:
+            number = self._known["annotators"].get(annotator)
+            if number is not None:
+                settings, held = journal.settings(connection), leases.held(connection, number, now)
+                if leases.suffices(held, n, now, settings):
+                    return [row for row, _ in held[:n]]
+        with self._database.writing() as connection:
+            settings = journal.settings(connection)
+            number = self._annotator(connection, annotator)
+            rows = leases.lend(connection, number, n, now, settings)
+            wakes = self._is_low(connection, now, settings.n_prepared, missing=n - len(rows))
+            if wakes:
+                model = jobs.newest_model(connection)
+                journal.add_event(connection, now, "refill", model=model and model.version)
+        if wakes and self._training == "background":
+            self._place.wake()
+        return rows
+
+    @staticmethod
+    def _is_low(connection: Connection, now: float, n_prepared: int, missing: int) -> bool:
+        """Whether more rows are to be prepared, and nobody is about to."""
+        if not missing and leases.n_free(connection, now) >= n_prepared // 4:
+            return False
+        return jobs.next_job(connection) is None and not jobs.is_exhausted(connection)
+
+    def _is_exhausted(self) -> bool:
+        with self._database.glance() as connection:
+            return jobs.next_job(connection) is None and jobs.is_exhausted(connection)
+
+    def _is_prepared(self) -> bool:
+        with self._database.glance() as connection:
+            return jobs.next_job(connection) is None or leases.n_free(connection, self._clock()) > 0
+
+    def _drawn(self, annotator: str, n: int) -> list[int]:
+        """Rows at random, where nothing is prepared: any label is better than to wait."""
+        with self._database.writing() as connection:
+            cut, model = journal.last_event(connection), jobs.newest_model(connection)
+            taken = jobs.taken_rows(connection, jobs.Ask(cut, model, takes_over=False))
+            out = np.union1d(taken, journal.audit_rows(connection, cut))
+            rows = random_rows(len(self), out, n, [self._seed, cut])
+            if not len(rows):
+                return []
+            add_batch(
+                connection,
+                self._clock(),
+                rows,
+                cut=None,
+                model=None if model is None else model.version,
+                strategy="RandomSampling",
+                n_asked=len(rows),
+                detail={"note": "nothing was prepared"},
+            )
+        return self._given(annotator, n)
+
+    @property
+    def _seed(self) -> int:
+        return int(self._facts["learner"]["params"]["random_state"]["value"])
+
+    def answer(self, annotator: str, rows: ArrayLike, labels: Any, *, seconds: Any = None) -> Self:
+        """Record labels.
+
+        An answer is never lost: it counts when the lease has ended, and also for a row that the annotator was not
+        given.
+
+        Parameters
+        ----------
+        annotator : str
+        rows : int or array-like of shape (n_rows,)
+            Positions in the pool, or ids that are no integers where `X` is a data frame with such an index.
+        labels : label or array-like of shape (n_rows,)
+        seconds : float or array-like of shape (n_rows,), default=None
+            How long each took.
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        ValueError
+            If rows are out of range or repeated, a label is missing or none of the classes, the annotator is unknown
+            and only known ones are welcome, or has given a row another label; the same label again is no error. Nothing
+            is recorded then.
+        OSError
+            If the journal cannot be written. Nothing of the call is recorded then.
+        """
+        rows = self._rows(rows)
+        given, took = self._labels(labels, len(rows)), _checked_seconds(seconds, len(rows))
+
+        def record(connection: Connection, number: int, now: float) -> int | None:
+            classes = self._class_numbers(connection, given)
+            return answers.answer(connection, number, rows, classes, now, took)
+
+        return self._recorded(annotator, record)
+
+    def skip(self, annotator: str, rows: ArrayLike, *, seconds: Any = None) -> Self:
+        """Record that an annotator cannot label rows.
+
+        A row that somebody skips and nobody labels is offered no more, once as many annotators as are asked have seen
+        it.
+
+        Parameters
+        ----------
+        annotator : str
+        rows : int or array-like of shape (n_rows,)
+        seconds : float or array-like of shape (n_rows,), default=None
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        ValueError
+            As `answer` raises it, and if the annotator has labelled a row.
+        OSError
+            As `answer`.
+        """
+        rows, took = self._rows(rows), None
+        took = _checked_seconds(seconds, len(rows))
+        return self._recorded(annotator, lambda c, number, now: answers.skip(c, number, rows, now, took))
+
+    def correct(self, annotator: str, rows: ArrayLike, labels: Any) -> Self:
+        """Record other labels for rows that an annotator has labelled or skipped.
+
+        Parameters
+        ----------
+        annotator : str
+        rows : int or array-like of shape (n_rows,)
+        labels : label or array-like of shape (n_rows,)
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        ValueError
+            As `answer` raises it, and if the annotator has said nothing about a row yet.
+        OSError
+            As `answer`.
+        """
+        rows = self._rows(rows)
+        given = self._labels(labels, len(rows))
+
+        def record(connection: Connection, number: int, now: float) -> int | None:
+            return answers.correct(connection, number, rows, self._class_numbers(connection, given), now)
+
+        return self._recorded(annotator, record)
+
+    def withdraw(self, annotator: str, rows: ArrayLike) -> Self:
+        """Take back labels and skips; the rows are offered again.
+
+        Parameters
+        ----------
+        annotator : str
+        rows : int or array-like of shape (n_rows,)
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        ValueError
+            If rows are out of range or repeated, or the annotator has said nothing about one of them.
+        OSError
+            As `answer`.
+        """
+        rows = self._rows(rows)
+        return self._recorded(annotator, lambda c, number, now: answers.withdraw(c, number, rows, now))
+
+    def undo(self, annotator: str) -> Rows:
+        """Take back what an annotator did last: an answer, skip, correction or withdrawal. Again, the one before.
+
+        Rows become what they were; those without an answer then are the annotator's again, and come first in `next`.
+
+        Parameters
+        ----------
+        annotator : str
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_rows,)
+            The rows of what was taken back; none if there is nothing left.
+
+        Raises
+        ------
+        OSError
+            As `answer`.
+        """
+        undone: list[int] = []
+
+        def record(connection: Connection, number: int, now: float) -> int | None:
+            event, rows = answers.undo(connection, number, now, journal.settings(connection))
+            undone.extend(rows)
+            return event
+
+        self._recorded(annotator, record)
+        return np.array(undone, dtype=np.intp) if undone else NO_ROWS.copy()
+
+    def give_back(self, annotator: str) -> Rows:
+        """End the leases of an annotator who goes; others may have the rows at once.
+
+        Parameters
+        ----------
+        annotator : str
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_rows,)
+        """
+        with self._database.writing() as connection:
+            number = self._annotator(connection, annotator)
+            return np.array(leases.give_back(connection, number, self._clock()), dtype=np.intp)
+
+    def audit(self, n: int) -> Rows:
+        """Draw rows for an honest estimate of the classifier: they are labelled next, and never trained on.
+
+        Each row of those that nobody has, or has said anything about, is drawn with the same probability. `progress`
+        has the score; draw them at the beginning, and it speaks of the whole pool.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_drawn,)
+            In the order in which they were drawn; fewer than `n` where fewer are left.
+
+        Raises
+        ------
+        ValueError
+            If `n` is invalid.
+        OSError
+            As `answer`.
+        """
+        n = check_integer("n", n)
+        with self._database.writing() as connection:
+            cut, model = journal.last_event(connection), jobs.newest_model(connection)
+            taken = jobs.taken_rows(connection, jobs.Ask(cut, model, takes_over=True))
+            out = np.union1d(taken, journal.audit_rows(connection, cut))
+            rows = random_rows(len(self), out, n, [self._seed, cut, 1])
+            add_batch(
+                connection,
+                self._clock(),
+                rows,
+                cut=None,
+                model=None,
+                strategy="audit",
+                n_asked=n,
+                is_audit=True,
+            )
+        return rows
+
+    def _recorded(self, annotator: str, record: Callable[[Connection, int, float], int | None]) -> Self:
+        """Write in one transaction what is said, and that a training is due if it is."""
+        with self._database.writing() as connection:
+            now = self._clock()
+            event = record(connection, self._annotator(connection, annotator), now)
+            due = event is not None and journal.is_training_due(connection)
+            if due:
+                journal.add_event(connection, now, "request")
+        if due:
+            self._place.wake()
+        return self
+
+
+def _checked_seconds(seconds: Any, n_rows: int) -> Sequence[float | None]:
+    if seconds is None:
+        return [None] * n_rows
+    took = [float(each) for each in np.atleast_1d(np.asarray(seconds, dtype=float))]
+    if len(took) != n_rows or not all(math.isfinite(each) and each >= 0 for each in took):
+        raise ValueError(
+            f"seconds={seconds!r} were given for {n_rows} rows; give one number per row, none negative."
+        )
+    return took

@@ -1,0 +1,291 @@
+"""What is known: labels, answers, batches, models, and how far annotators agree."""
+
+from __future__ import annotations
+
+import json
+from sqlite3 import Connection
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..labels import Labels
+from ..learner import ActiveLearner
+from . import agreed as agreeing
+from . import jobs, journal
+from .agreement import Agreement, agreement
+from .background import wait_for
+from .verbs import Verbs
+
+_ANSWERS = """
+    SELECT e.row, a.name, e.state, c.value, e.seconds, v.time, v.kind, e.event,
+        s.entry = e.id AND e.state IN ('labelled', 'skipped')
+    FROM entries e JOIN events v ON v.id = e.event JOIN annotators a ON a.id = e.annotator
+    LEFT JOIN classes c ON c.id = e.class LEFT JOIN standings s ON s.row = e.row AND s.annotator = e.annotator
+    WHERE v.kind NOT IN ('lease', 'return') ORDER BY e.id
+"""
+
+
+class Views(Verbs):
+    """Base of the campaign: what was said, as arrays."""
+
+    def labels(self, *, consensus: str | None = None, audit: bool = True) -> NDArray[Any]:
+        """The label of each row, as partial labels.
+
+        Parameters
+        ----------
+        consensus : {"majority", "dawid_skene"}, default=None
+            How several answers become one label; the campaign's own way by default.
+        audit : bool, default=True
+            Whether to give the labels of the audit, too, which are kept out of training.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+            -1 (numbers) or None (strings) where there is no label, or where annotators disagree and none is ahead.
+        """
+        with self._database.reading() as connection:
+            values = journal.class_values(connection)
+            how = consensus or journal.settings(connection).consensus
+            found = agreeing.agreed(journal.standings(connection), len(values), how)
+            out = journal.audit_rows(connection, journal.last_event(connection))
+        rows, codes = found.known
+        if not audit:
+            is_trained_on = ~np.isin(rows, out)
+            rows, codes = rows[is_trained_on], codes[is_trained_on]
+        labels = [values[code] for code in codes]
+        is_text = bool(values) and isinstance(values[0], str)
+        none = Labels.none(len(self), object if is_text else np.int64)
+        return (none.with_labels(rows, labels) if labels else none).to_array()
+
+    def consensus(self, how: str | None = None) -> dict[str, NDArray[Any]]:
+        """What annotators say together about each row that one of them has labelled, and how sure that is.
+
+        Parameters
+        ----------
+        how : {"majority", "dawid_skene"}, default=None
+            The campaign's own way by default.
+
+        Returns
+        -------
+        consensus : dict of ndarray
+            For ``pandas.DataFrame``: ``row``; ``label``, None where no class is ahead; ``probability`` of the label,
+            for the majority its share of the answers; ``n_answers``.
+        """
+        with self._database.reading() as connection:
+            values = journal.class_values(connection)
+            standings = journal.standings(connection)
+            chosen = how or journal.settings(connection).consensus
+        said = standings.where(standings.states == journal.LABELLED)
+        rows, n_answers = np.unique(said.rows, return_counts=True)
+        found = agreeing.consensus(said, len(values), chosen)
+        labels = np.array([None if code < 0 else values[code] for code in found.classes], dtype=object)
+        return {
+            "row": rows,
+            "label": labels,
+            "probability": found.probabilities.max(axis=1, initial=0),
+            "n_answers": n_answers,
+        }
+
+    def agreement(self) -> Agreement:
+        """How far annotators agree, by numbers of annotators as in `annotators`.
+
+        Returns
+        -------
+        agreement : Agreement
+        """
+        with self._database.reading() as connection:
+            said = journal.standings(connection)
+        said = said.where(said.states == journal.LABELLED)
+        return agreement(said.rows, said.annotators, said.classes)
+
+    def disputed(self) -> NDArray[np.intp]:
+        """The rows on which no label has more than half of the answers, in increasing order.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_disputed,)
+        """
+        with self._database.glance() as connection:
+            found = connection.execute("SELECT row FROM tallies WHERE is_disputed ORDER BY row").fetchall()
+        return np.array([row for (row,) in found], dtype=np.intp)
+
+    def answers(self) -> dict[str, NDArray[Any]]:
+        """All that annotators said, in that order, also what they took back.
+
+        Returns
+        -------
+        answers : dict of ndarray
+            For ``pandas.DataFrame``: ``row``; ``annotator``; ``action`` ("answer", "skip", "correct", "withdraw",
+            "undo" or "import"); ``label``, None where the action gives none; ``seconds``, NaN where it is not known;
+            ``time`` in UTC; ``model``, the version that was the newest then, 0 before the first; ``holds``, whether
+            it is what the annotator says of the row now.
+        """
+        with self._database.reading() as connection:
+            found = connection.execute(_ANSWERS).fetchall()
+            models = [e for (e,) in connection.execute("SELECT event FROM models ORDER BY version")]
+        columns = list(zip(*found, strict=True)) or [()] * 9
+        seconds = [np.nan if each is None else each for each in columns[4]]
+        return {
+            "row": np.array(columns[0], dtype=np.intp),
+            "annotator": np.array(columns[1], dtype=object),
+            "action": np.array(columns[6], dtype=object),
+            "label": _objects([None if each is None else json.loads(each) for each in columns[3]]),
+            "seconds": np.array(seconds, dtype=np.float64),
+            "time": _times(columns[5]),
+            "model": np.searchsorted(np.array(models, dtype=np.intp), np.array(columns[7], dtype=np.intp)),
+            "holds": np.array(columns[8], dtype=bool),
+        }
+
+    def batches(self) -> list[dict[str, Any]]:
+        """The batches that were asked for, in that order.
+
+        Returns
+        -------
+        batches : list of dict
+            ``event``, its number in the journal; ``model``, the version that was asked about, or None; ``strategy``;
+            ``is_audit``; ``rows``, best first; ``utility``, ``predicted`` and ``confidence`` of each row, None or NaN
+            where there are none; ``note``, why rows were drawn at random instead, or None.
+        """
+        with self._database.reading() as connection:
+            values = [None, *journal.class_values(connection)]
+            found = connection.execute(
+                "SELECT event, model, strategy, is_audit, detail FROM batches JOIN events ON id = event ORDER BY event"
+            ).fetchall()
+            return [
+                {
+                    "event": event,
+                    "model": model,
+                    "strategy": strategy,
+                    "is_audit": bool(is_audit),
+                    **_offered(connection, event, values),
+                    "note": json.loads(detail).get("note"),
+                }
+                for event, model, strategy, is_audit, detail in found
+            ]
+
+    def predictions(self, rows: ArrayLike) -> dict[str, NDArray[Any]]:
+        """What the classifier took rows for when they were offered last.
+
+        Parameters
+        ----------
+        rows : int or array-like of shape (n_rows,)
+
+        Returns
+        -------
+        predictions : dict of ndarray
+            ``label``, None where it could not say; ``confidence``, its probability, or NaN.
+        """
+        wanted = self._rows(rows)
+        with self._database.glance() as connection:
+            found = [
+                connection.execute(
+                    "SELECT value, confidence FROM offered LEFT JOIN classes ON id = predicted WHERE row = ? "
+                    "ORDER BY batch DESC LIMIT 1",
+                    (row,),
+                ).fetchone()
+                or (None, None)
+                for row in wanted
+            ]
+        return {
+            "label": _objects([None if value is None else json.loads(value) for value, _ in found]),
+            "confidence": np.array([np.nan if each is None else each for _, each in found], dtype=np.float64),
+        }
+
+    def leases(self) -> dict[str, NDArray[Any]]:
+        """Who has which rows now.
+
+        Returns
+        -------
+        leases : dict of ndarray
+            For ``pandas.DataFrame``: ``row``, ``annotator``, and ``until``, when the lease ends, in UTC.
+        """
+        with self._database.glance() as connection:
+            found = connection.execute(
+                "SELECT row, name, until FROM standings JOIN annotators ON id = annotator "
+                "WHERE state = 'leased' AND until > ? ORDER BY row, id",
+                (self._clock(),),
+            ).fetchall()
+        columns = list(zip(*found, strict=True)) or [()] * 3
+        return {
+            "row": np.array(columns[0], dtype=np.intp),
+            "annotator": np.array(columns[1], dtype=object),
+            "until": _times(columns[2]),
+        }
+
+    def train(self, *, wait: float = 0.0) -> bool:
+        """Ask for a training on all that was said, and a new batch.
+
+        Parameters
+        ----------
+        wait : float, default=0
+            How many seconds to wait for both, where they take place in another process.
+
+        Returns
+        -------
+        is_done : bool
+            Whether they are there.
+        """
+        with self._database.writing() as connection:
+            journal.add_event(connection, self._clock(), "request")
+        self._place.wake()
+        return self.wait(wait)
+
+    def wait(self, timeout: float = 60.0) -> bool:
+        """Wait until nothing is left to be trained or prepared.
+
+        Parameters
+        ----------
+        timeout : float, default=60
+            How many seconds at most.
+
+        Returns
+        -------
+        is_done : bool
+        """
+        return wait_for(self._is_idle, timeout)
+
+    def _is_idle(self) -> bool:
+        with self._database.glance() as connection:
+            return jobs.next_job(connection) is None
+
+    def learner(self) -> ActiveLearner | None:
+        """The learner as it was trained last, to be asked, for predictions say, and not to be taught.
+
+        Returns
+        -------
+        learner : ActiveLearner or None
+            None before the first training.
+
+        Raises
+        ------
+        ValueError
+            If the campaign was opened without the pool, or without a learner that the journal cannot describe.
+        """
+        if self._trainer is None:
+            raise ValueError("The campaign was opened without its pool; give it: Campaign.open(folder, X).")
+        return self._trainer.learner()
+
+
+def _offered(connection: Connection, batch: int, values: list[Any]) -> dict[str, Any]:
+    found = connection.execute(
+        "SELECT row, utility, predicted, confidence FROM offered WHERE batch = ? ORDER BY rank", (batch,)
+    ).fetchall()
+    rows, utility, predicted, confidence = list(zip(*found, strict=True)) or [()] * 4
+    return {
+        "rows": np.array(rows, dtype=np.intp),
+        "utility": np.array([np.nan if each is None else each for each in utility], dtype=np.float64),
+        "predicted": _objects([values[each or 0] for each in predicted]),
+        "confidence": np.array([np.nan if each is None else each for each in confidence], dtype=np.float64),
+    }
+
+
+def _objects(values: list[Any]) -> NDArray[Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _times(seconds: Any) -> NDArray[np.datetime64]:
+    """Seconds since the epoch as dates."""
+    return (np.array(seconds, dtype=np.float64) * 1e3).astype(np.int64).astype("datetime64[ms]")

@@ -1,0 +1,51 @@
+"""The process that trains beside the annotators: it reads its orders from its parent, and ends with it.
+
+Started as ``python -c`` by `Background`, which sends paths to import from, and then what `Trainer` wants.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_PAUSE = 0.25  # seconds between two looks at what other processes ask for
+
+
+def main(orders: BinaryIO, **trainer: Any) -> None:
+    """Work until the parent closes the pipe, or is no more.
+
+    Parameters
+    ----------
+    orders : binary file
+        A pickle of keyword parameters, and then a line whenever there is something to do.
+    """
+    from .database import Database
+    from .trainer import Trainer
+    from .turns import turn
+
+    trainer = pickle.load(orders)  # of the parent, whose code this is
+    folder = Path(trainer.pop("folder"))
+    called = threading.Event()
+    threading.Thread(target=_listen, args=(orders, called), daemon=True).start()
+    with suppress(OSError, AttributeError):
+        os.nice(10)  # annotators first
+    database = Database(folder)
+    mine = Trainer(database, folder, **trainer)
+    while True:
+        with turn(folder / "training.lock") as is_mine:
+            while is_mine:
+                mine.work_in_turn()
+                database.checkpoint()
+                called.wait(_PAUSE)
+                called.clear()
+        called.wait(4 * _PAUSE)  # somebody else trains
+
+
+def _listen(orders: BinaryIO, called: threading.Event) -> None:
+    while orders.readline():
+        called.set()
+    os._exit(0)  # in the middle of a training: the next one does it again

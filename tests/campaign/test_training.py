@@ -1,0 +1,383 @@
+"""When a classifier is trained, on what, and which rows come next: the same after any crash."""
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skal import UNLABELED, ActiveLearner, RowState
+from skal.campaign import Campaign
+from skal.classifiers import LinearClassifier
+from skal.strategies import BADGE, CoreSet, RandomSampling, UncertaintySampling
+
+from .common import TRUTH, Clock, X, begun, learner
+
+
+class Moody(LogisticRegression):
+    """A classifier whose training fails when it is told to."""
+
+    fails = False
+
+    def fit(self, X, y, sample_weight=None):
+        if Moody.fails:
+            raise RuntimeError("the power is out")
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.fixture(autouse=True)
+def _works():
+    yield
+    Moody.fails = False
+
+
+def label(campaign, n, name="anna"):
+    for _ in range(n):
+        rows = campaign.next(name)
+        campaign.answer(name, rows, TRUTH[rows])
+
+
+def test_batches_are_those_of_a_learner_by_hand(tmp_path):
+    with begun(tmp_path, strategy=UncertaintySampling(), retrain_every=5, n_prepared=8) as campaign:
+        label(campaign, 20)
+        taken = campaign.batches()
+        order = campaign.answers()["row"]
+    y = np.full(60, UNLABELED)
+    hand = learner(UncertaintySampling(), classes=[0, 1]).fit(X, y)
+    expected = [hand.query(n_queries=8)]
+    for start in range(0, 20, 5):
+        rows = order[start : start + 5]
+        hand.teach(rows, TRUTH[rows])
+        expected.append(hand.query(n_queries=8))
+    assert [batch["rows"].tolist() for batch in taken] == [rows.tolist() for rows in expected]
+    assert order.tolist() == np.concatenate([rows[:5] for rows in expected[:4]]).tolist()
+    assert [batch["model"] for batch in taken] == [1, 2, 3, 4, 5]
+
+
+def test_what_others_have_counts_as_chosen(tmp_path):
+    with begun(tmp_path, strategy=CoreSet(), retrain_every=4, n_prepared=6) as campaign:
+        held = campaign.next("bob", 3)
+        label(campaign, 4)
+        skipped = campaign.next("cleo", 1)
+        campaign.skip("cleo", skipped)
+        batch = campaign.batches()[-1]
+        rows = campaign.answers()["row"][:4]
+    assert len(held) == 3
+    hand = learner(CoreSet(), classes=[0, 1]).fit(X, np.full(60, UNLABELED)).teach(rows, TRUTH[rows])
+    assert batch["rows"].tolist() == hand.query(n_queries=6, pending=held).tolist()
+
+
+@pytest.mark.parametrize("again", [None, "learner"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression(),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        LinearClassifier(max_epochs=3),
+        LinearClassifier(max_epochs=3, warm_start=True),
+    ],
+    ids=["logistic", "pipeline", "net", "warm"],
+)
+def test_the_next_batch_is_the_same_after_a_restart(tmp_path, estimator, again):
+    def run(folder, restarts):
+        plan = ActiveLearner(estimator, BADGE(), cold_start=CoreSet(), random_state=3)
+        params = {"training": "foreground", "clock": Clock()}
+        campaign = Campaign(folder, plan, X, classes=[0, 1], retrain_every=4, n_prepared=10, **params)
+        for _ in range(14):
+            if restarts:
+                campaign.close()
+                campaign = Campaign.open(folder, X, plan if again else None, **params)
+            label(campaign, 1)
+        campaign.close()
+        return campaign.batches()
+
+    one, other = run(tmp_path / "a", False), run(tmp_path / "b", True)
+    assert len(one) == len(other) == 4
+    for then, now in zip(one, other, strict=True):
+        assert then["rows"].tolist() == now["rows"].tolist()
+        np.testing.assert_array_equal(then["confidence"], now["confidence"])
+
+
+def test_a_training_that_was_cut_short_is_done_again_with_what_was_known_then(tmp_path, monkeypatch):
+    campaign = begun(tmp_path / "a", strategy=UncertaintySampling(), retrain_every=5, n_prepared=8)
+    other = begun(tmp_path / "b", strategy=UncertaintySampling(), retrain_every=5, n_prepared=8)
+    label(other, 5)
+    label(campaign, 4)
+    with monkeypatch.context() as patch:
+
+        def interrupted(self):
+            raise KeyboardInterrupt
+
+        patch.setattr(ActiveLearner, "refit", interrupted)
+        rows = campaign.next("anna")
+        with pytest.raises(KeyboardInterrupt):
+            campaign.answer("anna", rows, TRUTH[rows])
+    campaign.close()
+    silent = Campaign.open(tmp_path / "a", training=None)
+    silent.answer("bob", [20, 21, 22, 23, 24], TRUTH[20:25])  # and another training is due
+    silent.close()
+    again = Campaign.open(tmp_path / "a", X, training="foreground", clock=Clock())
+    again.next("cleo")
+    assert again.progress().n_answers == 10
+    second = again.batches()[1]["rows"]
+    assert [batch["model"] for batch in again.batches()] == [1, 3]
+    assert [model["n_labeled"] for model in again.progress().by_model] == [0, 5, 10]
+    assert len(second) == 8
+    again.close()
+    other.close()
+
+
+def test_a_crash_between_model_and_batch_changes_nothing(tmp_path, monkeypatch):
+    whole = begun(tmp_path / "a", strategy=UncertaintySampling(), retrain_every=5, n_prepared=8)
+    label(whole, 5)
+    cut = begun(tmp_path / "b", strategy=UncertaintySampling(), retrain_every=5, n_prepared=8)
+    label(cut, 4)
+    with monkeypatch.context() as patch:
+
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        patch.setattr(ActiveLearner, "query", interrupted)
+        rows = cut.next("anna")
+        with pytest.raises(KeyboardInterrupt):
+            cut.answer("anna", rows, TRUTH[rows])
+    cut.close()
+    again = Campaign.open(tmp_path / "b", X, training="foreground", clock=Clock())
+    again.next("anna")
+    assert again.batches()[-1]["rows"].tolist() == whole.batches()[-1]["rows"].tolist()
+    whole.close()
+    again.close()
+
+
+def test_a_failed_training_is_shown_and_labels_go_on(tmp_path):
+    plan = ActiveLearner(Moody(), UncertaintySampling(), cold_start=RandomSampling(), random_state=0)
+    params = {"classes": [0, 1], "retrain_every": 5, "training": "foreground", "clock": Clock()}
+    with Campaign(tmp_path, plan, X, **params) as campaign:
+        label(campaign, 10)
+        Moody.fails = True
+        label(campaign, 7)
+        progress = campaign.progress()
+        assert progress.n_labelled == 17
+        assert progress.failure == "RuntimeError: the power is out"
+        assert "labels go on" in str(progress)
+        assert progress.by_model[-1]["n_labeled"] == 10
+        Moody.fails = False
+        assert campaign.train()
+        assert campaign.progress().failure is None
+        assert campaign.progress().by_model[-1]["n_labeled"] == 17
+    with pytest.raises(ValueError, match=r"estimator \(.*Moody\) can only be made by yours"):
+        Campaign.open(tmp_path, X)
+    Campaign.open(tmp_path, X, plan, training=None).close()
+    Campaign.open(tmp_path).close()
+
+
+def test_a_first_training_that_fails(tmp_path):
+    plan = ActiveLearner(Moody(), UncertaintySampling(), cold_start=RandomSampling(), random_state=0)
+    with Campaign(
+        tmp_path, plan, X, classes=[0, 1], retrain_every=6, training="foreground", clock=Clock()
+    ) as campaign:
+        Moody.fails = True
+        label(campaign, 15)
+        assert campaign.progress().n_labelled == 15
+        Moody.fails = False
+        campaign.train()
+        assert campaign.batches()[-1]["strategy"] == "UncertaintySampling"
+
+
+def test_a_strategy_that_cannot_be_asked_gives_way_to_chance(tmp_path):
+    with begun(tmp_path, strategy=UncertaintySampling(), retrain_every=5) as campaign:
+        campaign._trainer._learner.set_params(cold_start=None)
+    plan = ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0)
+    with Campaign(
+        tmp_path / "b", plan, X, classes=[0, 1], retrain_every=5, training="foreground"
+    ) as campaign:
+        label(campaign, 5)
+        first, *_, last = campaign.batches()
+        assert (first["strategy"], last["strategy"]) == ("RandomSampling", "UncertaintySampling")
+        assert "NotFittedError" in first["note"]
+        assert last["note"] is None
+
+
+def test_a_classifier_that_cannot_be_saved_is_trained_again(tmp_path):
+    def run(folder, restarts):
+        plan = ActiveLearner(Moody(), UncertaintySampling(), cold_start=CoreSet(), random_state=0)
+        campaign = Campaign(
+            folder,
+            plan,
+            X,
+            classes=[0, 1],
+            retrain_every=5,
+            n_prepared=8,
+            training="foreground",
+            clock=Clock(),
+        )
+        campaign._trainer._models.save = refuse
+        for _ in range(12):
+            label(campaign, 1)
+            if restarts:
+                campaign.close()
+                campaign = Campaign.open(folder, X, plan, training="foreground", clock=Clock())
+                campaign._trainer._models.save = refuse
+        assert all("not this one" in model["unsaved"] for model in campaign.progress().by_model)
+        campaign.close()
+        return [batch["rows"].tolist() for batch in campaign.batches()]
+
+    def refuse(*_):
+        raise TypeError("not this one")
+
+    assert run(tmp_path / "a", False) == run(tmp_path / "b", True)
+
+
+def test_a_model_whose_folder_is_gone_is_trained_again(tmp_path):
+    import shutil
+
+    campaign = begun(tmp_path, strategy=UncertaintySampling(), retrain_every=5)
+    label(campaign, 12)
+    campaign.close()
+    shutil.rmtree(tmp_path / "models")
+    again = Campaign.open(tmp_path, X, training="foreground")
+    before = campaign.learner().predict_proba(X)
+    np.testing.assert_array_equal(again.learner().predict_proba(X), before)
+    again.close()
+    campaign.close()
+
+
+def test_withdrawn_and_corrected_labels_are_unlearned(tmp_path):
+    with begun(tmp_path, retrain_every=None) as campaign:
+        label(campaign, 10)
+        rows = campaign.answers()["row"]
+        campaign.withdraw("anna", rows[0]).correct("anna", rows[1], 1 - TRUTH[rows[1]]).skip(
+            "bob", 50 if 50 not in rows else 51
+        )
+        campaign.train()
+        states = campaign.learner().row_states_
+        assert states[rows[0]] == RowState.UNLABELED
+        assert campaign.learner().y_[rows[1]] == 1 - TRUTH[rows[1]]
+        assert (states == RowState.LABELED).sum() == 9
+        assert (states == RowState.SKIPPED).sum() == 1
+        campaign.answer("bob", campaign.next("bob"), 1).train()
+        assert campaign.progress().by_model[-1]["n_labeled"] == 10
+
+
+def test_an_audit_is_labelled_first_and_never_trained_on(tmp_path):
+    with begun(tmp_path, strategy=UncertaintySampling(), retrain_every=5) as campaign:
+        drawn = campaign.audit(8)
+        assert len(set(drawn.tolist())) == 8
+        assert campaign.next("anna", 8).tolist() == drawn.tolist()
+        campaign.answer("anna", drawn, TRUTH[drawn])
+        label(campaign, 12)
+        held_out = campaign.learner()
+        assert sorted(held_out.audit_) == sorted(drawn)
+        model = campaign.progress().by_model[-1]
+        expected = np.mean(held_out.predict(X[drawn]) == TRUTH[drawn])
+        assert model["audit"]["score"] == pytest.approx(expected)
+        assert model["audit"]["n_labeled"] == 8
+        assert not set(drawn) & {
+            row for batch in campaign.batches()[1:] for row in batch["rows"] if not batch["is_audit"]
+        }
+        assert (campaign.labels(audit=False)[drawn] == -1).all()
+        assert "audit says" in str(campaign.progress())
+
+
+def test_scores_and_stopping_are_in_the_progress(tmp_path):
+    from skal.stopping import StabilizingPredictions
+
+    with begun(
+        tmp_path, retrain_every=5, validation=(X, TRUTH), stopping=StabilizingPredictions(random_state=0)
+    ) as campaign:
+        label(campaign, 15)
+        model = campaign.progress().by_model[-1]
+        assert model["validation"] == pytest.approx(campaign.learner().score(X, TRUTH))
+        assert model["n_new"] == 5
+        assert "labels" in model["stopping"]["text"]
+        json.dumps(campaign.progress().by_model)
+
+
+def test_one_answer_of_several_annotators_is_the_majority(tmp_path):
+    with begun(tmp_path, n_annotators_per_row=3, retrain_every=None) as campaign:
+        for name, values in (("anna", [0, 1, 1]), ("bob", [0, 1, 0]), ("cleo", [1, 1, 0]), ("dora", [1])):
+            campaign.answer(name, [0, 1, 2][: len(values)], values)
+        campaign.train()
+        y = campaign.learner().y_
+        assert y[[0, 1, 2]].tolist() == [-1, 1, 0]
+        assert campaign.progress().n_disputed == 1
+        campaign.set(consensus="dawid_skene").train()
+        assert campaign.progress().by_model[-1]["n_labeled"] >= 2
+
+
+def test_a_forest_goes_on_too(tmp_path):
+    plan = ActiveLearner(
+        RandomForestClassifier(10, random_state=0),
+        UncertaintySampling(),
+        cold_start=CoreSet(),
+        random_state=0,
+    )
+    with Campaign(tmp_path, plan, X, classes=["a", "b"], retrain_every=5, training="foreground") as campaign:
+        for _ in range(6):
+            rows = campaign.next("anna")
+            campaign.answer("anna", rows, np.array(["a", "b"])[TRUTH[rows]])
+    with Campaign.open(tmp_path, X, training="foreground") as campaign:
+        assert campaign.learner().predict(X[:3]).dtype.kind == "U"
+
+
+def test_the_journal_is_only_added_to(tmp_path):
+    with begun(tmp_path) as campaign:
+        label(campaign, 3)
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    for table in ("events", "entries", "annotators", "classes", "settings", "models", "batches", "offered"):
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        with pytest.raises(sqlite3.IntegrityError, match="only added to"):
+            connection.execute(f"DELETE FROM {table}")
+        column = connection.execute(f"SELECT * FROM {table}").description[-1][0]
+        with pytest.raises(sqlite3.IntegrityError, match="only added to"):
+            connection.execute(f"UPDATE {table} SET {column} = {column}")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": [0, 0]}, "each once"),
+        ({"n_annotators_per_row": 0}, "n_annotators_per_row=0"),
+        ({"lease_seconds": 0}, "lease_seconds=0"),
+        ({"annotators": ["a", ""]}, "name"),
+        ({"items": ["one"]}, "items has 1"),
+        ({"training": "later"}, "training='later'"),
+        ({"consensus": "vote"}, "consensus='vote'"),
+    ],
+)
+def test_bad_parameters_leave_nothing(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        begun(tmp_path / "c", **change)
+    assert not (tmp_path / "c").exists()
+
+
+def test_learners_that_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="fitted already"):
+        Campaign(tmp_path / "c", learner().fit(X, TRUTH), X)
+    with pytest.raises(TypeError, match="LogisticRegression"):
+        Campaign(tmp_path / "c", LogisticRegression(), X)
+    with pytest.raises(ValueError, match="the learner has classes"):
+        Campaign(tmp_path / "c", learner(classes=[0, 1]), X, classes=[0, 2])
+    assert not (tmp_path / "c").exists()
+
+
+def test_another_learner_or_pool_is_refused(tmp_path):
+    items = [f"{i}.png" for i in range(60)]
+    begun(tmp_path, items=items).close()
+    with pytest.raises(ValueError, match=r"other parameters: estimator\.C"):
+        Campaign.open(tmp_path, X, learner(RandomSampling()).set_params(estimator__C=2.0))
+    with pytest.raises(ValueError, match="not the pool"):
+        Campaign.open(tmp_path, X + 1)
+    with pytest.raises(ValueError, match="59 rows"):
+        Campaign.open(tmp_path, X[:59])
+    with pytest.raises(ValueError, match="items are not those"):
+        Campaign.open(tmp_path, X, items=items[::-1])
+    with pytest.raises(ValueError, match="holds a campaign already"):
+        begun(tmp_path)
+    with Campaign.open(tmp_path, X, learner(RandomSampling()), items=items, training=None) as campaign:
+        assert campaign.items == items
