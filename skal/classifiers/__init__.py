@@ -3,6 +3,7 @@
 from .acgan import ACGANClassifier
 from .batch import Batch
 from .cnn import CNNClassifier
+from .converged import Converged
 from .label_encoded import LabelEncodedClassifier
 from .learning_loss import LearningLossClassifier
 from .linear import LinearClassifier
@@ -14,6 +15,7 @@ __all__ = [
     "ACGANClassifier",
     "Batch",
     "CNNClassifier",
+    "Converged",
     "LabelEncodedClassifier",
     "LearningLossClassifier",
     "LinearClassifier",
