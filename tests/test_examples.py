@@ -3,6 +3,7 @@
 The examples of texts, tables and photos run on a few rows.
 """
 
+import copy
 import importlib
 import runpy
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skal import SimulatedLearner
@@ -36,11 +38,11 @@ def scripts():
 
 @pytest.fixture(scope="module")
 def digits():
-    """Byte images of 16x16 pixels: 200 rows to label, 60 to test."""
+    """Byte images of 16x16 pixels: 200 rows to label, 60 to test, 40 to stop early."""
     X, y = load_digits(return_X_y=True)
-    X = np.kron(X.reshape(-1, 1, 8, 8), np.ones((2, 2)))[:260] * 15
-    X = X.astype(np.uint8)
-    return {"train": (X[:200], y[:200]), "test": (X[200:], y[200:260])}
+    X = np.kron(X.reshape(-1, 1, 8, 8), np.ones((2, 2)))[:300] * 15
+    parts = {"train": slice(200), "test": slice(200, 260), "validation": slice(260, 300)}
+    return {split: (X[rows].astype(np.uint8), y[:300][rows]) for split, rows in parts.items()}
 
 
 def test_strategies_and_criteria_are_compared(tmp_path, monkeypatch, capsys):
@@ -117,9 +119,11 @@ def test_one_graph_serves_all_strategies_and_stays_as_it_was(scripts, digits):
 def test_dgal_trains_until_its_loss_converges(scripts, digits):
     """With the paper's settings but twice the learning rate, on five digits. A loss with dropout stays at chance."""
     dgal = scripts["dgal"]
-    (X, y), (X_test, y_test) = ((X[y < 5], y[y < 5]) for X, y in digits.values())
+    (X, y), (X_test, y_test) = (
+        (X[y < 5], y[y < 5]) for X, y in (digits[split] for split in ("train", "test"))
+    )
     classifier = dgal.make_classifier("random", dgal.EXPERIMENTS["mnist"], None, is_quick=False)
-    classifier.set_params(lr=2e-3, random_state=0).fit(X, y)
+    classifier = clone(classifier).set_params(lr=2e-3, random_state=0).fit(X, y)
     losses = np.array(classifier.net_.history[:, "converging_loss"])
     shares = classifier.predict_proba(X)[np.arange(len(y)), y]
     assert_allclose(losses[-1], -np.log(shares.astype(float)).mean(), rtol=1e-5)
@@ -259,15 +263,66 @@ def test_plain_training_with_as_many_steps(scripts, digits):
     assert not np.allclose(fewer.fit(X[::5], y[::5]).predict_proba(X), ours.predict_proba(X), atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["plain", "waal", "h"])
+def test_waal_keeps_the_epoch_that_is_best_on_rows_held_out(scripts, digits, kind):
+    waal, (X, y), (X_held, y_held) = scripts["waal"], digits["train"], digits["validation"]
+    labels = np.where(np.arange(len(y)) % 5 == 0, y, -1) if kind != "plain" else y
+    experiment = replace(waal.EXPERIMENTS["fashion-mnist"], n_epochs=30, n_plain_epochs=30)
+    params = {"module_params": {"dropout": 0.0}, "random_state": 0, "lr": 0.1}
+    classifier = (
+        waal.make_classifier(kind, experiment, digits["validation"]).set_params(**params).fit(X, labels)
+    )
+    accuracies = classifier.net_.history[:, "held_out_accuracy"]
+    assert len(accuracies) == 30
+    assert classifier.score(X_held, y_held) == pytest.approx(max(accuracies))
+    assert max(accuracies) > max(0.3, accuracies[0])
+    copied = classifier.get_params()["callbacks"][-1][1]
+    assert copy.deepcopy(copied).X is clone(copied).X is copied.X is X_held
+
+
+def test_lsun_is_split_and_mirrored(scripts, monkeypatch):
+    settings = scripts["asal"].EXPERIMENTS["lsun"]
+    module = sys.modules["_asal_settings"]
+    monkeypatch.setattr(
+        module.datasets, "load_lsun", lambda return_X_y: (np.arange(340), np.arange(340) % 10)
+    )
+    (train, y_train), (test, y_test) = settings.load("train"), settings.load("test")
+    assert (len(train), len(test)) == (330, 10)
+    assert_array_equal(np.sort(np.append(train, test)), np.arange(340))
+    assert_array_equal(y_train, train % 10)
+    assert_array_equal(y_test, test % 10)
+    images = torch.arange(2 * 3 * 2 * 4, dtype=torch.uint8).reshape(2, 3, 2, 4).repeat(50, 1, 1, 1)
+    changed = settings.classifier.augment(images)
+    assert ((changed == images).flatten(1).all(1) | (changed == images.flip(-1)).flatten(1).all(1)).all()
+    assert 20 < int((changed == images).flatten(1).all(1).sum()) < 80
+
+
+def test_an_autoencoder_is_trained_for_the_steps_of_the_paper(scripts):
+    settings = sys.modules["_asal_settings"]
+    rows = np.random.default_rng(0).random((200, 6), dtype=np.float32)
+    exact = settings.by_steps(8).set_params(random_state=0).fit(rows).module_.state_dict()
+    passes = settings.by_steps(8).set_params(
+        max_epochs=2, callbacks=None, random_state=0
+    )  # of four steps each
+    for name, weight in passes.fit(rows).module_.state_dict().items():
+        torch.testing.assert_close(exact[name], weight, rtol=0, atol=0)
+    fewer = settings.by_steps(7).set_params(random_state=0).fit(rows).module_.state_dict()
+    assert any(not torch.equal(exact[name], fewer[name]) for name in exact)
+    assert settings.EXPERIMENTS["svhn"].autoencoder.callbacks[0][1].n_steps == 100_000
+
+
 def test_stl10_is_split_as_in_the_paper(scripts, monkeypatch):
     labels = np.tile(np.arange(2), 1300)
     parts = {"train": (np.arange(1000), labels[:1000]), "test": (np.arange(1000, 2600), labels[1000:])}
     waal = scripts["waal"]
     monkeypatch.setattr(waal.datasets, "load_stl10", lambda split, return_X_y: parts[split])
-    (train, y_train), (test, y_test) = (waal.stl10(split) for split in ("train", "test"))
+    (train, y_train), (held_out, y_held_out), (test, y_test) = map(
+        waal.stl10, ("train", "validation", "test")
+    )
     assert_array_equal(np.bincount(y_train), [800, 800])
+    assert_array_equal(np.bincount(y_held_out), [100, 100])
     assert_array_equal(np.bincount(y_test), [400, 400])
-    assert len(np.unique(np.concatenate([train, test]))) == 2400
+    assert len(np.unique(np.concatenate([train, held_out, test]))) == 2600
     assert_array_equal(train % 2, y_train)
 
 

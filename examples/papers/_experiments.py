@@ -32,6 +32,7 @@ class Experiment:
     n_rounds: int
     n_seeds: int = 5
     n_rows: int | None = None  # of the pool; all by default
+    initial: str = "random"  # which rows have labels at the start
 
     @property
     def budget(self) -> int:
@@ -42,6 +43,7 @@ class Experiment:
             classifier,
             strategy,
             n_initial=self.n_initial,
+            initial=self.initial,
             n_queries=self.n_queries,
             budget=self.budget,
             **params,
@@ -68,9 +70,9 @@ def argument_parser(description: str | None, experiments: Iterable[str]) -> argp
     return parser
 
 
-def of(load: Callable[..., Any], *args: Any) -> Callable[[str], Any]:
+def of(load: Callable[..., Any], *args: Any, **params: Any) -> Callable[[str], Any]:
     """A loader of the images and labels of a split."""
-    return lambda split: load(*args, split=split, return_X_y=True)
+    return lambda split: load(*args, split=split, return_X_y=True, **params)
 
 
 def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:

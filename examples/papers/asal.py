@@ -91,8 +91,9 @@ def train(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | No
 
 
 def left_out(estimator: Any) -> dict[str, Any]:
-    """Parameters that no file holds: networks that are defined here."""
-    return {"module": estimator.module} if isinstance(estimator, NetClassifier) else {}
+    """Parameters that no file holds: networks and callbacks that are defined here."""
+    networks = {"module": estimator.module} if isinstance(estimator, NetClassifier) else {}
+    return {**networks, "callbacks": estimator.callbacks}
 
 
 def make_learner(method: str, experiment: Settings, networks: Networks) -> SimulatedLearner:
