@@ -41,7 +41,16 @@ class Converged(EarlyStopping):
         super().__init__(monitor, patience=patience, **params)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, **params: Any) -> None:
-        """Measure the loss, and stop where it has not fallen for long enough."""
+        """Measure the loss, and stop where it has not fallen for long enough.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNetClassifier
+        dataset_train : dataset or tuple
+            The labelled rows, and perhaps unlabelled ones.
+        **params
+            What skorch tells a callback beside.
+        """
         labeled = dataset_train[0] if isinstance(dataset_train, tuple) else dataset_train
         losses, weights = [], []
         for batch in net.get_iterator(labeled, training=False):
