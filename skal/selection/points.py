@@ -114,6 +114,8 @@ class EuclideanPoints(Points):
     """Rows of X as points of Euclidean space."""
 
     def __init__(self, X: Floats, candidates: Positions | None = None) -> None:
+        if candidates is not None and len(candidates) == len(X) and (candidates == np.arange(len(X))).all():
+            candidates = None  # slices of X need no copy
         super().__init__(len(X), X.shape[1], candidates)
         if not squares_fit(X):
             raise ValueError(
@@ -134,6 +136,10 @@ class EuclideanPoints(Points):
 
     def _rough(self, rows: Positions | slice) -> Floats:
         return np.subtract(self._raw(rows), self.shift, dtype=self.dtype)
+
+    def write(self, rows: Positions | slice, target: Floats) -> None:
+        """Write points into an array, rounded to its precision."""
+        np.subtract(self._raw(rows), self.shift, out=target, casting="same_kind")
 
     def take(self, rows: Positions | slice | list[int]) -> Floats:
         """Return points in float64, shifted."""

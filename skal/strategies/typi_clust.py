@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from ..graph import nearest_neighbors
 from ..pool import Rows
 from ..selection import k_means, top_k
+from ..selection.points import sq_norms
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
+_NO_DISTANCE = 1e-14  # squares of rows' distances below it, relative to the largest row, are rounding
+_COMPARED = 1024  # rows of a cluster whose distances to each other take less time than an index
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -121,4 +124,12 @@ def _mean_distances(rows: NDArray[Any], n_neighbors: int) -> NDArray[np.float64]
         return np.zeros(1)
     rows = rows - rows.mean(axis=0, dtype=np.float64)  # no common offset takes digits of float32
     rows /= max(rows.max(), -rows.min(), np.finfo(np.float64).tiny)
-    return nearest_neighbors(rows, n_neighbors)[0].mean(axis=1, dtype=np.float64)
+    if len(rows) > _COMPARED:
+        return nearest_neighbors(rows, n_neighbors)[0].mean(axis=1, dtype=np.float64)
+    squares = sq_norms(rows)
+    distances = squares[:, None] + squares - 2 * rows @ rows.T
+    distances[distances < _NO_DISTANCE * squares.max()] = 0
+    np.fill_diagonal(distances, np.inf)
+    n_neighbors = min(n_neighbors, len(rows) - 1)
+    distances.partition(n_neighbors - 1, axis=1)
+    return np.asarray(np.sqrt(distances[:, :n_neighbors]).mean(axis=1))

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
-from skal.selection import k_means
+from skal.selection import k_means, means
+from skal.selection.points import EuclideanPoints
 
 from .rows import embedding, grids
 
@@ -23,11 +24,12 @@ def test_each_round_is_one_of_lloyd(X, seed, data):
         k_means(X, k, np.random.default_rng(seed), rows, max_iter=max_iter) for max_iter in (1, 100)
     )
     assert last[1].sum() <= first[1].sum() * (1 + 1e-12)
-    labels = first[0]
+    labels, sq_distances = first
     assert 0 <= labels.min() <= labels.max() < k
     means = np.array([seen[labels == label].mean(axis=0) for label in np.unique(labels)])
-    # The means of the clusters are better centers than those that made them.
-    assert cdist(seen, means, "sqeuclidean").min(axis=1).sum() <= first[1].sum() + 1e-9
+    to_means = cdist(seen, means, "sqeuclidean")
+    own = to_means[np.arange(len(seen)), np.searchsorted(np.unique(labels), labels)]
+    assert_allclose(sq_distances, own, rtol=1e-9, atol=1e-9 * (1 + np.abs(seen).max()))
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "clusters", "offset"])
@@ -36,6 +38,38 @@ def test_k_means_is_as_good_as_that_of_scikit_learn(kind):
     sums = [k_means(X, 12, np.random.default_rng(seed))[1].sum() for seed in range(5)]
     theirs = [KMeans(12, n_init=1, random_state=seed).fit(X - X.mean(axis=0)).inertia_ for seed in range(5)]
     assert np.median(sums) <= 1.03 * np.median(theirs)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e100])
+def test_clusters_too_small_for_float32_are_told_apart(scale):
+    """Two groups of five clusters: the groups are a million times as far from each other as the clusters."""
+    rng = np.random.default_rng(0)
+    truth = rng.permutation(np.arange(200) % 10)
+    X = scale * (1e6 * (truth[:, None] % 2) + np.eye(10)[truth] + 1e-3 * rng.normal(size=(200, 10)))
+    found = [k_means(X, 10, np.random.default_rng(seed)) for seed in range(5)]
+    labels, sq_distances = min(found, key=lambda each: each[1].sum())
+    assert len(np.unique(10 * truth + labels)) == 10
+    means = np.array([X[truth == label].mean(axis=0) for label in range(10)])
+    assert_allclose(sq_distances, ((X - means[truth]) ** 2).sum(axis=1), rtol=1e-3)
+
+
+def test_rows_that_are_not_kept_in_float32_count_alike(monkeypatch):
+    X = embedding(1_000, 0, "gaussian")
+    expected = k_means(X, 12, np.random.default_rng(0))
+    monkeypatch.setattr(means, "_KEPT", 0)
+    for found, wanted in zip(k_means(X, 12, np.random.default_rng(0)), expected, strict=True):
+        assert_array_equal(found, wanted)
+
+
+def test_over_relaxed_rounds_lead_farther_down():
+    """Than as many plain ones, from the same seeds of 50 overlapping clusters."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3_000, 20))
+    rounds = means._Rounds(EuclideanPoints(X))
+    for _ in range(5):
+        seeds = rounds.round(X[rng.choice(len(X), 50, replace=False)])[2]
+        plain, over_relaxed = (rounds.descend(seeds, step, 0, 8)[1] for step in (1.0, 2.0))
+        assert rounds.round(over_relaxed)[1] < rounds.round(plain)[1]
 
 
 def test_separate_clusters_are_found():
