@@ -64,7 +64,7 @@ from tests.networks import AffineGenerator, Discriminating
 
 N_HIDDEN, N_CODES = 32, 32
 MEGABYTES = (50, 200)
-MANY_ROWS = 200_000
+MANY_ROWS = 25_000
 SPARE = 100e6  # bytes for blocks, whatever the pool
 STATUS = Path("/proc/self/status")
 
@@ -73,7 +73,7 @@ STATUS = Path("/proc/self/status")
 class Case:
     """A strategy with a classifier, and the bound of what it takes per row: a + b * width + c * classes bytes.
 
-    Above `MANY_ROWS`, where neighbours are found with pynndescent, `more` come on top.
+    Above `MANY_ROWS`, where neighbours are found approximately, `more` come on top.
     """
 
     strategy: Callable[[Any], Any]  # from some rows, on which a generator is fitted
@@ -172,7 +172,7 @@ CASES = {
     "SEALS, pipeline": Case(lambda X: SEALS(n_neighbors=10, metric="cosine"), 64, 4, 0, "rows", "pipeline"),
     "SEALS(encoder)": Case(lambda X: SEALS(_codes(), n_neighbors=10), 128, 8, 0, "codes"),
     "DGAL(encoder, n_steps=4)": Case(
-        lambda X: DGAL(_codes(), n_steps=4, n_candidates=500), 256, 8, 24, "codes", more=768
+        lambda X: DGAL(_codes(), n_steps=4, n_candidates=500), 256, 8, 24, "codes", more=512
     ),
     "ASAL": Case(lambda X: ASAL(_generator(X), n_components=N_CODES, n_steps=2), 128, 8, 0, "codes"),
     "ASAL(encoder)": Case(

@@ -13,6 +13,8 @@ from ..utils.random import draw_seed
 Floats = NDArray[np.float32]
 Answer = tuple[NDArray[np.float64], NDArray[np.intp]]
 
+MOST_INT32 = 2**31 - 1
+
 
 class NeighborIndex(BaseEstimator):
     """Base class of the indexes: a query changes nothing, and several threads may ask at a time."""
@@ -86,6 +88,11 @@ class NeighborIndex(BaseEstimator):
 
     def _search(self, queries: Floats, k: int) -> Answer:
         raise NotImplementedError
+
+
+def positions_dtype(n_samples: int) -> type[np.integer]:
+    """Return the type of positions in a pool: int32 as long as it has room for them."""
+    return np.int32 if n_samples <= MOST_INT32 else np.int64
 
 
 def as_float32(X: NDArray[Any]) -> Floats:

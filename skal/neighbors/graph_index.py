@@ -16,7 +16,7 @@ from ..utils.threads import Turns
 from .base import Answer, Floats, NeighborIndex, as_float32
 from .cell_index import CellIndex
 
-SMALL_POOL = 4096  # up to here exact neighbours take less time
+_SMALL_POOL = 4096  # up to here exact neighbours take less time
 _LEAST_ASKED = 10
 
 # pynndescent keeps the scratch arrays of a query in its index, and numba's own threads, which it uses, must not be
@@ -89,7 +89,7 @@ class GraphIndex(NeighborIndex):
     }
 
     def _build(self, pool: NDArray[Any], seed: int) -> None:
-        if len(pool) < SMALL_POOL:
+        if len(pool) < _SMALL_POOL:
             self.index_: Any = CellIndex(random_state=seed).fit(pool)
         else:
             self._pool = as_float32(pool)  # the graph puts its own copy into another order
@@ -140,9 +140,9 @@ def _import_pynndescent() -> None:
         import pynndescent  # noqa: F401
 
 
-def build_graph(X: Floats, seed: int, n_neighbors: int = 30) -> Any:
+def build_graph(X: Floats, seed: int) -> Any:
     """Return a `pynndescent.NNDescent` of the rows."""
     with _pynndescent():
         from pynndescent import NNDescent  # takes seconds
 
-        return NNDescent(X, n_neighbors=n_neighbors, random_state=seed)
+        return NNDescent(X, random_state=seed)

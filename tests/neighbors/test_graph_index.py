@@ -1,4 +1,4 @@
-"""The approximate index and graph. All tests that need pynndescent, in one worker: it compiles for half a minute."""
+"""The approximate index. All tests that need pynndescent, in one worker: it compiles for half a minute."""
 
 import copy
 import pickle
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from skal.graph import nearest_neighbors
 from skal.neighbors import GraphIndex
 from skal.neighbors.graph_index import build_graph
 from tests.threads import check_threads
@@ -37,21 +36,6 @@ def test_the_approximate_index_finds_as_many_as_are_asked(graph):
     X, index = graph
     _, rows = index.kneighbors(X[:2], len(X))
     np.testing.assert_array_equal(rows, brute_force(X, X[:2], len(X))[1])
-
-
-def test_recall_of_an_approximate_graph(graph):
-    X = np.concatenate([graph[0], graph[0][:5]])
-    distances, rows = nearest_neighbors(X, 10, method="approximate", random_state=0)
-    _, expected = nearest_neighbors(X, 10, method="exact")
-    assert (rows[:, :, None] == expected[:, None]).any(axis=2).mean() >= 0.97
-    assert (rows != np.arange(len(X))[:, None]).all()
-    assert (np.diff(np.sort(rows, axis=1)) > 0).all()
-    np.testing.assert_array_equal(rows[:5, 0], np.arange(6000, 6005))
-    true_distances = np.linalg.norm(X[:, None].astype(np.float64) - X[rows], axis=2)
-    np.testing.assert_allclose(distances, true_distances, atol=1e-5)
-    assert (np.diff(distances, axis=1) >= 0).all()
-    again = nearest_neighbors(X, 10, method="approximate", random_state=0)[1]
-    np.testing.assert_array_equal(again, rows)
 
 
 def test_threads_find_what_one_thread_finds(graph):
