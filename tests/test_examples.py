@@ -30,7 +30,8 @@ def scripts():
     sys.path.insert(0, str(FOLDER))
     try:
         yield {
-            name: importlib.import_module(name) for name in ("_experiments", "alcg", "asal", "dgal", "waal")
+            name: importlib.import_module(name)
+            for name in ("_experiments", "alcg", "asal", "dgal", "waal", "smoke")
         }
     finally:
         sys.path.remove(str(FOLDER))
@@ -437,3 +438,41 @@ def test_ten_classes_of_tiny_imagenet(scripts, monkeypatch):
     assert_array_equal(np.unique(y_test, return_counts=True)[1], [100] * 10)
     assert len(np.unique(np.concatenate([train, test]))) == 5000
     assert_array_equal(labels[train], y_train)
+
+
+def test_every_full_setting_has_a_trial(scripts):
+    """Beside those that share theirs: attributes of CelebA, and small images at 32x32 pixels."""
+    smoke = scripts["smoke"]
+    shared = {f"asal-celeba-{name}" for name in ("wearing_hat", "bangs", "eyeglasses")}
+    shared |= {"alcg-stl10", "alcg-tiny-imagenet"}
+    names = {
+        f"{script}-{name}"
+        for script in ("asal", "dgal", "waal", "alcg")
+        for name in scripts[script].EXPERIMENTS
+    }
+    assert names == smoke.SHAPES.keys() | shared
+    every = smoke.cases()
+    for name in smoke.SHAPES:
+        assert any(key.startswith(name) for key in every), name
+    for make in every.values():  # a learner trains copies
+        learner, (X, y, X_test, y_test) = make()
+        assert type(clone(learner).estimator) is type(learner.estimator)
+        assert set(y) == set(y_test)
+        assert X.dtype == np.uint8
+        assert learner.budget <= len(X)
+        assert len(X_test) == len(y_test) > 150
+
+
+@pytest.mark.parametrize("name", ["asal-mnist-two", "asal-cifar-two", "asal-mnist-ten"])
+def test_full_settings_learn(scripts, name):
+    """The quick ones; the script tries all of them."""
+    accuracy, wanted = scripts["smoke"].run(scripts["smoke"].cases()[name])
+    assert accuracy > wanted
+
+
+def test_a_setting_at_chance_is_told(scripts, monkeypatch, capsys):
+    smoke = scripts["smoke"]
+    monkeypatch.setattr(smoke, "run", lambda make: (0.1, 0.3))
+    with pytest.raises(SystemExit, match="no better than chance: asal-mnist-two, asal-mnist-ten"):
+        smoke.main(["asal-mnist"])
+    assert capsys.readouterr().out.count("10.0 %, FAILED") == 2

@@ -203,19 +203,23 @@ def make_scorers(
     return scorers
 
 
-def run(base: str, method: str, seed: int, context: Context) -> None:
-    """One learner, if its file is not there yet."""
-    name, experiment = f"{base}-{method}", context.experiment
-    strategy, candidates = METHODS[method.removesuffix(SCRATCH)]
-    classifier = ACGANClassifier(
+def make_classifier(base: str, method: str, experiment: Settings) -> ACGANClassifier:
+    """The class-conditional GAN of a method."""
+    return ACGANClassifier(
         base,
-        candidates=candidates,
+        candidates=METHODS[method.removesuffix(SCRATCH)][1],
         architecture="dcgan",
         n_iter=experiment.n_iter,
         warm_start=not method.endswith(SCRATCH),
         **experiment.gan,
     )
-    learner = experiment.learner(classifier, strategy, scoring=context.score)
+
+
+def run(base: str, method: str, seed: int, context: Context) -> None:
+    """One learner, if its file is not there yet."""
+    name, experiment = f"{base}-{method}", context.experiment
+    strategy, _ = METHODS[method.removesuffix(SCRATCH)]
+    learner = experiment.learner(make_classifier(base, method, experiment), strategy, scoring=context.score)
     metric = key("GAN-test accuracy")
     run_once(context.folder, name, seed, learner, context.data, metric=metric, keep=samples_and_shares)
 
