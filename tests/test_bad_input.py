@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -264,6 +265,9 @@ def wide_generator():
         (RandomSubset(5, UncertaintySampling("votes")), ValueError, "'measure' parameter"),
         (CoreSet(make_pipeline(StandardScaler(), PCA("all"))), ValueError, "'n_components' parameter of PCA"),
         (SEALS(UntrainableEncoder(), metric="dot"), ValueError, "'metric' parameter of SEALS"),
+        (DGAL(UntrainableEncoder(), index="tree"), ValueError, "'index' parameter of DGAL"),
+        (DGAL(UntrainableEncoder(), index=CellIndex), TypeError, "use .*an object with fit and kneighbors"),
+        (DGAL(UntrainableEncoder(), index=KMeans()), TypeError, "fit and transform"),
         (SEALS(UntrainableEncoder(), index=CellIndex), TypeError, "use .*an object with fit and kneighbors"),
         (ASAL(AffineGenerator(), index=CellIndex), TypeError, "use .*an object with fit and kneighbors"),
         (GAAL(Discriminating()), TypeError, "Discriminating has no torch_decoder"),

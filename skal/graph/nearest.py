@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
 
-from ..neighbors import CellIndex, make_index
-from ..neighbors.answers import checked_answer
+from ..neighbors import CellIndex, checked_answer, make_index
 from ..neighbors.base import Floats, as_float32, positions_dtype
 from ..neighbors.partitions import nearest_by_partitions
 from ..neighbors.products import nearest_by_products

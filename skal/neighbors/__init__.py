@@ -3,10 +3,11 @@
 An index is any object with scikit-learn's ``fit(X)`` and ``kneighbors(X, n_neighbors)``.
 """
 
+from .answers import checked_answer
 from .cell_index import CellIndex
 from .components import principal_components
 from .graph_index import GraphIndex
 from .making import make_index
 from .matching import match
 
-__all__ = ["CellIndex", "GraphIndex", "make_index", "match", "principal_components"]
+__all__ = ["CellIndex", "GraphIndex", "checked_answer", "make_index", "match", "principal_components"]

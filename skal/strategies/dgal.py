@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..generators import VAE, encode, fit_encoder
 from ..graph import KERNELS, UNCERTAINTIES, LabelDiffusion, cover_steps, nearest_neighbors, transition_matrix
+from ..neighbors import make_index
 from ..pool import Pool, Rows
 from ..selection import top_k
 from ..training.devices import resolve_device
@@ -45,6 +46,11 @@ class DGAL(CandidateStrategy):
         :class:`skal.generators.VAE`, whose latent means are the paper's representation. ``PCA(50)`` takes seconds.
     n_neighbors : int, default=10
         K, the neighbours of a row in the graph.
+    index : {"auto", "exact", "approximate"} or object, default="auto"
+        Finds the neighbours, see :func:`skal.graph.nearest_neighbors`: "auto" is exact for some ten thousands of rows,
+        by a fixed rule. An object has scikit-learn's ``fit(X)`` and ``kneighbors(X, n_neighbors)``, as
+        ``NearestNeighbors`` and wrappers of faiss, hnswlib or cuVS have, or ``transform(X)``, as in the place of
+        ``KNeighborsTransformer``; the kernel takes its distances.
     n_steps : int or "auto", default="auto"
         T, the steps of the diffusion, at most 254. "auto" is :math:`\lceil \log_K N \rceil`.
     n_candidates : int, default=1000
@@ -103,6 +109,7 @@ class DGAL(CandidateStrategy):
 
     encoder: Any = field(default=None, kw_only=False)
     n_neighbors: int = 10
+    index: Any = "auto"
     n_steps: int | str = "auto"
     n_candidates: int = 1000
     uncertainty: str = "min"
@@ -113,6 +120,7 @@ class DGAL(CandidateStrategy):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "encoder": [HasMethods(["fit", "transform"]), None],
         "n_neighbors": POSITIVE_INTEGER,
+        "index": [StrOptions({"auto", "exact", "approximate"}), HasMethods(["fit"])],
         "n_steps": [Interval(Integral, 1, 254, closed="both"), StrOptions({"auto"})],
         "n_candidates": POSITIVE_INTEGER,
         "uncertainty": [StrOptions(set(UNCERTAINTIES))],
@@ -120,12 +128,18 @@ class DGAL(CandidateStrategy):
         "device": [str, torch.device],
     }
 
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
+        if not isinstance(self.index, str):
+            make_index(self.index)  # refuses what finds no neighbours
+
     def _fit(self, X: Any, y: NDArray[Any] | None) -> None:
         self.encoder_ = fit_encoder(self._encoder(), X, self._seed)
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
-        neighbors = nearest_neighbors(encode(self.encoder_, pool), self.n_neighbors, random_state=self._seed)
+        codes = encode(self.encoder_, pool)
+        neighbors = nearest_neighbors(codes, self.n_neighbors, method=self.index, random_state=self._seed)
         n_steps = cover_steps(len(pool), self.n_neighbors) if self.n_steps == "auto" else self.n_steps
         walks = transition_matrix(*neighbors, kernel=self.kernel)
         self.diffusion_ = LabelDiffusion(walks, n_steps, device=resolve_device(self.device))

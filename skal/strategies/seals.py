@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from ..neighbors import make_index
+from ..neighbors import checked_answer, make_index
 from ..pool import NO_ROWS, Pool, Rows, as_pool
 from ..utils.threads import Kept
 from .base import POSITIVE_INTEGER
@@ -45,7 +45,8 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         How rows are compared; "cosine" compares the directions of embeddings.
     index : {"exact", "approximate"} or object, default="exact"
         Finds the neighbours if the embedding is that of a transformer: :class:`skal.neighbors.CellIndex`,
-        :class:`skal.neighbors.GraphIndex`, or an object with `fit` and `kneighbors`.
+        :class:`skal.neighbors.GraphIndex`, or an object with `fit` and `kneighbors`, or in the place of scikit-learn's
+        `KNeighborsTransformer`, see :func:`skal.neighbors.make_index`.
     criterion : QueryStrategy, default=None
         The strategy that chooses among the neighbours; margin sampling by default.
     {random_state}
@@ -92,7 +93,7 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_neighbors": POSITIVE_INTEGER,
         "metric": [StrOptions({"euclidean", "cosine"})],
-        "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
+        "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit"])],
     }
 
     @property
@@ -127,7 +128,10 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
             return rows
         queries = self._compared(embedding[rows])
         if not isinstance(self.embedding, str):
-            return self.index_.kneighbors(queries, n_neighbors=k)[1].ravel()
+            answer = self.index_.kneighbors(queries, n_neighbors=k)
+            return (
+                checked_answer(answer, len(queries), k, len(embedding))[1].ravel().astype(np.intp, copy=False)
+            )
         best, distances = np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32)
         pool = as_pool(embedding)
         row_bytes = pool.float_bytes + _PAIR_BYTES * len(rows)

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..graph import nearest_neighbors
-from ..pool import Rows
+from ..neighbors import make_index
+from ..pool import Pool, Rows
 from ..selection import k_means, top_k
-from ..selection.points import sq_norms
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
@@ -39,6 +40,9 @@ class TypiClust(EmbeddingStrategy):
     {embedding}
     n_neighbors : int, default=20
         K; all other rows of a cluster where there are fewer.
+    index : {"auto", "exact", "approximate"} or object, default="auto"
+        Finds the neighbours, see :func:`skal.graph.nearest_neighbors`. An object has ``fit(X)``, for each cluster, and
+        ``kneighbors(X, n_neighbors)``, as scikit-learn's ``NearestNeighbors`` has.
     max_clusters : int, default=500
         The most clusters. Where they are fewer than labels and queries, those with the fewest labels come first.
     max_iter : int, default=100
@@ -73,14 +77,21 @@ class TypiClust(EmbeddingStrategy):
     """
 
     n_neighbors: int = 20
+    index: Any = "auto"
     max_clusters: int = 500
     max_iter: int = 100
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_neighbors": POSITIVE_INTEGER,
+        "index": [StrOptions({"auto", "exact", "approximate"}), HasMethods(["fit", "kneighbors"])],
         "max_clusters": POSITIVE_INTEGER,
         "max_iter": POSITIVE_INTEGER,
     }
+
+    def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        super()._check_pool(pool, estimator)
+        if not isinstance(self.index, str):
+            make_index(self.index)  # refuses a class in place of an index
 
     def _query(self, query: Query) -> Rows:
         covered = np.concatenate([query.labels.rows, query.pending])
@@ -108,7 +119,7 @@ class TypiClust(EmbeddingStrategy):
             is_small, n_labels, size, cluster = queue[0]
             if cluster not in typical:
                 inside = members[cluster]
-                distances = _mean_distances(embedding[rows[inside]], self.n_neighbors)[free[inside]]
+                distances = self._mean_distances(embedding[rows[inside]])[free[inside]]
                 n_best = min(len(distances), query.n_queries)
                 typical[cluster] = inside[free[inside]][top_k(-distances, n_best, query.rng)][::-1].tolist()
             picks.append(typical[cluster].pop())
@@ -117,19 +128,11 @@ class TypiClust(EmbeddingStrategy):
             heapreplace(queue, (is_small or not typical[cluster], n_labels, size, cluster))
         return seen[picks]
 
-
-def _mean_distances(rows: NDArray[Any], n_neighbors: int) -> NDArray[np.float64]:
-    """Return the mean distance of each row to its nearest others, in units of the largest coordinate."""
-    if len(rows) == 1:
-        return np.zeros(1)
-    rows = rows - rows.mean(axis=0, dtype=np.float64)  # no common offset takes digits of float32
-    rows /= max(rows.max(), -rows.min(), np.finfo(np.float64).tiny)
-    if len(rows) > _COMPARED:
-        return nearest_neighbors(rows, n_neighbors)[0].mean(axis=1, dtype=np.float64)
-    squares = sq_norms(rows)
-    distances = squares[:, None] + squares - 2 * rows @ rows.T
-    distances[distances < _NO_DISTANCE * squares.max()] = 0
-    np.fill_diagonal(distances, np.inf)
-    n_neighbors = min(n_neighbors, len(rows) - 1)
-    distances.partition(n_neighbors - 1, axis=1)
-    return np.asarray(np.sqrt(distances[:, :n_neighbors]).mean(axis=1))
+    def _mean_distances(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mean distance of each row to its nearest others, in units of the largest coordinate."""
+        if len(rows) == 1:
+            return np.zeros(1)
+        rows = rows - rows.mean(axis=0, dtype=np.float64)  # no common offset takes digits of float32
+        rows /= max(rows.max(), -rows.min(), np.finfo(np.float64).tiny)
+        distances = nearest_neighbors(rows, self.n_neighbors, method=self.index, random_state=self._seed)[0]
+        return distances.mean(axis=1, dtype=np.float64)

@@ -13,11 +13,14 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors
 from sklearn.preprocessing import FunctionTransformer
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.classifiers import LinearClassifier
+from skal.neighbors import CellIndex
 from skal.strategies import BADGE, DGAL, CoreSet, RandomSampling, UncertaintySampling
+from tests.neighbors.pools import BruteForce
 from tests.networks import tiny_vae
 
 X, TRUTH = load_digits(return_X_y=True)
@@ -243,6 +246,44 @@ def test_images_strings_and_a_variational_autoencoder():
         LinearClassifier(max_epochs=1), DGAL(tiny_vae(), n_candidates=30), n_queries=5, random_state=0
     ).fit(images, y)
     assert len(learner.query()) == 5
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "exact",
+        NearestNeighbors(algorithm="brute"),
+        KNeighborsTransformer(n_neighbors=6),
+        CellIndex(),
+        BruteForce(),
+    ],
+    ids=lambda index: index if isinstance(index, str) else type(index).__name__,
+)
+def test_an_index_of_the_user_makes_the_same_graph(index, tmp_path):
+    strategy = DGAL(PCA(5), n_neighbors=6, index=index, n_candidates=30)
+    learner = ActiveLearner(LogisticRegression(max_iter=1000), strategy, n_queries=5, random_state=0)
+    rows = learner.fit(X, Y).query()
+    assert_array_equal(rows, clone(learner).set_params(strategy__index="auto").fit(X, Y).query())
+    if not isinstance(index, BruteForce):
+        learner.save(tmp_path)
+        assert_array_equal(ActiveLearner.load(tmp_path, X, learner).query(), rows)
+
+
+def test_an_index_with_another_metric_makes_another_graph():
+    cosine = DGAL(PCA(5), index=NearestNeighbors(metric="cosine", algorithm="brute"), random_state=0).fit(X)
+    matrix = dict(zip(("starts", "columns"), cosine.diffusion_._steps.walks()[:2], strict=True))
+    euclidean = DGAL(PCA(5), random_state=0).fit(X).diffusion_._steps.walks()
+    assert not np.array_equal(matrix["columns"], euclidean[1])
+
+
+def test_an_index_that_answers_nonsense_is_refused():
+    class Lost(BruteForce):
+        def kneighbors(self, X, n_neighbors=1):
+            distances, rows = super().kneighbors(X, n_neighbors)
+            return distances, rows + 10**9
+
+    with pytest.raises(ValueError, match="in a pool of 400 rows"):
+        DGAL(PCA(5), index=Lost()).fit(X)
 
 
 def test_a_frozen_encoder_is_taken_as_it_is_and_sparse_rows_too():

@@ -9,12 +9,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skal import UNLABELED, ActiveLearner
 from skal.strategies import SEALS, RandomSampling, UncertaintySampling
+from tests.neighbors.pools import BruteForce
 
 X, TRUTH = load_digits(return_X_y=True)
 X, TRUTH = X[:400] / 16, TRUTH[:400]
@@ -112,12 +113,28 @@ def test_fewer_neighbors_than_queries_are_filled_up():
     assert set(strategy.query_report_.rows) <= set(rows)
 
 
-def test_an_index_of_the_user():
-    strategy = SEALS(PCA(5, random_state=0), n_neighbors=4, index=NearestNeighbors(), random_state=0)
+@pytest.mark.parametrize(
+    "index",
+    [NearestNeighbors(), KNeighborsTransformer(n_neighbors=4)],
+    ids=lambda index: type(index).__name__,
+)
+def test_an_index_of_the_user(index):
+    strategy = SEALS(PCA(5, random_state=0), n_neighbors=4, index=index, random_state=0)
     strategy.fit(X, Y).query(X, Y, 5, estimator=CLASSIFIER)
     exact = clone(strategy).set_params(index="exact").fit(X, Y)
     exact.query(X, Y, 5, estimator=CLASSIFIER)
     assert_array_equal(strategy.query_report_.rows, exact.query_report_.rows)
+
+
+def test_an_index_that_answers_nonsense_is_refused():
+    class Lost(BruteForce):
+        def kneighbors(self, X, n_neighbors=1):
+            distances, rows = super().kneighbors(X, n_neighbors)
+            return distances, np.full_like(rows, -1)
+
+    strategy = SEALS(PCA(5), index=Lost(), random_state=0).fit(X, Y)
+    with pytest.raises(ValueError, match="from -1 to -1"):
+        strategy.query(X, Y, 5, estimator=CLASSIFIER)
 
 
 @pytest.mark.parametrize(

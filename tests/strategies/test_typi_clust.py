@@ -6,10 +6,13 @@ from hypothesis import given
 from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from skal import ActiveLearner
+from skal.graph import nearest_neighbors
 from skal.selection import k_means
 from skal.strategies import RandomSubset, TypiClust
+from tests.neighbors.pools import BruteForce
 from tests.properties.strategies import NearestMean, problems
 
 X = np.random.default_rng(0).normal(size=(120, 4))
@@ -95,6 +98,33 @@ def test_units_and_offsets_change_nothing(scale, offset):
     assert len(set(second.tolist())) == 9
 
 
+@pytest.mark.parametrize(
+    "index", ["exact", NearestNeighbors(), BruteForce()], ids=lambda index: type(index).__name__
+)
+def test_an_index_of_the_user_finds_the_same_rows(index):
+    ours, theirs = (
+        TypiClust("input", n_neighbors=5, index=each, random_state=0).fit(X).query(X, n_queries=4)
+        for each in ("auto", index)
+    )
+    assert_array_equal(ours, theirs)
+
+
+def test_large_clusters_are_searched_with_the_seed_of_the_strategy(monkeypatch):
+    seeds = []
+
+    def search(rows, n_neighbors, *, method, random_state):
+        seeds.append(random_state)
+        return nearest_neighbors(rows, n_neighbors, method=method, random_state=random_state)
+
+    monkeypatch.setattr("skal.strategies.typi_clust.nearest_neighbors", search)
+    TypiClust("input", random_state=7).fit(X).query(X, n_queries=2)
+    assert len(set(seeds)) == 1
+    assert isinstance(seeds[0], int)
+
+
 def test_bad_parameters():
-    with pytest.raises(ValueError, match="'n_neighbors' parameter of TypiClust"):
-        TypiClust(n_neighbors=0).fit(X)
+    for name, value in (("n_neighbors", 0), ("index", "tree"), ("index", PCA())):
+        with pytest.raises(ValueError, match=f"'{name}' parameter of TypiClust"):
+            TypiClust(**{name: value}).fit(X)
+    with pytest.raises(TypeError, match="object with fit and kneighbors"):
+        TypiClust(index=NearestNeighbors).fit(X)
