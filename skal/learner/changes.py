@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -88,6 +89,13 @@ class Changes(Audits):
         if not isinstance(strategy, Strategy):
             raise TypeError(
                 f"{strategy!r} was given, which is no strategy; give one of skal.strategies, such as CoreSet()."
+            )
+        known = signature(strategy.fit).parameters
+        others = [name for name in fit_params if name not in known]
+        if others and not any(each.kind is each.VAR_KEYWORD for each in known.values()):
+            raise TypeError(
+                f"{type(strategy).__name__} takes no {', '.join(others)}; leave it out. What the classifier's fit "
+                "takes is given to fit of the learner."
             )
         with self._changes:
             state = self._state

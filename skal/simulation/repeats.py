@@ -10,6 +10,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
@@ -51,7 +53,8 @@ def simulate(
     verbose : int, default=0
         Above 0, a line is printed for each run that has ended; not with joblib's backend "multiprocessing".
     **fit_params : dict
-        As in :meth:`SimulatedLearner.fit`.
+        As in :meth:`SimulatedLearner.fit`. With scikit-learn's metadata routing, each learner gets those that it
+        takes: costs go to the strategies that ask for them.
 
     Returns
     -------
@@ -88,16 +91,23 @@ def simulate(
                 f"Several learners have the same strategy class: {names}. Give a dict with a name for each."
             )
         learners = dict(zip(names, learners, strict=True))
+    taken = {name: _taken(learner, fit_params) for name, learner in learners.items()}
+    untaken = set(fit_params).difference(*taken.values())  # of which `fit` says what is wrong
     seeds = np.random.default_rng(draw_seed(random_state)).integers(np.iinfo(np.int32).max, size=n_repeats)
     runs = [
-        clone(learner).set_params(random_state=int(seed)) for learner in learners.values() for seed in seeds
+        (
+            clone(learner).set_params(random_state=int(seed)),
+            {key: value for key, value in fit_params.items() if key in taken[name] | untaken},
+        )
+        for name, learner in learners.items()
+        for seed in seeds
     ]
     places = [(name, repeat) for name in learners for repeat in range(n_repeats)]
     started, histories = time.perf_counter(), []
     # One by one, so that the progress of other processes is told in this one, where a notebook shows it. Not every
     # backend of joblib can do that.
     for history in Parallel(n_jobs=n_jobs, return_as="generator" if verbose else "list")(
-        delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **fit_params) for learner in runs
+        delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **params) for learner, params in runs
     ):
         histories.append(history)
         if verbose:
@@ -112,6 +122,22 @@ def simulate(
             for name, start in zip(learners, range(0, len(runs), n_repeats), strict=True)
         }
     )
+
+
+def _taken(learner: SimulatedLearner, fit_params: dict[str, Any]) -> set[str]:
+    """The names of the parameters that a learner can pass on to its parts."""
+    if not _routing_enabled():
+        return set(fit_params)
+    taken = set()
+    for name, value in fit_params.items():
+        try:
+            process_routing(learner, "fit", **{name: value})
+        except TypeError:
+            continue
+        except UnsetMetadataPassedError:  # known, and for `fit` to refuse
+            pass
+        taken.add(name)
+    return taken
 
 
 def _run(learner: SimulatedLearner, X: Any, y: Any, **fit_params: Any) -> History:

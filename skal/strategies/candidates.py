@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..labels import Labels
@@ -70,6 +71,11 @@ class CriterionStrategy(QueryStrategy):
     def _grow(self, pool: Pool) -> None:
         self._prepare(pool)
         self.criterion_ = self.criterion_.grown(pool)
+
+    def _worths(self, query: Query, rows: Rows) -> NDArray[np.float64]:
+        """Return the criterion's scores of rows, for products and ratios: none is negative."""
+        scores = self.criterion_._query_scores(query, rows).astype(np.float64)
+        return np.asarray(scores - min(0.0, scores.min()))
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

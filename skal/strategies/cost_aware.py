@@ -188,8 +188,7 @@ class CostAware(CriterionStrategy):
                 "block of rows instead: CostAware(cost=lambda block: ...)."
             )
         rows = query.candidates.rows
-        scores = self.criterion_._query_scores(query, rows).astype(np.float64)
-        scores -= min(0.0, scores.min())
+        scores = self._worths(query, rows)
         costs = self._costs[rows]
         best = top_k(scores / costs, query.n_queries, query.rng)
         query.report.update(costs=costs[best])
@@ -198,6 +197,11 @@ class CostAware(CriterionStrategy):
 
 def _checked(cost: Any, n_rows: int, given: str) -> NDArray[np.float64]:
     """Return a cost per row as floats, or refuse it."""
+    if np.ma.is_masked(cost):
+        raise ValueError(
+            f"{given}: {np.ma.count_masked(cost)} of {n_rows} costs are masked; every row needs one. Rows that must "
+            "not be chosen belong to exclude= of query."
+        )
     try:
         costs = np.array(cost, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -102,8 +102,7 @@ class DensityWeighted(EmbeddingStrategy, CriterionStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows = query.candidates.rows
-        scores = self.criterion_._query_scores(query, rows).astype(np.float64)
-        scores -= min(0.0, scores.min())
+        scores = self._worths(query, rows)
         return rows[top_k(scores * self._densities(query, rows) ** self.beta, query.n_queries, query.rng)]
 
     def _densities(self, query: Query, rows: Rows) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.pool import as_pool
+from skal.simulation import simulate
 from skal.strategies import (
     BADGE,
     CostAware,
@@ -171,6 +172,32 @@ def test_a_simulation_takes_the_costs_of_its_pool(routing):
     assert np.isfinite(search.fit(X, TRUTH, cost=COST).cv_results_["mean_test_score"]).all()
 
 
+def test_each_simulated_learner_gets_what_it_takes(routing):
+    params = {"n_initial": 8, "n_queries": 4, "budget": 12}
+    weighted = LogisticRegression().set_fit_request(sample_weight=True)
+    learners = {
+        "random": SimulatedLearner(LogisticRegression(), RandomSampling(), **params),
+        "costs": SimulatedLearner(LogisticRegression(), asking(), **params),
+        "weights": SimulatedLearner(weighted, RandomSampling(), **params),
+    }
+    alone = simulate([learners["costs"]], X, TRUTH, n_repeats=1, random_state=0, cost=COST)["CostAware"]
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        simulate(learners, X, TRUTH, n_repeats=1, sample_weight=np.ones(120), cost=COST)
+    found = simulate(learners, X, TRUTH, n_repeats=1, random_state=0, cost=COST)
+    assert_array_equal(found["costs"]["query_entropy"], alone["query_entropy"])
+    assert list(found) == list(learners)
+    with pytest.raises(TypeError, match="price"):
+        simulate(learners, X, TRUTH, n_repeats=1, price=COST, cost=COST)
+
+
+def test_costs_for_a_strategy_that_takes_none():
+    fitted = learner(UncertaintySampling()).fit(X, Y)
+    before = fitted.query()
+    with pytest.raises(TypeError, match="RandomSampling takes no cost; leave it out"):
+        fitted.use(RandomSampling(), cost=COST)
+    assert_array_equal(fitted.query(), before)
+
+
 def test_costs_change_the_choice_only_where_they_differ():
     plain = learner(UncertaintySampling("entropy")).fit(X, Y).query()
     assert_array_equal(learner(CostAware(cost=lambda block: np.full(len(block), 7))).fit(X, Y).query(), plain)
@@ -191,6 +218,7 @@ def test_costs_change_the_choice_only_where_they_differ():
         (np.where(np.arange(120) > 117, -1, COST), "row 118 is .*-1.*, and 2 of 120"),
         (np.where(np.arange(120) == 3, np.nan, COST), "row 3 is .*nan"),
         (np.where(np.arange(120) == 3, np.inf, COST), "row 3 is .*inf"),
+        (np.ma.masked_less(COST, 0.2), r"cost: \d+ of 120 costs are masked; every row needs one"),
         (["cheap"] * 120, "must be numbers, one per row.*'cheap'"),
         ([[1.0], [2.0, 3.0]], "must be numbers, one per row"),
     ],
