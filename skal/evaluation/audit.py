@@ -45,6 +45,9 @@ class AuditReport:
         Rows of the audit that `audit` did not draw. They count if it drew none.
     n_population : int
         Rows that they were drawn from, labelled ones of the audit included.
+    n_learned_since : int
+        Labels for training since the first of the rows was drawn by expected loss: of a classifier that has learned
+        them, the estimate is biased. 0 for rows drawn uniformly.
     share_taken : float
         The share of the pool that had been taken for training, or by expected loss, before they were drawn; its mean
         where they were drawn at several times. An accuracy over the whole pool, had none been trained on, differs by
@@ -73,6 +76,7 @@ class AuditReport:
     n_own: int
     n_population: int
     share_taken: float
+    n_learned_since: int = 0
 
     def __float__(self) -> float:
         return self.score
@@ -89,6 +93,11 @@ class AuditReport:
         if self.share_taken:
             notes.append(
                 f"Taken by choice before they were drawn: {100 * self.share_taken:.1f} % of the pool."
+            )
+        if self.n_learned_since:
+            notes.append(
+                f"Biased: the classifier was taught {self.n_learned_since} labels since the first draw by expected "
+                "loss; draw again for this one."
             )
         if not np.isnan(self.naive):
             notes.insert(0, f"Cross-validation over the training labels says {self.naive:.3f}.")
@@ -116,8 +125,8 @@ def audit_report(
       the rows that a strategy liked; `share_taken` bounds the difference.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
       rows of the pool that were not trained on, if the classifier is still the same. One that has learned
-      since from what those draws left has seen fewer hard rows; draw again for it. Labels count up to the first row
-      that is still to be labelled.
+      since from what those draws left has seen fewer hard rows, and the report says so; draw again for it. Labels
+      count up to the first row that is still to be labelled.
 
     Rows that annotators skip are in no estimate: it speaks of rows that can be labelled. An interval is that of one
     classifier; the best of many rounds looks better than it is. A classifier or a strategy that learns from unlabelled
@@ -131,8 +140,8 @@ def audit_report(
         A scorer as in ``GridSearchCV``; the accuracy by default. Any other has a percentile interval of the bootstrap,
         which is narrow for few rows, and takes ``sample_weight`` if rows were drawn by expected loss.
     how : {"uniform", "active"}, default=None
-        Which rows to use. By default those drawn by expected loss, if there are any. If `audit` drew none at all, those
-        that were taught with ``audit=True``, as if drawn uniformly.
+        Which rows to use. By default those drawn by expected loss, if one of them is labelled. If `audit` drew none at
+        all, those that were taught with ``audit=True``, as if drawn uniformly.
     confidence : float, default=0.95
     cv : int, default=5
         Folds of the naive score, for which the classifier is fitted as often; None leaves it out.

@@ -61,7 +61,9 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     sample = learner.audit_sample_
     drawn, state = sample["row"], sample["state"]
     own = np.setdiff1d(learner.audit_, drawn[state == "labelled"])
-    how = how or ("active" if (sample["how"] == "active").any() else "uniform")
+    is_active = sample["how"] == "active"
+    counts_by_default = (is_active & (state == "labelled")).any() or (len(drawn) and is_active.all())
+    how = how or ("active" if counts_by_default else "uniform")
     if not len(drawn) and how == "uniform" and len(own):
         n_left = np.count_nonzero(learner.row_states_ != RowState.LABELED) - np.arange(len(own))
         sample = {"row": own, "probability": 1 / n_left, "n_left": n_left, "n_taken": np.zeros(len(own), int)}
@@ -80,6 +82,9 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
             "not labelled yet. Draw rows with learner.audit(n), and teach them, in that order, with audit=True."
         )
     n_left = sample["n_left"][chosen]
+    record = learner.record_
+    is_first = (record["action"] == "draw") & (record["row"] == sample["row"][chosen[0]])
+    n_since = np.count_nonzero(record["action"][is_first.argmax() :] == "label") if how == "active" else 0
     known = np.arange(len(chosen))
     taken = sample["n_taken"][chosen] - (known if how == "active" else 0)
     return AuditedRows(
@@ -92,6 +97,7 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
             "n_labeled": int(is_labeled.sum()),
             **{f"n_{what}": int(count) for what, count in counts.items()},
             "n_own": len(own),
+            "n_learned_since": int(n_since),
             "n_population": int((n_left + known)[-1]),
             "share_taken": float(np.mean(taken / (taken + n_left + known))),
         },

@@ -28,7 +28,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     Raises
     ------
     ValueError
-        If there are fewer than two pairs, not equally many numbers, or no such test.
+        If there are fewer than two pairs, not equally many numbers, or no such test; of a t-test, if a difference is
+        infinite.
 
     Examples
     --------
@@ -50,6 +51,11 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
         )
     differences = differences_of(first, second)
     differences = differences[~np.isnan(differences)]
+    if test == "t" and not np.isfinite(differences).all():
+        raise ValueError(
+            f"{np.count_nonzero(np.isinf(differences))} of {len(differences)} differences are infinite, and have no "
+            "mean; use test='wilcoxon', which compares ranks, or a score that is finite."
+        )
     if len(differences) < 2:
         return np.nan
     if not differences.any():
@@ -65,8 +71,10 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
 
 def differences_of(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the first numbers are more than the second ones; zero where they differ by rounding alone."""
-    differences = first - second
-    differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))] = 0
+    with np.errstate(invalid="ignore"):  # equal infinite numbers
+        differences = first - second
+    largest = np.maximum(np.abs(first), np.abs(second))
+    differences[(first == second) | (np.isfinite(largest) & (np.abs(differences) <= _ROUNDING * largest))] = 0
     return differences
 
 

@@ -126,11 +126,35 @@ def test_skipped_active_rows_are_left_out_of_both_means():
     assert report.n_skipped == 4
 
 
+def test_the_report_tells_what_was_learned_since_the_rows_were_drawn():
+    fitted, rows = audited(20, "active")
+    assert audit_report(fitted).n_learned_since == 0
+    more = np.setdiff1d(FREE, rows)[:7]
+    fitted.teach(more, TRUTH[more])
+    report = audit_report(fitted)
+    assert report.n_learned_since == 7
+    assert "Biased: the classifier was taught 7 labels since the first draw by expected loss" in str(report)
+    uniform = fitted.audit(20)
+    fitted.teach(uniform, TRUTH[uniform], audit=True)
+    fitted.teach(later := np.setdiff1d(fitted.query(), more)[:3], TRUTH[later])
+    report = audit_report(fitted, how="uniform")
+    assert report.n_learned_since == 0
+    assert "Biased" not in str(report)
+
+
+def test_rows_drawn_by_expected_loss_count_by_default_once_one_is_labelled():
+    fitted, _ = audited(20)
+    active = fitted.audit(5, how="active")
+    assert audit_report(fitted).how == "uniform"
+    fitted.teach(active[:1], TRUTH[active[:1]], audit=True)
+    assert audit_report(fitted).how == "active"
+
+
 def test_uniform_and_active_rows_are_two_estimates():
     fitted, uniform = audited(30)
     active = fitted.audit(20, how="active")
     with pytest.raises(ValueError, match="20 of them are"):
-        audit_report(fitted)
+        audit_report(fitted, how="active")
     fitted.teach(active, TRUTH[active], audit=True)
     assert audit_report(fitted).how == "active"
     assert audit_report(fitted).n_population == 105

@@ -42,6 +42,19 @@ def test_edges(test):
         paired_test([1, 2], [2, 3, 4], test=test)
 
 
+def test_infinite_scores():
+    """Two learners that are infinitely bad are equally bad; ranks go on beyond all numbers, means do not."""
+    first, second = [-np.inf, -1, -2, -3, -np.inf], [-np.inf, -2, -3.5, -5, -4]
+    assert_allclose(
+        paired_test(first, second, test="wilcoxon"), paired_test([1, 1.5, 2, -9], [0] * 4, test="wilcoxon")
+    )
+    with pytest.raises(
+        ValueError, match="1 of 5 differences are infinite, and have no mean; use test='wilcoxon'"
+    ):
+        paired_test(first, second)
+    assert paired_test([np.inf, 1, 3], [np.inf, 0, 1]) == paired_test([5, 1, 3], [5, 0, 1])
+
+
 def test_the_same_difference_everywhere():
     assert paired_test([2, 3, 4], [1, 2, 3]) == 0
     assert_allclose(paired_test([2, 3, 4], [1, 2, 3], test="wilcoxon"), 2 / 8)
