@@ -101,7 +101,7 @@ class QueryMapDisplay:
         Raises
         ------
         ValueError
-            If the transformer does not make two numbers of a row.
+            If the transformer does not make two numbers of a row, or there is none and the rows are no numbers.
         NotFittedError
             If the learner is not fitted.
         """
@@ -114,7 +114,10 @@ class QueryMapDisplay:
         rows = np.union1d(drawn, labeled)
         round_of = np.full(len(rows), -1)
         round_of[np.searchsorted(rows, labeled)] = rounds
-        embedding = _embedding(PCA(2) if transformer is None else transformer, pool.take(rows), seed)
+        if transformer is None:
+            embedding = _components(pool.take(rows), seed)
+        else:
+            embedding = _embedding(transformer, pool.take(rows), seed)
         return cls(embedding, round_of, rows=rows).plot(ax=ax, **scatter_kwargs)
 
     def plot(self, *, ax: Any = None, **scatter_kwargs: Any) -> Self:
@@ -164,6 +167,16 @@ def _rounds(learner: Any) -> tuple[Rows, NDArray[np.intp]]:
     if not len(rows):
         return NO_ROWS, NO_ROWS
     return rows, np.unique(np.append(trainings, 0), return_inverse=True)[1][:-1]
+
+
+def _components(X: Any, seed: int) -> NDArray[np.floating]:
+    try:
+        return _embedding(PCA(2), X, seed)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"PCA(2), the default transformer, cannot read these rows: {error}. Give one that makes two numbers of "
+            "a row, such as transformer=make_pipeline(TfidfVectorizer(), TruncatedSVD(2)) for texts."
+        ) from error
 
 
 def _embedding(transformer: Any, X: Any, seed: int) -> NDArray[np.floating]:

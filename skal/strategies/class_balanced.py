@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..access import predict_proba, working_bytes
 from ..pool import Rows, blockwise
+from ..utils.warnings import callers_level
 from .base import QueryStrategy
 from .candidates import CandidateStrategy
 from .query import Query
@@ -33,8 +35,8 @@ class ClassBalanced(CandidateStrategy):
         The strategy that chooses within a class; margin sampling by default.
     shares : {"equal", "inverse"} or dict, default="equal"
         Shares of the predicted classes: the same for each; in inverse proportion to one more than a class has labels;
-        or weights by label, zero for classes that are left out. Classes whose candidates run out leave their seats to
-        the others.
+        or weights by label, zero for classes that are left out; a query warns of labels that the classifier does not
+        know. Classes whose candidates run out leave their seats to the others.
     {random_state}
 
     Attributes
@@ -100,6 +102,13 @@ class ClassBalanced(CandidateStrategy):
 
     def _weights(self, query: Query, classes: NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(self.shares, dict):
+            known = {*classes.tolist(), *query.labels.classes.tolist()}
+            if unknown := [label for label in self.shares if label not in known]:
+                warnings.warn(
+                    f"shares has the labels {unknown[:5]}, which the classifier does not know; it knows "
+                    f"{classes.tolist()[:10]}. No row is predicted to be of them.",
+                    stacklevel=callers_level(),
+                )
             return np.array([self.shares.get(label, 0) for label in classes.tolist()], dtype=float)
         if self.shares == "equal":
             return np.ones(len(classes))
