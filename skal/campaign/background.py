@@ -21,10 +21,15 @@ from .trainer import Trainer
 from .turns import is_taken
 
 # The first thing that the process reads is where to import from.
-_START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from skal.campaign.worker import main; main(sys.stdin.buffer)"
-)
+_START = """
+import pickle, sys
+try:
+    sys.path[:] = pickle.load(sys.stdin.buffer)
+    from skal.campaign.worker import main
+    main(sys.stdin.buffer)
+except EOFError:  # the parent is no more
+    pass
+"""
 
 
 class Place(Protocol):

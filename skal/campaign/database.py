@@ -16,6 +16,7 @@ from .schema import APPLICATION, MIGRATIONS
 
 FILE = "journal.sqlite"
 _PATIENCE = 60.0  # seconds that a writer waits for others; a transaction takes about a millisecond
+_LEAST_PAGE = 512
 _WAL_PAGES = 4000  # of the journal's own log, 16 MB, until it is copied into the file
 
 
@@ -92,6 +93,8 @@ class Database:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         n_tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if not n_tables and application in (0, APPLICATION):
+            if 0 < self._path.stat().st_size < _LEAST_PAGE:  # which SQLite takes for an empty database
+                raise sqlite3.DatabaseError("it has less than a page")
             return None
         if application != APPLICATION:
             raise JournalError(

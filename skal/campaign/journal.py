@@ -142,8 +142,8 @@ def add_entries(
 def settings(connection: Connection, cut: int | None = None) -> Settings:
     """Those that hold now, or held just after an event."""
     row = connection.execute(
-        f"SELECT {_SETTINGS} FROM settings WHERE event <= ? ORDER BY event DESC LIMIT 1",
-        (last_event(connection) if cut is None else cut,),
+        f"SELECT {_SETTINGS} FROM settings WHERE event <= coalesce(?, event) ORDER BY event DESC LIMIT 1",
+        (cut,),
     ).fetchone()
     values = dict(zip(_SETTINGS.split(", "), row, strict=True))
     flags = {name: bool(values[name]) for name in ("disagreements_first", "is_closed")}
@@ -178,17 +178,12 @@ def annotator_names(connection: Connection) -> list[str]:
 
 def is_training_due(connection: Connection) -> bool:
     """Whether as many labels were given since a training was asked for as one is due after."""
-    every = settings(connection).retrain_every
-    if every is None:
-        return False
-    (since,) = connection.execute(
-        "SELECT max(a, b) FROM (SELECT (SELECT max(id) FROM events WHERE kind = 'begin') AS a,"
-        " (SELECT coalesce(max(id), 0) FROM events WHERE kind = 'request') AS b)"
+    n_new, every = connection.execute(
+        "SELECT (SELECT count(*) FROM entries WHERE state = 'labelled' AND event >"
+        " coalesce((SELECT max(id) FROM events WHERE kind = 'request'), 1)), retrain_every"
+        " FROM settings ORDER BY event DESC LIMIT 1"
     ).fetchone()
-    (n_new,) = connection.execute(
-        "SELECT count(*) FROM entries WHERE event > ? AND state = 'labelled'", (since,)
-    ).fetchone()
-    return bool(n_new >= every)
+    return every is not None and n_new >= every
 
 
 def standings(connection: Connection, cut: int | None = None) -> Standings:

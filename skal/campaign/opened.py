@@ -74,7 +74,7 @@ class Opened:
         _check_settings(chosen)
         names = [checked_name(name) for name in annotators or ()]
         template = _checked_learner(learner, X, classes)
-        values = None if template.classes is None else _in_given_order(template.classes, classes)
+        values = None if template.classes is None else _in_given_order(learner.classes, classes)
         facts = {
             "learner": describe(template),
             "pool": identity(X, items),
@@ -167,7 +167,7 @@ class Opened:
     ) -> None:
         self._X, self._items, self._training = X, X if items is None else items, training
         self._ids = None if X is None else Ids.of(None, as_pool(X))
-        self._trainer = None
+        self._trainer: Trainer | None = None
         if template is None or X is None:
             return
         self._trainer = Trainer(
@@ -198,8 +198,9 @@ class Opened:
         template = clone(learner)
         if not isinstance(template.random_state, Integral):
             template.set_params(random_state=seed)
-        if template.classes is None and self._facts["classes"]:
-            template.set_params(classes=sorted(self.classes))
+        if template.classes is not None or self._facts["classes"]:
+            own = self.classes if template.classes is None else np.asarray(template.classes).tolist()
+            template.set_params(classes=sorted(own))
         if others := list(differences(then, json.loads(json.dumps(describe(template))))):
             raise ValueError(
                 f"The campaign was begun with a learner of other parameters: {', '.join(others[:5])}; give that "
@@ -325,11 +326,29 @@ class Opened:
 
     def _labels(self, labels: Any, n_rows: int) -> list[Any]:
         """Labels that an annotator gave, as plain values, one per row."""
+        if (known := self._known_labels(labels)) is not None and len(known) == n_rows:
+            return known
         marker = self._facts["learner"]["params"]["unlabeled"]
         unlabeled = marker.get("value")
         unlabeled = float("nan") if isinstance(unlabeled, dict) else unlabeled
         given = [None] if labels is None else labels
-        return list(check_new_labels(given, n_rows, unlabeled=unlabeled).tolist())
+        values = check_new_labels(given, n_rows, unlabeled=unlabeled).tolist()
+        if any(isinstance(value, float) for value in values) and not any(
+            isinstance(value, float) for value in self.classes
+        ):  # 1.0 is the class 1
+            values = [int(value) if value == int(value) else value for value in values]
+        return list(values)
+
+    def _known_labels(self, labels: Any) -> list[Any] | None:
+        """Labels that have been used before, as most are, and need no further look; None where some have not."""
+        if isinstance(labels, np.ndarray | np.generic):
+            labels = labels.tolist()
+        values = labels if isinstance(labels, list) else [labels]
+        if not all(
+            type(value) in (str, int) and json.dumps(value) in self._known["classes"] for value in values
+        ):
+            return None
+        return list(values)
 
     def _class_numbers(self, connection: Connection, labels: list[Any]) -> list[int]:
         """The numbers of classes; new ones are written down unless all were given."""
@@ -414,14 +433,13 @@ def _checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
     ):  # what is trained again after a crash must be the same
         template.set_params(random_state=draw_seed(template.random_state) % 2**31)
     template.set_params(random_state=int(template.random_state))  # not one of NumPy's
-    if classes is not None:
-        if template.classes is not None and set(np.asarray(template.classes).tolist()) != set(
-            np.asarray(classes).tolist()
-        ):
-            raise ValueError(
-                f"classes={classes!r} were given, and the learner has classes={template.classes!r}; give the same."
-            )
-        template.set_params(classes=sorted(np.asarray(classes).tolist()))
+    own, given = (None if each is None else np.asarray(each).tolist() for each in (template.classes, classes))
+    if own is not None and given is not None and set(own) != set(given):
+        raise ValueError(
+            f"classes={given[:10]} were given, and the learner has classes={own[:10]}; give the same."
+        )
+    if (known := own or given) is not None:
+        template.set_params(classes=sorted(known))  # plain values, which the journal can hold
     template.strategy.check_params()
     template.strategy.check(as_pool(X), template.estimator)
     return template

@@ -82,6 +82,7 @@ class Verbs(Opened):
                 if leases.suffices(held, n, now, settings):
                     return [row for row, _ in held[:n]]
         with self._database.writing() as connection:
+            now = self._clock()  # in the order of the journal
             settings = journal.settings(connection)
             number = self._annotator(connection, annotator)
             rows = leases.lend(connection, number, n, now, settings)

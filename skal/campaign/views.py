@@ -15,6 +15,7 @@ from . import agreed as agreeing
 from . import jobs, journal
 from .agreement import Agreement, agreement
 from .background import wait_for
+from .trainer import Trainer
 from .verbs import Verbs
 
 _ANSWERS = """
@@ -231,6 +232,21 @@ class Views(Verbs):
         self._place.wake()
         return self.wait(wait)
 
+    def work(self) -> int:
+        """Train and prepare in this process what there is to be, for a server that trains in a process of its own.
+
+        Returns
+        -------
+        n_jobs : int
+            How many trainings and batches; 0 where there is nothing to do, or another process is at it.
+
+        Raises
+        ------
+        ValueError
+            If the campaign was opened without its pool.
+        """
+        return self._known_trainer().work()
+
     def wait(self, timeout: float = 60.0) -> bool:
         """Wait until nothing is left to be trained or prepared.
 
@@ -262,9 +278,15 @@ class Views(Verbs):
         ValueError
             If the campaign was opened without the pool, or without a learner that the journal cannot describe.
         """
+        return self._known_trainer().learner()
+
+    def _known_trainer(self) -> Trainer:
         if self._trainer is None:
-            raise ValueError("The campaign was opened without its pool; give it: Campaign.open(folder, X).")
-        return self._trainer.learner()
+            raise ValueError(
+                "The campaign was opened without its pool, or without a learner that the journal cannot describe; give "
+                "both: Campaign.open(folder, X, learner)."
+            )
+        return self._trainer
 
 
 def _offered(connection: Connection, batch: int, values: list[Any]) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 _PAUSE = 0.25  # seconds between two looks at what other processes ask for
+_BETWEEN_COPIES = 5.0  # seconds between two copies of the journal's log into its file
 
 
 def main(orders: BinaryIO, **trainer: Any) -> None:
@@ -34,12 +36,15 @@ def main(orders: BinaryIO, **trainer: Any) -> None:
     with suppress(OSError, AttributeError):
         os.nice(10)  # annotators first
     database = Database(folder)
+    copied = time.monotonic()
     mine = Trainer(database, folder, **trainer)
     while True:
         with turn(folder / "training.lock") as is_mine:
             while is_mine:
                 mine.work_in_turn()
-                database.checkpoint()
+                if time.monotonic() > copied + _BETWEEN_COPIES:
+                    database.checkpoint()
+                    copied = time.monotonic()
                 called.wait(_PAUSE)
                 called.clear()
         called.wait(4 * _PAUSE)  # somebody else trains

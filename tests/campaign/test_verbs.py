@@ -133,6 +133,14 @@ def test_refusals(campaign, verb, message):
     assert campaign.annotators == []
 
 
+def test_labels_are_the_same_in_whatever_form_they_come(campaign):
+    campaign.answer("anna", [0, 1], np.array([1, 0], dtype=np.uint8)).answer("anna", [2, 3], [1.0, 0.0])
+    campaign.answer("anna", 4, np.float32(1)).answer("anna", 5, 1).answer("anna", (6, 7), (1, 0))
+    assert campaign.labels()[:8].tolist() == [1, 0, 1, 0, 1, 1, 1, 0]
+    with pytest.raises(ValueError, match="continuous"):
+        campaign.answer("anna", 8, 0.5)
+
+
 def test_a_typo_is_pointed_out(tmp_path):
     with Campaign(
         tmp_path, learner(), X, classes=["cat", "dog"], annotators=["anna"], training=None
