@@ -73,6 +73,9 @@ class Database:
         )
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(
+            "PRAGMA trusted_schema = OFF"
+        )  # a foreign file's triggers call no functions of note
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         return connection
 
