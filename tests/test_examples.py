@@ -18,7 +18,12 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skal import SimulatedLearner
+from skal.classifiers import LinearClassifier
+from skal.generators import AutoEncoder
 from skal.strategies import DGAL, RandomSampling
+
+from .networks import X as TABLE
+from .networks import tiny_autoencoder, tiny_gan
 
 pytest.importorskip("matplotlib")
 FOLDER = Path(__file__).parents[1] / "examples" / "papers"
@@ -172,12 +177,19 @@ def test_a_pretrained_classifier_needs_its_weights(scripts, capsys):
 
 def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     asal = scripts["asal"]
+    changed = (
+        "ASAL-Gray (DCGAN)",
+        "ASAL-Autoencoder (5 components, generate 20)",
+        "GAAL (DCGAN, min-distance)",
+    )
     tiny = replace(
         asal.EXPERIMENTS["mnist-two"],
         load=digits.get,
         gan=asal.GAN(architecture="dense", n_iter=2, batch_size=16),
-        autoencoder=asal.AutoEncoder("dense", max_epochs=1),
-        methods=(asal.RANDOM, asal.ENTROPY, asal.PIXELS),
+        gans={"DCGAN": asal.GAN("dcgan", architecture="dense", n_iter=3, batch_size=16), "unused": None},
+        autoencoder=AutoEncoder("dense", max_epochs=1),
+        methods=(asal.RANDOM, asal.ENTROPY, asal.PIXELS, *changed[:1]),
+        ablations=changed,
         n_initial=20,
         n_queries=10,
         n_rounds=2,
@@ -187,10 +199,50 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
     monkeypatch.setattr(asal, "agreement", lambda *_, **__: "")  # a figure for each of three features
     asal.main(["mnist-two", "--output", str(tmp_path)])
+    asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *changed[1:]])
     output = tmp_path / "mnist-two"
     lines = (output / "tables.md").read_text()
-    assert all(f"| {method} |" in lines for method in tiny.methods)
-    assert len(list((output / "runs").iterdir())) == 3
+    assert all(f"| {method} |" in lines for method in (*tiny.methods, *changed))
+    assert len(list((output / "runs").iterdir())) == 6
+    assert asal.GAN.load(output / "DCGAN.skal").n_iter_ == 3
+
+
+def test_every_method_of_asal_has_a_learner(scripts):
+    methods, settings = sys.modules["_asal_methods"], scripts["asal"].EXPERIMENTS
+    own, other = (tiny_gan(n_iter=n).fit(TABLE) for n in (1, 2))
+    code = tiny_autoencoder().fit(TABLE)
+    oracle = scripts["asal"].adam(scripts["asal"].LeNet, 1, 10)
+    for experiment in settings.values():
+        networks = methods.Networks(own, code, oracle, gans=dict.fromkeys(experiment.gans, other))
+        for method in (*experiment.methods, *experiment.ablations):
+            learner = methods.make_learner(method, experiment, networks)
+            assert isinstance(learner.estimator, LinearClassifier) == ("min-distance" in method)
+            gan = getattr(learner.strategy, "generator", None)
+            is_other = any(name in method.partition("(")[2] for name in experiment.gans)
+            assert gan is None or gan.estimator is (other if is_other else own), method
+    ten = settings["mnist-ten"]
+    networks = methods.Networks(own, code, oracle, gans=dict.fromkeys(ten.gans, other))
+    asal = methods.make_learner("ASAL-Autoencoder (10 components, neighbors 5)", ten, networks).strategy
+    assert (asal.n_components, asal.n_neighbors, asal.n_candidates, asal.objective) == (
+        10,
+        5,
+        None,
+        "entropy",
+    )
+    svm = methods.make_learner("ASAL-Gray (DCGAN, min-distance)", settings["mnist-two"], networks)
+    assert (svm.strategy.objective, svm.estimator.loss, svm.estimator.batch_size) == (
+        "min_distance",
+        "hinge",
+        10,
+    )
+    subset = methods.make_learner("Maximal Entropy (subset 250)", ten, networks).strategy
+    assert (subset.n_candidates, subset.criterion.measure) == (250, "entropy")
+    for method, message in {
+        "Random (BigGAN)": "has \\['BigGAN'\\]",
+        "Random (7 lives)": "was not understood",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            methods.make_learner(method, ten, networks)
 
 
 def test_waal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):

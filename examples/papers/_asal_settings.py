@@ -7,7 +7,7 @@ split into those of the pool and those of the test, here every 34th, which leave
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ PIXELS, AUTOENCODER, DISCRIMINATOR, CLASSIFIER = (
     "ASAL-CLS",
 )
 RANDOM, ENTROPY, CORE_SET = "Random", "Maximal Entropy", "CoreSet"
+MIN_DISTANCE = "min-distance"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Settings(Experiment):
     methods: tuple[str, ...]
     target: float
     n_steps: int = 100  # of a search for latents
+    gans: dict[str, GAN] = field(default_factory=dict)  # the others of Table 3
+    ablations: tuple[str, ...] = ()  # the methods of the supplement's figures, and of Figure 3d
 
 
 def mnist(subset: tuple[int, ...] | None = None) -> Callable[..., Any]:
@@ -91,6 +94,11 @@ class StopAfter(Callback):
             raise KeyboardInterrupt  # skorch's way to stop early
 
 
+def changed(methods: tuple[str, ...], *changes: str) -> tuple[str, ...]:
+    """Methods with each of some changes, in the words of _asal_methods.py."""
+    return tuple(f"{method} ({change})" for change in changes for method in methods)
+
+
 def by_steps(n_steps: int) -> AutoEncoder:
     """The autoencoder of SVHN and LSUN: batches of 64, as many passes as the steps take."""
     return AutoEncoder(max_epochs=10**6, batch_size=64, lr=1e-4, callbacks=[("stop", StopAfter(n_steps))])
@@ -121,6 +129,11 @@ ALL_CNN = NetClassifier(
     callbacks=[("schedule", LRScheduler("MultiStepLR", milestones=[130, 140], gamma=0.1))],
 )
 FIXED = (PIXELS, AUTOENCODER, DISCRIMINATOR)
+# Of the 32x32 pictures; with more steps a DCGAN of two classes collapses, as the paper says.
+RESIDUAL = {
+    "Res-WGAN-GP": GAN(architecture="residual", n_iter=100_000),
+    "Res-WGAN-CT": GAN("wgan_ct", architecture="residual", n_iter=100_000),
+}
 CELEBA = Settings(
     load=celeba("Blond_Hair"),
     classifier=adam(CelebACNN, epochs=30, batch_size=50),
@@ -141,6 +154,12 @@ EXPERIMENTS = {
         gan=GAN(n_iter=40_000, batch_size=50),
         autoencoder=AutoEncoder(module_params={"channels": (1, 2, 4)}, max_epochs=40, batch_size=100),
         methods=(RANDOM, ENTROPY, *FIXED, "GAAL", "ADBA", CORE_SET),
+        gans={"DCGAN": GAN("dcgan", n_iter=40_000, batch_size=50)},
+        ablations=(  # Figures 8, 9 and 11, and GAAL as its authors have it
+            *changed(FIXED, "DCGAN", MIN_DISTANCE, f"DCGAN, {MIN_DISTANCE}"),
+            *changed((RANDOM, ENTROPY), MIN_DISTANCE),
+            *changed(("GAAL",), f"DCGAN, {MIN_DISTANCE}"),
+        ),
         n_initial=50,
         n_queries=10,
         n_rounds=45,
@@ -155,6 +174,11 @@ EXPERIMENTS = {
         gan=GAN(n_iter=200_000),
         autoencoder=AutoEncoder(max_epochs=100, batch_size=128),
         methods=(RANDOM, ENTROPY, *FIXED, "GAAL"),
+        gans={"DCGAN": GAN("dcgan", n_iter=100_000), **RESIDUAL},
+        ablations=(  # Figures 14 and 17 to 20
+            *changed(FIXED, "DCGAN", *RESIDUAL, MIN_DISTANCE, f"DCGAN, {MIN_DISTANCE}"),
+            *changed((RANDOM, ENTROPY), MIN_DISTANCE),
+        ),
         n_initial=50,
         n_queries=10,
         n_rounds=95,
@@ -167,6 +191,13 @@ EXPERIMENTS = {
         gan=GAN(n_iter=100_000, batch_size=50),
         autoencoder=AutoEncoder(max_epochs=40, batch_size=100),
         methods=(RANDOM, ENTROPY, *FIXED, CLASSIFIER, CORE_SET),
+        gans={"DCGAN": GAN("dcgan", n_iter=100_000, batch_size=50)},
+        ablations=(  # Figures 12, 13 and 15; 3d; 16, whose "few hundred" are 250 here
+            *changed(FIXED, "DCGAN"),
+            *changed((AUTOENCODER,), "10 components", "100 components"),
+            *changed((AUTOENCODER,), "generate 250", "neighbors 5"),
+            *changed((ENTROPY,), "subset 250"),
+        ),
         n_initial=100,
         n_queries=50,
         n_rounds=198,
@@ -179,6 +210,12 @@ EXPERIMENTS = {
         gan=GAN("wgan_ct", architecture="residual", n_iter=100_000),
         autoencoder=AutoEncoder(max_epochs=100, batch_size=128),
         methods=(RANDOM, ENTROPY, *FIXED, CLASSIFIER),
+        gans={
+            "DCGAN": GAN("dcgan", n_iter=200_000),
+            "WGAN-GP": GAN(n_iter=200_000),
+            "Res-WGAN-GP": RESIDUAL["Res-WGAN-GP"],
+        },
+        ablations=changed(FIXED, "DCGAN", "WGAN-GP", "Res-WGAN-GP"),  # Figures 21 to 24
         initial="balanced",  # 100 images of each class
         n_initial=1000,
         n_queries=1000,
@@ -227,8 +264,10 @@ PUBLISHED = {
 
 def quick(name: str, experiment: Settings) -> Settings:
     """For two cores and an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
+    n_iter = 3000 if name == "mnist-two" else 1000
+    gans = {key: clone(other).set_params(n_iter=n_iter) for key, other in experiment.gans.items()}
     if name == "mnist-two":
-        return replace(experiment, gan=clone(experiment.gan).set_params(n_iter=3000))
+        return replace(experiment, gan=clone(experiment.gan).set_params(n_iter=n_iter), gans=gans)
     gan = GAN(n_iter=1000)
     if name == "mnist-ten":
         gan = GAN(
@@ -244,6 +283,7 @@ def quick(name: str, experiment: Settings) -> Settings:
         experiment,
         classifier=classifier.set_params(max_epochs=min(classifier.max_epochs, 10)),
         gan=gan,
+        gans=gans,
         autoencoder=clone(experiment.autoencoder).set_params(max_epochs=10),
         n_initial=100,
         n_queries=180,

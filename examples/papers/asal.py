@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from _asal_methods import Networks, gan_names, make_learner
 from _asal_settings import (
     AUTOENCODER,
-    CLASSIFIER,
-    CORE_SET,
     DISCRIMINATOR,
     ENTROPY,
     EXPERIMENTS,
@@ -52,36 +50,31 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
 
-from skal import SimulatedLearner, datasets
+from skal import datasets
 from skal.classifiers import NetClassifier
-from skal.generators import GAN, AutoEncoder, GANInversion
+from skal.generators import GAN, GANInversion
 from skal.nets import LeNet, Linear
 from skal.plotting import LearningCurveDisplay, MatchesDisplay
 from skal.simulation import labels_needed
-from skal.strategies import ADBA, ASAL, GAAL, CoreSet, RandomSampling, UncertaintySampling
+from skal.strategies import ASAL, UncertaintySampling
 
 
-@dataclass
-class Networks:
-    """The networks that all runs share."""
-
-    gan: GAN
-    autoencoder: AutoEncoder
-    oracle: NetClassifier
-    inversion: GANInversion | None = None
-    codes: dict[str, Any] = field(default_factory=dict)
-
-
-def train(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None) -> Networks:
-    """Train the networks, or read those of an earlier run."""
+def train(
+    experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None, methods: tuple[str, ...] = ()
+) -> Networks:
+    """Train the networks, or read those of an earlier run; of the other GANs those that methods name."""
 
     def trained(name: str, estimator: Any, *data: Any, file: str | None = None) -> Any:
         path = Path(file) if file else output / f"{name}.skal"
         return train_or_load(path, estimator, *data, **left_out(estimator))
 
-    gan = clone(experiment.gan).set_params(random_state=0, verbose=1, checkpoint=output / "gan.checkpoint")
+    def gan(name: str, untrained: GAN, file: str | None = None) -> GAN:
+        params = {"random_state": 0, "verbose": 1, "checkpoint": output / f"{name}.checkpoint"}
+        return trained(name, clone(untrained).set_params(**params), X, file=file)
+
     return Networks(
-        gan=trained("gan", gan, X, file=gan_file),
+        gan=gan("gan", experiment.gan, gan_file),
+        gans={name: gan(name, experiment.gans[name]) for name in gan_names(methods, experiment)},
         autoencoder=trained("autoencoder", clone(experiment.autoencoder).set_params(random_state=0), X),
         # It replaces the annotators of synthetic images, and is trained on all labels of the pool.
         oracle=trained(
@@ -94,24 +87,6 @@ def left_out(estimator: Any) -> dict[str, Any]:
     """Parameters that no file holds: networks and callbacks that are defined here."""
     networks = {"module": estimator.module} if isinstance(estimator, NetClassifier) else {}
     return {**networks, "callbacks": estimator.callbacks}
-
-
-def make_learner(method: str, experiment: Settings, networks: Networks) -> SimulatedLearner:
-    """A method's learner, in the terms of Table 1."""
-    gan = FrozenEstimator(networks.gan)
-    strategies = {
-        RANDOM: RandomSampling(),
-        ENTROPY: UncertaintySampling("entropy"),
-        CORE_SET: CoreSet(),
-        PIXELS: ASAL(gan, "pixels", n_steps=experiment.n_steps),
-        AUTOENCODER: ASAL(gan, FrozenEstimator(networks.autoencoder), n_steps=experiment.n_steps),
-        DISCRIMINATOR: ASAL(gan, "discriminator", n_steps=experiment.n_steps),
-        CLASSIFIER: ASAL(gan, "classifier", n_steps=experiment.n_steps),
-        "GAAL": GAAL(gan),
-        "ADBA": ADBA(gan),
-    }
-    annotator = FrozenEstimator(networks.oracle) if method in ("GAAL", "ADBA") else None
-    return experiment.learner(experiment.classifier, strategies[method], annotator=annotator)
 
 
 def run(method: str, seed: int, experiment: Settings, networks: Networks, data: Any, output: Path) -> None:
@@ -193,13 +168,15 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         experiment = quick(name, experiment)
     output = result_folder(options)
     X, y, *_ = data = experiment.data(name)
-    networks = train(experiment, X, y, output, options.gan)
-    if "ADBA" in experiment.methods:
+    methods = tuple(options.methods or experiment.methods)
+    networks = train(experiment, X, y, output, options.gan, methods)
+    if "ADBA" in methods:
         encode_for_adba(networks, data, output, options.quick)
     for seed in options.seeds or range(experiment.n_seeds):
-        for method in options.methods or experiment.methods:
+        for method in methods:
             run(method, seed, experiment, networks, data, output)
-    histories = read_histories(output, experiment.methods, experiment.n_seeds)
+    every = dict.fromkeys((*experiment.methods, *experiment.ablations, *methods))
+    histories = read_histories(output, every, experiment.n_seeds)
     report = [
         table(experiment, histories),
         PUBLISHED.get(name, ""),
@@ -286,7 +263,12 @@ def augmented(X: np.ndarray, n_rows: int) -> np.ndarray:
 def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser(__doc__, [*EXPERIMENTS, "times"])
     parser.add_argument("--gan", help="a GAN that was saved before, instead of training one")
-    parser.add_argument("--methods", nargs="+", help="run only these, by their names in the tables")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        help="run only these, by their names in the tables, perhaps with changes, as in 'ASAL-Gray (DCGAN)': see "
+        "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
+    )
     parser.add_argument("--sizes", type=int, nargs="+", help="pool sizes for times")
     parser.add_argument("--output", default="asal-results")
     options = parser.parse_args(arguments)
