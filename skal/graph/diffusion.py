@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.exceptions import NotFittedError
 
+from ..neighbors.base import positions_dtype
 from ..utils.checks import check_integer
 from .device import DeviceSteps
 from .nearest import Floats, Ints
@@ -157,10 +158,12 @@ class LabelDiffusion:
         >>> bool((same.diffuse([0, -1, 1]).one_vs_all() == diffusion.diffuse([0, -1, 1]).one_vs_all()).all())
         True
         """
-        order, starts, columns, entries = (arrays[name] for name in _ARRAYS)
+        order, starts, columns, entries = (np.asarray(arrays[name]) for name in _ARRAYS)
         kinds = [array.dtype.kind for array in (order, starts, columns, entries)]
         if kinds != ["i", "i", "i", "f"] or not np.array_equal(np.sort(order), np.arange(len(order))):
             raise ValueError("the arrays hold no order of the rows of a graph")
+        # In one type of positions, the arrays are not copied, and stay in a file that they are mapped from.
+        starts = starts.astype(positions_dtype(len(entries)), copy=False)
         matrix = sparse.csr_array((entries, columns, starts), shape=(len(order), len(order)))
         matrix.check_format(full_check=True)
         diffusion = cls.__new__(cls)

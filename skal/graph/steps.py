@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..neighbors.base import positions_dtype
+from ..neighbors.cell_files import readonly
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
 from .kernels import UNREACHED, hear, step, tell
@@ -79,7 +81,9 @@ class KeptSteps:
 
 
 def _parts(matrix: Any) -> tuple[NDArray[np.int64], Ints, Floats]:
-    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
+    """The arrays of a matrix, without copies where they have their types, so that a mapped graph stays in its file."""
+    indices = matrix.indices.astype(positions_dtype(matrix.shape[1]), copy=False)
+    return readonly(matrix.indptr.astype(np.int64, copy=False)), readonly(indices), readonly(matrix.data)
 
 
 def _for_each(rows: NDArray[np.intp], kernel: Callable[..., None], *args: Any, width: int = 1) -> None:

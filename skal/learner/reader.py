@@ -26,6 +26,7 @@ from ..utils.threads import Kept
 from .record import Entry
 from .restorable import PART, is_frozen, is_restored, own_params
 
+_MAPPED_BYTES = 1 << 16  # smaller arrays are read: what a query changes is small
 _SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
 
 
@@ -36,10 +37,12 @@ class Reader:
     ----------
     folder : Path
     nodes : list
-    tensors : dict of str to torch.Tensor
+    tensors : dict of str to torch.Tensor or ndarray
     known : dict of str to object
     lacking : dict of type to dict of str to callable, default=None
         What makes the fields that objects of a class had not yet in the version that wrote the file.
+    mmap_mode : {None, "r"}, default=None
+        "r" leaves large arrays in the file that they were mapped from; `tensors` are arrays then.
 
     Raises
     ------
@@ -51,10 +54,12 @@ class Reader:
         self,
         folder: Path,
         nodes: list[Any],
-        tensors: dict[str, torch.Tensor],
+        tensors: dict[str, torch.Tensor] | dict[str, NDArray[Any]],
         known: dict[str, Any],
         lacking: dict[type, dict[str, Any]] | None = None,
+        mmap_mode: str | None = None,
     ) -> None:
+        self._mmap_mode = mmap_mode
         self._lacking = lacking or {}
         self._folder, self._nodes, self._tensors, self._known = folder, nodes, tensors, known
         self._classes = {
@@ -102,7 +107,11 @@ class Reader:
 
     def _make_array(self, content: Any, where: int = -1) -> NDArray[Any]:
         name, dtype, shape = content
-        array = self._tensors[name].numpy()
+        array = self._tensors[name]
+        if isinstance(array, torch.Tensor):
+            array = array.numpy()
+        elif array.nbytes < _MAPPED_BYTES:
+            array = np.array(array)
         kind = array_dtype(dtype, shape)
         if array.dtype != kind:
             if array.dtype != np.uint8 or kind.hasobject:
@@ -121,7 +130,8 @@ class Reader:
         return self._make_array(content) if kind == "array" else self._make_objects(content)
 
     def _make_tensor(self, content: Any, where: int) -> torch.Tensor:
-        return self._tensors[content]
+        tensor = self._tensors[content]
+        return tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.array(tensor))
 
     def _make_frame(self, content: Any, where: int) -> Any:
         names, columns, index = content
@@ -161,7 +171,7 @@ class Reader:
         return kind.load(self._file(file), **{key: self._known[param] for key, param in given.items()})
 
     def _make_index(self, content: Any, where: int) -> Any:
-        return CellIndex.load(self._file(content))
+        return CellIndex.load(self._file(content), mmap_mode=self._mmap_mode)
 
     def _make_diffusion(self, content: Any, where: int) -> Any:
         n_steps, incremental, device, arrays = content

@@ -21,7 +21,7 @@ from ..labels import Labels
 from ..pool import Pool, as_pool, check_pool, check_positions
 from ..strategies.base import Strategy
 from ..training.encoding import MALFORMED
-from ..training.files import read_file, write_file
+from ..training.files import map_file, read_file, write_file
 from ..utils.replacing import locked
 from ..utils.threads import Turns
 from .changes import Changes
@@ -131,7 +131,9 @@ class Saving(Changes):
                     path.unlink()
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], X: Any, learner: Self) -> Self:
+    def load(
+        cls, folder: str | os.PathLike[str], X: Any, learner: Self, *, mmap_mode: str | None = None
+    ) -> Self:
         """Go on with a learner that `save` has written.
 
         No generator and no encoder is trained, and no code of the folder runs.
@@ -144,6 +146,10 @@ class Saving(Changes):
             ``X_`` has it.
         learner : ActiveLearner
             With the parameters of then; it need not be fitted, and is left as it is.
+        mmap_mode : {None, "r"}, default=None
+            "r" leaves what was prepared for the pool (graph, index, embeddings, distances) in the files, from which the
+            processes of a machine share it. All of it is read once, to compare it with its checksum. The files must
+            stay as they are as long as the learner is used; another `save` replaces them by new ones.
 
         Returns
         -------
@@ -155,12 +161,16 @@ class Saving(Changes):
         ModelFileError
             If the folder holds no learner, or is damaged or forged, or comes from a newer skal.
         ValueError
-            If `X` is another pool, or `learner` has other parameters.
+            If `X` is another pool, `learner` has other parameters, or for another `mmap_mode`.
         OSError
             If a file cannot be read.
         """
         place = Path(folder)
-        tensors, content = read_file(place / _FILE)
+        if mmap_mode not in (None, "r"):
+            raise ValueError(
+                f'mmap_mode={mmap_mode!r} was given; use "r" to map the files or None to read them'
+            )
+        tensors, content = (map_file if mmap_mode else read_file)(place / _FILE)
         if not _is_whole(content) or content["version"] not in _VERSIONS or not isinstance(learner, cls):
             raise ModelFileError(
                 f"{place / _FILE} holds no learner of a version up to {_VERSION}; give a folder that save has "
@@ -169,7 +179,7 @@ class Saving(Changes):
         fitted = clone(learner)
         _check_params(content["params"], _described(fitted))
         with _reading(place / _FILE):
-            ids = Reader(place, content["nodes"], tensors, {}).get(content["ids"])
+            ids = Reader(place, content["nodes"], tensors, {}, mmap_mode=mmap_mode).get(content["ids"])
             if not isinstance(ids, Ids | None):
                 raise ModelFileError("holds no ids of rows")
         pool = _in_order(check_pool(fitted, X, reset=True), ids)
@@ -185,7 +195,7 @@ class Saving(Changes):
                         f"{file} is damaged, or belongs to another learner; save the learner again"
                     )
             lacking = _VERSIONS[content["version"]]
-            reader = Reader(place, content["nodes"], tensors, _known(fitted, pool), lacking)
+            reader = Reader(place, content["nodes"], tensors, _known(fitted, pool), lacking, mmap_mode)
             state = reader.get(content["state"])
             _check_state(state, pool)
             fitted._seed, fitted._changes = int(content["seed"]), Turns()

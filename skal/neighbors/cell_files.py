@@ -58,7 +58,9 @@ def write_cells(
     arrays = {**arrays, _SUMS: sums}
     content = {"index": kind, "params": params, "n_samples": n_samples}
     content["sha256"] = _digest(content, arrays)
-    write_file(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, content)
+    # torch warns of arrays that it must not write to, as those of a mapped index.
+    copies = {name: array if array.flags.writeable else np.array(array) for name, array in arrays.items()}
+    write_file(path, {name: torch.from_numpy(array) for name, array in copies.items()}, content)
 
 
 def read_cells(

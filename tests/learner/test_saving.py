@@ -26,6 +26,7 @@ from torch import nn
 from skal import ActiveLearner
 from skal.classifiers import LabelEncodedClassifier, NetClassifier
 from skal.exceptions import ModelFileError
+from skal.learner import reader
 from skal.strategies import (
     ASAL,
     DGAL,
@@ -106,6 +107,60 @@ def test_every_strategy_goes_on(tmp_path, strategy):
     fitted = taught(planned)
     fitted.save(tmp_path)
     assert_same(ActiveLearner.load(tmp_path, X.copy(), planned), fitted)
+
+
+@pytest.mark.parametrize("strategy", [*STRATEGIES, *ENCODED], ids=lambda strategy: type(strategy).__name__)
+def test_every_strategy_goes_on_with_arrays_in_files(tmp_path, strategy, monkeypatch):
+    """All arrays, and not only the large ones; another save replaces the files meanwhile."""
+    monkeypatch.setattr(reader, "_MAPPED_BYTES", 0)
+    planned = plan(NearestMean(), strategy)
+    if isinstance(strategy, SynthesisStrategy):
+        planned.set_params(cold_start=None)
+    taught(planned).save(tmp_path)
+    loaded = ActiveLearner.load(tmp_path, X.copy(), planned, mmap_mode="r")
+    fitted = ActiveLearner.load(tmp_path, X.copy(), planned)
+    loaded.save(tmp_path)
+    assert_same(loaded, fitted)
+
+
+def test_a_mapped_graph_and_index_stay_in_their_files(tmp_path):
+    planned = ActiveLearner(LogisticRegression(max_iter=1000), DGAL(PCA(2)), n_queries=3, random_state=0)
+    rows = np.random.default_rng(0).normal(size=(12_000, 5)).astype(np.float32)
+    labels = np.where(np.arange(12_000) < 20, np.arange(12_000) % 2, -1)
+    for strategy, arrays in (
+        (DGAL(PCA(2)), lambda fitted: fitted.diffusion_._steps._walks[1:]),
+        (SEALS(PCA(2)), lambda fitted: [fitted.index_.features_, fitted.index_.rows_]),
+        (CoreSet(FrozenEstimator(PCA(5).fit(rows))), lambda fitted: [fitted._encoded]),
+    ):
+        plan = clone(planned).set_params(strategy=strategy)
+        fitted = clone(plan).fit(rows, labels)
+        fitted.save(tmp_path)
+        loaded = ActiveLearner.load(tmp_path, rows, plan, mmap_mode="r")
+        for array in arrays(loaded.strategy_):
+            assert array.nbytes < 1 << 16 or is_mapped(array)
+        assert max(array.nbytes for array in arrays(loaded.strategy_)) > 1 << 16
+        assert not any(map(is_mapped, arrays(ActiveLearner.load(tmp_path, rows, plan).strategy_)))
+        assert_array_equal(loaded.query(), fitted.query())
+    with pytest.raises(ValueError, match="mmap_mode='w' was given"):
+        ActiveLearner.load(tmp_path, rows, plan, mmap_mode="w")
+
+
+def test_a_damaged_file_is_not_mapped(tmp_path):
+    planned = plan(LogisticRegression(max_iter=1000), DGAL(PCA(2)))
+    clone(planned).fit(X, Y).save(tmp_path)
+    file = tmp_path / "learner.skal"
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ModelFileError, match="damaged"):
+        ActiveLearner.load(tmp_path, X, planned, mmap_mode="r")
+
+
+def is_mapped(array):
+    """Whether the numbers of an array are in a file."""
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+        array = array.base
+    return isinstance(array, np.memmap)
 
 
 CLASSIFIERS = [
