@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ except ImportError:
 
 from .trainer import Trainer
 from .turns import is_taken
+
+_MOST_STARTS = 4  # of a process that ends by itself, for lack of memory say
 
 # The first thing that the process reads is where to import from.
 _START = """
@@ -80,16 +83,19 @@ class Background(Elsewhere):
     Parameters
     ----------
     folder : Path
+    report : callable
+        Called with what goes wrong with the process, in words.
     **trainer : dict
         Parameters of `Trainer`.
     """
 
-    def __init__(self, folder: Path, **trainer: Any) -> None:
+    def __init__(self, folder: Path, report: Callable[[str], None], **trainer: Any) -> None:
         super().__init__(folder)
-        self._orders = {"folder": str(folder), **trainer}
+        self._orders, self._report = {"folder": str(folder), **trainer}, report
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._end: Any = None
+        self._n_left = _MOST_STARTS
 
     def wake(self) -> None:
         """Tell the process, or start one."""
@@ -99,7 +105,7 @@ class Background(Elsewhere):
                     if not self._is_sending.is_alive():
                         self._process.stdin.write(b"\n")  # type: ignore[union-attr]
                         self._process.stdin.flush()  # type: ignore[union-attr]
-            elif not super().is_at_work():
+            elif self._n_left and not super().is_at_work():
                 self._start()
 
     def is_at_work(self) -> bool:
@@ -116,6 +122,12 @@ class Background(Elsewhere):
                 self._end = self._process = None
 
     def _start(self) -> None:
+        if self._process is not None and self._process.returncode:
+            self._n_left -= 1
+            last = "" if self._n_left else " It is not started again."
+            self._report(f"The process that trains ended with code {self._process.returncode}.{last}")
+            if not self._n_left:
+                return
         if self._end is not None:
             self._end()
         process = subprocess.Popen(
@@ -129,10 +141,19 @@ class Background(Elsewhere):
 
     def _send(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
-        with suppress(OSError, ValueError):  # it has ended
+        try:
             pickle.dump(sys.path, process.stdin)
             cloudpickle.dump(self._orders, process.stdin)
             process.stdin.flush()
+        except (BrokenPipeError, ValueError):  # it has ended
+            pass
+        except Exception as error:
+            self._n_left = 0
+            process.kill()
+            self._report(
+                f"The pool or the learner cannot be sent to another process ({type(error).__name__}: {error}); open "
+                "the campaign with training='foreground'."
+            )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -112,6 +112,10 @@ class Database:
             raise sqlite3.DatabaseError(found)
         return int(version)
 
+    def has_tables(self) -> bool:
+        """Whether the tables are there already, inside a transaction of the caller."""
+        return bool(self._own.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+
     def fill(self) -> None:
         """Make the tables, inside a transaction of the caller."""
         self._apply(0)

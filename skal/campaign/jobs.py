@@ -105,6 +105,12 @@ def taken_rows(connection: Connection, job: Ask) -> Rows:
     return np.unique(np.concatenate([standings.rows[is_said | is_lent], offered]))
 
 
+def n_begun(connection: Connection, cut: int) -> int:
+    """How often the training up to an event was begun."""
+    since = connection.execute("SELECT detail FROM events WHERE kind = 'training' AND id > ?", (cut,))
+    return sum(json.loads(detail)["cut"] == cut for (detail,) in since)
+
+
 def _last(connection: Connection, *kinds: str) -> int:
     """The newest event of some kinds; 0 if there is none."""
     numbers = [

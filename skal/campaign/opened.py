@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -20,7 +21,7 @@ from sklearn.base import clone
 from ..labels import check_new_labels
 from ..learner import ActiveLearner
 from ..learner.ids import Ids, named_rows
-from ..pool import as_pool
+from ..pool import as_pool, check_pool
 from ..strategies import QueryStrategy
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
@@ -89,6 +90,8 @@ class Opened:
                 f"{folder} holds a campaign already; go on with it: Campaign.open({str(path)!r}, X)."
             )
         with self._database.writing() as connection:
+            if self._database.has_tables():  # another process was quicker
+                raise ValueError(f"{folder} holds a campaign already; go on with it: Campaign.open.")
             self._database.fill()
             event = journal.add_event(connection, self._clock(), "begin", **facts)
             journal.add_settings(connection, event, chosen)
@@ -183,9 +186,14 @@ class Opened:
             self._place = Foreground(self._folder, self._trainer)
         elif training == "background":
             self._place = Background(
-                self._folder, learner=template, X=X, validation=validation, stopping=stopping
+                self._folder, self._report, learner=template, X=X, validation=validation, stopping=stopping
             )
             self._place.wake()
+
+    def _report(self, error: str) -> None:
+        """Write down what went wrong with the process that trains."""
+        with suppress(OSError), self._database.writing() as connection:
+            journal.add_event(connection, self._clock(), "trouble", error=error)
 
     def _template(self, learner: ActiveLearner | None, *, needed: bool) -> ActiveLearner | None:
         """The learner of the journal, or the one that is given in its place."""
@@ -441,7 +449,7 @@ def _checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
     if (known := own or given) is not None:
         template.set_params(classes=sorted(known))  # plain values, which the journal can hold
     template.strategy.check_params()
-    template.strategy.check(as_pool(X), template.estimator)
+    template.strategy.check(check_pool(clone(template), X, reset=True), template.estimator)
     return template
 
 

@@ -21,11 +21,13 @@ from . import journal
 from .agreed import agreed
 from .database import Database
 from .description import describe
-from .jobs import Ask, Model, Train, chain, newest_model, next_job, taken_rows, was_asked
+from .jobs import Ask, Model, Train, chain, n_begun, newest_model, next_job, taken_rows, was_asked
 from .models import Models
 from .offers import add_batch, predictions, random_rows, utilities
 from .scores import scored
 from .turns import turn
+
+_MOST_TRIES = 10  # of a training that kills its process, for lack of memory say
 
 
 class Trainer:
@@ -91,6 +93,10 @@ class Trainer:
     def _train(self, job: Train) -> None:
         with self._database.writing() as connection:
             journal.add_event(connection, self._clock(), "training", cut=job.cut)
+            n_tries = n_begun(connection, job.cut)
+        if n_tries > _MOST_TRIES:
+            self._fail(job.cut, RuntimeError(f"the process that trained was killed {n_tries - 1} times"))
+            return
         begun = time.monotonic()
         version = 1 if job.base is None else job.base.version + 1
         try:
@@ -106,7 +112,7 @@ class Trainer:
         folder = None
         try:
             folder = self._models.save(learner, version)
-        except TypeError as error:  # it is trained again after a restart
+        except (TypeError, OSError) as error:  # it is trained again after a restart
             detail["unsaved"] = str(error)
         with self._database.writing() as connection:
             event = journal.add_event(connection, self._clock(), "model", version=version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from sqlite3 import Connection
 from typing import Any, Self
 
@@ -68,7 +69,7 @@ class Verbs(Opened):
         if not rows and not self._is_exhausted():
             self._place.wake()
             if self._place.is_at_work():
-                wait_for(self._is_prepared, self._patience)
+                wait_for(self._is_prepared_or_left, self._patience)
             rows = self._given(annotator, n) or self._drawn(annotator, n)
         return np.array(rows, dtype=np.intp)
 
@@ -105,9 +106,12 @@ class Verbs(Opened):
         with self._database.glance() as connection:
             return jobs.next_job(connection) is None and jobs.is_exhausted(connection)
 
-    def _is_prepared(self) -> bool:
+    def _is_prepared_or_left(self) -> bool:
+        """Whether there are rows, or nobody is about to prepare any."""
         with self._database.glance() as connection:
-            return jobs.next_job(connection) is None or leases.n_free(connection, self._clock()) > 0
+            if jobs.next_job(connection) is None or leases.n_free(connection, self._clock()) > 0:
+                return True
+        return not self._place.is_at_work()
 
     def _drawn(self, annotator: str, n: int) -> list[int]:
         """Rows at random, where nothing is prepared: any label is better than to wait."""
@@ -342,7 +346,8 @@ class Verbs(Opened):
             if due:
                 journal.add_event(connection, now, "request")
         if due:
-            self._place.wake()
+            with suppress(OSError):  # what was said is recorded, and the training is due still
+                self._place.wake()
         return self
 
 

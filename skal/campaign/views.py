@@ -138,6 +138,17 @@ class Views(Verbs):
             "holds": np.array(columns[8], dtype=bool),
         }
 
+    def queue(self) -> NDArray[np.intp]:
+        """The rows that are prepared and not done, also those that somebody has now, in the order in which they come.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_prepared,)
+        """
+        with self._database.glance() as connection:
+            found = connection.execute("SELECT row FROM queue ORDER BY is_audit DESC, position").fetchall()
+        return np.array([row for (row,) in found], dtype=np.intp)
+
     def batches(self) -> list[dict[str, Any]]:
         """The batches that were asked for, in that order.
 

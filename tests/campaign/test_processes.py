@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from skal.campaign import Campaign
-from skal.strategies import UncertaintySampling
+from skal.strategies import RandomSampling, UncertaintySampling
 from tests import THOROUGH
 
 from .common import TRUTH, X, learner
@@ -51,6 +54,21 @@ def test_a_process_trains_beside_the_annotators(tmp_path):
             assert [model["n_labeled"] for model in other.progress().by_model] == [0, 5, 10]
     assert other._place._process is None
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_pool_that_cannot_be_sent_is_reported(tmp_path):
+    class Texts(list):
+        def __reduce__(self):
+            raise TypeError("not this one")
+
+    plan = learner(RandomSampling())
+    plan.set_params(
+        estimator=make_pipeline(HashingVectorizer(n_features=16), LogisticRegression()), cold_start=None
+    )
+    with Campaign(tmp_path, plan, Texts(["one", "two", "three", "four"]), classes=[0, 1]) as campaign:
+        assert len(campaign.next("anna")) == 1
+        assert "training='foreground'" in campaign.progress().failure
+        assert campaign.batches()[0]["note"] == "nothing was prepared"
 
 
 @pytest.mark.skipif(not THOROUGH, reason="it takes seconds to start")

@@ -366,6 +366,35 @@ def test_learners_that_are_refused(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("pool", [np.arange(5.0), np.empty((0, 2)), "text"])
+def test_pools_that_are_refused(tmp_path, pool):
+    with pytest.raises((ValueError, TypeError)):
+        Campaign(tmp_path / "c", learner(), pool)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_training_that_kills_its_process_is_given_up(tmp_path, monkeypatch):
+    campaign = begun(tmp_path, retrain_every=5)
+    label(campaign, 4)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ActiveLearner, "refit", killed)
+        with Campaign.open(tmp_path, training=None, clock=Clock()) as silent:
+            label(silent, 1)
+        for _ in range(10):
+            with pytest.raises(KeyboardInterrupt):
+                campaign.work()
+        assert campaign.progress().is_training
+        campaign.work()
+    progress = campaign.progress()
+    assert "killed 10 times" in progress.failure
+    assert not progress.is_training
+    campaign.close()
+
+
 def test_another_learner_or_pool_is_refused(tmp_path):
     items = [f"{i}.png" for i in range(60)]
     begun(tmp_path, items=items).close()

@@ -24,6 +24,8 @@ def test_rows_come_in_the_order_of_the_strategy(campaign):
     rows = campaign.next("anna", 5)
     assert rows.tolist() == campaign.batches()[0]["rows"][:5].tolist()
     assert campaign.next("bob", 3).tolist() == campaign.batches()[0]["rows"][5:8].tolist()
+    campaign.answer("anna", rows[1], 0)
+    assert campaign.queue().tolist() == np.delete(campaign.batches()[0]["rows"], 1).tolist()
 
 
 def test_asking_again_gives_the_same_rows_first(campaign):
