@@ -165,8 +165,8 @@ def _by_model(connection: Connection) -> list[dict[str, Any]]:
 
 def _failure(connection: Connection) -> str | None:
     row = connection.execute(
-        "SELECT detail FROM events WHERE kind IN ('failure', 'trouble') AND id > (SELECT coalesce(max(event), 0) FROM models) "
-        "ORDER BY id DESC LIMIT 1"
+        "SELECT detail FROM events WHERE kind IN ('failure', 'trouble') "
+        "AND id > (SELECT coalesce(max(event), 0) FROM models) ORDER BY id DESC LIMIT 1"
     ).fetchone()
     return None if row is None else str(json.loads(row[0])["error"])
 
