@@ -8,10 +8,8 @@ import torch
 from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
-_OVER_RELAXED = (
-    2.0,
-    2e-3,
-)  # steps as multiples of those to the means; what a round must take off the sum of squares
+# Steps, as multiples of those to the means, and the share of the sum of squares that a round must take off.
+_OVER_RELAXED = 2.0, 2e-3
 _PLAIN = 1.0, 5e-4
 _FAR = 1e-3  # where the nearest center is nearer, relative to the origin, float32 has too few digits
 _LARGE, _SMALL = 1e15, 1e-15  # numbers whose squares fit into float32, with room for sums

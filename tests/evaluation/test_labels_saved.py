@@ -68,6 +68,19 @@ def test_a_single_resample_by_hand():
     assert found.low[0] in (20, 40, 80)
 
 
+def test_the_interval_of_two_resamples_spans_both():
+    histories = {"random": reaching([3, 5, 9]), "m": reaching([1, 1, 1])}
+    ends = [
+        (found.low[0], found.high[0])
+        for seed in range(8)
+        for found in [labels_saved(histories, 0.9, baseline="random", n_resamples=2, random_state=seed)]
+    ]
+    assert set(np.ravel(ends)) == {20, 40, 80}
+    assert any(low < high for low, high in ends), (
+        "both ends are medians that were drawn, and not the same one"
+    )
+
+
 def test_a_baseline_that_never_got_there_bounds_from_below():
     """At least 100 - 20 labels were saved in the last two repeats, of which no one knows more."""
     base = reaching([5, 6, 7, None, None])

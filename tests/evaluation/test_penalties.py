@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from skal.evaluation import penalty_matrix
+from skal.evaluation import paired_test, penalty_matrix
 
 from .common import history, noisy
 
@@ -54,6 +54,15 @@ def test_some_numbers_of_labels():
         ValueError, match="share no number of labels after their first round between 50 and 60"
     ):
         penalty_matrix(histories, between=(50, 60))
+
+
+def test_a_p_value_at_the_bound_is_no_penalty():
+    """The BADGE paper asks for less than alpha."""
+    better, worse = [[0.5, 0.6], [0.5, 0.7], [0.5, 0.7]], [[0.5, 0.1], [0.5, 0.3], [0.5, 0.2]]
+    histories = {"better": history(better), "worse": history(worse)}
+    p_value = paired_test([0.6, 0.7, 0.7], [0.1, 0.3, 0.2])
+    assert_allclose(penalty_matrix(histories, alpha=p_value).penalties, 0)
+    assert_allclose(penalty_matrix(histories, alpha=p_value * (1 + 1e-9)).penalties, [[0, 1], [0, 0]])
 
 
 def test_bad_input():

@@ -53,6 +53,33 @@ def test_clusters_too_small_for_float32_are_told_apart(scale):
     assert_allclose(sq_distances, ((X - means[truth]) ** 2).sum(axis=1), rtol=1e-3)
 
 
+@pytest.mark.parametrize("offset", [0, 3e3, 1e6])
+def test_a_round_is_exact_where_float32_is_not(offset):
+    """Two groups far from each other: where both are far from the origin, squares have too few digits."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 6)) + offset * (np.arange(600)[:, None] % 2)
+    points = EuclideanPoints(X)
+    centers = np.vstack([points.take(list(range(20))), np.full((1, 6), 1e13)])  # of the last are no rows
+    labels, total, found = means._Rounds(points).round(centers)
+    sq_distances = cdist(X - points.shift, centers, "sqeuclidean")
+    assert_array_equal(labels, sq_distances.argmin(axis=1))
+    assert_allclose(total, sq_distances.min(axis=1).sum(), rtol=1e-5)
+    expected = [points.take(np.flatnonzero(labels == label)).mean(axis=0) for label in range(20)]
+    assert_allclose(found[:20], expected, atol=1e-6 * (1 + offset))
+    assert_array_equal(found[20], centers[20])
+
+
+def test_few_rows_are_converted_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        EuclideanPoints, "write", lambda self, rows, target: read.append(rows) or np.copyto(target, 0)
+    )
+    rounds = means._Rounds(EuclideanPoints(np.arange(90.0).reshape(30, 3)))
+    for _ in range(3):
+        rounds.round(np.eye(2, 3))
+    assert len(read) == 1
+
+
 def test_rows_that_are_not_kept_in_float32_count_alike(monkeypatch):
     X = embedding(1_000, 0, "gaussian")
     expected = k_means(X, 12, np.random.default_rng(0))
