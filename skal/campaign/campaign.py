@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..pool import as_pool
 from . import answers, exporting, importing, journal
+from .checks import checked_name
 from .importing import Conflict, ImportReport
-from .opened import checked_name
 from .progress import Progress, progress
 from .views import Views
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self
@@ -21,12 +20,10 @@ from sklearn.base import clone
 from ..labels import check_new_labels
 from ..learner import ActiveLearner
 from ..learner.ids import Ids, named_rows
-from ..pool import as_pool, check_pool
-from ..strategies import QueryStrategy
-from ..utils.checks import check_integer
-from ..utils.random import draw_seed
+from ..pool import as_pool
 from . import journal
 from .background import Background, Elsewhere, Foreground, Place
+from .checks import check_settings, check_training, checked_learner, checked_name, in_given_order, nearest
 from .database import Database
 from .description import describe, differences, restore
 from .identity import check_identity, identity
@@ -34,7 +31,6 @@ from .journal import Settings
 from .trainer import Trainer
 
 _PREPARED = 5  # batches, at least
-_LONGEST_NAME = 200
 
 
 class Opened:
@@ -60,7 +56,7 @@ class Opened:
         training: str | None = "background",
         clock: Callable[[], float] | None = None,
     ) -> None:
-        _check_training(training)
+        check_training(training)
         if n_prepared is None:
             n_prepared = max(100, _PREPARED * (retrain_every or 0))
         chosen = Settings(
@@ -72,10 +68,10 @@ class Opened:
             disagreements_first=disagreements_first,
             is_closed=annotators is not None,
         )
-        _check_settings(chosen)
+        check_settings(chosen)
         names = [checked_name(name) for name in annotators or ()]
-        template = _checked_learner(learner, X, classes)
-        values = None if template.classes is None else _in_given_order(learner.classes, classes)
+        template = checked_learner(learner, X, classes)
+        values = None if template.classes is None else in_given_order(learner.classes, classes)
         facts = {
             "learner": describe(template),
             "pool": identity(X, items),
@@ -140,7 +136,7 @@ class Opened:
         OSError
             If the folder cannot be written.
         """
-        _check_training(training)
+        check_training(training)
         self = cls.__new__(cls)
         folder = Path(path)
         self._open(folder, Database(folder), clock)
@@ -293,7 +289,7 @@ class Opened:
             raise ValueError(f"{unknown} are no settings; there are {names}.")
         with self._database.writing() as connection:
             new = replace(journal.settings(connection), **changes)
-            _check_settings(new)
+            check_settings(new)
             event = journal.add_event(connection, self._clock(), "settings", **changes)
             journal.add_settings(connection, event, new)
         return self
@@ -325,7 +321,7 @@ class Opened:
             if name not in numbers:
                 if journal.settings(connection).is_closed:
                     raise ValueError(
-                        f"annotator={name!r} is unknown{_close(name, names)}; add_annotator({name!r}) welcomes them. "
+                        f"annotator={name!r} is unknown{nearest(name, names)}; add_annotator({name!r}) welcomes them. "
                         f"Known are {names[:10]}."
                     )
                 return journal.add_annotator(connection, name)  # kept once it is committed
@@ -370,7 +366,7 @@ class Opened:
         if new and self._facts["classes"]:
             some = list(new.values())[:5]
             raise ValueError(
-                f"The labels {some} are none of the classes {values[:10]}{_close(str(some[0]), map(str, values))}. "
+                f"The labels {some} are none of the classes {values[:10]}{nearest(str(some[0]), map(str, values))}. "
                 "Correct them; nothing was recorded."
             )
         if values and new and isinstance(values[0], str) != isinstance(labels[0], str):
@@ -384,77 +380,3 @@ class Opened:
 
     def _rows(self, rows: ArrayLike) -> list[int]:
         return [int(row) for row in named_rows(rows, self._ids, len(self), distinct=True)]
-
-
-def _check_training(training: Any) -> None:
-    if training not in ("background", "foreground", None):
-        raise ValueError(
-            f"training={training!r} was given; it must be 'background', 'foreground' or None, where another process "
-            "trains."
-        )
-
-
-def checked_name(name: Any) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise ValueError(
-            f"annotator={str(name)[:50]!r} was given; a name is a text of 1 to {_LONGEST_NAME} printable characters."
-        )
-    return name.strip()
-
-
-def _close(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known)[:1000], n=1)
-    return f" (do you mean {found[0]!r}?)" if found else ""
-
-
-def _check_settings(new: Settings) -> None:
-    check_integer("n_annotators_per_row", new.n_annotators_per_row)
-    check_integer("n_prepared", new.n_prepared)
-    if new.retrain_every is not None:
-        check_integer("retrain_every", new.retrain_every)
-    if not isinstance(new.lease_seconds, Real) or not 0 < new.lease_seconds < float("inf"):
-        raise ValueError(f"lease_seconds={new.lease_seconds!r} was given; it must be a positive number.")
-    if new.consensus not in ("majority", "dawid_skene"):
-        raise ValueError(f"consensus={new.consensus!r} was given; it must be 'majority' or 'dawid_skene'.")
-    for name in ("disagreements_first", "is_closed"):
-        if not isinstance(getattr(new, name), bool):
-            raise ValueError(f"{name}={getattr(new, name)!r} was given; it must be True or False.")
-
-
-def _checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
-    """A clone of the learner, with a seed and with the classes of the campaign."""
-    if not isinstance(learner, ActiveLearner):
-        raise TypeError(f"learner is a {type(learner).__name__}; give an ActiveLearner.")
-    if hasattr(learner, "strategy_"):
-        raise ValueError(
-            "The learner is fitted already, and a campaign begins without labels. Give it clone(learner), and the "
-            "labels by import_labels."
-        )
-    if not isinstance(learner.strategy, QueryStrategy):
-        raise ValueError(
-            f"{type(learner.strategy).__name__} makes samples, and a campaign labels rows of its pool; give a "
-            "QueryStrategy."
-        )
-    template = clone(learner)
-    if not isinstance(
-        template.random_state, Integral
-    ):  # what is trained again after a crash must be the same
-        template.set_params(random_state=draw_seed(template.random_state) % 2**31)
-    template.set_params(random_state=int(template.random_state))  # not one of NumPy's
-    own, given = (None if each is None else np.asarray(each).tolist() for each in (template.classes, classes))
-    if own is not None and given is not None and set(own) != set(given):
-        raise ValueError(
-            f"classes={given[:10]} were given, and the learner has classes={own[:10]}; give the same."
-        )
-    if (known := own or given) is not None:
-        template.set_params(classes=sorted(known))  # plain values, which the journal can hold
-    template.strategy.check_params()
-    template.strategy.check(check_pool(clone(template), X, reset=True), template.estimator)
-    return template
-
-
-def _in_given_order(known: Any, classes: Any) -> list[Any]:
-    values = np.asarray(known if classes is None else classes).tolist()
-    if len(set(values)) < len(values) or not values:
-        raise ValueError(f"classes={values[:10]} were given; give one or more, each once.")
-    return list(values)

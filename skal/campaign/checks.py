@@ -1,0 +1,99 @@
+"""What a campaign is begun with, checked before anything is written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from ..learner import ActiveLearner
+from ..pool import check_pool
+from ..strategies import QueryStrategy
+from ..utils.checks import check_integer
+from ..utils.random import draw_seed
+from .journal import Settings
+
+_LONGEST_NAME = 200
+
+
+def check_training(training: Any) -> None:
+    """Refuse a place of training that is none."""
+    if training not in ("background", "foreground", None):
+        raise ValueError(
+            f"training={training!r} was given; it must be 'background', 'foreground' or None, where another process "
+            "trains."
+        )
+
+
+def checked_name(name: Any) -> str:
+    """The name of an annotator, without blanks around it."""
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ValueError(
+            f"annotator={str(name)[:50]!r} was given; a name is a text of 1 to {_LONGEST_NAME} printable characters."
+        )
+    return name.strip()
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question whether another word is meant, for an error; nothing where none is near."""
+    found = difflib.get_close_matches(word, list(known)[:1000], n=1)
+    return f" (do you mean {found[0]!r}?)" if found else ""
+
+
+def check_settings(new: Settings) -> None:
+    """Refuse settings that are out of their range."""
+    check_integer("n_annotators_per_row", new.n_annotators_per_row)
+    check_integer("n_prepared", new.n_prepared)
+    if new.retrain_every is not None:
+        check_integer("retrain_every", new.retrain_every)
+    if not isinstance(new.lease_seconds, Real) or not 0 < new.lease_seconds < float("inf"):
+        raise ValueError(f"lease_seconds={new.lease_seconds!r} was given; it must be a positive number.")
+    if new.consensus not in ("majority", "dawid_skene"):
+        raise ValueError(f"consensus={new.consensus!r} was given; it must be 'majority' or 'dawid_skene'.")
+    for name in ("disagreements_first", "is_closed"):
+        if not isinstance(getattr(new, name), bool):
+            raise ValueError(f"{name}={getattr(new, name)!r} was given; it must be True or False.")
+
+
+def checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
+    """A clone of the learner, with a seed and with the classes of the campaign."""
+    if not isinstance(learner, ActiveLearner):
+        raise TypeError(f"learner is a {type(learner).__name__}; give an ActiveLearner.")
+    if hasattr(learner, "strategy_"):
+        raise ValueError(
+            "The learner is fitted already, and a campaign begins without labels. Give it clone(learner), and the "
+            "labels by import_labels."
+        )
+    if not isinstance(learner.strategy, QueryStrategy):
+        raise ValueError(
+            f"{type(learner.strategy).__name__} makes samples, and a campaign labels rows of its pool; give a "
+            "QueryStrategy."
+        )
+    template = clone(learner)
+    if not isinstance(
+        template.random_state, Integral
+    ):  # what is trained again after a crash must be the same
+        template.set_params(random_state=draw_seed(template.random_state) % 2**31)
+    template.set_params(random_state=int(template.random_state))  # not one of NumPy's
+    own, given = (None if each is None else np.asarray(each).tolist() for each in (template.classes, classes))
+    if own is not None and given is not None and set(own) != set(given):
+        raise ValueError(
+            f"classes={given[:10]} were given, and the learner has classes={own[:10]}; give the same."
+        )
+    if (known := own or given) is not None:
+        template.set_params(classes=sorted(known))  # plain values, which the journal can hold
+    template.strategy.check_params()
+    template.strategy.check(check_pool(clone(template), X, reset=True), template.estimator)
+    return template
+
+
+def in_given_order(known: Any, classes: Any) -> list[Any]:
+    """The classes as plain values, in the order in which they were given."""
+    values = np.asarray(known if classes is None else classes).tolist()
+    if len(set(values)) < len(values) or not values:
+        raise ValueError(f"classes={values[:10]} were given; give one or more, each once.")
+    return list(values)
