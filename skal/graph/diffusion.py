@@ -16,7 +16,7 @@ from ..utils.checks import check_integer
 from .device import DeviceSteps
 from .nearest import Floats, Ints
 from .steps import KeptSteps
-from .uncertainty import UNCERTAINTIES, signals, simplex
+from .uncertainty import measure_of, signals, simplex
 
 _SCORED_ROWS = 1 << 11  # fit into the cache, and are too few for torch to start threads
 _MAX_STEPS = 254
@@ -225,14 +225,15 @@ class LabelDiffusion:
         """Return whether a label has reached each row, shape (n_samples,)."""
         return self._rowwise(lambda hits: hits.sum(dim=1) > 0)  # none is negative
 
-    def uncertainty(self, measure: str = "min") -> Floats:
+    def uncertainty(self, measure: str | float = "min") -> Floats:
         r"""Return how certain the diffusion is about each row; the paper queries the smallest.
 
         Parameters
         ----------
-        measure : {"min", "norm", "confidence", "margin", "entropy"}, default="min"
+        measure : {"min", "norm", "confidence", "margin", "entropy"} or float, default="min"
             - ``"min"``: :math:`\min_c |\chi_{ic}|` (Equation 9), small where nothing arrived and between two classes;
-            - ``"norm"``: :math:`\lVert \chi_i \rVert_2`, small where little arrived;
+            - a number p from 1 to infinity: :math:`\lVert \chi_i \rVert_p`, small where little arrived, and ``"norm"``,
+              which is that of 2;
             - ``"confidence"``, ``"margin"``, ``"entropy"``: largest probability, difference of the two largest, and
               negative entropy of the probability vectors, small where little arrived and between classes (appendix C).
 
@@ -245,9 +246,7 @@ class LabelDiffusion:
         ValueError
             For another measure.
         """
-        if measure not in UNCERTAINTIES:
-            raise ValueError(f"measure={measure!r} was given; use one of {sorted(UNCERTAINTIES)}")
-        return self._rowwise(UNCERTAINTIES[measure])
+        return self._rowwise(measure_of(measure))
 
     def _rowwise(self, function: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
         """Apply a function to the hits, in parts that fit into the cache, and restore the order of the rows."""

@@ -23,7 +23,9 @@ KERNELS: dict[str, Callable[[Floats, Ints], Floats]] = {
 }
 
 
-def transition_matrix(distances: ArrayLike, indices: ArrayLike, *, kernel: str = "self_tuning") -> Any:
+def transition_matrix(
+    distances: ArrayLike, indices: ArrayLike, *, kernel: str = "self_tuning", symmetric: bool = True
+) -> Any:
     r"""Turn neighbours into the probabilities of a random walk.
 
     .. math:: M = T^{-1} W, \quad T = \mathrm{diag}(\sum_j W_{ij}), \quad W = (A + A^\top) / 2
@@ -41,6 +43,8 @@ def transition_matrix(distances: ArrayLike, indices: ArrayLike, *, kernel: str =
     distances, indices : array-like of shape (n_samples, n_neighbors)
         What `nearest_neighbors` returns.
     kernel : {"self_tuning", "graph_learning"}, default="self_tuning"
+    symmetric : bool, default=True
+        False leaves :math:`W = A`: a row walks to its own neighbours alone, and fewer rows are reached.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def transition_matrix(distances: ArrayLike, indices: ArrayLike, *, kernel: str =
     weights[distances == 0] = 1
     starts = np.arange(n_samples + 1) * k
     directed = sparse.csr_array((weights.ravel(), indices.ravel(), starts), shape=(n_samples, n_samples))
-    walks = (directed + directed.T.tocsr()).tocsr()  # halving changes no share
+    walks = (directed + directed.T.tocsr()).tocsr() if symmetric else directed  # halving changes no share
     sums = np.maximum(walks.sum(axis=1), np.finfo(np.float32).tiny)
     walks.data /= np.repeat(sums, np.diff(walks.indptr))
     return walks

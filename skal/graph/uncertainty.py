@@ -1,6 +1,8 @@
 """How certain a diffusion is about each row (DGAL, Equation 9 and appendix C)."""
 
 from collections.abc import Callable
+from functools import partial
+from numbers import Real
 
 import torch
 
@@ -22,9 +24,31 @@ def _entropy(hits: torch.Tensor) -> torch.Tensor:
 
 UNCERTAINTIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "min": lambda hits: signals(hits).abs().amin(dim=1),
-    "norm": lambda hits: torch.linalg.vector_norm(signals(hits), dim=1),
+    "norm": lambda hits: _norm(hits),
     "confidence": lambda hits: simplex(hits).amax(dim=1),
     # The share of the mass that has met no label cancels out.
     "margin": lambda hits: hits.topk(2, dim=1).values.diff(dim=1).abs().squeeze(1),
     "entropy": _entropy,
 }
+
+
+def measure_of(measure: str | float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what maps hit probabilities to how certain they are: a measure by its name, or the norm of an order p.
+
+    Raises
+    ------
+    ValueError
+        For another name, or a number below 1.
+    """
+    if isinstance(measure, Real) and measure >= 1:
+        return partial(_norm, p=float(measure))
+    if measure not in UNCERTAINTIES:
+        raise ValueError(
+            f"measure={measure!r} was given; use one of {sorted(UNCERTAINTIES)}, or a number p from 1 to infinity for "
+            "the p-norm of the signals"
+        )
+    return UNCERTAINTIES[str(measure)]
+
+
+def _norm(hits: torch.Tensor, p: float = 2.0) -> torch.Tensor:
+    return torch.linalg.vector_norm(signals(hits), p, dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,12 +56,16 @@ class DGAL(CandidateStrategy):
     n_candidates : int, default=1000
         How many unlabelled rows the criterion sees (never fewer than are asked for). In the paper they are 10 to 25
         times the queries of a round.
-    uncertainty : {"min", "norm", "confidence", "margin", "entropy"}, default="min"
-        What makes a row a candidate: a small :math:`\min_c |\chi_{ic}|` or :math:`\lVert \chi_i \rVert_2`; or, for
-        the diffused probabilities of appendix C, a small maximum, a small difference of the two largest, or a large
-        entropy. "min" finds boundaries between two classes only, "norm" explores, the others do some of both.
+    uncertainty : {"min", "norm", "confidence", "margin", "entropy"} or float, default="min"
+        What makes a row a candidate: a small :math:`\min_c |\chi_{ic}|` or :math:`\lVert \chi_i \rVert_p`, where a
+        number is p, from 1 to infinity, and "norm" is 2; or, for the diffused probabilities of appendix C, a small
+        maximum, a small difference of the two largest, or a large entropy. "min" finds boundaries between two classes
+        only, a norm explores, the others do some of both.
     kernel : {"self_tuning", "graph_learning"}, default="self_tuning"
         Weights of the edges, see :func:`skal.graph.transition_matrix`. The paper does not state which it uses.
+    symmetric : bool, default=True
+        Whether a row's neighbours are also those whose neighbour it is, see :func:`skal.graph.transition_matrix`. The
+        paper does not state that either.
     criterion : QueryStrategy, default=None
         The strategy that chooses among the candidates; margin sampling by default (DGMG). With
         ``UncertaintySampling("least_confidence")`` it is the paper's DGLC, with ``BADGE()`` DGBADGE, with
@@ -112,8 +116,9 @@ class DGAL(CandidateStrategy):
     index: Any = "auto"
     n_steps: int | str = "auto"
     n_candidates: int = 1000
-    uncertainty: str = "min"
+    uncertainty: str | float = "min"
     kernel: str = "self_tuning"
+    symmetric: bool = True
     device: str | torch.device = "auto"
 
     tells_unreached: ClassVar[bool] = True
@@ -123,8 +128,9 @@ class DGAL(CandidateStrategy):
         "index": [StrOptions({"auto", "exact", "approximate"}), HasMethods(["fit"])],
         "n_steps": [Interval(Integral, 1, 254, closed="both"), StrOptions({"auto"})],
         "n_candidates": POSITIVE_INTEGER,
-        "uncertainty": [StrOptions(set(UNCERTAINTIES))],
+        "uncertainty": [StrOptions(set(UNCERTAINTIES)), Interval(Real, 1, None, closed="both")],
         "kernel": [StrOptions(set(KERNELS))],
+        "symmetric": ["boolean"],
         "device": [str, torch.device],
     }
 
@@ -141,7 +147,7 @@ class DGAL(CandidateStrategy):
         codes = encode(self.encoder_, pool)
         neighbors = nearest_neighbors(codes, self.n_neighbors, method=self.index, random_state=self._seed)
         n_steps = cover_steps(len(pool), self.n_neighbors) if self.n_steps == "auto" else self.n_steps
-        walks = transition_matrix(*neighbors, kernel=self.kernel)
+        walks = transition_matrix(*neighbors, kernel=self.kernel, symmetric=self.symmetric)
         self.diffusion_ = LabelDiffusion(walks, n_steps, device=resolve_device(self.device))
         self._lock = Kept[None]()  # a diffusion starts from the latest one
 

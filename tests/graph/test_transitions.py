@@ -9,7 +9,7 @@ from skal.graph import KERNELS, cover_steps, nearest_neighbors, transition_matri
 from tests.neighbors.pools import pools
 
 
-def dense_transitions(distances, indices, kernel):
+def dense_transitions(distances, indices, kernel, symmetric=True):
     """M and the row sums of W, entry by entry."""
     d, n = distances.astype(np.float64), len(distances)
     A = np.zeros((n, n))
@@ -22,7 +22,7 @@ def dense_transitions(distances, indices, kernel):
                 A[i, j] = np.exp(-80)
             else:
                 A[i, j] = np.exp(-min(factor * (d_ij / d[i, -1]) * (d_ij / scale), 80))
-    W = (A + A.T) / 2
+    W = (A + A.T) / 2 if symmetric else A
     sums = W.sum(axis=1)
     return W / np.where(sums > 0, sums, 1)[:, None], sums
 
@@ -39,6 +39,16 @@ def test_transitions_are_those_of_the_formulas(pool, k, kernel):
     np.testing.assert_allclose(M.sum(axis=1), len(M) > 1, atol=1e-6)
     np.testing.assert_array_equal(M.diagonal(), 0)
     np.testing.assert_array_equal(M > 0, (M > 0).T)
+
+
+@given(pools(30), st.integers(1, 12), st.sampled_from(sorted(KERNELS)))
+def test_rows_walk_to_their_own_neighbours_alone(pool, k, kernel):
+    distances, indices = nearest_neighbors(pool[0], k)
+    M = transition_matrix(distances, indices, kernel=kernel, symmetric=False).toarray()
+    np.testing.assert_allclose(
+        M, dense_transitions(distances, indices, kernel, symmetric=False)[0], rtol=1e-4
+    )
+    assert ((M > 0).sum(axis=1) == indices.shape[1]).all()
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

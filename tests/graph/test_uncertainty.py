@@ -1,8 +1,11 @@
 """Uncertainties against their formulas."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from skal.graph import UNCERTAINTIES, LabelDiffusion
 
@@ -34,6 +37,19 @@ def test_uncertainties_are_those_of_their_formulas(setting):
             assert uncertainty.min() >= least - (0 if exact else 1e-5)
 
 
-def test_unknown_measures():
-    with pytest.raises(ValueError, match=r"measure='variance'.*'confidence'.*'norm'"):
-        LabelDiffusion(np.eye(2), 1).diffuse([0, 1]).uncertainty("variance")
+@given(diffusions(), st.sampled_from([1, 1.5, 2, 3, np.inf]))
+def test_norms_of_any_order(setting, p):
+    M, labels, n_classes, n_steps = setting
+    diffusion = LabelDiffusion(M, n_steps).diffuse(labels, n_classes)
+    expected = np.linalg.norm(signals(M, labels, n_classes, n_steps), p, axis=1)
+    np.testing.assert_allclose(diffusion.uncertainty(p), expected, atol=5e-5)
+    assert (diffusion.uncertainty(p)[~diffusion.reached()] == 0).all()
+    if p == 2:
+        np.testing.assert_array_equal(diffusion.uncertainty(p), diffusion.uncertainty("norm"))
+
+
+@pytest.mark.parametrize("measure", ["variance", 0.5, np.nan, None])
+def test_unknown_measures(measure):
+    message = re.escape(f"measure={measure!r}") + r".*'confidence'.*'norm'.*a number p from 1"
+    with pytest.raises(ValueError, match=message):
+        LabelDiffusion(np.eye(2), 1).diffuse([0, 1]).uncertainty(measure)

@@ -37,7 +37,8 @@ Y = partial(np.arange(30))
 CLASSIFIER = LogisticRegression(max_iter=1000).fit(X[:30], TRUTH[:30])
 
 
-def test_candidates_are_those_of_the_literal_algorithm():
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_candidates_are_those_of_the_literal_algorithm(symmetric):
     """Equations 2, 7, 8 and 9 with dense matrices in float64."""
     n_neighbors, n_steps, n_candidates = 6, 4, 25
     strategy = DGAL(
@@ -45,6 +46,7 @@ def test_candidates_are_those_of_the_literal_algorithm():
         n_neighbors=n_neighbors,
         n_steps=n_steps,
         n_candidates=n_candidates,
+        symmetric=symmetric,
         random_state=0,
     )
     strategy.fit(X, Y).query(X, Y, 5, estimator=CLASSIFIER)
@@ -57,7 +59,8 @@ def test_candidates_are_those_of_the_literal_algorithm():
     weights = np.zeros_like(distances)
     for i, row in enumerate(neighbors):
         weights[i, row] = np.exp(-(distances[i, row] ** 2) / (scale[i] * scale[row]))
-    weights = (weights + weights.T) / 2
+    if symmetric:
+        weights = (weights + weights.T) / 2
     transitions = weights / weights.sum(axis=1, keepdims=True)
     known = Y >= 0
     start = np.where(known[:, None], np.where(np.arange(10) == Y[:, None], 1.0, -1.0), 0.0)
@@ -86,7 +89,7 @@ def dense_diffusion(transitions, labels, n_classes, n_steps):
     return answers
 
 
-@pytest.mark.parametrize("uncertainty", ["min", "norm", "confidence", "margin", "entropy"])
+@pytest.mark.parametrize("uncertainty", ["min", "norm", 1, np.inf, "confidence", "margin", "entropy"])
 @pytest.mark.parametrize("classes", [None, np.arange(10)], ids=["seen", "ten"])
 def test_classes_are_all_that_the_learner_knows(uncertainty, classes):
     """Equation 7 and appendix C have all classes, of which the first labels may show half."""
@@ -112,6 +115,8 @@ def test_classes_are_all_that_the_learner_knows(uncertainty, classes):
     expected = {
         "min": np.abs(signal).min(axis=1),
         "norm": np.linalg.norm(signal, axis=1),
+        1: np.abs(signal).sum(axis=1),
+        np.inf: np.abs(signal).max(axis=1),
         "confidence": two[:, 1],
         "margin": two[:, 1] - two[:, 0],
         "entropy": xlogy(shares, shares).sum(axis=1),
@@ -322,6 +327,8 @@ def test_neighbors_are_searched_over_a_grid():
         {"n_steps": "all"},
         {"n_candidates": 0},
         {"uncertainty": "max"},
+        {"uncertainty": 0.5},
+        {"symmetric": "yes"},
         {"kernel": "gaussian"},
         {"criterion": "margin"},
         {"device": 0},
