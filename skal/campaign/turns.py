@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 
@@ -33,16 +33,17 @@ def turn(path: Path) -> Iterator[bool]:
     ...         print(one, other)
     True False
     """
-    with closing(
-        sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    ) as connection:
+    with ExitStack() as stack:
         try:
+            connection = stack.enter_context(
+                closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False))
+            )
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            yield False
+        except sqlite3.OperationalError:  # it is taken, or the folder cannot be written
+            is_mine = False
         else:
-            yield True
-            connection.execute("ROLLBACK")
+            is_mine = True
+        yield is_mine  # the lock ends with the connection
 
 
 def is_taken(path: Path) -> bool:

@@ -2,7 +2,9 @@
 
 import os
 import sqlite3
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from skal.campaign.database import FILE, Database
 from skal.campaign.schema import MIGRATIONS
 from skal.exceptions import JournalError
 
-from .common import TRUTH, begun
+from .common import TRUTH, X, begun
 from .test_training import label
 
 
@@ -142,14 +144,35 @@ def test_a_folder_that_cannot_be_written(folder, monkeypatch):
         assert campaign.progress().n_labelled == 8
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder(folder):
-    os.chmod(folder, 0o500)
-    try:
-        with pytest.raises(PermissionError, match="Make the folder"):
-            Campaign.open(folder, training=None).answer("bob", 1, 1)
-    finally:
-        os.chmod(folder, 0o700)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="users of POSIX")
+@pytest.mark.parametrize("training", [None, "background", "foreground"])
+def test_a_read_only_folder(training):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "c"
+        with begun(folder) as campaign:
+            label(campaign, 8)
+        for path in [*folder.rglob("*"), folder]:
+            path.chmod(0o555)
+        Path(place).chmod(0o777)
+        child = os.fork()
+        if not child:
+            try:
+                if not os.geteuid():
+                    os.setuid(65534)  # root may write everywhere
+                told = "it was written"
+                Campaign.open(folder, X, training=training).answer("bob", 1, 1)
+            except BaseException as error:
+                told = f"{type(error).__name__} {error}"
+            finally:
+                (Path(place) / "told").write_text(told)
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert (Path(place) / "told").read_text().startswith("PermissionError")
+        assert "Make the folder and all files in it writable" in (Path(place) / "told").read_text()
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755)
+        with Campaign.open(folder) as campaign:
+            assert campaign.progress().n_labelled == 8
 
 
 def test_a_migration_is_whole_or_not_there(folder):
