@@ -23,6 +23,8 @@ def answer(
     classes: Sequence[int],
     now: float,
     seconds: Sequence[float | None],
+    *,
+    overwrite: bool = False,
 ) -> int | None:
     """Record labels; those that the annotator has given already change nothing. Returns the event, if there is one."""
     before = standings_of(connection, annotator, rows)
@@ -31,14 +33,14 @@ def answer(
         for row, label in zip(rows, classes, strict=True)
         if before[row][0] == "labelled" and before[row][1] != label
     ]
-    if others:
+    if others and not overwrite:
         values = class_values(connection)
         then = [values[(before[row][1]) - 1] for row in others[:5]]
         raise ValueError(
             f"rows {others[:5]} have an answer of this annotator already, {then}. correct(annotator, rows, labels) "
-            "changes it; nothing of this call was recorded."
+            "changes it, as does overwrite=True; nothing of this call was recorded."
         )
-    new = [i for i, row in enumerate(rows) if before[row][0] != "labelled"]
+    new = [i for i, row in enumerate(rows) if before[row] != ("labelled", classes[i])]
     if not new:
         return None
     event = add_event(connection, now, "answer", annotator)
@@ -55,15 +57,21 @@ def answer(
 
 
 def skip(
-    connection: Connection, annotator: int, rows: Sequence[int], now: float, seconds: Sequence[float | None]
+    connection: Connection,
+    annotator: int,
+    rows: Sequence[int],
+    now: float,
+    seconds: Sequence[float | None],
+    *,
+    overwrite: bool = False,
 ) -> int | None:
     """Record that an annotator cannot label rows."""
     before = standings_of(connection, annotator, rows)
     labelled = [row for row in rows if before[row][0] == "labelled"]
-    if labelled:
+    if labelled and not overwrite:
         raise ValueError(
             f"rows {labelled[:5]} have a label of this annotator, who cannot skip them any more. Withdraw the labels "
-            "first: withdraw(annotator, rows), or undo(annotator)."
+            "first, by withdraw(annotator, rows) or undo(annotator), or say overwrite=True."
         )
     new = [i for i, row in enumerate(rows) if before[row][0] != "skipped"]
     if not new:

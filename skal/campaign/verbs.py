@@ -138,7 +138,9 @@ class Verbs(Opened):
     def _seed(self) -> int:
         return int(self._facts["learner"]["params"]["random_state"]["value"])
 
-    def answer(self, annotator: str, rows: ArrayLike, labels: Any, *, seconds: Any = None) -> Self:
+    def answer(
+        self, annotator: str, rows: ArrayLike, labels: Any, *, seconds: Any = None, overwrite: bool = False
+    ) -> Self:
         """Record labels.
 
         An answer is never lost: it counts when the lease has ended, and also for a row that the annotator was not
@@ -152,6 +154,8 @@ class Verbs(Opened):
         labels : label or array-like of shape (n_rows,)
         seconds : float or array-like of shape (n_rows,), default=None
             How long each took.
+        overwrite : bool, default=False
+            Whether another label of the annotator is corrected, as what is read from another program may have to be.
 
         Returns
         -------
@@ -171,11 +175,11 @@ class Verbs(Opened):
 
         def record(connection: Connection, number: int, now: float) -> int | None:
             classes = self._class_numbers(connection, given)
-            return answers.answer(connection, number, rows, classes, now, took)
+            return answers.answer(connection, number, rows, classes, now, took, overwrite=overwrite)
 
         return self._recorded(annotator, record)
 
-    def skip(self, annotator: str, rows: ArrayLike, *, seconds: Any = None) -> Self:
+    def skip(self, annotator: str, rows: ArrayLike, *, seconds: Any = None, overwrite: bool = False) -> Self:
         """Record that an annotator cannot label rows.
 
         A row that somebody skips and nobody labels is offered no more, once as many annotators as are asked have seen
@@ -186,6 +190,8 @@ class Verbs(Opened):
         annotator : str
         rows : int or array-like of shape (n_rows,)
         seconds : float or array-like of shape (n_rows,), default=None
+        overwrite : bool, default=False
+            Whether a label of the annotator gives way.
 
         Returns
         -------
@@ -198,9 +204,13 @@ class Verbs(Opened):
         OSError
             As `answer`.
         """
-        rows, took = self._rows(rows), None
+        rows = self._rows(rows)
         took = _checked_seconds(seconds, len(rows))
-        return self._recorded(annotator, lambda c, number, now: answers.skip(c, number, rows, now, took))
+
+        def record(connection: Connection, number: int, now: float) -> int | None:
+            return answers.skip(connection, number, rows, now, took, overwrite=overwrite)
+
+        return self._recorded(annotator, record)
 
     def correct(self, annotator: str, rows: ArrayLike, labels: Any) -> Self:
         """Record other labels for rows that an annotator has labelled or skipped.

@@ -23,7 +23,7 @@ _ANSWERS = """
         s.entry = e.id AND e.state IN ('labelled', 'skipped')
     FROM entries e JOIN events v ON v.id = e.event JOIN annotators a ON a.id = e.annotator
     LEFT JOIN classes c ON c.id = e.class LEFT JOIN standings s ON s.row = e.row AND s.annotator = e.annotator
-    WHERE v.kind NOT IN ('lease', 'return') ORDER BY e.id
+    WHERE v.kind NOT IN ('lease', 'return') AND a.name = coalesce(?, a.name) ORDER BY e.id DESC LIMIT ?
 """
 
 
@@ -111,8 +111,15 @@ class Views(Verbs):
             found = connection.execute("SELECT row FROM tallies WHERE is_disputed ORDER BY row").fetchall()
         return np.array([row for (row,) in found], dtype=np.intp)
 
-    def answers(self) -> dict[str, NDArray[Any]]:
+    def answers(self, annotator: str | None = None, *, last: int | None = None) -> dict[str, NDArray[Any]]:
         """All that annotators said, in that order, also what they took back.
+
+        Parameters
+        ----------
+        annotator : str, default=None
+            Of whom; by default of all.
+        last : int, default=None
+            Only so many of the latest.
 
         Returns
         -------
@@ -123,7 +130,8 @@ class Views(Verbs):
             it is what the annotator says of the row now.
         """
         with self._database.reading() as connection:
-            found = connection.execute(_ANSWERS).fetchall()
+            # SQLite takes -1 for no limit
+            found = connection.execute(_ANSWERS, (annotator, -1 if last is None else last)).fetchall()[::-1]
             models = [e for (e,) in connection.execute("SELECT event FROM models ORDER BY version")]
         columns = list(zip(*found, strict=True)) or [()] * 9
         seconds = [np.nan if each is None else each for each in columns[4]]

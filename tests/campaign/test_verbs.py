@@ -247,6 +247,25 @@ def test_who_said_what_stays_known(campaign):
     np.testing.assert_array_equal(answers["seconds"], [3, np.nan, np.nan])
 
 
+def test_the_latest_answers_of_somebody(campaign):
+    campaign.answer("anna", [1, 2, 3], [1, 0, 1]).answer("bob", 4, 1).undo("anna")
+    assert campaign.answers("bob")["row"].tolist() == [4]
+    assert campaign.answers("anna", last=2)["row"].tolist() == [2, 3]
+    assert campaign.answers("anna", last=2)["action"].tolist() == ["undo", "undo"]
+    assert campaign.answers(last=1)["row"].tolist() == [3]
+    assert campaign.answers("cleo")["row"].tolist() == []
+
+
+def test_what_another_program_says_overwrites(campaign):
+    campaign.answer("anna", [1, 2], [1, 0]).answer("anna", [1, 2, 3], [0, 0, 1], overwrite=True)
+    assert campaign.labels()[[1, 2, 3]].tolist() == [0, 0, 1]
+    assert campaign.answers()["row"].tolist() == [1, 2, 1, 3]
+    campaign.skip("anna", [1, 2], overwrite=True)
+    assert campaign.labels()[[1, 2, 3]].tolist() == [-1, -1, 1]
+    assert sorted(campaign.undo("anna")) == [1, 2]
+    assert campaign.labels()[[1, 2, 3]].tolist() == [0, 0, 1]
+
+
 def test_settings_change_from_now_on(campaign):
     rows = campaign.next("anna", 4)
     campaign.set(n_annotators_per_row=2, lease_seconds=5.0)
