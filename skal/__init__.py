@@ -3,6 +3,7 @@
 from .labels import UNLABELED
 from .learner import ActiveLearner, RowState
 from .simulation import SimulatedLearner, simulate
+from .utils.progress import show_progress
 
 __version__ = "0.1.dev0"
-__all__ = ["UNLABELED", "ActiveLearner", "RowState", "SimulatedLearner", "simulate"]
+__all__ = ["UNLABELED", "ActiveLearner", "RowState", "SimulatedLearner", "show_progress", "simulate"]

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..pool import as_pool, blockwise, check_positions
 from ..utils.docstrings import inherits_doc
-from .embeddings import check_n_features, embeds_as_rows, narrowed
+from .embeddings import are_narrow, check_n_features, embeds_as_rows, narrowed
 from .networks import batch_rows
 from .questions import QUESTIONS, Answer, Question, provides
 from .wrappers import open_pipeline, working_bytes
@@ -365,8 +365,10 @@ def embed(
         own = own if own.ndim == 2 else own.reshape(len(own), -1)
         return own if pool.is_finite else question.check(own, classifier)
 
+    narrow = are_narrow(pool)  # told beforehand: other processes have no pool
+
     def kept(block: Any) -> NDArray[Any]:
-        return narrowed(question.check(answer(block), classifier), pool)
+        return narrowed(question.check(answer(block), classifier), narrow)
 
     becomes_dense = 8 * math.prod(pool.row_shape) if embeds_as_rows(estimator) else 0
     return in_blocks(estimator, kept, pool, rows, beside=becomes_dense)
@@ -405,10 +407,11 @@ def embed_and_predict_proba(
     if embeds_as_rows(estimator):
         return embed(estimator, pool, rows, keep_integers=keep_integers), predict_proba(estimator, pool, rows)
     question, classifier, answer = opened("embed_and_predict_proba", estimator)
+    narrow = are_narrow(pool)
 
     def both(block: Any) -> tuple[NDArray[Any], NDArray[np.floating]]:
         embeddings, probabilities = question.check(answer(block), classifier)
-        return narrowed(embeddings, pool), probabilities
+        return narrowed(embeddings, narrow), probabilities
 
     return in_blocks(estimator, both, pool, rows)
 

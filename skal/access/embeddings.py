@@ -40,10 +40,14 @@ def embeds_as_rows(estimator: Any) -> bool:
     return not transformers and getattr(embedder(classifier), "func", None) is features
 
 
-def narrowed(embeddings: NDArray[Any], pool: Pool) -> NDArray[Any]:
-    """Return embeddings in float32, unless the numbers of the pool that they come from need more."""
-    is_narrow = pool.dtype is None or np.can_cast(pool.dtype, np.float32)
-    return embeddings.astype(np.float32, copy=False) if is_narrow else embeddings
+def are_narrow(pool: Pool) -> bool:
+    """Return whether float32 holds what the numbers of a pool tell."""
+    return pool.dtype is None or np.can_cast(pool.dtype, np.float32)
+
+
+def narrowed(embeddings: NDArray[Any], narrow: bool) -> NDArray[Any]:
+    """Return embeddings in float32 where that is enough."""
+    return embeddings.astype(np.float32, copy=False) if narrow else embeddings
 
 
 def features(classifier: Any, X: Any) -> NDArray[Any]:

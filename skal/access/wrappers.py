@@ -11,7 +11,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from skorch import NeuralNet
 
-from ..pool import Pool, as_pool
+from ..pool import DaskPool, Pool, as_pool
 from ..training.estimator import NetworkEstimator
 
 
@@ -192,7 +192,8 @@ def working_bytes(estimator: Any, X: Any) -> float:
 def rows_for(estimator: Any, X: Any) -> Any:
     """Return all rows of a container in one that an estimator can be fitted on.
 
-    Networks of skal decode a dataset and read stored arrays themselves; all other estimators get them in memory.
+    Networks of skal decode a dataset and read stored arrays themselves; all other estimators get them in memory, or
+    mapped from a temporary file where they are stored or computed and take more than 1 GiB.
 
     Parameters
     ----------
@@ -213,6 +214,6 @@ def rows_for(estimator: Any, X: Any) -> Any:
     array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    if isinstance(first_step(estimator), NetworkEstimator):
+    if isinstance(first_step(estimator), NetworkEstimator) and not isinstance(as_pool(X), DaskPool):
         return X.X if isinstance(X, Pool) else X
     return as_pool(X).whole()

@@ -19,6 +19,10 @@ from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 
 _ENCODER = "make_pipeline(TfidfVectorizer(), TruncatedSVD(64))"
+# Of a pool that is read or computed in chunks: up to here it is read whole to fit an encoder.
+_WHOLE_BYTES = 1 << 28
+# Rows of a larger one that an encoder without `partial_fit` is fitted on.
+_SAMPLE_ROWS = 100_000
 
 
 def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
@@ -36,7 +40,8 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     Returns
     -------
     encoder : transformer
-        Fitted.
+        Fitted on all rows. Of a pool of h5py, zarr or dask of more than 256 MiB, one with ``partial_fit``, such as
+        ``IncrementalPCA``, gets all rows block by block; any other gets 100,000 random rows.
 
     See Also
     --------
@@ -56,7 +61,22 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     seed_random_states(encoder, seed)
     pool = as_pool(X)
     with _explained(encoder, pool):
+        if pool.is_lazy and len(pool) * pool.float_bytes > _WHOLE_BYTES:
+            return _fitted_in_parts(encoder, pool, seed)
         return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)  # a FrozenEstimator requires y
+
+
+def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
+    """Fit an encoder on a pool that is not to be read whole."""
+    if isinstance(encoder, FrozenEstimator):
+        return encoder
+    if hasattr(encoder, "partial_fit"):
+        for block, _ in pool.blocks():
+            encoder.partial_fit(_shaped(encoder, block))
+        return encoder
+    n_rows = min(len(pool), _SAMPLE_ROWS)
+    rows = np.sort(np.random.default_rng(seed).choice(len(pool), n_rows, replace=False))
+    return encoder.fit(_shaped(encoder, pool.dense(rows)), None)
 
 
 def encode(encoder: Any, X: Any) -> NDArray[np.float32]:

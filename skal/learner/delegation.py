@@ -18,7 +18,7 @@ from ..access.raw_nets import as_input, asked
 from ..access.wrappers import open_pipeline, rows_for
 from ..labels import plain
 from ..model_selection import labeled_part
-from ..pool import DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
+from ..pool import DaskPool, DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
 from .known_classes import for_all_classes
 
 # What a learner passes on to its classifier, and what comes back.
@@ -48,7 +48,7 @@ def _delegated(method: str) -> Any:
         estimator, known = self._fitted_estimator(), self._state.known
         if params and _routing_enabled():
             params = process_routing(self, method, **params).estimator[method]
-        if isinstance(X, Pool) or StoredPool.holds(X) or DatasetPool.holds(X):
+        if isinstance(X, Pool) or any(kind.holds(X) for kind in (StoredPool, DaskPool, DatasetPool)):
             given = blockwise(lambda block: answer(estimator, method, block, **params), X)
         else:
             if MappingPool.holds(X) or isinstance(X, torch.Tensor):

@@ -1,9 +1,11 @@
 """The one idea of a pool: rows of any container, validated once, never copied."""
 
 from .base import Pool
-from .blocks import as_pool, blockwise, dense, first_flawed, row_blocks
+from .blocks import as_pool, dense, first_flawed, row_blocks
+from .dask_arrays import DaskPool
 from .mappings import MappingPool, parts
-from .rows import NO_ROWS, Candidates, Rows, check_positions
+from .passes import blockwise, executed, kept
+from .rows import NO_ROWS, Candidates, Part, Rows, check_positions
 from .stored import StoredPool
 from .torch_datasets import DatasetPool, DatasetRows
 from .validation import assuming_finite, check_features, check_pool, check_readable, check_sparse, warn_of
@@ -11,9 +13,11 @@ from .validation import assuming_finite, check_features, check_pool, check_reada
 __all__ = [
     "NO_ROWS",
     "Candidates",
+    "DaskPool",
     "DatasetPool",
     "DatasetRows",
     "MappingPool",
+    "Part",
     "Pool",
     "Rows",
     "StoredPool",
@@ -26,7 +30,9 @@ __all__ = [
     "check_readable",
     "check_sparse",
     "dense",
+    "executed",
     "first_flawed",
+    "kept",
     "parts",
     "row_blocks",
     "warn_of",

@@ -14,8 +14,8 @@ from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite
 
 from ..utils.checks import squares_fit
-from .equality import differing_rows, same_values
-from .rows import Rows, check_positions
+from .equality import differing_rows, kind_of_numbers, same_values
+from .rows import Rows, as_slice, check_positions, cut
 
 # Of rows as floats: large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
 BLOCK_BYTES = 32 * 2**20
@@ -47,6 +47,9 @@ class Pool(ABC):
     """
 
     is_scanned: ClassVar[bool] = True  # for NaN and infinity, also where no strategy reads the rows
+    is_lazy: ClassVar[bool] = (
+        False  # whether rows are read or computed, in chunks, each time they are asked for
+    )
 
     def __init__(self, X: Any) -> None:
         self.X = X
@@ -245,11 +248,13 @@ class Pool(ABC):
     @cached_property
     def overflow(self) -> str | None:
         """Why squares of the numbers overflow, as "its numbers reach 1e+160, ..."; None where squared distances fit."""
-        parts = [numbers for _, numbers in self._numbers() if not squares_fit(numbers)]
-        if not parts:
+        largest, dtype = 0.0, None
+        for _, numbers in self._numbers():
+            if not squares_fit(numbers):
+                largest, dtype = max(largest, float(np.abs(numbers).max())), dtype or numbers.dtype
+        if dtype is None:
             return None
-        largest = max(float(np.abs(numbers).max()) for numbers in parts)
-        return f"its numbers reach {largest:g}, and squares of that overflow in {parts[0].dtype}"
+        return f"its numbers reach {largest:g}, and squares of that overflow in {dtype}"
 
     @cached_property
     def flaw(self) -> str | None:
@@ -345,13 +350,51 @@ class Pool(ABC):
         where : slice
             The block holds the rows ``rows[where]``, or ``where`` without `rows`.
         """
-        wanted = None if rows is None else check_positions(rows, len(self))
-        n_rows = len(self) if wanted is None else len(wanted)
+        step = self.block_rows(row_bytes, max_bytes)
+        if rows is None:
+            for span in self.spans(step):
+                read, n_rows = self.read(span), span.stop - span.start
+                inside = [slice(0, n_rows)] if n_rows <= step else list(cut(n_rows, step))
+                for where in inside:
+                    block = read if n_rows <= step else read[where]
+                    yield block, slice(span.start + where.start, span.start + where.stop)
+            return
+        wanted = check_positions(rows, len(self))
+        for where in cut(len(wanted), step):
+            yield self.read(as_slice(wanted[where])), where
+
+    def block_rows(self, row_bytes: float | None = None, max_bytes: float | None = None) -> int:
+        """How many rows a block has.
+
+        Parameters
+        ----------
+        row_bytes : float, default=None
+            What a row becomes where it is used, by default its `float_bytes`.
+        max_bytes : float, default=None
+            The most bytes that a block becomes, by default 32 MiB.
+
+        Returns
+        -------
+        n_rows : int
+            From 1 to 65,536.
+        """
         most = BLOCK_BYTES if max_bytes is None else max_bytes
-        step = min(max(1, int(most // (row_bytes or self.float_bytes))), _BLOCK_ROWS)
-        for start in range(0, n_rows, step):
-            where = slice(start, min(start + step, n_rows))
-            yield self.read(where if wanted is None else as_slice(wanted[where])), where
+        return min(max(1, int(most // (row_bytes or self.float_bytes))), _BLOCK_ROWS)
+
+    def spans(self, step: int) -> Iterator[slice]:
+        """Cut the pool into rows that are read at a time.
+
+        Parameters
+        ----------
+        step : int
+            How many, at most. A larger chunk of a lazy pool is read at once nevertheless.
+
+        Yields
+        ------
+        span : slice
+            From `start` to `stop`, one after another.
+        """
+        return cut(len(self), step)
 
     def same_as(self, other: Pool) -> bool:
         """Whether another pool has the same rows, compared block by block up to the first difference.
@@ -395,29 +438,3 @@ class Pool(ABC):
         rows = slice(None, None, step)
         differ, much = differing_rows(self._values(rows), other._values(rows))
         return int(differ.sum()), int(much.sum()), len(differ)
-
-
-def kind_of_numbers(dtype: np.dtype[Any] | None) -> str | None:
-    """Kind of the numbers of a type, as networks tell them apart.
-
-    Parameters
-    ----------
-    dtype : dtype or None
-
-    Returns
-    -------
-    kind : {"bytes", "integers", "floats"} or None
-    """
-    if dtype is None or dtype.kind not in "biufc":
-        return None
-    if dtype.kind in "fc":
-        return "floats"
-    return "bytes" if dtype == np.uint8 else "integers"
-
-
-def as_slice(positions: Rows) -> Rows | slice:
-    """Positions that follow one another as a slice, which indexes without a copy."""
-    first, last = positions[0], positions[-1]
-    if last - first + 1 == len(positions) and (np.diff(positions) == 1).all():
-        return slice(int(first), int(last) + 1)
-    return positions

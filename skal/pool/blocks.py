@@ -1,8 +1,8 @@
-"""Functions of rows applied to a pool of any kind, a bounded number of bytes at a time."""
+"""The pool of any container."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from numbers import Number
 from typing import Any
@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import _num_samples
 from skorch.helper import SliceDataset
 
 from .arrays import NUMBERS, ArrayPool
-from .base import Pool, as_slice
+from .base import Pool
+from .dask_arrays import DaskPool
 from .frames import FramePool
 from .items import ItemPool
 from .mappings import MappingPool
-from .rows import Rows, check_positions
 from .sparse import SparsePool
 from .stored import StoredPool
 from .torch_datasets import DatasetPool, DatasetRows
@@ -29,13 +28,11 @@ KINDS: tuple[type[Pool], ...] = (
     SparsePool,
     FramePool,
     StoredPool,
+    DaskPool,
     DatasetPool,
     MappingPool,
     ItemPool,
 )
-
-# Above this share of wanted rows, predicting the few others costs less than copying the wanted ones.
-_DENSE = 0.75
 
 
 def as_pool(X: Any) -> Pool:
@@ -44,7 +41,7 @@ def as_pool(X: Any) -> Pool:
     Parameters
     ----------
     X : Pool or container of n_rows rows
-        An array, memmap, tensor, sparse matrix, data frame, array of h5py or zarr; a list, 1-D array or Series of
+        An array, memmap, tensor, sparse matrix, data frame, array of h5py, zarr or dask; a list, 1-D array or Series of
         texts or other objects; a mapping of arrays; a torch dataset. Lists of numbers become arrays.
 
     Returns
@@ -168,88 +165,3 @@ def row_blocks(
     slice(2, 3, None) [[2.0, 3.0]]
     """
     return as_pool(X).blocks(rows, max_bytes)
-
-
-def blockwise(
-    function: Callable[[Any], Any],
-    X: Any,
-    rows: ArrayLike | None = None,
-    *,
-    row_bytes: float | None = None,
-) -> Any:
-    """Apply a function of rows to the wanted rows of a pool, a block at a time.
-
-    Where most rows of `X` are wanted, `function` sees contiguous views of `X`, and the answers for
-    the other rows are dropped: copying rows costs as much as a linear model's prediction.
-
-    Parameters
-    ----------
-    function : callable
-        Maps a block of rows to an array with one entry per row, or to a tuple of such arrays. The
-        entry of a row must not depend on the other rows.
-    X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
-    rows : array-like of int of shape (n_rows,), default=None
-        Positions of the wanted rows, in any order. By default all of them.
-    row_bytes : float, default=None
-        What a row becomes in `function`, its answer included; a block becomes at most 32 MiB. By default the row's own
-        numbers, integers as float64.
-
-    Returns
-    -------
-    answers : ndarray of shape (n_rows, ...) or tuple of such arrays
-        In the order of `rows`.
-
-    Raises
-    ------
-    ValueError
-        If `rows` is not a 1-D array of positions in `X`, or `function` returns another number of
-        entries than rows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skal.pool import blockwise
-    >>> blockwise(lambda block: block.sum(axis=1), np.eye(4), rows=[3, 1])
-    array([1., 1.])
-    """
-    pool = as_pool(X)
-    wanted = None if rows is None else check_positions(rows, len(pool))
-    n_rows = len(pool) if wanted is None else len(wanted)
-    if n_rows == 0 and len(pool) > 0:  # classifiers refuse an empty block; one row tells the shape
-        answers = blockwise(function, pool, rows=[0])
-        return tuple(a[:0] for a in answers) if isinstance(answers, tuple) else answers[:0]
-    outputs: tuple[NDArray[Any], ...] | None = None
-    single = True
-    for block, keep, where in _plan(pool, wanted, row_bytes):
-        answers = function(block)
-        single = not isinstance(answers, tuple)
-        parts = (answers,) if single else answers
-        n_block = _num_samples(block)
-        for part in parts:
-            if len(part) != n_block:
-                raise ValueError(
-                    f"{n_block} rows were given and {len(part)} answers came back; there must be one per row."
-                )
-        if isinstance(where, slice) and where == slice(0, n_rows):  # one block holds all
-            return answers
-        if outputs is None:
-            outputs = tuple(np.empty((n_rows, *part.shape[1:]), part.dtype) for part in parts)
-        for output, part in zip(outputs, parts, strict=True):
-            output[where] = part[keep]
-    if outputs is None:
-        raise ValueError(f"X has no rows (shape={(len(pool), *pool.row_shape)}); at least 1 is required.")
-    return outputs[0] if single else outputs
-
-
-def _plan(pool: Pool, wanted: Rows | None, row_bytes: float | None) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield a block, which of its rows are wanted, and their places among the wanted rows."""
-    if wanted is None or len(wanted) < _DENSE * len(pool):
-        for block, where in pool.blocks(wanted, row_bytes=row_bytes):
-            yield block, slice(None), where
-        return
-    order = np.argsort(wanted, kind="stable")
-    ascending = wanted[order]
-    for block, span in pool.blocks(row_bytes=row_bytes):
-        low, high = np.searchsorted(ascending, (span.start, span.stop))
-        if low < high:
-            yield block, as_slice(ascending[low:high] - span.start), order[low:high]

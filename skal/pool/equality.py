@@ -82,6 +82,24 @@ def is_rounded(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
     return other.kind in "fc" and np.can_cast(dtype, other, "same_kind")
 
 
+def kind_of_numbers(dtype: np.dtype[Any] | None) -> str | None:
+    """Kind of the numbers of a type, as networks tell them apart.
+
+    Parameters
+    ----------
+    dtype : dtype or None
+
+    Returns
+    -------
+    kind : {"bytes", "integers", "floats"} or None
+    """
+    if dtype is None or dtype.kind not in "biufc":
+        return None
+    if dtype.kind in "fc":
+        return "floats"
+    return "bytes" if dtype == np.uint8 else "integers"
+
+
 def _flat(array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(len(array), math.prod(array.shape[1:]))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,6 +63,68 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False) -> 
     return positions.astype(np.intp, copy=False)
 
 
+def as_slice(positions: Rows) -> Rows | slice:
+    """Positions that follow one another as a slice, which indexes without a copy."""
+    first, last = positions[0], positions[-1]
+    if last - first + 1 == len(positions) and (np.diff(positions) == 1).all():
+        return slice(int(first), int(last) + 1)
+    return positions
+
+
+class Part(NamedTuple):
+    """A block of a pass over a pool: which rows it has, and what of the answers about them is wanted.
+
+    Attributes
+    ----------
+    rows : slice or ndarray of int
+        Positions in the pool of the rows of the block.
+    keep : slice or ndarray of int
+        Which of them are wanted.
+    where : slice or ndarray of int
+        Places of these among all wanted rows.
+    """
+
+    rows: Rows | slice
+    keep: Rows | slice
+    where: Rows | slice
+
+    @property
+    def positions(self) -> Rows:
+        """Positions in the pool of the wanted rows."""
+        rows = np.arange(self.rows.start, self.rows.stop) if isinstance(self.rows, slice) else self.rows
+        return rows[self.keep]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are wanted."""
+        return n_positions(self.where)
+
+
+class Share(NamedTuple):
+    """Rows that are read at a time, such as a chunk of a file, and the blocks that they are cut into.
+
+    Attributes
+    ----------
+    rows : slice or ndarray of int
+        Positions in the pool, those of the parts one after another.
+    parts : list of Part
+    """
+
+    rows: Rows | slice
+    parts: list[Part]
+
+
+def n_positions(rows: Rows | slice) -> int:
+    """How many positions a slice from start to stop, or an array of them, has."""
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+
+
+def cut(n_rows: int, step: int, start: int = 0) -> Iterator[slice]:
+    """Cut rows into slices of at most `step` of them."""
+    stop = start + n_rows
+    yield from (slice(first, min(first + step, stop)) for first in range(start, stop, step))
+
+
 class Candidates:
     """The positions that a query may choose from: some rows of a pool, or all but a few.
 
@@ -97,6 +160,11 @@ class Candidates:
     def rows(self) -> Rows:
         """All candidates, in increasing order."""
         return self._given if self._n_rows is None else np.flatnonzero(self.mask(self._n_rows))
+
+    @property
+    def excluded(self) -> Rows | None:
+        """The rows that are no candidates, where all others are; None where the candidates were given themselves."""
+        return None if self._n_rows is None else self._given
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.rows, dtype=dtype, copy=copy)

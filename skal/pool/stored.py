@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Hashable, Iterator
-from functools import cached_property
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import NUMBERS, ArrayPool
+from .arrays import ArrayPool
 from .base import Pool
 from .checksum import checksum
+from .lazy import LazyPool
 from .rows import Rows
 
+_ROWS_AT_A_TIME = 4096  # where there are no chunks
 _DIGESTED_ROWS = 64  # each may lie in a compressed chunk of its own
 
 
-class StoredPool(Pool):
+class StoredPool(LazyPool):
     """An array of h5py or zarr, of shape (n_rows, ...): rows are read when they are asked for.
 
-    It is known by its file or store and by some of its rows, and one of h5py pickles by its name. It is read for NaN
-    only if a strategy reads its rows.
+    It is known by its file or store and by some of its rows, and one of h5py pickles by its name.
     """
-
-    is_scanned = False
 
     def __init__(self, X: Any) -> None:
         if not hasattr(X, "shape"):
@@ -40,13 +38,10 @@ class StoredPool(Pool):
     def holds(X: Any) -> bool:
         return type(X).__module__.partition(".")[0] in ("h5py", "zarr")
 
-    @cached_property
-    def obstacle(self) -> str | None:
-        return None if self.X.dtype.kind in NUMBERS else f"its cells are of dtype {self.X.dtype}"
-
     @property
-    def row_bytes(self) -> float:
-        return max(1, self.X.dtype.itemsize * int(np.prod(self.row_shape)))
+    def chunk_ends(self) -> NDArray[np.intp]:
+        step = self.X.chunks[0] if self.X.chunks else _ROWS_AT_A_TIME  # of h5py, rows need not be in chunks
+        return np.append(np.arange(step, len(self), step), len(self))
 
     def take(self, rows: Rows | slice) -> NDArray[Any]:
         self._check_open()
@@ -74,23 +69,15 @@ class StoredPool(Pool):
             return np.asarray(self.X.get_orthogonal_selection(positions))
         return np.asarray(self.X[positions])
 
-    def whole(self) -> Any:
-        """All rows, in memory."""
-        return self.read(slice(None))
-
-    def _values(self, rows: Rows | slice) -> NDArray[Any]:
-        return self.take(rows)
-
-    def like(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return ArrayPool(self.take(slice(1))).like(rows)
-
     def stack(self, others: list[Any]) -> NDArray[Any]:
-        return ArrayPool(self.take(slice(None))).stack(others)
+        return ArrayPool(self.whole()).stack(others)
 
-    def matching(self, other: Pool) -> Pool:
-        if isinstance(other, ArrayPool):
-            return ArrayPool(self.take(slice(1))).matching(other)
-        return super().matching(other)
+    @property
+    def is_in_file(self) -> bool:
+        """Whether other processes can open it: a file of h5py, or a store of zarr on disk."""
+        if hasattr(self.X, "file"):
+            return self._file is not None
+        return os.path.exists(str(getattr(self.X.store, "root", "")))
 
     @property
     def storage(self) -> Hashable | None:
@@ -122,10 +109,6 @@ class StoredPool(Pool):
         step = max(1, -(-len(self) // _DIGESTED_ROWS))
         rows = (self.take(slice(row, row + 1)) for row in range(0, len(self), step))
         return "stored", self.X.shape, self.X.dtype.str, *(checksum(row, max_bytes) for row in rows)
-
-    def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.X.dtype.kind in "fc":
-            yield from (("X", block) for block, _ in self.blocks())
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_open()

@@ -15,16 +15,18 @@ from .joint_information import batch_bald
 from .means import k_means
 from .medians import k_medians
 from .successive import successive_sample
-from .top import top_k
+from .top import Best, drawn_key, top_k
 
 __all__ = [
     "BallCover",
+    "Best",
     "FarthestFirst",
     "FisherRows",
     "KernelHerding",
     "badge_kmeans_plusplus",
     "bait",
     "batch_bald",
+    "drawn_key",
     "k_means",
     "k_medians",
     "mean_closeness",

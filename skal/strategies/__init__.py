@@ -6,7 +6,7 @@ from .asal import ASAL
 from .badge import BADGE
 from .bait import BAIT
 from .bald import BALD
-from .base import QueryStrategy, ScoreStrategy
+from .base import QueryStrategy
 from .batch_bald import BatchBALD
 from .candidates import CandidateStrategy
 from .class_balanced import ClassBalanced
@@ -29,6 +29,7 @@ from .query import Query
 from .query_by_committee import QueryByCommittee
 from .random_sampling import RandomSampling
 from .random_subset import RandomSubset
+from .score import ScoreStrategy
 from .seals import SEALS
 from .switch import Switch
 from .synthesis import SynthesisStrategy

@@ -123,10 +123,11 @@ class ADBA(SynthesisStrategy):
 
     def _prepare(self, pool: Pool) -> None:
         row_bytes = _N_COPIES * 8 * pool.row_shape[0]
-        self.center_ = sum(_numbers(block).sum(axis=0) for block, _ in pool.blocks()) / len(pool)
+        center = sum(_numbers(block).sum(axis=0) for block, _ in pool.blocks()) / len(pool)
         norms = blockwise(
-            lambda block: np.linalg.norm(_numbers(block) - self.center_, axis=1), pool, row_bytes=row_bytes
+            lambda block: np.linalg.norm(_numbers(block) - center, axis=1), pool, row_bytes=row_bytes
         )
+        self.center_ = center
         self.radius_ = float(norms.max() if self.radius is None else self.radius)
         self._inside = np.flatnonzero(norms <= self.radius_)
         if not len(self._inside):

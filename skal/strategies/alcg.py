@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..access import predict_proba
 from ..pool import Rows
-from .base import ScoreStrategy
 from .query import Query
+from .score import ScoreStrategy
 from .uncertainty import entropy
 
 

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..access import dropout_proba
 from ..pool import as_pool
-from .base import POSITIVE_INTEGER, ScoreStrategy
+from .base import POSITIVE_INTEGER
+from .score import ScoreStrategy
 from .uncertainty import entropy
 
 

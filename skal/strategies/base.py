@@ -19,14 +19,13 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..access import check_requirements, working_bytes
+from ..access import check_requirements
 from ..access.wrappers import has_network
 from ..exceptions import PoolExhaustedWarning
 from ..generators import check_encodable
 from ..labels import Labels
-from ..pool import NO_ROWS, Pool, Rows, assuming_finite, blockwise
+from ..pool import NO_ROWS, Pool, Rows, assuming_finite
 from ..pool.validation import check_pool, check_readable, check_sparse, warn_of
-from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.checks import check_integer
 from ..utils.docstrings import inherits_doc
@@ -390,56 +389,3 @@ class QueryStrategy(Strategy):
                 "distinct positions of query.candidates.rows."
             )
         return rows.astype(np.intp, copy=False)
-
-
-class ScoreStrategy(QueryStrategy):
-    """Base class of the strategies that score each row by itself and take the rows with the highest scores.
-
-    An author writes `_score(X, estimator)`, which returns one score per row; higher is more wanted. `X` is a block of
-    rows of the pool, so no score may depend on the other rows. Ties are broken at random: the order of the pool must
-    not decide which class is queried.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None, default=None
-        Breaks ties. By default each `fit` draws a fresh seed.
-
-    Attributes
-    ----------
-    {requires, query_report_}
-    """
-
-    @abstractmethod
-    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
-        """The utility of each row of `X`, of shape (n_rows,)."""
-
-    def utility(self, X: Any, *, estimator: Any = None) -> NDArray[np.floating[Any]]:
-        """Score every row, whether labelled or not.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, data frame or Pool of shape (n_samples, ...)
-        estimator : fitted classifier, default=None
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Higher is more wanted.
-        """
-        check_is_fitted(self)
-        pool = X if isinstance(X, Pool) else self._recognized(X, estimator)
-        self._check_asked(pool, estimator)
-        with assuming_finite(pool):
-            return self._scores(pool, None, estimator)
-
-    def _scores(self, pool: Pool, rows: Rows | None, estimator: Any) -> NDArray[np.floating[Any]]:
-        row_bytes = working_bytes(estimator, pool)
-        return blockwise(lambda block: self._score(block, estimator), pool, rows, row_bytes=row_bytes)
-
-    def _query_scores(self, query: Query, rows: Rows) -> NDArray[np.floating[Any]]:
-        """The utility of some rows of the pool, for a strategy that others ask for scores."""
-        return self._scores(query.pool, rows, query.estimator)
-
-    def _query(self, query: Query) -> Rows:
-        rows = query.candidates.rows
-        return rows[top_k(self._query_scores(query, rows), query.n_queries, query.rng)]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from ..access import posterior_proba
-from ..pool import Pool, Rows
+from ..pool import Pool, Rows, blockwise
 from ..selection import batch_bald
 from .base import POSITIVE_INTEGER, QueryStrategy
-from .bootstrap import bootstrap_proba, check_trainable
+from .bootstrap import bootstrap_scorer, check_trainable
 from .query import Query
 
 
@@ -114,7 +114,8 @@ class BatchBALD(QueryStrategy):
 
     def _probabilities(self, query: Query, rows: Rows) -> NDArray[np.float32]:
         if self.n_members is not None:
-            return bootstrap_proba(query, self.n_members, rows, _narrow)
+            answer, row_bytes = bootstrap_scorer(query, self.n_members, _narrow)
+            return blockwise(answer, query.pool, rows, row_bytes=row_bytes)  # type: ignore[no-any-return]
         return posterior_proba(
             query.estimator, query.pool, rows, n_passes=self.n_passes, seed=self._seed, summary=_narrow
         )

@@ -12,10 +12,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import _check_method_params
 from skorch import NeuralNet
 
-from ..access import blockwise, predict_proba, working_bytes
+from ..access import predict_proba, working_bytes
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import last_step, rows_for
-from ..pool import Rows, as_pool
+from ..pool import as_pool
 from ..utils.random import seed_random_states
 from .query import Query
 
@@ -43,31 +43,31 @@ def check_trainable(n_members: int | None, estimator: Any) -> None:
         )
 
 
-def bootstrap_proba(
-    query: Query, n_members: int, rows: Rows, summary: Callable[[NDArray[Any]], NDArray[Any]]
-) -> NDArray[Any]:
-    """Train a committee on bootstrap samples, and ask its members about some rows of the pool.
+def bootstrap_scorer(
+    query: Query, n_members: int, summary: Callable[[NDArray[Any]], NDArray[Any]]
+) -> tuple[Callable[[Any], NDArray[Any]], float]:
+    """Train a committee on bootstrap samples, which is to be asked about rows of the pool.
 
     Parameters
     ----------
     query : Query
     n_members : int
-    rows : ndarray of int of shape (n_rows,)
     summary : callable
         Maps the probabilities of a block, of shape (n_block, n_members, n_classes), to an array with one entry per row.
 
     Returns
     -------
-    answers : ndarray of shape (n_rows, ...)
+    answer : callable
+        Maps a block of rows to what `summary` makes of them.
+    row_bytes : float
+        What a row becomes in it.
     """
-    members = bootstrap_members(query, n_members)
+    members, classes = bootstrap_members(query, n_members), query.estimator.classes_
 
     def answer(block: Any) -> NDArray[Any]:
-        answers = [member_proba(member, query.estimator.classes_, block) for member in members]
-        return summary(np.stack(answers, axis=1))
+        return summary(np.stack([member_proba(member, classes, block) for member in members], axis=1))
 
-    row_bytes = working_bytes(query.estimator, query.pool) + 24 * n_members * len(query.labels.classes)
-    return blockwise(answer, query.pool, rows, row_bytes=row_bytes)
+    return answer, working_bytes(query.estimator, query.pool) + 24 * n_members * len(query.labels.classes)
 
 
 def bootstrap_members(query: Query, n_members: int) -> list[Any]:

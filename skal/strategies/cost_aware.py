@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,9 +14,10 @@ from sklearn.utils.validation import _num_samples
 
 from ..pool import Pool, Rows, assuming_finite, blockwise
 from ..selection import top_k
-from .base import QueryStrategy, ScoreStrategy
+from .base import QueryStrategy
 from .candidates import CriterionStrategy
 from .query import Query
+from .score import ScoreStrategy
 from .uncertainty import UncertaintySampling
 
 
@@ -139,7 +141,7 @@ class CostAware(CriterionStrategy):
             _checked(cost, len(pool), "cost")
         else:  # on few rows now, before anything is trained
             with assuming_finite(pool):
-                self._computed(pool.read(slice(2)))
+                _computed(self.cost, pool.read(slice(2)))
 
     def grown(self, pool: Pool, *, cost: ArrayLike | None = None) -> Self:
         """The strategy for the pool of `fit` with new rows at its end: a copy, which keeps what was trained.
@@ -176,10 +178,7 @@ class CostAware(CriterionStrategy):
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
         # What was given to fit are costs of its rows alone.
-        self._costs = None if self.cost is None else blockwise(self._computed, pool)
-
-    def _computed(self, block: Any) -> NDArray[np.float64]:
-        return _checked(self.cost(block), _num_samples(block), "The function cost returned")  # type: ignore[misc]
+        self._costs = None if self.cost is None else blockwise(partial(_computed, self.cost), pool)
 
     def _query(self, query: Query) -> Rows:
         if self._costs is None:
@@ -193,6 +192,10 @@ class CostAware(CriterionStrategy):
         best = top_k(scores / costs, query.n_queries, query.rng)
         query.report.update(costs=costs[best])
         return rows[best]
+
+
+def _computed(cost: Any, block: Any) -> NDArray[np.float64]:
+    return _checked(cost(block), _num_samples(block), "The function cost returned")
 
 
 def _checked(cost: Any, n_rows: int, given: str) -> NDArray[np.float64]:

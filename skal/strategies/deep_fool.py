@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..access import as_torch, batch_rows
 from ..pool import as_pool
 from ..training.batches import as_tensor
-from .base import POSITIVE_INTEGER, ScoreStrategy
+from .base import POSITIVE_INTEGER
+from .score import ScoreStrategy
 
 # The most that the rows of a batch take; a batch holds a few more arrays of this size, and the network's activations.
 _BATCH_BYTES = 16 * 2**20

@@ -12,10 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..pool import Pool, Rows
 from ..selection import mean_closeness, mean_cosine, top_k
 from ..utils.threads import Kept
-from .base import QueryStrategy, ScoreStrategy
+from .base import QueryStrategy
 from .candidates import CriterionStrategy
 from .embedding import EmbeddingStrategy, are_few
 from .query import Query
+from .score import ScoreStrategy
 from .uncertainty import UncertaintySampling
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..access import predicted_loss
-from .base import ScoreStrategy
+from .score import ScoreStrategy
 
 
 class LearningLoss(ScoreStrategy):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..access import as_torch
 from ..training.batches import as_tensor
-from .base import ScoreStrategy
+from .score import ScoreStrategy
 
 Objective = Callable[[Tensor], Tensor]
 

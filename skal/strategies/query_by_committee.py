@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..access import committee_proba
-from ..pool import Pool, Rows
+from ..pool import Pool
 from .bald import mutual_information
-from .base import ScoreStrategy
-from .bootstrap import bootstrap_proba, check_trainable
+from .bootstrap import bootstrap_scorer, check_trainable
 from .query import Query
+from .score import ScoreStrategy
 from .uncertainty import entropy
 
 
@@ -115,7 +115,7 @@ class QueryByCommittee(ScoreStrategy):
             )
         return committee_proba(estimator, X, summary=_MEASURES[self.measure])
 
-    def _query_scores(self, query: Query, rows: Rows) -> NDArray[np.floating[Any]]:
+    def _query_scorer(self, query: Query) -> tuple[Callable[[Any], NDArray[Any]], float]:
         if self.n_members is None:
-            return super()._query_scores(query, rows)
-        return bootstrap_proba(query, self.n_members, rows, _MEASURES[self.measure])
+            return super()._query_scorer(query)
+        return bootstrap_scorer(query, self.n_members, _MEASURES[self.measure])

@@ -11,7 +11,7 @@ from scipy.special import entr
 from sklearn.utils._param_validation import StrOptions
 
 from ..access import decision_function, predict_proba
-from .base import ScoreStrategy
+from .score import ScoreStrategy
 
 
 def margin(probabilities: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..access import labeled_proba
-from .base import ScoreStrategy
+from .score import ScoreStrategy
 
 
 class VAAL(ScoreStrategy):

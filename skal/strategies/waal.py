@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..access import critic_scores_and_log_proba
-from .base import ScoreStrategy
+from .score import ScoreStrategy
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

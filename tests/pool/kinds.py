@@ -66,6 +66,7 @@ _VECTORIZER = CountVectorizer(vocabulary=WORDS)
 
 def containers(folder):
     """Kinds of pools by name: the container, and a transformer that makes the counts of it (or of HOLES)."""
+    import dask.array as da
     import h5py
     import zarr
 
@@ -105,6 +106,7 @@ def containers(folder):
         ),
         "h5py": (h5py.File(folder / "pool.h5", "r")["rows"], passed),
         "zarr": (zarr.array(COUNTS, chunks=(16, 5)), passed),
+        "dask": (da.from_array(COUNTS, chunks=(16, 3)), passed),
         "holes": (HOLES, imputer),
         "frame with holes": (pd.DataFrame(HOLES, columns=WORDS), columns),
         "polars frame with holes": (pl.DataFrame(HOLES, schema=WORDS), columns),
@@ -116,7 +118,7 @@ NAMES = [
     "array", "integers", "bytes", "tensor", "unsorted CSR", "object array of numbers", "texts", "array of objects",
     "array of strings", "Series", "Series of the string type", "polars Series", "dicts", "sequences", "paths",
     "object cells", "string cells", "frame of words", "frame of lists", "polars frame of lists",
-    "frame of extension types", "h5py", "zarr", "holes", "frame with holes", "polars frame with holes",
+    "frame of extension types", "h5py", "zarr", "dask", "holes", "frame with holes", "polars frame with holes",
     "nullable frame with holes",
 ]  # fmt: skip
 NUMBERS = {
@@ -128,6 +130,7 @@ NUMBERS = {
     "frame of extension types",
     "h5py",
     "zarr",
+    "dask",
 }
 
 

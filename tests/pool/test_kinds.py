@@ -66,8 +66,8 @@ HALF = slice(0, None, 2)
 
 @pytest.fixture(scope="module")
 def pools(tmp_path_factory):
-    pytest.importorskip("h5py")
-    pytest.importorskip("zarr")
+    for package in ("dask", "h5py", "zarr"):
+        pytest.importorskip(package)
     return containers(tmp_path_factory.mktemp("pool"))
 
 
@@ -133,7 +133,7 @@ def test_readers_of_numbers_refuse_other_rows_before_training(pools, name, kind)
 @pytest.mark.parametrize("kind", READ)
 def test_readers_of_numbers_read_numbers_of_any_kind(pools, name, kind):
     X, _ = pools[name]
-    if isinstance(READ[kind], SynthesisStrategy) and name in ("h5py", "zarr", "integers", "bytes"):
+    if isinstance(READ[kind], SynthesisStrategy) and name in ("h5py", "zarr", "dask", "integers", "bytes"):
         return  # what is synthesised need be no such number
     y = np.where(Y > 1, -1, Y)  # ADBA knows two classes
     fitted, expected = (learner(logistic(), READ[kind]).fit(each, y) for each in (X, COUNTS))

@@ -1,0 +1,202 @@
+"""Pools that are arrays of dask: rows that are computed, here or on a cluster, when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..utils.checks import squares_fit
+from .arrays import NUMBERS, ArrayPool
+from .base import Pool
+from .checksum import checksum
+from .lazy import LazyPool
+from .rows import Part, Rows, Share, n_positions
+
+_DIGESTED_ROWS = 16  # each may lie in a chunk of its own, which is computed for it
+# Tasks that are under way where no cluster keeps account of them.
+_TASKS_AT_A_TIME = 32
+
+
+class DaskPool(LazyPool):
+    """An array of dask, of shape (n_rows, ...), whose chunks have all columns and are known in size.
+
+    It is known by its name, which dask derives from how it is computed. Passes over it are tasks for the scheduler that
+    is active, one for each chunk of rows, or for neighbouring small ones.
+    """
+
+    def __init__(self, X: Any) -> None:
+        given = f"A dask array of shape {X.shape} and dtype {X.dtype} was given"
+        if X.ndim == 0 or (X.ndim == 1 and X.dtype.kind in NUMBERS):
+            raise ValueError(
+                f"{given}; give rows, of shape (n_rows, n_columns): X.reshape(-1, 1) for one column."
+            )
+        if np.isnan(X.shape[0]):
+            raise ValueError(
+                f"{given}, whose number of rows is not known; call X.compute_chunk_sizes() first, or "
+                "frame.to_dask_array(lengths=True) for a data frame."
+            )
+        if not isinstance(X._meta, np.ndarray) or isinstance(X._meta, np.ma.MaskedArray):
+            raise TypeError(
+                f"{given} whose chunks are {type(X._meta).__name__}; give chunks of numpy arrays, such as "
+                "X.map_blocks(lambda block: block.toarray()) for sparse ones."
+            )
+        super().__init__(X)
+
+    @staticmethod
+    def holds(X: Any) -> bool:
+        return type(X).__module__.startswith("dask.array")
+
+    @cached_property
+    def _rows(self) -> Any:
+        """The array in chunks that have all columns."""
+        return self.X.rechunk(dict.fromkeys(range(1, self.X.ndim), -1))
+
+    @cached_property
+    def chunk_ends(self) -> NDArray[np.intp]:
+        ends = np.cumsum(self._rows.chunks[0])
+        return ends[np.diff(ends, prepend=0) > 0]
+
+    def take(self, rows: Rows | slice) -> NDArray[Any]:
+        if isinstance(rows, slice):
+            return np.asarray(self._rows[rows].compute())
+        positions, places = np.unique(rows, return_inverse=True)
+        return np.asarray(self._rows[positions].compute())[places]
+
+    def stack(self, others: list[Any]) -> Any:
+        import dask.array as da
+
+        new = ArrayPool(self.take(slice(0))).stack(others)
+        return da.concatenate([self._rows, da.from_array(new, chunks=(-1,) * new.ndim)])
+
+    def matching(self, other: Pool) -> Pool:
+        return super().matching(ArrayPool(other.take(slice(None))) if isinstance(other, DaskPool) else other)
+
+    @property
+    def storage(self) -> Hashable:
+        return "dask", self.X.name
+
+    @property
+    def is_in_file(self) -> bool:
+        return False
+
+    @cached_property
+    def overflow(self) -> str | None:
+        if self.X.dtype.kind not in "fc":
+            return None
+        shares = [Share(span, [Part(span, slice(None), span)]) for span in self.spans(1)]
+        if all(fits for fits, _ in self.executed(lambda block, part: squares_fit(block), shares)):
+            return None
+        return super().overflow
+
+    def digest(self, max_bytes: int) -> Hashable:
+        rows = self.take(slice(None, None, max(1, -(-len(self) // _DIGESTED_ROWS))))
+        return "dask", self.X.shape, self.X.dtype.str, checksum(rows, max_bytes)
+
+    def executed(
+        self, function: Callable[[Any, Part], Any], shares: list[Share]
+    ) -> Iterator[tuple[Any, Part]]:
+        """Call a function with the blocks of shares, on the workers of the active scheduler.
+
+        Parameters
+        ----------
+        function : callable
+            It is sent to each worker once. If a worker is lost, others are asked again.
+        shares : list of Share
+            Each within neighbouring chunks.
+
+        Yields
+        ------
+        answer : object
+        part : Part
+        """
+        import dask
+
+        chunks, ends = self._rows.to_delayed(optimize_graph=True).ravel(), np.cumsum(self._rows.chunks[0])
+        call = dask.delayed(_Function(function), pure=False, traverse=False)
+
+        def task(share: Share) -> Any:
+            positions = _ends_of(share.rows)
+            first, last = np.searchsorted(ends, positions, side="right")
+            start = ends[first] - self._rows.chunks[0][first]
+            local = _shifted(share.rows, -start)
+            return dask.delayed(_work)(call, list(chunks[first : last + 1]), local, share)
+
+        client = _client()
+        if client is None:
+            for at in range(0, len(shares), _TASKS_AT_A_TIME):
+                some = shares[at : at + _TASKS_AT_A_TIME]
+                for answers in dask.compute(
+                    *map(task, some), scheduler=dask.base.get_scheduler(collections=[self.X])
+                ):
+                    yield from answers
+            return
+        from distributed import as_completed
+
+        futures = client.compute([task(share) for share in shares])
+        try:
+            for _, answers in as_completed(futures, with_results=True):
+                yield from answers
+        except BaseException:  # a pass that was given up
+            client.cancel(futures)
+            raise
+
+
+class _Function:
+    """A function in a graph, which dask would otherwise call or look into."""
+
+    def __init__(self, function: Callable[[Any, Part], Any]) -> None:
+        self.function = function
+
+
+def _work(call: _Function, chunks: list[Any], rows: Rows | slice, share: Share) -> list[tuple[Any, Part]]:
+    """What a worker does with its chunks."""
+    block = np.asarray(chunks[0]) if len(chunks) == 1 else np.concatenate(chunks)
+    return list(answered(call.function, block[rows], share))
+
+
+def answered(function: Callable[[Any, Part], Any], read: Any, share: Share) -> list[tuple[Any, Part]]:
+    """The answers of a function about the blocks of a share.
+
+    Parameters
+    ----------
+    function : callable
+    read : container of n_rows rows
+        The rows of the share.
+    share : Share
+
+    Returns
+    -------
+    answers : list of (object, Part)
+    """
+    if len(share.parts) == 1:
+        return [(function(read, share.parts[0]), share.parts[0])]
+    answers, start = [], 0
+    for part in share.parts:
+        stop = start + n_positions(part.rows)
+        answers.append((function(read[start:stop], part), part))
+        start = stop
+    return answers
+
+
+def _ends_of(rows: Rows | slice) -> tuple[int, int]:
+    return (rows.start, rows.stop - 1) if isinstance(rows, slice) else (int(rows[0]), int(rows[-1]))
+
+
+def _shifted(rows: Rows | slice, by: int) -> Rows | slice:
+    return slice(int(rows.start + by), int(rows.stop + by)) if isinstance(rows, slice) else rows + by
+
+
+def _client() -> Any:
+    """The client of the cluster that dask works on, if it does."""
+    with suppress(ImportError, ValueError):
+        from dask.base import get_scheduler
+        from distributed import Client
+
+        client = getattr(get_scheduler(), "__self__", None)
+        return client if isinstance(client, Client) else None
+    return None

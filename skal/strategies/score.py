@@ -1,0 +1,97 @@
+"""The base of the strategies that score each row by itself."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..access import working_bytes
+from ..pool import Part, Pool, Rows, assuming_finite, blockwise, executed, kept
+from ..selection import Best, drawn_key
+from .base import QueryStrategy
+from .query import Query
+
+
+class ScoreStrategy(QueryStrategy):
+    """Base class of the strategies that score each row by itself and take the rows with the highest scores.
+
+    An author writes `_score(X, estimator)`, which returns one score per row; higher is more wanted. `X` is a block of
+    rows of the pool, so no score may depend on the other rows. Ties are broken at random: the order of the pool must
+    not decide which class is queried.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Breaks ties. By default each `fit` draws a fresh seed.
+
+    Attributes
+    ----------
+    {requires, query_report_}
+    """
+
+    @abstractmethod
+    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
+        """The utility of each row of `X`, of shape (n_rows,)."""
+
+    def utility(self, X: Any, *, estimator: Any = None) -> NDArray[np.floating[Any]]:
+        """Score every row, whether labelled or not.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, data frame or Pool of shape (n_samples, ...)
+        estimator : fitted classifier, default=None
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Higher is more wanted.
+        """
+        check_is_fitted(self)
+        pool = X if isinstance(X, Pool) else self._recognized(X, estimator)
+        self._check_asked(pool, estimator)
+        with assuming_finite(pool):
+            return self._scores(pool, None, estimator)
+
+    def _scores(self, pool: Pool, rows: Rows | None, estimator: Any) -> NDArray[np.floating[Any]]:
+        score, row_bytes = self._scorer(pool, estimator)
+        return blockwise(score, pool, rows, row_bytes=row_bytes)
+
+    def _scorer(self, pool: Pool, estimator: Any) -> tuple[Callable[[Any], NDArray[Any]], float]:
+        """What scores a block, in any process, and the bytes that a row becomes in it."""
+        scorer = copy.copy(self)
+        scorer._pool = None  # type: ignore[assignment]  # the workers need not be sent it
+        return partial(scorer._score, estimator=estimator), working_bytes(estimator, pool)
+
+    def _query_scorer(self, query: Query) -> tuple[Callable[[Any], NDArray[Any]], float]:
+        """The same for a query, for a strategy whose scores depend on more than the classifier."""
+        return self._scorer(query.pool, query.estimator)
+
+    def _query_scores(self, query: Query, rows: Rows) -> NDArray[np.floating[Any]]:
+        """The utility of some rows of the pool, for a strategy that others ask for scores."""
+        score, row_bytes = self._query_scorer(query)
+        return blockwise(score, query.pool, rows, row_bytes=row_bytes)
+
+    def _query(self, query: Query) -> Rows:
+        score, row_bytes = self._query_scorer(query)
+        excluded, k, key = query.candidates.excluded, query.n_queries, drawn_key(query.rng)
+
+        def best(block: Any, part: Part) -> Best:
+            scores, positions = kept(score(block), block, part), part.positions
+            if excluded is not None:
+                are_open = np.isin(positions, excluded, invert=True)
+                scores, positions = scores[are_open], positions[are_open]
+            return Best.of(scores, positions, k, key)
+
+        # No array of the pool's size: of each block the best remain.
+        rows = None if excluded is not None else query.candidates.rows
+        answers = executed(best, query.pool, rows, row_bytes=row_bytes)
+        return reduce(
+            lambda one, other: one.merged(other, k, key), (answer for answer, _ in answers)
+        ).positions
