@@ -332,16 +332,19 @@ class Opened:
         """Labels that an annotator gave, as plain values, one per row."""
         if (known := self._known_labels(labels)) is not None and len(known) == n_rows:
             return known
-        marker = self._facts["learner"]["params"]["unlabeled"]
-        unlabeled = marker.get("value")
-        unlabeled = float("nan") if isinstance(unlabeled, dict) else unlabeled
         given = [None] if labels is None else labels
-        values = check_new_labels(given, n_rows, unlabeled=unlabeled).tolist()
+        values = check_new_labels(given, n_rows, unlabeled=self._marker).tolist()
         if any(isinstance(value, float) for value in values) and not any(
             isinstance(value, float) for value in self.classes
         ):  # 1.0 is the class 1
             values = [int(value) if value == int(value) else value for value in values]
         return list(values)
+
+    @property
+    def _marker(self) -> Any:
+        """What marks an unlabelled row, where the learner has a marker of its own."""
+        marker = self._facts["learner"]["params"]["unlabeled"].get("value")
+        return float("nan") if isinstance(marker, dict) else marker
 
     def _known_labels(self, labels: Any) -> list[Any] | None:
         """Labels that have been used before, as most are, and need no further look; None where some have not."""

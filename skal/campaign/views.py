@@ -43,7 +43,8 @@ class Views(Verbs):
         Returns
         -------
         labels : ndarray of shape (n_rows,)
-            -1 (numbers) or None (strings) where there is no label, or where annotators disagree and none is ahead.
+            -1 (numbers), None (strings) or the learner's `unlabeled` where there is no label, or where annotators
+            disagree and none is ahead.
         """
         with self._database.reading() as connection:
             values = journal.class_values(connection)
@@ -56,7 +57,7 @@ class Views(Verbs):
             rows, codes = rows[is_trained_on], codes[is_trained_on]
         labels = [values[code] for code in codes]
         is_text = bool(values) and isinstance(values[0], str)
-        none = Labels.none(len(self), object if is_text else np.int64)
+        none = Labels.none(len(self), object if is_text else np.int64, unlabeled=self._marker)
         return (none.with_labels(rows, labels) if labels else none).to_array()
 
     def consensus(self, how: str | None = None) -> dict[str, NDArray[Any]]:

@@ -49,8 +49,13 @@ def test_a_lease_ends(campaign):
 
 def test_a_lease_is_renewed_when_half_of_it_is_over(campaign):
     rows = campaign.next("anna", 2).tolist()
-    campaign._clock.now += 301
+    until = campaign.leases()["until"].tolist()
+    campaign._clock.now += 299
     assert campaign.next("anna", 2).tolist() == rows
+    assert campaign.leases()["until"].tolist() == until
+    campaign._clock.now += 2
+    assert campaign.next("anna", 2).tolist() == rows
+    assert campaign.leases()["until"].tolist() != until
     campaign._clock.now += 599
     assert live(campaign) == sorted((row, "anna") for row in rows)
 
@@ -141,6 +146,20 @@ def test_labels_are_the_same_in_whatever_form_they_come(campaign):
     assert campaign.labels()[:8].tolist() == [1, 0, 1, 0, 1, 1, 1, 0]
     with pytest.raises(ValueError, match="continuous"):
         campaign.answer("anna", 8, 0.5)
+
+
+def test_minus_one_may_be_a_class(tmp_path):
+    with Campaign(
+        tmp_path, learner(unlabeled=-99), X, classes=[-1, 1], retrain_every=4, training="foreground"
+    ) as campaign:
+        for _ in range(5):
+            rows = campaign.next("anna")
+            campaign.answer("anna", rows, 2 * TRUTH[rows] - 1)
+        with pytest.raises(ValueError, match="unlabelled"):
+            campaign.answer("bob", 0, -99)
+        assert sorted(set(campaign.labels().tolist())) == [-99, -1, 1]
+        assert campaign.learner().classes_.tolist() == [-1, 1]
+        assert campaign.progress().failure is None
 
 
 def test_a_typo_is_pointed_out(tmp_path):
