@@ -49,6 +49,7 @@ def test_a_lease_ends(campaign):
 
 def test_a_lease_is_renewed_when_half_of_it_is_over(campaign):
     rows = campaign.next("anna", 2).tolist()
+    assert campaign.next("anna", 2).tolist() == rows
     until = campaign.leases()["until"].tolist()
     campaign._clock.now += 299
     assert campaign.next("anna", 2).tolist() == rows
