@@ -14,11 +14,14 @@ from ..graph import nearest_neighbors
 from ..neighbors import make_index
 from ..pool import Pool, Rows
 from ..selection import k_means, top_k
+from ..selection.points import sq_norms
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
+_COMPARED = 1024  # rows whose distances to each other take less time than an index
+_ROUNDING = 1e-14  # of squared distances, relative to the largest row
 _NO_DISTANCE = 1e-14  # squares of rows' distances below it, relative to the largest row, are rounding
 _COMPARED = 1024  # rows of a cluster whose distances to each other take less time than an index
 
@@ -134,5 +137,17 @@ class TypiClust(EmbeddingStrategy):
             return np.zeros(1)
         rows = rows - rows.mean(axis=0, dtype=np.float64)  # no common offset takes digits of float32
         rows /= max(rows.max(), -rows.min(), np.finfo(np.float64).tiny)
+        if self.index in ("auto", "exact") and len(rows) <= _COMPARED:
+            return _compared(rows, min(self.n_neighbors, len(rows) - 1))
         distances = nearest_neighbors(rows, self.n_neighbors, method=self.index, random_state=self._seed)[0]
         return distances.mean(axis=1, dtype=np.float64)
+
+
+def _compared(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return the mean distance of each row to the k nearest others, which are found among all of them."""
+    squares = sq_norms(rows)
+    sq_distances = squares[:, None] + squares - 2 * rows @ rows.T
+    sq_distances[sq_distances < _ROUNDING * squares.max()] = 0
+    np.fill_diagonal(sq_distances, np.inf)
+    sq_distances.partition(k - 1, axis=1)
+    return np.asarray(np.sqrt(sq_distances[:, :k]).mean(axis=1))

@@ -54,11 +54,12 @@ def test_clusters_too_small_for_float32_are_told_apart(scale):
 
 
 @pytest.mark.parametrize("offset", [0, 3e3, 1e6])
-def test_a_round_is_exact_where_float32_is_not(offset):
+def test_a_round_is_exact_where_float32_is_not(offset, monkeypatch):
     """Two groups far from each other: where both are far from the origin, squares have too few digits."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 6)) + offset * (np.arange(600)[:, None] % 2)
     points = EuclideanPoints(X)
+    monkeypatch.setattr("skal.selection.points.BLOCK_SIZE", 5_000)  # several blocks
     centers = np.vstack([points.take(list(range(20))), np.full((1, 6), 1e13)])  # of the last are no rows
     labels, total, found = means._Rounds(points).round(centers)
     sq_distances = cdist(X - points.shift, centers, "sqeuclidean")
@@ -86,6 +87,24 @@ def test_rows_that_are_not_kept_in_float32_count_alike(monkeypatch):
     monkeypatch.setattr(means, "_KEPT", 0)
     for found, wanted in zip(k_means(X, 12, np.random.default_rng(0)), expected, strict=True):
         assert_array_equal(found, wanted)
+
+
+def test_little_is_left_for_another_round():
+    """Rows on a line, on which centers move slowly."""
+    X = np.random.default_rng(0).exponential(size=(1_000, 1))
+    for seed in range(5):
+        labels, sq_distances = k_means(X, 40, np.random.default_rng(seed))
+        centers = np.array([X[labels == label].mean(axis=0) for label in np.unique(labels)])
+        assert cdist(X, centers, "sqeuclidean").min(axis=1).sum() > 0.995 * sq_distances.sum()
+
+
+def test_k_means_is_over_relaxed(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(3_000, 20))
+    sums = []
+    for step in (means._OVER_RELAXED[0], 1.0):
+        monkeypatch.setattr(means, "_OVER_RELAXED", (step, 0))
+        sums.append([k_means(X, 50, np.random.default_rng(seed), max_iter=8)[1].sum() for seed in range(5)])
+    assert np.mean(sums[0]) < np.mean(sums[1])
 
 
 def test_over_relaxed_rounds_lead_farther_down():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from skal import ActiveLearner
 from skal.graph import nearest_neighbors
 from skal.selection import k_means
-from skal.strategies import RandomSubset, TypiClust
+from skal.strategies import RandomSubset, TypiClust, typi_clust
 from tests.neighbors.pools import BruteForce
 from tests.properties.strategies import NearestMean, problems
 
@@ -61,6 +61,25 @@ def test_small_pools(problem):
     naive = naive_distances(problem.X, labels, problem.y < 0, chosen, 2)
     for row, means in zip(chosen, naive, strict=True):
         assert means[row] <= means.min() * (1 + 1e-5) + 1e-9
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 3, 50])
+@pytest.mark.parametrize("spread", [1, 1e-3, 1e-5])
+def test_mean_distances_within_a_cluster_are_those_of_a_loop(n_neighbors, spread, monkeypatch):
+    """Also of duplicates, which are at no distance, and of rows that are near each other and far from all others."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([spread * rng.normal(size=(20, 4)), 5 + spread * rng.normal(size=(20, 4))]).repeat(
+        2, axis=0
+    )
+    distances = cdist(rows, rows)
+    np.fill_diagonal(distances, np.inf)
+    expected = (
+        np.sort(distances, axis=1)[:, :n_neighbors].mean(axis=1) / np.abs(rows - rows.mean(axis=0)).max()
+    )
+    strategy = TypiClust("input", n_neighbors=n_neighbors, random_state=0).fit(rows)
+    assert_allclose(strategy._mean_distances(rows), expected, rtol=1e-3)
+    monkeypatch.setattr(typi_clust, "_COMPARED", 0)
+    assert_allclose(strategy._mean_distances(rows), expected, rtol=1e-3, atol=1e-7)
 
 
 def test_every_cluster_without_a_label_gives_its_middle():
@@ -117,6 +136,7 @@ def test_large_clusters_are_searched_with_the_seed_of_the_strategy(monkeypatch):
         return nearest_neighbors(rows, n_neighbors, method=method, random_state=random_state)
 
     monkeypatch.setattr("skal.strategies.typi_clust.nearest_neighbors", search)
+    monkeypatch.setattr(typi_clust, "_COMPARED", 0)
     TypiClust("input", random_state=7).fit(X).query(X, n_queries=2)
     assert len(set(seeds)) == 1
     assert isinstance(seeds[0], int)
