@@ -155,6 +155,10 @@ def test_uniform_and_active_rows_are_two_estimates():
     active = fitted.audit(20, how="active")
     with pytest.raises(ValueError, match="20 of them are"):
         audit_report(fitted, how="active")
+    alone = learner().fit(X, Y)
+    alone.audit(20, how="active")
+    with pytest.raises(ValueError, match=r"20 were drawn \(active\), and 20 of them are"):
+        audit_report(alone)
     fitted.teach(active, TRUTH[active], audit=True)
     assert audit_report(fitted).how == "active"
     assert audit_report(fitted).n_population == 105
@@ -209,6 +213,7 @@ def test_the_naive_score_is_that_of_the_labels_that_are_trained_on():
     assert audit_report(other).score < 0.2
     assert np.isnan(audit_report(fitted, cv=None).naive)
     assert np.isnan(audit_report(fitted, cv=16).naive)
+    assert np.isfinite(audit_report(fitted, cv=15).naive), "as many folds as labels"
     one = learner().fit(X, np.where(np.isin(np.arange(150), [0, 1, 50, 51, 52]), TRUTH, -1))
     rows = one.audit(5)
     assert np.isfinite(audit_report(one.teach(rows, TRUTH[rows], audit=True), cv=2).naive)

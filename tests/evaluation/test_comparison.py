@@ -55,6 +55,8 @@ def test_repeats_that_ended_early_are_left_out():
     early["n_labeled"] = np.where(np.isnan(early["score"]), np.nan, early["n_labeled"])
     found = paired_tests_by_labels({"a": early, "random": HISTORIES["random"]}, baseline="random")
     assert [int(tests.n_pairs[0]) for tests in found.values()] == [5, 5, 4, 4]
+    later = (early["score"] - HISTORIES["random"]["score"])[1:, 3]
+    assert_allclose(found[40].differences, [later.mean()])
     expected = stats.ttest_rel(early["score"][1:, 3], HISTORIES["random"]["score"][1:, 3])
     assert_allclose(found[40].p_values, expected.pvalue)
     early["score"][1:, 3] = np.nan

@@ -69,13 +69,24 @@ def test_a_trend_that_is_a_power_law_is_followed_exactly():
 
 @pytest.mark.parametrize(
     ("values", "threshold"),
-    [([0.4, 0.3, 0.2], 0.1), ([0.1, 0.2, 0.3, 0.4], 0.05), ([0.4, 0.3, 0.2, 0.1], 0.0)],
-    ids=["few rounds", "rising", "no bound"],
+    [
+        ([0.4, 0.3, 0.2], 0.1),
+        ([0.1, 0.2, 0.3, 0.4], 0.05),
+        ([1.0, 1.0, 1.0, 1.0], 0.5),
+        ([0.4, 0.3, 0.2, 0.1], 0.0),
+    ],
+    ids=["few rounds", "rising", "level", "no bound"],
 )
 def test_where_no_trend_can_be_told(values, threshold):
     criterion = measured(values, threshold=threshold)
     assert np.isnan(criterion.labels_left_)
     assert "no trend" in str(criterion.report_)
+
+
+def test_a_round_of_zero_is_on_no_line():
+    n_labeled = np.array([10, 20, 30, 40, 80, 160])
+    values = np.where(n_labeled == 30, 0, 8 * n_labeled**-1.5)
+    assert measured(values, n_labeled, threshold=8 * 250**-1.5).labels_left_ == pytest.approx(90)
 
 
 def test_a_trend_beyond_all_numbers_is_infinite():

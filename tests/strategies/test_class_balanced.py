@@ -61,6 +61,12 @@ def test_classes_that_run_out_leave_their_seats():
         rows = fitted.query(n_queries=n_zeros + 18)
     assert_array_equal(predicted[rows[:n_zeros]], 0)
     assert_array_equal(np.bincount(predicted[rows[n_zeros:]], minlength=10), [0] + [2] * 9)
+    known = ActiveLearner(
+        fitted.estimator, ClassBalanced(shares={0: 1, 10: 5}), classes=range(11), random_state=0
+    )
+    assert (
+        len(known.fit(X, Y).query(n_queries=3)) == 3
+    )  # a class that is known and has no label yet: no warning
     fitted.use(ClassBalanced(shares={0: 1}))
     assert set(fitted.query(n_queries=len(left))) == set(left)
 
