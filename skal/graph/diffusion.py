@@ -12,11 +12,13 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.exceptions import NotFittedError
 
 from ..neighbors.base import positions_dtype
+from ..pool import check_positions
+from ..selection import bottom_k
 from ..utils.checks import check_integer
 from .device import DeviceSteps
 from .nearest import Floats, Ints
-from .steps import KeptSteps
-from .uncertainty import measure_of, signals, simplex
+from .steps import KeptSteps, Positions
+from .uncertainty import measure_of, reached, signals, simplex
 
 _SCORED_ROWS = 1 << 11  # fit into the cache, and are too few for torch to start threads
 _MAX_STEPS = 254
@@ -45,7 +47,8 @@ class LabelDiffusion:
         T, between 1 and 254.
     incremental : bool or "auto", default="auto"
         Whether to keep all steps, so that `diffuse` computes only the rows within `n_steps` hops of labels that have
-        changed, with the same result. The steps take 4 bytes per row, class and step; "auto" keeps up to 2 GiB.
+        changed, with the same result. The steps take 4 bytes per row, class and step; "auto" keeps up to 2 GiB, or
+        a quarter of the machine's memory where this is more.
         Otherwise two steps are in memory at a time, and all rows that labels reach are computed anew.
     device : str or torch.device, default="cpu"
         On another device than the CPU, torch computes whole steps.
@@ -63,8 +66,8 @@ class LabelDiffusion:
     where several threads share one, let one thread at a time diffuse and read.
 
     Most of the time goes into reading rows of q at random. The rows are renumbered so that neighbours lie close in
-    memory (reverse Cuthill-McKee), which is two to three times faster at a million rows. The first step reads only
-    the labels.
+    memory (reverse Cuthill-McKee), which is two to three times faster at a million rows; above 2**31 - 1 entries,
+    some 100 million rows, they keep their order. The first step reads only the labels.
 
     References
     ----------
@@ -82,7 +85,7 @@ class LabelDiffusion:
     array([ 1. ,  0.5,  0. , -0.5, -1. ], dtype=float32)
     """
 
-    n_classes_: int
+    n_classes_: int = 0
     n_updated_: int
     _hits: torch.Tensor | None = None
 
@@ -95,8 +98,10 @@ class LabelDiffusion:
         device: str | torch.device = "cpu",
     ) -> None:
         matrix = _checked(sparse.csr_array(transitions, dtype=np.float32))
-        order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
-        matrix = matrix[order][:, order].tocsr()
+        order = np.arange(matrix.shape[0])
+        if positions_dtype(matrix.nnz) == np.int32:  # scipy renumbers no more entries
+            order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
+            matrix = matrix[order][:, order].tocsr()
         matrix.sort_indices()
         self._take_up(matrix, order, n_steps, incremental, device)
 
@@ -108,6 +113,8 @@ class LabelDiffusion:
         self.incremental = incremental
         self.device = torch.device(device)
         self._order = order
+        self._places: Ints | None = None
+        self._kept: dict[str | float, NDArray[Any]] = {}
         self._steps: KeptSteps | DeviceSteps
         if self.device.type == "cpu":
             self._steps = KeptSteps(matrix, self.n_steps, incremental)
@@ -197,15 +204,58 @@ class LabelDiffusion:
                 f"labels has dtype {given.dtype}, shape {given.shape}; give {n_samples} integers"
             )
         given = given.astype(np.int64, copy=False)  # unsigned types have no -1
-        least, largest = int(given.min(initial=-1)), int(given.max(initial=-1))
-        if n_classes is None:
-            n_classes = max(2, largest + 1)
-        n_classes = check_integer("n_classes", n_classes, least=2)
-        if largest >= n_classes or least < -1:
-            raise ValueError(f"labels go from {least} to {largest}; give them between -1 and {n_classes - 1}")
-        self._hits = None  # its memory is used again
-        codes = given.astype(np.int32)[self._order]
-        self._hits, self.n_updated_ = self._steps.diffuse(codes, n_classes)
+        n_classes = _n_classes(given, n_classes, least=-1)
+        known = np.flatnonzero(given >= 0)
+        return self._diffuse(known, given[known], n_classes)
+
+    def diffuse_rows(self, rows: ArrayLike, labels: ArrayLike, n_classes: int | None = None) -> Self:
+        """Diffuse the labels of some rows, in less time than it takes to read an array of all labels.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_labeled,)
+            Distinct positions.
+        labels : array-like of int of shape (n_labeled,)
+            Their classes, from 0 on.
+        n_classes : int, default=None
+            As in `diffuse`.
+
+        Returns
+        -------
+        self : LabelDiffusion
+
+        Raises
+        ------
+        ValueError
+            For rows that are not distinct positions, other labels, or an `n_classes` of less than 2.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skal.graph import LabelDiffusion
+        >>> LabelDiffusion(np.eye(3)[[1, 2, 0]], n_steps=1).diffuse_rows([1], [0]).hits()[:, 0]
+        array([1., 1., 0.], dtype=float32)
+        """
+        rows = check_positions(rows, len(self._order), distinct=True)
+        codes = np.asarray(labels) if len(rows) else np.empty(0, np.int64)
+        if codes.dtype.kind not in "iu" or codes.shape != rows.shape:
+            raise ValueError(
+                f"labels has dtype {codes.dtype}, shape {codes.shape}; give {len(rows)} integers"
+            )
+        return self._diffuse(rows, codes, _n_classes(codes, n_classes, least=0))
+
+    def _diffuse(self, rows: Positions, codes: NDArray[np.integer], n_classes: int) -> Self:
+        if self._places is None:
+            self._places = np.empty(len(self._order), positions_dtype(len(self._order)))
+            self._places[self._order] = np.arange(len(self._order))
+        kept, self._kept, self._hits = self._kept, {}, None  # the memory of the hits is used again
+        known = self._places[rows].astype(np.intp)
+        self._hits, changed = self._steps.diffuse(known, codes.astype(np.int32), n_classes)
+        self.n_updated_ = self._steps.n_updated
+        if changed is not None and n_classes == self.n_classes_:
+            for measure, values in kept.items():
+                values[self._order[changed]] = self._values(_function(measure), changed)
+            self._kept = kept
         self.n_classes_ = n_classes
         return self
 
@@ -223,7 +273,7 @@ class LabelDiffusion:
 
     def reached(self) -> NDArray[np.bool_]:
         """Return whether a label has reached each row, shape (n_samples,)."""
-        return self._rowwise(lambda hits: hits.sum(dim=1) > 0)  # none is negative
+        return self._rowwise(reached)
 
     def uncertainty(self, measure: str | float = "min") -> Floats:
         r"""Return how certain the diffusion is about each row; the paper queries the smallest.
@@ -248,17 +298,81 @@ class LabelDiffusion:
         """
         return self._rowwise(measure_of(measure))
 
+    def least_certain(
+        self, n_rows: int, measure: str | float = "min", *, without: Positions, rng: np.random.Generator
+    ) -> tuple[Positions, Floats, int]:
+        """Return the rows about which the diffusion is the least certain, of which only the changed ones are measured.
+
+        Parameters
+        ----------
+        n_rows : int
+            At most the number of rows that count.
+        measure : str or float, default="min"
+            As in `uncertainty`.
+        without : ndarray of int
+            Distinct positions of the rows that do not count, in increasing order.
+        rng : numpy.random.Generator
+            Orders rows that are equally certain.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_rows,)
+            The least certain first.
+        uncertainty : ndarray of shape (n_rows,), dtype float32
+        n_unreached : int
+            How many of the rows that count no label has reached.
+        """
+        values, is_reached = self._latest(measure), self._latest("reached")
+        rows = bottom_k(values, n_rows, rng, without)
+        n_unreached = np.count_nonzero(~is_reached) - np.count_nonzero(~is_reached[without])
+        return rows, values[rows], int(n_unreached)
+
+    def _latest(self, measure: str | float) -> NDArray[Any]:
+        """What was computed for the labels before, with the rows that have changed since."""
+        if measure not in self._kept:
+            self._kept[measure] = self._rowwise(_function(measure))
+        return self._kept[measure]
+
     def _rowwise(self, function: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
-        """Apply a function to the hits, in parts that fit into the cache, and restore the order of the rows."""
-        if self._hits is None:
-            raise NotFittedError("No label has been diffused yet; call diffuse(labels) first.")
-        answers = torch.cat([function(part) for part in self._hits.split(_SCORED_ROWS)]).cpu().numpy()
+        """Apply a function to the hits, and restore the order of the rows."""
+        answers = self._values(function)
         ordered = np.empty_like(answers)
         ordered[self._order] = answers
         return ordered
 
+    def _values(
+        self, function: Callable[[torch.Tensor], torch.Tensor], rows: Positions | None = None
+    ) -> NDArray[Any]:
+        """Apply a function to the hits of all rows or of some, in parts that fit into the cache."""
+        if self._hits is None:
+            raise NotFittedError("No label has been diffused yet; call diffuse(labels) first.")
+        hits = self._hits
+        if rows is None:
+            parts = hits.split(_SCORED_ROWS)
+        else:
+            parts = tuple(hits[part] for part in torch.from_numpy(rows).split(_SCORED_ROWS))
+        answers = [function(part) for part in parts] or [function(hits[:0])]
+        return torch.cat(answers).cpu().numpy()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_steps": copy(self._steps), "_hits": None}
+        return {**vars(self), "_steps": copy(self._steps), "_hits": None, "_kept": {}}
+
+
+def _function(measure: str | float) -> Callable[[torch.Tensor], torch.Tensor]:
+    return reached if measure == "reached" else measure_of(measure)
+
+
+def _n_classes(labels: NDArray[np.integer], n_classes: int | None, least: int) -> int:
+    """Check labels from `least` on, and return the number of classes."""
+    lowest, largest = int(labels.min(initial=least)), int(labels.max(initial=-1))
+    if n_classes is None:
+        n_classes = max(2, largest + 1)
+    n_classes = check_integer("n_classes", n_classes, least=2)
+    if largest >= n_classes or lowest < least:
+        raise ValueError(
+            f"labels go from {lowest} to {largest}; give them between {least} and {n_classes - 1}"
+        )
+    return n_classes
 
 
 def _checked(matrix: Any) -> Any:

@@ -17,6 +17,19 @@ def tell(rows, indptr, indices, labels, hops, t):  # type: ignore[no-untyped-def
                 hops[hearer] = t
 
 
+def reach(rows, indptr, indices, labels, hops, t, found):  # type: ignore[no-untyped-def]
+    """Mark the unlabelled rows that hear of the given rows, list them, and return how many they are."""
+    n_found = 0
+    for row in rows:
+        for entry in range(indptr[row], indptr[row + 1]):
+            hearer = indices[entry]
+            if hops[hearer] == UNREACHED and labels[hearer] < 0:
+                hops[hearer] = t
+                found[n_found] = hearer
+                n_found += 1
+    return n_found
+
+
 def hear(rows, indptr, indices, labels, hops, t):  # type: ignore[no-untyped-def]
     """Mark the given rows that hear of a row marked before."""
     for row in rows:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from ..neighbors.base import positions_dtype
 from .nearest import Floats, Ints
 
 # The least weight stays a positive number of float32: every edge counts, and no row is cut off.
@@ -78,7 +79,8 @@ def transition_matrix(
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} was given; use one of {sorted(KERNELS)}")
-    distances, indices = np.asarray(distances, np.float32), np.asarray(indices, np.int32)
+    distances, indices = np.asarray(distances, np.float32), np.asarray(indices)
+    indices = indices.astype(positions_dtype(len(indices)), copy=False)
     if distances.shape != indices.shape or distances.ndim != 2:
         shapes = f"{distances.shape} and {indices.shape}"
         raise ValueError(f"distances and indices have shapes {shapes}; give both as (n_samples, n_neighbors)")

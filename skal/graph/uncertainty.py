@@ -17,9 +17,14 @@ def simplex(hits: torch.Tensor) -> torch.Tensor:
     return hits + (1 - hits.sum(dim=1, keepdim=True)) / hits.shape[1]
 
 
+def reached(hits: torch.Tensor) -> torch.Tensor:
+    """Return whether any mass has met a label."""
+    return hits.sum(dim=1) > 0  # none is negative
+
+
 def _entropy(hits: torch.Tensor) -> torch.Tensor:
     p = simplex(hits).clamp(min=0)
-    return torch.special.xlogy(p, p).sum(dim=1)
+    return torch.special.xlogy(p, p).sum(dim=1) + 0.0  # no negative zero
 
 
 UNCERTAINTIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {

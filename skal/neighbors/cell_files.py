@@ -14,6 +14,7 @@ from ..training.encoding import MALFORMED, encode
 from ..training.files import map_file, write_file
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
+from .base import positions_dtype
 from .search import WIDTH, add_checksums
 
 Arrays = dict[str, NDArray[Any]]
@@ -148,8 +149,10 @@ def _check_arrays(arrays: Arrays, n_samples: Any) -> None:
     )
     if [arrays[name].shape for name in ARRAYS] != list(shapes) or not n_cells * n_features * n_chunks:
         raise ValueError("its arrays do not fit together")
-    position = np.int32 if n_samples < 2**31 else np.int64
-    dtypes = [np.dtype(dtype) for dtype in (np.float32, np.int64, np.float32, np.float32, position)]
+    dtypes = [
+        np.dtype(dtype)
+        for dtype in (np.float32, np.int64, np.float32, np.float32, positions_dtype(n_samples))
+    ]
     if [arrays[name].dtype for name in ARRAYS] != dtypes:
         raise ValueError("its arrays have other types")
     if not all(arrays[name].flags.aligned and arrays[name].flags.c_contiguous for name in ARRAYS):

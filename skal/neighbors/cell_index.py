@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..exceptions import ModelFileError
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
-from .base import Answer, Floats, NeighborIndex
+from .base import Answer, Floats, NeighborIndex, positions_dtype
 from .cell_files import ARRAYS, Arrays, Checksums, read_cells, readonly, write_cells
 from .cells import cut, float_blocks
 from .search import WIDTH, search
@@ -102,7 +102,7 @@ class CellIndex(NeighborIndex):
         places = np.empty(n_samples, dtype=np.int64)
         places[order] = first_chunk[ranked] * WIDTH + np.arange(n_samples) - starts[ranked]
 
-        rows = np.full((n_chunks, WIDTH), -1, dtype=np.int32 if n_samples < 2**31 else np.int64)
+        rows = np.full((n_chunks, WIDTH), -1, dtype=positions_dtype(n_samples))
         rows.ravel()[places] = np.arange(n_samples)
         features = np.full((n_chunks, pool.shape[1], WIDTH), np.inf, dtype=np.float32)
         for block, where in float_blocks(pool):

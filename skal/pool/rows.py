@@ -156,6 +156,11 @@ class Candidates:
     def __len__(self) -> int:
         return len(self._given) if self._n_rows is None else self._n_rows - len(self._given)
 
+    @property
+    def left_out(self) -> Rows | None:
+        """The rows that are no candidates, in increasing order; None where it is the candidates that were given."""
+        return None if self._n_rows is None else self._given
+
     @cached_property
     def rows(self) -> Rows:
         """All candidates, in increasing order."""

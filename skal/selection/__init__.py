@@ -7,6 +7,7 @@ pick can only fall, so an old distance is an upper bound, and most rows never ne
 
 from .badge import badge_kmeans_plusplus
 from .balls import BallCover, pure_sq_radius
+from .bottom import bottom_k
 from .density import mean_closeness, mean_cosine
 from .farthest_first import FarthestFirst
 from .fisher import FisherRows, bait
@@ -26,6 +27,7 @@ __all__ = [
     "badge_kmeans_plusplus",
     "bait",
     "batch_bald",
+    "bottom_k",
     "drawn_key",
     "k_means",
     "k_medians",

@@ -15,7 +15,6 @@ from ..generators import VAE, encode, fit_encoder
 from ..graph import KERNELS, UNCERTAINTIES, LabelDiffusion, cover_steps, nearest_neighbors, transition_matrix
 from ..neighbors import make_index
 from ..pool import Pool, Rows
-from ..selection import top_k
 from ..training.devices import resolve_device
 from ..utils.threads import Kept
 from .base import POSITIVE_INTEGER
@@ -152,16 +151,20 @@ class DGAL(CandidateStrategy):
         self._lock = Kept[None]()  # a diffusion starts from the latest one
 
     def _restrict(self, query: Query) -> Rows:
-        candidates, n_classes = query.candidates.rows, max(2, len(query.labels.classes))
-        with self._lock:
-            diffusion = self.diffusion_.diffuse(query.labels.codes, n_classes)
-            uncertainty = diffusion.uncertainty(self.uncertainty)[candidates]
-            n_unreached = int(np.count_nonzero(~diffusion.reached()[candidates]))
-            counts = {"n_unreached": n_unreached, "n_updated": diffusion.n_updated_}
+        labels, candidates = query.labels, query.candidates
+        without = candidates.left_out  # no array of the pool's size where they are few
+        if without is None:
+            without = np.flatnonzero(~candidates.mask(len(query.pool)))
         n_seen = min(max(self.n_candidates, query.n_queries), len(candidates))
-        nearest = top_k(-uncertainty, n_seen, query.rng)
-        rows = candidates[nearest]
-        query.report.update(rows=rows, uncertainty=uncertainty[nearest], **counts)
+        with self._lock:
+            diffusion = self.diffusion_.diffuse_rows(
+                labels.rows, labels.codes[labels.rows], max(2, len(labels.classes))
+            )
+            rows, uncertainty, n_unreached = diffusion.least_certain(
+                n_seen, self.uncertainty, without=without, rng=query.rng
+            )
+            n_updated = diffusion.n_updated_
+        query.report.update(rows=rows, uncertainty=uncertainty, n_unreached=n_unreached, n_updated=n_updated)
         return rows
 
     def _encoder(self) -> Any:

@@ -6,12 +6,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from skal.graph import LabelDiffusion
+from skal.graph import LabelDiffusion, nearest_neighbors, transition_matrix
+from skal.neighbors import base
 
 from .walks import diffusions, first_labels_met, hops_from, probability_vectors, random_graph, signals
 
@@ -183,3 +185,31 @@ def test_nothing_to_tell_before_a_diffusion():
     ):
         with pytest.raises(NotFittedError, match="call diffuse"):
             fresh.hits()
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_positions_of_64_bits_where_32_do_not_suffice(device, monkeypatch):
+    """A graph of so many entries keeps its order, which scipy cannot change, and gives the same answers."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3)).astype(np.float32)
+    labels = np.where(np.arange(600) % 10, -1, np.arange(600) % 3)
+    walks = transition_matrix(*nearest_neighbors(X, 5))
+    expected = LabelDiffusion(walks, 4).diffuse(labels).hits()
+    for most in (599, 1000):  # fewer than rows, and fewer than entries
+        monkeypatch.setattr(base, "MOST_INT32", most)
+        distances, indices = nearest_neighbors(X, 5)
+        assert indices.dtype == (np.int64 if most < 600 else np.int32)
+        again = transition_matrix(distances, indices)
+        diffusion = LabelDiffusion(again, 4, device=device)
+        if device == "meta":
+            steps = diffusion._steps._copy()
+            assert steps["input"].dtype == steps["offsets"].dtype == torch.int64
+            continue
+        assert diffusion._steps._walks[1].dtype == indices.dtype
+        np.testing.assert_array_equal(diffusion._order, np.arange(600))
+        for each in (
+            diffusion,
+            LabelDiffusion.from_arrays(diffusion.to_arrays(), 4),
+            pickle.loads(pickle.dumps(diffusion)),
+        ):
+            np.testing.assert_allclose(each.diffuse(labels).hits(), expected, atol=1e-6)

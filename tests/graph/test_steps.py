@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skal.graph import LabelDiffusion, steps
+from skal.graph import UNCERTAINTIES, LabelDiffusion, steps
+from skal.selection import Best, drawn_key
 from skal.utils.threads import Kept
 from tests.threads import check_threads
 
@@ -19,8 +20,15 @@ def pickled(diffusion):
     return pickle.loads(pickle.dumps(diffusion))
 
 
+@pytest.mark.parametrize("few", [1, 8, 1000])  # frontiers are followed row by row, now and then, never
 @given(walks(), st.integers(1, 8), st.data())
-def test_incremental_diffusion_is_the_full_one_bit_for_bit(M, n_steps, data):
+def test_incremental_diffusion_is_the_full_one_bit_for_bit(few, M, n_steps, data):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(steps, "_FEW", few)
+        check_incremental_diffusion(M, n_steps, data)
+
+
+def check_incremental_diffusion(M, n_steps, data):
     diffusion, plain = LabelDiffusion(M, n_steps), LabelDiffusion(M, n_steps, incremental=False)
     labels, width = np.full(len(M), -1), None
     rounds = st.tuples(
@@ -37,9 +45,56 @@ def test_incremental_diffusion_is_the_full_one_bit_for_bit(M, n_steps, data):
         hits = diffusion.diffuse(labels, n_classes).hits()
         np.testing.assert_array_equal(hits, LabelDiffusion(M, n_steps).diffuse(labels, n_classes).hits())
         np.testing.assert_array_equal(hits, plain.diffuse(labels, n_classes).hits())
+        check_least_certain(diffusion, labels)
         # A label hides what is behind it.
         assert diffusion.n_updated_ == (hops_from(M, labels != known, n_steps, labels < 0) <= n_steps).sum()
         width = n_classes > 4
+
+
+def check_least_certain(diffusion, labels):
+    """As many rows as there are, without the labelled ones, as top_k draws them of what is measured anew."""
+    without = np.flatnonzero(labels >= 0)
+    left = np.flatnonzero(labels < 0)
+    for measure in UNCERTAINTIES:
+        values = diffusion.uncertainty(measure)
+        n_rows = len(left) // 2
+        rows, uncertainty, n_unreached = diffusion.least_certain(
+            n_rows, measure, without=without, rng=np.random.default_rng(0)
+        )
+        expected = Best.of(-values[left], left, n_rows, drawn_key(np.random.default_rng(0))).positions
+        np.testing.assert_array_equal(rows, expected)
+        np.testing.assert_array_equal(uncertainty, values[rows])
+        assert n_unreached == np.count_nonzero(~diffusion.reached()[left])
+
+
+def test_an_interrupt_leaves_nothing_half_done(monkeypatch):
+    M, labels = random_graph(200), np.where(np.arange(200) % 9, -1, np.arange(200) % 2)
+    diffusion = LabelDiffusion(M, 3).diffuse(labels)
+    more = np.where(np.arange(200) % 5, labels, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "step", None)
+        with pytest.raises(TypeError):
+            diffusion.diffuse(more)
+    np.testing.assert_array_equal(diffusion.diffuse(more).hits(), LabelDiffusion(M, 3).diffuse(more).hits())
+
+
+def test_labels_of_rows_are_those_of_an_array():
+    M = random_graph(50)
+    labels = np.where(np.arange(50) % 7, -1, np.arange(50) % 3)
+    rows = np.flatnonzero(labels >= 0)[::-1]
+    expected = LabelDiffusion(M, 3).diffuse(labels, 4).hits()
+    np.testing.assert_array_equal(LabelDiffusion(M, 3).diffuse_rows(rows, labels[rows], 4).hits(), expected)
+    assert not LabelDiffusion(M, 3).diffuse_rows([], []).reached().any()
+    for wrong, message in (
+        (([1, 1], [0, 0]), "more than once"),
+        (([50], [0]), "out of range"),
+        (([1], [-1]), "from -1 to -1"),
+        (([1], [2], 2), "between 0 and 1"),
+        (([1], [0, 1]), r"shape \(2,\)"),
+        (([1], [0.5]), "float64"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LabelDiffusion(M, 3).diffuse_rows(*wrong)
 
 
 def test_nothing_is_computed_where_no_label_has_changed():
@@ -57,6 +112,7 @@ def test_nothing_is_computed_where_no_label_has_changed():
 )
 def test_the_steps_are_kept_where_they_fit(monkeypatch, incremental, kept):
     monkeypatch.setattr(steps, "_KEPT_BYTES", kept)
+    monkeypatch.setattr(steps, "_KEPT_SHARE", 1 << 60)
     labels = np.where(np.arange(100) % 9, -1, np.arange(100) % 2)
     diffusion = LabelDiffusion(random_graph(100), 3, incremental=incremental).diffuse(labels)
     n_updated = diffusion.n_updated_
