@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
 
 from ..neighbors import CellIndex, checked_answer, make_index
 from ..neighbors.base import Floats, as_float32, positions_dtype
+from ..neighbors.on_device import nearest_on_device
 from ..neighbors.partitions import nearest_by_partitions
 from ..neighbors.products import nearest_by_products
 from ..neighbors.rule import cells_are_faster, exact_is_fast
@@ -23,7 +25,12 @@ _QUERIES = 1 << 13  # whose neighbours are in memory in float64
 
 
 def nearest_neighbors(
-    X: ArrayLike, n_neighbors: int, *, method: Any = "auto", random_state: Any = None
+    X: ArrayLike,
+    n_neighbors: int,
+    *,
+    method: Any = "auto",
+    random_state: Any = None,
+    device: str | torch.device = "cpu",
 ) -> tuple[Floats, Ints]:
     r"""Find the nearest other rows of every row.
 
@@ -40,6 +47,8 @@ def nearest_neighbors(
         :func:`skal.neighbors.make_index`; its distances are those of its own metric.
     random_state : int, RandomState instance or None, default=None
         Decides the approximate neighbours.
+    device : str or torch.device, default="cpu"
+        Where exact neighbours are searched; they are the same on each.
 
     Returns
     -------
@@ -100,9 +109,11 @@ def nearest_neighbors(
         return np.empty((len(X), 0), np.float32), np.empty((len(X), 0), np.int32)
     if method == "auto":
         method = "exact" if exact_is_fast(len(X), X.shape[1], k) else "approximate"
-    if method == "exact" and cells_are_faster(len(X), X.shape[1]):
+    if method == "exact" and torch.device(device).type != "cpu":
+        sq, indices = nearest_on_device(X, k, torch.device(device))
+    elif method == "exact" and cells_are_faster(len(X), X.shape[1]):
         return _nearest_by_index(X, k, CellIndex(random_state=0))
-    if method == "exact":
+    elif method == "exact":
         sq, indices = nearest_by_products(X, np.arange(len(X)), k)
     else:
         sq, indices = nearest_by_partitions(X, k, draw_seed(random_state))

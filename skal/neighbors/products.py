@@ -42,6 +42,11 @@ class Centered:
         return points, halves
 
 
+def rounding(n_features: int) -> float:
+    """Return what centring, norms and a product in float32 can be wrong by, as a share of the norms; twice that."""
+    return (n_features + 32) * 2.0**-23
+
+
 def padded(rows: Positions) -> Positions:
     """Return rows and as many -1 as the kernels want."""
     return np.append(rows, np.full(-len(rows) % LANES, -1, rows.dtype))
@@ -71,8 +76,7 @@ def nearest_by_products(X: Floats, rows: Positions, k: int) -> tuple[NDArray[np.
     """
     centered = Centered(X)
     sq, found = np.full((len(rows), k), np.inf), np.full((len(rows), k), -1, np.intp)
-    # What centring, norms and the sum of a product can be wrong by, as a share of the norms; twice that.
-    slack = (X.shape[1] + 32) * 2.0**-23
+    slack = rounding(X.shape[1])
     size = min(_QUERIES, max(1, -(-len(rows) // 2)))
     stop = np.zeros(1, np.bool_)
 

@@ -70,7 +70,7 @@ class DGAL(CandidateStrategy):
         ``UncertaintySampling("least_confidence")`` it is the paper's DGLC, with ``BADGE()`` DGBADGE, with
         ``CoreSet("classifier")`` DGCoreSet.
     device : str or torch.device, default="auto"
-        Where labels are diffused. "auto" is the GPU where CUDA has one, else the CPU.
+        Where labels are diffused and exact neighbours searched. "auto" is the GPU where CUDA has one, else the CPU.
     random_state : int, RandomState instance or None, default=None
         Seeds encoder, graph and criterion, and decides the order of rows that are equally uncertain.
 
@@ -144,10 +144,13 @@ class DGAL(CandidateStrategy):
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
         codes = encode(self.encoder_, pool)
-        neighbors = nearest_neighbors(codes, self.n_neighbors, method=self.index, random_state=self._seed)
+        device = resolve_device(self.device)
+        neighbors = nearest_neighbors(
+            codes, self.n_neighbors, method=self.index, random_state=self._seed, device=device
+        )
         n_steps = cover_steps(len(pool), self.n_neighbors) if self.n_steps == "auto" else self.n_steps
         walks = transition_matrix(*neighbors, kernel=self.kernel, symmetric=self.symmetric)
-        self.diffusion_ = LabelDiffusion(walks, n_steps, device=resolve_device(self.device))
+        self.diffusion_ = LabelDiffusion(walks, n_steps, device=device)
         self._lock = Kept[None]()  # a diffusion starts from the latest one
 
     def _restrict(self, query: Query) -> Rows:
