@@ -143,7 +143,7 @@ class Opened:
         try:
             if X is not None:
                 check_identity(self._facts["pool"], X, items)
-            template = self._template(learner, needed=X is not None and training is not None)
+            template = None if X is None else self._template(learner, needed=training is not None)
             self._begin(X, template, items, None if X is None else training, validation, stopping)
         except BaseException:
             self._database.close()
@@ -195,7 +195,12 @@ class Opened:
         """The learner of the journal, or the one that is given in its place."""
         then = self._facts["learner"]
         if learner is None:
-            return restore(then) if needed else None
+            try:
+                return restore(then)
+            except ValueError:
+                if needed:
+                    raise
+                return None
         if not isinstance(learner, ActiveLearner):
             raise TypeError(f"learner is a {type(learner).__name__}; give an ActiveLearner.")
         seed = then["params"]["random_state"]["value"]

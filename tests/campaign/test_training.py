@@ -172,7 +172,9 @@ def test_a_failed_training_is_shown_and_labels_go_on(tmp_path):
     with pytest.raises(ValueError, match=r"estimator \(.*Moody\) can only be made by yours"):
         Campaign.open(tmp_path, X)
     Campaign.open(tmp_path, X, plan, training=None).close()
-    Campaign.open(tmp_path).close()
+    for params in ({}, {"X": X, "training": None}):
+        with Campaign.open(tmp_path, **params) as campaign, pytest.raises(ValueError, match="give both"):
+            campaign.learner()
 
 
 def test_a_first_training_that_fails(tmp_path):
@@ -239,7 +241,7 @@ def test_a_model_whose_folder_is_gone_is_trained_again(tmp_path):
     label(campaign, 12)
     campaign.close()
     shutil.rmtree(tmp_path / "models")
-    again = Campaign.open(tmp_path, X, training="foreground")
+    again = Campaign.open(tmp_path, X, training=None)
     before = campaign.learner().predict_proba(X)
     np.testing.assert_array_equal(again.learner().predict_proba(X), before)
     again.close()
