@@ -45,3 +45,24 @@ def test_few_are_measured():
         == 999
     )
     assert sorted(measured) == [998, 999]
+
+
+def test_equal_values_have_equal_chances_also_where_they_are_measured_one_by_one():
+    values = np.array([2.0, 1.0, 2.0])
+    found = {lazy_argmax(values.copy(), [values.take], np.random.default_rng(seed), 1) for seed in range(20)}
+    assert found == {0, 2}
+
+
+def test_rounding_raises_no_bound():
+    bounds = np.array([1.0, 0.5])
+    assert lazy_argmax(bounds, [lambda rows: np.full(len(rows), 1 + 1e-12)], np.random.default_rng(0), 1) == 0
+    assert_array_equal(bounds, [1.0, 0.5])
+
+
+def test_what_a_cheap_bound_rules_out_is_not_measured():
+    values, measured = np.arange(20.0)[::-1], []
+    bounds = np.full(20, 30.0)
+    measures = [values.take, lambda rows: measured.extend(rows) or values[rows]]
+    assert lazy_argmax(bounds, measures, np.random.default_rng(0), 10) == 0
+    assert len(measured) < 20
+    assert_array_equal(bounds, values)
