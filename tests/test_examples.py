@@ -5,6 +5,7 @@ The examples of texts, tables and photos run on a few rows.
 
 import copy
 import importlib
+import json
 import runpy
 import sys
 from dataclasses import replace
@@ -19,6 +20,8 @@ from sklearn.datasets import load_digits
 
 from skal import SimulatedLearner
 from skal.classifiers import LinearClassifier
+from skal.classifiers.base import BaseNetClassifier
+from skal.classifiers.scales import resolve_scale
 from skal.generators import AutoEncoder
 from skal.strategies import DGAL, RandomSampling
 
@@ -205,6 +208,37 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert all(f"| {method} |" in lines for method in (*tiny.methods, *changed))
     assert len(list((output / "runs").iterdir())) == 6
     assert asal.GAN.load(output / "DCGAN.skal").n_iter_ == 3
+
+
+def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
+    asal = scripts["asal"]
+    X, y = digits["train"]
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-ten"],
+        classifier=asal.adam(asal.Linear, 2, 50),
+        gan=asal.GAN(architecture="dense", n_iter=2, batch_size=16),
+        autoencoder=AutoEncoder("dense", max_epochs=1),
+        n_steps=2,
+    )
+    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
+    monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
+    methods = ["Maximal Entropy", "ASAL-Gray", "ASAL-Autoencoder"]
+    arguments = ["times", "--sizes", "100", "300", "--output", str(tmp_path), "--methods", *methods]
+    asal.main(arguments)
+    report = (tmp_path / "mnist-ten" / "times.md").read_text()
+    assert report.count("| 100 |") == report.count("| 300 |") == 2
+    seconds = json.loads((tmp_path / "mnist-ten" / "seconds.json").read_text())
+    assert seconds.keys() == {"gan", "autoencoder", "oracle"}
+    assert str(seconds) in report
+
+
+def test_preparation_pays_after_some_queries(scripts):
+    pays_after = scripts["asal"].pays_after
+    assert (
+        pays_after((30.0, 0.1), (1.0, 3.0), 1000.0) == "355, 10"
+    )  # of 1029 and of 29 seconds, 2.9 at a time
+    assert pays_after((0.5, 0.1), (1.0, 3.0), 0.0) == "0, 0"
+    assert pays_after((30.0, 3.0), (1.0, 3.0), 0.0) == "never"
 
 
 def test_every_method_of_asal_has_a_learner(scripts):
@@ -508,7 +542,10 @@ def test_every_full_setting_has_a_trial(scripts):
         assert any(key.startswith(name) for key in every), name
     for make in every.values():  # a learner trains copies
         learner, (X, y, X_test, y_test) = make()
-        assert type(clone(learner).estimator) is type(learner.estimator)
+        classifier = clone(learner).estimator
+        assert type(classifier) is type(learner.estimator)
+        if isinstance(classifier, BaseNetClassifier):  # the networks take images of that shape
+            resolve_scale(classifier.scale, X, X.shape[1:])
         assert set(y) == set(y_test)
         assert X.dtype == np.uint8
         assert learner.budget <= len(X)
@@ -524,7 +561,9 @@ def test_full_settings_learn(scripts, name):
 
 def test_a_setting_at_chance_is_told(scripts, monkeypatch, capsys):
     smoke = scripts["smoke"]
-    monkeypatch.setattr(smoke, "run", lambda make: (0.1, 0.3))
+    answers = iter([0.1, np.nan])
+    monkeypatch.setattr(smoke, "run", lambda make: (next(answers), 0.3))
     with pytest.raises(SystemExit, match="no better than chance: asal-mnist-two, asal-mnist-ten"):
         smoke.main(["asal-mnist"])
-    assert capsys.readouterr().out.count("10.0 %, FAILED") == 2
+    assert "asal-mnist-two: 10.0 %, FAILED" in (printed := capsys.readouterr().out)
+    assert "asal-mnist-ten: nan %, FAILED" in printed

@@ -44,6 +44,7 @@ class Networks:
     gans: dict[str, GAN] = field(default_factory=dict)
     inversion: GANInversion | None = None
     codes: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # of those that were trained
 
 
 def parts_of(method: str) -> tuple[str, dict[str, Any]]:

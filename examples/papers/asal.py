@@ -2,7 +2,8 @@
 
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
 ``--quick`` with fewer steps and labels, for two cores without a GPU. ``python examples/papers/asal.py times`` compares
-query times over growing pools (Figure 6a). The data sets are read from the folder that SKAL_DATA names.
+query times over growing pools (Figure 6a), and says after how many queries the preparation has paid (Figure 6b). The
+data sets are read from the folder that SKAL_DATA names.
 
 Everything goes to the folder ``--output``: the trained networks, a file per run (a run whose file exists is not
 repeated), the tables as text and the figures: accuracy and entropy of the selected rows (Figures 3 to 5), labels of the
@@ -12,6 +13,8 @@ selected rows (Figures 9, 15), synthetic rows with their matches (Figures 2, 25-
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -63,10 +66,17 @@ def train(
     experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None, methods: tuple[str, ...] = ()
 ) -> Networks:
     """Train the networks, or read those of an earlier run; of the other GANs those that methods name."""
+    times = output / "seconds.json"
+    seconds = json.loads(times.read_text()) if times.exists() else {}
 
     def trained(name: str, estimator: Any, *data: Any, file: str | None = None) -> Any:
         path = Path(file) if file else output / f"{name}.skal"
-        return train_or_load(path, estimator, *data, **left_out(estimator))
+        was_there, started = path.exists(), time.perf_counter()
+        network = train_or_load(path, estimator, *data, **left_out(estimator))
+        if not was_there:
+            seconds[name] = time.perf_counter() - started
+            times.write_text(json.dumps(seconds))
+        return network
 
     def gan(name: str, untrained: GAN, file: str | None = None) -> GAN:
         params = {"random_state": 0, "verbose": 1, "checkpoint": output / f"{name}.checkpoint"}
@@ -80,6 +90,7 @@ def train(
         oracle=trained(
             "oracle", adam(LeNet, epochs=5, batch_size=64).set_params(random_state=0), *some(X, y, 60_000)
         ),
+        seconds=seconds,
     )
 
 
@@ -210,36 +221,66 @@ def times_main(options: argparse.Namespace) -> None:
     X, y = datasets.load_mnist(return_X_y=True)
     networks = train(experiment, *some(*mnist()("train"), experiment.n_rows), output, options.gan)
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
+    params: dict[str, Any] = {"n_steps": experiment.n_steps, "random_state": 0}
     methods = {
         ENTROPY: UncertaintySampling("entropy", random_state=0),
-        PIXELS: ASAL(FrozenEstimator(networks.gan), "pixels", random_state=0),
-        AUTOENCODER: ASAL(
-            FrozenEstimator(networks.gan), FrozenEstimator(networks.autoencoder), random_state=0
-        ),
-        DISCRIMINATOR: ASAL(FrozenEstimator(networks.gan), "discriminator", random_state=0),
+        PIXELS: ASAL(FrozenEstimator(networks.gan), "pixels", **params),
+        AUTOENCODER: ASAL(FrozenEstimator(networks.gan), FrozenEstimator(networks.autoencoder), **params),
+        DISCRIMINATOR: ASAL(FrozenEstimator(networks.gan), "discriminator", **params),
     }
     if options.methods:
         methods = {name: methods[name] for name in options.methods}
     pool = augmented(X, max(sizes))
-    rows_of_table = []
+    training = {
+        name: networks.seconds.get("gan", 0.0)
+        + (networks.seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
+        for name in methods
+    }
+    measured, paying = [], []
     for size in sizes:
-        cells = []
-        for strategy in methods.values():
+        taken = measure(methods, pool[:size], classifier)
+        measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.3f}" for fit, query in taken.values())])
+        if ENTROPY in taken:
+            after = {name: pays_after(taken[name], taken[ENTROPY], training[name]) for name in methods}
+            paying.append([f"{size:,}", *(after[name] for name in methods if name != ENTROPY)])
+    report = [markdown(["pool", *(f"{name}: fit s, query s" for name in methods)], measured)]
+    if paying:
+        others = [name for name in methods if name != ENTROPY]
+        report.append(
+            "Queries after which all preparation is paid for (Figure 6b), and without the training of networks, which "
+            f"took {networks.seconds or 'place in another run'}:\n\n" + markdown(["pool", *others], paying)
+        )
+    write_report(report, output, "times")
+
+
+def measure(methods: dict[str, Any], pool: Any, classifier: Any) -> dict[str, tuple[float, float]]:
+    """Seconds of fit, and the median of a query: all methods in turns, the first turn not counted."""
+    labels, fits = np.full(len(pool), -1), {}
+    for name, strategy in methods.items():
+        started = time.perf_counter()
+        strategy.fit(pool)
+        fits[name] = time.perf_counter() - started
+    queries: dict[str, list[float]] = {name: [] for name in methods}
+    for _ in range(4):
+        for name, strategy in methods.items():
             started = time.perf_counter()
-            strategy.fit(pool[:size])
-            fitted = time.perf_counter()
-            taken = []
-            labels = np.full(size, -1)
-            for turn in range(1 if isinstance(strategy, UncertaintySampling) and size > 10_000 else 4):
-                begun = time.perf_counter()
-                rows = strategy.query(pool[:size], labels, n_queries=10, estimator=classifier)
-                taken.append(time.perf_counter() - begun)
-                labels[rows] = turn
-            cells.append(f"{fitted - started:.1f}, {np.median(taken[1:] or taken):.3f}")
-            print(size, type(strategy).__name__, cells[-1], flush=True)
-        rows_of_table.append([f"{size:,}", *cells])
-    header = ["pool", *(f"{name}: fit s, query s" for name in methods)]
-    write_report([markdown(header, rows_of_table)], output, "times")
+            rows = strategy.query(pool, labels, n_queries=10, estimator=classifier)
+            queries[name].append(time.perf_counter() - started)
+        labels[rows] = 0
+    taken = {name: (fits[name], float(np.median(queries[name][1:]))) for name in methods}
+    for name, (fit, query) in taken.items():
+        print(f"{len(pool):,} rows, {name}: fit {fit:.1f} s, query {query:.3f} s", flush=True)
+    return taken
+
+
+def pays_after(own: tuple[float, float], entropy: tuple[float, float], training: float) -> str:
+    """How many queries make up for what comes before them: with the training of networks, and without."""
+    gain = entropy[1] - own[1]
+    if gain <= 0:
+        return "never"
+    return ", ".join(
+        f"{max(0, math.ceil((own[0] + more - entropy[0]) / gain)):,}" for more in (training, 0.0)
+    )
 
 
 def augmented(X: np.ndarray, n_rows: int) -> np.ndarray:

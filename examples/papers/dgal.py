@@ -75,6 +75,7 @@ class Settings(Experiment):
     pretrained: bool = False
     vae: str = "conv"
     n_steps: int | str = "auto"  # of the diffusion
+    scale: Any = "imagenet"  # of the images for pretrained networks
 
 
 def mini_imagenet(split: str) -> tuple[Any, Any]:
@@ -104,6 +105,7 @@ EXPERIMENTS = {
         n_queries=20,
         n_rounds=50,
         pretrained=True,
+        scale=(0.449 * 255, 0.226 * 255),  # ImageNet's means over the colours, as the letters are gray
         n_steps=5,  # the paper has about log_10 N, which is 5.1 here; "auto" rounds up
     ),
     "svhn": Settings(
@@ -199,7 +201,7 @@ def make_classifier(method: str, experiment: Settings, weights: str | None, is_q
     """The classifier of appendix A, for VAAL with its adversary."""
     params: dict[str, Any] = {
         "architecture": experiment.architecture,
-        "scale": "imagenet" if experiment.pretrained else "auto",
+        "scale": experiment.scale if experiment.pretrained else "auto",
         "module_params": None if experiment.architecture == "lenet_waal" else {"n_hidden": 50},
     }
     if is_quick:  # the paper's optimizer learns nothing in so few steps
