@@ -47,8 +47,9 @@ class GAAL(LatentSearch, SynthesisStrategy):
 
     Notes
     -----
-    Zhu and Bento train a DCGAN and a linear SVM. The authors of ASAL repeat this with their own GAN: on MNIST 5 against
-    7, the accuracy falls beyond 350 labels, because samples on the boundary become hard to label (ASAL, Section 5.3).
+    Zhu and Bento train a DCGAN and a linear SVM: ``GAAL(GAN("dcgan"))`` with ``LinearClassifier(loss="hinge")``. The
+    authors of ASAL repeat this with their own GAN: on MNIST 5 against 7, the accuracy falls beyond 350 labels, because
+    samples on the boundary become hard to label (ASAL, Section 5.3).
 
     References
     ----------
