@@ -159,6 +159,7 @@ END;
 CREATE TRIGGER offer_queues AFTER INSERT ON offered
     WHEN coalesce((SELECT n_said FROM tallies WHERE row = NEW.row), 0)
         < (SELECT n_annotators_per_row FROM settings ORDER BY event DESC LIMIT 1) BEGIN
+    DELETE FROM queue WHERE row = NEW.row AND (SELECT is_audit FROM batches WHERE event = NEW.batch);
     INSERT OR IGNORE INTO queue (row, is_audit)
         SELECT NEW.row, is_audit FROM batches WHERE event = NEW.batch;
 END;

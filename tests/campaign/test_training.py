@@ -267,6 +267,7 @@ def test_withdrawn_and_corrected_labels_are_unlearned(tmp_path):
 
 def test_an_audit_is_labelled_first_and_never_trained_on(tmp_path):
     with begun(tmp_path, strategy=UncertaintySampling(), retrain_every=5) as campaign:
+        campaign.next("bob")  # a batch is prepared already
         drawn = campaign.audit(8)
         assert len(set(drawn.tolist())) == 8
         assert campaign.next("anna", 8).tolist() == drawn.tolist()
