@@ -234,6 +234,13 @@ def test_undo_takes_no_place_that_somebody_else_has(campaign):
     assert live(campaign) == [(row, "bob")]
 
 
+def test_an_undone_row_is_offered_to_others_when_its_lease_ends(campaign):
+    (row,) = campaign.next("anna")
+    campaign.answer("anna", row, 1).undo("anna")
+    campaign._clock.now += 601
+    assert row in campaign.next("bob", 60)
+
+
 def test_undo_is_ones_own(campaign):
     campaign.answer("anna", 1, 1).answer("bob", 2, 1)
     assert campaign.undo("anna").tolist() == [1]
