@@ -49,15 +49,14 @@ class Database:
                 f"{folder} holds no campaign: {FILE} is not there. Give the folder of one, or begin one with "
                 "Campaign(folder, learner, X)."
             )
-        with self._reporting():
-            version = self._version()
-        if version is None and not create:
-            raise JournalError(
-                f"{self._path} is empty: its campaign was never begun. Begin it with Campaign(folder, learner, X)."
-            )
+        try:
+            version = self._checked_version(create)
+            if version is not None and version < len(migrations):
+                self._migrate()
+        except BaseException:
+            self.close()
+            raise
         self.is_new = version is None
-        if version is not None and version < len(migrations):
-            self._migrate()
 
     @property
     def path(self) -> Path:
@@ -88,6 +87,15 @@ class Database:
         if self._connection is None:
             self._connection, self._process = self._connect(), os.getpid()
         return self._connection
+
+    def _checked_version(self, create: bool) -> int | None:
+        with self._reporting():
+            version = self._version()
+        if version is None and not create:
+            raise JournalError(
+                f"{self._path} is empty: its campaign was never begun. Begin it with Campaign(folder, learner, X)."
+            )
+        return version
 
     def _version(self) -> int | None:
         """The version of the tables; None where there are none."""

@@ -17,6 +17,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -279,14 +280,14 @@ def run(n_kills, seed=0, share_of_migrations=0.2, longest=1.5):
             n_told, lost, doubled, crowded = check(folder, logs)
             assert (lost, doubled, crowded) == ([], [], [])
         older = Path(place) / "older"
-        with sqlite3.connect(folder / FILE) as connection:
+        with closing(sqlite3.connect(folder / FILE)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for _ in range(n_migrations):
             shutil.rmtree(older, ignore_errors=True)
             shutil.copytree(folder, older)
             found += kill(([migrate], [(str(older),)]), phases[:1], 0.3 * draws.random())
-            version = sqlite3.connect(older / FILE).execute("PRAGMA user_version").fetchone()[0]
-            assert version in (1, 2)
+            with closing(sqlite3.connect(older / FILE)) as connection:
+                assert connection.execute("PRAGMA user_version").fetchone()[0] in (1, 2)
             Database(older, migrations=(*MIGRATIONS, ANOTHER)).close()
             connection = sqlite3.connect(older / FILE)
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,10 @@ from skal.exceptions import JournalError
 
 from .common import TRUTH, X, begun
 from .test_training import label
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # of fork
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def test_no_campaign(tmp_path):
 
 
 def test_foreign_database(tmp_path):
-    with sqlite3.connect(tmp_path / FILE) as connection:
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
         connection.execute("CREATE TABLE bookmarks (url)")
     before = (tmp_path / FILE).read_bytes()
     for attempt in (lambda: Campaign.open(tmp_path), lambda: begun(tmp_path)):
@@ -51,7 +56,7 @@ def test_foreign_database(tmp_path):
 
 
 def test_newer_database(folder):
-    with sqlite3.connect(folder / FILE) as connection:
+    with closing(sqlite3.connect(folder / FILE)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(JournalError, match=r"version 99 .* Update skal"):
         Campaign.open(folder)

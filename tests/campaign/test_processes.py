@@ -17,7 +17,10 @@ from tests import THOROUGH
 
 from .common import TRUTH, X, learner
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes of POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="processes of POSIX"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # of fork
+]
 
 
 def test_nothing_is_lost_when_processes_are_killed():
