@@ -194,7 +194,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
                 "leave it out."
             )
         budget = self.budget if annotate is not None else min(self.budget, len(pool))
-        initial = self._initial_rows(oracle.codes, len(y), budget)  # type: ignore[arg-type]
+        initial = self._initial_rows(oracle.codes, len(np.asarray(y)), budget)
         n_rounds = 1 + math.ceil((budget - len(initial)) / self.n_queries)
         callbacks = self._init_callback_context(max_subtasks=n_rounds)
         callbacks.call_on_fit_task_begin(estimator=self)
