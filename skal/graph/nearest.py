@@ -12,7 +12,7 @@ from ..neighbors import CellIndex, checked_answer, make_index
 from ..neighbors.base import Floats, as_float32, positions_dtype
 from ..neighbors.on_device import nearest_on_device
 from ..neighbors.partitions import nearest_by_partitions
-from ..neighbors.products import nearest_by_products
+from ..neighbors.products import distances_by_products
 from ..neighbors.rule import cells_are_faster, exact_is_fast
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
@@ -109,15 +109,13 @@ def nearest_neighbors(
         return np.empty((len(X), 0), np.float32), np.empty((len(X), 0), np.int32)
     if method == "auto":
         method = "exact" if exact_is_fast(len(X), X.shape[1], k) else "approximate"
-    if method == "exact" and torch.device(device).type != "cpu":
-        sq, indices = nearest_on_device(X, k, torch.device(device))
-    elif method == "exact" and cells_are_faster(len(X), X.shape[1]):
+    if method == "approximate":
+        return nearest_by_partitions(X, k, draw_seed(random_state))
+    if torch.device(device).type != "cpu":
+        return nearest_on_device(X, k, torch.device(device))
+    if cells_are_faster(len(X), X.shape[1]):
         return _nearest_by_index(X, k, CellIndex(random_state=0))
-    elif method == "exact":
-        sq, indices = nearest_by_products(X, np.arange(len(X)), k)
-    else:
-        sq, indices = nearest_by_partitions(X, k, draw_seed(random_state))
-    return np.sqrt(sq, out=sq).astype(np.float32), indices.astype(positions_dtype(len(X)), copy=False)
+    return distances_by_products(X, k)
 
 
 def _nearest_of_few(X: Floats, k: int) -> tuple[Floats, Ints]:

@@ -1,11 +1,13 @@
 """Exact nearest other rows by blocked matrix products on a device of torch."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..utils.kernels import compiled
-from .base import Floats
+from .base import Floats, positions_dtype
 from .pairs import measure
 from .products import Centered, Positions, nearest_by_products, rounding
 
@@ -15,7 +17,7 @@ _SPARE = 6  # more rows than are asked for, which make it certain that no nearer
 _COARSE = {"highest": 0.0, "high": 2.0**-9, "medium": 2.0**-6}
 
 
-def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[NDArray[np.float64], Positions]:
+def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[Floats, NDArray[Any]]:
     """Find the nearest other rows of all rows, of equal distances those with the lower positions.
 
     Products in float32 with a running top k choose some more rows than are asked for, which are measured in float64.
@@ -32,8 +34,8 @@ def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[NDArray[
 
     Returns
     -------
-    sq_distances : ndarray of shape (n_samples, k), dtype float64
-    found : ndarray of shape (n_samples, k), dtype intp
+    distances : ndarray of shape (n_samples, k), dtype float32
+    found : ndarray of shape (n_samples, k), dtype int32 or int64
     """
     centered, n_samples = Centered(X), len(X)
     slack = rounding(X.shape[1]) + _COARSE[torch.get_float32_matmul_precision()]
@@ -46,21 +48,23 @@ def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[NDArray[
     halves = torch.from_numpy((own * (1 - slack)).astype(np.float32)).to(device)
     rows = rows.to(device)
     kept = min(k + _SPARE, n_samples - 1)
-    sq, found = np.full((n_samples, kept), np.inf), np.empty((n_samples, kept), np.intp)
+    distances = np.empty((n_samples, k), np.float32)
+    found = np.empty((n_samples, k), positions_dtype(n_samples))
     certain = np.ones(n_samples, np.bool_)
     for start in range(0, n_samples, _QUERIES):
         where = slice(start, min(start + _QUERIES, n_samples))
         values, chosen = _chosen(points, halves, rows[where], kept)
-        found[where] = chosen
-        compiled(measure)(X, everything[where], found[where], sq[where])
+        sq = np.full(chosen.shape, np.inf)
+        compiled(measure)(X, everything[where], chosen, sq)
         if kept < n_samples - 1:
             least = 2 * (values.astype(np.float64) + own[where] * (1 - slack))  # of a row that was not chosen
-            certain[where] = sq[where, k - 1] * centered.scale**2 < least
-    sq, found = sq[:, :k].copy(), found[:, :k].copy()
+            certain[where] = sq[:, k - 1] * centered.scale**2 < least
+        distances[where], found[where] = np.sqrt(sq[:, :k]), chosen[:, :k]
     doubtful = np.flatnonzero(~certain)
     if len(doubtful):
-        sq[doubtful], found[doubtful] = nearest_by_products(X, doubtful, k)
-    return sq, found
+        sq, found[doubtful] = nearest_by_products(X, doubtful, k)
+        distances[doubtful] = np.sqrt(sq)
+    return distances, found
 
 
 def _chosen(

@@ -12,7 +12,7 @@ from ..utils.threads import in_threads
 from .base import Floats, positions_dtype
 from .k_means_cells import KMeansCells
 from .pairs import measure, refine, reverse
-from .products import Centered, Positions, nearest_by_products
+from .products import Centered, Positions, distances_by_products, nearest_by_products
 
 Lists = tuple[Floats, NDArray[Any]]
 
@@ -32,7 +32,7 @@ def least_width(k: int) -> int:
     return max(1024, 16 * k)
 
 
-def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
+def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[Floats, NDArray[Any]]:
     """Find nearly all of the nearest other rows of all rows.
 
     k-means cuts the rows into cells, and each row is compared with those of its own and of the nearest cells, by
@@ -51,7 +51,7 @@ def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[NDArray[np.floa
 
     Returns
     -------
-    sq_distances : ndarray of shape (n_samples, k), dtype float64
+    distances : ndarray of shape (n_samples, k), dtype float32
     found : ndarray of shape (n_samples, k), dtype int32 or int64
         In order of distance and position.
 
@@ -81,25 +81,28 @@ def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[NDArray[np.floa
         recall = float((lists[0][sample, :k] <= reach).mean())
         n_compared += 2 * width
         width = max(width, n_compared // 2)
-    rows = np.arange(n_samples)
     if recall < RECALL and n_samples <= 4 * _MOST_COMPARED:
         del lists  # a quarter of the memory
-        return nearest_by_products(X, rows, k)
+        return distances_by_products(X, k)
     if recall < RECALL:
         warnings.warn(
             f"About {recall:.0%} of the nearest neighbours were found: no partition separates such rows. Compare rows "
             'by fewer features, for example by PCA, or use method="exact"',
             stacklevel=3,
         )
-    found, sq = lists[1][:, :k], np.full((n_samples, k), np.inf)
+    distances, found = (part[:, :k] for part in lists)
     lacking = np.flatnonzero((found < 0).any(axis=1))
     if len(lacking):
         found[lacking] = nearest_by_products(X, lacking, k)[1]
-    in_threads(
-        lambda part: compiled(measure)(X, rows[part], found[part], sq[part]),
-        [slice(start, start + _PART_ROWS) for start in range(0, n_samples, _PART_ROWS)],
-    )
-    return sq, found
+
+    def measured(start: int) -> None:
+        rows = np.arange(start, min(start + _PART_ROWS, n_samples))
+        sq = np.full((len(rows), k), np.inf)
+        compiled(measure)(X, rows, found[start : start + _PART_ROWS], sq)
+        distances[start : start + _PART_ROWS] = np.sqrt(sq)
+
+    in_threads(measured, range(0, n_samples, _PART_ROWS))
+    return distances, found
 
 
 def _in_range(X: Floats) -> Centered:

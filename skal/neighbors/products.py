@@ -1,15 +1,18 @@
 """Exact nearest other rows by blocked matrix products, for any number of columns."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads, one_blas_thread
-from .base import Floats
+from .base import Floats, positions_dtype
 from .pairs import LANES, gather, measure, scan
 
 Positions = NDArray[np.intp]
 
+_PART_ROWS = 1 << 13  # whose neighbours are in memory in float64
 _QUERIES, _CANDIDATES = 1024, 512  # of a product, which fits into a core's cache
 
 
@@ -40,6 +43,29 @@ class Centered:
         points, halves = np.empty((len(rows), self.X.shape[1]), np.float32), np.empty(len(rows), np.float32)
         compiled(gather)(self.X, rows, self.shift, self.scale, points, halves)
         return points, halves
+
+
+def distances_by_products(X: Floats, k: int) -> tuple[Floats, NDArray[Any]]:
+    """Return the distances to the nearest other rows of all rows, and their positions, part by part.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), dtype float32
+    k : int
+
+    Returns
+    -------
+    distances : ndarray of shape (n_samples, k), dtype float32
+    found : ndarray of shape (n_samples, k), dtype int32 or int64
+    """
+    n_samples = len(X)
+    distances = np.empty((n_samples, k), np.float32)
+    found = np.empty((n_samples, k), positions_dtype(n_samples))
+    for start in range(0, n_samples, _PART_ROWS):
+        part = slice(start, start + _PART_ROWS)
+        sq, found[part] = nearest_by_products(X, np.arange(n_samples)[part], k)
+        distances[part] = np.sqrt(sq, out=sq)
+    return distances, found
 
 
 def rounding(n_features: int) -> float:
