@@ -248,6 +248,49 @@ def test_a_model_whose_folder_is_gone_is_trained_again(tmp_path):
     campaign.close()
 
 
+def test_what_was_taken_back_is_unlearned_by_the_next_model(tmp_path):
+    with begun(tmp_path, retrain_every=None) as campaign:
+        label(campaign, 10)
+        campaign.skip("bob", campaign.next("bob", 2)).train()
+        rows, skipped = campaign.learner().y_ >= 0, campaign.learner().skipped_
+        assert (rows.sum(), len(skipped)) == (10, 2)
+        gone = np.flatnonzero(rows)[:4]
+        campaign.withdraw("anna", gone).withdraw("bob", skipped[:1]).train()
+        assert campaign.learner().skipped_.tolist() == [skipped[1]]
+        assert np.flatnonzero(campaign.learner().y_ >= 0).tolist() == np.flatnonzero(rows)[4:].tolist()
+
+
+def test_rows_whose_lease_has_ended_are_not_taken(tmp_path):
+    with begun(tmp_path, strategy=CoreSet(), retrain_every=None, n_prepared=6) as campaign:
+        campaign.next("bob", 3)
+        campaign._clock.now += 601
+        held = campaign.next("cleo", 1)
+        campaign.train()
+        batch = campaign.batches()[-1]["rows"]
+    hand = learner(CoreSet(), classes=[0, 1]).fit(X, np.full(60, UNLABELED))
+    assert batch.tolist() == hand.query(n_queries=6, pending=held).tolist()
+
+
+def test_more_rows_are_prepared_when_few_are_left(tmp_path):
+    with begun(tmp_path, strategy=CoreSet(), retrain_every=None, n_prepared=6) as campaign:
+        rows = campaign.next("anna", 8)
+        first, second = (batch["rows"] for batch in campaign.batches())
+        assert rows.tolist() == [*first, *second[:2]]
+        campaign.answer("anna", rows, TRUTH[rows])
+    hand = learner(CoreSet(), classes=[0, 1]).fit(X, np.full(60, UNLABELED))
+    assert second.tolist() == hand.query(n_queries=6, pending=first).tolist()
+
+
+def test_rows_that_were_offered_and_nobody_has_are_not_offered_again(tmp_path):
+    with begun(tmp_path, strategy=CoreSet(), retrain_every=None, n_prepared=8) as campaign:
+        campaign.next("anna", 7)
+        campaign.next("bob", 1)
+        batches = [batch["rows"] for batch in campaign.batches()]
+        campaign.next("cleo", 3)
+        batches = [batch["rows"] for batch in campaign.batches()]
+        assert len(np.unique(np.concatenate(batches))) == sum(map(len, batches)) > 8
+
+
 def test_withdrawn_and_corrected_labels_are_unlearned(tmp_path):
     with begun(tmp_path, retrain_every=None) as campaign:
         label(campaign, 10)
