@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ModelFileError
+from ..pool import NO_ROWS, Rows
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads
 from .base import Answer, Floats, NeighborIndex, positions_dtype
@@ -117,11 +118,10 @@ class CellIndex(NeighborIndex):
         with np.errstate(over="ignore"):
             self.shells_ = np.nextafter(shells.astype(np.float32), np.array([-np.inf, np.inf], np.float32))
 
-    def _search(self, queries: Floats, k: int, available: NDArray[np.bool_] | None = None) -> Answer:
-        """Return the nearest available rows; -1 at infinity where fewer than k are."""
+    def _search(self, queries: Floats, k: int, excluded: Rows = NO_ROWS) -> Answer:
+        """Return the nearest rows that are not excluded; -1 at infinity where fewer than k are."""
         sq_distances = np.full((len(queries), k), np.inf)
         rows = np.full((len(queries), k), -1, dtype=np.intp)
-        mask = readonly(np.ones(0, dtype=np.bool_) if available is None else available)
         queries = readonly(queries)
         # Sums over all cells run along the cells.
         arrays = [np.ascontiguousarray(self.centers_.T), *(getattr(self, name) for name in ARRAYS[1:])]
@@ -135,7 +135,7 @@ class CellIndex(NeighborIndex):
         def run(start: int) -> None:
             part = slice(start, start + size)
             answer = queries[part], sq_distances[part], rows[part]
-            cell = kernel(*arrays, self.n_samples_fit_, mask, *answer, read)
+            cell = kernel(*arrays, self.n_samples_fit_, readonly(excluded), *answer, read)
             if cell >= 0:
                 outside = f"its cell {cell} leads outside its arrays"
                 raise self._damage(outside if cell < len(self.centers_) else "its rows are not finite")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..pool import Candidates, Rows
 from ..utils.checks import check_integer
 from .base import Answer
 from .cell_index import CellIndex
@@ -14,7 +15,7 @@ _MAX_ANSWERS = 1 << 22  # numbers that are in memory at a time
 
 
 def match(
-    index: Any, queries: ArrayLike, available: ArrayLike, n_neighbors: int = 1
+    index: Any, queries: ArrayLike, available: ArrayLike | Candidates, n_neighbors: int = 1
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], int]:
     """Match queries with rows of a pool, without replacement.
 
@@ -26,8 +27,9 @@ def match(
     index : object
         Fitted on the pool.
     queries : array-like of shape (n_queries, n_features)
-    available : array-like of bool of shape (n_samples,)
-        False for rows that must not be taken, such as labelled rows.
+    available : array-like of bool of shape (n_samples,), or Candidates
+        False for rows that must not be taken, such as labelled rows. Of candidates that are all rows but a few, no mask
+        is made: the time does not grow with the pool then.
     n_neighbors : int, default=1
         Rows per query.
 
@@ -44,7 +46,7 @@ def match(
     Raises
     ------
     ValueError
-        If `available` is not a mask, or `n_neighbors` is not an integer of at least 1.
+        If `available` is not a mask of the rows of the index, or `n_neighbors` is not an integer of at least 1.
 
     Examples
     --------
@@ -55,22 +57,15 @@ def match(
     >>> rows.ravel(), n_collisions
     (array([1, 2, 3]), 2)
     """
-    mask = np.array(available)
-    if mask.dtype != np.bool_ or mask.ndim != 1:
-        raise ValueError(f"available has dtype {mask.dtype} and shape {mask.shape}; give one bool per row")
-    n_samples = getattr(index, "n_samples_fit_", len(mask))
-    if n_samples != len(mask):
-        raise ValueError(
-            f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
-        )
+    excluded, n_samples = _excluded(index, available)
+    n_available = n_free = n_samples - len(excluded)
     wanted = check_integer("n_neighbors", n_neighbors)
     ask: Callable[[Any, int], Answer]
     if isinstance(index, CellIndex):  # it skips rows that are not available
-        asked, ask = index._check_queries(queries), lambda block, k: index._search(block, k, mask)
+        asked, ask = index._check_queries(queries), lambda block, k: index._search(block, k, excluded)
     else:
         asked, ask = np.asarray(queries), lambda block, k: index.kneighbors(block, n_neighbors=k)
-    free = mask.copy()
-    n_available = n_free = int(np.count_nonzero(mask))
+    taken: set[int] = set()
     rows = np.full((len(asked), wanted), -1, dtype=np.intp)
     distances = np.full((len(asked), wanted), np.inf)
     n_collisions = 0
@@ -81,17 +76,33 @@ def match(
             k = first_k
             while True:
                 found_distances, found = answer
-                candidates = (found >= 0) & mask[found]
-                usable = candidates & free[found]
-                enough = candidates.sum() >= min(wanted, n_available) and usable.sum() >= min(wanted, n_free)
+                are_open = (found >= 0) & np.isin(found, excluded, invert=True)
+                are_free = np.array([row not in taken for row in found.tolist()], dtype=bool)
+                usable = are_open & are_free
+                enough = are_open.sum() >= min(wanted, n_available) and usable.sum() >= min(wanted, n_free)
                 if enough or k == n_samples:
                     break
                 k = min(2 * k, n_samples)
                 answer = tuple(part[0] for part in ask(asked[i : i + 1], k))
-            n_collisions += int(np.count_nonzero(~free[found[candidates][:wanted]]))
-            taken = np.flatnonzero(usable)[:wanted]
-            rows[i, : len(taken)] = found[taken]
-            distances[i, : len(taken)] = found_distances[taken]
-            free[found[taken]] = False
-            n_free -= len(taken)
+            n_collisions += int(np.count_nonzero(~are_free[are_open][:wanted]))
+            own = np.flatnonzero(usable)[:wanted]
+            rows[i, : len(own)] = found[own]
+            distances[i, : len(own)] = found_distances[own]
+            taken.update(found[own].tolist())
+            n_free -= len(own)
     return rows, distances, n_collisions
+
+
+def _excluded(index: Any, available: ArrayLike | Candidates) -> tuple[Rows, int]:
+    """Return the rows of an index that are not available, in increasing order, and how many rows it has."""
+    if isinstance(available, Candidates) and available.excluded is not None:
+        return available.excluded, len(available) + len(available.excluded)
+    mask = np.asarray(available)
+    if mask.dtype != np.bool_ or mask.ndim != 1:
+        raise ValueError(f"available has dtype {mask.dtype} and shape {mask.shape}; give one bool per row")
+    n_samples = getattr(index, "n_samples_fit_", len(mask))
+    if n_samples != len(mask):
+        raise ValueError(
+            f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
+        )
+    return np.flatnonzero(~mask), len(mask)

@@ -7,12 +7,15 @@ _ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # each step of a che
 _NEAREST_CELLS = 8  # searched first, in order of distance; they nearly always hold the answer
 
 
-def search(centers, first_chunk, shells, features, rows, n_samples, available, queries, sq_distances, found, read):  # type: ignore[no-untyped-def]  # fmt: skip
+def search(  # type: ignore[no-untyped-def]
+    centers, first_chunk, shells, features, rows, n_samples, excluded, queries, sq_distances, found, read
+):  # fmt: skip
     """Find the nearest available rows of each query, of equal distances those with the lower positions.
 
-    The arrays are those of a `CellIndex`, but the centers come as columns, shape (n_features, n_cells), and an empty
-    `available` means all rows. `sq_distances` and `found` come with infinity and -1. They are filled in any order.
-    `read` is set to True for each chunk that is read; once its last entry, one more, is True, the search ends.
+    The arrays are those of a `CellIndex`, but the centers come as columns, shape (n_features, n_cells). All rows are
+    available but those in `excluded`, in increasing order. `sq_distances` and `found` come with infinity and -1. They are
+    filled in any order. `read` is set to True for each chunk that is read; once its last entry, one more, is True, the
+    search ends.
 
     It returns -1, or the cell at which it ended because it leads outside the arrays, or the number of cells if a query
     found too few rows, which happens where rows are not finite.
@@ -94,14 +97,16 @@ def search(centers, first_chunk, shells, features, rows, n_samples, available, q
                     row = rows[chunk, lane]
                     if not sums[lane] <= limit or row < 0:
                         continue
-                    if len(available) and row < n_samples and not available[row]:
-                        continue
                     exact = 0.0
                     for j in range(n_features):
                         difference = np.float64(block[j, lane]) - np.float64(query[j])
                         exact += difference * difference
                     if exact > sq[0] or (exact == sq[0] and row > best[0]):
                         continue
+                    if len(excluded):  # few rows come as far as this
+                        at = np.searchsorted(excluded, row)
+                        if at < len(excluded) and excluded[at] == row:
+                            continue
                     if row >= n_samples:
                         outside = cell  # to return here would cost a tenth of the time
                     # The farthest row found is on top of a heap. The new row takes its place, and sinks.
@@ -123,7 +128,7 @@ def search(centers, first_chunk, shells, features, rows, n_samples, available, q
             reaches[i], limits[i] = reach, limit
             if outside >= 0:
                 return outside
-    if len(available) == 0:
+    if len(excluded) == 0:
         for i in range(n_queries):
             if found[i, 0] < 0:  # the top of the heap is the last place to be filled
                 return n_cells

@@ -157,7 +157,7 @@ class Candidates:
         return len(self._given) if self._n_rows is None else self._n_rows - len(self._given)
 
     @property
-    def left_out(self) -> Rows | None:
+    def excluded(self) -> Rows | None:
         """The rows that are no candidates, in increasing order; None where it is the candidates that were given."""
         return None if self._n_rows is None else self._given
 
@@ -165,11 +165,6 @@ class Candidates:
     def rows(self) -> Rows:
         """All candidates, in increasing order."""
         return self._given if self._n_rows is None else np.flatnonzero(self.mask(self._n_rows))
-
-    @property
-    def excluded(self) -> Rows | None:
-        """The rows that are no candidates, where all others are; None where the candidates were given themselves."""
-        return None if self._n_rows is None else self._given
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.rows, dtype=dtype, copy=copy)

@@ -175,7 +175,8 @@ class ASAL(LatentSearch, CandidateStrategy):
         else:
             pca, index = self.pca_, self.index_
         # Step 4: the real rows that match them.
-        available = query.candidates.mask(len(query.pool))
+        candidates = query.candidates
+        available = candidates if candidates.excluded is not None else candidates.mask(len(query.pool))
         n_neighbors = min(self.n_neighbors, len(query.candidates))
         matches = match(index, _project(pca, features(synthetic)), available, n_neighbors)
         rows, distances, n_collisions = matches

@@ -155,7 +155,7 @@ class DGAL(CandidateStrategy):
 
     def _restrict(self, query: Query) -> Rows:
         labels, candidates = query.labels, query.candidates
-        without = candidates.left_out  # no array of the pool's size where they are few
+        without = candidates.excluded  # no array of the pool's size where they are few
         if without is None:
             without = np.flatnonzero(~candidates.mask(len(query.pool)))
         n_seen = min(max(self.n_candidates, query.n_queries), len(candidates))

@@ -1,7 +1,8 @@
 """Seconds and private memory of `fit` and `query` for every strategy on growing pools on disk.
 
-It is the table of docs/scale.md. ``python -m tests.benchmarks.scale 100000 1000000 10000000 --strategies margin DGAL``;
-each is measured in a process of its own, which is given up after ``--patience`` seconds. The pools are rows of 50 columns in 100 clusters, in ten classes.
+It is the table of docs/scale.md: ``python -m tests.benchmarks.scale 100000 1000000 --strategies margin DGAL``. Each is
+measured in a process of its own, which is given up after ``--patience`` seconds. The pools are rows of 50 columns in a
+hundred clusters, in ten classes.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from skal.exceptions import ModelFileError
 from skal.neighbors import CellIndex, match
 from skal.neighbors.cell_files import ARRAYS, readonly
 from skal.neighbors.search import search
+from skal.pool import NO_ROWS
 from skal.training.files import map_file, write_file
 from skal.utils.kernels import compiled
 from tests import THOROUGH
@@ -249,7 +250,9 @@ def test_forged_features_never_lead_outside_the_pool(path, bad):
     index = CellIndex.load(path, mmap_mode="r")
     with pytest.raises(ModelFileError, match=f"{re.escape(str(path))} was forged: its rows are not finite"):
         index.kneighbors(QUERIES)
-    rows, distances, _ = match(index, QUERIES, np.ones(len(X), bool))
+    with pytest.raises(ModelFileError, match="its rows are not finite"):
+        match(index, QUERIES, np.ones(len(X), bool))
+    rows, distances, _ = match(index, QUERIES, np.arange(len(X)) > 0)
     assert (rows == -1).all()  # as where nothing is available
     assert np.isinf(distances).all()
 
@@ -273,11 +276,11 @@ def test_the_search_leaves_no_array(name, change):
     """Also where an index is changed after it was checked."""
     index = CellIndex(5, random_state=3).fit(X)
     setattr(index, name, change(getattr(index, name).copy()))
-    for available in (None, np.ones(len(X), bool)):
+    for excluded in (NO_ROWS, np.array([3])):
         with pytest.raises(
             ValueError, match=r"changed after its fit: its cell \d leads outside its arrays; fit it again"
         ):
-            index._search(QUERIES, 300, available)
+            index._search(QUERIES, 300, excluded)
     with pytest.raises(ValueError, match="its "):
         index.save("/dev/null/index.skal")
 
@@ -289,8 +292,8 @@ def test_a_search_that_is_told_to_stop_reads_nothing():
     arrays = [np.ascontiguousarray(index.centers_.T), *(getattr(index, name) for name in ARRAYS[1:])]
     arrays = [readonly(array) for array in arrays]
     sq_distances, rows = np.full((40, 1), np.inf), np.full((40, 1), -1)
-    everything, queries = readonly(np.ones(0, dtype=np.bool_)), readonly(QUERIES)
-    assert compiled(search)(*arrays, len(X), everything, queries, sq_distances, rows, read) == -1
+    nothing, queries = readonly(NO_ROWS), readonly(QUERIES)
+    assert compiled(search)(*arrays, len(X), nothing, queries, sq_distances, rows, read) == -1
     assert not read[:-1].any()
     assert (rows < 0).all()
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skal.neighbors import CellIndex, match
+from skal.pool import Candidates
 from tests.threads import check_threads
 
 from .pools import BruteForce, brute_force, pools, spectrum_pool
@@ -21,13 +22,14 @@ def brute_force_match(X, queries, available, n_neighbors):
     return np.array(rows), n_collisions
 
 
-@given(pools(40), st.integers(1, 6), st.floats(0, 1), st.booleans())
-def test_matching_is_that_of_brute_force(pool, n_neighbors, share, ours):
+@given(pools(40), st.integers(1, 6), st.floats(0, 1), st.booleans(), st.booleans())
+def test_matching_is_that_of_brute_force(pool, n_neighbors, share, ours, by_exclusion):
     X, queries = pool
     queries = np.concatenate([queries, queries, X[:3]])
     available = np.random.default_rng(0).random(len(X)) < share
     index = CellIndex(random_state=0).fit(X) if ours else BruteForce(X)
-    rows, distances, n_collisions = match(index, queries, available, n_neighbors)
+    given = Candidates(np.flatnonzero(~available), complement_in=len(X)) if by_exclusion else available
+    rows, distances, n_collisions = match(index, queries, given, n_neighbors)
     expected, expected_collisions = brute_force_match(X, queries, available, n_neighbors)
     np.testing.assert_array_equal(rows, expected)
     assert n_collisions == expected_collisions
@@ -52,10 +54,13 @@ def test_only_queries_that_miss_rows_ask_again():
     assert Counting.asked == [(5, 1), (1, 2), (1, 2)]
 
 
-@pytest.mark.parametrize("available", [np.ones(20), np.ones(19, dtype=bool), np.ones((20, 1), dtype=bool)])
+@pytest.mark.parametrize(
+    "available",
+    [np.ones(20), np.ones(19, dtype=bool), np.ones((20, 1), dtype=bool), Candidates(np.arange(3))],
+)
 def test_bad_masks(available):
     index = CellIndex(random_state=0).fit(spectrum_pool(20, 3))
-    with pytest.raises(ValueError, match="available has"):
+    with pytest.raises(ValueError, match="available h"):
         match(index, np.zeros((1, 3)), available)
 
 
