@@ -13,9 +13,9 @@ def search(  # type: ignore[no-untyped-def]
     """Find the nearest available rows of each query, of equal distances those with the lower positions.
 
     The arrays are those of a `CellIndex`, but the centers come as columns, shape (n_features, n_cells). All rows are
-    available but those in `excluded`, in increasing order. `sq_distances` and `found` come with infinity and -1. They are
-    filled in any order. `read` is set to True for each chunk that is read; once its last entry, one more, is True, the
-    search ends.
+    available but those in `excluded`, in increasing order. `sq_distances` and `found` come with infinity and -1, and
+    are filled in any order. `read` is set to True for each chunk that is read; once its last entry, one more, is True,
+    the search ends.
 
     It returns -1, or the cell at which it ended because it leads outside the arrays, or the number of cells if a query
     found too few rows, which happens where rows are not finite.
