@@ -1,0 +1,144 @@
+"""An encoder whose codes are kept in files, so that a long encoding that was interrupted goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+
+from ..pool import dense
+from ..utils.replacing import replacing
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class CachedEncoder(TransformerMixin, BaseEstimator):
+    """Keep the codes of each block of rows in a folder, and read them where the same block comes again.
+
+    A pool is encoded block by block. An encoding of hours that was interrupted, by Ctrl-C or a power cut, goes on with
+    the first block that is not in the folder, and so does another process or another worker of a cluster that has the
+    folder. Blocks are known by their rows, and by the fitted encoder: another encoder has other files.
+
+    Parameters
+    ----------
+    encoder : transformer
+        A ``FrozenEstimator`` is used as it is. Any other is trained anew in each `fit`, and finds its codes again only
+        if training is repeatable: train a network first, and freeze it.
+    folder : str or path-like, default=None
+        Where the codes are kept, made if it is not there. None keeps nothing. Remove it when the codes are not needed
+        any more: they take 4 bytes per row and code.
+
+    Attributes
+    ----------
+    encoder_ : transformer
+        The fitted encoder.
+
+    Notes
+    -----
+    A file is complete or not there. One that is damaged is written again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skal.generators import CachedEncoder, encode
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> pca = FrozenEstimator(PCA(10).fit(X))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     codes = encode(CachedEncoder(pca, folder=folder).fit(X), X)
+    ...     codes.shape, len(list(Path(folder).iterdir()))
+    ((1797, 10), 1)
+    """
+
+    encoder: Any = field(kw_only=False)
+    folder: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "encoder": [HasMethods(["fit", "transform"])],
+        "folder": [str, HasMethods(["__fspath__"]), None],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the encoder.
+
+        Parameters
+        ----------
+        X : container of shape (n_samples, ...)
+            Whatever the encoder takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : CachedEncoder
+        """
+        self.encoder_ = clone(self.encoder).fit(X, y)
+        self._key = None if self.folder is None else joblib.hash(self.encoder_)
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Encode rows, or read their codes.
+
+        Parameters
+        ----------
+        X : container of shape (n_samples, ...)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, ...)
+
+        Raises
+        ------
+        OSError
+            If the codes cannot be written.
+        """
+        check_is_fitted(self)
+        if self.folder is None:
+            return dense(self.encoder_.transform(X))
+        file = Path(self.folder) / f"{joblib.hash((self._key, X))}.npy"
+        try:
+            return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
+        except (OSError, ValueError, EOFError):  # not there yet, or damaged
+            codes = dense(self.encoder_.transform(X))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as opened:
+            np.save(opened, codes, allow_pickle=False)
+        return codes
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the codes, which are those of the encoder.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        return self.encoder_.get_feature_names_out(input_features)  # type: ignore[no-any-return]
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features of the rows that the encoder was fitted on."""
+        return int(self.encoder_.n_features_in_)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "encoder_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.encoder).input_tags
+        return tags
