@@ -217,6 +217,7 @@ def _measured(
     warnings.simplefilter("ignore")
     if block_bytes:
         sys.modules["skal.pool.base"].BLOCK_BYTES = block_bytes
+        sys.modules["skal.selection.means"]._KEPT = block_bytes // 4
     peaks: dict[str, list[int]] = {name: [] for name in names}
     for n_rows, width in [(600, shapes[0][1]), *shapes]:  # the first imports and compiles
         X, truth = _rows(n_rows, width, n_classes, dtype)

@@ -47,7 +47,24 @@ def top_k(scores: ArrayLike, k: int, rng: np.random.Generator | None = None) -> 
 
 
 def drawn_key(rng: np.random.Generator) -> int:
-    """Draw the key that decides the order of equal scores."""
+    """Draw the key that decides the order of equal scores.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    key : int
+        Of 63 bits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.selection import drawn_key
+    >>> drawn_key(np.random.default_rng(0)) == drawn_key(np.random.default_rng(0))
+    True
+    """
     return int(rng.integers(2**63))
 
 
@@ -57,7 +74,7 @@ class Best(NamedTuple):
     Equal scores are ordered by a hash of position and key, so that the best rows of a pool are the same however it is
     cut into blocks and in whatever order these are merged; without a key they are ordered by position.
 
-    Attributes
+    Parameters
     ----------
     scores : ndarray of shape (n_best,)
         The highest first.
