@@ -1,4 +1,4 @@
-"""Utility per cost, where rows cost differently much to label (Settles, Craven and Friedland, 2008)."""
+"""Utility per cost, where labels have different costs (Settles, Craven and Friedland, 2008)."""
 
 from __future__ import annotations
 
