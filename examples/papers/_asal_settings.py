@@ -12,10 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _experiments import (
-    Experiment,
-    of,
-)
+from _experiments import Experiment, of
 from sklearn.base import clone
 from skorch.callbacks import Callback, LRScheduler
 

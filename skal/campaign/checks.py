@@ -74,9 +74,8 @@ def checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
             "QueryStrategy."
         )
     template = clone(learner)
-    if not isinstance(
-        template.random_state, Integral
-    ):  # what is trained again after a crash must be the same
+    # What is trained again after a crash must be the same.
+    if not isinstance(template.random_state, Integral):
         template.set_params(random_state=draw_seed(template.random_state) % 2**31)
     template.set_params(random_state=int(template.random_state))  # not one of NumPy's
     own, given = (None if each is None else np.asarray(each).tolist() for each in (template.classes, classes))

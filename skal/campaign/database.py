@@ -72,9 +72,8 @@ class Database:
         )
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(
-            "PRAGMA trusted_schema = OFF"
-        )  # a foreign file's triggers call no functions of note
+        # A foreign file's triggers call no function that could do harm.
+        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         return connection
 

@@ -43,9 +43,8 @@ class Models:
         name = f"{version:06d}"
         try:
             learner.save(new)
-            shutil.rmtree(
-                self._folder / name, ignore_errors=True
-            )  # of a training that was killed, unrecorded
+            # Of a training that was killed before it was recorded.
+            shutil.rmtree(self._folder / name, ignore_errors=True)
             os.replace(new, self._folder / name)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)

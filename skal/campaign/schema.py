@@ -166,7 +166,6 @@ END;
 """
 
 JOURNAL = ("annotators", "classes", "events", "settings", "models", "batches", "offered", "entries")
-KEPT = ("standings", "tallies", "queue")
 
 _ONLY_ADDED = "".join(
     f"CREATE TRIGGER {table}_{what.lower()} BEFORE {what} ON {table} BEGIN "

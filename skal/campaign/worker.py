@@ -17,19 +17,19 @@ _PAUSE = 0.25  # seconds between two looks at what other processes ask for
 _BETWEEN_COPIES = 5.0  # seconds between two copies of the journal's log into its file
 
 
-def main(orders: BinaryIO, **trainer: Any) -> None:
+def main(orders: BinaryIO) -> None:
     """Work until the parent closes the pipe, or is no more.
 
     Parameters
     ----------
     orders : binary file
-        A pickle of keyword parameters, and then a line whenever there is something to do.
+        A pickle of the parameters of `Trainer`, and then a line whenever there is something to do.
     """
     from .database import Database
     from .trainer import Trainer
     from .turns import turn
 
-    trainer = pickle.load(orders)  # of the parent, whose code this is
+    trainer: dict[str, Any] = pickle.load(orders)  # of the parent, whose code this is
     folder = Path(trainer.pop("folder"))
     called = threading.Event()
     threading.Thread(target=_listen, args=(orders, called), daemon=True).start()

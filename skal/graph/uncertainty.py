@@ -22,6 +22,10 @@ def reached(hits: torch.Tensor) -> torch.Tensor:
     return hits.sum(dim=1) > 0  # none is negative
 
 
+def _norm(hits: torch.Tensor, p: float = 2.0) -> torch.Tensor:
+    return torch.linalg.vector_norm(signals(hits), p, dim=1)
+
+
 def _entropy(hits: torch.Tensor) -> torch.Tensor:
     p = simplex(hits).clamp(min=0)
     return torch.special.xlogy(p, p).sum(dim=1) + 0.0  # no negative zero
@@ -29,7 +33,7 @@ def _entropy(hits: torch.Tensor) -> torch.Tensor:
 
 UNCERTAINTIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "min": lambda hits: signals(hits).abs().amin(dim=1),
-    "norm": lambda hits: _norm(hits),
+    "norm": _norm,
     "confidence": lambda hits: simplex(hits).amax(dim=1),
     # The share of the mass that has met no label cancels out.
     "margin": lambda hits: hits.topk(2, dim=1).values.diff(dim=1).abs().squeeze(1),
@@ -53,7 +57,3 @@ def measure_of(measure: str | float) -> Callable[[torch.Tensor], torch.Tensor]:
             "the p-norm of the signals"
         )
     return UNCERTAINTIES[str(measure)]
-
-
-def _norm(hits: torch.Tensor, p: float = 2.0) -> torch.Tensor:
-    return torch.linalg.vector_norm(signals(hits), p, dim=1)

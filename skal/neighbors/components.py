@@ -87,10 +87,8 @@ class _FeatureRows:
     def __init__(self, X: Any, features: Features | None) -> None:
         self._pool, self._features = as_pool(X), dense if features is None else features
         one = self._of(self._pool.read(slice(0, 1)))
-        self.n_features, self.dtype = (
-            one.shape[1],
-            one.dtype if one.dtype.kind == "f" else np.dtype(np.float32),
-        )
+        self.n_features = one.shape[1]
+        self.dtype = one.dtype if one.dtype.kind == "f" else np.dtype(np.float32)
 
     def __len__(self) -> int:
         return len(self._pool)

@@ -47,9 +47,8 @@ class Pool(ABC):
     """
 
     is_scanned: ClassVar[bool] = True  # for NaN and infinity, also where no strategy reads the rows
-    is_lazy: ClassVar[bool] = (
-        False  # whether rows are read or computed, in chunks, each time they are asked for
-    )
+    # Whether rows are read or computed, in chunks, each time they are asked for.
+    is_lazy: ClassVar[bool] = False
 
     def __init__(self, X: Any) -> None:
         self.X = X
@@ -259,9 +258,8 @@ class Pool(ABC):
     @cached_property
     def flaw(self) -> str | None:
         """What keeps the rows from being finite: "NaN", "infinity" or None. The pool is scanned for it once."""
-        if (
-            get_config()["assume_finite"] or self.overflow is None
-        ):  # no NaN is among numbers whose squares fit
+        # No NaN is among numbers whose squares fit.
+        if get_config()["assume_finite"] or self.overflow is None:
             return None
         for flaw in (None, "NaN"):
             try:
@@ -418,8 +416,7 @@ class Pool(ABC):
 
     def _same_rows(self, other: Pool) -> bool:
         step = max(1, int(_COMPARED_BYTES // max(self.row_bytes, other.row_bytes)))
-        blocks = (slice(start, start + step) for start in range(0, len(self), step))
-        return all(same_values(self._values(block), other._values(block)) for block in blocks)
+        return all(same_values(self._values(rows), other._values(rows)) for rows in cut(len(self), step))
 
     def differences(self, other: Pool) -> tuple[int, int, int]:
         """How many of some evenly spaced rows differ from those of another pool of this size.

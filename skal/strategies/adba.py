@@ -19,6 +19,9 @@ from .lines import answered_lines, distance_to_lines, find_crossings, hyperplane
 from .query import Query
 from .synthesis import SynthesisStrategy
 
+_PROBES = 100  # rows at which the gradient must be the same
+_N_COPIES = 5  # of a block in float64, while distances to the center are computed
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ADBA(SynthesisStrategy):
@@ -289,7 +292,3 @@ class ADBA(SynthesisStrategy):
 
 def _numbers(rows: Any) -> NDArray[np.float64]:
     return np.asarray(rows, dtype=np.float64)
-
-
-_PROBES = 100
-_N_COPIES = 5  # of a block in float64, while distances to the center are computed

@@ -20,9 +20,7 @@ from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
-_COMPARED = 1024  # rows whose distances to each other take less time than an index
 _ROUNDING = 1e-14  # of squared distances, relative to the largest row
-_NO_DISTANCE = 1e-14  # squares of rows' distances below it, relative to the largest row, are rounding
 _COMPARED = 1024  # rows of a cluster whose distances to each other take less time than an index
 
 

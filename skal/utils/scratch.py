@@ -44,9 +44,8 @@ def scratch_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="skal-") as file:
         try:
-            if hasattr(
-                os, "posix_fallocate"
-            ):  # else a full disk would end the process when a page is written
+            # A full disk would otherwise end the process when a page is written.
+            if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, n_bytes)
             return np.memmap(file, dtype, "r+", shape=shape)  # type: ignore[call-overload, no-any-return]
         except OSError as error:
