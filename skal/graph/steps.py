@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..neighbors.base import positions_dtype
-from ..neighbors.cell_files import readonly
-from ..utils.kernels import compiled
+from ..utils.kernels import compiled, readonly
 from ..utils.threads import in_threads
 from .kernels import UNREACHED, hear, reach, step, tell
 from .nearest import Floats, Ints

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..exceptions import ModelFileError
 from ..training.encoding import MALFORMED, encode
 from ..training.files import map_file, write_file
-from ..utils.kernels import compiled
+from ..utils.kernels import compiled, readonly
 from ..utils.threads import in_threads
 from .base import positions_dtype
 from .search import WIDTH, add_checksums
@@ -99,13 +99,6 @@ def read_cells(
     if not mapped:
         arrays = {name: np.array(array) for name, array in arrays.items()}
     return content["params"], content["n_samples"], arrays, Checksums(str(path), np.array(sums))
-
-
-def readonly(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain view that cannot be written to: arrays in memory and in a file are one type to the compiler."""
-    view = np.asarray(array).view()
-    view.setflags(write=False)
-    return view
 
 
 def _digest(content: dict[str, Any], arrays: Arrays) -> str:

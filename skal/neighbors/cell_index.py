@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ModelFileError
 from ..pool import NO_ROWS, Rows
-from ..utils.kernels import compiled
+from ..utils.kernels import compiled, readonly
 from ..utils.threads import in_threads
 from .base import Answer, Floats, NeighborIndex, positions_dtype
-from .cell_files import ARRAYS, Arrays, Checksums, read_cells, readonly, write_cells
+from .cell_files import ARRAYS, Arrays, Checksums, read_cells, write_cells
 from .cells import cut, float_blocks
 from .search import WIDTH, search
 

@@ -31,24 +31,31 @@ def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArra
 
     points = scaled(points)
     means = points[torch.from_numpy(rng.permutation(len(points))[:n_cells])]
-    for _ in range(_N_LLOYD):
-        labels = _nearest(points, means)
-        counts = torch.bincount(labels, minlength=len(means))
-        sums = torch.zeros_like(means).index_add_(0, labels, points)
-        means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
+    means = lloyd(points, means, _N_LLOYD)
     centers = (means.double() * scale + shift).float()
 
     cells, radii = np.empty(len(X), dtype=np.int32), np.empty(len(X))
     for rows, where in float_blocks(X):
         block = torch.from_numpy(rows).double()
-        labels = _nearest(scaled(block), means)
+        labels = nearest(scaled(block), means)
         cells[where] = labels.numpy()
         radii[where] = (block - centers[labels].double()).square().sum(dim=1).sqrt().numpy()
     used, cells[:] = np.unique(cells, return_inverse=True)
     return centers.numpy()[used], cells, radii
 
 
-def _nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+def lloyd(points: torch.Tensor, means: torch.Tensor, n_rounds: int) -> torch.Tensor:
+    """Return the means of cells after some rounds of Lloyd's algorithm; an empty cell keeps its mean."""
+    for _ in range(n_rounds):
+        labels = nearest(points, means)
+        counts = torch.bincount(labels, minlength=len(means))
+        sums = torch.zeros_like(means).index_add_(0, labels, points)
+        means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
+    return means
+
+
+def nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+    """Return the nearest mean of each point."""
     norms = means.square().sum(dim=1) / 2
     blocks = points.split(max(1, min(_BLOCK_ROWS, _BLOCK_PRODUCTS // len(means))))
     return torch.cat([torch.addmm(norms, block, means.T, alpha=-1).argmin(dim=1) for block in blocks])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..utils.kernels import compiled
 from ..utils.threads import in_threads, one_blas_thread
 from .base import Floats
+from .cells import lloyd, nearest
 from .pairs import LANES, select
 from .products import Centered, Positions
 
@@ -121,19 +122,10 @@ def _cut(
         return np.concatenate(orders), np.append(0, np.cumsum(sizes)), np.concatenate(centers)
     sample = rng.choice(rows, min(len(rows), _SAMPLE_PER_CELL * n_cells), replace=False)
     seen = torch.from_numpy(points.points(sample)[0])
-    means = seen[:n_cells].clone()
-    for _ in range(_N_LLOYD):
-        labels = _nearest(seen, means)
-        counts = torch.bincount(labels, minlength=n_cells)
-        sums = torch.zeros_like(means).index_add_(0, labels, seen)
-        means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
+    means = lloyd(seen, seen[:n_cells], _N_LLOYD)
     cells = np.empty(len(rows), np.int32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
-        cells[part] = _nearest(torch.from_numpy(points.points(rows[part])[0]), means).numpy()
+        cells[part] = nearest(torch.from_numpy(points.points(rows[part])[0]), means).numpy()
     used, sizes = np.unique(cells, return_counts=True)  # equal means leave cells empty
     return rows[np.argsort(cells, kind="stable")], np.append(0, np.cumsum(sizes)), means.numpy()[used]
-
-
-def _nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-    return torch.addmm(means.square().sum(dim=1) / 2, points, means.T, alpha=-1).argmin(dim=1)

@@ -10,6 +10,9 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 _warned = False
 
 
@@ -37,6 +40,13 @@ def compiled(kernel: Callable[..., Any], *, any_order: bool = False) -> Callable
     function: Any = numba.njit(nogil=True, fastmath=fastmath)(kernel)
     function._cache = _cache_of(kernel, _own_cache())
     return function
+
+
+def readonly(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a plain view that cannot be written to: arrays in memory and in a file are one type to the compiler."""
+    view = np.asarray(array).view()
+    view.setflags(write=False)
+    return view
 
 
 @contextmanager

@@ -11,11 +11,11 @@ import torch
 
 from skal.exceptions import ModelFileError
 from skal.neighbors import CellIndex, match
-from skal.neighbors.cell_files import ARRAYS, readonly
+from skal.neighbors.cell_files import ARRAYS
 from skal.neighbors.search import search
 from skal.pool import NO_ROWS
 from skal.training.files import map_file, write_file
-from skal.utils.kernels import compiled
+from skal.utils.kernels import compiled, readonly
 from tests import THOROUGH
 from tests.fuzzing import N_MUTANTS, fuzz
 
