@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..labels import Labels
 from ..pool import Rows
 from .consensus import Consensus, dawid_skene, majority
-from .journal import LABELLED, SKIPPED, Standings
+from .journal import SKIPPED, Standings
 
 
 class Agreed(NamedTuple):
@@ -37,7 +39,7 @@ class Agreed(NamedTuple):
 
 def agreed(standings: Standings, n_classes: int, how: str) -> Agreed:
     """The label of each row, by majority or as Dawid and Skene have it."""
-    said = standings.where(standings.states == LABELLED)
+    said = standings.labelled
     rows = np.unique(said.rows)
     skipped = np.setdiff1d(standings.rows[standings.states == SKIPPED], rows)
     if len(rows) == len(said.rows):  # one answer each
@@ -64,3 +66,12 @@ def consensus(said: Standings, n_classes: int, how: str) -> Consensus:
         found.confusions,
         found.n_iterations,
     )
+
+
+def partial_labels(
+    n_rows: int, rows: Rows, labels: list[Any], classes: list[Any], unlabeled: Any
+) -> NDArray[Any]:
+    """Labels of some rows of a pool, with a marker in all others; `classes` tell numbers from strings."""
+    is_text = bool(classes) and isinstance(classes[0], str)
+    none = Labels.none(n_rows, object if is_text else np.int64, unlabeled=unlabeled)
+    return (none.with_labels(rows, labels) if labels else none).to_array()

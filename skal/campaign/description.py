@@ -152,7 +152,7 @@ def _found(name: str) -> type:
     if not isinstance(value, type) or not issubclass(value, BaseEstimator) or not _is_ours(value):
         raise JournalError(
             f"The journal names {name!r}, which is no estimator of the installed scikit-learn or skal; install the "
-            "versions of then, or give the learner: Campaign.open(folder, X, learner)."
+            "versions that wrote it, or give the learner: Campaign.open(folder, X, learner)."
         )
     return value
 

@@ -50,22 +50,22 @@ def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
     now = identity(X, items)
     if now["n_rows"] != then["n_rows"]:
         raise ValueError(
-            f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give the pool of then."
+            f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give that pool."
         )
     if now["rows"] != then["rows"]:
         if then["ids"] is not None and now["ids"] == then["ids"]:
             raise ValueError(
-                "X has the ids of the campaign's pool, and its rows are in another order or changed. Put them into the "
-                "order of then: labels are kept by position."
+                "X has the ids of the campaign's pool, but its rows are in another order or changed. Put them back "
+                "into the original order: labels are kept by position."
             )
         raise ValueError(
-            "X is not the pool of the campaign, or in another container or type; give that of then, in the order of "
-            "then. A pool with other rows is another campaign: import_labels takes labels over."
+            "X is not the pool of the campaign, or in another container or type; give the original one, in its "
+            "original order. A pool with other rows is another campaign: import_labels takes labels over."
         )
     if items is not None and then["items"] is not None and now["items"] != then["items"]:
         raise ValueError(
             "items are not those of the campaign, or in another order: answers would go to other rows than those that "
-            "annotators see. Give those of then."
+            "annotators see. Give the original ones."
         )
 
 

@@ -86,6 +86,11 @@ class Standings(NamedTuple):
     classes: Rows
     until: NDArray[np.float64]
 
+    @property
+    def labelled(self) -> Standings:
+        """Those that are labels."""
+        return self.where(self.states == LABELLED)
+
     def where(self, mask: NDArray[np.bool_]) -> Standings:
         """Some of them."""
         return Standings(

@@ -1,4 +1,4 @@
-"""A campaign that was begun or is gone on with: its folder, its pool, its learner, who and what there is."""
+"""A campaign that is begun or opened again: its folder, its pool, its learner, its annotators and classes."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ class Opened:
         path : str or path-like
             Its folder.
         X : container of shape (n_rows, ...), default=None
-            The pool of then. Without it everything but training works, which another process does then.
+            The pool that it was begun with. Without it everything but training works, which another process does then.
         learner : ActiveLearner, default=None
-            With the parameters of then. It is needed where the journal cannot describe it, because a part is code of
-            one's own; the error says so.
+            With the parameters that it was begun with. It is needed where the journal cannot describe it, because a
+            part is code of one's own; the error says so.
         items, validation, stopping, training, clock
             As in `Campaign`.
 
@@ -132,7 +132,7 @@ class Opened:
         JournalError
             If the folder holds no campaign, or its journal is foreign, truncated, damaged, or of a newer skal.
         ValueError
-            If `X`, `items` or `learner` are not those of then, or the learner has to be given.
+            If `X`, `items` or `learner` are not the original ones, or the learner has to be given.
         OSError
             If the folder cannot be written.
         """
@@ -212,8 +212,8 @@ class Opened:
             template.set_params(classes=sorted(own))
         if others := list(differences(then, json.loads(json.dumps(describe(template))))):
             raise ValueError(
-                f"The campaign was begun with a learner of other parameters: {', '.join(others[:5])}; give that "
-                "of then."
+                f"The campaign was begun with a learner of other parameters: {', '.join(others[:5])}; give the "
+                "original one."
             )
         return template
 

@@ -117,8 +117,7 @@ def progress(connection: Connection, n_rows: int, now: float) -> Progress:
     found = agreed(standings, len(values), journal.settings(connection).consensus)
     rows, codes = found.known
     counts = np.bincount(codes, minlength=len(values)).tolist()
-    is_label = standings.states == journal.LABELLED
-    said = standings.where(is_label)
+    said = standings.labelled
     is_live = (standings.states == journal.LEASED) & (standings.until > now)
     return Progress(
         n_rows=n_rows,

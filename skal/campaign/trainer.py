@@ -14,11 +14,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from ..labels import Labels
 from ..learner import ActiveLearner
-from ..pool import NO_ROWS, Rows, as_pool
+from ..pool import NO_ROWS, as_pool
 from . import journal
-from .agreed import agreed
+from .agreed import agreed, partial_labels
 from .database import Database
 from .description import describe
 from .jobs import Ask, Model, Train, chain, n_begun, newest_model, next_job, taken_rows, was_asked
@@ -169,9 +168,10 @@ class Trainer:
         is_audit = np.isin(rows, audit)
         labels = [values[code] for code in codes]
         if learner is None:
-            learner = clone(self._learner).fit(
-                self._X, self._partial_labels(rows[~is_audit], labels, is_audit)
-            )
+            trained = [label for label, is_out in zip(labels, is_audit, strict=True) if not is_out]
+            unlabeled = self._learner.unlabeled
+            y = partial_labels(len(as_pool(self._X)), rows[~is_audit], trained, values, unlabeled)
+            learner = clone(self._learner).fit(self._X, y)
             refit = False
         else:
             learner = copy.copy(learner)  # whoever reads the other one is not disturbed
@@ -185,15 +185,6 @@ class Trainer:
                 learner.teach(rows[part], new, audit=is_for_audit, overwrite=True, refit=False)
         learner.skip(said.skipped)
         return learner.refit() if refit else learner
-
-    def _partial_labels(self, rows: Rows, labels: list[Any], is_audit: Any) -> Any:
-        chosen = [label for label, is_out in zip(labels, is_audit, strict=True) if not is_out]
-        known = chosen or (self._learner.classes if self._learner.classes is not None else [0])
-        is_text = isinstance(next(iter(known)), str)
-        none = Labels.none(
-            len(as_pool(self._X)), object if is_text else np.int64, unlabeled=self._learner.unlabeled
-        )
-        return (none.with_labels(rows, chosen) if chosen else none).to_array()
 
     def _ask(self, job: Ask) -> None:
         begun = time.monotonic()

@@ -116,12 +116,10 @@ class Verbs(Opened):
     def _drawn(self, annotator: str, n: int) -> list[int]:
         """Rows at random, where nothing is prepared: any label is better than to wait."""
         with self._database.writing() as connection:
-            cut, model = journal.last_event(connection), jobs.newest_model(connection)
-            taken = jobs.taken_rows(connection, jobs.Ask(cut, model, takes_over=False))
-            out = np.union1d(taken, journal.audit_rows(connection, cut))
-            rows = random_rows(len(self), out, n, [self._seed, cut])
+            rows = self._random_rows(connection, n, takes_over=False)
             if not len(rows):
                 return []
+            model = jobs.newest_model(connection)
             add_batch(
                 connection,
                 self._clock(),
@@ -133,6 +131,13 @@ class Verbs(Opened):
                 detail={"note": "nothing was prepared"},
             )
         return self._given(annotator, n)
+
+    def _random_rows(self, connection: Connection, n: int, *stream: int, takes_over: bool) -> Rows:
+        """Rows at random that nobody has, or has said anything about, and that are in no audit."""
+        cut = journal.last_event(connection)
+        job = jobs.Ask(cut, jobs.newest_model(connection), takes_over)
+        out = np.union1d(jobs.taken_rows(connection, job), journal.audit_rows(connection, cut))
+        return random_rows(len(self), out, n, [self._seed, cut, *stream])
 
     @property
     def _seed(self) -> int:
@@ -331,10 +336,7 @@ class Verbs(Opened):
         """
         n = check_integer("n", n)
         with self._database.writing() as connection:
-            cut, model = journal.last_event(connection), jobs.newest_model(connection)
-            taken = jobs.taken_rows(connection, jobs.Ask(cut, model, takes_over=True))
-            out = np.union1d(taken, journal.audit_rows(connection, cut))
-            rows = random_rows(len(self), out, n, [self._seed, cut, 1])
+            rows = self._random_rows(connection, n, 1, takes_over=True)
             add_batch(
                 connection,
                 self._clock(),

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..labels import Labels
 from ..learner import ActiveLearner
 from . import agreed as agreeing
 from . import jobs, journal
@@ -56,9 +55,7 @@ class Views(Verbs):
             is_trained_on = ~np.isin(rows, out)
             rows, codes = rows[is_trained_on], codes[is_trained_on]
         labels = [values[code] for code in codes]
-        is_text = bool(values) and isinstance(values[0], str)
-        none = Labels.none(len(self), object if is_text else np.int64, unlabeled=self._marker)
-        return (none.with_labels(rows, labels) if labels else none).to_array()
+        return agreeing.partial_labels(len(self), rows, labels, values, self._marker)
 
     def consensus(self, how: str | None = None) -> dict[str, NDArray[Any]]:
         """What annotators say together about each row that one of them has labelled, and how sure that is.
@@ -78,7 +75,7 @@ class Views(Verbs):
             values = journal.class_values(connection)
             standings = journal.standings(connection)
             chosen = how or journal.settings(connection).consensus
-        said = standings.where(standings.states == journal.LABELLED)
+        said = standings.labelled
         rows, n_answers = np.unique(said.rows, return_counts=True)
         found = agreeing.consensus(said, len(values), chosen)
         labels = np.array([None if code < 0 else values[code] for code in found.classes], dtype=object)
@@ -97,8 +94,7 @@ class Views(Verbs):
         agreement : Agreement
         """
         with self._database.reading() as connection:
-            said = journal.standings(connection)
-        said = said.where(said.states == journal.LABELLED)
+            said = journal.standings(connection).labelled
         return agreement(said.rows, said.annotators, said.classes)
 
     def disputed(self) -> NDArray[np.intp]:

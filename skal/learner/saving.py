@@ -142,10 +142,10 @@ class Saving(Changes):
         ----------
         folder : str or path-like
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-            The pool, in the container of then. A frame in another order, as its index tells, is put into that of then:
-            ``X_`` has it.
+            The pool, in its original container. A frame in another order, as its index tells, is put back into the
+            original order: ``X_`` has it.
         learner : ActiveLearner
-            With the parameters of then; it need not be fitted, and is left as it is.
+            With the parameters that it was saved with; it need not be fitted, and is left as it is.
         mmap_mode : {None, "r"}, default=None
             "r" leaves what was prepared for the pool (graph, index, embeddings, distances) in the files, from which the
             processes of a machine share it. All of it is read once, to compare it with its checksum. The files must
@@ -185,8 +185,8 @@ class Saving(Changes):
         pool = _in_order(check_pool(fitted, X, reset=True), ids)
         if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
             raise ValueError(
-                "X is not the pool of the learner that was saved, or in another container or type; give that of then. "
-                "If there are new rows, load with the first ones, and then grow."
+                "X is not the pool of the learner that was saved, or in another container or type; give the original "
+                "one. If there are new rows, load with the first ones, and then grow."
             )
         with _reading(place / _FILE):
             for file, digest in content["parts"].items():
@@ -231,14 +231,14 @@ def _digest(path: Path) -> str:
 
 
 def _in_order(pool: Pool, ids: Ids | None) -> Pool:
-    """A frame in the order of then, by its index."""
+    """A frame in its original order, by its index."""
     now = Ids.of_index(pool)
     if not isinstance(ids, Ids) or now is None or np.array_equal(ids.names, now.names):
         return pool
     if not ids.is_another_order(now):
         raise ValueError(
             f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
-            f"{ids.names.tolist()[0]!r}; give the pool of then with its index."
+            f"{ids.names.tolist()[0]!r}; give the original pool with its index."
         )
     return as_pool(pool.take(now.positions(ids.names)))
 
@@ -291,8 +291,8 @@ def _check_params(then: dict[str, str], now: dict[str, str]) -> None:
     if others:
         name = others[0]
         raise ValueError(
-            f"The learner was saved with {name}={then.get(name)}, and {name}={now.get(name)} was given; give the "
-            f"parameters of then, and change them afterwards: by use(strategy), or set_params and refit(). Others: "
+            f"The learner was saved with {name}={then.get(name)}, and {name}={now.get(name)} was given; give what "
+            "it was saved with, and change it afterwards: by use(strategy), or set_params and refit(). Others: "
             f"{others[1:6]}."
         )
 
