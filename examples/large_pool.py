@@ -52,6 +52,23 @@ def annotated(rows: np.ndarray) -> np.ndarray:
     return (rows % CLUSTERS % CLASSES).astype(np.int8)
 
 
+def rounds(name: str, X: da.Array, y: np.ndarray, n_rounds: int, check: np.ndarray) -> None:
+    """Fit a learner, let it ask for 100 rows in each round, and print what that took and what it learned."""
+    test = X[check].compute()
+    learner = ActiveLearner(LogisticRegression(), STRATEGIES[name](), n_queries=100, random_state=0)
+    start = time.perf_counter()
+    with show_progress():
+        learner.fit(X, y)
+        fitted = time.perf_counter() - start
+        for _ in range(n_rounds):
+            start = time.perf_counter()
+            rows = learner.query()
+            asked = time.perf_counter() - start
+            learner.teach(rows, annotated(rows))
+    score = learner.score(test, annotated(check))
+    print(f"{name:8} fit {fitted:7.1f} s, query {asked:6.2f} s, accuracy {score:.3f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -77,22 +94,8 @@ def main() -> None:
             first = np.random.default_rng(1).choice(len(X), LABELS, replace=False)
             y[first] = annotated(first)
             check = np.sort(np.random.default_rng(2).choice(len(X), 2000, replace=False))
-            test = X[check].compute()
             for name in options.strategies:
-                learner = ActiveLearner(
-                    LogisticRegression(), STRATEGIES[name](), n_queries=100, random_state=0
-                )
-                start = time.perf_counter()
-                with show_progress():
-                    learner.fit(X, y)
-                    fitted = time.perf_counter() - start
-                    for _ in range(options.rounds):
-                        start = time.perf_counter()
-                        rows = learner.query()
-                        asked = time.perf_counter() - start
-                        learner.teach(rows, annotated(rows))
-                score = learner.score(test, annotated(check))
-                print(f"{name:8} fit {fitted:7.1f} s, query {asked:6.2f} s, accuracy {score:.3f}", flush=True)
+                rounds(name, X, y, options.rounds, check)
         if local is not None:
             local.close()
 
