@@ -141,6 +141,7 @@ def undo(
 
 def _last(connection: Connection, annotator: int) -> int | None:
     undone = set()
+    # The first condition is that of the index of an annotator's events, which SQLite uses only where it is said.
     for event, kind, detail in connection.execute(
         "SELECT id, kind, detail FROM events WHERE annotator = ? AND kind NOT IN ('lease', 'return') "
         f"AND kind IN {_DEEDS} ORDER BY id DESC",

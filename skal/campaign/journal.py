@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
-from sqlite3 import Connection
+from sqlite3 import Connection, Cursor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,28 +214,44 @@ def standings(connection: Connection, cut: int | None = None) -> Standings:
             f"SELECT {columns}, max(id) FROM entries WHERE event <= ? GROUP BY row, annotator ORDER BY row, annotator",
             (cut,),
         )
-    rows = found.fetchall()
-    columns_ = list(zip(*rows, strict=True)) or [()] * 5
-    states = np.array([STATES.index(state) for state in columns_[2]], dtype=np.int8)
-    numbers = [np.array(columns_[i], dtype=np.intp) for i in (0, 1, 3)]
-    return Standings(numbers[0], numbers[1], states, numbers[2], np.array(columns_[4], dtype=np.float64))
+    rows, annotators, states, classes, until, *_ = columns_of(found, 5)
+    return Standings(
+        np.array(rows, dtype=np.intp),
+        np.array(annotators, dtype=np.intp),
+        np.array([STATES.index(state) for state in states], dtype=np.int8),
+        np.array(classes, dtype=np.intp),
+        np.array(until, dtype=np.float64),
+    )
+
+
+def columns_of(found: Cursor, n_columns: int) -> list[tuple[Any, ...]]:
+    """The columns of an answer, also of one without rows."""
+    return list(zip(*found, strict=True)) or [()] * n_columns
+
+
+def rows_of(found: Cursor) -> Rows:
+    """An answer of one column, the rows of a pool."""
+    return np.array([row for (row,) in found], dtype=np.intp)
 
 
 def audit_rows(connection: Connection, cut: int) -> Rows:
     """The rows that were drawn for an audit up to an event, in increasing order."""
-    found = connection.execute(
-        "SELECT row FROM offered JOIN batches ON event = batch WHERE is_audit AND event <= ? ORDER BY row",
-        (cut,),
-    ).fetchall()
-    return np.array([row for (row,) in found], dtype=np.intp)
+    return rows_of(
+        connection.execute(
+            "SELECT row FROM offered JOIN batches ON event = batch WHERE is_audit AND event <= ? ORDER BY row",
+            (cut,),
+        )
+    )
 
 
 def offered_rows(connection: Connection, model: int | None, cut: int) -> Rows:
     """The rows that were offered by a model up to an event."""
-    found = connection.execute(
-        "SELECT row FROM offered JOIN batches ON event = batch WHERE model IS ? AND event <= ?", (model, cut)
-    ).fetchall()
-    return np.array([row for (row,) in found], dtype=np.intp)
+    return rows_of(
+        connection.execute(
+            "SELECT row FROM offered JOIN batches ON event = batch WHERE model IS ? AND event <= ?",
+            (model, cut),
+        )
+    )
 
 
 def last_event(connection: Connection) -> int:

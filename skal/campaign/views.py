@@ -18,7 +18,7 @@ from .trainer import Trainer
 from .verbs import Verbs
 
 _ANSWERS = """
-    SELECT e.row, a.name, e.state, c.value, e.seconds, v.time, v.kind, e.event,
+    SELECT e.row, a.name, c.value, e.seconds, v.time, v.kind, e.event,
         s.entry = e.id AND e.state IN ('labelled', 'skipped')
     FROM entries e JOIN events v ON v.id = e.event JOIN annotators a ON a.id = e.annotator
     LEFT JOIN classes c ON c.id = e.class LEFT JOIN standings s ON s.row = e.row AND s.annotator = e.annotator
@@ -105,8 +105,9 @@ class Views(Verbs):
         rows : ndarray of int of shape (n_disputed,)
         """
         with self._database.glance() as connection:
-            found = connection.execute("SELECT row FROM tallies WHERE is_disputed ORDER BY row").fetchall()
-        return np.array([row for (row,) in found], dtype=np.intp)
+            return journal.rows_of(
+                connection.execute("SELECT row FROM tallies WHERE is_disputed ORDER BY row")
+            )
 
     def answers(self, annotator: str | None = None, *, last: int | None = None) -> dict[str, NDArray[Any]]:
         """All that annotators said, in that order, also what they took back.
@@ -127,20 +128,20 @@ class Views(Verbs):
             it is what the annotator says of the row now.
         """
         with self._database.reading() as connection:
-            # SQLite takes -1 for no limit
-            found = connection.execute(_ANSWERS, (annotator, -1 if last is None else last)).fetchall()[::-1]
+            # SQLite takes -1 for no limit.
+            found = connection.execute(_ANSWERS, (annotator, -1 if last is None else last))
+            columns = [each[::-1] for each in journal.columns_of(found, 8)]
             models = [e for (e,) in connection.execute("SELECT event FROM models ORDER BY version")]
-        columns = list(zip(*found, strict=True)) or [()] * 9
-        seconds = [np.nan if each is None else each for each in columns[4]]
+        rows, annotators, labels, seconds, times, actions, events, holds = columns
         return {
-            "row": np.array(columns[0], dtype=np.intp),
-            "annotator": np.array(columns[1], dtype=object),
-            "action": np.array(columns[6], dtype=object),
-            "label": _objects([None if each is None else json.loads(each) for each in columns[3]]),
+            "row": np.array(rows, dtype=np.intp),
+            "annotator": np.array(annotators, dtype=object),
+            "action": np.array(actions, dtype=object),
+            "label": _objects([None if each is None else json.loads(each) for each in labels]),
             "seconds": np.array(seconds, dtype=np.float64),
-            "time": _times(columns[5]),
-            "model": np.searchsorted(np.array(models, dtype=np.intp), np.array(columns[7], dtype=np.intp)),
-            "holds": np.array(columns[8], dtype=bool),
+            "time": _times(times),
+            "model": np.searchsorted(np.array(models, dtype=np.intp), np.array(events, dtype=np.intp)),
+            "holds": np.array(holds, dtype=bool),
         }
 
     def queue(self) -> NDArray[np.intp]:
@@ -151,8 +152,9 @@ class Views(Verbs):
         rows : ndarray of int of shape (n_prepared,)
         """
         with self._database.glance() as connection:
-            found = connection.execute("SELECT row FROM queue ORDER BY is_audit DESC, position").fetchall()
-        return np.array([row for (row,) in found], dtype=np.intp)
+            return journal.rows_of(
+                connection.execute("SELECT row FROM queue ORDER BY is_audit DESC, position")
+            )
 
     def batches(self) -> list[dict[str, Any]]:
         """The batches that were asked for, in that order.
@@ -206,7 +208,7 @@ class Views(Verbs):
             ]
         return {
             "label": _objects([None if value is None else json.loads(value) for value, _ in found]),
-            "confidence": np.array([np.nan if each is None else each for _, each in found], dtype=np.float64),
+            "confidence": np.array([confidence for _, confidence in found], dtype=np.float64),
         }
 
     def leases(self) -> dict[str, NDArray[Any]]:
@@ -222,12 +224,12 @@ class Views(Verbs):
                 "SELECT row, name, until FROM standings JOIN annotators ON id = annotator "
                 "WHERE state = 'leased' AND until > ? ORDER BY row, id",
                 (self._clock(),),
-            ).fetchall()
-        columns = list(zip(*found, strict=True)) or [()] * 3
+            )
+            rows, annotators, until = journal.columns_of(found, 3)
         return {
-            "row": np.array(columns[0], dtype=np.intp),
-            "annotator": np.array(columns[1], dtype=object),
-            "until": _times(columns[2]),
+            "row": np.array(rows, dtype=np.intp),
+            "annotator": np.array(annotators, dtype=object),
+            "until": _times(until),
         }
 
     def train(self, *, wait: float = 0.0) -> bool:
@@ -308,13 +310,13 @@ class Views(Verbs):
 def _offered(connection: Connection, batch: int, values: list[Any]) -> dict[str, Any]:
     found = connection.execute(
         "SELECT row, utility, predicted, confidence FROM offered WHERE batch = ? ORDER BY rank", (batch,)
-    ).fetchall()
-    rows, utility, predicted, confidence = list(zip(*found, strict=True)) or [()] * 4
+    )
+    rows, utility, predicted, confidence = journal.columns_of(found, 4)
     return {
         "rows": np.array(rows, dtype=np.intp),
-        "utility": np.array([np.nan if each is None else each for each in utility], dtype=np.float64),
+        "utility": np.array(utility, dtype=np.float64),  # NaN for None
         "predicted": _objects([values[each or 0] for each in predicted]),
-        "confidence": np.array([np.nan if each is None else each for each in confidence], dtype=np.float64),
+        "confidence": np.array(confidence, dtype=np.float64),
     }
 
 

@@ -19,7 +19,7 @@ Positions = NDArray[np.intp]
 _PART_ROWS = 1 << 14  # rows that a thread takes at a time, fewer where they are wide: no call takes a second
 _PART_NUMBERS = 1 << 24
 _KEPT_BYTES = 1 << 31
-_KEPT_SHARE = 4  # more bytes are kept where they are less than this part of the machine's memory
+_KEPT_SHARE = 4  # of the machine's memory: a quarter of it is kept where that is more
 _FEW = 64  # a frontier of fewer rows than this part of all is followed row by row
 
 
@@ -55,7 +55,7 @@ class KeptSteps:
             self._steps += (np.zeros(shape, np.float32) for _ in range(self._n_steps if keep else 2))
             self._labels, before = np.full(self._n_rows, -1, np.int32), known[:0]
         assert before is not None and self._labels is not None  # noqa: PT018
-        changed = _take_up(self._labels, before, known, codes)
+        changed = _relabel(self._labels, before, known, codes)
         rows, hops = self._reached(changed, self._labels)
         current = self._steps[0]
         for t in range(1, self._n_steps + 1):
@@ -105,8 +105,8 @@ class KeptSteps:
         return {**vars(self), "_labels": None, "_known": None, "_hops": None, "_steps": []}
 
 
-def _take_up(labels: Ints, before: Positions, known: Positions, codes: Ints) -> Positions:
-    """Put other labels in the place of those of before, and return the rows whose labels have changed."""
+def _relabel(labels: Ints, before: Positions, known: Positions, codes: Ints) -> Positions:
+    """Set the labels to those of the known rows, in place, and return the rows whose labels have changed."""
     gone = np.setdiff1d(before, known)
     changed = np.concatenate([gone, known[labels[known] != codes]])
     labels[gone], labels[known] = -1, codes
