@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from ..learner import ActiveLearner
-from ..pool import NO_ROWS, as_pool
+from ..learner import ActiveLearner, RowState
+from ..pool import Rows, as_pool
 from . import journal
 from .agreed import agreed, partial_labels
 from .database import Database
@@ -166,23 +166,20 @@ class Trainer:
             audit = journal.audit_rows(connection, cut)
         rows, codes = said.known
         is_audit = np.isin(rows, audit)
-        labels = [values[code] for code in codes]
+        labels = {part: [values[code] for code in codes[is_audit == part]] for part in (False, True)}
         if learner is None:
-            trained = [label for label, is_out in zip(labels, is_audit, strict=True) if not is_out]
             unlabeled = self._learner.unlabeled
-            y = partial_labels(len(as_pool(self._X)), rows[~is_audit], trained, values, unlabeled)
+            y = partial_labels(len(as_pool(self._X)), rows[~is_audit], labels[False], values, unlabeled)
             learner = clone(self._learner).fit(self._X, y)
             refit = False
         else:
             learner = copy.copy(learner)  # whoever reads the other one is not disturbed
-        known = np.flatnonzero(learner.row_states_ == 1), np.flatnonzero(learner.row_states_ == 3)
-        gone = np.setdiff1d(np.concatenate(known), rows)
-        learner.forget(gone, refit=False)
+        known = np.flatnonzero(np.isin(learner.row_states_, [RowState.LABELED, RowState.AUDIT]))
+        learner.forget(np.setdiff1d(known, rows), refit=False)
         learner.unskip(np.setdiff1d(learner.skipped_, [*said.skipped, *rows]))
-        for part, is_for_audit in ((~is_audit, False), (is_audit, True)):
-            new = [label for label, is_in in zip(labels, part, strict=True) if is_in]
+        for part, new in labels.items():
             if new:
-                learner.teach(rows[part], new, audit=is_for_audit, overwrite=True, refit=False)
+                learner.teach(rows[is_audit == part], new, audit=part, overwrite=True, refit=False)
         learner.skip(said.skipped)
         return learner.refit() if refit else learner
 
@@ -192,19 +189,8 @@ class Trainer:
             n_prepared = journal.settings(connection, job.cut).n_prepared
             taken, audit = taken_rows(connection, job), journal.audit_rows(connection, job.cut)
             values = journal.class_values(connection)
-        pool = as_pool(self._X)
-        rows, name, note, learner = NO_ROWS, type(self._learner.strategy).__name__, None, None
-        try:
-            if job.model is None:
-                raise NotFittedError("no classifier could be trained yet")
-            learner = self._of(job.model)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                rows = learner.query(n_queries=n_prepared, pending=taken, exclude=audit)
-        except Exception as error:  # labels go on
-            note, name = f"{type(error).__name__}: {error}", "RandomSampling"
-            out = np.union1d(taken, audit)
-            rows = random_rows(len(pool), out, n_prepared, [int(self._learner.random_state), job.cut])
+        pool, strategy = as_pool(self._X), self._learner.strategy
+        rows, learner, note = self._chosen(job, n_prepared, taken, audit)
         found = predictions(learner, pool, rows, values)
         utility = utilities(learner, pool, rows) if note is None else None
         with self._database.writing() as connection:
@@ -216,14 +202,31 @@ class Trainer:
                 rows,
                 cut=job.cut,
                 model=None if job.model is None else job.model.version,
-                strategy=name,
+                strategy=type(strategy).__name__ if note is None else "RandomSampling",
                 n_asked=n_prepared,
                 takes_over=job.takes_over,
                 utility=utility,
                 predicted=found,
                 detail={
-                    "params": describe(self._learner.strategy) if note is None else None,
+                    "params": describe(strategy) if note is None else None,
                     "note": note,
                     "seconds": time.monotonic() - begun,
                 },
             )
+
+    def _chosen(
+        self, job: Ask, n_rows: int, taken: Rows, audit: Rows
+    ) -> tuple[Rows, ActiveLearner | None, str | None]:
+        """The rows that the strategy wants, and the learner that was asked; at random, and why, where none can be."""
+        learner = None
+        try:
+            if job.model is None:
+                raise NotFittedError("no classifier could be trained yet")
+            learner = self._of(job.model)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return learner.query(n_queries=n_rows, pending=taken, exclude=audit), learner, None
+        except Exception as error:  # labels go on
+            seed = [int(self._learner.random_state), job.cut]
+            rows = random_rows(len(as_pool(self._X)), np.union1d(taken, audit), n_rows, seed)
+            return rows, learner, f"{type(error).__name__}: {error}"
