@@ -35,7 +35,7 @@ def answer(
     ]
     if others and not overwrite:
         values = class_values(connection)
-        then = [values[(before[row][1]) - 1] for row in others[:5]]
+        then = [values[before[row][1] - 1] for row in others[:5]]
         raise ValueError(
             f"rows {others[:5]} have an answer of this annotator already, {then}. correct(annotator, rows, labels) "
             "changes it, as does overwrite=True; nothing of this call was recorded."

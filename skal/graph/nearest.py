@@ -78,7 +78,7 @@ def nearest_neighbors(
         w = \max(1024, 16 K).
 
     Both sides are nanoseconds per row, as they were measured once on two cores, so that the choice is the same on
-    every machine: about 25,000 rows of 50 columns, 11,000 of 768.
+    every machine: about 25,000 rows of 50 columns, 9,600 of 768 for K = 10.
 
     Approximate neighbours are compared in several partitions of the pool by k-means, those of many columns by their
     principal components, and measured in the given space. A sample of the rows, whose neighbours are searched exactly,
