@@ -35,7 +35,7 @@ class Campaign(Views):
         What annotators look at, such as paths of images; by default the rows of `X`. They are not kept: give them to
         `open` again.
     classes : array-like of shape (n_classes,), default=None
-        The labels that there are, in the order in which they are shown; any other one is refused. By default those of
+        The possible labels, in the order in which they are shown; any other is refused. By default those of
         the learner, and where it has none, any label is welcome.
     annotators : sequence of str, default=None
         Who may label; by default everyone, by any name.

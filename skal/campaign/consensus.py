@@ -88,7 +88,7 @@ def dawid_skene(
     max_iter: int = 200,
     tol: float = 1e-6,
 ) -> Consensus:
-    r"""The classes of items from annotators of whom each has habits of their own, by expectation-maximisation.
+    r"""The classes of items from annotators who each have habits of their own, by expectation-maximisation.
 
     Annotator a answers l to an item of class k with probability :math:`\pi^a_{kl}`, independently of the others; class
     k has the share :math:`p_k`. From the shares of the votes :math:`T_{ik}`, two steps are taken in turns [1]_:

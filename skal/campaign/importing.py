@@ -106,7 +106,7 @@ def read_lines(
 
 
 def parse_labels(lines: Sequence[Line], classes: Sequence[Any], *, are_all: bool) -> list[Any]:
-    """Labels from their texts: those that there are, or numbers where all of them are.
+    """Labels from their texts: the known ones, and new ones as numbers where all of them are numbers.
 
     Raises
     ------

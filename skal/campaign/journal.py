@@ -167,7 +167,7 @@ def add_classes(connection: Connection, values: Iterable[Any]) -> None:
 
 
 def class_values(connection: Connection) -> list[Any]:
-    """The labels that there are, in the order in which they were given."""
+    """The possible labels, in the order in which they were given."""
     return [json.loads(value) for (value,) in connection.execute("SELECT value FROM classes ORDER BY id")]
 
 
@@ -177,7 +177,7 @@ def add_annotator(connection: Connection, name: str) -> int:
 
 
 def annotator_names(connection: Connection) -> list[str]:
-    """Who there is, in the order of their coming; the position in the list is the number less one."""
+    """The names of annotators in the order in which they came; the position in the list is the number less one."""
     return [name for (name,) in connection.execute("SELECT name FROM annotators ORDER BY id")]
 
 

@@ -250,13 +250,13 @@ class Opened:
 
     @property
     def classes(self) -> list[Any]:
-        """The labels that there are: those that were given, in their order, or those that were used so far."""
+        """The possible labels: those that were given, in their order, or those that were used so far."""
         with self._database.glance() as connection:
             return journal.class_values(connection)
 
     @property
     def annotators(self) -> list[str]:
-        """Who there is, in the order of their coming."""
+        """The names of the annotators, in the order in which they came."""
         with self._database.glance() as connection:
             return journal.annotator_names(connection)
 

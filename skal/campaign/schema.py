@@ -7,7 +7,7 @@ follows from it, and is asked for all the time, stands in three tables that trig
 events          what happened, when, and who did it
 settings        of the campaign; the newest row holds
 annotators      who there is
-classes         the labels that there are, as JSON
+classes         the possible labels, as JSON
 entries         what an event did to rows: each gives a row a new standing with an annotator
 batches         what a strategy was asked, about which model, and what it said
 offered         the rows of a batch, best first

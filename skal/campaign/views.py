@@ -115,9 +115,9 @@ class Views(Verbs):
         Parameters
         ----------
         annotator : str, default=None
-            Of whom; by default of all.
+            Whose answers; by default everyone's.
         last : int, default=None
-            Only so many of the latest.
+            How many of the latest; by default all.
 
         Returns
         -------
