@@ -116,47 +116,59 @@ class DaskPool(LazyPool):
         """
         import dask
 
-        chunks, ends = self._rows.to_delayed(optimize_graph=True).ravel(), np.cumsum(self._rows.chunks[0])
-        call = dask.delayed(_Function(function), pure=False, traverse=False)
-
-        def task(share: Share) -> Any:
-            positions = _ends_of(share.rows)
-            first, last = np.searchsorted(ends, positions, side="right")
-            start = ends[first] - self._rows.chunks[0][first]
-            local = _shifted(share.rows, -start)
-            return dask.delayed(_work)(call, list(chunks[first : last + 1]), local, share)
-
+        # Chunks of a share become one, and what computes them becomes one task with the function: a task that waited
+        # for its rows would leave a worker idle, and rows that waited would fill it.
+        ends, is_end = np.cumsum(self._rows.chunks[0]), np.ones(self._rows.numblocks[0], dtype=bool)
+        for share in shares:
+            first, last = np.searchsorted(ends, _ends_of(share.rows), side="right")
+            is_end[first:last] = False
+        starts = np.append(0, ends[is_end])
+        rows = self._rows.rechunk({0: tuple(np.diff(starts).tolist())})
+        places = [int(np.searchsorted(starts, _ends_of(share.rows)[0], side="right")) - 1 for share in shares]
+        work = _Work(
+            function, dict(zip(places, zip(starts[places].tolist(), shares, strict=True), strict=True))
+        )
+        call = dask.delayed(work, pure=False, traverse=False)
+        answers_of = rows.map_blocks(
+            _worked,
+            call=call,
+            dtype=object,
+            chunks=((1,) * rows.numblocks[0], *((1,),) * (rows.ndim - 1)),
+            meta=np.empty((0,) * rows.ndim, dtype=object),
+        )
+        found = answers_of.to_delayed(optimize_graph=True).ravel()
+        tasks = [found[place] for place in places]
         client = _client()
         if client is None:
-            for at in range(0, len(shares), _TASKS_AT_A_TIME):
-                some = shares[at : at + _TASKS_AT_A_TIME]
-                for answers in dask.compute(
-                    *map(task, some), scheduler=dask.base.get_scheduler(collections=[self.X])
-                ):
-                    yield from answers
+            scheduler = dask.base.get_scheduler(collections=[self.X])
+            for at in range(0, len(tasks), _TASKS_AT_A_TIME):
+                for answers in dask.compute(*tasks[at : at + _TASKS_AT_A_TIME], scheduler=scheduler):
+                    yield from answers.item()
             return
         from distributed import as_completed
 
-        futures = client.compute([task(share) for share in shares])
+        futures = client.compute(tasks)
         try:
             for _, answers in as_completed(futures, with_results=True):
-                yield from answers
+                yield from answers.item()
         except BaseException:  # a pass that was given up
             client.cancel(futures)
             raise
 
 
-class _Function:
-    """A function in a graph, which dask would otherwise call or look into."""
+class _Work:
+    """A function in a graph, which dask would otherwise call or look into, and the share of each chunk."""
 
-    def __init__(self, function: Callable[[Any, Part], Any]) -> None:
-        self.function = function
+    def __init__(self, function: Callable[[Any, Part], Any], shares: dict[int, tuple[int, Share]]) -> None:
+        self.function, self.shares = function, shares
 
 
-def _work(call: _Function, chunks: list[Any], rows: Rows | slice, share: Share) -> list[tuple[Any, Part]]:
-    """What a worker does with its chunks."""
-    block = np.asarray(chunks[0]) if len(chunks) == 1 else np.concatenate(chunks)
-    return list(answered(call.function, block[rows], share))
+def _worked(block: NDArray[Any], call: _Work, block_id: tuple[int, ...]) -> NDArray[Any]:
+    """What a worker makes of a chunk, in an array of one element."""
+    start, share = call.shares[block_id[0]]
+    answers = np.empty((1,) * block.ndim, dtype=object)
+    answers.flat[0] = list(answered(call.function, np.asarray(block)[_shifted(share.rows, -start)], share))
+    return answers
 
 
 def answered(function: Callable[[Any, Part], Any], read: Any, share: Share) -> list[tuple[Any, Part]]:
