@@ -28,8 +28,8 @@ def match(
         Fitted on the pool.
     queries : array-like of shape (n_queries, n_features)
     available : array-like of bool of shape (n_samples,), or Candidates
-        False for rows that must not be taken, such as labelled rows. Of candidates that are all rows but a few, no mask
-        is made: the time does not grow with the pool then.
+        False for rows that must not be taken, such as labelled rows. Candidates that are all rows but a few need no
+        mask, and the time does not grow with the pool then.
     n_neighbors : int, default=1
         Rows per query.
 
@@ -46,7 +46,7 @@ def match(
     Raises
     ------
     ValueError
-        If `available` is not a mask of the rows of the index, or `n_neighbors` is not an integer of at least 1.
+        If `available` does not go with the rows of the index, or `n_neighbors` is not an integer of at least 1.
 
     Examples
     --------
@@ -96,13 +96,17 @@ def match(
 def _excluded(index: Any, available: ArrayLike | Candidates) -> tuple[Rows, int]:
     """Return the rows of an index that are not available, in increasing order, and how many rows it has."""
     if isinstance(available, Candidates) and available.excluded is not None:
-        return available.excluded, len(available) + len(available.excluded)
-    mask = np.asarray(available)
-    if mask.dtype != np.bool_ or mask.ndim != 1:
-        raise ValueError(f"available has dtype {mask.dtype} and shape {mask.shape}; give one bool per row")
-    n_samples = getattr(index, "n_samples_fit_", len(mask))
-    if n_samples != len(mask):
+        excluded, n_entries = available.excluded, len(available) + len(available.excluded)
+    else:
+        mask = np.asarray(available)
+        if mask.dtype != np.bool_ or mask.ndim != 1:
+            raise ValueError(
+                f"available has dtype {mask.dtype} and shape {mask.shape}; give one bool per row"
+            )
+        excluded, n_entries = np.flatnonzero(~mask), len(mask)
+    n_samples = getattr(index, "n_samples_fit_", n_entries)
+    if n_samples != n_entries:
         raise ValueError(
-            f"available has {len(mask)} entries and the index {n_samples} rows; give one per row"
+            f"available has {n_entries} entries and the index {n_samples} rows; give one per row"
         )
-    return np.flatnonzero(~mask), len(mask)
+    return excluded, n_entries

@@ -56,7 +56,13 @@ def test_only_queries_that_miss_rows_ask_again():
 
 @pytest.mark.parametrize(
     "available",
-    [np.ones(20), np.ones(19, dtype=bool), np.ones((20, 1), dtype=bool), Candidates(np.arange(3))],
+    [
+        np.ones(20),
+        np.ones(19, dtype=bool),
+        np.ones((20, 1), dtype=bool),
+        Candidates(np.arange(3)),
+        Candidates(np.arange(3), complement_in=19),
+    ],
 )
 def test_bad_masks(available):
     index = CellIndex(random_state=0).fit(spectrum_pool(20, 3))
