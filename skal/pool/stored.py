@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import ArrayPool
-from .base import Pool
+from .base import BLOCK_BYTES, Pool
 from .checksum import checksum
 from .lazy import LazyPool
 from .rows import Rows
 
-_ROWS_AT_A_TIME = 4096  # where there are no chunks
+# Chunks that hold more, such as those of a column each, are read in pieces: time for memory.
+_CHUNK_BYTES = 1 << 28
 _DIGESTED_ROWS = 64  # each may lie in a compressed chunk of its own
 
 
@@ -27,12 +28,17 @@ class StoredPool(LazyPool):
     """
 
     def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        self._check_open()
         if not hasattr(X, "shape"):
             raise ValueError(
                 f"{type(X).__module__.partition('.')[0]}.{type(X).__name__} was given, which holds no rows itself; "
                 "give one of its arrays, such as X['rows']."
             )
-        super().__init__(X)
+        self._n_rows = int(X.shape[0]) if X.ndim else 0  # others may append to the array later
+
+    def __len__(self) -> int:
+        return self._n_rows
 
     @staticmethod
     def holds(X: Any) -> bool:
@@ -40,7 +46,8 @@ class StoredPool(LazyPool):
 
     @property
     def chunk_ends(self) -> NDArray[np.intp]:
-        step = self.X.chunks[0] if self.X.chunks else _ROWS_AT_A_TIME  # of h5py, rows need not be in chunks
+        in_chunk = self.X.chunks[0] if self.X.chunks else 0  # of h5py, rows need not be in chunks
+        step = max(1, int(min(in_chunk, _CHUNK_BYTES // self.row_bytes) or BLOCK_BYTES // self.row_bytes))
         return np.append(np.arange(step, len(self), step), len(self))
 
     def take(self, rows: Rows | slice) -> NDArray[Any]:
@@ -74,9 +81,9 @@ class StoredPool(LazyPool):
 
     @property
     def is_in_file(self) -> bool:
-        """Whether other processes can open it: a file of h5py, or a store of zarr on disk."""
-        if hasattr(self.X, "file"):
-            return self._file is not None
+        """Whether other processes can open it: a file of h5py that is only read, or a store of zarr on disk."""
+        if hasattr(self.X, "file"):  # one that is written is locked
+            return self._file is not None and self.X.file.mode == "r"
         return os.path.exists(str(getattr(self.X.store, "root", "")))
 
     @property
@@ -84,7 +91,7 @@ class StoredPool(LazyPool):
         # What this process writes may reach the file later.
         if self._file is None or self.X.file.mode != "r":
             return None
-        return self._storage(self._file, self._file, self.X.name, self.X.shape, self.X.dtype.str)
+        return self._storage(self._file, self._file, self.X.name, len(self), self.row_shape, self.X.dtype.str)
 
     @property
     def _file(self) -> str | None:
@@ -94,6 +101,9 @@ class StoredPool(LazyPool):
 
     def same_as(self, other: Pool) -> bool:
         """Whether another pool is the same array of an open file or of a store, or has the same rows."""
+        self._check_open()
+        if len(self) != len(other):
+            return False
         if isinstance(other, StoredPool) and type(self.X) is type(other.X):
             # h5py compares what is open, whatever its name.
             is_same = (
@@ -101,14 +111,20 @@ class StoredPool(LazyPool):
                 if hasattr(self.X, "file")
                 else str(self.X.store_path) == str(other.X.store_path)
             )
-            if is_same and self.X.shape == other.X.shape:
+            if is_same and self.row_shape == other.row_shape:
                 return True
         return super().same_as(other)
 
     def digest(self, max_bytes: int) -> Hashable:
         step = max(1, -(-len(self) // _DIGESTED_ROWS))
         rows = (self.take(slice(row, row + 1)) for row in range(0, len(self), step))
-        return "stored", self.X.shape, self.X.dtype.str, *(checksum(row, max_bytes) for row in rows)
+        return (
+            "stored",
+            len(self),
+            self.row_shape,
+            self.X.dtype.str,
+            *(checksum(row, max_bytes) for row in rows),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_open()

@@ -1,11 +1,15 @@
 import os
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
 
-from skal.pool import as_pool
+from skal import ActiveLearner
+from skal.pool import as_pool, blockwise
+from skal.strategies import UncertaintySampling
 
 h5py = pytest.importorskip("h5py")
 zarr = pytest.importorskip("zarr")
@@ -145,6 +149,47 @@ def test_a_closed_file_is_named(tmp_path):
     pool = as_pool(in_h5py(tmp_path))
     pool.watch(1 << 20)
     pool.X.file.close()
-    for ask in (lambda: pool.take(slice(3)), pool.is_unchanged, lambda: pickle.dumps(pool)):
+    asked = [
+        lambda: pool.take(slice(3)),
+        pool.is_unchanged,
+        lambda: pickle.dumps(pool),
+        lambda: pool.same_as(as_pool(X)),
+        lambda: as_pool(pool.X),
+    ]
+    for ask in asked:
         with pytest.raises(ValueError, match="h5py file of the pool was closed"):
             ask()
+
+
+def test_what_is_in_no_chunks_or_in_huge_ones_is_read_some_at_a_time(tmp_path):
+    with h5py.File(tmp_path / "images.h5", "w") as file:  # nothing is written
+        pool = as_pool(file.create_dataset("rows", shape=(5000, 3, 224, 224), dtype="u1"))
+        spans = list(pool.spans(pool.block_rows()))
+        assert max(span.stop - span.start for span in spans) * pool.row_bytes <= 32 * 2**20
+        assert spans[-1].stop == 5000
+    columns = zarr.create_array(tmp_path / "columns.zarr", shape=(10**8, 50), chunks=(10**8, 1), dtype="f4")
+    pool = as_pool(columns)
+    spans = list(pool.spans(pool.block_rows()))
+    assert max(span.stop - span.start for span in spans) * pool.row_bytes <= 256 * 2**20
+    assert spans[-1].stop == 10**8
+
+
+def test_workers_are_sent_rows_of_a_file_that_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 10)
+    file = in_h5py(tmp_path).file.filename
+    with h5py.File(file, "r+") as file, joblib.parallel_config("loky", n_jobs=2):
+        assert_array_equal(blockwise(lambda block: block[:, 0, 0], file["rows"]), X[:, 0, 0])
+
+
+def test_a_pool_that_others_append_to_grows(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.where(np.arange(50) < 6, np.arange(50) % 2, -1)
+    rows = zarr.create_array(tmp_path / "pool.zarr", data=X[:50], chunks=(8, 2))
+    learner = ActiveLearner(LogisticRegression(), UncertaintySampling(), n_queries=4, random_state=0)
+    expected = learner.fit(rows, y).query()
+    rows.resize((60, 2))
+    rows[50:] = X[50:]
+    assert_array_equal(learner.query(), expected)  # its pool is what it was
+    learner.grow(rows)
+    plain = ActiveLearner(LogisticRegression(), UncertaintySampling(), n_queries=4, random_state=0)
+    assert_array_equal(learner.query(), plain.fit(X[:50], y).grow(X).query())
