@@ -7,14 +7,16 @@ this process, the workers of a joblib backend, or the dask scheduler that a lazy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain, pairwise
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context, get_config
 from sklearn.utils.validation import _num_samples
 
 from ..utils.progress import reported
@@ -173,14 +175,29 @@ def executed(
     return reported(answers, n_rows, lambda pair: pair[1].n_rows)
 
 
-def _answers(function: PartFunction, pool: Pool, shares: list[Share]) -> Iterator[tuple[Any, Part]]:
+def _answers(
+    function: PartFunction, pool: Pool, shares: list[Share]
+) -> Generator[tuple[Any, Part], None, None]:
     if len(shares) > 1:
+        sent = partial(_configured, function, get_config())
         if isinstance(pool, DaskPool):
-            return pool.executed(function, shares)
-        n_workers = joblib.effective_n_jobs(get_active_backend()[1])
-        if n_workers > 1:
-            return _by_joblib(function, pool, shares, n_workers)
-    return chain.from_iterable(answered(function, pool.read(share.rows), share) for share in shares)
+            yield from pool.executed(sent, shares)
+            return
+        backend, n_jobs = get_active_backend()
+        n_workers = joblib.effective_n_jobs(n_jobs)
+        if (
+            n_workers > 1 and backend.supports_return_generator
+        ):  # that of multiprocessing has to be asked for lists
+            yield from _by_joblib(sent, pool, shares, n_workers)
+            return
+    for share in shares:
+        yield from answered(function, pool.read(share.rows), share)
+
+
+def _configured(function: PartFunction, config: dict[str, Any], block: Any, part: Part) -> Any:
+    """Call a function under the configuration of scikit-learn that the caller has: each thread has its own."""
+    with config_context(**config):
+        return function(block, part)
 
 
 def plan(pool: Pool, wanted: Rows | None, row_bytes: float | None = None) -> list[Share]:
@@ -247,7 +264,8 @@ def _by_joblib(
         tasks = (joblib.delayed(_read_and_answered)(function, pool, shares[i:j]) for i, j in pairwise(bounds))
     else:
         tasks = (joblib.delayed(answered)(function, pool.read(share.rows), share) for share in shares)
-    return chain.from_iterable(joblib.Parallel(return_as="generator_unordered")(tasks))
+    for answers in joblib.Parallel(return_as="generator_unordered")(tasks):
+        yield from answers
 
 
 def _read_and_answered(function: PartFunction, pool: Pool, shares: list[Share]) -> list[tuple[Any, Part]]:

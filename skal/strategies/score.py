@@ -91,7 +91,8 @@ class ScoreStrategy(QueryStrategy):
 
         # No array of the pool's size: of each block the best remain.
         rows = None if excluded is not None else query.candidates.rows
-        answers = executed(best, query.pool, rows, row_bytes=row_bytes)
         return reduce(
-            lambda one, other: one.merged(other, k, key), (answer for answer, _ in answers)
+            lambda one, other: one.merged(other, k, key),
+            # Nobody else holds the pass, which ends when an error ends this function.
+            (answer for answer, _ in executed(best, query.pool, rows, row_bytes=row_bytes)),
         ).positions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import TextIO, TypeVar
 
@@ -62,12 +62,12 @@ class _Lines:
             print(line, file=self.file, flush=True)
 
 
-def reported(parts: Iterable[T], n_rows: int, length: Callable[[T], int]) -> Iterator[T]:
+def reported(parts: Generator[T, None, None], n_rows: int, length: Callable[[T], int]) -> Iterator[T]:
     """The parts of a pass, which is reported to whoever listens.
 
     Parameters
     ----------
-    parts : iterable
+    parts : generator
     n_rows : int
         Of the whole pass.
     length : callable
@@ -83,12 +83,13 @@ def reported(parts: Iterable[T], n_rows: int, length: Callable[[T], int]) -> Ite
         return
     began = time.monotonic()
     spoken, n_done, has_spoken = began, 0, False
-    for part in parts:
-        yield part
-        n_done += length(part)
-        now = time.monotonic()
-        if now - spoken >= _PATIENCE and n_done < n_rows:
-            listener(n_done, n_rows, now - began)
-            spoken, has_spoken = now, True
+    with closing(parts):  # a listener that raises ends the pass
+        for part in parts:
+            yield part
+            n_done += length(part)
+            now = time.monotonic()
+            if now - spoken >= _PATIENCE and n_done < n_rows:
+                listener(n_done, n_rows, now - began)
+                spoken, has_spoken = now, True
     if has_spoken:
         listener(n_done, n_rows, time.monotonic() - began)

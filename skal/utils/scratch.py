@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import tempfile
 from typing import Any
@@ -47,7 +48,10 @@ def scratch_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
             # A full disk would otherwise end the process when a page is written.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, n_bytes)
-            return np.memmap(file, dtype, "r+", shape=shape)  # type: ignore[call-overload, no-any-return]
+            else:
+                file.truncate(n_bytes)
+            # No np.memmap: joblib would have its workers open a file that has no name.
+            return np.ndarray(shape, dtype, mmap.mmap(file.fileno(), n_bytes))
         except OSError as error:
             raise OSError(
                 error.errno,

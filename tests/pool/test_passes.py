@@ -1,5 +1,7 @@
 """Passes over a pool: the same answers however it is cut, whoever answers, and in whatever order."""
 
+import mmap
+import pickle
 import threading
 from itertools import pairwise
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn import config_context, get_config
 
 from skal import ActiveLearner, show_progress
 from skal.pool import as_pool, blockwise, executed
@@ -206,7 +209,7 @@ def test_large_answers_are_in_a_file_that_goes_with_them(monkeypatch, tmp_path):
     monkeypatch.setattr(scratch.tempfile, "tempdir", str(tmp_path))
     X = np.arange(60.0).reshape(30, 2)
     answers = blockwise(lambda block: block + 1, X, row_bytes=bytes_of_blocks(10))
-    assert isinstance(answers, np.memmap)
+    assert isinstance(answers.base, mmap.mmap)
     assert_array_equal(answers, X + 1)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(scratch.tempfile, "tempdir", str(tmp_path / "missing"))
@@ -222,3 +225,48 @@ def test_a_full_disk_is_an_error(monkeypatch):
     monkeypatch.setattr(scratch.os, "posix_fallocate", full, raising=False)
     with pytest.raises(OSError, match=r"GiB is to be kept .*No space left on device.* set TMPDIR"):
         scratch.scratch_empty((30, 2), float)
+
+
+def test_workers_are_sent_what_is_in_a_temporary_file(monkeypatch):
+    monkeypatch.setattr(scratch, "MEMORY_BYTES", 100)
+    X = scratch.scratch_empty((30, 2), float)
+    X[:] = np.arange(60.0).reshape(30, 2)
+    with joblib.parallel_config("loky", n_jobs=2):
+        sums = blockwise(lambda block: block.sum(axis=1), X, row_bytes=bytes_of_blocks(10))
+    assert_array_equal(sums, X.sum(axis=1))
+    assert_array_equal(pickle.loads(pickle.dumps(X)), X)
+
+
+def test_workers_have_the_configuration_of_the_caller():
+    X = np.zeros((30, 2))
+
+    def configured(block):
+        return np.full(len(block), get_config()["transform_output"] == "pandas")
+
+    with joblib.parallel_config("threading", n_jobs=2), config_context(transform_output="pandas"):
+        assert blockwise(configured, X, row_bytes=bytes_of_blocks(10)).all()
+
+
+def test_a_listener_that_raises_ends_the_pass(monkeypatch):
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
+    ended = []
+
+    def parts():
+        try:
+            yield from range(3)
+        finally:
+            ended.append(True)
+
+    def listener(*_):
+        raise RuntimeError("no more")
+
+    with show_progress(listener), pytest.raises(RuntimeError) as error:
+        list(progress.reported(parts(), 3, lambda part: 1))
+    assert ended  # while the traceback is still there
+    assert error.traceback
+
+
+def test_backends_that_answer_in_lists_are_not_used():
+    X = np.arange(60.0).reshape(30, 2)
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        assert_array_equal(blockwise(lambda block: block, X, row_bytes=bytes_of_blocks(10)), X)
