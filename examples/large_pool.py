@@ -86,7 +86,7 @@ def main() -> None:
         local = (
             None
             if options.scheduler
-            else LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+            else LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
         )
         with Client(options.scheduler or local):
             X = da.from_zarr(str(folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -35,9 +35,9 @@ class DaskPool(LazyPool):
             raise ValueError(
                 f"{given}; give rows, of shape (n_rows, n_columns): X.reshape(-1, 1) for one column."
             )
-        if np.isnan(X.shape[0]):
+        if np.isnan(X.shape).any():
             raise ValueError(
-                f"{given}, whose number of rows is not known; call X.compute_chunk_sizes() first, or "
+                f"{given}, whose number of rows or columns is not known; call X.compute_chunk_sizes() first, or "
                 "frame.to_dask_array(lengths=True) for a data frame."
             )
         if not isinstance(X._meta, np.ndarray) or isinstance(X._meta, np.ma.MaskedArray):
@@ -147,12 +147,15 @@ class DaskPool(LazyPool):
             return
         from distributed import as_completed
 
-        futures = client.compute(tasks)
+        asked = set(client.compute(tasks))
         try:
-            for _, answers in as_completed(futures, with_results=True):
-                yield from answers.item()
+            with _waiting():
+                for future, answers in as_completed(asked, with_results=True):
+                    asked.discard(future)  # the cluster need not keep the answers
+                    future.release()
+                    yield from answers.item()
         except BaseException:  # a pass that was given up
-            client.cancel(futures)
+            client.cancel([future for future in asked if not future.cancelled()])
             raise
 
 
@@ -201,6 +204,24 @@ def _ends_of(rows: Rows | slice) -> tuple[int, int]:
 
 def _shifted(rows: Rows | slice, by: int) -> Rows | slice:
     return slice(int(rows.start + by), int(rows.stop + by)) if isinstance(rows, slice) else rows + by
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Leave the place of a task that waits for other tasks, such as a fit in a grid search on the cluster, to these."""
+    from distributed import rejoin, secede
+    from distributed.worker import thread_state
+
+    has_left = False
+    if getattr(thread_state, "key", None) is not None:
+        with suppress(Exception):  # it may have left already
+            secede()
+            has_left = True
+    try:
+        yield
+    finally:
+        if has_left:
+            rejoin()
 
 
 def _client() -> Any:

@@ -90,7 +90,7 @@ def test_margin_on_workers(benchmark, file, labels):
     pool, alone = da.concatenate(chunks), learner(X, labels)
     contestants, clusters = {}, []
     for n_workers in (2, 1):
-        cluster = distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None)
+        cluster = distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
         client = distributed.Client(cluster, set_as_default=False)
         clusters += [client, cluster]
         ours = learner(pool, labels)

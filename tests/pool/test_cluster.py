@@ -18,6 +18,7 @@ from skal import ActiveLearner
 from skal.classifiers import NetClassifier
 from skal.generators import encoders
 from skal.pool import as_pool
+from skal.pool.passes import executed
 from skal.strategies import (
     ASAL,
     BADGE,
@@ -56,7 +57,7 @@ STRATEGIES = {
 @pytest.fixture(scope="module")
 def client():
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     )
     with cluster, distributed.Client(cluster) as client:
         yield client
@@ -207,3 +208,21 @@ def test_encoders_never_get_a_large_pool_whole(monkeypatch):
     incremental = encoders.fit_encoder(IncrementalPCA(3), pool, 0)
     assert incremental.n_samples_seen_ == len(X)
     assert encoders.fit_encoder(Counting(3), X, 0).n_rows_ == len(X)
+
+
+def test_the_cluster_keeps_no_answers_that_were_taken(client):
+    kept = []
+    for _ in executed(lambda block, part: len(block), as_pool(da.from_array(X, chunks=(200, 64)))):
+        kept.append(len(client.futures))
+    assert kept[-1] <= 1
+    assert len(kept) > 3
+
+
+def test_fits_on_the_cluster_ask_it_for_passes(client):
+    """Each task waits for tasks of its own: it leaves its place to them."""
+    pool = da.from_array(X, chunks=(400, 64))
+    fitted = [learner(UncertaintySampling()).fit(pool, Y) for _ in range(2)]
+    futures = client.map(lambda each: each.query(), fitted, pure=False)
+    distributed.wait(futures, timeout=30)
+    for rows in client.gather(futures):
+        assert_array_equal(rows, fitted[0].query())

@@ -102,6 +102,7 @@ def test_empty_chunks_are_passed_over():
     [
         (da.zeros(9, chunks=3), "reshape"),
         (da.zeros((9, 2), chunks=3)[da.zeros(9, chunks=3) > 0], "compute_chunk_sizes"),
+        (da.zeros((9, 2), chunks=3)[:, da.zeros(2, chunks=1) > 0], "compute_chunk_sizes"),
         (da.ma.masked_equal(da.zeros((9, 2), chunks=3), 1), "MaskedArray"),
         (da.zeros((0, 2), chunks=3), "0 sample"),
     ],
