@@ -221,7 +221,7 @@ def test_the_cluster_keeps_no_answers_that_were_taken(client):
 def test_fits_on_the_cluster_ask_it_for_passes(client):
     """Each task waits for tasks of its own: it leaves its place to them."""
     pool = da.from_array(X, chunks=(400, 64))
-    fitted = [learner(UncertaintySampling()).fit(pool, Y) for _ in range(2)]
+    fitted = [learner(UncertaintySampling()).fit(pool, Y) for _ in range(4)]
     futures = client.map(lambda each: each.query(), fitted, pure=False)
     distributed.wait(futures, timeout=30)
     for rows in client.gather(futures):
