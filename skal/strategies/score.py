@@ -18,6 +18,9 @@ from ..selection import Best, drawn_key
 from .base import QueryStrategy
 from .query import Query
 
+# Up to this share of rows that are no candidates, all rows are scored: to gather the others would cost more.
+_FEW = 0.25
+
 
 class ScoreStrategy(QueryStrategy):
     """Base class of the strategies that score each row by itself and take the rows with the highest scores.
@@ -81,16 +84,20 @@ class ScoreStrategy(QueryStrategy):
     def _query(self, query: Query) -> Rows:
         score, row_bytes = self._query_scorer(query)
         excluded, k, key = query.candidates.excluded, query.n_queries, drawn_key(query.rng)
+        rows = None
+        if excluded is None or len(excluded) > _FEW * len(query.pool):
+            excluded, rows = None, query.candidates.rows
 
         def best(block: Any, part: Part) -> Best:
             scores, positions = kept(score(block), block, part), part.positions
-            if excluded is not None:
-                are_open = np.isin(positions, excluded, invert=True)
-                scores, positions = scores[are_open], positions[are_open]
+            if excluded is not None:  # both are in increasing order, and positions follow one another
+                first, last = np.searchsorted(excluded, (positions[0], positions[-1] + 1))
+                is_open = np.ones(len(positions), dtype=bool)
+                is_open[excluded[first:last] - positions[0]] = False
+                scores, positions = scores[is_open], positions[is_open]
             return Best.of(scores, positions, k, key)
 
         # No array of the pool's size: of each block the best remain.
-        rows = None if excluded is not None else query.candidates.rows
         return reduce(
             lambda one, other: one.merged(other, k, key),
             # Nobody else holds the pass, which ends when an error ends this function.

@@ -177,6 +177,25 @@ def test_the_best_rows_do_not_depend_on_the_cut(n_scores, data):
     assert_array_equal(strategy._query(query), expected)
 
 
+@pytest.mark.parametrize(("n_labeled", "most_scored"), [(20, 200), (150, 50)])
+def test_labelled_rows_are_not_scored_where_they_are_many(n_labeled, most_scored):
+    from skal.strategies.score import ScoreStrategy
+
+    class First(ScoreStrategy):
+        n_scored = 0
+
+        def _score(self, X, estimator):
+            First.n_scored += len(X)
+            return X[:, 0]
+
+    X = np.random.default_rng(0).permutation(200)[:, None].astype(float)
+    y = np.where(np.arange(200) % 200 < n_labeled, 1, -1)
+    rows = First(random_state=0).fit(X).query(X, y, 5)
+    free = np.flatnonzero(y < 0)
+    assert_array_equal(rows, free[np.argsort(-X[free, 0])][:5])
+    assert First.n_scored == most_scored
+
+
 def test_equal_scores_are_chosen_uniformly():
     from skal.selection import Best
 
