@@ -76,7 +76,7 @@ def predictions(
 
 
 def utilities(learner: ActiveLearner | None, pool: Pool, rows: Rows) -> NDArray[np.float64] | None:
-    """How much the strategy wants each row, where it has a number for that."""
+    """How much the strategy wants each row, where it can say; it is a record, and no failure stops labelling."""
     try:
         if learner is None or not len(rows) or not hasattr(learner, "score_samples"):
             return None
