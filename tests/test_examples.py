@@ -200,7 +200,7 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
         n_steps=2,
     )
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
-    monkeypatch.setattr(asal, "agreement", lambda *_, **__: "")  # a figure for each of three features
+    monkeypatch.setattr(asal, "agreement", lambda *_, **__: {})  # a figure for each of three features
     asal.main(["mnist-two", "--output", str(tmp_path)])
     asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *changed[1:]])
     output = tmp_path / "mnist-two"

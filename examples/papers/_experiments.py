@@ -57,15 +57,25 @@ class Experiment:
         return X, y, X_test, y_test
 
 
-def argument_parser(description: str | None, experiments: Iterable[str]) -> argparse.ArgumentParser:
+def argument_parser(
+    script: str, description: str | None, experiments: Iterable[str]
+) -> argparse.ArgumentParser:
     """The arguments that all scripts have."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.set_defaults(script=script)
     parser.add_argument("experiment", choices=experiments)
     parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
+    )
+    parser.add_argument(
+        "--output", default=f"{script}-results", help="folder of the runs, tables and figures"
+    )
+    parser.add_argument(
+        "--results",
+        help="folder of the file with all figures, of which report.py builds its page: docs/results",
     )
     return parser
 

@@ -42,6 +42,7 @@ from _experiments import (
     train_or_load,
     write_report,
 )
+from _results import cuts, write_results
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 
@@ -338,12 +339,11 @@ def report(context: Context) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser(__doc__, EXPERIMENTS)
+    parser = argument_parser("alcg", __doc__, EXPERIMENTS)
     parser.add_argument("--bases", nargs="+", choices=BASES, default=list(BASES), help="all by default")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all by default")
     parser.add_argument("--scratch", action="store_true", help="train anew in each round")
     parser.add_argument("--inception", help="weights of torchvision's Inception v3, for further metrics")
-    parser.add_argument("--output", default="alcg-results")
     options = parser.parse_args(arguments)
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
@@ -357,6 +357,15 @@ def main(arguments: list[str] | None = None) -> None:
             for method in options.methods:
                 run(base, method + SCRATCH if options.scratch else method, seed, context)
     write_report(report(context), folder)
+    write_results(
+        options,
+        folder,
+        [f"{base}-{method}" for base in BASES for method in EVERY_METHOD],
+        flags=["--bases", *options.bases, "--methods", *options.methods, *["--scratch"] * options.scratch],
+        setting=f"{len(data[0]):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
+        cut=cuts(EXPERIMENTS[options.experiment], experiment),
+        numbers={f"real rows: {metric}": value for metric, value in context.real_scores().items()},
+    )
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ from _experiments import (
     train_or_load,
     write_report,
 )
+from _results import cuts, write_results
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -150,7 +151,9 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
     save(figure, output / "labels.png")
 
 
-def agreement(experiment: Settings, networks: Networks, data: Any, output: Path, n_samples: int) -> str:
+def agreement(
+    experiment: Settings, networks: Networks, data: Any, output: Path, n_samples: int
+) -> dict[str, float]:
     """How often a match has the label of the synthetic image (supplement B.1), and the images with their matches.
 
     The paper's authors annotated by hand; here the oracle does. As there, the value is a mean over classes.
@@ -159,18 +162,17 @@ def agreement(experiment: Settings, networks: Networks, data: Any, output: Path,
     rng = np.random.default_rng(0)
     rows = rng.choice(len(X), experiment.budget // 2, replace=False)
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[rows], y[rows])
-    rows_of_table = []
+    scores = {}
     for method in FIXED:
         strategy = make_learner(method, experiment, networks).strategy.set_params(random_state=0).fit(X)
         strategy.query(X, n_queries=min(n_samples, len(X)), estimator=classifier)
         report = strategy.query_report_
         annotated = networks.oracle.predict(report.synthetic)
-        score = recall_score(annotated, y[report.rows[:, 0]], average="macro")
-        rows_of_table.append((method, f"{score:.1%}"))
+        scores[method] = float(recall_score(annotated, y[report.rows[:, 0]], average="macro"))
         display = MatchesDisplay.from_report(report, X, y, n_columns=12)
         display.figure_.suptitle(method)
         save(display.figure_, output / f"matches-{method}.png")
-    return markdown(["features", "agreement"], rows_of_table)
+    return scores
 
 
 def experiment_main(name: str, options: argparse.Namespace) -> None:
@@ -188,13 +190,30 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
             run(method, seed, experiment, networks, data, output)
     every = dict.fromkeys((*experiment.methods, *experiment.ablations, *methods))
     histories = read_histories(output, every, experiment.n_seeds)
+    agreed = agreement(experiment, networks, data, output, n_samples=300 if options.quick else 1300)
+    agreement_rows = [(method, f"{score:.1%}") for method, score in agreed.items()]
     report = [
         table(experiment, histories),
         PUBLISHED.get(name, ""),
-        agreement(experiment, networks, data, output, n_samples=300 if options.quick else 1300),
+        markdown(["features", "agreement"], agreement_rows),
     ]
     draw(name, histories, np.unique(y), y, output)
     write_report(report, output)
+    write_results(
+        options,
+        output,
+        histories,
+        flags=["--methods", *histories],
+        setting=f"{len(X):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
+        cut=[
+            *cuts(EXPERIMENTS[name], experiment),
+            *(["1,000 rows for ADBA, and half of its steps"] * options.quick),
+        ],
+        numbers={
+            **{f"agreement of {method}": score for method, score in agreed.items()},
+            **{f"training of {network}": seconds for network, seconds in networks.seconds.items()},
+        },
+    )
 
 
 def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) -> None:
@@ -236,9 +255,11 @@ def times_main(options: argparse.Namespace) -> None:
         + (networks.seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
         for name in methods
     }
-    measured, paying = [], []
+    measured, paying, figures = [], [], {}
     for size in sizes:
         taken = measure(methods, pool[:size], classifier)
+        for method, (fit, query) in taken.items():
+            figures |= {f"{method}, {size} rows: fit": fit, f"{method}, {size} rows: query": query}
         measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.3f}" for fit, query in taken.values())])
         if ENTROPY in taken:
             after = {name: pays_after(taken[name], taken[ENTROPY], training[name]) for name in methods}
@@ -251,6 +272,14 @@ def times_main(options: argparse.Namespace) -> None:
             f"took {networks.seconds or 'place in another run'}:\n\n" + markdown(["pool", *others], paying)
         )
     write_report(report, output, "times")
+    write_results(
+        options,
+        output,
+        flags=["--sizes", *map(str, sizes)],
+        setting="10 queries from pools of MNIST and shifted copies, seconds of a fit and the median of three queries",
+        cut=cuts(EXPERIMENTS["mnist-ten"], experiment),
+        numbers=figures | {f"training of {network}": taken for network, taken in networks.seconds.items()},
+    )
 
 
 def measure(methods: dict[str, Any], pool: Any, classifier: Any) -> dict[str, tuple[float, float]]:
@@ -302,7 +331,7 @@ def augmented(X: np.ndarray, n_rows: int) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser(__doc__, [*EXPERIMENTS, "times"])
+    parser = argument_parser("asal", __doc__, [*EXPERIMENTS, "times"])
     parser.add_argument("--gan", help="a GAN that was saved before, instead of training one")
     parser.add_argument(
         "--methods",
@@ -311,7 +340,6 @@ def main(arguments: list[str] | None = None) -> None:
         "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
     )
     parser.add_argument("--sizes", type=int, nargs="+", help="pool sizes for times")
-    parser.add_argument("--output", default="asal-results")
     options = parser.parse_args(arguments)
     times_main(options) if options.experiment == "times" else experiment_main(options.experiment, options)
 

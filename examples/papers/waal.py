@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from _experiments import (
     warm_up,
     write_report,
 )
+from _results import cuts, write_results
 from _waal_published import H_TABLES, METHODS, TABLES, TIMES
 from skorch.callbacks import LRScheduler
 from threadpoolctl import threadpool_limits
@@ -271,6 +272,7 @@ class Context:
     folder: Path
     methods: tuple[str, ...]
     seeds: list[int]
+    options: Any
 
     def describe(self) -> str:
         experiment = self.experiment
@@ -278,6 +280,21 @@ class Context:
             f"{self.name}, {len(self.data[0]):,} rows, {experiment.architecture}: {experiment.n_epochs} epochs over "
             f"the unlabelled rows at the learning rate {experiment.lr}, plain classifiers {experiment.n_plain_epochs} "
             "over the labelled ones at 0.01; the paper has 80 and 0.01."
+        )
+
+    def results(
+        self, part: str, methods: Iterable[str] = (), flags: Iterable[str] = (), numbers: Any = None
+    ) -> None:
+        """Write the result file of a part."""
+        write_results(
+            self.options,
+            self.folder,
+            methods,
+            part=part,
+            flags=["--parts", part, *flags],
+            setting=self.describe(),
+            cut=cuts(EXPERIMENTS[self.name], self.experiment),
+            numbers=numbers,
         )
 
 
@@ -295,6 +312,7 @@ def initial_part(context: Context) -> str:
         accuracy, seconds, kind = 100 * history["score"][:, 0], history["fit_time"].mean(), names[name]
         rows.append([kind, mean_std(accuracy), paper.get(kind, ""), f"{seconds:.1f}", len(accuracy)])
     table = markdown(["classifier", "accuracy, %", "the paper", "a training, s", "seeds"], rows)
+    context.results("initial", names)
     return f"After {context.experiment.n_initial} labels. {context.describe()}\n\n{table}"
 
 
@@ -311,6 +329,7 @@ def rounds_part(context: Context) -> str:
             run(method, *parts_of(method), context.experiment.n_rounds, seed, context)
     every_method = (*METHODS, *ABLATIONS)
     histories = read_histories(context.folder, every_method, context.experiment.n_seeds)
+    context.results("rounds", histories, ["--methods", *histories])
     draw(context, histories)
     tables = published(context.name)
     rows: list[list[Any]] = []
@@ -382,6 +401,7 @@ def times_part(context: Context) -> str:
     if n_deepfool and n_deepfool < n_unlabeled:
         seconds["deepfool"] *= n_unlabeled / n_deepfool
         note = f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
+    context.results("times", numbers={f"query of {method}": value for method, value in seconds.items()})
     rows = [
         (method, f"{value:.2f}", f"{value / seconds['waal']:.2f}", TIMES.get(method, ""))
         for method, value in seconds.items()
@@ -391,7 +411,7 @@ def times_part(context: Context) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser(__doc__, EXPERIMENTS)
+    parser = argument_parser("waal", __doc__, EXPERIMENTS)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
     parser.add_argument(
         "--methods",
@@ -400,7 +420,6 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="METHOD",
         help=f"of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}",
     )
-    parser.add_argument("--output", default="waal-results")
     options = parser.parse_args(arguments)
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
@@ -413,6 +432,7 @@ def main(arguments: list[str] | None = None) -> None:
         folder=result_folder(options),
         methods=options.methods or DEFAULT_METHODS,
         seeds=options.seeds or list(range(experiment.n_seeds)),
+        options=options,
     )
     for part in options.parts:
         report = {"initial": initial_part, "rounds": rounds_part, "times": times_part}[part](context)

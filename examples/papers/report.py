@@ -1,0 +1,250 @@
+"""The page of reproduction: what the four papers claim, what was seen here, and the command of each figure.
+
+``python examples/papers/report.py`` writes docs/reproduction.md from the claims in claims.toml and the result files in
+docs/results, which the papers' scripts write where ``--results docs/results`` is given. No figure of ours stands
+anywhere else: a claim names a result file, says in a template which of its figures are shown, and in ``checks`` what
+they have to be like for the claim to hold. A claim without a result file says why it was not run. Where all checks
+hold, the claim is reproduced; partly where some do, where there are fewer than three seeds, or where ``lacks`` says
+what the runs leave out.
+
+A figure is the name of a number, ``graph construction``, or a method and a quantity: ``margin: score 300`` is the mean
+accuracy in percent at 300 labels (``score start`` and ``score end`` the first and the last), ``margin: labels 98.5``
+the labels with which 98.5 % were first reached, ``entropy`` the mean entropy of the queried rows, ``query`` and
+``training`` mean seconds, ``share 3`` the part of class 3 among the labels in percent. The score of another metric is
+named in full, ``score_accuracy end``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _experiments import markdown
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
+N_SEEDS = 3  # that a claim needs to be called reproduced
+PAPERS = ("ASAL", "ALCG", "DGAL", "WAAL")
+INTRODUCTION = """# Reproduction
+
+What the four papers claim, beside what was seen here. `python examples/papers/report.py` builds this page from
+`examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A claim holds by the
+checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do or where there are
+fewer than {n_seeds} seeds, *not reproduced* where none does. "Quick" runs are cut down for two cores without a GPU, and
+their figures are not comparable with the paper's: see the [runs](#runs) for what was cut. Spreads are [smallest,
+largest] over the seeds. Seconds are of a machine that others used as well, unless the run says that it was alone.
+
+Tables 1 and 3 of ASAL, Table 1 of DGAL, and Tables 2 and 3 of WAAL state settings, which are in the scripts. The
+papers' figures from curves are what their texts say about them."""
+
+
+class Result:
+    """A result file and its figures."""
+
+    def __init__(self, name: str, content: dict[str, Any]) -> None:
+        self.name, self.content = name, content
+
+    def figure(self, text: str) -> np.ndarray[Any, Any]:
+        """The values of a figure, one per seed."""
+        if text in self.content["numbers"]:
+            return np.atleast_1d(np.asarray(self.content["numbers"][text], dtype=float))
+        method, _, quantity = text.rpartition(": ")
+        curve = self.content["curves"].get(method)
+        kind, _, place = quantity.partition(" ")
+        if curve is None or not quantity:
+            known = [*self.content["numbers"], *(f"{name}: ..." for name in self.content["curves"])]
+            raise KeyError(f"{self.name} has no figure {text!r}; it has {known}")
+        if kind in ("query", "training"):
+            times = np.array(curve["query_time" if kind == "query" else "fit_time"], dtype=float)
+            return times[:, 1:].mean(axis=1) if kind == "query" else times.mean(axis=1)
+        if kind == "entropy":
+            return np.array(curve["query_entropy"], dtype=float)[:, 1:].mean(axis=1)
+        if kind == "share":
+            counts = np.array(curve["class_counts"], dtype=float)
+            return 100 * counts[:, int(place)] / counts.sum(axis=1)
+        if kind == "labels":
+            return np.array([first_at(run, curve["n_labeled"], float(place) / 100) for run in curve["score"]])
+        scores = np.array(curve[kind], dtype=float) * (100 if kind in PERCENT else 1)
+        return scores[:, position(curve["n_labeled"], place)]
+
+    def seeds_of(self, text: str) -> int | None:
+        """The number of seeds behind a figure; None where no seed is."""
+        method = text.rpartition(": ")[0]
+        found = self.content["curves"].get(method)
+        return None if found is None or text in self.content["numbers"] else len(found["seeds"])
+
+
+PERCENT = ("score", "score_accuracy", "score_gan_test_accuracy")
+
+
+def first_at(scores: Sequence[float], n_labeled: Sequence[int], target: float) -> float:
+    """The labels with which a score was first reached; infinitely many if it never was."""
+    return next((n for n, score in zip(n_labeled, scores, strict=True) if score >= target), np.inf)
+
+
+def position(n_labeled: Sequence[int], place: str) -> int:
+    """Which round a place names: "start", "end", or a number of labels."""
+    return {"start": 0, "end": -1}[place] if place in ("start", "end") else list(n_labeled).index(int(place))
+
+
+def written(values: np.ndarray[Any, Any]) -> str:
+    """A figure as the page shows it, with its spread where there are several seeds."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return "never"
+    text = digits(known.mean())
+    if len(known) > 1:
+        text += f" [{digits(known.min())}, {digits(known.max())}]"
+    return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)} seeds)"
+
+
+def digits(value: float) -> str:
+    """Three or four digits, as a reader wants them."""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return (
+        f"{value:.{1 if size >= 10 else 2 if size >= 1 else 4}f}" if value != round(value) else f"{value:.0f}"
+    )
+
+
+def holds(check: str, result: Result) -> bool:
+    """Whether a check holds of the means: two figures or numbers between which stand <, > or =, with "within"."""
+    found = re.fullmatch(r"(.+) ([<>=]) (.+?)(?: within (\S+))?", check)
+    if found is None:
+        raise ValueError(
+            f"the check {check!r} was not understood; write 'figure > figure' or 'a = b within 0.5'"
+        )
+    left, sign, right, within = found.groups()
+    first, second = value_of(left, result), value_of(right, result)
+    if sign == "=":
+        return abs(first - second) <= float(within)
+    return first > second if sign == ">" else first < second
+
+
+def value_of(text: str, result: Result) -> float:
+    """A sum of numbers, figures, and numbers times figures, as means over the seeds."""
+    return sum(term_of(term, result) for term in text.split(" + "))
+
+
+def term_of(text: str, result: Result) -> float:
+    number, times, figure = text.rpartition(" * ")
+    factor = float(number) if times else 1.0
+    try:
+        return factor * float(figure)
+    except ValueError:
+        return factor * float(np.mean(result.figure(figure)))
+
+
+def placeholders(template: str) -> list[str]:
+    """The figures that a template shows."""
+    return re.findall(r"\{([^{}]+)\}", template)
+
+
+def verdict(claim: dict[str, Any], result: Result | None) -> str:
+    """Whether a claim holds here."""
+    if result is None:
+        return f"not run: {claim['not_run']}"
+    held = [holds(check, result) for check in claim["checks"]]
+    if not any(held):
+        return "not reproduced"
+    if not all(held):
+        return "partly"
+    seeds, lacks = fewest_seeds(claim, result), [claim["lacks"]] if "lacks" in claim else []
+    if seeds is not None and seeds < N_SEEDS:
+        lacks.append(f"{seeds} seed{'s' * (seeds > 1)}")
+    return f"partly: holds, but {', '.join(lacks)}" if lacks else "reproduced"
+
+
+def fewest_seeds(claim: dict[str, Any], result: Result) -> int | None:
+    """The smallest number of seeds behind the figures of a claim."""
+    found = [result.seeds_of(text) for text in placeholders(claim["ours"])]
+    return min((number for number in found if number is not None), default=None)
+
+
+def row(claim: dict[str, Any], results: dict[str, Result]) -> list[str]:
+    """A claim's line of the page."""
+    name = claim.get("result")
+    if name is None:
+        return [claim["place"], claim["claim"], "", "", verdict(claim, None), claim.get("fair", "")]
+    if name not in results:
+        raise FileNotFoundError(
+            f"there is no docs/results/{name}.json for the claim {claim['claim']!r}; run its script with --results, or "
+            "say why it was not run: not_run = '...'"
+        )
+    result = results[name]
+    ours, fair = (filled(claim.get(key, ""), result) for key in ("ours", "fair"))
+    seeds = fewest_seeds(claim, result)
+    if seeds:
+        ours += f" ({seeds} seed{'s' * (seeds > 1)})"
+    where = f"[{name}](#{name})"
+    return [claim["place"], claim["claim"], ours, where, verdict(claim, result), fair]
+
+
+def filled(template: str, result: Result) -> str:
+    """A template with its figures."""
+    return re.sub(r"\{([^{}]+)\}", lambda found: written(result.figure(found[1])), template)
+
+
+def page(claims: Iterable[dict[str, Any]], results: dict[str, Result]) -> str:
+    """The whole page."""
+    claims = list(claims)
+    header = ["where", "the paper", "here", "run", "verdict", "fair comparison, remarks"]
+    parts, counts = [], []
+    for paper in PAPERS:
+        rows = [row(claim, results) for claim in claims if claim["paper"] == paper]
+        verdicts = [cells[4].partition(":")[0] for cells in rows]
+        kinds = ("reproduced", "partly", "not reproduced", "not run")
+        counts.append([paper, *(verdicts.count(kind) for kind in kinds), len(rows)])
+        parts += [f"## {paper}", markdown(header, rows)]
+    summary = markdown(["paper", *kinds, "claims"], counts)
+    runs = [described(result) for _, result in sorted(results.items())]
+    return "\n\n".join([INTRODUCTION.format(n_seeds=N_SEEDS), summary, *parts, "## Runs", *runs]) + "\n"
+
+
+def described(result: Result) -> str:
+    """A run's part of the page."""
+    content = result.content
+    machine = content["machine"]
+    seeds = {method: len(found["seeds"]) for method, found in content["curves"].items()}
+    numbers = sorted(set(seeds.values()))
+    lines = [
+        f"### {result.name}",
+        f"`{content['command']} --results docs/results`",
+        content["setting"],
+        "Cut, with the paper's value in brackets: " + "; ".join(content["cut"]) if content["cut"] else "",
+        f"Seeds: {numbers[0]} to {numbers[-1]}, {len(seeds)} methods; {digits(content['seconds'])} s of trainings and "
+        "queries"
+        if seeds
+        else "",
+        f"Machine: {machine['cores']} cores, {machine['threads']} of them used, {machine['gpu'] or 'no GPU'}; "
+        + ", ".join(f"{package} {number}" for package, number in content["versions"].items()),
+    ]
+    return "\n\n".join(line for line in lines if line)
+
+
+def read() -> tuple[list[dict[str, Any]], dict[str, Result]]:
+    """The claims and the result files."""
+    claims = tomllib.loads((HERE / "claims.toml").read_text())["claims"]
+    files = sorted((DOCS / "results").glob("*.json"))
+    return claims, {file.stem: Result(file.stem, json.loads(file.read_text())) for file in files}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(arguments)
+    path = DOCS / "reproduction.md"
+    path.write_text(page(*read()))
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

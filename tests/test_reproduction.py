@@ -1,0 +1,215 @@
+"""The page of reproduction: built of the result files, whose figures come from runs, and of nothing else."""
+
+import importlib
+import json
+import sys
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+pytest.importorskip("matplotlib")
+FOLDER = Path(__file__).parents[1] / "examples" / "papers"
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The report and what writes its files, imported as they import each other: from their folder."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: importlib.import_module(name) for name in ("report", "_results", "waal", "asal")}
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture
+def result(scripts):
+    """Two seeds of one method and one of another."""
+    curve = {
+        "seeds": [0, 3],
+        "n_labeled": [10, 20, 30],
+        "score": [[0.5, 0.7, 0.9], [0.6, 0.8, 0.7]],
+        "score_distance": [[4.0, 3.0, 2.0], [8.0, 7.0, 6.0]],
+        "query_entropy": [[None, 1.0, 2.0], [None, 3.0, 4.0]],
+        "query_time": [[0.0, 1.0, 3.0], [0.0, 5.0, 7.0]],
+        "fit_time": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
+        "class_counts": [[10, 20], [15, 15]],
+    }
+    other = {"seeds": [0], "n_labeled": [10, 20, 30], "score": [[0.1, 0.2, 0.65]]}
+    content = {"curves": {"A (x)": curve, "B": other}, "numbers": {"graph construction": 4.5}}
+    return scripts["report"].Result("file", content)
+
+
+def test_the_page_is_that_of_the_files(scripts):
+    report = scripts["report"]
+    assert (report.DOCS / "reproduction.md").read_text() == report.page(*report.read()), (
+        "run python examples/papers/report.py"
+    )
+
+
+def test_claims_are_of_the_papers_and_every_result_file_serves_one(scripts):
+    report = scripts["report"]
+    claims, results = report.read()
+    assert {claim["paper"] for claim in claims} == set(report.PAPERS)
+    assert len(claims) >= 60
+    for claim in claims:
+        assert {"result", "ours", "checks"} <= claim.keys() or "not_run" in claim, claim
+        assert not {"result", "not_run"} <= claim.keys(), claim
+    assert results.keys() == {claim["result"] for claim in claims if "result" in claim}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("graph construction", [4.5]),
+        ("A (x): score 20", [70, 80]),
+        ("A (x): score start", [50, 60]),
+        ("A (x): score end", [90, 70]),
+        ("A (x): score_distance end", [2, 6]),
+        ("A (x): labels 75", [30, 20]),
+        ("A (x): labels 85", [30, np.inf]),
+        ("A (x): entropy", [1.5, 3.5]),
+        ("A (x): query", [2, 6]),
+        ("A (x): training", [2, 5]),
+        ("A (x): share 1", [200 / 3, 50]),
+        ("B: score end", [65]),
+    ],
+)
+def test_figures_are_looked_up(result, text, values):
+    assert_allclose(result.figure(text), values)
+
+
+@pytest.mark.parametrize("text", ["no number", "C: score end", "A (x)"])
+def test_a_figure_that_is_not_there_is_refused(result, text):
+    with pytest.raises(KeyError, match="file has no figure"):
+        result.figure(text)
+
+
+@pytest.mark.parametrize(
+    ("check", "is_held"),
+    [
+        ("A (x): score end > B: score end", True),
+        ("A (x): score end > 15 + B: score end", False),
+        ("A (x): score end > 14.9 + B: score end", True),
+        ("A (x): query < 0.5 * A (x): query", False),
+        ("A (x): query < 1.1 * A (x): query", True),
+        ("graph construction = 4 within 0.5", True),
+        ("graph construction = 4 within 0.4", False),
+        ("A (x): labels 85 > 1000", True),
+    ],
+)
+def test_checks_compare_means(scripts, result, check, is_held):
+    assert scripts["report"].holds(check, result) is is_held
+
+
+def test_a_check_that_is_none_is_refused(scripts, result):
+    with pytest.raises(ValueError, match="was not understood"):
+        scripts["report"].holds("A (x): score end", result)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"ours": "{graph construction}"}, "reproduced"),
+        ({"ours": "{A (x): query} {B: score end}"}, "partly: holds, but 1 seed"),
+        ({"ours": "{A (x): query}", "lacks": "on digits"}, "partly: holds, but on digits, 2 seeds"),
+        ({"ours": "{graph construction}", "checks": ["1 < 2", "1 > 2"]}, "partly"),
+        ({"ours": "{graph construction}", "checks": ["2 < 1", "1 > 2"]}, "not reproduced"),
+    ],
+)
+def test_verdicts(scripts, result, changes, expected):
+    claim = {"paper": "ASAL", "place": "here", "claim": "so", "result": "file", "checks": ["1 < 2"]} | changes
+    assert scripts["report"].row(claim, {"file": result})[4] == expected
+
+
+def test_a_row_shows_figures_and_their_seeds(scripts, result):
+    claim = {
+        "paper": "ASAL",
+        "place": "here",
+        "claim": "so",
+        "result": "file",
+        "ours": "A {A (x): score end} %, at 85 %: {A (x): labels 85}, {B: labels 99}",
+        "checks": ["1 < 2"],
+        "fair": "B {B: score end}",
+    }
+    cells = scripts["report"].row(claim, {"file": result})
+    assert cells[2] == "A 80 [70, 90] %, at 85 %: 30 (1 of 2 seeds), never (1 seed)"
+    assert cells[3] == "[file](#file)"
+    assert cells[5] == "B 65"
+
+
+def test_a_claim_whose_file_is_missing_is_refused(scripts, result):
+    claim = {"place": "here", "claim": "so", "result": "lost", "ours": "", "checks": ["1 < 2"]}
+    with pytest.raises(FileNotFoundError, match=r"docs/results/lost\.json.*not_run"):
+        scripts["report"].row(claim, {"file": result})
+
+
+def test_a_result_file_has_what_the_runs_recorded(scripts, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    for seed in (0, 2):
+        np.savez(
+            runs / f"A (x)-{seed}.npz",
+            n_labeled=[10, 20],
+            score=[0.123456, 0.5 + seed / 10],
+            query_time=[0, 2.0],
+            query_entropy=[np.nan, 0.25],
+            fit_time=[1.0, 3.0],
+            class_counts=[[5, 5], [8, 12]],
+            labeled_rows=np.arange(20),
+        )
+    options = Namespace(
+        script="asal", experiment="mnist-two", quick=True, results=str(tmp_path / "files"), output="elsewhere"
+    )
+    scripts["_results"].write_results(
+        options,
+        tmp_path,
+        ["A (x)", "not run"],
+        flags=["--methods", "A (x)"],
+        setting="a few rows",
+        numbers={"graph construction": np.float64(1.23456)},
+    )
+    (file,) = (tmp_path / "files").iterdir()
+    assert file.name == "asal-mnist-two-quick.json"
+    found = json.loads(file.read_text())
+    assert found["command"] == (
+        "python examples/papers/asal.py mnist-two --quick --methods 'A (x)' --seeds 0 2"
+    )
+    assert found["curves"] == {
+        "A (x)": {
+            "seeds": [0, 2],
+            "n_labeled": [10, 20],
+            "score": [[0.1235, 0.5], [0.1235, 0.7]],
+            "query_entropy": [[None, 0.25], [None, 0.25]],
+            "query_time": [[0, 2], [0, 2]],
+            "fit_time": [[1, 3], [1, 3]],
+            "class_counts": [[8, 12], [8, 12]],
+        }
+    }
+    assert found["numbers"] == {"graph construction": 1.235}
+    assert found["seconds"] == 12
+    assert found["machine"].keys() == {"cores", "threads", "gpu"}
+    assert str(tmp_path) not in file.read_text()
+    assert "elsewhere" not in file.read_text()
+
+
+def test_without_a_folder_no_file_is_written(scripts, tmp_path):
+    options = Namespace(script="asal", experiment="mnist-two", quick=False, results=None)
+    scripts["_results"].write_results(options, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_quick_cuts_is_told_with_the_papers_value(scripts):
+    full = scripts["waal"].EXPERIMENTS["fashion-mnist"]
+    assert scripts["_results"].cuts(full, full) == []
+    small = replace(full, n_epochs=6, lr=0.1)
+    assert scripts["_results"].cuts(full, small) == ["lr 0.1 (0.01)", "n_epochs 6 (80)"]
+    asal = scripts["asal"]
+    two = asal.EXPERIMENTS["mnist-two"]
+    assert scripts["_results"].cuts(two, asal.quick("mnist-two", two)) == [
+        "gan n_iter 3000 (40000)",
+        "gans DCGAN n_iter 3000 (40000)",
+    ]
