@@ -423,7 +423,7 @@ def test_alcg_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     experiment = replace(alcg.EXPERIMENTS["mnist"], load=digits.get, judge=small_judge)
     monkeypatch.setitem(alcg.EXPERIMENTS, "mnist", experiment)
     monkeypatch.setattr(alcg, "QUICK", tiny)
-    arguments = ["mnist", "--quick", "--output", str(tmp_path)]
+    arguments = ["mnist", "--quick", "--parts", "rounds", "--output", str(tmp_path)]
     rest = [*arguments, "--bases", "dcgan", "--methods", "alcg"]
     with monkeypatch.context() as undrawn:
         for draw in ("draw_curves", "draw_samples"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_digits
 
 pytest.importorskip("matplotlib")
 FOLDER = Path(__file__).parents[1] / "examples" / "papers"
@@ -20,7 +21,7 @@ def scripts():
     """The report and what writes its files, imported as they import each other: from their folder."""
     sys.path.insert(0, str(FOLDER))
     try:
-        yield {name: importlib.import_module(name) for name in ("report", "_results", "waal", "asal")}
+        yield {name: importlib.import_module(name) for name in ("report", "_results", "waal", "asal", "alcg")}
     finally:
         sys.path.remove(str(FOLDER))
 
@@ -213,3 +214,32 @@ def test_what_quick_cuts_is_told_with_the_papers_value(scripts):
         "gan n_iter 3000 (40000)",
         "gans DCGAN n_iter 3000 (40000)",
     ]
+
+
+def test_alcg_judges_a_training_on_its_way(scripts, tmp_path, monkeypatch, capsys):
+    alcg = scripts["alcg"]
+    X, y = load_digits(return_X_y=True)
+    X = np.kron(X.reshape(-1, 1, 8, 8), np.ones((2, 2))).astype(np.uint8)
+    narrow = {"generator_params": {"channels": (8, 4, 2)}, "critic_params": {"channels": (2, 4, 8)}}
+    tiny = replace(
+        alcg.EXPERIMENTS["mnist"],
+        load={"train": (X[:200], y[:200]), "test": (X[200:260], y[200:260])}.get,
+        judge=alcg.judge("lenet_waal", 1, module_params={"dropout": 0.0}),
+        n_initial=60,
+        n_iter=20,
+        n_samples=40,
+        n_seeds=1,
+        gan=narrow | {"n_latent": 4, "batch_size": 16},
+    )
+    monkeypatch.setitem(alcg.EXPERIMENTS, "mnist", tiny)
+    arguments = ["mnist", "--parts", "training", "--bases", "dcgan", "--output", str(tmp_path / "runs")]
+    alcg.main([*arguments, "--results", str(tmp_path / "files")])
+    curves = json.loads((tmp_path / "files" / "alcg-mnist-training.json").read_text())["curves"]
+    regular, adversarial = (curves[f"dcgan-{name}-training"] for name in ("regular", "adversarial"))
+    assert regular["n_labeled"] == list(range(2, 21, 2))
+    distances = [run["score_classifier_frechet_distance"][0] for run in (regular, adversarial)]
+    assert len(set(distances[0])) == 10
+    assert distances[0] != distances[1]
+    monkeypatch.setattr(alcg.ACGANClassifier, "fit", lambda *_: pytest.fail("a training was made again"))
+    alcg.main(arguments)
+    assert "| dcgan-adversarial-training |" in capsys.readouterr().out

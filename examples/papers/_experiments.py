@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from skal import SimulatedLearner
 
@@ -119,6 +122,18 @@ def warm_up(strategy: Any, X: Any, classifier: Any = None) -> None:
     for turn in range(3):
         queried = strategy.query(rows, labels, n_queries=10, estimator=classifier)
         labels[queried] = turn % 2
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run_file(output: Path, method: str, seed: int) -> Path:

@@ -13,12 +13,16 @@ Generated rows are judged by a classifier that was trained on all real ones. Its
 are named after it and cannot be compared with the paper's, which use Inception; nor can those of torchvision's weights,
 which ``--inception`` names. The paper shows curves only, so the tables have none of its numbers.
 
+``--parts training`` follows one training on the initial labels, with adversarial sampling and without (Figure 9): it
+is judged ten times on the way, and goes on each time with new moments of the optimizer.
+
 Everything goes to the folder ``--output``: the judge, a file per run (a run whose file exists is not repeated),
 the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the samples of Figure 8.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +40,7 @@ from _experiments import (
     of,
     read_histories,
     result_folder,
+    run_file,
     run_once,
     save,
     some,
@@ -80,6 +85,9 @@ METRICS = {
     "torchvision inception score": 1,
     "accuracy": 100,
 }
+PARTS = ("rounds", "training")
+TRAININGS = {"regular-training": 1, "adversarial-training": 4}  # candidates for each generated row
+N_JUDGED = 10  # times along a training
 N_SHOWN = 8  # samples of each class
 
 
@@ -181,6 +189,21 @@ class Context:
             scores |= {distance.name: float(distance), score.name: float(score)}
         return scores
 
+    def results(self, options: Any, part: str, methods: Any, flags: Any) -> None:
+        """Write the result file of a part."""
+        experiment = self.experiment
+        write_results(
+            options,
+            self.folder,
+            methods,
+            part=part,
+            flags=["--parts", part, *flags],
+            setting=f"{len(self.data[0]):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a "
+            f"round; {experiment.n_samples:,} generated rows are judged",
+            cut=cuts(EXPERIMENTS[self.name], experiment),
+            numbers={f"real rows: {metric}": value for metric, value in self.real_scores().items()},
+        )
+
     def histories(self, base: str) -> dict[str, Any]:
         """The histories of the runs that are there, by method."""
         found = read_histories(
@@ -223,6 +246,40 @@ def run(base: str, method: str, seed: int, context: Context) -> None:
     learner = experiment.learner(make_classifier(base, method, experiment), strategy, scoring=context.score)
     metric = key("GAN-test accuracy")
     run_once(context.folder, name, seed, learner, context.data, metric=metric, keep=samples_and_shares)
+
+
+def follow(base: str, name: str, seed: int, context: Context) -> None:
+    """Judge a training on the initial labels on its way, if its file is not there yet."""
+    file = run_file(context.folder, f"{base}-{name}", seed)
+    if file.exists():
+        return
+    experiment, (X, y, *_) = context.experiment, context.data
+    rows = np.random.default_rng(seed).choice(len(X), experiment.n_initial, replace=False)
+    n_steps = max(1, experiment.n_iter // N_JUDGED)
+    gan = make_classifier(base, "rand", experiment).set_params(candidates=TRAININGS[name], n_iter=n_steps)
+    found: list[dict[str, float]] = []
+    seconds = []
+    for turn in range(N_JUDGED):
+        started = time.perf_counter()
+        gan.set_params(random_state=seed * N_JUDGED + turn).fit(X[rows], y[rows])
+        seconds.append(time.perf_counter() - started)
+        found.append(context.score(gan, *context.data[2:]))
+    scores = {key(metric): [values[metric] for values in found] for metric in found[0]}
+    steps = n_steps * np.arange(1, N_JUDGED + 1)
+    np.savez(file, n_labeled=steps, fit_time=seconds, query_time=np.zeros(N_JUDGED), **scores)
+    print(f"{base}-{name}, seed {seed}: {found[-1]}, {sum(seconds):.0f} s", flush=True)
+
+
+def training_part(context: Context, options: Any) -> list[str]:
+    """Figure 9: the metrics along a training with adversarial sampling, and without."""
+    for seed in options.seeds or range(context.experiment.n_seeds):
+        for base in options.bases:
+            for name in TRAININGS:
+                follow(base, name, seed, context)
+    names = [f"{base}-{name}" for base in BASES for name in TRAININGS]
+    histories = read_histories(context.folder, names, context.experiment.n_seeds)
+    context.results(options, "training", histories, ["--bases", *options.bases])
+    return ["Along a training, by generator steps:", *metric_tables(histories, context.real_scores())]
 
 
 def samples_and_shares(learner: SimulatedLearner) -> dict[str, Any]:
@@ -319,6 +376,19 @@ def draw_samples(histories: dict[str, Any], file: Path) -> None:
     save(figure, file, dpi=150)
 
 
+def rounds_part(context: Context, options: Any) -> list[str]:
+    """Figures 5 to 8 and 10."""
+    experiment = context.experiment
+    for seed in options.seeds or range(experiment.n_seeds):
+        for base in options.bases:
+            for method in options.methods:
+                run(base, method + SCRATCH if options.scratch else method, seed, context)
+    names = [f"{base}-{method}" for base in BASES for method in EVERY_METHOD]
+    flags = ["--bases", *options.bases, "--methods", *options.methods, *["--scratch"] * options.scratch]
+    context.results(options, "rounds", names, flags)
+    return report(context)
+
+
 def report(context: Context) -> list[str]:
     """The tables of all runs that are there; the figures are drawn."""
     experiment = context.experiment
@@ -340,6 +410,7 @@ def report(context: Context) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser("alcg", __doc__, EXPERIMENTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="all by default")
     parser.add_argument("--bases", nargs="+", choices=BASES, default=list(BASES), help="all by default")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all by default")
     parser.add_argument("--scratch", action="store_true", help="train anew in each round")
@@ -352,20 +423,9 @@ def main(arguments: list[str] | None = None) -> None:
     data = experiment.data(options.experiment)
     scorers = make_scorers(experiment, *data[:2], folder, options.inception)
     context = Context(options.experiment, experiment, data, folder, scorers)
-    for seed in options.seeds or range(experiment.n_seeds):
-        for base in options.bases:
-            for method in options.methods:
-                run(base, method + SCRATCH if options.scratch else method, seed, context)
-    write_report(report(context), folder)
-    write_results(
-        options,
-        folder,
-        [f"{base}-{method}" for base in BASES for method in EVERY_METHOD],
-        flags=["--bases", *options.bases, "--methods", *options.methods, *["--scratch"] * options.scratch],
-        setting=f"{len(data[0]):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
-        cut=cuts(EXPERIMENTS[options.experiment], experiment),
-        numbers={f"real rows: {metric}": value for metric, value in context.real_scores().items()},
-    )
+    for part in options.parts:
+        report = {"rounds": rounds_part, "training": training_part}[part](context, options)
+        write_report(report, folder, "tables" if part == "rounds" else part)
 
 
 if __name__ == "__main__":

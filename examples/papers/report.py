@@ -106,12 +106,7 @@ def written(values: np.ndarray[Any, Any]) -> str:
 
 def digits(value: float) -> str:
     """Three or four digits, as a reader wants them."""
-    size = abs(value)
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return (
-        f"{value:.{1 if size >= 10 else 2 if size >= 1 else 4}f}" if value != round(value) else f"{value:.0f}"
-    )
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{4 if abs(value) >= 1 else 3}g}"
 
 
 def holds(check: str, result: Result) -> bool:

@@ -5,9 +5,9 @@ with fewer epochs and rounds, for two cores without a GPU. The data sets are rea
 
 ``--parts`` chooses among three: ``initial``, the accuracy before any query of WAAL's classifier, the plain one, the
 plain one with as many steps, and the one with the H-divergence; ``rounds``, the queries of all methods; and ``times``,
-seconds of a query over the same pool. Everything goes to the folder ``--output``: a file per run (a run whose file
-exists is not repeated), the tables in the layout of Tables 4 to 9 and of Table 1, with what the paper reports in
-brackets, and the curves of Figures 3 to 5.
+seconds of a query over the same pool. ``waal.py figure-2`` computes the distances of Figure 2. Everything goes to the
+folder ``--output``: a file per run (a run whose file exists is not repeated), the tables in the layout of Tables 4 to 9
+and of Table 1, with what the paper reports in brackets, and the curves of Figures 3 to 5.
 
 As in Table 2, part of the training rows is held out to stop early, by a rule that the paper does not state: here each
 training keeps the epoch that is best on them. Which rows these are it does not state either: here the last ones, and of
@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from _experiments import (
     markdown,
     mean_std,
     of,
+    one_thread,
     read_histories,
     result_folder,
     run_once,
@@ -44,9 +44,9 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
+from _waal_distances import distances_main
 from _waal_published import H_TABLES, METHODS, TABLES, TIMES
 from skorch.callbacks import LRScheduler
-from threadpoolctl import threadpool_limits
 
 from skal import datasets
 from skal.classifiers import CNNClassifier, LearningLossClassifier, WassersteinClassifier
@@ -74,6 +74,7 @@ ABLATIONS = {
     "learning-loss": ("learning-loss", "learning-loss"),
     **{f"{kind}-{method}": (kind, method) for kind in CLASSIFIERS[1:] for method in METHODS[:-1]},
 }
+H_METHODS = tuple(method for method in ABLATIONS if method.startswith("h-"))
 FAIR = ("plain-steps-random", "plain-steps-margin", "waal-random", "waal-margin")
 DEFAULT_METHODS = (*METHODS, *FAIR, "learning-loss", "h-random")
 SHARES = (0.5, 0.75)  # of the epochs, after which the learning rate is divided by ten
@@ -248,6 +249,11 @@ def make_strategy(name: str, experiment: Settings) -> QueryStrategy:
     }[name]
 
 
+def default_methods(name: str) -> tuple[str, ...]:
+    """The columns of Tables 4 to 7 and the fair comparison; where the paper has Table 8 or 9, its columns too."""
+    return tuple(dict.fromkeys((*DEFAULT_METHODS, *(H_METHODS if name in H_TABLES else ()))))
+
+
 def parts_of(method: str) -> tuple[str, str]:
     """A method's classifier and strategy."""
     return ABLATIONS.get(method, ("waal" if method == "waal" else "plain", method))
@@ -359,17 +365,6 @@ def draw(context: Context, histories: dict[str, Any]) -> None:
     save(figure, context.folder / "curves.png")
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def times_part(context: Context) -> str:
     """Table 1: seconds of a query over the same pool, of classifiers that were trained for an epoch, on one thread."""
     experiment, (X, y, *_) = context.experiment, context.data
@@ -411,16 +406,20 @@ def times_part(context: Context) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser("waal", __doc__, EXPERIMENTS)
+    parser = argument_parser("waal", __doc__, [*EXPERIMENTS, "figure-2"])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
     parser.add_argument(
         "--methods",
         nargs="+",
         choices=(*METHODS, *ABLATIONS),
         metavar="METHOD",
-        help=f"of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}",
+        help=f"of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}, "
+        "and where the paper has a table of the H-divergence, all others of h",
     )
     options = parser.parse_args(arguments)
+    if options.experiment == "figure-2":
+        distances_main(options)
+        return
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
         experiment = quick(experiment)
@@ -430,7 +429,7 @@ def main(arguments: list[str] | None = None) -> None:
         data=experiment.data(options.experiment),
         held_out=some(*experiment.load("validation"), experiment.n_validation),
         folder=result_folder(options),
-        methods=options.methods or DEFAULT_METHODS,
+        methods=options.methods or default_methods(options.experiment),
         seeds=options.seeds or list(range(experiment.n_seeds)),
         options=options,
     )

@@ -1,0 +1,67 @@
+"""WAAL's Figure 2 and Equation 3: which distance tells a diverse query from one on one side only.
+
+The rows D1 lie evenly on [-2a, -a] and [a, 2a], a diverse query D2 on two intervals of length b around -x0 and x0, and
+another query D3 on one of length 2b around x0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _results import write_results
+
+A, B = 1.0, 0.25
+N_POINTS = 2001
+
+
+def distances_main(options: Any) -> None:
+    """Print the distances, and write them to a result file."""
+    figures = figure_2()
+    for name, value in figures.items():
+        print(f"{name}: {value:.4f}")
+    write_results(
+        options, Path(options.output), setting=f"a = {A}, b = {B}, x0 at 51 places", numbers=figures
+    )
+
+
+def places(*intervals: tuple[float, float]) -> np.ndarray[Any, Any]:
+    """Even places on intervals of equal lengths."""
+    steps = (np.arange(N_POINTS) + 0.5) / N_POINTS
+    return np.sort(np.concatenate([low + (high - low) * steps for low, high in intervals]))
+
+
+def wasserstein(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+    """W1 of two samples: the mean distance of their quantiles."""
+    shares = (np.arange(4 * N_POINTS) + 0.5) / (4 * N_POINTS)
+    return float(np.abs(np.quantile(first, shares) - np.quantile(second, shares)).mean())
+
+
+def errors(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The shares of both samples that thresholds put on the wrong side, each way, shape (2, n_thresholds)."""
+    thresholds = np.linspace(-2.5 * A, 2.5 * A, 2 * N_POINTS)
+    below = np.stack([np.searchsorted(sample, thresholds) / len(sample) for sample in (first, second)])
+    return np.hstack([[below[0], 1 - below[1]], [1 - below[0], below[1]]])
+
+
+def figure_2() -> dict[str, float]:
+    """The distances at the places x0 where the paper's inequality is tightest, and the risks of the best thresholds.
+
+    The paper weighs both distributions by the lengths of their intervals, so that taking all for D1 is best; the other
+    risks weigh them alike.
+    """
+    whole = places((-2 * A, -A), (A, 2 * A))
+    diverse = [
+        places((-x - B / 2, -x + B / 2), (x - B / 2, x + B / 2))
+        for x in np.linspace(A + B / 2, 2 * A - B / 2, 51)
+    ]
+    lonely = [places((x - B, x + B)) for x in np.linspace(A + B, 2 * A - B, 51)]
+    figures = {"W1(D1, D2), largest": max(wasserstein(whole, query) for query in diverse)}
+    figures["W1(D1, D3), smallest"] = min(wasserstein(whole, query) for query in lonely)
+    for weighing, shares in {"by length": (A, B), "alike": (1, 1)}.items():
+        weights = np.array(shares) / sum(shares)
+        for name, queries in (("D2", diverse), ("D3", lonely)):
+            risks = [float((weights @ errors(whole, query)).min()) for query in queries]
+            figures[f"risk of D1 and {name}, weighed {weighing}, smallest"] = min(risks)
+    return figures
