@@ -38,7 +38,7 @@ class CellIndex(NeighborIndex):
     ----------
     n_cells : int or "auto", default="auto"
         Number of k-means cells; empty ones are dropped. "auto" takes the square root of the number of rows.
-        Any number gives the same answers.
+        Any number gives the same answers. More than 1024 are about so many: they are cut in two steps.
     random_state : int, RandomState instance or None, default=None
         Draws the rows that k-means sees. Any value gives the same answers.
 

@@ -1,6 +1,6 @@
 """The cells of an index: k-means on a sample of the pool."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ _BLOCK_ROWS = 4096
 _BLOCK_PRODUCTS = 1 << 24  # of rows with means
 _SAMPLE_PER_CELL = 32
 _N_LLOYD = 5
+_FLAT_CELLS = 1024  # more are cut in two steps: a row is compared with about two roots of their number
 
 
 def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
@@ -29,19 +30,48 @@ def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArra
     def scaled(block: torch.Tensor) -> torch.Tensor:
         return ((block - shift) / scale).float()
 
-    points = scaled(points)
-    means = points[torch.from_numpy(rng.permutation(len(points))[:n_cells])]
-    means = lloyd(points, means, _N_LLOYD)
+    means, cells_of = _k_means(scaled(points)[torch.from_numpy(rng.permutation(len(points)))], n_cells)
     centers = (means.double() * scale + shift).float()
 
     cells, radii = np.empty(len(X), dtype=np.int32), np.empty(len(X))
     for rows, where in float_blocks(X):
         block = torch.from_numpy(rows).double()
-        labels = nearest(scaled(block), means)
+        labels = cells_of(scaled(block))
         cells[where] = labels.numpy()
         radii[where] = (block - centers[labels].double()).square().sum(dim=1).sqrt().numpy()
     used, cells[:] = np.unique(cells, return_inverse=True)
     return centers.numpy()[used], cells, radii
+
+
+def _k_means(
+    points: torch.Tensor, n_cells: int
+) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+    """Return the means of points in random order, and what finds the cells of others."""
+    if n_cells <= _FLAT_CELLS:
+        means = lloyd(points, points[:n_cells], _N_LLOYD)
+        return means, lambda block: nearest(block, means)
+
+    roots = lloyd(points, points[: round(n_cells**0.5)], _N_LLOYD)
+    parts = []
+    for root, members in zip(roots, _members(points, roots), strict=True):
+        n_own = max(1, len(members) * n_cells // len(points))
+        own = points[members]
+        parts.append(lloyd(own, own[:n_own], _N_LLOYD) if len(own) else root[None])
+    first = np.cumsum([0, *map(len, parts)])
+
+    def cells_of(block: torch.Tensor) -> torch.Tensor:
+        cells = torch.empty(len(block), dtype=torch.long)
+        for part, start, members in zip(parts, first, _members(block, roots), strict=False):
+            cells[members] = nearest(block[members], part) + start
+        return cells
+
+    return torch.cat(parts), cells_of
+
+
+def _members(points: torch.Tensor, means: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return which points are nearest to each mean."""
+    labels = nearest(points, means)
+    return labels.argsort(stable=True).split(torch.bincount(labels, minlength=len(means)).tolist())
 
 
 def lloyd(points: torch.Tensor, means: torch.Tensor, n_rounds: int) -> torch.Tensor:

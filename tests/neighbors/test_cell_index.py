@@ -1,12 +1,14 @@
 """The exact index against brute force in float64."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skal.neighbors import CellIndex
+from skal.neighbors import CellIndex, cells
 
 from .pools import brute_force, pools, spectrum_pool
 
@@ -15,7 +17,8 @@ from .pools import brute_force, pools, spectrum_pool
 def test_exact_neighbors_are_those_of_brute_force(pool, data):
     X, queries = pool
     k = data.draw(st.integers(1, len(X)))
-    index = CellIndex(data.draw(st.sampled_from(["auto", 1, 3, 40])), random_state=0).fit(X)
+    with mock.patch.object(cells, "_FLAT_CELLS", data.draw(st.sampled_from([2, 1024]))):
+        index = CellIndex(data.draw(st.sampled_from(["auto", 1, 3, 40])), random_state=0).fit(X)
     expected_distances, expected = brute_force(X, queries, k)
     distances, rows = index.kneighbors(queries, k)
     np.testing.assert_array_equal(rows, expected)
@@ -32,6 +35,17 @@ def test_exact_neighbors_of_a_larger_pool(n_neighbors):
     expected_distances, expected = brute_force(X, queries, n_neighbors)
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(distances, expected_distances)
+
+
+def test_cells_of_two_steps_are_nearly_as_narrow_as_those_of_one(monkeypatch):
+    X, radii = spectrum_pool(), []
+    for most in (1024, 8):
+        monkeypatch.setattr(cells, "_FLAT_CELLS", most)
+        centers, members, distances = cells.cut(X, 64, np.random.default_rng(0))
+        assert 50 <= len(centers) <= 64
+        np.testing.assert_allclose(distances, np.linalg.norm(X - centers[members], axis=1), rtol=1e-5)
+        radii.append(distances.mean())
+    assert radii[1] < 1.05 * radii[0]
 
 
 @pytest.mark.parametrize("n_neighbors", [1, 40, 100])
@@ -64,14 +78,14 @@ def test_what_no_row_can_be_near_in_is_not_read():
     X, queries = spectrum_pool(), spectrum_pool(5, seed=1)
     index = CellIndex(30, random_state=0).fit(X)
     distances, expected = index.kneighbors(queries)
-    cells = np.repeat(np.arange(30), np.diff(index.first_chunk_))
+    cell = np.repeat(np.arange(30), np.diff(index.first_chunk_))
     n_spoiled = 0
     for query, distance, row in zip(queries, distances, expected, strict=True):
         to_center = np.sqrt(((query - index.centers_.astype(np.float64)) ** 2).sum(1))
-        gap = np.abs(to_center[cells][:, None] - index.shells_).min(1)
-        inside = (index.shells_[:, 0] <= to_center[cells]) & (to_center[cells] <= index.shells_[:, 1])
+        gap = np.abs(to_center[cell][:, None] - index.shells_).min(1)
+        inside = (index.shells_[:, 0] <= to_center[cell]) & (to_center[cell] <= index.shells_[:, 1])
         # A copy of the query would be found wherever it is read. The nearest cells are read before any bound is known.
-        beyond = ~inside & (gap > 1.001 * distance) & (np.argsort(np.argsort(to_center))[cells] >= 8)
+        beyond = ~inside & (gap > 1.001 * distance) & (np.argsort(np.argsort(to_center))[cell] >= 8)
         spoiled = clone(index).fit(X)
         spoiled.features_[beyond] = query[:, None]
         assert spoiled.kneighbors(query[None])[1][0] == row
