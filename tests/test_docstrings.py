@@ -12,6 +12,7 @@ from numpydoc.validate import validate
 
 import skal.access
 import skal.campaign
+import skal.campaign.page
 import skal.classifiers
 import skal.datasets
 import skal.evaluation
@@ -41,6 +42,7 @@ def test_every_exported_name_is_in_the_api():
         skal,
         skal.access,
         skal.campaign,
+        skal.campaign.page,
         skal.classifiers,
         skal.datasets,
         skal.evaluation,

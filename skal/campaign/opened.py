@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -249,10 +250,22 @@ class Opened:
         return self._folder
 
     @property
+    def key(self) -> str:
+        """Tells the campaign from others, for what is kept elsewhere, such as answers in a browser."""
+        with self._database.glance() as connection:
+            begin = connection.execute("SELECT time, detail FROM events WHERE kind = 'begin'").fetchone()
+        return hashlib.sha256(repr(begin).encode()).hexdigest()[:16]
+
+    @property
     def classes(self) -> list[Any]:
         """The possible labels: those that were given, in their order, or those that were used so far."""
         with self._database.glance() as connection:
             return journal.class_values(connection)
+
+    @property
+    def has_fixed_classes(self) -> bool:
+        """Whether the classes were given, and any other label is refused."""
+        return bool(self._facts["classes"])
 
     @property
     def annotators(self) -> list[str]:

@@ -26,7 +26,7 @@ class Verbs(Opened):
 
     _patience = _PATIENCE
 
-    def next(self, annotator: str, n: int = 1) -> Rows:
+    def next(self, annotator: str, n: int = 1, *, patience: float | None = None) -> Rows:
         """Give an annotator rows to label, best first, and keep them for a while.
 
         The rows that the annotator has already, and has not answered, come first: asking again, after a page was
@@ -37,6 +37,9 @@ class Verbs(Opened):
         annotator : str
         n : int, default=1
             How many rows the annotator shall have.
+        patience : float, default=None
+            How many seconds to wait for rows that another process prepares, before any at random are given; by default
+            20.
 
         Returns
         -------
@@ -69,7 +72,7 @@ class Verbs(Opened):
         if not rows and not self._is_exhausted():
             self._place.wake()
             if self._place.is_at_work():
-                wait_for(self._is_prepared_or_left, self._patience)
+                wait_for(self._is_prepared_or_left, self._patience if patience is None else patience)
             rows = self._given(annotator, n) or self._drawn(annotator, n)
         return np.array(rows, dtype=np.intp)
 

@@ -97,6 +97,27 @@ class Views(Verbs):
             said = journal.standings(connection).labelled
         return agreement(said.rows, said.annotators, said.classes)
 
+    def said(self, row: int) -> dict[str, Any]:
+        """What each annotator says of a row now.
+
+        Parameters
+        ----------
+        row : int
+
+        Returns
+        -------
+        said : dict of str to label
+            By annotator; None for one who skipped it. Who only has the row, or took back what they said, is not there.
+        """
+        (wanted,) = self._rows(row)
+        with self._database.glance() as connection:
+            found = connection.execute(
+                "SELECT name, value FROM standings s JOIN annotators a ON a.id = annotator "
+                "LEFT JOIN classes c ON c.id = class WHERE row = ? AND state IN ('labelled', 'skipped') ORDER BY a.id",
+                (wanted,),
+            ).fetchall()
+        return {name: None if value is None else json.loads(value) for name, value in found}
+
     def disputed(self) -> NDArray[np.intp]:
         """The rows on which no label has more than half of the answers, in increasing order.
 

@@ -1,0 +1,90 @@
+"""A campaign over items: begun with what is known about their kind, or gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...learner import ActiveLearner
+from ..campaign import Campaign
+from ..database import FILE
+from .defaults import default_learner
+from .images import Images
+from .items import Items
+
+
+def begin(
+    folder: Path,
+    items: Items,
+    *,
+    classes: Sequence[Any] | None = None,
+    learner: ActiveLearner | None = None,
+    X: Any = None,
+    training: str | None = "background",
+    audit: int = 0,
+    **settings: Any,
+) -> Campaign:
+    """Begin a campaign over items, or go on with the one that is in the folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the campaign.
+    items : Items
+    classes : sequence of str, default=None
+        The possible labels; None welcomes any.
+    learner : ActiveLearner, default=None
+        By default one that suits the kind of the items.
+    X : container of n_rows rows, default=None
+        What the learner learns from, by default features of images, the texts, or the columns of the table.
+    training : {"background", "foreground"}, default="background"
+        As in `Campaign`.
+    audit : int, default=0
+        How many rows are drawn at random first, for an honest estimate.
+    **settings : dict
+        Other parameters of `Campaign`, for one that begins.
+
+    Returns
+    -------
+    campaign : Campaign
+
+    Raises
+    ------
+    ValueError
+        If the items, the learner or the classes are not those that it was begun with.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skal.campaign.page import begin, read_items
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = Path(folder.name, "texts.txt").write_text("good\\nbad\\nugly\\n")
+    >>> items = read_items(Path(folder.name, "texts.txt"))
+    >>> with begin(Path(folder.name, "campaign"), items, classes=["yes", "no"], training=None) as campaign:
+    ...     campaign.answer("anna", 2, "no").said(2)
+    {'anna': 'no'}
+    >>> with begin(Path(folder.name, "campaign"), items, training=None) as campaign:  # on another day
+    ...     campaign.classes, campaign.said(2)
+    (['yes', 'no'], {'anna': 'no'})
+    >>> folder.cleanup()
+    """
+    pool = items.pool(folder) if X is None else X
+    if (folder / FILE).exists():
+        campaign = Campaign.open(folder, pool, learner, training=training)
+        if classes is not None and sorted(map(str, classes)) != sorted(map(str, campaign.classes)):
+            known = campaign.classes
+            campaign.close()
+            raise ValueError(
+                f"{folder} holds a campaign with the classes {known[:10]}; begin another one in "
+                "another folder, or go on without classes."
+            )
+        return campaign
+    chosen = default_learner(items) if learner is None else learner
+    campaign = Campaign(folder, chosen, pool, classes=classes, training=training, **settings)
+    if isinstance(items, Images):
+        items.keep(folder)
+    if audit:
+        campaign.audit(audit)
+    return campaign

@@ -1,0 +1,78 @@
+"""What a classifier sees of images: features that are computed once, when they are asked for, and kept in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from .descriptors import N_FEATURES, SIDE, describe
+
+_N_THREADS = 4  # that decode; Pillow lets others work meanwhile
+
+
+class ImageFeatures(Dataset):
+    """Features of image files, zeros for one that cannot be decoded.
+
+    Parameters
+    ----------
+    root : Path
+    names : sequence of str
+        Files below it.
+    file : Path
+        Where features are kept. Several processes may use it: they write the same.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str], file: Path) -> None:
+        self._root, self._names, self._file = root, names, file
+        self._kept: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, row: int) -> NDArray[np.float32]:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Features of some rows; torch asks for a batch at once."""
+        kept = self._open()
+        missing = [row for row in rows if kept[row, -1] == 0]
+        if missing:
+            kept[missing, :-1] = describe(self._decoded(missing))
+            kept[missing, -1] = 1  # they are there
+        return list(np.array(kept[rows, :-1]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_kept": None}
+
+    def _open(self) -> NDArray[np.float32]:
+        """The file, a row per image, whose last number says whether the others were computed."""
+        if self._kept is None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            shape = (len(self), N_FEATURES + 1)
+            with open(self._file, "ab") as file:
+                file.truncate(4 * shape[0] * shape[1])  # zeros, which take no place on most disks
+            self._kept = np.memmap(self._file, np.float32, "r+", shape=shape)
+        return self._kept
+
+    def _decoded(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+        with ThreadPoolExecutor(_N_THREADS) as threads:
+            return np.stack(list(threads.map(self._thumbnail, rows)))
+
+    def _thumbnail(self, row: int) -> NDArray[np.uint8]:
+        from PIL import Image, ImageOps
+
+        from .images import inside
+
+        try:
+            with Image.open(inside(self._root, self._names[row])) as stored:
+                stored.draft("RGB", (2 * SIDE, 2 * SIDE))
+                image = ImageOps.exif_transpose(stored).convert("RGB")
+                return np.asarray(image.resize((SIDE, SIDE)))
+        except Exception:  # decoders raise anything
+            return np.zeros((SIDE, SIDE, 3), dtype=np.uint8)

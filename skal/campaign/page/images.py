@@ -1,0 +1,143 @@
+"""Image files in a folder, shown by their position and re-encoded: no byte of a file reaches a browser as it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...pool import DatasetPool
+from ...utils.replacing import replacing
+from .features import ImageFeatures
+from .items import Items
+
+# Formats that Pillow decodes. SVG is none: it is a document that may hold scripts.
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+_LISTED = "items.json"
+_LARGEST = 2048  # pixels of a side; a photo of a camera has more than a screen
+_LOSSLESS = 512  # up to which an image is sent as PNG
+
+
+class Images(Items):
+    """Image files below a folder.
+
+    Parameters
+    ----------
+    root : Path
+    names : sequence of str
+        Relative to it, with slashes.
+    """
+
+    kind, noun = "image", "image"
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self.root, self.names = root, list(names)
+
+    @classmethod
+    def read(cls, root: Path, folder: Path) -> Images:
+        """The images that were there when the campaign in a folder began, or those that are there now."""
+        listed = folder / _LISTED
+        if listed.exists():
+            return cls(root, json.loads(listed.read_bytes()))
+        names = list_images(root)
+        if not names:
+            raise ValueError(f"{root} has no images; give a folder that has some ({', '.join(ENDINGS)}).")
+        return cls(root, names)
+
+    def keep(self, folder: Path) -> None:
+        """Write down which images there are, so that the campaign goes on when others are added."""
+        with replacing(folder / _LISTED) as file:
+            file.write(json.dumps(self.names).encode())
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, row: int) -> str:
+        return _printable(self.names[row])
+
+    def shown(self, row: int) -> dict[str, Any]:
+        return {"row": row, "name": self.name(row)}
+
+    def raw(self) -> list[Path]:
+        return [self.root / name for name in self.names]
+
+    def pool(self, folder: Path) -> DatasetPool:
+        known_as = zlib.crc32("\n".join(self.names).encode(errors="surrogateescape"))
+        features = ImageFeatures(self.root, self.names, folder / f"features-{known_as:08x}.bin")
+        return DatasetPool(features, key=f"images of {known_as:08x}")
+
+    def note(self) -> str:
+        known = set(self.names)
+        n_new = sum(name not in known for name in list_images(self.root))
+        n_gone = sum(not os.path.lexists(self.root / name) for name in known)
+        notes = [f"{n_new} new images are not part of this campaign"] if n_new else []
+        notes += [f"{n_gone} images are gone and shown as broken"] if n_gone else []
+        return "; ".join(notes)
+
+    def image(self, row: int) -> tuple[bytes, str] | None:
+        from PIL import Image, ImageOps
+
+        try:
+            with Image.open(inside(self.root, self.names[row])) as stored:
+                stored.draft("RGB", (_LARGEST, _LARGEST))  # JPEG decodes to less at once
+                image = ImageOps.exif_transpose(stored)
+                image.thumbnail((_LARGEST, _LARGEST))
+                has_alpha = "A" in image.getbands() or "transparency" in image.info
+                image = image.convert("RGBA" if has_alpha else "RGB")
+                is_small = max(image.size) <= _LOSSLESS
+                data = io.BytesIO()
+                if is_small or has_alpha:
+                    image.save(data, "PNG")
+                else:
+                    image.save(data, "JPEG", quality=90)
+        except Exception:  # decoders raise anything
+            return None
+        return data.getvalue(), "image/png" if is_small or has_alpha else "image/jpeg"
+
+
+def list_images(root: Path) -> list[str]:
+    """The images below a folder in the order of their names, without hidden ones, and without links that lead out."""
+    found = []
+    for place, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name[0] != "."]
+        for name in names:
+            if name[0] == "." or not name.lower().endswith(ENDINGS):
+                continue
+            path = Path(place, name)
+            if path.is_symlink() and not _leads_inside(root, path):
+                continue
+            found.append(path.relative_to(root).as_posix())
+    return sorted(found)
+
+
+def inside(root: Path, name: str) -> Path:
+    """The file of a name, which must be one below a folder, also where it is a link by now.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    PermissionError
+        If it is elsewhere.
+    """
+    path = (root / name).resolve(strict=True)
+    if not path.is_relative_to(root.resolve()) or not path.is_file():
+        raise PermissionError(f"{name} is no file in {root}")
+    return path
+
+
+def _leads_inside(root: Path, path: Path) -> bool:
+    try:
+        inside(root, path.relative_to(root).as_posix())
+    except OSError:
+        return False
+    return True
+
+
+def _printable(name: str) -> str:
+    """A name of a file that a page can show, whatever its bytes are."""
+    return os.fsencode(name).decode(errors="replace")

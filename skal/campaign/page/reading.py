@@ -1,0 +1,131 @@
+"""The items of a folder or file."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from .images import Images
+from .items import Items
+from .tables import Table
+from .texts import Texts
+
+_LINES = {".jsonl", ".ndjson"}
+_TABLES = {".csv", ".tsv", *_LINES}
+_WORDS = 4.0  # in the mean, from which the cells of a column are texts to be read
+
+
+def read_items(
+    path: str | os.PathLike[str],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    column: str | None = None,
+    kind: str | None = None,
+) -> Items:
+    """Read what is to be labelled.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A folder of images, or a file: CSV, TSV or JSON Lines with names of columns, or anything else with a text per
+        line.
+    folder : str or path-like, default=None
+        Of the campaign, which remembers what images there were; by default the name of `path` and ``.campaign``.
+    column : str, default=None
+        Of a table: the texts to label.
+    kind : {"image", "text", "table"}, default=None
+        By default images of a folder; of a table that has one column, or one column of sentences and no numbers,
+        texts; else its rows.
+
+    Returns
+    -------
+    items : Items
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If it is empty, or has no such column, or `kind` is unknown or does not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skal.campaign.page import read_items
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "houses.csv")
+    ...     _ = file.write_text("rooms,price\\n3,100\\n5,200\\n")
+    ...     items = read_items(file)
+    >>> items.kind, len(items), items.name(1)
+    ('table', 2, '5, 200')
+    """
+    root = Path(path).expanduser()
+    if kind not in (None, "image", "text", "table"):
+        raise ValueError(f"kind={kind!r} was given; it must be 'image', 'text' or 'table'.")
+    if not root.exists():
+        raise FileNotFoundError(
+            f"{root} is not there; give a folder of images, or a file of texts or of a table."
+        )
+    if root.is_dir():
+        if kind not in (None, "image") or column is not None:
+            raise ValueError(f"{root} is a folder, which holds images; give a file for texts and tables.")
+        return Images.read(root, campaign_folder(root) if folder is None else Path(folder))
+    if kind == "image":
+        raise ValueError(f"{root} is a file; give the folder that the images are in.")
+    if root.suffix.lower() not in _TABLES:
+        if kind == "table" or column is not None:
+            raise ValueError(f"{root} has no columns; give a file that ends with one of {sorted(_TABLES)}.")
+        return Texts(_checked(root, root.read_text("utf-8-sig", errors="replace").splitlines()))
+    frame = _frame(root)
+    _checked(root, frame)
+    if column is None and kind != "table":
+        column = _texts_in(frame, needed=kind == "text")
+    if column is None:
+        return Table(frame)
+    if column not in frame.columns:
+        raise ValueError(f"{root} has no column {column!r}; there are {list(map(str, frame.columns[:20]))}.")
+    return Texts(["" if each != each or each is None else str(each) for each in frame[column].tolist()])
+
+
+def campaign_folder(root: Path) -> Path:
+    """Where the campaign about a folder or file is, unless something else is said: beside it."""
+    root = root.resolve()
+    return root.with_name(f"{root.name}.campaign")
+
+
+def _frame(root: Path) -> Any:
+    import pandas as pd
+
+    csv.field_size_limit(2**31 - 1)
+    if root.suffix.lower() in _LINES:
+        return pd.read_json(root, lines=True, dtype=False, convert_dates=False)
+    separator = "\t" if root.suffix.lower() == ".tsv" else ","
+    return pd.read_csv(root, sep=separator, encoding="utf-8-sig", encoding_errors="replace")
+
+
+def _texts_in(frame: Any, *, needed: bool) -> str | None:
+    """The column of a table that is to be read: its only one, or the only one of sentences beside no numbers."""
+    if frame.shape[1] == 1 and (needed or frame.dtypes.iloc[0].kind not in "iufb"):
+        return str(frame.columns[0])
+    words = {
+        name: frame[name].head(1000).astype(str).str.split().str.len().mean()
+        for name in frame.columns
+        if frame[name].dtype.kind not in "iufbcmM"
+    }
+    long = [name for name, mean in words.items() if mean >= _WORDS]
+    if len(long) == 1 and (needed or len(words) == frame.shape[1]):
+        return str(long[0])
+    if needed:
+        raise ValueError(
+            f"Several columns may be the texts; name one by --column: {list(map(str, frame.columns))}."
+        )
+    return None
+
+
+def _checked(root: Path, rows: Any) -> Any:
+    if not len(rows):
+        raise ValueError(f"{root} is empty.")
+    return rows

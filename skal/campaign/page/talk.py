@@ -1,0 +1,154 @@
+"""What the page and the campaign tell each other: answers go in, the next rows come back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from ...exceptions import JournalError
+from ..campaign import Campaign
+
+_MOST_ROWS = 50  # that a page has in advance
+_PATIENCE = 1.5  # seconds that a page waits for rows of the strategy before it shows any
+_REMEMBERED = 100_000  # operations, to know those that are sent twice
+_LOOKED_AT = 200  # last answers, for what is to be undone
+
+
+class Talk:
+    """Records what a page sends, each once and in order, and gives it rows.
+
+    A page sends an operation again until it knows that it was recorded. One that was recorded before is not recorded
+    again; after a restart it is, which changes nothing: a page sends them in order, and the last word on a row holds.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    fragment : callable
+        Makes HTML of a row.
+    """
+
+    def __init__(self, campaign: Campaign, fragment: Callable[[int], str]) -> None:
+        self._campaign, self._fragment = campaign, fragment
+        self._recent: deque[str] = deque(maxlen=_REMEMBERED)
+        self._known: set[str] = set()
+        self._lock = Lock()
+
+    def sync(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Record operations, and give rows.
+
+        Parameters
+        ----------
+        said : dict
+            ``annotator``; ``ops``, a list of dicts with ``id``, ``kind`` ("answer", "skip", "undo"), ``row`` and, for
+            an answer, ``label`` and ``seconds``; ``n``, how many rows the page shall have; ``current``, the row that it
+            shows, or None; ``guesses``, whether to tell what the model thinks.
+
+        Returns
+        -------
+        answer : dict
+            ``done``, the ids of operations that the page may forget; ``refused``, those of them that were not recorded,
+            with the reason; ``trouble``, why the others wait, or None; ``rows``; ``others``, who else has said
+            something of the current row where one annotator was to.
+        """
+        annotator, ops = said.get("annotator"), said.get("ops", [])
+        if not isinstance(annotator, str) or not isinstance(ops, list):
+            raise TypeError("annotator and ops are wanted")
+        done, refused, trouble = self._recorded(annotator, ops)
+        n = said.get("n", 1)
+        rows: list[int] = []
+        if trouble is None and isinstance(n, int) and n > 0:
+            rows = self._campaign.next(annotator, min(n, _MOST_ROWS), patience=_PATIENCE).tolist()
+        return {
+            "done": done,
+            "refused": refused,
+            "trouble": trouble,
+            "rows": self._told(rows, bool(said.get("guesses"))),
+            "others": self._others(annotator, said.get("current")),
+        }
+
+    def last(self, annotator: str) -> dict[str, Any] | None:
+        """What an annotator said last and has not taken back: a row as in `sync`, with its label."""
+        said = self._campaign.answers(annotator, last=_LOOKED_AT)
+        holding = [i for i, holds in enumerate(said["holds"].tolist()) if holds]
+        if not holding:
+            return None
+        row, label = int(said["row"][holding[-1]]), said["label"][holding[-1]]
+        return {**self._told([row], False)[0], "label": label}
+
+    def _recorded(self, annotator: str, ops: list[Any]) -> tuple[list[str], list[dict[str, str]], str | None]:
+        done: list[str] = []
+        refused: list[dict[str, str]] = []
+        for op in ops:
+            name = op.get("id") if isinstance(op, dict) else None
+            if not isinstance(name, str):
+                raise TypeError("each operation has an id")
+            with self._lock:
+                is_known = name in self._known
+            if not is_known:
+                try:
+                    self._record(annotator, op)
+                except (OSError, JournalError) as error:  # it may be recorded later
+                    return done, refused, str(error)
+                except (TypeError, ValueError) as error:
+                    refused.append({"id": name, "reason": str(error)})
+                self._remember(name)
+            done.append(name)
+        return done, refused, None
+
+    def _record(self, annotator: str, op: dict[str, Any]) -> None:
+        kind, row, label = op.get("kind"), op.get("row"), op.get("label")
+        if type(row) is not int:
+            raise TypeError("the row of an operation is a position")
+        seconds = op.get("seconds")
+        if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
+            seconds = None
+        if kind == "answer":
+            if not isinstance(label, str | int | float) or isinstance(label, bool):
+                raise TypeError("a label is a text or a number")
+            self._campaign.answer(annotator, row, label, seconds=seconds, overwrite=True)
+        elif kind == "skip":
+            self._campaign.skip(annotator, row, seconds=seconds, overwrite=True)
+        elif kind == "undo":
+            self._undo(annotator, row)
+        else:
+            raise ValueError(f"{str(kind)[:20]!r} is no operation")
+
+    def _undo(self, annotator: str, row: int) -> None:
+        """Take back what an annotator says of a row; nothing where that is nothing, as after the same request."""
+        if annotator not in self._campaign.said(row):
+            return
+        last = self._campaign.answers(annotator, last=1)
+        if last["row"].tolist() == [row] and last["action"][0] in ("answer", "skip"):
+            self._campaign.undo(annotator)  # the row stays with the annotator
+        else:
+            self._campaign.withdraw(annotator, row)
+
+    def _remember(self, name: str) -> None:
+        with self._lock:
+            if len(self._recent) == self._recent.maxlen:
+                self._known.discard(self._recent[0])
+            self._recent.append(name)
+            self._known.add(name)
+
+    def _told(self, rows: list[int], guesses: bool) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = [
+            {"row": row, "html": self._fragment(row), "guess": None} for row in rows
+        ]
+        if guesses and rows:
+            found = self._campaign.predictions(rows)
+            for each, label, confidence in zip(
+                told, found["label"], found["confidence"].tolist(), strict=True
+            ):
+                if label is not None:
+                    each["guess"] = {
+                        "label": label,
+                        "confidence": None if confidence != confidence else confidence,
+                    }
+        return told
+
+    def _others(self, annotator: str, row: Any) -> list[str]:
+        if type(row) is not int or self._campaign.settings.n_annotators_per_row > 1:
+            return []
+        return [name for name in self._campaign.said(row) if name != annotator]
