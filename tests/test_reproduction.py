@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 
 pytest.importorskip("matplotlib")
+NAMES = ("report", "_results", "waal", "asal", "alcg", "_dgal_figures", "_waal_distances")
 FOLDER = Path(__file__).parents[1] / "examples" / "papers"
 
 
@@ -21,7 +22,7 @@ def scripts():
     """The report and what writes its files, imported as they import each other: from their folder."""
     sys.path.insert(0, str(FOLDER))
     try:
-        yield {name: importlib.import_module(name) for name in ("report", "_results", "waal", "asal", "alcg")}
+        yield {name: importlib.import_module(name) for name in NAMES}
     finally:
         sys.path.remove(str(FOLDER))
 
@@ -243,3 +244,46 @@ def test_alcg_judges_a_training_on_its_way(scripts, tmp_path, monkeypatch, capsy
     monkeypatch.setattr(alcg.ACGANClassifier, "fit", lambda *_: pytest.fail("a training was made again"))
     alcg.main(arguments)
     assert "| dcgan-adversarial-training |" in capsys.readouterr().out
+
+
+def test_how_mixed_the_classes_are_where_rows_are_queried(scripts):
+    # On a line, 30 rows of each class; the boundary is between rows 29 and 30.
+    latents, y = np.arange(60.0)[:, None], np.repeat([0, 1], 30)
+    rows = np.r_[0, 3, 6, 9, 12, 15, 29]
+    history = {"n_labeled": np.array([range(1, 8)]), "labeled_rows": rows[None]}
+    found = scripts["_dgal_figures"].near_boundaries({"dgmg": history}, latents, y)
+    assert found["other classes near dgmg, rounds 1 to 5"] == [0]
+    assert found["other classes near dgmg, rounds 6 to 10"] == [50]
+    assert "other classes near dgmg, later rounds" not in found
+    # The five rows on each side of the boundary have 5, 4, 3, 2 and 1 of ten neighbours on the other one.
+    assert_allclose(found["other classes near random rows"], 100 * 2 * 15 / 600)
+
+
+def test_fours_and_nines_among_the_latents(scripts, tmp_path, monkeypatch):
+    figures = scripts["_dgal_figures"]
+    X, y = load_digits(return_X_y=True)
+    rows = np.isin(y, (4, 9))
+    images = X[rows].reshape(-1, 1, 8, 8).repeat(2, axis=2).repeat(2, axis=3).astype(np.uint8)
+    monkeypatch.setattr(figures.datasets, "load_mnist", lambda **_: (images, y[rows]))
+    options = Namespace(
+        script="dgal", experiment="figure-2", quick=True, output=tmp_path, results=tmp_path / "files"
+    )
+    figures.draw_figure_2(options)
+    result = json.loads((tmp_path / "files" / "dgal-figure-2-quick.json").read_text())
+    assert 50 < result["numbers"]["neighbours of the same digit"] <= 100
+    assert (tmp_path / "figure-2-quick" / "latents.png").stat().st_size > 0
+
+
+def test_distances_of_diverse_and_other_queries(scripts):
+    distances = scripts["_waal_distances"]
+    figures = distances.figure_2()
+    a, b = distances.A, distances.B
+    assert_allclose(figures["W1(D1, D2), largest"], (a - b) / 2, atol=1e-3)
+    assert_allclose(figures["W1(D1, D3), smallest"], a**2 / (2 * (a - b)) + a - b, atol=1e-3)
+    for name in ("D2", "D3"):
+        assert_allclose(
+            figures[f"risk of D1 and {name}, weighed by length, smallest"], b / (a + b), atol=1e-3
+        )
+    # Of D3 all lies above a, and of D1 a half; between D2's intervals nothing is gained.
+    assert_allclose(figures["risk of D1 and D3, weighed alike, smallest"], b / (2 * a), atol=1e-3)
+    assert figures["risk of D1 and D2, weighed alike, smallest"] > 2 * b / (2 * a)

@@ -1,16 +1,25 @@
 """The figures of DGAL's experiments: curves, how far the labels reach, and where the queried rows lie."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _experiments import COLORS, save
+from _experiments import COLORS, result_folder, save, train_or_load
+from _results import write_results
+from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
 
+from skal import datasets
+from skal.generators import VAE
 from skal.plotting import LearningCurveDisplay
+from skal.pool import blockwise
 from skal.strategies import DGAL
 
+N_NEAR = 10  # neighbours whose classes are compared
+TURNS = {"rounds 1 to 5": (0, 5), "rounds 6 to 10": (5, 10), "later rounds": (10, None)}
 PICTURED = ("dgmg", "vae-seals", "margin", "random")  # in the style of Figures 3 and 4
 
 
@@ -26,12 +35,71 @@ def count_unreached(graph: DGAL, X: Any, y: Any, history: dict[str, Any]) -> np.
     return counts
 
 
-def draw(name: str, histories: dict[str, Any], encoder: Any, graph: DGAL, data: Any, output: Path) -> None:
-    """All figures, to files."""
+def draw(
+    name: str,
+    histories: dict[str, Any],
+    graph: DGAL,
+    spaces: dict[str, Callable[[Any], Any]],
+    data: Any,
+    output: Path,
+) -> dict[str, Any]:
+    """All figures, to files; returned is how mixed the classes are near the rows that are queried."""
     X, y = data[0], np.unique(data[1], return_inverse=True)[1]
     draw_curves(name, histories, output / "curves.png")
     draw_unreached(histories, graph, X, y, output / "unreached.png")
-    draw_queried(histories, encoder, X, y, output / "queried.png")
+    figures = {}
+    for space, embed in spaces.items():
+        latents = embed(X)
+        draw_queried(histories, latents, y, output / f"queried-{space}.png")
+        figures |= {f"{space}, {key}": value for key, value in near_boundaries(histories, latents, y).items()}
+    return figures
+
+
+def near_boundaries(histories: dict[str, Any], latents: Any, y: Any) -> dict[str, Any]:
+    """In percent, how many neighbours of queried rows have another class: a list per method and part of the rounds."""
+    index = NearestNeighbors(n_neighbors=N_NEAR + 1, algorithm="brute").fit(latents)
+
+    def others(rows: Any) -> float:
+        near = index.kneighbors(latents[rows], return_distance=False)[:, 1:]
+        return float(100 * np.mean(y[near] != y[rows, None]))
+
+    rows = np.random.default_rng(0).choice(len(y), min(1000, len(y)), replace=False)
+    figures: dict[str, Any] = {"other classes near random rows": others(rows)}
+    for method in (method for method in PICTURED if method in histories):
+        n_labeled = histories[method]["n_labeled"][0]
+        for part, (first, last) in TURNS.items():
+            ends = n_labeled[: len(n_labeled) if last is None else last + 1]
+            if len(ends) > first + 1:
+                queried = histories[method]["labeled_rows"][:, ends[first] : ends[-1]]
+                figures[f"other classes near {method}, {part}"] = [others(rows) for rows in queried]
+    return figures
+
+
+def draw_figure_2(options: Any) -> None:
+    """Figure 2: fours and nines among the five latents of a VAE, and how many neighbours have the same digit."""
+    X, y = datasets.load_mnist(subset=(4, 9), return_X_y=True)
+    output, n_epochs = result_folder(options), 8 if options.quick else 300
+    vae = train_or_load(output / "vae.skal", VAE(5, max_epochs=n_epochs, random_state=0), X)
+    latents = blockwise(vae.transform, X)
+    index = NearestNeighbors(n_neighbors=N_NEAR + 1).fit(latents)
+    near = index.kneighbors(latents, return_distance=False)[:, 1:]
+    same = float(100 * np.mean(y[near] == y[:, None]))
+    figure, axis = plt.subplots(figsize=(7, 6), layout="constrained")
+    axis.scatter(*PCA(2).fit_transform(latents).T, c=y, cmap="coolwarm", s=4, alpha=0.5, lw=0)
+    axis.set(
+        title=f"fours and nines; {same:.1f} % of {N_NEAR} neighbours have the same digit",
+        xticks=[],
+        yticks=[],
+    )
+    save(figure, output / "latents.png")
+    print(f"{same:.1f} % of the {N_NEAR} nearest neighbours have the same digit")
+    write_results(
+        options,
+        output,
+        setting=f"{len(X):,} fours and nines of MNIST, five latents, {N_NEAR} neighbours",
+        cut=["VAE 8 epochs (300)"] if options.quick else [],
+        numbers={"neighbours of the same digit": same},
+    )
 
 
 def draw_curves(name: str, histories: dict[str, Any], file: Path) -> None:
@@ -67,8 +135,8 @@ def draw_unreached(histories: dict[str, Any], graph: DGAL, X: Any, y: Any, file:
     save(figure, file)
 
 
-def draw_queried(histories: dict[str, Any], encoder: Any, X: Any, y: Any, file: Path) -> None:
-    """The rows of the first ten queries of the first seed, on a t-SNE map of the latents."""
+def draw_queried(histories: dict[str, Any], latents: Any, y: Any, file: Path) -> None:
+    """The rows of the first ten queries of the first seed, on a t-SNE map."""
     methods = [method for method in PICTURED if method in histories]
     if not methods:
         return
@@ -76,10 +144,11 @@ def draw_queried(histories: dict[str, Any], encoder: Any, X: Any, y: Any, file: 
     initial, first, second = (n_labeled[: turns + 1][-1] for turns in (0, 5, 10))
     queried = {method: histories[method]["labeled_rows"][0][:second] for method in methods}
     rng = np.random.default_rng(0)
-    shown = rng.choice(len(X), min(2000, len(X)), replace=False)
+    shown = rng.choice(len(y), min(2000, len(y)), replace=False)
     rows = np.unique(np.concatenate([shown, *queried.values()]))
-    latents = encoder.transform(X[rows])
-    places = TSNE(init="pca", random_state=0, perplexity=min(30, (len(rows) - 1) / 3)).fit_transform(latents)
+    places = TSNE(init="pca", random_state=0, perplexity=min(30, (len(rows) - 1) / 3)).fit_transform(
+        latents[rows]
+    )
     figure, axes = plt.subplots(
         1, len(methods), figsize=(5.5 * len(methods), 5.5), squeeze=False, layout="constrained"
     )

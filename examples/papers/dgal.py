@@ -7,7 +7,9 @@ each data set.
 
 Everything goes to the folder ``--output``: the VAE, a file per run (a run whose file exists is not repeated), the
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
-query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4).
+query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4),
+among the VAE's latents and in the space of a network that was trained with all labels. ``dgal.py figure-2`` draws the
+latents of fours and nines.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _dgal_figures import draw
+from _dgal_figures import draw, draw_figure_2
 from _experiments import (
     Experiment,
     argument_parser,
@@ -33,6 +35,7 @@ from _experiments import (
     result_folder,
     run_file,
     run_once,
+    some,
     spread,
     train_or_load,
     warm_up,
@@ -43,6 +46,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 
 from skal import datasets
+from skal.access import embed
 from skal.classifiers import CNNClassifier, Converged, VAALClassifier
 from skal.generators import VAE
 from skal.labels import labeled_mask
@@ -61,7 +65,7 @@ from skal.strategies import (
 )
 
 METHODS = (
-    *("random", "margin", "badge", "coreset", "seals", "vae-seals", "vaal", "rsmg"),
+    *("random", "margin", "lc", "entropy", "badge", "coreset", "seals", "vae-seals", "vaal", "rsmg"),
     *("dgmg", "dglc", "dgbadge", "dgcoreset"),
 )
 
@@ -274,6 +278,8 @@ def make_strategy(method: str, encoder: Any, experiment: Settings) -> QueryStrat
     return {
         "random": RandomSampling(),
         "margin": UncertaintySampling("margin"),
+        "lc": least_confidence,
+        "entropy": UncertaintySampling("entropy"),
         "badge": BADGE(),
         "coreset": CoreSet("classifier"),
         "seals": SEALS("classifier", criterion=least_confidence),
@@ -320,6 +326,17 @@ def prepare(experiment: Settings, X: Any, output: Path, vae_file: str | None, is
     return Preparation(encoder, graph, seconds)
 
 
+def trained_network(experiment: Settings, data: Any, options: Any) -> Any:
+    """The embedding of the classifier that was trained with the labels of the whole pool, at most 10,000 of them."""
+    classifier = make_classifier("random", experiment, options.weights, options.quick)
+    rows = some(*data[:2], 10_000)
+    left_out = {"callbacks": classifier.callbacks, "architecture": classifier.architecture}
+    network = train_or_load(
+        options.folder / "network.skal", classifier.set_params(random_state=0), *rows, **left_out
+    )
+    return partial(embed, network)
+
+
 def run(
     method: str, seed: int, experiment: Settings, preparation: Preparation, data: Any, options: Any
 ) -> None:
@@ -360,7 +377,7 @@ def times_table(seconds: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser("dgal", __doc__, EXPERIMENTS)
+    parser = argument_parser("dgal", __doc__, [*EXPERIMENTS, "figure-2"])
     parser.add_argument("--vae", help="a VAE that was saved before, instead of training one")
     parser.add_argument(
         "--weights", help="pretrained weights of the classifier, as torchvision or timm has them"
@@ -368,6 +385,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
     options = parser.parse_args(arguments)
     name = options.experiment
+    if name == "figure-2":
+        draw_figure_2(options)
+        return
     experiment = EXPERIMENTS[name]
     if experiment.pretrained and not (options.quick or options.weights):
         parser.error(f"{name} has a pretrained classifier; give --weights FILE, or --quick")
@@ -383,7 +403,17 @@ def main(arguments: list[str] | None = None) -> None:
         for method in options.methods or METHODS:
             run(method, seed, experiment, preparation, data, options)
     histories = read_histories(output, METHODS, experiment.n_seeds)
-    draw(name, histories, preparation.encoder, preparation.graph, data, output)
+    figures = draw(
+        name,
+        histories,
+        preparation.graph,
+        {
+            "VAE": partial(blockwise, preparation.encoder.transform),
+            "network": trained_network(experiment, data, options),
+        },
+        data,
+        output,
+    )
     write_report([table(histories), times_table(preparation.seconds), PUBLISHED[name]], output)
     write_results(
         options,
@@ -392,7 +422,7 @@ def main(arguments: list[str] | None = None) -> None:
         flags=["--methods", *histories],
         setting=f"{len(data[0]):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
         cut=[*cuts(EXPERIMENTS[name], experiment), *(QUICK_TRAININGS if options.quick else ())],
-        numbers=preparation.seconds,
+        numbers=preparation.seconds | figures,
     )
 
 
