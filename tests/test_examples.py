@@ -165,7 +165,9 @@ def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
     for method, run in runs.items():
         (row,) = (line for line in lines if line.startswith(f"| {method} |"))
         assert f"{100 * run['score'][-1]:.2f} [" in row
-    assert {"curves.png", "unreached.png", "queried-VAE.png", "queried-network.png"} <= {file.name for file in output.iterdir()}
+    assert {"curves.png", "unreached.png", "queried-VAE.png", "queried-network.png"} <= {
+        file.name for file in output.iterdir()
+    }
 
     monkeypatch.setattr(SimulatedLearner, "fit", lambda *_, **__: pytest.fail("a run was made again"))
     monkeypatch.setattr(dgal, "draw", lambda *_: {})
