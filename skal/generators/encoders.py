@@ -79,7 +79,7 @@ def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
     return encoder.fit(_shaped(encoder, pool.dense(rows)), None)
 
 
-def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
+def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
     """Transform rows block by block, so that only the codes need memory.
 
     Parameters
@@ -91,8 +91,8 @@ def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
 
     Returns
     -------
-    codes : ndarray of float32 of shape (n_samples, n_codes)
-        Codes with more dimensions are flattened.
+    codes : ndarray of shape (n_samples, n_codes)
+        In float32, or float16 where the encoder makes that. Codes with more dimensions are flattened.
 
     Examples
     --------
@@ -104,8 +104,10 @@ def encode(encoder: Any, X: Any) -> NDArray[np.float32]:
     (50, 2)
     """
 
-    def codes(block: Any) -> NDArray[np.float32]:
-        rows = dense(encoder.transform(_shaped(encoder, block))).astype(np.float32, copy=False)
+    def codes(block: Any) -> NDArray[np.floating]:
+        rows = dense(encoder.transform(_shaped(encoder, block)))
+        if rows.dtype != np.float16:  # which takes half the memory, and is asked for on purpose
+            rows = rows.astype(np.float32, copy=False)
         if not np.isfinite(rows).all():
             raise ValueError(
                 f"{type(encoder).__name__} made codes with NaN or infinity, and rows are compared by their codes; "

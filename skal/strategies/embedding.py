@@ -84,11 +84,13 @@ class EmbeddingStrategy(QueryStrategy):
     ) -> tuple[NDArray[Any], bool]:
         """Return the embedding of some rows, or all, of shape (n_rows, d), and whether later queries have the same.
 
-        Differences of integers may overflow: keep them only where each block becomes floats before it is compared.
+        Differences of integers, and squares of float16, may overflow: keep them only where each block becomes floats of
+        more bits before it is compared.
         """
         pool, estimator = query.pool, query.estimator
         if not isinstance(self.embedding, str):
-            return self._encoded if rows is None else self._encoded[rows], True
+            embedding = self._encoded if rows is None else self._encoded[rows]
+            return embedding if keep_integers else embedding.astype(np.float32, copy=False), True
         if self.embedding == "classifier" or (
             self.embedding == "auto" and estimator is not None and has_embedding(estimator)
         ):

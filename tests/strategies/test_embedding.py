@@ -13,9 +13,22 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection
 from sklearn.utils import get_tags
 
+from skal import ActiveLearner
 from skal.labels import Labels
 from skal.pool import as_pool
-from skal.strategies import EmbeddingStrategy, Query
+from skal.strategies import (
+    SEALS,
+    ContrastiveAL,
+    CoreSet,
+    DensityWeighted,
+    DiscriminativeAL,
+    EmbeddingStrategy,
+    KMedian,
+    MaxHerding,
+    ProbCover,
+    Query,
+    TypiClust,
+)
 from skal.strategies.embedding import _layout, are_few, newly_labeled
 from skal.utils.threads import Kept
 
@@ -23,6 +36,7 @@ X = np.random.default_rng(0).normal(size=(30, 4))
 Y = (X[:, 0] > 0).astype(int)
 LINEAR = LogisticRegression().fit(X, Y)
 PIPELINE = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+PARTLY = np.where(np.arange(30) < 10, Y, -1)
 FOREST = RandomForestClassifier(2, random_state=0).fit(X, Y)
 
 
@@ -150,3 +164,40 @@ def test_newly_labeled():
 @pytest.mark.parametrize(("n_rows", "few"), [(0, True), (14, True), (15, False), (16, False), (30, False)])
 def test_few_rows_are_less_than_half(n_rows, few):
     assert are_few(np.arange(n_rows), as_pool(X)) is few
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        CoreSet,
+        KMedian,
+        SEALS,
+        TypiClust,
+        MaxHerding,
+        ProbCover,
+        ContrastiveAL,
+        DensityWeighted,
+        DiscriminativeAL,
+    ],
+)
+def test_half_precision_is_kept_and_gives_the_rows_of_the_same_numbers(strategy):
+    # Their squares are beyond float16.
+    encodings = FunctionTransformer(half), FunctionTransformer(lambda X: half(X).astype(np.float32))
+    fitted = [strategy(embedding=each, random_state=0).fit(X) for each in encodings]
+    kept = [each._encoded.dtype for each in fitted if hasattr(each, "_encoded")]
+    assert not kept or kept == [np.float16, np.float32]
+    assert_array_equal(*(each.query(X, PARTLY, n_queries=5, estimator=LINEAR) for each in fitted))
+
+
+def test_half_precision_is_saved_and_loaded(tmp_path):
+    learner = ActiveLearner(LINEAR, CoreSet(FunctionTransformer(half)), n_queries=5, random_state=0).fit(
+        X, PARTLY
+    )
+    learner.save(tmp_path / "folder")
+    loaded = ActiveLearner.load(tmp_path / "folder", X, learner)
+    assert loaded.strategy_._encoded.dtype == np.float16
+    assert_array_equal(loaded.query(), learner.query())
+
+
+def half(X):
+    return (300 * X).astype(np.float16)
