@@ -50,6 +50,7 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
+from _times import SIZES, add_times, augmented, measure
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -233,7 +234,7 @@ def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) ->
 
 def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
-    sizes = options.sizes or [10_000, 60_000, 250_000, 1_000_000]
+    sizes = options.sizes or SIZES
     experiment = quick("mnist-ten", EXPERIMENTS["mnist-ten"]) if options.quick else EXPERIMENTS["mnist-ten"]
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
     output.mkdir(parents=True, exist_ok=True)
@@ -249,7 +250,7 @@ def times_main(options: argparse.Namespace) -> None:
     }
     if options.methods:
         methods = {name: methods[name] for name in options.methods}
-    pool = augmented(X, max(sizes))
+    pool = augmented(X, max(sizes), output)
     training = {
         name: networks.seconds.get("gan", 0.0)
         + (networks.seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
@@ -257,7 +258,7 @@ def times_main(options: argparse.Namespace) -> None:
     }
     measured, paying, figures = [], [], {}
     for size in sizes:
-        taken = measure(methods, pool[:size], classifier)
+        taken = measure(methods, pool[:size], np.full(size, -1), classifier, options.turns)
         for method, (fit, query) in taken.items():
             figures |= {f"{method}, {size} rows: fit": fit, f"{method}, {size} rows: query": query}
         measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.3f}" for fit, query in taken.values())])
@@ -275,31 +276,12 @@ def times_main(options: argparse.Namespace) -> None:
     write_results(
         options,
         output,
-        flags=["--sizes", *map(str, sizes)],
-        setting="10 queries from pools of MNIST and shifted copies, seconds of a fit and the median of three queries",
+        part="-".join([f"to-{max(sizes)}", *(options.methods or ())]).replace(" ", "_"),
+        flags=["--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *methods],
+        setting="10 rows of MNIST and shifted copies, seconds of a fit and the median of a query, methods in turns",
         cut=cuts(EXPERIMENTS["mnist-ten"], experiment),
         numbers=figures | {f"training of {network}": taken for network, taken in networks.seconds.items()},
     )
-
-
-def measure(methods: dict[str, Any], pool: Any, classifier: Any) -> dict[str, tuple[float, float]]:
-    """Seconds of fit, and the median of a query: all methods in turns, the first turn not counted."""
-    labels, fits = np.full(len(pool), -1), {}
-    for name, strategy in methods.items():
-        started = time.perf_counter()
-        strategy.fit(pool)
-        fits[name] = time.perf_counter() - started
-    queries: dict[str, list[float]] = {name: [] for name in methods}
-    for _ in range(4):
-        for name, strategy in methods.items():
-            started = time.perf_counter()
-            rows = strategy.query(pool, labels, n_queries=10, estimator=classifier)
-            queries[name].append(time.perf_counter() - started)
-        labels[rows] = 0
-    taken = {name: (fits[name], float(np.median(queries[name][1:]))) for name in methods}
-    for name, (fit, query) in taken.items():
-        print(f"{len(pool):,} rows, {name}: fit {fit:.1f} s, query {query:.3f} s", flush=True)
-    return taken
 
 
 def pays_after(own: tuple[float, float], entropy: tuple[float, float], training: float) -> str:
@@ -312,24 +294,6 @@ def pays_after(own: tuple[float, float], entropy: tuple[float, float], training:
     )
 
 
-def augmented(X: np.ndarray, n_rows: int) -> np.ndarray:
-    """The images, and copies of them shifted by up to three pixels, with other contrast and a little noise."""
-    rng = np.random.default_rng(0)
-    pool = np.empty((n_rows, *X.shape[1:]), X.dtype)
-    for start in range(0, n_rows, len(X)):
-        block = pool[start : start + len(X)]
-        block[:] = X[: len(block)]
-        if start:
-            for part in np.array_split(
-                np.arange(len(block)), 49
-            ):  # a shift for each part, images in random order
-                shift = tuple(rng.integers(-3, 4, size=2))
-                noisy = np.roll(block[part], shift, axis=(2, 3)) * rng.uniform(0.7, 1, (len(part), 1, 1, 1))
-                noisy += rng.normal(0, 4, noisy.shape) * (noisy > 0)
-                block[part] = np.clip(noisy, 0, 255)
-    return pool
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser("asal", __doc__, [*EXPERIMENTS, "times"])
     parser.add_argument("--gan", help="a GAN that was saved before, instead of training one")
@@ -339,7 +303,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="run only these, by their names in the tables, perhaps with changes, as in 'ASAL-Gray (DCGAN)': see "
         "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
     )
-    parser.add_argument("--sizes", type=int, nargs="+", help="pool sizes for times")
+    add_times(parser)
     options = parser.parse_args(arguments)
     times_main(options) if options.experiment == "times" else experiment_main(options.experiment, options)
 

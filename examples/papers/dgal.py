@@ -9,7 +9,7 @@ Everything goes to the folder ``--output``: the VAE, a file per run (a run whose
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
 query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4),
 among the VAE's latents and in the space of a network that was trained with all labels. ``dgal.py figure-2`` draws the
-latents of fours and nines.
+latents of fours and nines, ``dgal.py times`` compares query times over growing pools.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from _dgal_figures import draw, draw_figure_2
+from _dgal_times import times_main
 from _experiments import (
     Experiment,
     argument_parser,
@@ -42,6 +43,7 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
+from _times import SIZES, add_times
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 
@@ -270,11 +272,13 @@ class OneGraph(DGAL):
         vars(self).update(copy.deepcopy(graphs[len(pool)]))
 
 
-def make_strategy(method: str, encoder: Any, experiment: Settings) -> QueryStrategy:
+def make_strategy(method: str, encoder: Any, experiment: Settings, is_shared: bool = True) -> QueryStrategy:
     """A method's strategy, by the paper's names, except "vaal" (its GANVAE) and "random" (its RS)."""
     least_confidence = UncertaintySampling("least_confidence")
     n_candidates = experiment.n_candidates
-    dgal = partial(OneGraph, encoder, n_candidates=n_candidates, n_steps=experiment.n_steps)
+    dgal = partial(
+        OneGraph if is_shared else DGAL, encoder, n_candidates=n_candidates, n_steps=experiment.n_steps
+    )
     return {
         "random": RandomSampling(),
         "margin": UncertaintySampling("margin"),
@@ -377,16 +381,27 @@ def times_table(seconds: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser("dgal", __doc__, [*EXPERIMENTS, "figure-2"])
+    parser = argument_parser("dgal", __doc__, [*EXPERIMENTS, "figure-2", "times"])
     parser.add_argument("--vae", help="a VAE that was saved before, instead of training one")
     parser.add_argument(
         "--weights", help="pretrained weights of the classifier, as torchvision or timm has them"
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
+    add_times(parser)
     options = parser.parse_args(arguments)
     name = options.experiment
     if name == "figure-2":
         draw_figure_2(options)
+        return
+    if name == "times":
+        mnist = EXPERIMENTS["mnist"]
+        classifier = make_classifier("random", mnist, None, options.quick)
+        times_main(
+            options,
+            options.sizes or SIZES,
+            classifier,
+            partial(make_strategy, experiment=mnist, is_shared=False),
+        )
         return
     experiment = EXPERIMENTS[name]
     if experiment.pretrained and not (options.quick or options.weights):

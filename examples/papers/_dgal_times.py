@@ -1,0 +1,58 @@
+"""Seconds of a query of DGAL's methods over growing pools of MNIST and shifted copies of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from _experiments import markdown, result_folder, warm_up, write_report
+from _results import write_results
+from _times import augmented, measure
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skal import datasets
+
+TIMED = ("random", "rsmg", "dgmg", "margin", "badge", "coreset", "seals")
+N_LABELED = 100
+
+
+def flat(images: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(images, dtype=np.float32).reshape(len(images), -1)
+
+
+def times_main(
+    options: Any, sizes: list[int], classifier: Any, make_strategy: Callable[[str, Any], Any]
+) -> None:
+    """Measure all methods in turns, with the graph of 50 principal components: they take the VAE's place."""
+    output = result_folder(options)
+    X, y = datasets.load_mnist(return_X_y=True)
+    encoder = make_pipeline(FunctionTransformer(flat), PCA(50, random_state=0)).fit(X[:10_000])
+    classifier.set_params(random_state=0).fit(X[:N_LABELED], y[:N_LABELED])
+    pool = augmented(X, max(sizes), output)
+    names = options.methods or TIMED
+    measured, figures = [], {}
+    for size in sizes:
+        labels = np.full(size, -1)
+        labels[:N_LABELED] = y[:N_LABELED]
+        methods = {name: make_strategy(name, encoder).set_params(random_state=0) for name in names}
+        for strategy in methods.values():
+            warm_up(strategy, X, classifier)
+        taken = measure(methods, pool[:size], labels, classifier, options.turns)
+        for name, (fit, query) in taken.items():
+            figures |= {f"{name}, {size} rows: fit": fit, f"{name}, {size} rows: query": query}
+        measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.4f}" for fit, query in taken.values())])
+    write_report(
+        [markdown(["pool", *(f"{name}: fit s, query s" for name in names)], measured)], output, "times"
+    )
+    write_results(
+        options,
+        output,
+        part="-".join([f"to-{max(sizes)}", *(options.methods or ())]),
+        flags=["--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *names],
+        setting=f"10 rows of MNIST and shifted copies, {N_LABELED} labels, 100 candidates, graph of 50 principal "
+        "components; seconds of a fit and the median of a query, methods in turns",
+        numbers=figures,
+    )
