@@ -6,6 +6,7 @@ from .consensus import Consensus, dawid_skene, majority
 from .importing import Conflict, ImportReport
 from .journal import Settings
 from .progress import Progress
+from .syncing import SyncReport, Told
 
 __all__ = [
     "Agreement",
@@ -15,6 +16,8 @@ __all__ = [
     "ImportReport",
     "Progress",
     "Settings",
+    "SyncReport",
+    "Told",
     "agreement",
     "dawid_skene",
     "majority",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
+from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..pool import as_pool
-from . import answers, exporting, importing, journal
+from . import answers, exporting, importing, journal, syncing
 from .checks import checked_name
 from .importing import Conflict, ImportReport
 from .progress import Progress, progress
+from .syncing import SyncReport, Told
 from .views import Views
 
 
@@ -218,7 +222,7 @@ class Campaign(Views):
     def _imported(self, wanted: dict[tuple[str, int], tuple[int, Any]], overwrite: bool) -> ImportReport:
         n_new = n_same = 0
         conflicts: list[Conflict] = []
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             now = self._clock()
             for name in dict.fromkeys(name for name, _ in wanted):
                 number = self._annotator(connection, name)
@@ -246,6 +250,110 @@ class Campaign(Views):
         if due:
             self._place.wake()
         return ImportReport(n_new, n_same, sorted(conflicts))
+
+    def sync(self, source: str, told: Iterable[Told], *, rows: ArrayLike | None = None) -> SyncReport:
+        """Take over what annotators say in another program: each thing once, and again when it has changed there.
+
+        Parameters
+        ----------
+        source : str
+            Which program, and what in it: what was read from another source is left alone.
+        told : iterable of Told
+            What its annotators say now, at most one thing of each row and annotator.
+        rows : array-like of shape (n_rows,), default=None
+            Of which rows this is all that is said there; by default of all. What was read of them before, and is told
+            no more, is withdrawn, unless its author has said something else here since.
+
+        Returns
+        -------
+        report : SyncReport
+            A label that is none of the classes, and an annotator who is not welcome, are refused there; all else is
+            recorded.
+
+        Raises
+        ------
+        ValueError
+            If a row is out of range, or two things are told of a row and annotator. Nothing is recorded then.
+        OSError
+            As `answer`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skal import ActiveLearner
+        >>> from skal.campaign import Campaign, Told
+        >>> from skal.strategies import RandomSampling
+        >>> learner = ActiveLearner(LogisticRegression(), RandomSampling(), random_state=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Campaign(folder, learner, [[0.0], [1.0]], classes=["cat", "dog"], training=None) as campaign:
+        ...         print(campaign.sync("elsewhere", [Told(0, "anna", "cat", "1"), Told(1, "anna", None, "1")]))
+        ...         print(campaign.sync("elsewhere", [Told(0, "anna", "dog", "2"), Told(1, "anna", None, "1")]))
+        ...         print(campaign.sync("elsewhere", [Told(0, "anna", "dog", "2")]))
+        1 labels, 1 skips, 0 withdrawn.
+        1 labels, 0 skips, 0 withdrawn.
+        0 labels, 0 skips, 1 withdrawn.
+        """
+        all_told = [each._replace(annotator=str(each.annotator).strip()) for each in told]
+        pairs = {(each.annotator, each.row) for each in all_told}
+        if len(pairs) < len(all_told):
+            raise ValueError(
+                "Two things are told of one row and annotator; give what holds. Nothing was recorded."
+            )
+        self._rows(sorted({row for _, row in pairs}))
+        whole = range(len(self)) if rows is None else set(self._rows(rows))
+        report = SyncReport()
+        with self._writing() as connection:
+            now, names = self._clock(), journal.annotator_names(connection)
+            known = {
+                (names[number - 1], row): version
+                for (number, row), version in syncing.known_versions(connection, source).items()
+            }
+            new = [each for each in all_told if known.get((each.annotator, each.row)) != each.version]
+            accepted = self._accepted(connection, new, report)
+            labels = [each.label for each in accepted if each.label is not None]
+            numbers = iter(self._class_numbers(connection, labels))
+            classes = [None if each.label is None else next(numbers) for each in accepted]
+            told_by: dict[str, list[tuple[Told, int | None]]] = {}
+            for each, number in zip(accepted, classes, strict=True):
+                told_by.setdefault(each.annotator, []).append((each, number))
+            gone: dict[str, list[int]] = {}
+            for (name, row), version in known.items():
+                if version is not None and row in whole and (name, row) not in pairs:
+                    gone.setdefault(name, []).append(row)
+            for name in dict.fromkeys([*told_by, *gone]):
+                annotator = self._annotator(connection, name)
+                syncing.record(
+                    connection, now, source, annotator, told_by.get(name, []), gone.get(name, []), report
+                )
+            due = report.n_labels > 0 and journal.is_training_due(connection)
+            if due:
+                journal.add_event(connection, now, "request")
+        if due:
+            with suppress(OSError):  # what was said is recorded, and the training is due still
+                self._place.wake()
+        return report
+
+    def _accepted(self, connection: Connection, told: list[Told], report: SyncReport) -> list[Told]:
+        """What can be recorded, with plain labels; the report has the rest."""
+        values, names = journal.class_values(connection), journal.annotator_names(connection)
+        is_closed, accepted = journal.settings(connection).is_closed, []
+        for each in told:
+            try:
+                name = checked_name(each.annotator)
+                if is_closed and name not in names:
+                    raise ValueError(f"annotator={name!r} is unknown; add_annotator({name!r}) welcomes them.")
+                label = None if each.label is None else self._labels(each.label, 1)[0]
+                if label is not None and label not in values:
+                    if self._facts["classes"]:
+                        raise ValueError(f"{label!r} is none of the classes {values[:10]}.")
+                    if values and isinstance(values[0], str) != isinstance(label, str):
+                        raise ValueError(f"{label!r} is not like the labels so far, such as {values[0]!r}.")
+            except ValueError as error:
+                report.refused.append(f"row {each.row}: {error}")
+            else:
+                accepted.append(each._replace(annotator=name, label=label))
+        return accepted
 
     def _position(self, text: str) -> int | None:
         """The position of a row that a file names."""

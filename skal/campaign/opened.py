@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from numbers import Integral
 from pathlib import Path
@@ -186,6 +186,16 @@ class Opened:
                 self._folder, self._report, learner=template, X=X, validation=validation, stopping=stopping
             )
             self._place.wake()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """One transaction that may write down several annotators and classes: if it fails, nobody knows of them."""
+        try:
+            with self._database.writing() as connection:
+                yield connection
+        except BaseException:
+            self._known = {"annotators": {}, "classes": {}}
+            raise
 
     def _report(self, error: str) -> None:
         """Write down what went wrong with the process that trains."""

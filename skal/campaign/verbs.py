@@ -90,13 +90,38 @@ class Verbs(Opened):
             settings = journal.settings(connection)
             number = self._annotator(connection, annotator)
             rows = leases.lend(connection, number, n, now, settings)
-            wakes = self._is_low(connection, now, settings.n_prepared, missing=n - len(rows))
-            if wakes:
-                model = jobs.newest_model(connection)
-                journal.add_event(connection, now, "refill", model=model and model.version)
+            wakes = self._asked_for_more(connection, now, settings.n_prepared, missing=n - len(rows))
         if wakes and self._training == "background":
             self._place.wake()
         return rows
+
+    def refill(self) -> Self:
+        """See to it that rows are prepared, as `next` does: for those who show annotators the `queue` by other means.
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        OSError
+            As `answer`.
+        """
+        self._place.wake()
+        with self._database.writing() as connection:
+            now, n_prepared = self._clock(), journal.settings(connection).n_prepared
+            is_empty = connection.execute("SELECT 1 FROM queue").fetchone() is None
+            wakes = self._asked_for_more(connection, now, n_prepared, missing=int(is_empty))
+        if wakes:
+            self._place.wake()
+        return self
+
+    def _asked_for_more(self, connection: Connection, now: float, n_prepared: int, missing: int) -> bool:
+        """Write down that more rows are to be prepared, if they are."""
+        if is_low := self._is_low(connection, now, n_prepared, missing):
+            model = jobs.newest_model(connection)
+            journal.add_event(connection, now, "refill", model=model and model.version)
+        return is_low
 
     @staticmethod
     def _is_low(connection: Connection, now: float, n_prepared: int, missing: int) -> bool:

@@ -144,9 +144,9 @@ class Views(Verbs):
         -------
         answers : dict of ndarray
             For ``pandas.DataFrame``: ``row``; ``annotator``; ``action`` ("answer", "skip", "correct", "withdraw",
-            "undo" or "import"); ``label``, None where the action gives none; ``seconds``, NaN where it is not known;
-            ``time`` in UTC; ``model``, the version that was the newest then, 0 before the first; ``holds``, whether
-            it is what the annotator says of the row now.
+            "undo", "import" or "sync"); ``label``, None where the action gives none; ``seconds``, NaN where it is not
+            known; ``time`` in UTC; ``model``, the version that was the newest then, 0 before the first; ``holds``,
+            whether it is what the annotator says of the row now.
         """
         with self._database.reading() as connection:
             # SQLite takes -1 for no limit.
