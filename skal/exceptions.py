@@ -68,3 +68,16 @@ class JournalError(ValueError):
     ...         print(str(error).partition(":")[2])
      journal.sqlite is not there. Give the folder of one, or begin one with Campaign(folder, learner, X).
     """
+
+
+class LabelStudioError(RuntimeError):
+    """Label Studio refuses something, in its own words.
+
+    Examples
+    --------
+    >>> from skal.exceptions import LabelStudioError
+    >>> raise LabelStudioError("http://localhost:8080 refuses GET /api/projects/3/ (404): No Project matches")
+    Traceback (most recent call last):
+        ...
+    skal.exceptions.LabelStudioError: http://localhost:8080 refuses GET /api/projects/3/ (404): No Project matches
+    """

@@ -1,0 +1,453 @@
+"""A campaign and a project of Label Studio: rows go there best first, and what annotators say comes back."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from ...utils.checks import check_integer
+from ..campaign import Campaign
+from ..syncing import SyncReport, Told
+from ..turns import turn
+from . import forms, reading
+from .client import Client
+
+_ROW = "skal_row"  # in a task's data
+_ROUND = "skal round "  # and a number: a version of predictions
+_RANK = 2.0**-20  # of the score between two rows: Label Studio drops scores above 1 without a word
+_CHUNK = 50  # tasks that are added in one request
+_FILES = 20  # that are stored in one request
+_LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00Z")
+_LATE = timedelta(seconds=30)  # that a change may become visible after its time
+_LONGEST_WAIT = 30.0  # seconds between two tries to reach a server that does not answer
+
+
+class LabelStudio:
+    """A project of Label Studio in which the rows of a campaign are labelled, in the order of the strategy.
+
+    The project is made, or the one of before is joined. Nothing is kept on this side: which rows are there is seen in
+    their tasks, and what was read of them is in the campaign's journal, so that either side may be started again at any
+    time.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Its annotators are those of Label Studio, by their e-mail addresses.
+    url : str
+        Where Label Studio is, such as ``http://localhost:8080``.
+    token : str
+        A personal access token, or a legacy one, from the page "Account & Settings".
+    items : sequence of n_rows items, default=None
+        What annotators look at; by default the campaign's items. Paths are images, which are stored in Label Studio;
+        strings are addresses of images (if they end like ones) or texts; all else are rows of a table.
+    kind : {"image", "text", "table"}, default=None
+        What the items are, where the first one does not say it.
+    project : int, default=None
+        A project of one's own to use; by default one that is made once for the campaign, and known again by a mark in
+        its description.
+    title : str, default=None
+        Of a project that is made.
+    config : str, default=None
+        The labelling interface of a project that is made, with one ``<Choices>``, whose values are the classes; by
+        default the item with a button for each class.
+    n_ahead : int, default=None
+        How many rows are ready in Label Studio; by default as many as are labelled until the next training, or 20. Of
+        several annotators each is given one of these at random, as Label Studio has it; a single one in their order.
+    show_predictions : bool, default=True
+        Whether annotators see what the classifier takes a row for.
+    timeout : float, default=60.0
+        How many seconds an answer may take.
+    transport : httpx.BaseTransport, default=None
+        What sends requests, for tests.
+
+    Raises
+    ------
+    ImportError
+        If httpx is missing: ``pip install "skal-learn[label-studio]"``.
+    ConnectionError
+        If the server does not answer.
+    LabelStudioError
+        If it refuses the token or the project.
+    RuntimeError
+        If another process does this for the campaign.
+    ValueError
+        If a parameter is invalid, the campaign has no classes, or the project has no choices.
+
+    Notes
+    -----
+    Known to work with Label Studio Community 1.23.2. The project serves the tasks with a prediction of its
+    ``model_version``, the lowest score first (``sampling="Uncertainty sampling"``): each round is a version, and the
+    score of a row its rank. The exports of Label Studio are not used: each leaves a file on the server.
+
+    Whoever labels on another page at the same time may be given a row that somebody has open in Label Studio; both
+    answers are kept. An annotation that is deleted there is withdrawn; a deleted task takes no label along.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import ActiveLearner
+    >>> from skal.campaign import Campaign
+    >>> from skal.campaign.label_studio import LabelStudio
+    >>> from skal.strategies import RandomSampling
+    >>> learner = ActiveLearner(LogisticRegression(), RandomSampling(), random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Campaign(folder, learner, [[0.0], [1.0]], classes=["cat", "dog"], training=None) as campaign:
+    ...         with LabelStudio(campaign, "http://localhost:9", "a token") as tool:
+    ...             tool.run()
+    Traceback (most recent call last):
+        ...
+    ConnectionError: http://localhost:9 does not answer (ConnectError: [Errno 111] Connection refused).
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        url: str,
+        token: str,
+        *,
+        items: Sequence[Any] | None = None,
+        kind: str | None = None,
+        project: int | None = None,
+        title: str | None = None,
+        config: str | None = None,
+        n_ahead: int | None = None,
+        show_predictions: bool = True,
+        timeout: float = 60.0,
+        transport: Any = None,
+    ) -> None:
+        self._campaign, self._items = campaign, campaign.items if items is None else items
+        settings = campaign.settings
+        self._n_ahead = check_integer("n_ahead", settings.retrain_every or 20 if n_ahead is None else n_ahead)
+        self._shows, self._config, self._is_own = show_predictions, config, project is None and config is None
+        if self._items is None or len(self._items) != len(campaign):
+            raise ValueError(
+                f"Label Studio shows one item per row, and the campaign has {len(campaign)} rows; give them: "
+                "LabelStudio(campaign, url, token, items=...), or open the campaign with its pool."
+            )
+        if not campaign.classes:
+            raise ValueError(
+                "Label Studio needs the classes; begin the campaign with them: Campaign(..., classes=...)."
+            )
+        self._kind = forms.kind_of(forms.item_at(self._items, 0)) if kind is None else kind
+        if self._kind not in ("image", "text", "table"):
+            raise ValueError(f"kind={kind!r} was given; it must be 'image', 'text' or 'table'.")
+        self._names: dict[int | None, str] = {None: "unknown"}  # of annotators; who was removed has none
+        if config is not None:
+            forms.check_config(config)
+        self._stack = ExitStack()
+        try:
+            if not self._stack.enter_context(turn(campaign.path / "label-studio.lock")):
+                raise RuntimeError("Another process, or thread, takes this campaign to Label Studio already.")
+            self._client = Client(url, token, timeout=timeout, transport=transport)
+            self._stack.callback(self._client.close)
+            found = self._found(project) or self._made(title or f"skal: {campaign.path.name}")
+            self._project, self._source = (
+                int(found["id"]),
+                f"Label Studio {found['id']} of {found['created_at']}",
+            )
+            self._set(found, self._order())
+            self._read(found)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._forget()
+
+    @property
+    def project(self) -> int:
+        """The number of the project."""
+        return self._project
+
+    @property
+    def url(self) -> str:
+        """Where the project is, for a browser."""
+        return f"{self._client.url}/projects/{self._project}"
+
+    def close(self) -> None:
+        """Let another process do this. Everything is in the journal, or in Label Studio."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def run(self, *, interval: float = 2.0, stop: Callable[[], bool] | None = None) -> None:
+        """Read what annotators say, and put rows into the project, again and again.
+
+        Where the server does not answer, for it is started again, say, it is tried again.
+
+        Parameters
+        ----------
+        interval : float, default=2.0
+            Seconds between two looks.
+        stop : callable, default=None
+            Asked before each look whether to end; by default it goes on until it is interrupted.
+
+        Raises
+        ------
+        LabelStudioError
+            If the server refuses something.
+        OSError
+            If an image cannot be read, or the journal not be written.
+        """
+        refused: set[str] = set()
+        pause = interval
+        while stop is None or not stop():
+            try:
+                report = self.pull()
+                self.push()
+                pause = interval
+            except ConnectionError:
+                pause = min(2 * pause, max(_LONGEST_WAIT, interval))
+            else:
+                for each in set(report.refused) - refused:
+                    warnings.warn(f"Label Studio: {each}", stacklevel=2)
+                refused.update(report.refused)
+            time.sleep(pause)
+
+    def pull(self) -> SyncReport:
+        """Read what annotators have said, corrected, skipped and deleted since the last time.
+
+        Returns
+        -------
+        report : SyncReport
+            What is recorded now.
+
+        Raises
+        ------
+        ConnectionError
+            If the server does not answer; what was read is safe, and the rest is read the next time.
+        LabelStudioError
+            If it refuses something.
+        OSError
+            If the journal cannot be written.
+        """
+        with self._forgetting():
+            is_whole = self._since is None
+            since = None if self._since is None else self._since - _LATE
+            report = self._taken_over(self._client.tasks(self._project, since))
+            if not is_whole and self._lacks_something():
+                self._forget()
+                more = self._taken_over(self._client.tasks(self._project))
+                report.n_labels += more.n_labels
+                report.n_skips += more.n_skips
+                report.n_withdrawn += more.n_withdrawn
+                report.refused += more.refused
+            return report
+
+    def push(self) -> int:
+        """Put the rows that come next into the project, with what the classifier takes them for.
+
+        Returns
+        -------
+        n_ready : int
+            How many rows are ready to be labelled there.
+
+        Raises
+        ------
+        ConnectionError
+            If the server does not answer; the next call goes on.
+        LabelStudioError
+            If it refuses something.
+        OSError
+            If an image cannot be read, or the journal not be written.
+        """
+        with self._forgetting():
+            if self._since is None:
+                self.pull()
+            self._campaign.refill()
+            queue = self._queue()
+            coming = set(queue)
+            left = [row for row in self._ranks if row in coming]
+            is_in_order = left == queue[: len(left)]
+            if is_in_order and (len(left) > self._n_ahead // 2 or len(left) == len(queue)):
+                return len(left)
+            self._set_classes()
+            if is_in_order and left:
+                self._serve(queue[len(left) : self._n_ahead])
+            else:
+                self._begin_round(queue[: self._n_ahead])
+            return min(len(queue), self._n_ahead)
+
+    def _order(self) -> dict[str, Any]:
+        """What a project needs to serve rows in the order of the strategy, each to as many as the campaign asks."""
+        return {
+            "sampling": "Uncertainty sampling",
+            "skip_queue": "IGNORE_SKIPPED",
+            "maximum_annotations": self._campaign.settings.n_annotators_per_row,
+            "show_collab_predictions": True,
+        }
+
+    def _found(self, project: int | None) -> dict[str, Any] | None:
+        if project is not None:
+            return dict(self._client.ask("GET", f"/api/projects/{check_integer('project', project)}/"))
+        own = (each for each in self._client.projects() if self._mark in (each["description"] or ""))
+        return next(own, None)
+
+    @property
+    def _mark(self) -> str:
+        return f"[skal {self._campaign.key}]"
+
+    def _made(self, title: str) -> dict[str, Any]:
+        config = self._config or forms.config(self._kind, self._campaign.classes)
+        about = f"Rows come from a labelling campaign of skal, in the order of its strategy. {self._mark}"
+        given = {"title": title, "description": about, "label_config": config, **self._order()}
+        return dict(self._client.ask("POST", "/api/projects/", json=given))
+
+    def _set(self, project: dict[str, Any], wanted: dict[str, Any]) -> None:
+        """Change what the project has otherwise."""
+        if changes := {name: value for name, value in wanted.items() if project.get(name) != value}:
+            self._client.ask("PATCH", f"/api/projects/{self._project}/", json=changes)
+
+    def _read(self, project: dict[str, Any]) -> None:
+        self._form = forms.form_of(project["parsed_label_config"])
+
+    def _set_classes(self) -> None:
+        """Offer classes that have come since."""
+        classes = self._campaign.classes
+        if self._is_own and not {str(each) for each in classes} <= self._form.choices:
+            given = {"label_config": forms.config(self._kind, classes)}
+            self._read(self._client.ask("PATCH", f"/api/projects/{self._project}/", json=given))
+
+    def _forget(self) -> None:
+        """What is known of the server is looked up anew."""
+        self._since: datetime | None = None  # the time of the last change that was seen
+        self._tasks: dict[int, list[int]] = {}  # of each row; more than one only if a request came twice
+        self._said: dict[int, list[reading.Said]] = {}  # of each task
+        self._ranks: dict[int, float] = {}  # of the rows that are served, in that order
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """Whatever goes wrong: nobody knows what the server did."""
+        try:
+            yield
+        except BaseException:
+            self._forget()
+            raise
+
+    def _taken_over(self, tasks: Iterable[dict[str, Any]]) -> SyncReport:
+        """Read tasks that have changed, and record what is said of their rows."""
+        is_whole, rows, latest = self._since is None, set(), self._since or _LONG_AGO
+        version = self._version() if is_whole else None
+        scores: dict[int, float] = {}
+        for task in tasks:
+            latest = max(latest, datetime.fromisoformat(task["updated_at"]))
+            self._said[task["id"]] = [reading.read(each, self._form.control) for each in task["annotations"]]
+            row = task["data"].get(_ROW)
+            if not isinstance(row, int) or not 0 <= row < len(self._campaign):
+                continue
+            rows.add(row)
+            if task["id"] not in self._tasks.setdefault(row, []):
+                self._tasks[row].append(task["id"])
+            for each in task["predictions"]:
+                if each["model_version"] == version:
+                    scores[row] = each["score"]
+        if is_whole and version:
+            self._ranks = dict(sorted(scores.items(), key=lambda pair: pair[1]))
+        report = self._campaign.sync(self._source, self._told(sorted(rows)), rows=sorted(rows))
+        self._since = latest
+        return report
+
+    def _version(self) -> str | None:
+        """The version of predictions that is served."""
+        found = self._client.ask("GET", f"/api/projects/{self._project}/")["model_version"]
+        return None if found is None else str(found)
+
+    def _lacks_something(self) -> bool:
+        """Whether there are more or fewer tasks or annotations than are known: tasks that are removed tell nobody."""
+        there = self._client.ask("GET", f"/api/projects/{self._project}/")
+        n_said = there["total_annotations_number"] + there["skipped_annotations_number"]
+        return there["task_number"] != len(self._said) or n_said != sum(map(len, self._said.values()))
+
+    def _told(self, rows: Iterable[int]) -> list[Told]:
+        """What annotators say of rows now."""
+        said = [(row, each) for row in rows for task in self._tasks[row] for each in self._said[task]]
+        last = reading.last_of_each(said)
+        authors = {each.author for _, each in last}
+        if authors - self._names.keys():
+            self._names.update(self._client.emails(self._project))
+            self._names.update({author: f"user {author}" for author in authors - self._names.keys()})
+        return reading.told(last, self._names, self._campaign.classes)
+
+    def _queue(self) -> list[int]:
+        """The rows that come next, without those that somebody has on another page."""
+        rows: list[int] = self._campaign.queue().tolist()
+        if self._campaign.settings.n_annotators_per_row > 1:
+            return rows
+        lent = set(self._campaign.leases()["row"].tolist())
+        return [row for row in rows if row not in lent]
+
+    def _begin_round(self, rows: list[int]) -> None:
+        """Serve rows in place of those of the round before."""
+        if not rows:
+            return
+        before = [each for each in self._client.versions(self._project) if each.startswith(_ROUND)]
+        numbers = [int(each.removeprefix(_ROUND)) for each in before if each.removeprefix(_ROUND).isdecimal()]
+        version = f"{_ROUND}{max(numbers, default=0) + 1}"
+        self._ranks = {}
+        self._serve(rows, version)
+        self._client.ask("PATCH", f"/api/projects/{self._project}/", json={"model_version": version})
+        for each in before:
+            self._client.remove_version(self._project, each)
+
+    def _serve(self, rows: list[int], version: str | None = None) -> None:
+        """Put rows behind those that are served already."""
+        self._add_tasks([row for row in rows if row not in self._tasks])
+        served = version or self._version()
+        first = max(self._ranks.values(), default=-_RANK) + _RANK
+        ranks = {row: first + i * _RANK for i, row in enumerate(rows)}
+        guesses = self._campaign.predictions(rows)["label"] if self._shows else [None] * len(rows)
+        self._client.add_predictions(
+            self._project,
+            [
+                {
+                    "task": self._tasks[row][0],
+                    "score": ranks[row],
+                    "model_version": served,
+                    "result": self._chosen(guess),
+                }
+                for row, guess in zip(rows, guesses, strict=True)
+            ],
+        )
+        self._ranks |= ranks
+
+    def _chosen(self, label: Any) -> list[dict[str, Any]]:
+        """A choice of a class, or none."""
+        if label is None or str(label) not in self._form.choices:
+            return []
+        return [
+            {
+                "from_name": self._form.control,
+                "to_name": self._form.item,
+                "type": "choices",
+                "value": {"choices": [str(label)]},
+            }
+        ]
+
+    def _add_tasks(self, rows: list[int]) -> None:
+        items = [forms.item_at(self._items, row) for row in rows]
+        for start in range(0, len(rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            shown = self._stored(rows[part], items[part])
+            data = [{_ROW: row, self._form.data: each} for row, each in zip(rows[part], shown, strict=True)]
+            numbers = self._client.add_tasks(self._project, data)
+            self._tasks |= {row: [number] for row, number in zip(rows[part], numbers, strict=True)}
+            self._said |= {number: [] for number in numbers}
+
+    def _stored(self, rows: list[int], items: list[Any]) -> list[Any]:
+        """What tasks show: images in files are stored on the server first."""
+        shown = [forms.shown(item, self._kind) for item in items]
+        files = [(i, forms.file_of(item)) for i, item in enumerate(items) if self._kind == "image"]
+        paths = [(i, path) for i, path in files if path is not None]
+        for start in range(0, len(paths), _FILES):
+            some = paths[start : start + _FILES]
+            named = [(f"{rows[i]}{path.suffix.lower()}", path.read_bytes()) for i, path in some]
+            for (i, _), where in zip(some, self._client.upload(self._project, named), strict=True):
+                shown[i] = where
+        return shown
