@@ -12,6 +12,7 @@ from numpydoc.validate import validate
 
 import skal.access
 import skal.campaign
+import skal.campaign.label_studio
 import skal.campaign.page
 import skal.classifiers
 import skal.datasets

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
-import httpx
+import httpx2
 
 TOKEN = "secret"
 
@@ -22,7 +22,7 @@ class FakeLabelStudio:
 
     @property
     def transport(self):
-        return httpx.MockTransport(self._handle)
+        return httpx2.MockTransport(self._handle)
 
     def _number(self):
         self.n_numbers += 1
@@ -98,8 +98,8 @@ class FakeLabelStudio:
     def _answer(self, request):
         if request.headers.get("Authorization") not in (f"Token {TOKEN}", "Bearer fresh"):
             if request.url.path == "/api/token/refresh/":
-                return httpx.Response(200, json={"access": "fresh"})
-            return httpx.Response(401, json={"detail": "Invalid token."})
+                return httpx2.Response(200, json={"access": "fresh"})
+            return httpx2.Response(401, json={"detail": "Invalid token."})
         parts = request.url.path.strip("/").split("/")[1:]
         asked = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
         kind = request.headers.get("Content-Type", "")
@@ -110,7 +110,7 @@ class FakeLabelStudio:
             return self._created(given) if request.method == "POST" else self._listed(asked)
         project = int(parts[1])
         if project not in self.projects:
-            return httpx.Response(404, json={"detail": "No Project matches the given query."})
+            return httpx2.Response(404, json={"detail": "No Project matches the given query."})
         what = {
             (): self._project,
             ("import",): self._import,
@@ -149,13 +149,13 @@ class FakeLabelStudio:
     def _created(self, given):
         number = self._number()
         self.projects[number] = {"id": number, "created_at": self._time(), "model_version": "", **given}
-        return httpx.Response(201, json=self._shown(number))
+        return httpx2.Response(201, json=self._shown(number))
 
     def _listed(self, asked):
         size, page = int(asked["page_size"]), int(asked["page"])
         found = [self._shown(number) for number in self.projects]
         part = found[(page - 1) * size : page * size]
-        return httpx.Response(
+        return httpx2.Response(
             200, json={"results": part, "next": "more" if page * size < len(found) else None}
         )
 
@@ -163,9 +163,9 @@ class FakeLabelStudio:
         if method == "PATCH":
             version = given.get("model_version")
             if version and version not in self._counts(project):
-                return httpx.Response(400, json={"detail": "Model version doesn't exist"})
+                return httpx2.Response(400, json={"detail": "Model version doesn't exist"})
             self.projects[project].update(given)
-        return httpx.Response(200, json=self._shown(project))
+        return httpx2.Response(200, json=self._shown(project))
 
     def _tasks(self, asked):
         project, size, page = int(asked["project"]), int(asked["page_size"]), int(asked["page"])
@@ -178,7 +178,7 @@ class FakeLabelStudio:
             found = [task for task in found if task["updated_at"] >= each["value"]]
         part = found[(page - 1) * size : page * size]
         if page > 1 and not part:
-            return httpx.Response(404, json={"detail": "Invalid page."})
+            return httpx2.Response(404, json={"detail": "Invalid page."})
         said, guessed = self.annotations.values(), self.predictions.values()
         shown = [
             {
@@ -188,7 +188,7 @@ class FakeLabelStudio:
             }
             for task in part
         ]
-        return httpx.Response(200, json={"tasks": shown, "total": len(found)})
+        return httpx2.Response(200, json={"tasks": shown, "total": len(found)})
 
     def _import(self, method, project, asked, given):
         if asked.get("commit_to_project") == "false":
@@ -200,7 +200,7 @@ class FakeLabelStudio:
                 number = self._number()
                 self.files[number] = {"id": number, "file": f"upload/{project}/x-{name}", "body": body[:-2]}
                 numbers.append(number)
-            return httpx.Response(201, json={"file_upload_ids": numbers})
+            return httpx2.Response(201, json={"file_upload_ids": numbers})
         numbers = []
         for each in given:
             number = self._number()
@@ -211,19 +211,19 @@ class FakeLabelStudio:
                 "updated_at": self._time(),
             }
             numbers.append(number)
-        return httpx.Response(201, json={"task_ids": numbers})
+        return httpx2.Response(201, json={"task_ids": numbers})
 
     def _uploads(self, method, project, asked, given):
         wanted = json.loads(asked["ids"])
         found = [
             {"id": number, "file": self.files[number]["file"]} for number in sorted(wanted, reverse=True)
         ]
-        return httpx.Response(200, json=found)
+        return httpx2.Response(200, json=found)
 
     def _predict(self, method, project, asked, given):
         labels = next(iter(self.parsed(project).values()))["labels"]
         if any(each["task"] not in self.tasks for each in given):
-            return httpx.Response(400, json={"detail": "task ID not found"})
+            return httpx2.Response(400, json={"detail": "task ID not found"})
         fine = [
             each
             for each in given
@@ -231,7 +231,7 @@ class FakeLabelStudio:
         ]  # others are dropped without a word
         for each in fine:
             self.predictions[self._number()] = {**each, "project": project}
-        return httpx.Response(201, json={"created": len(fine)})
+        return httpx2.Response(201, json={"created": len(fine)})
 
     def _counts(self, project):
         found = [each["model_version"] for each in self.predictions.values() if each["project"] == project]
@@ -242,9 +242,9 @@ class FakeLabelStudio:
             for number in [n for n, each in self.predictions.items() if each["project"] == project]:
                 if self.predictions[number]["model_version"] == given["model_version"]:
                     del self.predictions[number]
-        return httpx.Response(200, json=self._counts(project))
+        return httpx2.Response(200, json=self._counts(project))
 
     def _annotators(self, method, project, asked, given):
-        return httpx.Response(
+        return httpx2.Response(
             200, json=[{"id": number, "email": name} for name, number in self.users.items()]
         )

@@ -2,7 +2,7 @@
 
 import json
 
-import httpx
+import httpx2
 import numpy as np
 import pandas as pd
 import pytest
@@ -225,7 +225,7 @@ def test_run_goes_on_where_the_server_went_away(campaign, server, monkeypatch):
 
 def _cut(is_cut):
     if is_cut:
-        raise httpx.ConnectError("refused")
+        raise httpx2.ConnectError("refused")
 
 
 def test_run_ends_where_the_server_refuses(campaign, server):
@@ -344,7 +344,7 @@ def test_a_personal_token_is_exchanged(campaign, server):
 def test_a_server_that_fails_can_be_tried_again(campaign):
     with pytest.raises(ConnectionError, match="503"):
         LabelStudio(
-            campaign, URL, TOKEN, transport=httpx.MockTransport(lambda _: httpx.Response(503, text="busy"))
+            campaign, URL, TOKEN, transport=httpx2.MockTransport(lambda _: httpx2.Response(503, text="busy"))
         )
 
 

@@ -61,13 +61,13 @@ class LabelStudio:
         Whether annotators see what the classifier takes a row for.
     timeout : float, default=60.0
         How many seconds an answer may take.
-    transport : httpx.BaseTransport, default=None
+    transport : httpx2.BaseTransport, default=None
         What sends requests, for tests.
 
     Raises
     ------
     ImportError
-        If httpx is missing: ``pip install "skal-learn[label-studio]"``.
+        If httpx2 is missing: ``pip install "skal-learn[label-studio]"``.
     ConnectionError
         If the server does not answer.
     LabelStudioError

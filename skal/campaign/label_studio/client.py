@@ -23,19 +23,19 @@ class Client:
         A personal access token, or a legacy one.
     timeout : float
         Seconds that an answer may take.
-    transport : httpx.BaseTransport, default=None
+    transport : httpx2.BaseTransport, default=None
         What sends requests, for tests.
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0, transport: Any = None) -> None:
         try:
-            import httpx
+            import httpx2
         except ImportError as error:
             raise ImportError(
-                "Label Studio is asked with httpx: pip install 'skal-learn[label-studio]'."
+                "Label Studio is asked with httpx2: pip install 'skal-learn[label-studio]'."
             ) from error
-        self.url, self._token, self._failures = url.rstrip("/"), token, httpx.TransportError
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, transport=transport)
+        self.url, self._token, self._failures = url.rstrip("/"), token, httpx2.TransportError
+        self._http = httpx2.Client(base_url=self.url, timeout=timeout, transport=transport)
         self._is_personal = token.count(".") == 2  # a JSON web token, with which one asks for others
         if not self._is_personal:
             self._http.headers["Authorization"] = f"Token {token}"
