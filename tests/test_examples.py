@@ -92,6 +92,20 @@ def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch,
     assert picture.stat().st_size > 0
 
 
+def test_images_are_labelled(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("starlette")
+    output = tmp_path / "labels.csv"
+    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(output)])
+    runpy.run_path(str(FOLDER.parent / "label_images.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "60 of 150 rows are labelled" in printed
+    assert [line.split()[0] for line in printed.splitlines()[-2:]] == ["page", "random"]
+    names, *lines = output.read_text().splitlines()
+    assert names == "item,row,label,probability,n_answers"
+    assert len(lines) == 60
+    assert all(line.split("/")[0] == line.split(",")[2] for line in lines)
+
+
 def test_the_comparison_runs_to_its_pictures(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pandas")
     picture = tmp_path / "comparison.png"

@@ -129,6 +129,12 @@ class Reader:
         ((kind, content),) = node.items()
         return self._make_array(content) if kind == "array" else self._make_objects(content)
 
+    def _make_numpy(self, content: Any, where: int) -> Any:
+        return array_dtype(content, [])
+
+    def _make_slice(self, content: Any, where: int) -> Any:
+        return slice(*self._all(content))
+
     def _make_tensor(self, content: Any, where: int) -> torch.Tensor:
         tensor = self._tensors[content]
         return tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.array(tensor))

@@ -101,7 +101,7 @@ class Saving(Changes):
             try:
                 reference = writer.add(_without_classifiers(state) if is_again else state, "state")
             except UnsavableError:
-                if not _is_reproducible(state.estimator, self.estimator):
+                if state.estimator is None or not _is_reproducible(state.estimator, self.estimator):
                     raise
                 writer.discard()
                 reference, is_again = writer.add(_without_classifiers(state), "state"), True

@@ -114,6 +114,10 @@ class Writer:
             }
         if isinstance(value, np.ndarray):
             return self._array(np.asarray(value), path)
+        if isinstance(value, np.dtype) and value.kind in "biufcSUmMO":
+            return {"numpy": value.str}
+        if kind is slice:
+            return {"slice": [self.add(each, path) for each in (value.start, value.stop, value.step)]}
         if kind is torch.Tensor:
             return {"tensor": self._tensor(value.detach())}
         if kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame":
@@ -141,7 +145,8 @@ class Writer:
             return {"diffusion": [value.n_steps, value.incremental, str(value.device), arrays]}
         if kind is Entry:
             return {"entry": [self.add(item, path) for item in value]}
-        if is_restored(kind) or id(kind) in self._known:
+        # NumPy's types of numbers may be parameters, and known; numbers are values.
+        if is_restored(kind) or (id(kind) in self._known and not isinstance(value, np.generic)):
             name = f"{kind.__module__}.{kind.__qualname__}"
             return {
                 "object": [name, [[key, self.add(each, f"{path}.{key}")] for key, each in attributes(value)]]

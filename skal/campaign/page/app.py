@@ -193,7 +193,33 @@ class _Page:
 
 
 def labels_csv(campaign: Campaign, items: Items) -> bytes:
-    """The labels, with the name of each item."""
+    """The labels in CSV, with the name of each item.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    items : Items
+
+    Returns
+    -------
+    table : bytes
+        Columns as in `Campaign.consensus`, and ``item``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skal.campaign.page import begin, labels_csv, read_items
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = Path(folder.name, "texts.txt").write_text("good\\nbad\\nugly\\n")
+    >>> items = read_items(Path(folder.name, "texts.txt"))
+    >>> with begin(Path(folder.name, "campaign"), items, classes=["yes", "no"], training=None) as campaign:
+    ...     print(labels_csv(campaign.answer("anna", 2, "no"), items).decode())
+    item,row,label,probability,n_answers
+    ugly,2,no,1.0,1
+    <BLANKLINE>
+    >>> folder.cleanup()
+    """
     table = campaign.consensus()
     columns = {name: plain(column) for name, column in table.items()}
     return as_csv({"item": [items.name(row) for row in columns["row"]], **columns})

@@ -101,7 +101,7 @@ def _frame(root: Path) -> Any:
 
     csv.field_size_limit(2**31 - 1)
     if root.suffix.lower() in _LINES:
-        return pd.read_json(root, lines=True, dtype=False, convert_dates=False)
+        return pd.read_json(root, lines=True, dtype=False)
     separator = "\t" if root.suffix.lower() == ".tsv" else ","
     return pd.read_csv(root, sep=separator, encoding="utf-8-sig", encoding_errors="replace")
 
