@@ -43,7 +43,7 @@ def nearest_neighbors(
     method : {"auto", "exact", "approximate"} or object, default="auto"
         "exact" compares all rows, by matrix products or, where they have few columns, by a `CellIndex`. "approximate"
         finds more than 0.95 of the neighbours on average; up to about 4000 rows it is exact as well. "auto" is exact
-        where this takes no more than 1.5 times as long (see Notes). An object is an index or a transformer, see
+        where this takes no longer (see Notes). An object is an index or a transformer, see
         :func:`skal.neighbors.make_index`; its distances are those of its own metric.
     random_state : int, RandomState instance or None, default=None
         Decides the approximate neighbours.
@@ -74,11 +74,10 @@ def nearest_neighbors(
     -----
     "auto" is exact for N rows of d columns and K neighbours if
 
-    .. math:: N (0.5 + 0.012 d) \le 1.5 \left(6000 + 4 w (1 + 0.01 \min(d, 64)) + K (350 + 6 d)\right), \quad
-        w = \max(1024, 16 K).
+    .. math:: N (0.5 + 0.012 d) \le 6000 + 4 w (1 + 0.01 \min(d, 64)) + K (350 + 6 d), \quad w = \max(1024, 16 K).
 
     Both sides are nanoseconds per row, as they were measured once on two cores, so that the choice is the same on
-    every machine: about 25,000 rows of 50 columns, 9,600 of 768 for K = 10.
+    every machine: about 17,000 rows of 50 columns, 6,400 of 768 for K = 10.
 
     Approximate neighbours are compared in several partitions of the pool by k-means, those of many columns by their
     principal components, and measured in the given space. A sample of the rows, whose neighbours are searched exactly,

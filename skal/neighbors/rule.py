@@ -5,7 +5,6 @@ The constants are nanoseconds per row, measured once on two cores of 2.3 GHz wit
 
 from .partitions import least_width
 
-_MOST_TIMES = 1.5  # as long as an approximate search an exact one may take
 _FEW_COLUMNS = 16
 
 
@@ -25,13 +24,13 @@ def exact_is_fast(n_samples: int, n_features: int, k: int) -> bool:
     Examples
     --------
     >>> from skal.neighbors.rule import exact_is_fast
-    >>> exact_is_fast(20_000, 50, 10), exact_is_fast(20_000, 768, 10)
+    >>> exact_is_fast(15_000, 50, 10), exact_is_fast(15_000, 768, 10)
     (True, False)
     """
     exact = n_samples * (0.5 + 0.012 * n_features)
     compared = 4 * least_width(k) * (1 + 0.01 * min(n_features, 64))
     approximate = 6000 + compared + k * (350 + 6 * n_features)
-    return exact <= _MOST_TIMES * approximate
+    return exact <= approximate
 
 
 def cells_are_faster(n_samples: int, n_features: int) -> bool:
