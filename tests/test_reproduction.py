@@ -61,6 +61,8 @@ def test_claims_are_of_the_papers_and_every_result_file_serves_one(scripts):
         assert {"result", "ours", "checks"} <= claim.keys() or "not_run" in claim, claim
         assert not {"result", "not_run"} <= claim.keys(), claim
     assert results.keys() == {claim["result"] for claim in claims if "result" in claim}
+    pictures = {file.stem for file in (report.DOCS / "results").glob("*.svg")}
+    assert pictures == {name for name, result in results.items() if report.drawn(result)}
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def write_report(parts: Iterable[str], folder: Path, name: str = "tables") -> No
     print(f"\n{text}\n\nIn {folder}", flush=True)
 
 
-def save(figure: Any, file: Path, dpi: int = 100) -> None:
+def save(figure: Any, file: Path, dpi: int = 100, **params: Any) -> None:
     """Write a figure to a file and close it."""
-    figure.savefig(file, dpi=dpi)
+    figure.savefig(file, dpi=dpi, **params)
     plt.close(figure)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _experiments import markdown
+from _experiments import COLORS, markdown, plt, save
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
@@ -221,7 +221,33 @@ def described(result: Result) -> str:
         f"Machine: {machine['cores']} cores, {machine['threads']} of them used, {machine['gpu'] or 'no GPU'}; "
         + ", ".join(f"{package} {number}" for package, number in content["versions"].items()),
     ]
+    if drawn(result):
+        lines.append(f"![accuracy against labels](results/{result.name}.svg)")
     return "\n\n".join(line for line in lines if line)
+
+
+def drawn(result: Result) -> dict[str, Any]:
+    """The methods whose accuracy was seen in several rounds."""
+    return {
+        method: curve
+        for method, curve in result.content["curves"].items()
+        if "score" in curve and len(curve["n_labeled"]) > 1
+    }
+
+
+def draw(result: Result) -> None:
+    """Accuracy against labels, the mean over the seeds and their range, to a small file."""
+    figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for (method, curve), color in zip(drawn(result).items(), COLORS, strict=False):
+        scores = 100 * np.array(curve["score"], dtype=float)
+        axis.plot(curve["n_labeled"], scores.mean(axis=0), color=color, label=method)
+        axis.fill_between(
+            curve["n_labeled"], scores.min(axis=0), scores.max(axis=0), color=color, alpha=0.15, lw=0
+        )
+    axis.set(xlabel="labels", ylabel="accuracy, %")
+    axis.legend(fontsize="small")
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "skal"}):
+        save(figure, DOCS / "results" / f"{result.name}.svg", metadata={"Date": None})
 
 
 def read() -> tuple[list[dict[str, Any]], dict[str, Result]]:
@@ -237,7 +263,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.parse_args(arguments)
     path = DOCS / "reproduction.md"
-    path.write_text(page(*read()))
+    claims, results = read()
+    path.write_text(page(claims, results))
+    for result in results.values():
+        if drawn(result):
+            draw(result)
     print(f"wrote {path}")
 
 
