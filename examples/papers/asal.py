@@ -87,7 +87,9 @@ def train(
     return Networks(
         gan=gan("gan", experiment.gan, gan_file),
         gans={name: gan(name, experiment.gans[name]) for name in gan_names(methods, experiment)},
-        autoencoder=trained("autoencoder", clone(experiment.autoencoder).set_params(random_state=0), X),
+        autoencoder=trained(
+            "autoencoder", clone(experiment.autoencoder).set_params(verbose=1, random_state=0), X
+        ),
         # It replaces the annotators of synthetic images, and is trained on all labels of the pool.
         oracle=trained(
             "oracle", adam(LeNet, epochs=5, batch_size=64).set_params(random_state=0), *some(X, y, 60_000)

@@ -312,7 +312,9 @@ def prepare(experiment: Settings, X: Any, output: Path, vae_file: str | None, is
     path, times = Path(vae_file or output / "vae.skal"), output / "times.json"
     seconds = json.loads(times.read_text()) if times.exists() else {}
     was_there = path.exists()
-    vae = make_vae(experiment, is_quick).set_params(random_state=0, checkpoint=output / "vae.checkpoint")
+    vae = make_vae(experiment, is_quick).set_params(
+        verbose=1, random_state=0, checkpoint=output / "vae.checkpoint"
+    )
     started = time.perf_counter()
     vae = train_or_load(path, vae, X)
     if not was_there:
