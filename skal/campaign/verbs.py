@@ -38,8 +38,8 @@ class Verbs(Opened):
         n : int, default=1
             How many rows the annotator shall have.
         patience : float, default=None
-            How many seconds to wait for rows that another process prepares, before any at random are given; by default
-            20.
+            How many seconds to wait for rows that another process prepares, before random ones make up `n`. By default
+            20, and only where there would be none at all.
 
         Returns
         -------
@@ -69,11 +69,14 @@ class Verbs(Opened):
                 before = len(rows)
                 self._place.wake()
                 rows = self._given(annotator, n)
-        if not rows and not self._is_exhausted():
+        fewest = 1 if patience is None else n
+        if len(rows) < fewest and not self._is_exhausted():
             self._place.wake()
             if self._place.is_at_work():
                 wait_for(self._is_prepared_or_left, self._patience if patience is None else patience)
-            rows = self._given(annotator, n) or self._drawn(annotator, n)
+            rows = self._given(annotator, n)
+            if len(rows) < fewest:
+                rows = self._drawn(annotator, n, n - len(rows)) or rows
         return np.array(rows, dtype=np.intp)
 
     def _given(self, annotator: str, n: int) -> list[int]:
@@ -141,10 +144,10 @@ class Verbs(Opened):
                 return True
         return not self._place.is_at_work()
 
-    def _drawn(self, annotator: str, n: int) -> list[int]:
-        """Rows at random, where nothing is prepared: any label is better than to wait."""
+    def _drawn(self, annotator: str, n: int, n_missing: int) -> list[int]:
+        """Rows for an annotator, some at random, where nothing is prepared: any label is better than to wait."""
         with self._database.writing() as connection:
-            rows = self._random_rows(connection, n, takes_over=False)
+            rows = self._random_rows(connection, n_missing, takes_over=False)
             if not len(rows):
                 return []
             model = jobs.newest_model(connection)

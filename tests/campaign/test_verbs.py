@@ -323,3 +323,16 @@ def test_frames_are_named_by_their_index(tmp_path):
 def test_times_are_those_of_the_clock(tmp_path):
     with Campaign(tmp_path, learner(UncertaintySampling()), X, training=None, clock=Clock(0.0)) as campaign:
         assert campaign.answer("anna", 1, 1).answers()["time"].tolist()[0].year == 1970
+
+
+def test_random_rows_make_up_what_is_asked_for_where_nothing_is_prepared(tmp_path):
+    with begun(tmp_path / "c", training=None) as campaign:
+        assert len(campaign.next("anna", 2)) == 2  # nothing is prepared, and nobody is at it
+        held = campaign.next("anna", 2).tolist()
+        assert campaign.next("anna", 5).tolist() == held
+        rows = campaign.next("anna", 5, patience=0.0).tolist()
+        assert rows[:2] == held
+        assert len(set(rows)) == 5
+        assert [len(batch["rows"]) for batch in campaign.batches()] == [2, 3]
+        assert len(campaign.next("anna", 100, patience=0.0)) == 60  # all there are
+        assert len(campaign.next("bob", 2, patience=0.0)) == 0

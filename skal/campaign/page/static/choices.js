@@ -28,6 +28,7 @@ export class Choices {
     this.lower = classes.map((label) => String(label).toLowerCase());
     this.list.setAttribute("role", this.isMany ? "listbox" : "group");
     this.list.classList.toggle("many", this.isMany);
+    this.list.classList.toggle("fives", !this.isMany && [5, 9, 10].includes(classes.length));
     this.draw();
   }
 
