@@ -142,8 +142,12 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
                 raise ValueError(
                     "Squared distances between embeddings overflow in float32; scale the rows that they come from."
                 )
+            places = np.arange(where.start, where.stop)
+            if distances.shape[1] == k:  # few rows of a large pool are nearer than the nearest so far
+                is_nearer = (found < distances.max(axis=1, keepdims=True)).any(axis=0)
+                found, places = found[:, is_nearer], places[is_nearer]
             distances = np.hstack([distances, found])
-            best = np.hstack([best, np.broadcast_to(np.arange(where.start, where.stop), found.shape)])
+            best = np.hstack([best, np.broadcast_to(places, found.shape)])
             if distances.shape[1] > k:
                 nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
                 best = np.take_along_axis(best, nearest, axis=1)
