@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
@@ -27,8 +28,8 @@ def describe(value: Any) -> Any:
     Returns
     -------
     description : dict
-        ``{"estimator": name, "params": {...}}``, ``{"list": [...]}``, ``{"tuple": [...]}``, ``{"value": ...}``, or
-        ``{"given": name}`` for what only its owner's code can make.
+        ``{"estimator": name, "params": {...}}``, ``{"list": [...]}``, ``{"tuple": [...]}``, ``{"value": ...}``,
+        ``{"numpy": name}`` for a type of numbers, or ``{"given": name}`` for what only its owner's code can make.
 
     Examples
     --------
@@ -47,6 +48,8 @@ def describe(value: Any) -> Any:
     if name is not None and not isinstance(value, FrozenEstimator):
         params = value.get_params(deep=False)
         return {"estimator": name, "params": {key: describe(each) for key, each in sorted(params.items())}}
+    if kind is type and issubclass(value, np.generic):  # the numbers that an encoder makes
+        return {"numpy": value.__name__}
     try:
         return {"value": encode(value)}
     except TypeError:
@@ -117,6 +120,11 @@ def _restored(description: Any) -> Any:
         return _found(value)(**params)
     if first in ("list", "tuple"):
         return {"list": list, "tuple": tuple}[first](_restored(each) for each in value)
+    if first == "numpy":
+        kind = getattr(np, value)
+        if not isinstance(kind, type) or not issubclass(kind, np.generic):
+            raise JournalError(f"The journal names {value!r}, which is no type of NumPy's numbers.")
+        return kind
     if first != "value":
         raise JournalError(
             f"The journal describes a learner with {first!r}, which this skal does not know; update it."

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import skal.strategies
 from skal import ActiveLearner
@@ -205,6 +205,9 @@ LEARNERS = [
         ),
         UncertaintySampling("margin"),
     ),
+    ActiveLearner(
+        make_pipeline(OneHotEncoder(dtype=np.float32), LogisticRegression()), UncertaintySampling("margin")
+    ),
 ]
 
 
@@ -254,6 +257,9 @@ def test_code_of_ones_own_is_to_be_given(part):
         {"estimator": "sklearn.linear_model.LogisticRegression", "params": {"no_such": {"value": 1}}},
         {"value": {"!class": "os.system"}},
         {"eval": "1"},
+        {"numpy": "ndarray"},
+        {"numpy": "load"},
+        {"numpy": "no_such"},
         {},
         [],
         "LogisticRegression",

@@ -200,15 +200,13 @@ def test_half_characters_are_shown():
     ],
 )
 def test_the_default_learner_trains_on_whatever_there_is(tmp_path, name, text):
-    campaign, _ = begun(written(tmp_path, name, text), training="foreground", retrain_every=4)
+    begun(written(tmp_path, name, text), retrain_every=4)[0].close()
+    campaign, _ = begun(written(tmp_path, name, text), training="foreground")  # the journal has the learner
     with campaign:
         for row in campaign.next("anna", 4):
             campaign.answer("anna", row, ["cat", "dog"][row % 2])
         campaign.next("anna", 1)
         progress = campaign.progress()
-        if text.startswith("🙂"):
-            assert progress.n_labelled == 4  # blanks and signs have no words: labels go on
-            return
         assert progress.failure is None
         assert progress.by_model[-1]["n_labeled"] == 4
         assert campaign.batches()[0]["note"] is None
