@@ -82,9 +82,10 @@ def begin(
             )
         return campaign
     chosen = default_learner(items) if learner is None else learner
-    campaign = Campaign(folder, chosen, pool, classes=classes, training=training, **settings)
-    if isinstance(items, Images):
+    if isinstance(items, Images):  # before there is a journal, which needs it
+        folder.mkdir(parents=True, exist_ok=True)
         items.keep(folder)
+    campaign = Campaign(folder, chosen, pool, classes=classes, training=training, **settings)
     if audit:
         campaign.audit(audit)
     return campaign

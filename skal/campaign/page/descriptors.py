@@ -17,6 +17,16 @@ N_FEATURES = (
 _MOST = 0.2  # share of a block that one direction may have
 
 
+class Gradients:
+    """Features of images by what can be computed of their pixels."""
+
+    name, side, n_features = "gradients", SIDE, N_FEATURES
+
+    def describe(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features of images of shape (n_images, side, side, 3), of shape (n_images, n_features)."""
+        return describe(images)
+
+
 def describe(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Histograms of the directions of edges, of two sizes, and a small copy of each image.
 

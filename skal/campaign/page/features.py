@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from .descriptors import N_FEATURES, SIDE, describe
+from .descriptors import Gradients
+from .pretrained import Pretrained
 
 _N_THREADS = 4  # that decode; Pillow lets others work meanwhile
 
 
 class ImageFeatures(Dataset):
-    """Features of image files, zeros for one that cannot be decoded.
+    """Features of image files; those of a black one for one that cannot be decoded.
 
     Parameters
     ----------
@@ -26,10 +27,14 @@ class ImageFeatures(Dataset):
         Files below it.
     file : Path
         Where features are kept. Several processes may use it: they write the same.
+    descriptor : Gradients or Pretrained
+        Computes them.
     """
 
-    def __init__(self, root: Path, names: Sequence[str], file: Path) -> None:
-        self._root, self._names, self._file = root, names, file
+    def __init__(
+        self, root: Path, names: Sequence[str], file: Path, descriptor: Gradients | Pretrained
+    ) -> None:
+        self._root, self._names, self._file, self._descriptor = root, names, file, descriptor
         self._kept: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -43,7 +48,7 @@ class ImageFeatures(Dataset):
         kept = self._open()
         missing = [row for row in rows if kept[row, -1] == 0]
         if missing:
-            kept[missing, :-1] = describe(self._decoded(missing))
+            kept[missing, :-1] = self._descriptor.describe(self._decoded(missing))
             kept[missing, -1] = 1  # they are there
         return list(np.array(kept[rows, :-1]))
 
@@ -54,7 +59,7 @@ class ImageFeatures(Dataset):
         """The file, a row per image, whose last number says whether the others were computed."""
         if self._kept is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            shape = (len(self), N_FEATURES + 1)
+            shape = (len(self), self._descriptor.n_features + 1)
             with open(self._file, "ab") as file:
                 file.truncate(4 * shape[0] * shape[1])  # zeros, which take no place on most disks
             self._kept = np.memmap(self._file, np.float32, "r+", shape=shape)
@@ -69,10 +74,11 @@ class ImageFeatures(Dataset):
 
         from .images import inside
 
+        side = self._descriptor.side
         try:
             with Image.open(inside(self._root, self._names[row])) as stored:
-                stored.draft("RGB", (2 * SIDE, 2 * SIDE))
+                stored.draft("RGB", (2 * side, 2 * side))
                 image = ImageOps.exif_transpose(stored).convert("RGB")
-                return np.asarray(image.resize((SIDE, SIDE)))
+                return np.asarray(image.resize((side, side)))
         except Exception:  # decoders raise anything
-            return np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+            return np.zeros((side, side, 3), dtype=np.uint8)

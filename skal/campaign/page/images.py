@@ -12,8 +12,11 @@ from typing import Any
 
 from ...pool import DatasetPool
 from ...utils.replacing import replacing
+from ..database import FILE
+from .descriptors import Gradients
 from .features import ImageFeatures
 from .items import Items
+from .pretrained import Pretrained, cached_network
 
 # Formats that Pillow decodes. SVG is none: it is a document that may hold scripts.
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -30,28 +33,30 @@ class Images(Items):
     root : Path
     names : sequence of str
         Relative to it, with slashes.
+    features : str, default="gradients"
+        What a classifier sees: "gradients", or the name of a network of torchvision whose weights are here.
     """
 
     kind, noun = "image", "image"
 
-    def __init__(self, root: Path, names: Sequence[str]) -> None:
-        self.root, self.names = root, list(names)
+    def __init__(self, root: Path, names: Sequence[str], features: str = Gradients.name) -> None:
+        self.root, self.names, self.features = root, list(names), features
 
     @classmethod
     def read(cls, root: Path, folder: Path) -> Images:
         """The images that were there when the campaign in a folder began, or those that are there now."""
         listed = folder / _LISTED
-        if listed.exists():
-            return cls(root, json.loads(listed.read_bytes()))
+        if listed.exists() and (folder / FILE).exists():
+            return cls(root, **json.loads(listed.read_bytes()))
         names = list_images(root)
         if not names:
             raise ValueError(f"{root} has no images; give a folder that has some ({', '.join(ENDINGS)}).")
-        return cls(root, names)
+        return cls(root, names, cached_network() or Gradients.name)
 
     def keep(self, folder: Path) -> None:
-        """Write down which images there are, so that the campaign goes on when others are added."""
+        """Write down which images there are and what is seen of them, so that it goes on when others come."""
         with replacing(folder / _LISTED) as file:
-            file.write(json.dumps(self.names).encode())
+            file.write(json.dumps({"names": self.names, "features": self.features}).encode())
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,8 +72,10 @@ class Images(Items):
 
     def pool(self, folder: Path) -> DatasetPool:
         known_as = zlib.crc32("\n".join(self.names).encode(errors="surrogateescape"))
-        features = ImageFeatures(self.root, self.names, folder / f"features-{known_as:08x}.bin")
-        return DatasetPool(features, key=f"images of {known_as:08x}")
+        own = self.features == Gradients.name
+        descriptor = Gradients() if own else Pretrained(self.features)
+        key = f"{self.features}-{known_as:08x}"
+        return DatasetPool(ImageFeatures(self.root, self.names, folder / f"{key}.bin", descriptor), key=key)
 
     def note(self) -> str:
         known = set(self.names)

@@ -1,7 +1,10 @@
 """``skal label``: what may be said, and what is refused."""
 
+import importlib
 import re
 import stat
+import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -144,6 +147,19 @@ def test_a_taken_port_is_named(tmp_path, served, capsys):
 def test_links_have_the_token():
     assert serving.link("127.0.0.1", 80, "a-b_c") == "http://127.0.0.1:80/?token=a-b_c"
     assert serving.link("::1", 80, "t") == "http://[::1]:80/?token=t"
+
+
+def test_the_command_and_its_files_are_in_the_distribution():
+    root = Path(__file__).parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    module, _, name = project["project"]["scripts"]["skal"].partition(":")
+    assert getattr(importlib.import_module(module), name) is main
+    patterns = project["tool"]["setuptools"]["package-data"]["skal"]
+    packed = {file for pattern in patterns for file in (root / "skal").glob(pattern)}
+    page = root / "skal" / "campaign" / "page"
+    needed = {file for part in ("static", "templates") for file in (page / part).rglob("*") if file.is_file()}
+    assert len(needed) > 12
+    assert needed <= packed
 
 
 def test_help_is_there(capsys):

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skal.campaign.page import begin, read_items
-from skal.campaign.page.descriptors import N_FEATURES, SIDE, describe
+from skal.campaign.page.descriptors import N_FEATURES, SIDE, Gradients, describe
 from skal.campaign.page.features import ImageFeatures
 from skal.campaign.page.reading import campaign_folder
 from skal.campaign.page.texts import Texts
@@ -248,12 +248,12 @@ def test_features_are_computed_once(tmp_path, monkeypatch):
     folder = image_folder(tmp_path, 5)
     (folder / "02.png").write_bytes(b"broken")
     names = [f"{i:02d}.png" for i in range(5)]
-    features = ImageFeatures(folder, names, tmp_path / "c" / "features.bin")
+    features = ImageFeatures(folder, names, tmp_path / "c" / "features.bin", Gradients())
     first = np.stack([features[i] for i in range(3)])
     assert not first[2].any()
     assert first[0].any()
     assert not np.array_equal(first[0], first[1])
     shutil.rmtree(folder)
-    again = ImageFeatures(folder, names, tmp_path / "c" / "features.bin")
+    again = ImageFeatures(folder, names, tmp_path / "c" / "features.bin", Gradients())
     assert_array_equal(again.__getitems__([2, 0, 1]), first[[2, 0, 1]])
     assert not again[3].any()  # its file is gone

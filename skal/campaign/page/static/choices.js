@@ -39,7 +39,7 @@ export class Choices {
   }
 
   get takesDigits() {
-    return !this.isMany || (!this.input.value && !this.lower.some((label) => /^[0-9]/.test(label)));
+    return !this.isMany || (!this.input.value && !this.lower.some((label) => /[0-9]/.test(label)));
   }
 
   matches() {
