@@ -130,7 +130,7 @@ class Page:
         return self.item
 
     def await_saved(self):
-        self.await_that(lambda: self.find("#saved").text == "All saved")
+        self.await_that(lambda: self.n_unsent() == 0 and self.find("#saved").text == "All saved")
 
     def n_unsent(self):
         return self.driver.execute_script(

@@ -1,6 +1,6 @@
 """The page in Debian's chromium: real images, people, crashes and hostile items.
 
-``AXE_CORE`` names the folder of axe-core, an accessibility checker; ``SCREENSHOTS`` one for pictures of the page.
+``AXE_CORE`` names axe-core's ``axe.min.js``, an accessibility checker; ``SCREENSHOTS`` one for pictures of the page.
 """
 
 import csv
@@ -281,8 +281,6 @@ def test_hostile_texts(serve, browse, tmp_path):
             page.await_that(lambda: len(page.driver.find_elements("css selector", PARTS)) == 2)
             keep_picture(page, "hostile")
         page.press("1")
-        if len(page.driver.find_elements("css selector", ".waiting")):
-            break
         page.await_that(lambda row=row: page.item != row)
     page.await_saved()
     page.await_that(lambda: page.has_text("Nothing is left to label"))
@@ -335,7 +333,7 @@ def test_ten_thousand_classes(digits, serve, browse, tmp_path):
     page.await_item(other_than=fourth)
     page.await_saved()
     assert said_by(tmp_path, "anna") == {
-        row: "species 04321", second: "species 04321", third: "species 00991", fourth: None
+        row: "species 04321", second: "species 04321", third: "species 00990", fourth: None
     }  # fmt: skip
 
 
@@ -356,8 +354,8 @@ def test_classes_that_are_made_up(digits, serve, browse, tmp_path):
 @pytest.mark.parametrize("size", [(1280, 860), PHONE], ids=["desktop", "phone"])
 def test_accessibility(digits, serve, browse, tmp_path, size):
     if "AXE_CORE" not in os.environ:
-        pytest.skip("AXE_CORE names no folder of axe-core")
-    (source,) = Path(os.environ["AXE_CORE"]).glob("**/axe.min.js")
+        pytest.skip("AXE_CORE names no axe.min.js")
+    source = Path(os.environ["AXE_CORE"]).read_text()
     folder, truth = digits
     server = serve(folder, "--classes", *DIGITS)
     page = browse(server, "anna", size=size)
@@ -369,7 +367,7 @@ def test_accessibility(digits, serve, browse, tmp_path, size):
 
     def check(name):
         keep_picture(page, f"{name}-{size[0]}")
-        page.driver.execute_script(source.read_text())
+        page.driver.execute_script(source)
         found = page.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
         assert len(found["passes"]) > 5
         faults = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]
