@@ -65,7 +65,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         stay what they are.
     augment : callable, default=None
         Changes the rows of a training step, such as a transform of `torchvision.transforms.v2`: it gets a tensor
-        (n_rows, *input_shape) in the numbers of X, on the device, and returns one like it. `random_state` decides
+        ``(n_rows, *input_shape)`` in the numbers of X, on the device, and returns one like it. `random_state` decides
         what it draws from torch's generators. Predictions and held-out rows are not augmented.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, by their labels. "balanced" weighs a class by the inverse of its share of

@@ -17,7 +17,7 @@ class Batch:
 
     Parameters
     ----------
-    rows : Tensor of shape (n_rows, *input_shape)
+    rows : Tensor of shape (n_rows, ...)
         As the network gets them; ``net.infer`` returns the logits of rows like these.
     logits : Tensor of shape (n_rows, n_classes)
     features : Tensor of shape (n_rows, n_features) or None

@@ -26,7 +26,7 @@ class NetClassifier(BaseNetClassifier):
     module : type or callable, default=skal.nets.MLP
         A class of `torch.nn.Module`, not an instance. It is built when the data are known. Of the arguments
         ``input_shape`` (tuple, the shape of one row) and ``n_classes`` (int) it gets those that it accepts, and
-        `module_params`. It maps rows (N, *input_shape) to logits (N, n_classes).
+        `module_params`. It maps rows ``(N, *input_shape)`` to logits ``(N, n_classes)``.
     module_params : dict, default=None
         Further arguments of the module.
     {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,

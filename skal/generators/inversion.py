@@ -66,7 +66,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         The mean variance :math:`\sigma^2`.
     n_features_in_ : int
         Numbers in a row: the product of its shape.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X has string names.
 
     See Also

@@ -95,7 +95,7 @@ class ActiveLearner(Saving):
         The keys of the samples of `extend`.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Names of the features, where `X` is a data frame with such names.
 
     See Also

@@ -82,7 +82,7 @@ class NetworkEstimator(SavedEstimator):
         Where the networks are; another device after a GPU's networks are loaded without one.
     n_features_in_ : int
         Numbers per row: the product of its shape.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X has string names.
     """
 
