@@ -1,0 +1,148 @@
+"""ASAL's experiments on a few digits: they run to their tables, and go on where they were."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from skal.classifiers import LinearClassifier
+from skal.generators import AutoEncoder
+
+from ..networks import X as TABLE
+from ..networks import tiny_autoencoder, tiny_gan
+
+
+def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
+    asal = scripts["asal"]
+    changed = (
+        "ASAL-Gray (DCGAN)",
+        "ASAL-Autoencoder (5 components, generate 20)",
+        "GAAL (DCGAN, min-distance)",
+    )
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-two"],
+        load=digits.get,
+        gan=asal.GAN(architecture="dense", n_iter=2, batch_size=16),
+        gans={"DCGAN": asal.GAN("dcgan", architecture="dense", n_iter=3, batch_size=16), "unused": None},
+        autoencoder=AutoEncoder("dense", max_epochs=1),
+        methods=(asal.RANDOM, asal.ENTROPY, asal.PIXELS, *changed[:1]),
+        ablations=changed,
+        n_initial=20,
+        n_queries=10,
+        n_rounds=2,
+        n_seeds=1,
+        n_steps=2,
+    )
+    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
+    monkeypatch.setattr(asal, "agreement", lambda *_, **__: {})  # a figure for each of three features
+    asal.main(["mnist-two", "--output", str(tmp_path)])
+    asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *changed[1:]])
+    output = tmp_path / "mnist-two"
+    lines = (output / "tables.md").read_text()
+    assert all(f"| {method} |" in lines for method in (*tiny.methods, *changed))
+    assert len(list((output / "runs").iterdir())) == 6
+    assert asal.GAN.load(output / "DCGAN.skal").n_iter_ == 3
+
+
+def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
+    asal = scripts["asal"]
+    X, y = digits["train"]
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-ten"],
+        classifier=asal.adam(asal.Linear, 2, 50),
+        gan=asal.GAN(architecture="dense", n_iter=2, batch_size=16),
+        autoencoder=AutoEncoder("dense", max_epochs=1),
+        n_steps=2,
+    )
+    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
+    monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
+    methods = ["Maximal Entropy", "ASAL-Gray", "ASAL-Autoencoder"]
+    arguments = ["times", "--sizes", "100", "300", "--output", str(tmp_path), "--methods", *methods]
+    asal.main(arguments)
+    report = (tmp_path / "mnist-ten" / "times.md").read_text()
+    assert report.count("| 100 |") == report.count("| 300 |") == 2
+    seconds = json.loads((tmp_path / "mnist-ten" / "seconds.json").read_text())
+    assert seconds.keys() == {"gan", "autoencoder", "oracle"}
+    assert str(seconds) in report
+
+
+def test_preparation_pays_after_some_queries(scripts):
+    pays_after = scripts["asal"].pays_after
+    assert (
+        pays_after((30.0, 0.1), (1.0, 3.0), 1000.0) == "355, 10"
+    )  # of 1029 and of 29 seconds, 2.9 at a time
+    assert pays_after((0.5, 0.1), (1.0, 3.0), 0.0) == "0, 0"
+    assert pays_after((30.0, 3.0), (1.0, 3.0), 0.0) == "never"
+
+
+def test_every_method_of_asal_has_a_learner(scripts):
+    methods, settings = sys.modules["_asal_methods"], scripts["asal"].EXPERIMENTS
+    own, other = (tiny_gan(n_iter=n).fit(TABLE) for n in (1, 2))
+    code = tiny_autoencoder().fit(TABLE)
+    oracle = scripts["asal"].adam(scripts["asal"].LeNet, 1, 10)
+    for experiment in settings.values():
+        networks = methods.Networks(own, code, oracle, gans=dict.fromkeys(experiment.gans, other))
+        for method in (*experiment.methods, *experiment.ablations):
+            learner = methods.make_learner(method, experiment, networks)
+            assert isinstance(learner.estimator, LinearClassifier) == ("min-distance" in method)
+            gan = getattr(learner.strategy, "generator", None)
+            is_other = any(name in method.partition("(")[2] for name in experiment.gans)
+            assert gan is None or gan.estimator is (other if is_other else own), method
+    ten = settings["mnist-ten"]
+    networks = methods.Networks(own, code, oracle, gans=dict.fromkeys(ten.gans, other))
+    asal = methods.make_learner("ASAL-Autoencoder (10 components, neighbors 5)", ten, networks).strategy
+    assert (asal.n_components, asal.n_neighbors, asal.n_candidates, asal.objective) == (
+        10,
+        5,
+        None,
+        "entropy",
+    )
+    svm = methods.make_learner("ASAL-Gray (DCGAN, min-distance)", settings["mnist-two"], networks)
+    assert (svm.strategy.objective, svm.estimator.loss, svm.estimator.batch_size) == (
+        "min_distance",
+        "hinge",
+        10,
+    )
+    subset = methods.make_learner("Maximal Entropy (subset 250)", ten, networks).strategy
+    assert (subset.n_candidates, subset.criterion.measure) == (250, "entropy")
+    for method, message in {
+        "Random (BigGAN)": "has \\['BigGAN'\\]",
+        "Random (7 lives)": "was not understood",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            methods.make_learner(method, ten, networks)
+
+
+def test_lsun_is_split_and_mirrored(scripts, monkeypatch):
+    settings = scripts["asal"].EXPERIMENTS["lsun"]
+    module = sys.modules["_asal_settings"]
+    monkeypatch.setattr(
+        module.datasets, "load_lsun", lambda return_X_y: (np.arange(340), np.arange(340) % 10)
+    )
+    (train, y_train), (test, y_test) = settings.load("train"), settings.load("test")
+    assert (len(train), len(test)) == (330, 10)
+    assert_array_equal(np.sort(np.append(train, test)), np.arange(340))
+    assert_array_equal(y_train, train % 10)
+    assert_array_equal(y_test, test % 10)
+    images = torch.arange(2 * 3 * 2 * 4, dtype=torch.uint8).reshape(2, 3, 2, 4).repeat(50, 1, 1, 1)
+    changed = settings.classifier.augment(images)
+    assert ((changed == images).flatten(1).all(1) | (changed == images.flip(-1)).flatten(1).all(1)).all()
+    assert 20 < int((changed == images).flatten(1).all(1).sum()) < 80
+
+
+def test_an_autoencoder_is_trained_for_the_steps_of_the_paper(scripts):
+    settings = sys.modules["_asal_settings"]
+    rows = np.random.default_rng(0).random((200, 6), dtype=np.float32)
+    exact = settings.by_steps(8).set_params(random_state=0).fit(rows).module_.state_dict()
+    passes = settings.by_steps(8).set_params(
+        max_epochs=2, callbacks=None, random_state=0
+    )  # of four steps each
+    for name, weight in passes.fit(rows).module_.state_dict().items():
+        torch.testing.assert_close(exact[name], weight, rtol=0, atol=0)
+    fewer = settings.by_steps(7).set_params(random_state=0).fit(rows).module_.state_dict()
+    assert any(not torch.equal(exact[name], fewer[name]) for name in exact)
+    assert settings.EXPERIMENTS["svhn"].autoencoder.callbacks[0][1].n_steps == 100_000

@@ -1,0 +1,75 @@
+"""The examples of texts, tables and photos and the comparisons, on a few rows."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[2] / "examples"
+
+pytest.importorskip("matplotlib")
+
+
+def test_strategies_and_criteria_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    n_threads = torch.get_num_threads()
+    try:
+        for _ in range(2):  # the second time from what the first one kept
+            arguments = ["--quick", "--folder", str(tmp_path), "--pools", "digits", "--settings", "few"]
+            monkeypatch.setattr(sys, "argv", ["compare_strategies", *arguments])
+            runpy.run_path(str(FOLDER / "compare_strategies.py"), run_name="__main__")
+        first, second = capsys.readouterr().out.split("digits, few labels: 2 repeats")[1:]
+        assert [line.split()[0] for line in second.splitlines()[2:5]] == ["TypiClust", "margin", "random"]
+        assert first.splitlines()[2:5] == second.splitlines()[2:5]
+        monkeypatch.setattr(sys, "argv", ["compare_stopping", "--quick", "--pools", "digits"])
+        runpy.run_path(str(FOLDER / "compare_stopping.py"), run_name="__main__")
+        assert "classification change     " in capsys.readouterr().out
+        monkeypatch.setattr(sys, "argv", ["honest_estimate", "--quick", "--pools", "digits"])
+        runpy.run_path(str(FOLDER / "honest_estimate.py"), run_name="__main__")
+        uniform, active = capsys.readouterr().out.splitlines()[1:]
+        assert uniform.split()[:2] == ["digits", "uniform"]
+        assert active.split()[:2] == ["digits", "active"]
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+@pytest.mark.parametrize("name", ["photos", "tabular", "texts"])
+def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    picture = tmp_path / "curves.png"
+    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
+    n_threads = torch.get_num_threads()
+    try:
+        runpy.run_path(str(FOLDER / f"plot_{name}.py"), run_name="__main__")
+    finally:
+        torch.set_num_threads(n_threads)
+    printed = capsys.readouterr().out
+    assert all(f"labels, {strategy:6}: " in printed for strategy in ("random", "BADGE"))
+    assert picture.stat().st_size > 0
+
+
+def test_images_are_labelled(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("starlette")
+    output = tmp_path / "labels.csv"
+    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(output)])
+    runpy.run_path(str(FOLDER / "label_images.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "60 of 150 rows are labelled" in printed
+    assert [line.split()[0] for line in printed.splitlines()[-2:]] == ["page", "random"]
+    names, *lines = output.read_text().splitlines()
+    assert names == "item,row,label,probability,n_answers"
+    assert len(lines) == 60
+    assert all(line.split("/")[0] == line.split(",")[2] for line in lines)
+
+
+def test_the_comparison_runs_to_its_pictures(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    picture = tmp_path / "comparison.png"
+    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
+    runpy.run_path(str(FOLDER / "plot_comparison.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "[simulate 6/6, " in printed
+    assert "core set saved " in printed
+    assert picture.stat().st_size > 0
