@@ -46,13 +46,11 @@ def bottom_k(values: NDArray[np.float32], k: int, rng: np.random.Generator, with
     low, n_low = 0, 0  # the k-th value as far as its bits are known, and how many are lower
     for shift in (_BITS, 0):
         counts = np.zeros(1 << _BITS, np.int64)
-        compiled(count)(bits, shift, low, counts)
-        spared = np.zeros_like(counts)
-        compiled(count)(bits[without], shift, low, spared)
-        up_to = n_low + np.cumsum(counts - spared)
-        part = int(np.searchsorted(up_to, k))
-        n_equal = int(counts[part] - spared[part])
-        low, n_low = low | part << shift, int(up_to[part]) - n_equal
+        compiled(count)(bits, 1, shift, low, counts)
+        compiled(count)(bits[without], -1, shift, low, counts)
+        up_to = np.cumsum(counts)
+        part = int(np.searchsorted(up_to, k - n_low))
+        low, n_low = low | part << shift, n_low + int(up_to[part] - counts[part])
     key = drawn_key(rng)
     lower = np.empty(n_low, np.intp)
     equal, ranks = np.full(k - n_low, -1, np.intp), np.full(k - n_low, 2**64 - 1, np.uint64)
@@ -61,14 +59,14 @@ def bottom_k(values: NDArray[np.float32], k: int, rng: np.random.Generator, with
     return Best.of(-values[chosen], chosen, k, key).positions
 
 
-def count(bits, shift, known, counts):  # type: ignore[no-untyped-def]
-    """Count values by some of their bits, in an order of bits that is the order of the floats."""
+def count(bits, step, shift, known, counts):  # type: ignore[no-untyped-def]
+    """Add a step for each value by some of its bits, in an order of bits that is the order of the floats."""
     for i in range(len(bits)):
         value = np.int64(bits[i])
         value = 0xFFFFFFFF - value if value >= 0x80000000 else value + 0x80000000
         if shift == 0 and value >> 16 != known >> 16:
             continue
-        counts[(value >> shift) & 0xFFFF] += 1
+        counts[(value >> shift) & 0xFFFF] += step
 
 
 def collect(bits, kth, key, without, lower, equal, ranks):  # type: ignore[no-untyped-def]
