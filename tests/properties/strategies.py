@@ -1,6 +1,12 @@
 """Generators of pools for the hypothesis tests, and the strategies that the tests run over."""
 
+import copy
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
@@ -143,3 +149,33 @@ def problems(draw: st.DrawFn) -> Problem:
     y = np.insert(y, sizes[5] % (n_samples - 1), 0)
     y = np.insert(y, sizes[6] % n_samples, 1)
     return Problem(X, y, 1 + sizes[7] % (n_samples + 1), NearestMean())
+
+
+PROBLEMS = problems()
+
+
+def examples(values: st.SearchStrategy[Any]) -> list[Any]:
+    """As many examples as the profile has; drawn once where it has the same for every test, because that takes long."""
+    return (_kept if settings().derandomize else _drawn)(values)
+
+
+def check_examples(values: st.SearchStrategy[Any], check: Callable[[Any], object]) -> None:
+    """Check all examples; hypothesis looks for a smaller one than the first that fails."""
+    if not settings().derandomize:
+        return given(values)(lambda example: check(example))()
+    for example in _kept(values):
+        try:
+            check(copy.deepcopy(example))
+        except Exception:
+            given(values)(lambda example: check(example))()
+            raise
+    return None
+
+
+def _drawn(values: st.SearchStrategy[Any]) -> list[Any]:
+    drawn: list[Any] = []
+    given(values)(lambda example: drawn.append(example))()
+    return drawn
+
+
+_kept = cache(_drawn)
