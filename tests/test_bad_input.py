@@ -1,5 +1,8 @@
 """The table of docs/bad_input.md, over every strategy."""
 
+import copy
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -58,9 +61,14 @@ def unfitted(strategy, classifier=None):
     return ActiveLearner(classifier or Untrainable(), clone(strategy), n_queries=3, random_state=0)
 
 
+@cache
+def fitted(strategy):
+    return unfitted(strategy, Discriminating()).fit(X, Y)
+
+
 @pytest.fixture
 def learner(strategy):
-    return unfitted(strategy, Discriminating()).fit(X, Y)
+    return copy.deepcopy(fitted(strategy))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
