@@ -82,7 +82,7 @@ def test_a_label_is_withdrawn():
 
 
 def test_a_refit_is_interrupted(monkeypatch):
-    fitted = learner(estimator=Interrupted(max_iter=1000)).fit(X, Y)
+    fitted = learner(estimator=Interrupted(tol=0.1)).fit(X, Y)
     before = fitted.predict_proba(X)
     monkeypatch.setattr(Interrupted, "is_ended", True)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -95,7 +95,7 @@ def test_a_refit_is_interrupted(monkeypatch):
 
 
 UNFITTABLE = [
-    GridSearchCV(LogisticRegression(max_iter=1000), {"C": [1, 2]}),
+    GridSearchCV(LogisticRegression(tol=0.1), {"C": [1, 2]}),
     KNeighborsClassifier(7),
     make_pipeline(StandardScaler(), KNeighborsClassifier(7)),
     SGDClassifier(loss="log_loss", early_stopping=True, random_state=0),
@@ -224,7 +224,7 @@ def test_networks_have_an_output_for_every_class(is_in_pipeline):
 
 def test_a_simulation_knows_the_classes_of_its_oracle():
     simulated = SimulatedLearner(
-        LogisticRegression(max_iter=1000), RandomSampling(), n_initial=2, n_queries=1, budget=4, random_state=0,
+        LogisticRegression(tol=0.1), RandomSampling(), n_initial=2, n_queries=1, budget=4, random_state=0,
         validation_fraction=0.3, scoring=["neg_log_loss", "roc_auc_ovr"],
     ).fit(X, TRUTH)  # fmt: skip
     assert np.isfinite(simulated.history_["score_neg_log_loss"]).all()

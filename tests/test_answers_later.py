@@ -175,7 +175,7 @@ def test_more_neighbors_and_folds_than_labels(classifier):
 
 
 def test_a_pretrained_classifier_knows_no_other_classes():
-    frozen = FrozenEstimator(LogisticRegression(max_iter=1000).fit(X, TRUTH))
+    frozen = FrozenEstimator(LogisticRegression(tol=0.1).fit(X, TRUTH))
     with pytest.raises(ValueError, match=r"knows \[2\], which are none of classes"):
         learner(estimator=frozen, classes=[0, 1]).fit(X, np.where(Y == 2, UNLABELED, Y))
 
@@ -188,10 +188,10 @@ def test_pairs_of_classes_are_no_classes():
 
 
 def test_weights_go_through_a_label_encoder():
-    fitted = learner(estimator=LabelEncodedClassifier(LogisticRegression(max_iter=1000))).fit(X, Y)
+    fitted = learner(estimator=LabelEncodedClassifier(LogisticRegression(tol=0.1))).fit(X, Y)
     fitted.teach(FREE[:1], [0], sample_weight=[9.0])
     with config_context(enable_metadata_routing=True):
-        weighted = LogisticRegression(max_iter=1000).set_fit_request(sample_weight=True)
+        weighted = LogisticRegression(tol=0.1).set_fit_request(sample_weight=True)
         routed = learner(estimator=LabelEncodedClassifier(weighted)).fit(X, Y)
         routed.teach(FREE[:1], [0], sample_weight=[9.0])
         assert_array_equal(routed.predict_proba(X), fitted.predict_proba(X))
@@ -243,7 +243,7 @@ def test_a_weight_goes_with_its_answer():
     assert fitted.sample_weight_[FREE[0]] == 50
     fitted.forget(FREE[:1]).teach(FREE[:1], [0])
     assert_array_equal(fitted.predict_proba(X), learner().fit(X, Y).teach(FREE[:1], [0]).predict_proba(X))
-    search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [1]}, cv=3)
+    search = GridSearchCV(LogisticRegression(tol=0.1), {"C": [1]}, cv=3)
     learner(estimator=search).fit(X, Y).teach(FREE[:1], [0], sample_weight=[50.0])
 
 

@@ -26,9 +26,9 @@ SCALE, SHIFT = np.array([7.0, 0.01, 300.0]), np.array([-2.0, 5.0, 1e4])
 
 @parametrize_with_checks(
     [
-        GAN(n_iter=2),
-        GAN("dcgan", n_iter=2),
-        GAN("wgan_ct", n_iter=2, n_latent=2, batch_size=16),
+        GAN(n_iter=2, n_critic=1),
+        GAN("dcgan", n_iter=2, n_critic=1),
+        GAN("wgan_ct", n_iter=2, n_critic=1, n_latent=2, batch_size=16),
         VAE(max_epochs=2),
         AutoEncoder(max_epochs=2),
     ]

@@ -143,6 +143,6 @@ def test_errors():
         GANInversion(X).fit(X)
 
 
-@parametrize_with_checks([GANInversion(tiny_gan(), n_steps=5)])
+@parametrize_with_checks([GANInversion(tiny_gan(n_critic=1), n_steps=2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

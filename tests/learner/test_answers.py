@@ -34,7 +34,7 @@ def failing(monkeypatch):
         monkeypatch.setattr(Failing, "raising", error)
 
     fail_with(None)
-    return learner(estimator=Failing(max_iter=1000)).fit(X, Y), fail_with
+    return learner(estimator=Failing(tol=0.1)).fit(X, Y), fail_with
 
 
 @pytest.mark.parametrize("error", [RuntimeError("singular"), KeyboardInterrupt(), MemoryError()], ids=repr)
@@ -166,7 +166,7 @@ def test_what_is_skipped_pending_or_excluded_is_not_offered(strategy):
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(150, 100, replace=False))
     y = np.where(np.isin(np.arange(100), [0, 40, 80]), TRUTH[rows], -1)
-    classifier = Discriminating(max_iter=1000)
+    classifier = Discriminating(tol=0.1)
     fitted = ActiveLearner(classifier, clone(strategy), n_queries=6, random_state=0).fit(X[rows], y)
     skipped, labeled = [], [0, 40, 80]
     for _ in range(10):
@@ -194,7 +194,7 @@ def test_bad_positions_are_refused(name):
 
 
 def test_positions_of_another_pool_are_those_of_that_pool():
-    fitted = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling(), n_queries=3).fit(X, Y)
+    fitted = ActiveLearner(LogisticRegression(tol=0.1), UncertaintySampling(), n_queries=3).fit(X, Y)
     other = X[:30] + 1
     first = fitted.query(other)
     assert_array_equal(fitted.skip([3]).query(other), first)

@@ -45,7 +45,7 @@ TEXTS = [f"{['red', 'green', 'blue'][label]} thing number {row}" for row, label 
 
 
 def logistic():
-    return LogisticRegression(max_iter=1000)
+    return LogisticRegression(tol=0.1)
 
 
 def learner(classifier=None, strategy=None, **params):

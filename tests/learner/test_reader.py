@@ -42,7 +42,7 @@ def test_every_strategy_goes_on_with_arrays_in_files(tmp_path, strategy, monkeyp
 
 
 def test_a_mapped_graph_and_index_stay_in_their_files(tmp_path):
-    planned = ActiveLearner(LogisticRegression(max_iter=1000), DGAL(PCA(2)), n_queries=3, random_state=0)
+    planned = ActiveLearner(LogisticRegression(tol=0.1), DGAL(PCA(2)), n_queries=3, random_state=0)
     rows = np.random.default_rng(0).normal(size=(12_000, 5)).astype(np.float32)
     labels = np.where(np.arange(12_000) < 20, np.arange(12_000) % 2, -1)
     for strategy, arrays in (
@@ -64,7 +64,7 @@ def test_a_mapped_graph_and_index_stay_in_their_files(tmp_path):
 
 
 def test_a_damaged_file_is_not_mapped(tmp_path):
-    planned = plan(LogisticRegression(max_iter=1000), DGAL(PCA(2)))
+    planned = plan(LogisticRegression(tol=0.1), DGAL(PCA(2)))
     clone(planned).fit(X, Y).save(tmp_path)
     file = tmp_path / "learner.skal"
     data = bytearray(file.read_bytes())

@@ -44,10 +44,10 @@ def test_every_strategy_goes_on(tmp_path, strategy):
 
 
 CLASSIFIERS = [
-    LogisticRegression(max_iter=1000),
+    LogisticRegression(tol=0.1),
     GaussianNB(),
-    make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-    LabelEncodedClassifier(LogisticRegression(max_iter=1000)),
+    make_pipeline(StandardScaler(), LogisticRegression(tol=0.1)),
+    LabelEncodedClassifier(LogisticRegression(tol=0.1)),
     NetClassifier(max_epochs=2),
     make_pipeline(StandardScaler(), NetClassifier(max_epochs=2)),
     # These cannot be written, and are trained again.
@@ -56,7 +56,7 @@ CLASSIFIERS = [
     SGDClassifier(loss="log_loss"),
     NeuralNetClassifier(nn.Linear, module__in_features=4, module__out_features=3, criterion=nn.CrossEntropyLoss,
                         train_split=None, verbose=0),
-    FrozenEstimator(LogisticRegression(max_iter=1000).fit(X, TRUTH)),
+    FrozenEstimator(LogisticRegression(tol=0.1).fit(X, TRUTH)),
 ]  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def test_every_classifier_goes_on(tmp_path, classifier):
 
 
 def test_the_classifier_is_the_one_of_before_untrained_answers(tmp_path):
-    for classifier in (LogisticRegression(max_iter=1000), RandomForestClassifier(5)):
+    for classifier in (LogisticRegression(tol=0.1), RandomForestClassifier(5)):
         planned = plan(classifier, UncertaintySampling())
         fitted = clone(planned).fit(X, Y).teach([51, 53], [2, 1], refit=False)
         fitted.save(tmp_path)
@@ -94,8 +94,8 @@ def test_other_containers_go_on(tmp_path):
     texts = [" ".join("abcdefgh"[int(value) % 8] * 2 for value in row) for row in X * 10]
     names = np.array(["setosa", "versicolor", "virginica", None], dtype=object)[Y]
     for pool, new, classifier in (
-        (frame, frame[:2] + 1, LogisticRegression(max_iter=1000)),
-        (sparse.csr_array(X), sparse.csr_array(X[:2] + 1), LogisticRegression(max_iter=1000)),
+        (frame, frame[:2] + 1, LogisticRegression(tol=0.1)),
+        (sparse.csr_array(X), sparse.csr_array(X[:2] + 1), LogisticRegression(tol=0.1)),
         (texts, texts[:2], make_pipeline(TfidfVectorizer(), LogisticRegression())),
     ):
         planned = plan(classifier, UncertaintySampling()).set_params(cold_start=RandomSampling())
@@ -114,7 +114,7 @@ def test_other_containers_go_on(tmp_path):
 def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=list("abcd"), index=[f"flower {row}" for row in range(150)])
-    planned = plan(LogisticRegression(max_iter=1000), UncertaintySampling())
+    planned = plan(LogisticRegression(tol=0.1), UncertaintySampling())
     fitted = clone(planned).fit(frame, Y)
     fitted.save(tmp_path)
     loaded = ActiveLearner.load(tmp_path, frame.sample(frac=1, random_state=0), planned)
@@ -126,7 +126,7 @@ def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path):
 
 def test_another_process_goes_on_without_training(tmp_path):
     planned = ActiveLearner(
-        LogisticRegression(max_iter=1000), ASAL(tiny_gan(), n_steps=3), n_queries=5, random_state=0
+        LogisticRegression(tol=0.1), ASAL(tiny_gan(), n_steps=3), n_queries=5, random_state=0
     )
     fitted = clone(planned).fit(X, Y).teach([51, 53], [1, 2])
     fitted.save(tmp_path)
@@ -144,7 +144,7 @@ def fit(*args, **params):
     raise AssertionError("a generator was trained")
 
 GAN.fit = fit
-planned = ActiveLearner(LogisticRegression(max_iter=1000), ASAL(tiny_gan(), n_steps=3), n_queries=5, random_state=0)
+planned = ActiveLearner(LogisticRegression(tol=0.1), ASAL(tiny_gan(), n_steps=3), n_queries=5, random_state=0)
 learner = ActiveLearner.load(folder, np.load(f"{folder}/pool.npy"), planned)
 assert learner.query().tolist() == rows
 """,
@@ -154,16 +154,16 @@ assert learner.query().tolist() == rows
 
 
 def test_another_pool_and_another_plan_are_refused(tmp_path):
-    planned = plan(LogisticRegression(max_iter=1000), DGAL(PCA(2)))
+    planned = plan(LogisticRegression(tol=0.1), DGAL(PCA(2)))
     taught(planned).save(tmp_path)
     for pool in (X[::-1], X[:100], X + 1e-9, X.astype(np.float32)):
         with pytest.raises(ValueError, match="X is not the pool"):
             ActiveLearner.load(tmp_path, pool, planned)
     for other in (
-        plan(LogisticRegression(max_iter=1000), DGAL(PCA(2), n_neighbors=3)),
+        plan(LogisticRegression(tol=0.1), DGAL(PCA(2), n_neighbors=3)),
         plan(LogisticRegression(max_iter=999), DGAL(PCA(2))),
-        plan(LogisticRegression(max_iter=1000), SEALS(PCA(2))),
-        plan(LogisticRegression(max_iter=1000), DGAL(PCA(2))).set_params(classes=[0, 1, 2]),
+        plan(LogisticRegression(tol=0.1), SEALS(PCA(2))),
+        plan(LogisticRegression(tol=0.1), DGAL(PCA(2))).set_params(classes=[0, 1, 2]),
     ):
         with pytest.raises(ValueError, match="The learner was saved with"):
             ActiveLearner.load(tmp_path, X, other)
@@ -198,16 +198,14 @@ def test_a_classifier_of_other_parameters_is_not_trained_again(tmp_path):
 
 def test_requests_of_metadata_are_no_obstacle(tmp_path):
     with config_context(enable_metadata_routing=True):
-        planned = plan(
-            LogisticRegression(max_iter=1000).set_fit_request(sample_weight=True), UncertaintySampling()
-        )
+        planned = plan(LogisticRegression(tol=0.1).set_fit_request(sample_weight=True), UncertaintySampling())
         fitted = clone(planned).fit(X, Y).teach([51], [1], sample_weight=[2.0])
         fitted.save(tmp_path)
         assert_same(ActiveLearner.load(tmp_path, X, planned), fitted)
 
 
 def test_learners_pickle_while_others_teach(tmp_path):
-    fitted = taught(plan(LogisticRegression(max_iter=1000), UncertaintySampling()))
+    fitted = taught(plan(LogisticRegression(tol=0.1), UncertaintySampling()))
 
     def teach():
         for row in np.flatnonzero(Y < 0)[30:60]:
@@ -230,13 +228,13 @@ class Unsavable(PCA):
 
 
 def test_what_cannot_be_restored_is_refused_and_the_folder_stays(tmp_path):
-    planned = plan(LogisticRegression(max_iter=1000), UncertaintySampling())
+    planned = plan(LogisticRegression(tol=0.1), UncertaintySampling())
     fitted = taught(planned)
     fitted.save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for strategy, classifier, part in (
-        (DGAL(Unsavable(2)), LogisticRegression(max_iter=1000), "state.strategy.encoder_.callback_"),
-        (SEALS(PCA(2), index="approximate"), LogisticRegression(max_iter=1000), "state.strategy.index_"),
+        (DGAL(Unsavable(2)), LogisticRegression(tol=0.1), "state.strategy.encoder_.callback_"),
+        (SEALS(PCA(2), index="approximate"), LogisticRegression(tol=0.1), "state.strategy.index_"),
     ):
         with pytest.raises(TypeError, match=part) as error:
             taught(plan(classifier, strategy)).save(tmp_path)

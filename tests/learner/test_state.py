@@ -51,7 +51,7 @@ def test_the_training_set_is_what_the_classifier_was_fitted_on():
     assert_array_equal(training.X, np.vstack([X[rows], X[:2] + 0.5]))
     assert_array_equal(training.y, np.append(TRUTH[rows], [0, 0]))
     assert_array_equal(training.params["sample_weight"], np.append(weight[rows], [7.0, 8.0]))
-    again = LogisticRegression(max_iter=1000).fit(training.X, training.y, **training.params)
+    again = LogisticRegression(tol=0.1).fit(training.X, training.y, **training.params)
     assert_array_equal(again.coef_, fitted.estimator_.coef_)
 
 
@@ -62,7 +62,7 @@ def test_extensions_add_up():
 
 
 def test_the_training_set_of_a_semi_supervised_classifier_has_all_rows():
-    classifier = SelfTrainingClassifier(LogisticRegression(max_iter=1000))
+    classifier = SelfTrainingClassifier(LogisticRegression(tol=0.1))
     training = asked(learner(estimator=classifier, strategy=Listening()).fit(X, Y)).training()
     assert training.X is X
     assert_array_equal(training.y, Y)
@@ -113,7 +113,7 @@ def test_after_a_refit_that_fails_the_old_classifier_guides(error):
                 raise error("no")
             return super().fit(X, y)
 
-    fitted = learner(estimator=Failing(max_iter=1000)).fit(X, Y)
+    fitted = learner(estimator=Failing(tol=0.1)).fit(X, Y)
     before, rows = fitted.estimator_, fitted.query()
     for change in (
         lambda: fitted.teach(rows, TRUTH[rows]),
