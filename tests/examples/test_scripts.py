@@ -57,7 +57,7 @@ def test_images_are_labelled(tmp_path, monkeypatch, capsys):
     runpy.run_path(str(FOLDER / "label_images.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert "60 of 150 rows are labelled" in printed
-    assert [line.split()[0] for line in printed.splitlines()[-2:]] == ["page", "random"]
+    assert [line.partition(":")[0].strip() for line in printed.splitlines()[-2:]] == ["page", "random"]
     names, *lines = output.read_text().splitlines()
     assert names == "item,row,label,probability,n_answers"
     assert len(lines) == 60
