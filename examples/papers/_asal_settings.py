@@ -19,7 +19,7 @@ from skorch.callbacks import Callback, LRScheduler
 from skal import datasets
 from skal.classifiers import NetClassifier
 from skal.generators import GAN, AutoEncoder
-from skal.nets import AllCNN, CelebACNN, ConvSmall, LeNet, Linear
+from skal.nets import AllCNN, CelebACNN, ConvCritic, ConvGenerator, ConvSmall, LeNet, Linear
 
 PIXELS, AUTOENCODER, DISCRIMINATOR, CLASSIFIER = (
     "ASAL-Gray",
@@ -260,12 +260,21 @@ PUBLISHED = {
 
 
 def quick(name: str, experiment: Settings) -> Settings:
-    """For two cores and an hour or two: fewer steps and labels, and dense GANs where they are of digits."""
-    dense = {"architecture": "dense", "lr": 2e-4, "n_iter": 3000} if name.startswith("mnist") else {}
-    gans = {key: clone(gan).set_params(**{"n_iter": 1000} | dense) for key, gan in experiment.gans.items()}
-    gan = GAN(n_iter=1000, batch_size=experiment.gan.batch_size).set_params(**dense)
+    """For two cores and an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
+    n_iter = 3000 if name == "mnist-two" else 1000
+    gans = {key: clone(other).set_params(n_iter=n_iter) for key, other in experiment.gans.items()}
     if name == "mnist-two":
-        return replace(experiment, gan=gan, gans=gans, n_seeds=3)
+        return replace(experiment, gan=clone(experiment.gan).set_params(n_iter=n_iter), gans=gans)
+    gan = GAN(n_iter=1000)
+    if name == "mnist-ten":
+        gan = GAN(
+            architecture=(ConvGenerator, ConvCritic),
+            generator_params={"channels": (128, 64, 32)},
+            critic_params={"channels": (32, 64, 128)},
+            n_iter=2500,
+            batch_size=50,
+            lr=2e-4,
+        )
     classifier = clone(experiment.classifier)
     return replace(
         experiment,
@@ -280,3 +289,16 @@ def quick(name: str, experiment: Settings) -> Settings:
         n_rows=30_000,
         n_steps=50,
     )
+
+
+def with_dense_gans(experiment: Settings) -> Settings:
+    """GANs of minutes, for a first look: the digits that they make are poor, and ASAL's matches with them."""
+    params = {
+        "architecture": "dense",
+        "generator_params": None,
+        "critic_params": None,
+        "lr": 2e-4,
+        "n_iter": 3000,
+    }
+    gans = {key: clone(gan).set_params(**params) for key, gan in experiment.gans.items()}
+    return replace(experiment, gan=clone(experiment.gan).set_params(**params), gans=gans)

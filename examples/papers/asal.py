@@ -35,6 +35,7 @@ from _asal_settings import (
     adam,
     mnist,
     quick,
+    with_dense_gans,
 )
 from _experiments import (
     argument_parser,
@@ -182,6 +183,9 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     experiment = EXPERIMENTS[name]
     if options.quick:
         experiment = quick(name, experiment)
+    if options.dense_gan:
+        experiment = with_dense_gans(experiment)
+        options.output = str(Path(options.output) / "dense")
     output = result_folder(options)
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
@@ -206,7 +210,8 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         options,
         output,
         histories,
-        flags=["--methods", *histories],
+        part="dense" if options.dense_gan else "",
+        flags=[*["--dense-gan"] * options.dense_gan, "--methods", *histories],
         setting=f"{len(X):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
         cut=[
             *cuts(EXPERIMENTS[name], experiment),
@@ -304,6 +309,9 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="+",
         help="run only these, by their names in the tables, perhaps with changes, as in 'ASAL-Gray (DCGAN)': see "
         "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
+    )
+    parser.add_argument(
+        "--dense-gan", action="store_true", help="dense GANs, of minutes instead of an hour, which are poor"
     )
     add_times(parser)
     options = parser.parse_args(arguments)
