@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from starlette.staticfiles import StaticFiles
 from ..campaign import Campaign
 from ..checks import checked_name
 from ..exporting import as_csv, plain
-from .curve import curve
+from ..progress import Progress
+from .curve import Curve, curve
 from .items import Items
 from .security import Guard
 from .talk import Talk
 
+_CURVE_SECONDS = 10.0  # how long a learning curve is shown as it is, unless there is a new classifier
 _MOST_BYTES = 1 << 20  # of a request
 _STATIC = Path(__file__).parent / "static"
 
@@ -108,6 +111,7 @@ class _Page:
         self._templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._talk = Talk(campaign, self._fragment)
         self._is_open = not campaign.has_fixed_classes
+        self._drawn: tuple[int, float, Curve] | None = None
 
     def home(self, request: Request) -> Response:
         name = request.query_params.get("annotator", "")
@@ -151,7 +155,7 @@ class _Page:
         return self._html(
             "progress.html",
             progress=progress,
-            curve=curve(self._campaign, progress),
+            curve=self._curve(progress),
             annotator=request.query_params.get("annotator", ""),
             most=max(progress.by_class.values(), default=0) or 1,
         )
@@ -177,6 +181,13 @@ class _Page:
             media_type="text/csv",
             headers={"Content-Disposition": "attachment; filename=labels.csv"},
         )
+
+    def _curve(self, progress: Progress) -> Curve:
+        """The learning curve, which takes a while to count where much was answered: not anew for each look."""
+        n_models, now, drawn = len(progress.by_model), time.monotonic(), self._drawn
+        if drawn is None or drawn[0] != n_models or now > drawn[1] + _CURVE_SECONDS:
+            self._drawn = drawn = n_models, now, curve(self._campaign, progress)
+        return drawn[2]
 
     def _row(self, request: Request) -> int:
         row = int(request.path_params["row"])

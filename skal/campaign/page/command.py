@@ -13,6 +13,7 @@ from typing import Any
 
 from ...learner import ActiveLearner
 from ...utils.replacing import replacing
+from ..background import cloudpickle
 from ..campaign import Campaign
 from ..database import FILE
 from .app import labels_csv, make_app
@@ -143,6 +144,7 @@ def _own_learner(where: str, items: Items) -> tuple[ActiveLearner, Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)  # the process that trains cannot import it
     make = getattr(module, name, None)
     if not callable(make):
         raise ValueError(

@@ -1,8 +1,10 @@
 """``skal label``: what may be said, and what is refused."""
 
 import importlib
+import pickle
 import re
 import stat
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,8 @@ import pytest
 
 from skal.__main__ import main
 from skal.campaign import Campaign
+from skal.campaign.background import cloudpickle
+from skal.campaign.page import read_items
 
 from .common import image_folder, text_file
 
@@ -93,6 +97,12 @@ def make(items):
 def pair(items):
     return ActiveLearner(LogisticRegression(), RandomSampling(), random_state=8), [[float(len(text))] for text in items]
 
+class Mine(LogisticRegression):
+    pass
+
+def own(items):
+    return ActiveLearner(make_pipeline(CountVectorizer(), Mine()), RandomSampling(), random_state=9)
+
 def wrong(items):
     return LogisticRegression()
 """
@@ -107,6 +117,11 @@ def test_a_learner_of_ones_own(tmp_path, served, capsys):
             assert label(texts, *options) == 0, capsys.readouterr().err
         with Campaign.open(tmp_path / name) as campaign:
             assert campaign._seed == seed
+    learner, X = command._own_learner(f"{tmp_path / 'mine.py'}:own", read_items(texts))
+    assert X is None
+    sent = cloudpickle.dumps(learner)
+    del sys.modules["mine"]  # as in the process that trains
+    assert type(pickle.loads(sent).estimator.steps[1][1]).__name__ == "Mine"
     for where, words in (
         ("mine.py:wrong", "must return an ActiveLearner"),
         ("mine.py:none", "has no function 'none'"),

@@ -1,5 +1,6 @@
 """The name that is asked for, the progress, and the learning curve."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skal import ActiveLearner
-from skal.campaign.page.curve import curve
+from skal.campaign import Campaign
+from skal.campaign.page import app
+from skal.campaign.page.curve import Curve, curve
 from skal.strategies import RandomSampling
 
 from .common import Browser, begun, image_folder, text_file
@@ -86,6 +89,23 @@ def test_a_file_of_labels(browser):
     response = browser.get("/labels.csv")
     assert response.text.splitlines() == ["item,row,label,probability,n_answers", "03.png,3,dog,1.0,1"]
     assert "attachment" in response.headers["content-disposition"]
+
+
+def test_the_curve_is_drawn_anew_for_a_new_classifier(browser, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(app, "curve", lambda *_: drawn.append(1) or Curve([], "score"))
+    for _ in range(3):
+        browser.get("/progress")
+    assert len(drawn) == 1
+    monkeypatch.setattr(app, "_CURVE_SECONDS", -1.0)
+    browser.get("/progress")
+    assert len(drawn) == 2
+    monkeypatch.setattr(app, "_CURVE_SECONDS", 100.0)
+    progress = replace(browser.campaign.progress(), by_model=[{"version": 1, "n_labeled": 0}])
+    monkeypatch.setattr(Campaign, "progress", lambda _: progress)
+    for _ in range(2):
+        browser.get("/progress")
+    assert len(drawn) == 3
 
 
 def batch(model, rows, predicted):
