@@ -75,6 +75,8 @@ class Pretrained:
 
 def _file(name: str) -> Path | None:
     """The file that torchvision would download, if it is there."""
+    if not any(_folder().glob(f"{name}-*.pth")):  # torchvision takes seconds to import
+        return None
     known = import_torchvision().models.get_model_weights(name)
     files = (_folder() / weights.url.rpartition("/")[2] for weights in reversed(known))  # the newest first
     return next((file for file in files if file.exists()), None)

@@ -149,12 +149,13 @@ async function undo() {
 
 // What was said before the page was loaded.
 async function before() {
+  for (let turn = 0; turn < 30 && outbox.ops.length; turn++) {
+    sync();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   if (outbox.ops.length) {
-    await sync();
-    if (outbox.ops.length) {
-      tell("There is no connection: what was said before this page was loaded cannot be undone now.");
-      return undefined;
-    }
+    tell("There is no connection: what was said before this page was loaded cannot be undone now.");
+    return undefined;
   }
   try {
     const response = await fetch(`/last?annotator=${encodeURIComponent(annotator)}`);
