@@ -126,6 +126,7 @@ def test_a_check_that_is_none_is_refused(scripts, result):
             "partly: 1 of 2 checks hold, on digits, 2 seeds",
         ),
         ({"ours": "{graph construction}", "checks": ["2 < 1", "1 > 2"]}, "not reproduced"),
+        ({"ours": "{B: score end}", "checks": ["2 < 1"]}, "not reproduced: 1 seed"),
     ],
 )
 def test_verdicts(scripts, result, changes, expected):

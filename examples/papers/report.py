@@ -147,11 +147,11 @@ def verdict(claim: dict[str, Any], result: Result | None) -> str:
     if result is None:
         return f"not run: {claim['not_run']}"
     held = [holds(check, result) for check in claim["checks"]]
-    if not any(held):
-        return "not reproduced"
     seeds, lacks = fewest_seeds(claim, result), [claim["lacks"]] if "lacks" in claim else []
     if seeds is not None and seeds < N_SEEDS:
         lacks.append(f"{seeds} seed{'s' * (seeds > 1)}")
+    if not any(held):
+        return "not reproduced" + (f": {', '.join(lacks)}" if lacks else "")
     if not all(held):
         return ", ".join([f"partly: {sum(held)} of {len(held)} checks hold", *lacks])
     return f"partly: holds, but {', '.join(lacks)}" if lacks else "reproduced"
