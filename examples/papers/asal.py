@@ -1,7 +1,8 @@
 """The experiments of ASAL (Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020).
 
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
-``--quick`` with fewer steps and labels, for two cores without a GPU. ``python examples/papers/asal.py times`` compares
+``--quick`` with fewer steps and labels, for two cores without a GPU. With ``--dense-gan``, too, the networks of
+``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed. ``python examples/papers/asal.py times`` compares
 query times over growing pools (Figure 6a), and says after how many queries the preparation has paid (Figure 6b). The
 data sets are read from the folder that SKAL_DATA names.
 
