@@ -2,9 +2,9 @@
 
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
 ``--quick`` with fewer steps and labels, for two cores without a GPU. With ``--dense-gan``, too, the networks of
-``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed. ``python examples/papers/asal.py times`` compares
-query times over growing pools (Figure 6a), and says after how many queries the preparation has paid (Figure 6b). The
-data sets are read from the folder that SKAL_DATA names.
+``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed.
+``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
+queries the preparation has paid (Figure 6b). The data sets are read from the folder that SKAL_DATA names.
 
 Everything goes to the folder ``--output``: the trained networks, a file per run (a run whose file exists is not
 repeated), the tables as text and the figures: accuracy and entropy of the selected rows (Figures 3 to 5), labels of the
