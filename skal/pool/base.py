@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
@@ -14,6 +13,7 @@ from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite
 
 from ..utils.checks import squares_fit
+from .checksum import stamp_of
 from .equality import differing_rows, kind_of_numbers, same_values
 from .rows import Rows, as_slice, check_positions, cut
 
@@ -238,9 +238,8 @@ class Pool(ABC):
         return self.storage is not None
 
     def _storage(self, file: str, *place: Hashable) -> Hashable | None:
-        """What identifies rows at a place of a file; None once it is another file than at first, by whatever name."""
-        stat = os.stat(file)
-        stamp = stat.st_ino, stat.st_mtime_ns
+        """What identifies rows at a place of a file or folder; None once it is another than at first, of any name."""
+        stamp = stamp_of(file)
         self._stamp = self._stamp or stamp
         return (*place, stamp) if self._stamp == stamp else None
 

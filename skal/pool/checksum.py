@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import os
 import pickle
 import zlib
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -81,3 +83,17 @@ class _Hasher(NumpyHasher):  # type: ignore[misc]
         elif type(obj) is dict and not all(isinstance(key, str) for key in obj):
             obj = "dict", sorted((object_checksum(key), object_checksum(value)) for key, value in obj.items())
         super().save(obj)
+
+
+def stamp_of(path: str) -> tuple[int, int]:
+    """Return what is another once a file, or one of those in a folder, is written or replaced."""
+    if not os.path.isdir(path):
+        stat = os.stat(path)
+        return stat.st_ino, stat.st_mtime_ns
+    stamps = []
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with suppress(FileNotFoundError):  # it is being replaced
+                stat = os.stat(os.path.join(folder, name))
+                stamps.append((folder, name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return len(stamps), zlib.crc32(repr(sorted(stamps)).encode())

@@ -24,7 +24,7 @@ _DIGESTED_ROWS = 64  # each may lie in a compressed chunk of its own
 class StoredPool(LazyPool):
     """An array of h5py or zarr, of shape (n_rows, ...): rows are read when they are asked for.
 
-    It is known by its file or store and by some of its rows, and one of h5py pickles by its name.
+    It is known by its file, or the files of its store, or else by some of its rows. One of h5py pickles by its name.
     """
 
     def __init__(self, X: Any) -> None:
@@ -82,21 +82,26 @@ class StoredPool(LazyPool):
     @property
     def is_in_file(self) -> bool:
         """Whether other processes can open it: a file of h5py that is only read, or a store of zarr on disk."""
-        if hasattr(self.X, "file"):  # one that is written is locked
-            return self._file is not None and self.X.file.mode == "r"
-        return os.path.exists(str(getattr(self.X.store, "root", "")))
+        # One of h5py that is written is locked.
+        return self._file is not None and (not hasattr(self.X, "file") or self.X.file.mode == "r")
 
     @property
     def storage(self) -> Hashable | None:
-        # What this process writes may reach the file later.
-        if self._file is None or self.X.file.mode != "r":
+        # What this process writes may reach a file of h5py later.
+        if self._file is None or not self.is_in_file:
             return None
-        return self._storage(self._file, self._file, self.X.name, len(self), self.row_shape, self.X.dtype.str)
+        return self._storage(
+            self._file, self._file, self.X.name, len(self), self.row_shape, str(self.X.dtype)
+        )
 
     @property
     def _file(self) -> str | None:
-        """The file of an h5py array on disk."""
-        file = os.path.abspath(self.X.file.filename) if hasattr(self.X, "file") else ""
+        """The file of an h5py array, or the folder of one of zarr, where it is on disk."""
+        if hasattr(self.X, "file"):
+            file = os.path.abspath(self.X.file.filename)
+        else:
+            root = getattr(self.X.store, "root", None)
+            file = "" if root is None else os.path.join(os.path.abspath(root), self.X.path)
         return file if os.path.exists(file) else None
 
     def same_as(self, other: Pool) -> bool:
@@ -116,19 +121,16 @@ class StoredPool(LazyPool):
         return super().same_as(other)
 
     def digest(self, max_bytes: int) -> Hashable:
-        step = max(1, -(-len(self) // _DIGESTED_ROWS))
-        rows = (self.take(slice(row, row + 1)) for row in range(0, len(self), step))
-        return (
-            "stored",
-            len(self),
-            self.row_shape,
-            self.X.dtype.str,
-            *(checksum(row, max_bytes) for row in rows),
-        )
+        rows = np.arange(0, len(self), max(1, -(-len(self) // _DIGESTED_ROWS)))
+        chunks = np.split(rows, np.searchsorted(rows, self.chunk_ends))  # each is read once
+        found = (checksum(self.take(part), max_bytes) for part in chunks if len(part))
+        return "stored", len(self), self.row_shape, str(self.X.dtype), *found
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_open()
-        return vars(self) if self._file is None else {**vars(self), "X": (self._file, self.X.name)}
+        if not hasattr(self.X, "file") or self._file is None:
+            return vars(self)
+        return {**vars(self), "X": (self._file, self.X.name)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -54,8 +54,8 @@ def test_it_is_known_by_its_place_and_not_scanned(stored, monkeypatch):
     assert pool.known_flaw is None
     assert not pool.is_finite  # nobody knows
     assert pool.same_as(as_pool(pool.X))
+    assert pool.is_unchanged()
     if hasattr(pool.X, "file"):
-        assert pool.is_unchanged()
         assert pool.same_as(as_pool(h5py.File(pool.X.file.filename, "r")["rows"]))
 
 
@@ -193,3 +193,13 @@ def test_a_pool_that_others_append_to_grows(tmp_path):
     learner.grow(rows)
     plain = ActiveLearner(LogisticRegression(), UncertaintySampling(), n_queries=4, random_state=0)
     assert_array_equal(learner.query(), plain.fit(X[:50], y).grow(X).query())
+
+
+def test_a_digest_reads_each_chunk_once(stored, monkeypatch):
+    pool = as_pool(stored())
+    read, take = [], pool.take
+    monkeypatch.setattr(pool, "take", lambda rows: read.append(rows) or take(rows))
+    first = pool.digest(1 << 20)
+    assert_array_equal([rows[0] // 8 for rows in read], np.arange(7))
+    assert_array_equal(np.concatenate(read), np.arange(50))
+    assert first == as_pool(stored(name="again.zarr")).digest(1 << 20)
