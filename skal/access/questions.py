@@ -149,9 +149,9 @@ class Question:
             return probabilities
         if not np.isfinite(values).all():
             raise ValueError(
-                f"{returned} NaN or infinity, where only finite values are allowed. Look for NaN in the rows first, which "
-                "nobody does for a pool that is not in memory; if all are finite, fit the classifier again with scaled "
-                "features, a smaller learning rate or more regularisation."
+                f"{returned} NaN or infinity, where only finite values are allowed. Look for NaN in the rows first, "
+                "which nobody does for a pool that is not in memory; if all are finite, fit the classifier again with "
+                "scaled features, a smaller learning rate or more regularisation."
             )
         if self.are_probabilities:
             raise no_probabilities(values, classifier, returned)
