@@ -40,8 +40,9 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     Returns
     -------
     encoder : transformer
-        Fitted on all rows. Of a pool of h5py, zarr or dask of more than 256 MiB, one with ``partial_fit``, such as
-        ``IncrementalPCA``, gets all rows block by block; any other gets 100,000 random rows.
+        Fitted on all rows. Of a pool of more than 256 MiB that is on disk or an array of dask, one with
+        ``partial_fit``, such as ``IncrementalPCA``, gets all rows block by block; any other gets 100,000 random rows,
+        but for a memory map, which it gets as it is.
 
     See Also
     --------
@@ -60,8 +61,10 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     encoder = clone(encoder)
     seed_random_states(encoder, seed)
     pool = as_pool(X)
+    is_large = len(pool) * pool.float_bytes > _WHOLE_BYTES
     with _explained(encoder, pool):
-        if pool.is_lazy and len(pool) * pool.float_bytes > _WHOLE_BYTES:
+        # IncrementalPCA on its own takes five rows per column at a time, and a minute for a million of them.
+        if is_large and (pool.is_lazy or (pool.is_in_file and hasattr(encoder, "partial_fit"))):
             return _fitted_in_parts(encoder, pool, seed)
         return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)  # a FrozenEstimator requires y
 

@@ -86,3 +86,28 @@ def test_functions_get_images_and_others_flat_rows():
     images = np.arange(24.0).reshape(3, 1, 2, 4)
     assert encode(FunctionTransformer(lambda X: X[:, 0, 0]), images).shape == (3, 4)
     assert encode(PCA(2).fit(images.reshape(3, -1)), images).shape == (3, 2)
+
+
+class InParts(TransformerMixin, BaseEstimator):
+    """What is fitted tells how."""
+
+    def fit(self, X, y=None):
+        self.n_seen_ = [len(X)]
+        return self
+
+    def partial_fit(self, X, y=None):
+        self.n_seen_ = [*getattr(self, "n_seen_", []), len(X)]
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_an_encoder_gets_a_large_memory_map_block_by_block(tmp_path, monkeypatch):
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 40)
+    np.save(tmp_path / "pool.npy", np.zeros((100, 3), np.float32))
+    mapped = np.load(tmp_path / "pool.npy", mmap_mode="r")
+    assert fit_encoder(InParts(), mapped, seed=0).n_seen_ == [100]  # a small one
+    monkeypatch.setattr("skal.generators.encoders._WHOLE_BYTES", 1000)
+    assert fit_encoder(InParts(), mapped, seed=0).n_seen_ == [40, 40, 20]
+    assert fit_encoder(InParts(), np.array(mapped), seed=0).n_seen_ == [100]  # it is in memory
