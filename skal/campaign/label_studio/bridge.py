@@ -15,6 +15,7 @@ from ..syncing import SyncReport, Told
 from ..turns import turn
 from . import forms, reading
 from .client import Client
+from .project import Project
 
 _ROW = "skal_row"  # in a task's data
 _ROUND = "skal round "  # and a number: a version of predictions
@@ -123,19 +124,8 @@ class LabelStudio:
         self._campaign, self._items = campaign, campaign.items if items is None else items
         settings = campaign.settings
         self._n_ahead = check_integer("n_ahead", settings.retrain_every or 20 if n_ahead is None else n_ahead)
-        self._shows, self._config, self._is_own = show_predictions, config, project is None and config is None
-        if self._items is None or len(self._items) != len(campaign):
-            raise ValueError(
-                f"Label Studio shows one item per row, and the campaign has {len(campaign)} rows; give them: "
-                "LabelStudio(campaign, url, token, items=...), or open the campaign with its pool."
-            )
-        if not campaign.classes:
-            raise ValueError(
-                "Label Studio needs the classes; begin the campaign with them: Campaign(..., classes=...)."
-            )
-        self._kind = forms.kind_of(forms.item_at(self._items, 0)) if kind is None else kind
-        if self._kind not in ("image", "text", "table"):
-            raise ValueError(f"kind={kind!r} was given; it must be 'image', 'text' or 'table'.")
+        self._shows = show_predictions
+        self._kind = self._checked_kind(kind)
         self._names: dict[int | None, str] = {None: "unknown"}  # of annotators; who was removed has none
         if config is not None:
             forms.check_config(config)
@@ -145,13 +135,9 @@ class LabelStudio:
                 raise RuntimeError("Another process, or thread, takes this campaign to Label Studio already.")
             self._client = Client(url, token, timeout=timeout, transport=transport)
             self._stack.callback(self._client.close)
-            found = self._found(project) or self._made(title or f"skal: {campaign.path.name}")
-            self._project, self._source = (
-                int(found["id"]),
-                f"Label Studio {found['id']} of {found['created_at']}",
+            self._project = Project(
+                self._client, campaign, self._kind, number=project, title=title, config=config
             )
-            self._set(found, self._order())
-            self._read(found)
         except BaseException:
             self._stack.close()
             raise
@@ -160,12 +146,12 @@ class LabelStudio:
     @property
     def project(self) -> int:
         """The number of the project."""
-        return self._project
+        return self._project.number
 
     @property
     def url(self) -> str:
         """Where the project is, for a browser."""
-        return f"{self._client.url}/projects/{self._project}"
+        return self._project.url
 
     def close(self) -> None:
         """Let another process do this. Everything is in the journal, or in Label Studio."""
@@ -231,10 +217,10 @@ class LabelStudio:
         with self._forgetting():
             is_whole = self._since is None
             since = None if self._since is None else self._since - _LATE
-            report = self._taken_over(self._client.tasks(self._project, since))
+            report = self._taken_over(self._client.tasks(self.project, since))
             if not is_whole and self._lacks_something():
                 self._forget()
-                more = self._taken_over(self._client.tasks(self._project))
+                more = self._taken_over(self._client.tasks(self.project))
                 report.n_labels += more.n_labels
                 report.n_skips += more.n_skips
                 report.n_withdrawn += more.n_withdrawn
@@ -268,52 +254,28 @@ class LabelStudio:
             is_in_order = left == queue[: len(left)]
             if is_in_order and (len(left) > self._n_ahead // 2 or len(left) == len(queue)):
                 return len(left)
-            self._set_classes()
+            self._project.offer_classes()
             if is_in_order and left:
                 self._serve(queue[len(left) : self._n_ahead])
             else:
                 self._begin_round(queue[: self._n_ahead])
             return min(len(queue), self._n_ahead)
 
-    def _order(self) -> dict[str, Any]:
-        """What a project needs to serve rows in the order of the strategy, each to as many as the campaign asks."""
-        return {
-            "sampling": "Uncertainty sampling",
-            "skip_queue": "IGNORE_SKIPPED",
-            "maximum_annotations": self._campaign.settings.n_annotators_per_row,
-            "show_collab_predictions": True,
-        }
-
-    def _found(self, project: int | None) -> dict[str, Any] | None:
-        if project is not None:
-            return dict(self._client.ask("GET", f"/api/projects/{check_integer('project', project)}/"))
-        own = (each for each in self._client.projects() if self._mark in (each["description"] or ""))
-        return next(own, None)
-
-    @property
-    def _mark(self) -> str:
-        return f"[skal {self._campaign.key}]"
-
-    def _made(self, title: str) -> dict[str, Any]:
-        config = self._config or forms.config(self._kind, self._campaign.classes)
-        about = f"Rows come from a labelling campaign of skal, in the order of its strategy. {self._mark}"
-        given = {"title": title, "description": about, "label_config": config, **self._order()}
-        return dict(self._client.ask("POST", "/api/projects/", json=given))
-
-    def _set(self, project: dict[str, Any], wanted: dict[str, Any]) -> None:
-        """Change what the project has otherwise."""
-        if changes := {name: value for name, value in wanted.items() if project.get(name) != value}:
-            self._client.ask("PATCH", f"/api/projects/{self._project}/", json=changes)
-
-    def _read(self, project: dict[str, Any]) -> None:
-        self._form = forms.form_of(project["parsed_label_config"])
-
-    def _set_classes(self) -> None:
-        """Offer classes that have come since."""
-        classes = self._campaign.classes
-        if self._is_own and not {str(each) for each in classes} <= self._form.choices:
-            given = {"label_config": forms.config(self._kind, classes)}
-            self._read(self._client.ask("PATCH", f"/api/projects/{self._project}/", json=given))
+    def _checked_kind(self, kind: str | None) -> str:
+        """What the items are, if there is one per row, and classes to tell them apart."""
+        if self._items is None or len(self._items) != len(self._campaign):
+            raise ValueError(
+                f"Label Studio shows one item per row, and the campaign has {len(self._campaign)} rows; give them: "
+                "LabelStudio(campaign, url, token, items=...), or open the campaign with its pool."
+            )
+        if not self._campaign.classes:
+            raise ValueError(
+                "Label Studio needs the classes; begin the campaign with them: Campaign(..., classes=...)."
+            )
+        found = forms.kind_of(forms.item_at(self._items, 0)) if kind is None else kind
+        if found not in ("image", "text", "table"):
+            raise ValueError(f"kind={kind!r} was given; it must be 'image', 'text' or 'table'.")
+        return found
 
     def _forget(self) -> None:
         """What is known of the server is looked up anew."""
@@ -334,11 +296,13 @@ class LabelStudio:
     def _taken_over(self, tasks: Iterable[dict[str, Any]]) -> SyncReport:
         """Read tasks that have changed, and record what is said of their rows."""
         is_whole, rows, latest = self._since is None, set(), self._since or _LONG_AGO
-        version = self._version() if is_whole else None
+        version = self._project.version() if is_whole else None
         scores: dict[int, float] = {}
         for task in tasks:
             latest = max(latest, datetime.fromisoformat(task["updated_at"]))
-            self._said[task["id"]] = [reading.read(each, self._form.control) for each in task["annotations"]]
+            self._said[task["id"]] = [
+                reading.read(each, self._project.form.control) for each in task["annotations"]
+            ]
             row = task["data"].get(_ROW)
             if not isinstance(row, int) or not 0 <= row < len(self._campaign):
                 continue
@@ -350,18 +314,13 @@ class LabelStudio:
                     scores[row] = each["score"]
         if is_whole and version:
             self._ranks = dict(sorted(scores.items(), key=lambda pair: pair[1]))
-        report = self._campaign.sync(self._source, self._told(sorted(rows)), rows=sorted(rows))
+        report = self._campaign.sync(self._project.source, self._told(sorted(rows)), rows=sorted(rows))
         self._since = latest
         return report
 
-    def _version(self) -> str | None:
-        """The version of predictions that is served."""
-        found = self._client.ask("GET", f"/api/projects/{self._project}/")["model_version"]
-        return None if found is None else str(found)
-
     def _lacks_something(self) -> bool:
         """Whether there are more or fewer tasks or annotations than are known: tasks that are removed tell nobody."""
-        there = self._client.ask("GET", f"/api/projects/{self._project}/")
+        there = self._project.read()
         n_said = there["total_annotations_number"] + there["skipped_annotations_number"]
         return there["task_number"] != len(self._said) or n_said != sum(map(len, self._said.values()))
 
@@ -371,7 +330,7 @@ class LabelStudio:
         last = reading.last_of_each(said)
         authors = {each.author for _, each in last}
         if authors - self._names.keys():
-            self._names.update(self._client.emails(self._project))
+            self._names.update(self._client.emails(self.project))
             self._names.update({author: f"user {author}" for author in authors - self._names.keys()})
         return reading.told(last, self._names, self._campaign.classes)
 
@@ -387,24 +346,24 @@ class LabelStudio:
         """Serve rows in place of those of the round before."""
         if not rows:
             return
-        before = [each for each in self._client.versions(self._project) if each.startswith(_ROUND)]
+        before = [each for each in self._client.versions(self.project) if each.startswith(_ROUND)]
         numbers = [int(each.removeprefix(_ROUND)) for each in before if each.removeprefix(_ROUND).isdecimal()]
         version = f"{_ROUND}{max(numbers, default=0) + 1}"
         self._ranks = {}
         self._serve(rows, version)
-        self._client.ask("PATCH", f"/api/projects/{self._project}/", json={"model_version": version})
+        self._project.change(model_version=version)
         for each in before:
-            self._client.remove_version(self._project, each)
+            self._client.remove_version(self.project, each)
 
     def _serve(self, rows: list[int], version: str | None = None) -> None:
         """Put rows behind those that are served already."""
         self._add_tasks([row for row in rows if row not in self._tasks])
-        served = version or self._version()
+        served = version or self._project.version()
         first = max(self._ranks.values(), default=-_RANK) + _RANK
         ranks = {row: first + i * _RANK for i, row in enumerate(rows)}
         guesses = self._campaign.predictions(rows)["label"] if self._shows else [None] * len(rows)
         self._client.add_predictions(
-            self._project,
+            self.project,
             [
                 {
                     "task": self._tasks[row][0],
@@ -419,12 +378,12 @@ class LabelStudio:
 
     def _chosen(self, label: Any) -> list[dict[str, Any]]:
         """A choice of a class, or none."""
-        if label is None or str(label) not in self._form.choices:
+        if label is None or str(label) not in self._project.form.choices:
             return []
         return [
             {
-                "from_name": self._form.control,
-                "to_name": self._form.item,
+                "from_name": self._project.form.control,
+                "to_name": self._project.form.item,
                 "type": "choices",
                 "value": {"choices": [str(label)]},
             }
@@ -435,8 +394,11 @@ class LabelStudio:
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, start + _CHUNK)
             shown = self._stored(rows[part], items[part])
-            data = [{_ROW: row, self._form.data: each} for row, each in zip(rows[part], shown, strict=True)]
-            numbers = self._client.add_tasks(self._project, data)
+            data = [
+                {_ROW: row, self._project.form.data: each}
+                for row, each in zip(rows[part], shown, strict=True)
+            ]
+            numbers = self._client.add_tasks(self.project, data)
             self._tasks |= {row: [number] for row, number in zip(rows[part], numbers, strict=True)}
             self._said |= {number: [] for number in numbers}
 
@@ -448,6 +410,6 @@ class LabelStudio:
         for start in range(0, len(paths), _FILES):
             some = paths[start : start + _FILES]
             named = [(f"{rows[i]}{path.suffix.lower()}", path.read_bytes()) for i, path in some]
-            for (i, _), where in zip(some, self._client.upload(self._project, named), strict=True):
+            for (i, _), where in zip(some, self._client.upload(self.project, named), strict=True):
                 shown[i] = where
         return shown
