@@ -62,7 +62,7 @@ def make_app(
     Raises
     ------
     ValueError
-        If there are more or fewer items than rows.
+        If there are more or fewer items than rows, or the token is empty.
 
     Examples
     --------
@@ -85,6 +85,10 @@ def make_app(
     if len(items) != len(campaign):
         raise ValueError(
             f"{len(items)} items were given for a campaign of {len(campaign)} rows; give one per row."
+        )
+    if token == "":  # as is that of a browser without a cookie
+        raise ValueError(
+            "token='' was given, which lets everybody in; give a random one, or None to ask for nothing."
         )
     page = _Page(campaign, items, title)
     routes = [

@@ -90,9 +90,9 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if name in LOOPBACK or self._hosts is None:
-            return name in LOOPBACK
-        return name in self._hosts or _is_address(name)
+        if name in LOOPBACK:
+            return True
+        return self._hosts is not None and (name in self._hosts or _is_address(name))
 
     def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
         query = parse_qsl(scope["query_string"].decode("latin-1"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import socket
@@ -15,16 +14,21 @@ import segno
 import uvicorn
 from starlette.types import ASGIApp
 
+from ...utils.replacing import replacing
+
 _TOKEN = "token"
 
 
 def token_of(folder: Path) -> str:
     """The token of a campaign, which is made once: a link goes on working when the server is started again."""
     path = folder / _TOKEN
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(24))
-    return path.read_text().strip()
+    token = path.read_text().strip() if path.exists() else ""
+    if not token:  # also where a crash left a file without its content
+        token = secrets.token_urlsafe(24)
+        path.touch(0o600)  # before it is there, so that nobody else reads it
+        with replacing(path) as file:
+            file.write(token.encode())
+    return token
 
 
 def link(host: str, port: int, token: str) -> str:

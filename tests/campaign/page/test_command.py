@@ -61,6 +61,15 @@ def test_a_folder_becomes_a_campaign(tmp_path, served, capsys):
     assert len(served) == 3
 
 
+def test_a_token_is_made_again_where_a_crash_left_an_empty_file(tmp_path):
+    path = tmp_path / "token"
+    path.touch(0o600)
+    token = serving.token_of(tmp_path)
+    assert len(token) == 32
+    assert serving.token_of(tmp_path) == token == path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_an_open_page_shows_a_code(tmp_path, served, capsys):
     assert label(text_file(tmp_path, ["a", "b"]), "--host", "0.0.0.0") == 0
     printed = capsys.readouterr().out
