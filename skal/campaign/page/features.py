@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from .descriptors import Gradients
+from .files import upright
 from .pretrained import Pretrained
 
 _N_THREADS = 4  # that decode; Pillow lets others work meanwhile
@@ -70,15 +71,9 @@ class ImageFeatures(Dataset):
             return np.stack(list(threads.map(self._thumbnail, rows)))
 
     def _thumbnail(self, row: int) -> NDArray[np.uint8]:
-        from PIL import Image, ImageOps
-
-        from .images import inside
-
         side = self._descriptor.side
         try:
-            with Image.open(inside(self._root, self._names[row])) as stored:
-                stored.draft("RGB", (2 * side, 2 * side))
-                image = ImageOps.exif_transpose(stored).convert("RGB")
-                return np.asarray(image.resize((side, side)))
+            image = upright(self._root, self._names[row], 2 * side).convert("RGB")
+            return np.asarray(image.resize((side, side)))
         except Exception:  # decoders raise anything
             return np.zeros((side, side, 3), dtype=np.uint8)

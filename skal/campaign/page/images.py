@@ -15,11 +15,10 @@ from ...utils.replacing import replacing
 from ..database import FILE
 from .descriptors import Gradients
 from .features import ImageFeatures
+from .files import ENDINGS, list_images, upright
 from .items import Items
 from .pretrained import Pretrained, cached_network
 
-# Formats that Pillow decodes. SVG is none: it is a document that may hold scripts.
-ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 _LISTED = "items.json"
 _LARGEST = 2048  # pixels of a side; a photo of a camera has more than a screen
 _LOSSLESS = 512  # up to which an image is sent as PNG
@@ -86,63 +85,20 @@ class Images(Items):
         return "; ".join(notes)
 
     def image(self, row: int) -> tuple[bytes, str] | None:
-        from PIL import Image, ImageOps
-
         try:
-            with Image.open(inside(self.root, self.names[row])) as stored:
-                stored.draft("RGB", (_LARGEST, _LARGEST))  # JPEG decodes to less at once
-                image = ImageOps.exif_transpose(stored)
-                image.thumbnail((_LARGEST, _LARGEST))
-                has_alpha = "A" in image.getbands() or "transparency" in image.info
-                image = image.convert("RGBA" if has_alpha else "RGB")
-                is_small = max(image.size) <= _LOSSLESS
-                data = io.BytesIO()
-                if is_small or has_alpha:
-                    image.save(data, "PNG")
-                else:
-                    image.save(data, "JPEG", quality=90)
+            image = upright(self.root, self.names[row], _LARGEST)
+            image.thumbnail((_LARGEST, _LARGEST))
+            has_alpha = "A" in image.getbands() or "transparency" in image.info
+            image = image.convert("RGBA" if has_alpha else "RGB")
+            is_small = max(image.size) <= _LOSSLESS
+            data = io.BytesIO()
+            if is_small or has_alpha:
+                image.save(data, "PNG")
+            else:
+                image.save(data, "JPEG", quality=90)
         except Exception:  # decoders raise anything
             return None
         return data.getvalue(), "image/png" if is_small or has_alpha else "image/jpeg"
-
-
-def list_images(root: Path) -> list[str]:
-    """The images below a folder in the order of their names, without hidden ones, and without links that lead out."""
-    found = []
-    for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name[0] != "."]
-        for name in names:
-            if name[0] == "." or not name.lower().endswith(ENDINGS):
-                continue
-            path = Path(place, name)
-            if path.is_symlink() and not _leads_inside(root, path):
-                continue
-            found.append(path.relative_to(root).as_posix())
-    return sorted(found)
-
-
-def inside(root: Path, name: str) -> Path:
-    """The file of a name, which must be one below a folder, also where it is a link by now.
-
-    Raises
-    ------
-    OSError
-        If there is no such file.
-    PermissionError
-        If it is elsewhere.
-    """
-    path = (root / name).resolve(strict=True)
-    if not path.is_relative_to(root.resolve()) or not path.is_file():
-        raise PermissionError(f"{name} is no file in {root}")
-    return path
-
-
-def _leads_inside(root: Path, path: Path) -> bool:
-    try:
-        inside(root, path.relative_to(root).as_posix())
-    except OSError:
-        return False
-    return True
 
 
 def _printable(name: str) -> str:
