@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from skal import SimulatedLearner, simulate
 from skal.__main__ import main as run_skal
-from skal.campaign.page import begin, default_learner, labels_csv, read_items
+from skal.campaign.page import Items, begin, default_learner, labels_csv, read_items
 from skal.simulation import labels_needed
 from skal.strategies import RandomSampling
 
@@ -35,10 +35,15 @@ def write_digits(folder: Path, n_images: int) -> None:
         Image.fromarray(large).save(folder / str(label) / f"{number:04d}.png")
 
 
+def folders_of(items: Items) -> list[str]:
+    """The folder of each image, which is its class."""
+    return [Path(items.name(row)).parts[0] for row in range(len(items))]
+
+
 def label(folder: Path, budget: int, output: Path) -> None:
-    """Answer a campaign over a folder by the names of its folders, as an annotator does who is always right."""
+    """Answer a campaign by the names of the folders, as an annotator who is always right would."""
     items = read_items(folder)
-    truth = [Path(items.name(row)).parts[0] for row in range(len(items))]
+    truth = folders_of(items)
     with (
         tempfile.TemporaryDirectory() as place,
         begin(Path(place), items, classes=sorted(set(truth)), training="foreground") as campaign,
@@ -51,10 +56,10 @@ def label(folder: Path, budget: int, output: Path) -> None:
     print(f"written: {output}")
 
 
-def compare(folder: Path, *, budget: int, n_repeats: int, share: float) -> None:
-    """How many labels the page's learner needs for an accuracy on images held out, beside items drawn at random."""
+def compare(folder: Path, *, budget: int, n_repeats: int) -> None:
+    """Compare the labels that the page's learner and random sampling need for an accuracy on held-out images."""
     items = read_items(folder)
-    y = np.array([Path(items.name(row)).parts[0] for row in range(len(items))])
+    y = np.array(folders_of(items))
     with tempfile.TemporaryDirectory() as place:
         X = items.pool(Path(place)).dense()
     page = default_learner(items)
@@ -63,7 +68,7 @@ def compare(folder: Path, *, budget: int, n_repeats: int, share: float) -> None:
         "page": SimulatedLearner(page.estimator, page.strategy, initial=page.cold_start, **sizes),
         "random": SimulatedLearner(page.estimator, RandomSampling(), **sizes),
     }
-    pool, test, y_pool, y_test = train_test_split(X, y, test_size=share, stratify=y, random_state=0)
+    pool, test, y_pool, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
     histories = simulate(
         learners, pool, y_pool, X_val=test, y_val=y_test, n_repeats=n_repeats, random_state=0
     )
@@ -100,7 +105,7 @@ def main() -> None:
             run_skal(["label", str(folder), "--classes", *classes])
             return
         label(folder, budget, options.output)
-        compare(folder, budget=budget, n_repeats=n_repeats, share=0.2)
+        compare(folder, budget=budget, n_repeats=n_repeats)
 
 
 if __name__ == "__main__":
