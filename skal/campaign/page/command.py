@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.util
+import socket
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -157,7 +158,7 @@ def _own_learner(where: str, items: Items) -> tuple[ActiveLearner, Any]:
     return learner, X
 
 
-def _listening(host: str, port: int) -> Any:
+def _listening(host: str, port: int) -> socket.socket:
     try:
         return bound(host, port)
     except OSError as error:

@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 from ...nets.torchvision_net import read_weights
 from ...utils.torchvision import import_torchvision
 
-_NETWORKS = {
-    "resnet50": 2048,
-    "resnet34": 512,
-    "resnet18": 512,
-}  # the best first, and how many features each has
+# The best first, and how many features each has.
+_NETWORKS = {"resnet50": 2048, "resnet34": 512, "resnet18": 512}
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels
 _LENGTH = 10.0  # of the features of an image, about that of the other features
 

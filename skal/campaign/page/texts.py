@@ -9,6 +9,7 @@ from typing import Any
 from .items import Items
 
 PART = 20_000  # characters that the page shows at once
+_LONG = 1500  # characters, above which a text is in smaller type, from the top
 _NAME = 80  # characters that name a text in the table of labels
 
 
@@ -49,4 +50,4 @@ class Texts(Items):
         n_left = max(0, len(text) - end)
         # Halves of a character pair, which JSON can write, are no text that could be sent.
         part = text[start:end].encode(errors="replace").decode()
-        return {"row": row, "part": part, "is_long": len(text) > 1500, "end": end, "n_left": n_left}
+        return {"row": row, "part": part, "is_long": len(text) > _LONG, "end": end, "n_left": n_left}
