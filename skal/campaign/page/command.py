@@ -26,8 +26,8 @@ from .serving import bound, link, serve, show_code, token_of
 
 _PORT = 8765
 _ABOUT = """\
-Label images, texts or rows of a table in the browser. What is said is kept in a folder beside them; the same command
-goes on with it on another day.
+Label images, texts or rows of a table in the browser. Answers are kept in a folder beside them; the same command
+continues on another day.
 
   skal label photos --classes cat dog          a folder of images
   skal label reviews.csv --column text         a column of texts, with whatever labels are given

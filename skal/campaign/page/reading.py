@@ -120,7 +120,7 @@ def _texts_in(frame: Any, *, needed: bool) -> str | None:
         return str(long[0])
     if needed:
         raise ValueError(
-            f"Several columns may be the texts; name one by --column: {list(map(str, frame.columns))}."
+            f"Several columns may be the texts; give column=..., or --column, one of {list(map(str, frame.columns))}."
         )
     return None
 

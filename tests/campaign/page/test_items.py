@@ -132,7 +132,7 @@ def test_a_column_is_named(tmp_path):
     assert read_items(path, kind="table").kind == "table"
     with pytest.raises(ValueError, match=r"no column 'word'; there are \['id', 'words', 'more'\]"):
         read_items(path, column="word")
-    with pytest.raises(ValueError, match="name one by --column"):
+    with pytest.raises(ValueError, match=r"--column, one of \['id', 'words', 'more'\]"):
         read_items(path, kind="text")
 
 
