@@ -109,9 +109,12 @@ def test_checks_compare_means(scripts, result, check, is_held):
     assert scripts["report"].holds(check, result) is is_held
 
 
-def test_a_check_that_is_none_is_refused(scripts, result):
+@pytest.mark.parametrize(
+    "check", ["A (x): score end", "graph construction = 4.5", "graph construction < 4 within 1"]
+)
+def test_a_check_that_is_none_is_refused(scripts, result, check):
     with pytest.raises(ValueError, match="was not understood"):
-        scripts["report"].holds("A (x): score end", result)
+        scripts["report"].holds(check, result)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ class Result:
         return None if found is None or text in self.content["numbers"] else len(found["seeds"])
 
 
+ENDS = {"start": 0, "end": -1}
 PERCENT = ("score", "score_accuracy", "score_gan_test_accuracy")
 
 
@@ -90,7 +91,7 @@ def first_at(scores: Sequence[float], n_labeled: Sequence[int], target: float) -
 
 def position(n_labeled: Sequence[int], place: str) -> int:
     """Which round a place names: "start", "end", or a number of labels."""
-    return {"start": 0, "end": -1}[place] if place in ("start", "end") else list(n_labeled).index(int(place))
+    return ENDS[place] if place in ENDS else list(n_labeled).index(int(place))
 
 
 def written(values: np.ndarray[Any, Any]) -> str:
@@ -112,7 +113,7 @@ def digits(value: float) -> str:
 def holds(check: str, result: Result) -> bool:
     """Whether a check holds of the means: two figures or numbers between which stand <, > or =, with "within"."""
     found = re.fullmatch(r"(.+) ([<>=]) (.+?)(?: within (\S+))?", check)
-    if found is None:
+    if found is None or (found[2] == "=") != (found[4] is not None):
         raise ValueError(
             f"the check {check!r} was not understood; write 'figure > figure' or 'a = b within 0.5'"
         )
