@@ -64,7 +64,9 @@ def test_numbers_of_the_progress(browser):
     text = " ".join(browser.get("/progress", params={"annotator": "anna"}).text.split())
     assert "<strong>1</strong> of 5 labelled" in text
     assert "1 skipped" in text
-    assert '<tr class="me"><th scope="row">anna</th><td>1 labels, 1 skipped, 2.0 s each</td></tr>' in text
+    assert '<tr class="me"><th scope="row">anna</th><td>1 label, 1 skipped, 2.0 s each</td></tr>' in text
+    browser.sync(browser.op("answer", 2, label="cat"))
+    assert "<td>2 labels, 1 skipped" in browser.get("/progress").text
 
 
 def test_a_failed_training_is_shown(tmp_path):
