@@ -80,20 +80,14 @@ def test_after_a_restart_the_last_word_holds(texts, n_lost):
         assert after.campaign.said(3) == {}
 
 
-def test_an_undone_row_stays_with_its_annotator(browser):
-    row = rows_of(browser.sync(n=1))[0]
-    browser.sync(browser.op("answer", row, label="dog"))
-    other = Browser(browser.campaign, browser_items(browser), "bob")
-    browser.sync(browser.op("undo", row))
-    assert browser.campaign.said(row) == {}
-    assert row not in rows_of(other.sync(n=8))
-    assert row in rows_of(browser.sync(n=8))
-
-
-def browser_items(browser):
-    from skal.campaign.page.texts import Texts
-
-    return Texts(browser.campaign.items)
+def test_an_undone_row_stays_with_its_annotator(texts):
+    anna, bob = Browser(*texts), Browser(*texts, annotator="bob")
+    row = rows_of(anna.sync(n=1))[0]
+    anna.sync(anna.op("answer", row, label="dog"))
+    anna.sync(anna.op("undo", row))
+    assert anna.campaign.said(row) == {}
+    assert row not in rows_of(bob.sync(n=8))
+    assert row in rows_of(anna.sync(n=8))
 
 
 def test_an_older_answer_is_taken_back(browser):
