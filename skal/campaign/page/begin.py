@@ -41,7 +41,7 @@ def begin(
     training : {"background", "foreground"}, default="background"
         As in `Campaign`.
     audit : int, default=0
-        How many rows are drawn at random first, for an honest estimate.
+        How many rows are drawn at random first, for an honest estimate, in a campaign that begins.
     **settings : dict
         Other parameters of `Campaign`, for one that begins.
 

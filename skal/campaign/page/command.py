@@ -33,6 +33,8 @@ continues on another day.
   skal label reviews.csv --column text         a column of texts, with whatever labels are given
   skal label notes.txt --classes good bad      a text per line
   skal label houses.csv --kind table --classes cheap dear
+
+--per-item, --retrain-every and --audit are settled when the campaign begins.
 """
 
 
@@ -47,27 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--column", help="which column of a table has the texts")
     add("--kind", choices=["image", "text", "table"], help="what the items are (default: by what is found)")
     add("--annotators", nargs="+", metavar="NAME", help="who may label (default: anyone, by any name)")
-    add(
-        "--per-item",
-        type=int,
-        default=1,
-        metavar="N",
-        help="how many annotators each item goes to (default: 1)",
-    )
-    add(
-        "--retrain-every",
-        type=int,
-        default=20,
-        metavar="N",
-        help="labels between two trainings (default: 20)",
-    )
-    add(
-        "--audit",
-        type=int,
-        default=0,
-        metavar="N",
-        help="label N items drawn at random first, for an honest score",
-    )
+    number: dict[str, Any] = {"type": int, "metavar": "N"}
+    add("--per-item", default=1, help="how many annotators each item goes to (default: 1)", **number)
+    add("--retrain-every", default=20, help="labels between two trainings (default: 20)", **number)
+    add("--audit", default=0, help="label N items drawn at random first, for an honest score", **number)
     add(
         "--learner",
         metavar="FILE.py:MAKE",
