@@ -86,7 +86,7 @@ class _Hasher(NumpyHasher):  # type: ignore[misc]
 
 
 def stamp_of(path: str) -> tuple[int, int]:
-    """Return what is another once a file, or one of those in a folder, is written or replaced."""
+    """Return numbers that change when a file, or one in a folder, is written or replaced."""
     if not os.path.isdir(path):
         stat = os.stat(path)
         return stat.st_ino, stat.st_mtime_ns
