@@ -109,6 +109,8 @@ def _campaign(options: argparse.Namespace, folder: Path, items: Items) -> Campai
     campaign = begin(folder, items, classes=classes, learner=learner, X=X, audit=options.audit, **settings)
     for name in options.annotators or ():
         campaign.add_annotator(name)
+    if options.annotators and not campaign.settings.is_closed:  # it began open to everybody
+        campaign.set(is_closed=True)
     return campaign
 
 

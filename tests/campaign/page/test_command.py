@@ -92,6 +92,16 @@ def test_classes_come_from_a_file(tmp_path, served):
         assert campaign.settings.is_closed
 
 
+def test_a_campaign_that_began_open_is_closed_by_names(tmp_path, served):
+    texts = text_file(tmp_path, ["one", "two"])
+    assert label(texts, "--classes", "a", "b") == 0
+    assert label(texts, "--annotators", "anna", "bob") == 0
+    with Campaign.open(tmp_path / "texts.txt.campaign") as campaign:
+        assert campaign.annotators == ["anna", "bob"]
+        with pytest.raises(ValueError, match="'eve' is unknown"):
+            campaign.answer("eve", 0, "a")
+
+
 MINE = """
 from sklearn.linear_model import LogisticRegression
 from sklearn.feature_extraction.text import CountVectorizer
