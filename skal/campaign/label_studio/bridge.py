@@ -30,8 +30,8 @@ _LONGEST_WAIT = 30.0  # seconds between two tries to reach a server that does no
 class LabelStudio:
     """A project of Label Studio in which the rows of a campaign are labelled, in the order of the strategy.
 
-    The project is made, or the one of before is joined. Nothing is kept on this side: which rows are there is seen in
-    their tasks, and what was read of them is in the campaign's journal, so that either side may be started again at any
+    The project is created once, and joined again later. Nothing is kept on this side: the tasks of the project tell
+    which rows are there, and the campaign's journal has what was read of them, so either side may be restarted at any
     time.
 
     Parameters
@@ -39,29 +39,28 @@ class LabelStudio:
     campaign : Campaign
         Its annotators are those of Label Studio, by their e-mail addresses.
     url : str
-        Where Label Studio is, such as ``http://localhost:8080``.
+        The address of Label Studio, such as ``http://localhost:8080``.
     token : str
         A personal access token, or a legacy one, from the page "Account & Settings".
     items : sequence of n_rows items, default=None
         What annotators look at; by default the campaign's items. Paths are images, which are stored in Label Studio;
-        strings are addresses of images (if they end like ones) or texts; all else are rows of a table.
+        strings are addresses of images, if they end like one, or texts; everything else is a row of a table.
     kind : {"image", "text", "table"}, default=None
-        What the items are, where the first one does not say it.
+        What the items are, if the first one does not show it.
     project : int, default=None
-        A project of one's own to use; by default one that is made once for the campaign, and known again by a mark in
-        its description.
+        An existing project; by default one is created for the campaign, and recognised by a mark in its description.
     title : str, default=None
-        Of a project that is made.
+        Of the project that is created.
     config : str, default=None
-        The labelling interface of a project that is made, with one ``<Choices>``, whose values are the classes; by
+        The labelling interface of the project that is created, with one ``<Choices>``, whose values are the classes; by
         default the item with a button for each class.
     n_ahead : int, default=None
-        How many rows are ready in Label Studio; by default as many as are labelled until the next training, or 20. Of
-        several annotators each is given one of these at random, as Label Studio has it; a single one in their order.
+        How many rows are ready in Label Studio; by default as many as are labelled between two trainings, or 20. A
+        single annotator gets them in order; of several, Label Studio gives each one of them at random.
     show_predictions : bool, default=True
-        Whether annotators see what the classifier takes a row for.
+        Whether annotators see the classifier's predictions.
     timeout : float, default=60.0
-        How many seconds an answer may take.
+        How many seconds the server may take to answer.
     transport : httpx2.BaseTransport, default=None
         What sends requests, for tests.
 
@@ -74,7 +73,7 @@ class LabelStudio:
     LabelStudioError
         If it refuses the token or the project.
     RuntimeError
-        If another process does this for the campaign.
+        If another process, or thread, connects the campaign already.
     ValueError
         If a parameter is invalid, the campaign has no classes, or the project has no choices.
 
@@ -84,8 +83,8 @@ class LabelStudio:
     ``model_version``, the lowest score first (``sampling="Uncertainty sampling"``): each round is a version, and the
     score of a row its rank. The exports of Label Studio are not used: each leaves a file on the server.
 
-    Whoever labels on another page at the same time may be given a row that somebody has open in Label Studio; both
-    answers are kept. An annotation that is deleted there is withdrawn; a deleted task takes no label along.
+    An annotator on another page may be given a row that somebody has open in Label Studio; both answers are kept. An
+    annotation that is deleted there is withdrawn; a deleted task takes no label along.
 
     Examples
     --------
@@ -166,7 +165,7 @@ class LabelStudio:
     def run(self, *, interval: float = 2.0, stop: Callable[[], bool] | None = None) -> None:
         """Read what annotators say, and put rows into the project, again and again.
 
-        Where the server does not answer, for it is started again, say, it is tried again.
+        While the server does not answer, as when it is restarted, it is asked again, at longer and longer intervals.
 
         Parameters
         ----------
@@ -228,7 +227,7 @@ class LabelStudio:
             return report
 
     def push(self) -> int:
-        """Put the rows that come next into the project, with what the classifier takes them for.
+        """Put the rows that come next into the project, with the classifier's predictions.
 
         Returns
         -------
@@ -278,7 +277,7 @@ class LabelStudio:
         return found
 
     def _forget(self) -> None:
-        """What is known of the server is looked up anew."""
+        """Look up anew what is known of the server."""
         self._since: datetime | None = None  # the time of the last change that was seen
         self._tasks: dict[int, list[int]] = {}  # of each row; more than one only if a request came twice
         self._said: dict[int, list[reading.Said]] = {}  # of each task
@@ -286,7 +285,7 @@ class LabelStudio:
 
     @contextmanager
     def _forgetting(self) -> Iterator[None]:
-        """Whatever goes wrong: nobody knows what the server did."""
+        """Forget what is known of the server if anything fails: nobody knows what it did."""
         try:
             yield
         except BaseException:

@@ -48,12 +48,12 @@ def make_app(
     items : Items
         What annotators look at, one per row of the campaign: `read_items`.
     title : str, default="skal"
-        Stands at the top.
+        Shown at the top.
     hosts : iterable of str, default=None
         The names under which the page is reached in a network, beside numeric addresses. None refuses all but the
         loopback address.
     token : str, default=None
-        What a browser has to know: ``/?token=...``. None asks for nothing.
+        What a browser has to send once: ``/?token=...``. None asks for nothing.
 
     Returns
     -------
