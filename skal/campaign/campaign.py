@@ -248,7 +248,7 @@ class Campaign(Views):
             if due:
                 journal.add_event(connection, now, "request")
         if due:
-            self._place.wake()
+            self._wake()
         return ImportReport(n_new, n_same, sorted(conflicts))
 
     def sync(self, source: str, told: Iterable[Told], *, rows: ArrayLike | None = None) -> SyncReport:
@@ -330,9 +330,13 @@ class Campaign(Views):
             if due:
                 journal.add_event(connection, now, "request")
         if due:
-            with suppress(OSError):  # what was said is recorded, and the training is due still
-                self._place.wake()
+            self._wake()
         return report
+
+    def _wake(self) -> None:
+        """Begin the training; if it cannot begin now, it stays due, and what was said is recorded."""
+        with suppress(OSError):
+            self._place.wake()
 
     def _accepted(self, connection: Connection, told: list[Told], report: SyncReport) -> list[Told]:
         """What can be recorded, with plain labels; the report has the rest."""

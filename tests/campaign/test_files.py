@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 import skal.strategies
 from skal import ActiveLearner
 from skal.campaign import Campaign
+from skal.campaign.background import Foreground
 from skal.campaign.description import describe, differences, given, restore
 from skal.classifiers import LinearClassifier
 from skal.exceptions import JournalError
@@ -44,6 +45,18 @@ def campaign(tmp_path):
 def written(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_an_import_is_recorded_where_its_training_cannot_begin(tmp_path, monkeypatch):
+    def fails(place):
+        raise OSError("no space is left")
+
+    with begun(tmp_path / "c", retrain_every=2) as campaign:
+        with monkeypatch.context() as patch:
+            patch.setattr(Foreground, "wake", fails)
+            assert campaign.import_labels(told(tmp_path, "row,label\n1,0\n2,1\n")).n_new == 2
+        campaign.next("anna")
+        assert campaign.progress().by_model[-1]["n_labeled"] == 2
 
 
 def test_csv(campaign, tmp_path):
