@@ -19,7 +19,7 @@ _N_THREADS = 4  # that decode; Pillow lets others work meanwhile
 
 
 class ImageFeatures(Dataset):
-    """Features of image files; those of a black one for one that cannot be decoded.
+    """Features of image files; for one that cannot be decoded those of a black image, until it can.
 
     Parameters
     ----------
@@ -49,8 +49,13 @@ class ImageFeatures(Dataset):
         kept = self._open()
         missing = [row for row in rows if kept[row, -1] == 0]
         if missing:
-            kept[missing, :-1] = self._descriptor.describe(self._decoded(missing))
-            kept[missing, -1] = 1  # they are there
+            images, side = self._decoded(missing), self._descriptor.side
+            black = np.zeros((side, side, 3), dtype=np.uint8)
+            kept[missing, :-1] = self._descriptor.describe(
+                np.stack([black if image is None else image for image in images])
+            )
+            # An image that cannot be read now, on a disk that is not connected say, is tried again.
+            kept[missing, -1] = [image is not None for image in images]
         return list(np.array(kept[rows, :-1]))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,14 +71,14 @@ class ImageFeatures(Dataset):
             self._kept = np.memmap(self._file, np.float32, "r+", shape=shape)
         return self._kept
 
-    def _decoded(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+    def _decoded(self, rows: Sequence[int]) -> list[NDArray[np.uint8] | None]:
         with ThreadPoolExecutor(_N_THREADS) as threads:
-            return np.stack(list(threads.map(self._thumbnail, rows)))
+            return list(threads.map(self._thumbnail, rows))
 
-    def _thumbnail(self, row: int) -> NDArray[np.uint8]:
+    def _thumbnail(self, row: int) -> NDArray[np.uint8] | None:
         side = self._descriptor.side
         try:
             image = upright(self._root, self._names[row], 2 * side).convert("RGB")
             return np.asarray(image.resize((side, side)))
         except Exception:  # decoders raise anything
-            return np.zeros((side, side, 3), dtype=np.uint8)
+            return None

@@ -244,7 +244,19 @@ def test_features_are_histograms_of_gradients():
         assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_features_are_computed_once(tmp_path, monkeypatch):
+def test_features_are_computed_once_an_image_is_there(tmp_path):
+    folder = image_folder(tmp_path, 2)
+    names, file = ["00.png", "01.png"], tmp_path / "features.bin"
+    (folder / "00.png").rename(tmp_path / "away.png")
+    first = np.stack(ImageFeatures(folder, names, file, Gradients()).__getitems__([0, 1]))
+    assert not first[0].any()
+    (tmp_path / "away.png").rename(folder / "00.png")
+    features = ImageFeatures(folder, names, file, Gradients())
+    assert features[0].any()
+    assert_array_equal(features[1], first[1])
+
+
+def test_features_are_computed_once(tmp_path):
     folder = image_folder(tmp_path, 5)
     (folder / "02.png").write_bytes(b"broken")
     names = [f"{i:02d}.png" for i in range(5)]
