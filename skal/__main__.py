@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     command.add_arguments(label)
     options = parser.parse_args(arguments)
-    return command.run(options)
+    try:
+        return command.run(options)
+    except KeyboardInterrupt:  # before the page is there, whose server takes it
+        print("Stopped.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

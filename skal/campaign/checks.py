@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -30,12 +31,12 @@ def check_training(training: Any) -> None:
 
 
 def checked_name(name: Any) -> str:
-    """The name of an annotator, without blanks around it."""
+    """The name of an annotator, without blanks around it, and the same however its accents were typed."""
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise ValueError(
             f"annotator={str(name)[:50]!r} was given; a name is a text of 1 to {_LONGEST_NAME} printable characters."
         )
-    return name.strip()
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

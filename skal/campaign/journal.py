@@ -64,6 +64,7 @@ class Settings:
 
 
 _SETTINGS = ", ".join(each.name for each in fields(Settings))
+_LONGEST_LABEL = 1000  # characters
 
 
 class Standings(NamedTuple):
@@ -163,6 +164,14 @@ def add_settings(connection: Connection, event: int, new: Settings) -> None:
 
 def add_classes(connection: Connection, values: Iterable[Any]) -> None:
     """Write labels that have not been seen before, in their order."""
+    values = list(values)
+    for each in values:
+        if isinstance(each, str) and not (
+            each.strip() and each.isprintable() and len(each) <= _LONGEST_LABEL
+        ):
+            raise ValueError(
+                f"the label {each[:50]!r} was given; a text has 1 to {_LONGEST_LABEL} printable characters."
+            )
     connection.executemany("INSERT INTO classes (value) VALUES (?)", [(json.dumps(each),) for each in values])
 
 

@@ -336,3 +336,10 @@ def test_random_rows_make_up_what_is_asked_for_where_nothing_is_prepared(tmp_pat
         assert [len(batch["rows"]) for batch in campaign.batches()] == [2, 3]
         assert len(campaign.next("anna", 100, patience=0.0)) == 60  # all there are
         assert len(campaign.next("bob", 2, patience=0.0)) == 0
+
+
+def test_a_name_is_the_same_however_its_accents_were_typed(tmp_path):
+    with begun(tmp_path) as campaign:
+        rows = campaign.next("Jos\u00e9", 2)
+        assert campaign.next(" Jose\u0301 ", 2).tolist() == rows.tolist()
+        assert campaign.annotators == ["Jos\u00e9"]

@@ -97,8 +97,8 @@ def make_app(
         Route("/sync", page.sync, methods=["POST"]),
         Route("/last", page.last),
         Route("/progress", page.progress),
-        Route("/item/{row:int}/image", page.image),
-        Route("/item/{row:int}/text", page.text),
+        Route("/item/{row}/image", page.image),
+        Route("/item/{row}/text", page.text),
         Route("/labels.csv", page.labels),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
@@ -174,7 +174,7 @@ class _Page:
     def text(self, request: Request) -> Response:
         row, start = self._row(request), request.query_params.get("start", "")
         try:
-            part = self._items.text(row, int(start) if start.isdecimal() else -1)
+            part = self._items.text(row, _position(start))
         except LookupError as error:
             raise HTTPException(404, "There is no such text.") from error
         return self._html("items/part.html", **part)
@@ -194,8 +194,8 @@ class _Page:
         return drawn[2]
 
     def _row(self, request: Request) -> int:
-        row = int(request.path_params["row"])
-        if row >= len(self._items):
+        row = _position(request.path_params["row"])
+        if not 0 <= row < len(self._items):
             raise HTTPException(404, "There is no such item.")
         return row
 
@@ -240,6 +240,11 @@ def labels_csv(campaign: Campaign, items: Items) -> bytes:
     return as_csv({"item": [items.name(row) for row in columns["row"]], **columns})
 
 
+def _position(text: str) -> int:
+    """The number in an address, -1 where there is none that counts anything."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else -1
+
+
 async def _json(request: Request) -> dict[str, Any]:
     """The body of a request, an object in JSON of bounded size; no form of another site can send it."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
@@ -251,7 +256,7 @@ async def _json(request: Request) -> dict[str, Any]:
             raise HTTPException(413, "That is too much at once.")
     try:
         said = json.loads(body)
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise HTTPException(400, "That is no JSON.") from error
     if not isinstance(said, dict):
         raise HTTPException(400, "Send an object.")

@@ -99,7 +99,8 @@ class Guard:
         given = [value for name, value in query if name == "token"]
         if given and scope["method"] == "GET" and self._is_token(given[0]):
             rest = urlencode([pair for pair in query if pair[0] != "token"])
-            response = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), status_code=303)
+            path = "/" + scope["path"].lstrip("/")  # two slashes would begin with another host
+            response = RedirectResponse(path + (f"?{rest}" if rest else ""), status_code=303)
             # Lax: a link in a message opens the page, and no other site can post to it.
             response.set_cookie(self._cookie, given[0], max_age=_MONTH, httponly=True, samesite="lax")
             return response

@@ -31,8 +31,8 @@ class Talk:
 
     def __init__(self, campaign: Campaign, fragment: Callable[[int], str]) -> None:
         self._campaign, self._fragment = campaign, fragment
-        self._recent: deque[str] = deque(maxlen=_REMEMBERED)
-        self._known: set[str] = set()
+        self._recent: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
+        self._known: set[tuple[str, str]] = set()
         self._lock = Lock()
 
     def sync(self, said: dict[str, Any]) -> dict[str, Any]:
@@ -84,8 +84,9 @@ class Talk:
             name = op.get("id") if isinstance(op, dict) else None
             if not isinstance(name, str):
                 raise TypeError("each operation has an id")
+            key = annotator, name  # nobody is kept from answering by an id of somebody else
             with self._lock:
-                is_known = name in self._known
+                is_known = key in self._known
             if not is_known:
                 try:
                     self._record(annotator, op)
@@ -93,14 +94,14 @@ class Talk:
                     return done, refused, str(error)
                 except (TypeError, ValueError) as error:
                     refused.append({"id": name, "reason": str(error)})
-                self._remember(name)
+                self._remember(key)
             done.append(name)
         return done, refused, None
 
     def _record(self, annotator: str, op: dict[str, Any]) -> None:
         kind, row, label = op.get("kind"), op.get("row"), op.get("label")
-        if type(row) is not int:
-            raise TypeError("the row of an operation is a position")
+        if not self._is_row(row):
+            raise ValueError(f"{str(row)[:30]!r} is not the position of an item")
         seconds = op.get("seconds")
         if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
             seconds = None
@@ -125,12 +126,15 @@ class Talk:
         else:
             self._campaign.withdraw(annotator, row)
 
-    def _remember(self, name: str) -> None:
+    def _is_row(self, row: Any) -> bool:
+        return type(row) is int and 0 <= row < len(self._campaign)
+
+    def _remember(self, key: tuple[str, str]) -> None:
         with self._lock:
             if len(self._recent) == self._recent.maxlen:
                 self._known.discard(self._recent[0])
-            self._recent.append(name)
-            self._known.add(name)
+            self._recent.append(key)
+            self._known.add(key)
 
     def _told(self, rows: list[int], guesses: bool) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = [
@@ -149,6 +153,6 @@ class Talk:
         return told
 
     def _others(self, annotator: str, row: Any) -> list[str]:
-        if type(row) is not int or self._campaign.settings.n_annotators_per_row > 1:
+        if not self._is_row(row) or self._campaign.settings.n_annotators_per_row > 1:
             return []
         return [name for name in self._campaign.said(row) if name != annotator]

@@ -200,3 +200,12 @@ def test_help_is_there(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["label", "--help"])
     assert "skal label photos --classes cat dog" in capsys.readouterr().out
+
+
+def test_an_interrupt_before_the_page_is_there_is_no_traceback(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **params):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "read_items", interrupted)
+    assert label(tmp_path) == 130
+    assert capsys.readouterr().err == "Stopped.\n"

@@ -123,6 +123,8 @@ def test_the_token_becomes_a_cookie(photos):
     assert page.post("/sync", params={"token": "secret"}, json={}).status_code == 409
     page.cookies.clear()
     assert page.post("/sync", params={"token": "secret"}, json={}).status_code == 403
+    elsewhere = page.get("http://localhost:8765//evil.example/", params={"token": "secret"})
+    assert elsewhere.headers["location"] == "/evil.example/"
 
 
 def test_a_token_is_not_empty(photos):
@@ -147,7 +149,8 @@ def test_forms_cannot_post(photos, media_type):
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"{", 400), (b"[]", 400), (b" " * (1 << 20) + b"{}", 413), (b"\xff", 400)]
+    ("body", "status"),
+    [(b"{", 400), (b"[]", 400), (b"[" * 100_000, 400), (b" " * (1 << 20) + b"{}", 413), (b"\xff", 400)],
 )
 def test_bodies_are_checked(photos, body, status):
     response = client(photos).post("/sync", content=body, headers={"Content-Type": "application/json"})
@@ -160,6 +163,7 @@ def test_bodies_are_checked(photos, body, status):
         "/item/12/image", "/item/-1/image", "/item/00.png/image", "/item/../secret.png/image", "/item/1e0/image",
         "/item/%2e%2e%2fsecret.png/image", "/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py",
         "/static//etc/passwd", "/../campaign/token", "/item/0/text?start=0", f"/item/{10**30}/image", "/static/",
+        f"/item/{'9' * 5000}/image", "/item/²/image",
     ],
 )  # fmt: skip
 def test_nothing_outside_the_pool_is_served(photos, tmp_path, path):

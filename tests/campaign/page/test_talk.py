@@ -1,5 +1,7 @@
 """Answers go in, each once and in order, and rows come back."""
 
+import json
+
 import pytest
 
 from skal.campaign import Campaign
@@ -109,6 +111,32 @@ def test_the_last_answer_that_holds_is_told(browser):
     assert browser.get("/last", params={"annotator": "bob"}).json() is None
 
 
+def test_the_same_id_of_another_annotator_is_another_operation(browser):
+    browser.sync({"id": "x", "kind": "answer", "row": 3, "label": "cat"})
+    told = browser.sync(
+        {"id": "x", "kind": "answer", "row": 4, "label": "dog"}, annotator="bob", current=10**30
+    )
+    assert told["done"] == ["x"]
+    assert browser.campaign.said(4) == {"bob": "dog"}
+
+
+@pytest.mark.parametrize("label", ["\ud800", "", " ", "a\0b", "\u202ecat", "x" * 1001])
+def test_labels_that_no_page_could_show_are_refused(tmp_path, label):
+    campaign, items = begun(text_file(tmp_path, ["one", "two"]), classes=None)
+    with campaign:
+        browser = Browser(campaign, items)
+        body = json.dumps(
+            {
+                "campaign": campaign.key,
+                "annotator": "anna",
+                "ops": [browser.op("answer", 0, label=label), browser.op("answer", 1, label="x" * 1000)],
+            }
+        )
+        told = browser.client.post("/sync", content=body, headers={"Content-Type": "application/json"}).json()
+        assert [each["id"] for each in told["refused"]] == ["anna1"]
+        assert browser.get("/classes").json()["classes"] == ["x" * 1000]
+
+
 @pytest.mark.parametrize(
     ("op", "reason"),
     [
@@ -116,6 +144,8 @@ def test_the_last_answer_that_holds_is_told(browser):
         ({"kind": "answer", "row": 99, "label": "cat"}, "99"),
         ({"kind": "answer", "row": "3", "label": "cat"}, "position"),
         ({"kind": "answer", "row": True, "label": "cat"}, "position"),
+        ({"kind": "answer", "row": -(10**23), "label": "cat"}, "position"),
+        ({"kind": "undo", "row": 10**23}, "position"),
         ({"kind": "answer", "row": 3, "label": None}, "a text or a number"),
         ({"kind": "answer", "row": 3, "label": ["cat"]}, "a text or a number"),
         ({"kind": "forget", "row": 3}, "no operation"),
