@@ -142,8 +142,7 @@ def test_three_rounds_in_the_order_of_the_strategy_through_kills_of_both_sides(d
     side = Process(
         [sys.executable, "-m", "tests.full.label_studio_side", str(folder), server.url, TOKEN], folder / "log"
     )
-    anna = Person(server.url, headers={"Authorization": f"Token {TOKEN}"})
-    bob = Person(server.url)
+    anna, bob = Person(server.url, headers={"Authorization": f"Token {TOKEN}"}), Person(server.url)
     bob.sign_up(BOB)
     side.start()
     try:
@@ -152,6 +151,8 @@ def test_three_rounds_in_the_order_of_the_strategy_through_kills_of_both_sides(d
         label_three_rounds(folder, truth, server, side, anna, bob)
     finally:
         side.kill()
+        for each in (anna, bob):
+            each.http.close()
 
 
 def label_three_rounds(folder, truth, server, side, anna, bob):
