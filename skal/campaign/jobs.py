@@ -12,7 +12,7 @@ import numpy as np
 from ..pool import NO_ROWS, Rows
 from . import journal
 
-REQUESTS = ("begin", "request")  # events after which a classifier is trained
+REQUESTS = ("begin", "request", "learner")  # events after which a classifier is trained
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,17 @@ class Ask:
 
 
 def newest_model(connection: Connection) -> Model | None:
-    """The last one that could be trained."""
+    """The last one of the learner of now that could be trained."""
     row = connection.execute(
-        "SELECT version, event, cut, base, folder FROM models ORDER BY version DESC LIMIT 1"
+        "SELECT version, event, cut, base, folder FROM models WHERE cut >= ? ORDER BY version DESC LIMIT 1",
+        (_last(connection, "learner"),),
     ).fetchone()
     return None if row is None else Model(*row)
+
+
+def next_version(connection: Connection) -> int:
+    """The number of the model to come."""
+    return 1 + int(connection.execute("SELECT coalesce(max(version), 0) FROM models").fetchone()[0])
 
 
 def chain(connection: Connection, version: int | None) -> list[Model]:
@@ -66,13 +72,14 @@ def chain(connection: Connection, version: int | None) -> list[Model]:
 def next_job(connection: Connection) -> Train | Ask | None:
     """What is to be done next; None if nothing is.
 
-    A training that was begun is ended first, whatever was asked for since, so that a crash changes nothing.
+    A training that was begun is ended first, whatever was asked for since, so that a crash changes nothing; but for one
+    of a learner that another has taken the place of.
     """
     model = newest_model(connection)
     asked = _last(connection, *REQUESTS)
     handled = max(0 if model is None else model.cut, _detail(connection, "failure").get("cut", 0))
     begun = _detail(connection, "training").get("cut", 0)
-    if begun > handled:
+    if begun > handled and begun >= _last(connection, "learner"):
         return Train(begun, model)
     if asked > handled:
         return Train(asked, model)

@@ -263,6 +263,14 @@ def offered_rows(connection: Connection, model: int | None, cut: int) -> Rows:
     )
 
 
+def described_learner(connection: Connection) -> tuple[int, Any]:
+    """The learner of now, in words, and the event that told of it."""
+    event, detail = connection.execute(
+        "SELECT id, detail FROM events WHERE kind IN ('begin', 'learner') ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return int(event), json.loads(detail)["learner"]
+
+
 def last_event(connection: Connection) -> int:
     """The number of the newest event."""
     return int(connection.execute("SELECT max(id) FROM events").fetchone()[0])

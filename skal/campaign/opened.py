@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
 from numbers import Integral
 from pathlib import Path
 from sqlite3 import Connection
@@ -168,23 +167,25 @@ class Opened:
         self._X, self._items, self._training = X, X if items is None else items, training
         self._ids = None if X is None else Ids.of(None, as_pool(X))
         self._trainer: Trainer | None = None
-        if template is None or X is None:
-            return
+        self._judges = {"validation": validation, "stopping": stopping}
+        if template is not None and X is not None:
+            self._train_with(template)
+
+    def _train_with(self, template: ActiveLearner) -> None:
+        """Let trainings be those of a learner, here or in a process of its own."""
+        self._place.close()
         self._trainer = Trainer(
             self._database,
             self._folder,
             template,
-            X,
+            self._X,
             clock=self._clock,
-            validation=validation,
-            stopping=stopping,
+            **self._judges,
         )
-        if training == "foreground":
+        if self._training == "foreground":
             self._place = Foreground(self._folder, self._trainer)
-        elif training == "background":
-            self._place = Background(
-                self._folder, self._report, learner=template, X=X, validation=validation, stopping=stopping
-            )
+        elif self._training == "background":
+            self._place = Background(self._folder, self._report, learner=template, X=self._X, **self._judges)
             self._place.wake()
 
     @contextmanager
@@ -204,7 +205,8 @@ class Opened:
 
     def _template(self, learner: ActiveLearner | None, *, needed: bool) -> ActiveLearner | None:
         """The learner of the journal, or the one that is given in its place."""
-        then = self._facts["learner"]
+        with self._database.glance() as connection:
+            _, then = journal.described_learner(connection)
         if learner is None:
             try:
                 return restore(then)
@@ -223,10 +225,14 @@ class Opened:
             template.set_params(classes=sorted(own))
         if others := list(differences(then, json.loads(json.dumps(describe(template))))):
             raise ValueError(
-                f"The campaign was begun with a learner of other parameters: {', '.join(others[:5])}; give the "
-                "original one."
+                f"The campaign's learner has other parameters: {', '.join(others[:5])}; give that one, and "
+                "change_learner(learner) afterwards if another shall take its place."
             )
         return template
+
+    @property
+    def _seed(self) -> int:
+        return int(self._facts["learner"]["params"]["random_state"]["value"])
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -293,51 +299,6 @@ class Opened:
     def items(self) -> Any:
         """What annotators look at: `items`, or the rows of the pool; None where neither was given."""
         return self._items
-
-    def set(self, **changes: Any) -> Self:
-        """Change settings from now on.
-
-        Parameters
-        ----------
-        **changes : dict
-            ``n_annotators_per_row``, ``lease_seconds``, ``retrain_every``, ``n_prepared``, ``consensus``,
-            ``disagreements_first``, and ``is_closed``: whether only annotators who are known are welcome.
-
-        Returns
-        -------
-        self : Campaign
-
-        Raises
-        ------
-        ValueError
-            If one is unknown or invalid.
-        """
-        names = [each.name for each in fields(Settings)]
-        if unknown := sorted(changes.keys() - set(names)):
-            raise ValueError(f"{unknown} are no settings; there are {names}.")
-        with self._database.writing() as connection:
-            new = replace(journal.settings(connection), **changes)
-            check_settings(new)
-            event = journal.add_event(connection, self._clock(), "settings", **changes)
-            journal.add_settings(connection, event, new)
-        return self
-
-    def add_annotator(self, name: str) -> Self:
-        """Welcome an annotator; one who is known is no error.
-
-        Parameters
-        ----------
-        name : str
-
-        Returns
-        -------
-        self : Campaign
-        """
-        name = checked_name(name)
-        with self._database.writing() as connection:
-            if name not in journal.annotator_names(connection):
-                journal.add_annotator(connection, name)
-        return self
 
     def _annotator(self, connection: Connection, name: str) -> int:
         """The number of an annotator, who is written down when they first come."""

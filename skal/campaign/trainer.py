@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 import traceback
 import warnings
@@ -19,8 +20,19 @@ from ..pool import Rows, as_pool
 from . import journal
 from .agreed import agreed, partial_labels
 from .database import Database
-from .description import describe
-from .jobs import Ask, Model, Train, chain, n_begun, newest_model, next_job, taken_rows, was_asked
+from .description import describe, differences, restore
+from .jobs import (
+    Ask,
+    Model,
+    Train,
+    chain,
+    n_begun,
+    newest_model,
+    next_job,
+    next_version,
+    taken_rows,
+    was_asked,
+)
 from .models import Models
 from .offers import add_batch, predictions, random_rows, utilities
 from .scores import scored
@@ -62,6 +74,7 @@ class Trainer:
         self._clock, self._validation = clock, validation
         self._stopping = None if stopping is None else clone(stopping)
         self._newest: tuple[int, ActiveLearner] | None = None
+        self._described = -1  # the event that told of the learner
 
     def work(self) -> int:
         """Do what there is to do, and return how many jobs that were; none while another process is at it."""
@@ -83,7 +96,10 @@ class Trainer:
         """The newest learner that was trained; it may be asked, and must not be taught."""
         with self._database.glance() as connection:
             model = newest_model(connection)
-        return None if model is None else self._of(model)
+        if model is None:
+            return None
+        self._keep_up()
+        return self._of(model)
 
     def _next_job(self) -> Train | Ask | None:
         with self._database.glance() as connection:
@@ -92,15 +108,15 @@ class Trainer:
     def _train(self, job: Train) -> None:
         with self._database.writing() as connection:
             journal.add_event(connection, self._clock(), "training", cut=job.cut)
-            n_tries = n_begun(connection, job.cut)
+            n_tries, version = n_begun(connection, job.cut), next_version(connection)
         if n_tries > _MOST_TRIES:
             self._fail(job.cut, RuntimeError(f"the process that trained was killed {n_tries - 1} times"))
             return
         begun = time.monotonic()
-        version = 1 if job.base is None else job.base.version + 1
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
+                self._keep_up()
                 base = None if job.base is None else self._of(job.base)
                 learner = self._taught(base, job.cut, refit=True)
                 detail = scored(learner, self._validation, self._stopping)
@@ -122,6 +138,20 @@ class Trainer:
         self._newest = version, learner
         if folder is not None:
             self._models.keep([f"{each:06d}" for each in (version - 1, version)])
+
+    def _keep_up(self) -> None:
+        """Take the learner of now, where another process has changed it."""
+        with self._database.glance() as connection:
+            event, now = journal.described_learner(connection)
+        if event == self._described:
+            return
+        then = json.loads(json.dumps(describe(self._learner)))
+        if set(differences(then, now)) <= {"classes"}:  # also of a learner that the journal cannot describe
+            classes = restore(now["params"]["classes"])
+            self._learner = clone(self._learner).set_params(classes=classes)
+        else:
+            self._learner = restore(now)
+        self._described = event
 
     def _fail(self, cut: int, error: BaseException) -> None:
         """Record that a training failed; labels go on."""
@@ -220,6 +250,7 @@ class Trainer:
         """The rows that the strategy wants, and the learner that was asked; at random, and why, where none can be."""
         learner = None
         try:
+            self._keep_up()
             if job.model is None:
                 raise NotFittedError("no classifier could be trained yet")
             learner = self._of(job.model)

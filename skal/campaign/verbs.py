@@ -15,13 +15,13 @@ from ..pool import NO_ROWS, Rows
 from ..utils.checks import check_integer
 from . import answers, jobs, journal, leases
 from .background import wait_for
+from .changing import Changing
 from .offers import add_batch, random_rows
-from .opened import Opened
 
 _PATIENCE = 20.0  # seconds that an annotator waits for the first rows, before any row is better than none
 
 
-class Verbs(Opened):
+class Verbs(Changing):
     """Base of the campaign: the verbs of annotators. Each is one transaction, whole on the disk when it returns."""
 
     _patience = _PATIENCE
@@ -169,10 +169,6 @@ class Verbs(Opened):
         job = jobs.Ask(cut, jobs.newest_model(connection), takes_over)
         out = np.union1d(jobs.taken_rows(connection, job), journal.audit_rows(connection, cut))
         return random_rows(len(self), out, n, [self._seed, cut, *stream])
-
-    @property
-    def _seed(self) -> int:
-        return int(self._facts["learner"]["params"]["random_state"]["value"])
 
     def answer(
         self, annotator: str, rows: ArrayLike, labels: Any, *, seconds: Any = None, overwrite: bool = False

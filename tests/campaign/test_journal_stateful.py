@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from skal import RowState
-from skal.campaign import Campaign
+from skal.campaign import Campaign, Told
 from skal.campaign.database import FILE
 from skal.strategies import RandomSampling
 from tests import THOROUGH
@@ -32,6 +32,11 @@ class Journal(RuleBasedStateMachine):
     def begin(self, places, first, every):
         self.folder, self.clock, self.places, self.first = tempfile.mkdtemp(), Clock(), places, first
         self.said, self.lent, self.deeds = {}, {}, {}
+        self.there, self.read = (
+            {},
+            {},
+        )  # what another program has: labels with versions, and whose standing is from it
+        self.n_versions, self.classes, self.c = 0, [0, 1, 2], 1.0
         plan = learner(RandomSampling())
         self.campaign = Campaign(
             self.folder, plan, X, classes=[0, 1, 2], n_annotators_per_row=places, lease_seconds=LEASE,
@@ -115,6 +120,12 @@ class Journal(RuleBasedStateMachine):
         for row in rows:
             self.said[name, row] = what
             self.lent.pop((name, row), None)
+            self.no_longer_read(name, row)
+
+    def no_longer_read(self, name, row):
+        """What was said here is not what was read there."""
+        if (name, row) in self.read:
+            self.read[name, row] = (False, self.read[name, row][1])
 
     @rule(name=NAMES, rows=ROWS)
     def skip(self, name, rows):
@@ -141,6 +152,7 @@ class Journal(RuleBasedStateMachine):
         self.note(name, rows)
         for row in rows:
             del self.said[name, row]
+            self.no_longer_read(name, row)
 
     @rule(name=NAMES)
     def undo(self, name):
@@ -154,6 +166,7 @@ class Journal(RuleBasedStateMachine):
         for row, before in step:
             self.said.pop((name, row), None)
             self.lent.pop((name, row), None)
+            self.no_longer_read(name, row)
             if before is not None:
                 self.said[name, row] = before
             elif self.places_taken(row, without=name) < self.places:
@@ -181,6 +194,48 @@ class Journal(RuleBasedStateMachine):
                 assert self.campaign.learner().y_[row] == votes[0][0]
             is_skipped = not votes and any(each == row for _, each in self.said)
             assert (states[row] == RowState.SKIPPED) == is_skipped
+
+    @rule(name=NAMES, row=st.integers(0, N_ROWS - 1), what=st.sampled_from([0, 1, 2, "skip", None]))
+    def change_there(self, name, row, what):
+        """Somebody says something in another program, or takes it back."""
+        self.n_versions += 1
+        self.there[name, row] = (what, str(self.n_versions))
+
+    @rule()
+    def sync(self):
+        told = [
+            Told(row, name, None if what == "skip" else what, version)
+            for (name, row), (what, version) in self.there.items()
+            if what is not None
+        ]
+        self.campaign.sync("there", told)
+        for key, (what, version) in self.there.items():
+            if self.read.get(key, (None, None))[1] == version:
+                continue
+            held = self.said.get(key)
+            if what is not None:
+                if held != what:
+                    self.said[key] = what
+                    self.lent.pop(key, None)
+                    self.read[key] = (True, version)
+                else:
+                    self.read[key] = (self.read.get(key, (False,))[0], version)
+            elif key in self.read:
+                if self.read[key][0] and held is not None:
+                    del self.said[key]
+                self.read[key] = (False, version)
+
+    @rule()
+    def add_a_class(self):
+        self.classes.append(len(self.classes))
+        self.campaign.add_classes([self.classes[-1], 0])
+        assert self.campaign.classes == self.classes
+        assert self.campaign.learner() is None or self.campaign.learner().classes == self.classes
+
+    @rule(c=st.sampled_from([0.5, 1.0, 2.0]))
+    def change_the_learner(self, c):
+        self.campaign.change_learner(learner(RandomSampling()).set_params(estimator__C=c))
+        assert self.campaign.learner() is None or c == self.campaign.learner().estimator.C
 
     @rule()
     def open_again(self):

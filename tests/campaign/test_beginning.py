@@ -1,0 +1,62 @@
+"""What a campaign is begun or opened again with, and what is refused before anything is written."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from skal.campaign import Campaign
+from skal.strategies import RandomSampling
+
+from .common import TRUTH, X, begun, learner
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": [0, 0]}, "each once"),
+        ({"n_annotators_per_row": 0}, "n_annotators_per_row=0"),
+        ({"lease_seconds": 0}, "lease_seconds=0"),
+        ({"annotators": ["a", ""]}, "name"),
+        ({"items": ["one"]}, "items has 1"),
+        ({"training": "later"}, "training='later'"),
+        ({"consensus": "vote"}, "consensus='vote'"),
+    ],
+)
+def test_bad_parameters_leave_nothing(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        begun(tmp_path / "c", **change)
+    assert not (tmp_path / "c").exists()
+
+
+def test_learners_that_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="fitted already"):
+        Campaign(tmp_path / "c", learner().fit(X, TRUTH), X)
+    with pytest.raises(TypeError, match="LogisticRegression"):
+        Campaign(tmp_path / "c", LogisticRegression(), X)
+    with pytest.raises(ValueError, match="the learner has classes"):
+        Campaign(tmp_path / "c", learner(classes=[0, 1]), X, classes=[0, 2])
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("pool", [np.arange(5.0), np.empty((0, 2)), "text"])
+def test_pools_that_are_refused(tmp_path, pool):
+    with pytest.raises((ValueError, TypeError)):
+        Campaign(tmp_path / "c", learner(), pool)
+    assert not (tmp_path / "c").exists()
+
+
+def test_another_learner_or_pool_is_refused(tmp_path):
+    items = [f"{i}.png" for i in range(60)]
+    begun(tmp_path, items=items).close()
+    with pytest.raises(ValueError, match=r"other parameters: estimator\.C"):
+        Campaign.open(tmp_path, X, learner(RandomSampling()).set_params(estimator__C=2.0))
+    with pytest.raises(ValueError, match="not the pool"):
+        Campaign.open(tmp_path, X + 1)
+    with pytest.raises(ValueError, match="59 rows"):
+        Campaign.open(tmp_path, X[:59])
+    with pytest.raises(ValueError, match="items are not those"):
+        Campaign.open(tmp_path, X, items=items[::-1])
+    with pytest.raises(ValueError, match="holds a campaign already"):
+        begun(tmp_path)
+    with Campaign.open(tmp_path, X, learner(RandomSampling()), items=items, training=None) as campaign:
+        assert campaign.items == items
