@@ -78,7 +78,7 @@ def begin(
             campaign.close()
             raise ValueError(
                 f"{folder} holds a campaign with the classes {known[:10]}; begin another one in "
-                "another folder, or go on without classes."
+                "another folder, add those that are new by Campaign.add_classes, or go on without classes."
             )
         return campaign
     chosen = default_learner(items) if learner is None else learner
