@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...exceptions import JournalError
 from ..campaign import Campaign
@@ -126,7 +126,7 @@ class Talk:
         else:
             self._campaign.withdraw(annotator, row)
 
-    def _is_row(self, row: Any) -> bool:
+    def _is_row(self, row: Any) -> TypeGuard[int]:
         return type(row) is int and 0 <= row < len(self._campaign)
 
     def _remember(self, key: tuple[str, str]) -> None:
