@@ -127,6 +127,8 @@ def locked(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    if fcntl is not None:
+        os.sched_yield()  # whoever was woken now goes first: else one process takes the lock again and again
 
 
 def _locked(folder: Path) -> tuple[Path, BinaryIO]:
