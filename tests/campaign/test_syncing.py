@@ -36,6 +36,12 @@ def test_a_new_version_with_the_same_label_changes_nothing(campaign):
     assert len(campaign.answers()["row"]) == 2
 
 
+def test_a_new_version_of_a_skip_changes_nothing(campaign):
+    assert campaign.sync("there", [Told(1, "anna", None, "a")]).n_skips == 1
+    assert campaign.sync("there", [Told(1, "anna", None, "b")]).n_changes == 0
+    assert len(campaign.answers()["row"]) == 1
+
+
 def test_what_is_told_no_more_is_withdrawn_in_the_rows_that_were_looked_at(campaign):
     campaign.sync("there", [Told(row, "anna", 0, "a") for row in range(3)])
     assert campaign.sync("there", [], rows=[1]).n_withdrawn == 1
