@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from ..pool import Rows
 from ..strategies.base import Strategy
 from .delegation import Delegation
+from .html import labels_html
 from .ids import Ids, named_rows
 from .record import as_arrays
 from .state import State
@@ -140,3 +142,14 @@ class Knowledge(Delegation):
         """Positions in the pool, of rows that were named by positions or by ids that are no integers."""
         ids: Ids | None = self._state.ids
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
+
+    def _html_repr(self) -> str:
+        """What notebooks show: scikit-learn's diagram, and the labels. Neither the pool nor the strategy is touched."""
+        diagram = str(estimator_html_repr(self))
+        return diagram + labels_html(self._state) if self.__sklearn_is_fitted__() else diagram
+
+    def _get_fitted_attr_html(self, *args: Any, **kwargs: Any) -> Any:
+        """The attributes that scikit-learn's diagram shows from 1.9 on, without the rows of the pool."""
+        attributes = super()._get_fitted_attr_html(*args, **kwargs)
+        attributes.pop("X_", None)
+        return attributes

@@ -243,7 +243,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         started = time.perf_counter()
         state = self._state
         if len(rows):
-            state = replace(state, labels=state.labels.with_labels(rows, loop.labels_of(rows)))
+            labels = loop.labels_of(rows)
+            state = state.after("label", rows, labels, labels=state.labels.with_labels(rows, labels))
+            state = replace(state, before=None)  # nobody said this, so `undo` does not take it back
         self._state = self._refitted(state)
         measured["fit_time"] = time.perf_counter() - started
         loop.labeled = np.append(loop.labeled, rows)
