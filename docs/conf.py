@@ -1,22 +1,83 @@
-"""Sphinx configuration: ``sphinx-build docs docs/_build``."""
+"""Sphinx configuration: ``sphinx-build docs docs/_build``, and ``-D plot_gallery=0`` to leave the gallery's scripts unrun."""
 
 import re
+import warnings
+
+from latex2mathml.converter import convert
 
 import skal
 
 project = "skal"
+author = "The skal developers"
 release = skal.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "myst_parser"]
-exclude_patterns = ["_build"]
-myst_heading_anchors = 3  # the runs on the page of reproduction
-numpydoc_class_members_toctree = False
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
 autosummary_generate = True
+numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False
-html_theme = "alabaster"
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3  # the runs on the page of reproduction
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skal"
+html_show_sourcelink = False
+html_sidebars = {"generated/*": []}  # the list of all names on each of their pages takes a third of the build
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "navigation_depth": 2,
+    "collapse_navigation": True,
+    "show_nav_level": 0,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+html_math_renderer = "mathml"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"^(?!plot_)",  # of a file's name
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "plot_gallery": "True",
+}
+warnings.filterwarnings("ignore", message="Matplotlib is currently using agg")
 
 
 def setup(app):
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_displayed_math, None))
     app.connect("autodoc-process-docstring", _without_foreign_labels)
+
+
+def _inline_math(translator, node):
+    """As MathML, which every browser draws without a script, offline too."""
+    _draw(translator, node, "inline")
+
+
+def _displayed_math(translator, node):
+    _draw(translator, node, "block")
+
+
+def _draw(translator, node, display):
+    from docutils.nodes import SkipNode
+
+    translator.body.append(convert(node.astext(), display=display))
+    raise SkipNode
 
 
 def _without_foreign_labels(app, what, name, obj, options, lines):
