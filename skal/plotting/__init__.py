@@ -4,6 +4,7 @@ from .class_counts import ClassCountsDisplay
 from .learning_curves import LearningCurveDisplay
 from .matches import MatchesDisplay
 from .penalties import PenaltyMatrixDisplay
+from .query import QueryDisplay
 from .query_map import QueryMapDisplay
 from .stopping import StoppingDisplay
 from .utilities import UtilityDisplay
@@ -13,6 +14,7 @@ __all__ = [
     "LearningCurveDisplay",
     "MatchesDisplay",
     "PenaltyMatrixDisplay",
+    "QueryDisplay",
     "QueryMapDisplay",
     "StoppingDisplay",
     "UtilityDisplay",

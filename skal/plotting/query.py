@@ -1,0 +1,273 @@
+"""The images or texts that a query asks for, in a strip."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from math import ceil
+from pathlib import PurePath
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..datasets.images import image_endings
+from ..labels import read_labels
+from ..learner import ActiveLearner, RowState
+from ..pool import DatasetPool, Pool, Rows, as_pool, check_positions
+from ..utils.checks import check_integer
+
+_CHANNELS = (1, 3, 4)
+_LINE, _LINES = 36, 7  # characters of a line of a text, and lines
+_LONGEST = 22  # characters of a title
+
+
+class QueryDisplay:
+    """The images or texts of queried rows, best first, with their names and labels.
+
+    It is recommended to use :meth:`from_learner`. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    items : list of ndarray or list of str
+        Images (H, W) or (H, W, channels) of bytes or of numbers, or texts.
+    titles : list of str
+        What stands above each.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes of shape (n_lines, n_columns)
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skal import ActiveLearner
+    >>> from skal.plotting import QueryDisplay
+    >>> from skal.strategies import UncertaintySampling
+    >>> X, truth = load_digits(return_X_y=True)
+    >>> learner = ActiveLearner(LogisticRegression(max_iter=5000), UncertaintySampling(), n_queries=5)
+    >>> learner = learner.fit(X, [*truth[:50], *[-1] * (len(X) - 50)])
+    >>> display = QueryDisplay.from_learner(learner, learner.query(), image_shape=(8, 8))
+    >>> len(display.items), display.items[0].shape
+    (5, (8, 8))
+    """
+
+    def __init__(self, items: Sequence[Any], titles: Sequence[str]) -> None:
+        self.items = items
+        self.titles = titles
+
+    @classmethod
+    def from_learner(
+        cls,
+        learner: ActiveLearner,
+        rows: ArrayLike,
+        items: Any = None,
+        *,
+        predict: bool = False,
+        notes: Sequence[Any] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        n_items: int = 40,
+        n_columns: int | None = None,
+        figure: Any = None,
+    ) -> Self:
+        """Draw the items of some rows of a learner's pool; nothing is queried.
+
+        Parameters
+        ----------
+        learner : ActiveLearner
+            Fitted.
+        rows : array-like of shape (n_rows,)
+            Positions in the pool, as `query` returned them, or ids that are no integers.
+        items : container of n_samples items, default=None
+            What the rows of the pool look like, where the learner is trained on something else, such as embeddings:
+            images (N, C, H, W), (N, H, W) or (N, H, W, C), paths of image files, a torch dataset, or texts. By default
+            the pool itself. Strings are texts, unless all end as image files do, in ``.png`` for one.
+        predict : bool, default=False
+            Whether the classifier's guess, with a question mark, is shown for a row without a label.
+        notes : sequence of shape (n_rows,), default=None
+            What else to write above each, such as utilities; numbers are rounded.
+        image_shape : tuple of int, default=None
+            Shape of an image, where the items are flat rows.
+        n_items : int, default=40
+            How many of the rows are drawn; the first ones.
+        n_columns : int, default=None
+            Items side by side, by default 10 images or 3 texts.
+        figure : matplotlib Figure, default=None
+            Figure to draw in; a new one by default.
+
+        Returns
+        -------
+        display : QueryDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are no rows or they are not in the pool, there is not an item for each row of the pool, or the
+            items are neither images nor texts.
+        NotFittedError
+            If the learner is not fitted.
+        """
+        check_is_fitted(learner)
+        n_items = check_integer("n_items", n_items)
+        shown = as_pool(learner.X_)
+        named = np.asarray(rows)
+        if not named.size:
+            raise ValueError(
+                "No rows were given; give those of a query, as in from_learner(learner, learner.query())."
+            )
+        is_position = np.issubdtype(named.dtype, np.integer)
+        positions = check_positions(named if is_position else learner.positions(named), len(shown))
+        if notes is not None and len(notes) != len(positions):
+            raise ValueError(f"{len(notes)} notes were given for {len(positions)} rows; give one for each.")
+        pool = shown if items is None else as_pool(items)
+        if len(pool) != len(shown):
+            raise ValueError(
+                f"{len(pool)} items were given, and the pool has {len(shown)} rows; give an item for each row of the "
+                "pool, in its order."
+            )
+        positions = positions[:n_items]
+        labels = _labels(learner, shown, positions, predict)
+        ids = getattr(learner, "ids_", None)
+        titles = []
+        for rank, (row, label) in enumerate(zip(positions.tolist(), labels, strict=True)):
+            name = f"row {row}" if ids is None else str(ids[row])
+            note = "" if notes is None else _as_text(notes[rank])
+            titles.append("\n".join(_short(line) for line in (f"{rank + 1}: {name}", label, note) if line))
+        return cls(_items(pool, positions, image_shape), titles).plot(n_columns=n_columns, figure=figure)
+
+    def plot(self, *, n_columns: int | None = None, figure: Any = None, cmap: str = "gray") -> Self:
+        """Draw the items.
+
+        Parameters
+        ----------
+        n_columns : int, default=None
+        figure : matplotlib Figure, default=None
+        cmap : str, default="gray"
+            Colours of images of one channel.
+
+        Returns
+        -------
+        display : QueryDisplay
+        """
+        are_texts = isinstance(self.items[0], str)
+        most = (3 if are_texts else 10) if n_columns is None else check_integer("n_columns", n_columns)
+        n_columns = min(most, len(self.items))
+        n_lines = ceil(len(self.items) / n_columns)
+        if figure is None:
+            import matplotlib.pyplot as plt
+
+            size = (3.4, 1.9) if are_texts else (1.2, 1.2 + 0.2 * max(t.count("\n") for t in self.titles))
+            figure = plt.figure(figsize=(n_columns * size[0], n_lines * size[1] + 0.2), layout="constrained")
+        self.figure_ = figure
+        self.axes_ = figure.subplots(n_lines, n_columns, squeeze=False)
+        low, high = (0, 1) if are_texts else _range(self.items)
+        for axis in self.axes_.flat:
+            axis.set_axis_off()
+        for axis, item, title in zip(self.axes_.flat, self.items, self.titles, strict=False):
+            if are_texts:
+                axis.set_title(title, fontsize="small", loc="left", parse_math=False)
+                axis.text(
+                    0, 1, _wrapped(item), va="top", fontsize="small", family="monospace", parse_math=False
+                )
+            else:
+                axis.set_title(title, fontsize="x-small", parse_math=False)
+                # Colours lie in [0, 1] for matplotlib; all images have one scale.
+                axis.imshow((item - low) / (high - low), cmap=cmap, vmin=0, vmax=1)
+        return self
+
+
+def _labels(learner: ActiveLearner, pool: Pool, rows: Rows, predict: bool) -> list[str]:
+    """What is known of rows: a label, that they are skipped, or the classifier's guess."""
+    labels, known = read_labels(learner.labels_[rows], unlabeled=learner.unlabeled)
+    told = [str(label) if is_known else "" for label, is_known in zip(labels.tolist(), known, strict=True)]
+    states = learner.row_states_[rows]
+    guesses = learner.predict(pool.take(rows)).tolist() if predict else [""] * len(rows)
+    for at in np.flatnonzero(~known):
+        told[at] = "skipped" if states[at] == RowState.SKIPPED else f"{guesses[at]}?" if predict else ""
+    return told
+
+
+def _items(pool: Pool, rows: Rows, image_shape: tuple[int, ...] | None) -> list[Any]:
+    """The images or texts of some rows; no others are read."""
+    if isinstance(pool, DatasetPool):
+        given = [pool.X[row] for row in rows.tolist()]
+        given = [item[0] if isinstance(item, tuple | list) else item for item in given]  # beside a label
+    elif pool.row_shape:
+        try:
+            given = list(as_pool(pool.take(rows)).dense())
+        except TypeError as error:  # a table with words in it
+            raise _unlike(str(error), image_shape) from error
+    else:
+        given = list(pool.take(rows))
+    if all(isinstance(item, PurePath) or _names_an_image(item) for item in given):
+        return [_read(item) for item in given]
+    if all(item is None or isinstance(item, str) for item in given) and any(given):
+        return ["" if item is None else item for item in given]
+    return [_image(item, image_shape) for item in given]
+
+
+def _names_an_image(item: Any) -> bool:
+    return isinstance(item, str) and "\n" not in item and item.lower().endswith(image_endings())
+
+
+def _read(path: Any) -> NDArray[Any]:
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file)
+        image.thumbnail((256, 256))  # a strip shows no more
+        return np.asarray(image if image.mode == "L" else image.convert("RGB"))
+
+
+def _image(item: Any, shape: tuple[int, ...] | None) -> NDArray[Any]:
+    """An image as (H, W) or (H, W, channels)."""
+    try:
+        image = np.asarray(item)
+        image = image if shape is None else image.reshape(shape)
+        if image.dtype.kind not in "buif":
+            raise ValueError(f"{image.dtype} is no number")
+    except (TypeError, ValueError) as error:
+        raise _unlike(
+            f"an item is a {type(item).__name__} of shape {np.shape(item)}: {error}", shape
+        ) from error
+    if image.ndim == 3 and image.shape[0] in _CHANNELS:
+        image = np.moveaxis(image, 0, -1)
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    if image.ndim != 2 and (image.ndim != 3 or image.shape[-1] not in _CHANNELS):
+        raise _unlike(f"an item has the shape {image.shape}", shape)
+    return image if image.dtype == np.uint8 else image.astype(np.float64)
+
+
+def _unlike(why: str, shape: tuple[int, ...] | None) -> ValueError:
+    return ValueError(
+        f"The items are neither images nor texts: {why}, with image_shape={shape}. Give images of 1, 3 or 4 channels, "
+        "flat rows with image_shape=(H, W) or (C, H, W), paths of image files, texts, or, for another kind of rows, "
+        "what they look like, as items."
+    )
+
+
+def _range(images: Sequence[NDArray[Any]]) -> tuple[float, float]:
+    """What is black and what is white: of bytes, of shares, or the extremes of all images."""
+    if all(image.dtype == np.uint8 for image in images):
+        return 0, 255
+    finite = [image[np.isfinite(image)] for image in images]
+    low, high = (float(getattr(np.concatenate(finite), name)(initial=0)) for name in ("min", "max"))
+    return (low, high) if low < 0 or high > 1 else (0, 1)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, _LINE, max_lines=_LINES, placeholder=" …"))
+
+
+def _as_text(note: Any) -> str:
+    return str(note) if isinstance(note, str) else f"{note:.3g}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

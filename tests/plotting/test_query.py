@@ -1,0 +1,134 @@
+"""The images and texts of a query in a strip."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+
+from skal import ActiveLearner
+from skal.plotting import QueryDisplay
+from skal.strategies import QueryStrategy
+
+mpl.use("Agg")
+GRAY = np.arange(12 * 20, dtype=np.uint8).reshape(12, 4, 5)
+COLOUR = np.random.default_rng(0).integers(256, size=(12, 3, 6, 5)).astype(np.uint8)
+TEXTS = [f"text {i}: " + "some words " * 5 * i for i in range(12)]
+
+
+class NoQuery(QueryStrategy):
+    """A strategy that nobody may ask."""
+
+    def _query(self, query):
+        raise AssertionError("a query")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    mpl.pyplot.close("all")
+
+
+@pytest.fixture
+def learner():
+    fitted = ActiveLearner(LogisticRegression(), NoQuery())
+    return fitted.fit(GRAY.reshape(12, -1), ["cat", "dog", "$x$", *[None] * 9]).skip([7])
+
+
+def drawn(display):
+    return [axis.images[0].get_array() for axis in display.axes_.flat if axis.images]
+
+
+def test_names_labels_and_guesses(learner):
+    display = QueryDisplay.from_learner(learner, [5, 2, 7], image_shape=(4, 5))
+    assert display.titles == ["1: row 5", "2: row 2\n$x$", "3: row 7\nskipped"]
+    assert display.axes_.shape == (1, 3)
+    assert_array_equal(drawn(display)[0], GRAY[5] / 255)
+    guess = learner.predict(GRAY.reshape(12, -1)[5:6])[0]
+    display = QueryDisplay.from_learner(learner, [5, 2], GRAY, predict=True, notes=[0.12345, "most"])
+    assert display.titles == [f"1: row 5\n{guess}?\n0.123", "2: row 2\n$x$\nmost"]
+    named = ActiveLearner(LogisticRegression(), NoQuery())
+    named.fit(GRAY.reshape(12, -1), [0, 1, *[-1] * 10], ids=[f"{'long ' * 8}{i}" for i in range(12)])
+    display = QueryDisplay.from_learner(named, [f"{'long ' * 8}3"], GRAY)
+    assert display.titles == ["1: long long long lon…"]
+    assert_array_equal(drawn(display)[0], GRAY[3] / 255)
+    display.figure_.canvas.draw()
+
+
+def test_images_of_every_kind(learner, tmp_path):
+    last = np.moveaxis(COLOUR, 1, -1)
+    tensors = torch.utils.data.TensorDataset(torch.tensor(COLOUR), torch.zeros(12))
+    flat = COLOUR.reshape(12, -1)
+    for items, shape in (
+        (COLOUR, None),
+        (last, None),
+        (tensors, None),
+        (list(last), None),
+        (flat, (3, 6, 5)),
+    ):
+        display = QueryDisplay.from_learner(learner, [4, 9], items, image_shape=shape)
+        for image, row in zip(drawn(display), (4, 9), strict=True):
+            assert_array_equal(image, last[row] / 255)
+    image_module = pytest.importorskip("PIL.Image")
+    files = [tmp_path / f"{i}.PNG" for i in range(12)]
+    for row in (4, 9):  # the others are not even there
+        image_module.fromarray(last[row]).save(files[row])
+    for items in (files, [str(file) for file in files]):
+        assert_array_equal(drawn(QueryDisplay.from_learner(learner, [9], items))[0], last[9] / 255)
+
+
+def test_images_share_one_scale(learner):
+    shares = np.full((12, 4, 5), 0.5)
+    assert_array_equal(drawn(QueryDisplay.from_learner(learner, [4], shares))[0], shares[4])
+    numbers = np.full((12, 4, 5), -1.0) + 0.5 * np.arange(12)[:, None, None]
+    first, second = drawn(QueryDisplay.from_learner(learner, [0, 4], numbers))
+    assert_array_equal(first, np.zeros((4, 5)))
+    assert_array_equal(second, np.ones((4, 5)))
+
+
+@pytest.mark.parametrize("container", [list, pd.Series, np.array])
+def test_texts_are_wrapped_and_cut(learner, container):
+    display = QueryDisplay.from_learner(learner, [0, 1, 11, 2], container(TEXTS), n_columns=2)
+    assert display.axes_.shape == (2, 2)
+    assert display.items == [TEXTS[0], TEXTS[1], TEXTS[11], TEXTS[2]]
+    texts = [axis.texts[0].get_text() for axis in display.axes_.flat]
+    assert texts[0] == "text 0:"
+    assert max(map(len, texts[2].split("\n"))) <= 36
+    assert texts[2].count("\n") == 6
+    assert texts[2].endswith(" …")
+    display.figure_.canvas.draw()
+
+
+def test_rows_that_nobody_asked_for_are_not_read(learner):
+    class Photos(torch.utils.data.Dataset):
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, row):
+            assert row in (3, 6)
+            return torch.tensor(COLOUR[row])
+
+    display = QueryDisplay.from_learner(learner, [6, 3, 1], Photos(), n_items=2)
+    assert len(display.items) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "items", "params", "message"),
+    [
+        ([], GRAY, {}, "No rows were given"),
+        ([12], GRAY, {}, "out of range"),
+        (["a"], GRAY, {}, "The rows have no ids"),
+        ([1], GRAY[:5], {}, "5 items were given, and the pool has 12 rows"),
+        ([1], None, {}, r"shape \(20,\), with image_shape=None"),
+        ([1], None, {"image_shape": (4, 4)}, r"with image_shape=\(4, 4\)"),
+        ([1], np.zeros((12, 5, 4, 5)), {}, "neither images nor texts"),
+        ([1], pd.DataFrame({"word": ["a"] * 12}), {}, "neither images nor texts"),
+        ([1], [{"a": 1}] * 12, {}, "an item is a dict"),
+        ([1], GRAY, {"notes": [1, 2]}, "2 notes were given for 1 rows"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(learner, rows, items, params, message):
+    with pytest.raises(ValueError, match=message):
+        QueryDisplay.from_learner(learner, rows, items, **params)
