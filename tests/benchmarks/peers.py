@@ -20,16 +20,18 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
-from skal import strategies
+from skal import ActiveLearner, strategies
 from skal.access import committee_proba
 from skal.selection import KernelHerding
 from tests.memory import growth
 
 N_LABELED, N_PICKS, N_CLASSES = 100, 100, 10
 MEMORY = 16 * 2**30  # bytes that a process may take
+LATER = "skal, fitted"  # each query of a learner, whose `fit` has checked and prepared the pool once
 
 
 class Task:
@@ -377,6 +379,10 @@ def query_of(case: Case, side: str, task: Task) -> Callable[[], Any]:
         strategy = case.ours(task)
         classifier = case.classifier and getattr(task, case.classifier)
         return lambda: strategy.fit(task.X, task.y).query(task.X, task.y, N_PICKS, estimator=classifier)
+    if side == LATER:
+        frozen = FrozenEstimator(getattr(task, case.classifier or "linear"))
+        learner = ActiveLearner(frozen, case.ours(task), n_queries=N_PICKS, random_state=0).fit(task.X, task.y)
+        return lambda: learner.query(task.X)
     if side == "scikit-activeml":
         from skactiveml import pool
 
@@ -394,7 +400,7 @@ def query_of(case: Case, side: str, task: Task) -> Callable[[], Any]:
 
 def sides(case: Case) -> list[str]:
     peers = {"scikit-activeml": case.activeml, "small-text": case.small_text}
-    return ["skal", *(name for name, peer in peers.items() if peer)]
+    return ["skal", LATER, *(name for name, peer in peers.items() if peer)]
 
 
 def main(folder: Path, name: str, side: str) -> None:
