@@ -1,4 +1,4 @@
-"""Sphinx configuration: ``sphinx-build docs docs/_build``, and ``-D plot_gallery=0`` to leave the gallery's scripts unrun."""
+"""Sphinx configuration: ``sphinx-build docs docs/_build``; ``-D plot_gallery=0`` runs no script of the gallery."""
 
 import re
 import warnings

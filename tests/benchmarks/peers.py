@@ -381,7 +381,9 @@ def query_of(case: Case, side: str, task: Task) -> Callable[[], Any]:
         return lambda: strategy.fit(task.X, task.y).query(task.X, task.y, N_PICKS, estimator=classifier)
     if side == LATER:
         frozen = FrozenEstimator(getattr(task, case.classifier or "linear"))
-        learner = ActiveLearner(frozen, case.ours(task), n_queries=N_PICKS, random_state=0).fit(task.X, task.y)
+        learner = ActiveLearner(frozen, case.ours(task), n_queries=N_PICKS, random_state=0).fit(
+            task.X, task.y
+        )
         return lambda: learner.query(task.X)
     if side == "scikit-activeml":
         from skactiveml import pool
