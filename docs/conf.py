@@ -29,7 +29,10 @@ myst_heading_anchors = 3  # the runs on the page of reproduction
 html_theme = "pydata_sphinx_theme"
 html_title = "skal"
 html_show_sourcelink = False
-html_sidebars = {"generated/*": []}  # the list of all names on each of their pages takes a third of the build
+html_sidebars = {
+    "generated/*": [],  # the list of all names on each of their pages takes a third of the build
+    **dict.fromkeys(("five_minutes", "which_strategy", "api"), []),  # nothing below them
+}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
@@ -51,6 +54,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "remove_config_comments": True,
+    "parallel": True,
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,
