@@ -31,7 +31,7 @@ html_title = "skal"
 html_show_sourcelink = False
 html_sidebars = {
     "generated/*": [],  # the list of all names on each of their pages takes a third of the build
-    **dict.fromkeys(("five_minutes", "which_strategy", "api"), []),  # nothing below them
+    **{page: [] for page in ("five_minutes", "which_strategy", "api")},  # nothing below them
 }
 html_theme_options = {
     "show_toc_level": 2,
