@@ -10,6 +10,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"].partition(",")[0])
 
+os.environ.setdefault("MPLBACKEND", "agg")  # pictures are drawn in no window
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +27,7 @@ FIRST = [
     "tests/properties/test_query_invariants.py",
     "tests/test_jobs.py",
     "tests/examples/test_scripts.py",
-    "docs/user_guide.md",
+    "docs/guides/generating.md",
 ]
 
 # scikit-learn reads a constructor's signature whenever it clones, a tenth of the tests' time.
