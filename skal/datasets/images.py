@@ -4,7 +4,7 @@ import glob
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -16,6 +16,7 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from ..utils.progress import reported
 from ..utils.replacing import replacing
 from ..utils.torchvision import import_torchvision
 from .decoding import pixels
@@ -160,13 +161,13 @@ def _decode(
                 )
         return images
 
-    def decoded() -> Iterator[NDArray[np.uint8]]:
+    def decoded() -> Generator[NDArray[np.uint8], None, None]:
         with ThreadPoolExecutor(n_threads) as pool:
             for wave in gen_batches(len(items), step * n_threads):  # no more images wait in memory
                 for images in pool.map(block, range(wave.start, wave.stop, step)):
                     yield from images
 
-    return (len(items), *shape), decoded()
+    return (len(items), *shape), reported(decoded(), len(items), lambda _: 1, "images")
 
 
 def _save(shape: tuple[int, ...], images: Iterable[NDArray[np.uint8]], file: Path) -> None:

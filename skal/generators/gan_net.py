@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from ..training.batches import Rows, Stream
 from ..training.cuda_graph import CUDAGraph
 from ..training.estimator import evaluating, frozen
+from ..utils.progress import advance
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
 from .scaled_net import ScaledNet, check_generated, check_parts
 
@@ -67,6 +68,10 @@ class GANNet(ScaledNet):
         steps = self.n_iter - self.n_steps
         return -(-steps // RECORD_STEPS) if steps >= 0 else -1
 
+    def length(self, n_epochs: int) -> tuple[str, int]:
+        """Return that the length is told in steps, which are what `n_iter` counts."""
+        return "steps", self.n_iter - self.n_steps
+
     def build_modules(self) -> None:
         """Build the generator and the critic."""
         self.generator_ = self.prepare_module(self.module())
@@ -119,6 +124,7 @@ class GANNet(ScaledNet):
             self._set_lr(self.lr * (1 - self._n_steps / self.n_iter))
         self._n_steps += 1
         losses = self._step(self.prepare_rows(batch))
+        advance("steps")
         return {"loss": losses["critic_loss"], "losses": losses}
 
     def step(self, real: Tensor) -> dict[str, Tensor]:

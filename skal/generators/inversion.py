@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..pool import blockwise, check_pool, check_readable
 from ..training.batches import as_tensor
+from ..utils.progress import counted
 from ..utils.random import draw_seed, seed_random_states
 from .base import check_latents
 from .gan import GAN
@@ -181,7 +182,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         best = starts[choice]
         z = best.clone().requires_grad_(True)
         adam = torch.optim.Adam([z], lr=self.learning_rate)
-        for step in range(self.n_steps + 1):
+        for step in counted(range(self.n_steps + 1), "steps of the inversion"):
             errors = error(decoder(z).flatten(1), z)
             better = errors < lowest
             lowest = torch.where(better, errors.detach(), lowest)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import embedding_bag, one_hot
 
 from ..neighbors.base import positions_dtype
+from ..utils.progress import counted
 from .nearest import Floats, Ints
 
 
@@ -28,7 +29,7 @@ class DeviceSteps:
         classes = one_hot(torch.from_numpy(codes).long().to(self._device), n_classes).to(torch.float32)
         self.n_updated = self._walks.shape[0]
         hits = torch.zeros(self.n_updated, n_classes, device=self._device).index_copy_(0, known, classes)
-        for _ in range(self._n_steps):
+        for _ in counted(range(self._n_steps), "steps of the diffusion"):
             sums = embedding_bag(weight=hits, mode="sum", include_last_offset=True, **self._on_device)
             hits = sums.index_copy_(0, known, classes)
         return hits, None

@@ -15,6 +15,7 @@ from ..neighbors.partitions import nearest_by_partitions
 from ..neighbors.products import distances_by_products
 from ..neighbors.rule import cells_are_faster, exact_is_fast
 from ..utils.checks import check_integer
+from ..utils.progress import counted
 from ..utils.random import draw_seed
 
 Ints = NDArray[np.integer]
@@ -133,7 +134,7 @@ def _nearest_by_index(X: Floats, k: int, index: Any) -> tuple[Floats, Ints]:
     rows = np.arange(len(X))
     if isinstance(index, CellIndex):  # the neighbours of the rows of a cell are searched for together
         rows = index.rows_[index.rows_ >= 0]
-    for start in range(0, len(rows), _QUERIES):
+    for start in counted(range(0, len(rows), _QUERIES), "blocks of neighbours"):
         part = rows[start : start + _QUERIES]
         answer = checked_answer(index.kneighbors(X[part], n_neighbors=k + 1), len(part), k + 1, len(X))
         _without_self(*answer, part, distances, indices)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..neighbors.base import positions_dtype
 from ..utils.kernels import compiled, readonly
+from ..utils.progress import counted
 from ..utils.threads import in_threads
 from .kernels import UNREACHED, hear, reach, step, tell
 from .nearest import Floats, Ints
@@ -58,7 +59,7 @@ class KeptSteps:
         changed = _relabel(self._labels, before, known, codes)
         rows, hops = self._reached(changed, self._labels)
         current = self._steps[0]
-        for t in range(1, self._n_steps + 1):
+        for t in counted(range(1, self._n_steps + 1), "steps of the diffusion"):
             previous, current = current, self._steps[(t - 1) % len(self._steps)]
             _for_each(rows, step, *self._walks, self._labels, hops, t, previous, current, width=shape[1])
         hops[rows] = UNREACHED

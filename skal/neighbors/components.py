@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 
 from ..pool import as_pool, dense
+from ..utils.progress import reported
 
 Features = Callable[[Any], NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -95,8 +96,9 @@ class _FeatureRows:
 
     def __iter__(self) -> Iterator[Floats]:
         # A block of rows, its features, and both in float64.
-        for block, _ in self._pool.blocks(row_bytes=self._pool.float_bytes + 16 * self.n_features):
-            yield np.array(self._of(block), dtype=np.float64)
+        blocks = self._pool.blocks(row_bytes=self._pool.float_bytes + 16 * self.n_features)
+        read = (np.array(self._of(block), dtype=np.float64) for block, _ in blocks)
+        return reported(read, len(self), len)
 
     def _of(self, block: Any) -> NDArray[Any]:
         features = self._features(block)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..utils.kernels import compiled
+from ..utils.progress import counted
 from .base import Floats, positions_dtype
 from .pairs import measure
 from .products import Centered, Positions, nearest_by_products, rounding
@@ -51,7 +52,7 @@ def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[Floats, 
     distances = np.empty((n_samples, k), np.float32)
     found = np.empty((n_samples, k), positions_dtype(n_samples))
     certain = np.ones(n_samples, np.bool_)
-    for start in range(0, n_samples, _QUERIES):
+    for start in counted(range(0, n_samples, _QUERIES), "blocks of neighbours"):
         where = slice(start, min(start + _QUERIES, n_samples))
         values, chosen = _chosen(points, halves, rows[where], kept)
         sq = np.full(chosen.shape, np.inf)

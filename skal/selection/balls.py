@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
@@ -128,7 +129,7 @@ class BallCover:
         check_k(k, len(candidates))
         other = self.with_centers(pending)
         left, picks = np.ones(len(candidates), bool), []
-        for _ in range(k):
+        for _ in counted(range(k), "picks"):
             gains = np.where(left, other.gains[candidates], -1)
             picked = int(rng.choice(np.flatnonzero(gains == gains.max())))
             left[picked] = False

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import BLOCK_SIZE, EuclideanPoints, Floats, Positions, check_k, kth_largest, sq_norms
 
@@ -121,7 +122,7 @@ class FarthestFirst:
             active.join(rows, outside[rows])
             outside[rows] = -1
 
-        while len(picks) < n_before + k:
+        for _ in counted(range(n_before + k - len(picks)), "picks"):
             while active.best <= highest:
                 # The rows with the highest bounds first: they may raise the best, and will last for a while.
                 fetch(max(kth_largest(outside, self._n_some(len(picks))), 0))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import Floats, Positions, blocks, check_k
 
@@ -188,7 +189,7 @@ def bait(
     objective, picks = float(np.vdot(inverse, fisher)), list[int]()
     n_added = min(len(candidates), max(k, round(oversampling * k)))
     out = np.zeros(len(candidates), dtype=bool)
-    while len(picks) < n_added:
+    for _ in counted(range(n_added), "picks"):
         changes = np.where(out, -np.inf, state.changes(1))
         picked = int(rng.choice(np.flatnonzero(changes == changes.max())))
         objective -= changes[picked]
@@ -197,7 +198,7 @@ def bait(
         state.update(picked, 1)
     state.restrict(picks)
     kept = np.arange(n_added)
-    while len(kept) > k:
+    for _ in counted(range(n_added - k), "picks to leave out"):
         changes = state.changes(-1)
         left = int(rng.choice(np.flatnonzero(changes == changes.min())))
         objective += changes[left]

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .lazy import lazy_argmax
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
@@ -105,7 +106,7 @@ class KernelHerding:
         similarities = self._with(self.similarities, pending)
         bounds = self._bounds[candidates]
         picks: list[int] = []
-        for _ in range(k):
+        for _ in counted(range(k), "picks"):
             gains = partial(self._gains_among, candidates, similarities)
             picked = lazy_argmax(bounds, [gains], rng, _TOGETHER)
             bounds[picked] = -np.inf

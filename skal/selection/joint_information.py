@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .lazy import lazy_argmax
 from .points import Floats, Positions, blocks, check_k
@@ -109,7 +110,7 @@ def batch_bald(
     )
     picks: list[int] = []
     bounds, recent = alone.copy(), known
-    while len(picks) < k:
+    for _ in counted(range(k), "picks"):
         if recent.left <= _SETTLED * nothing.left:
             bounds, recent = alone.copy(), nothing
         measures = [partial(members.gains_at, each, candidates) for each in (recent.merged(), recent)]

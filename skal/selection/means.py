@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
@@ -95,7 +96,7 @@ class _Rounds:
     ) -> tuple[Positions, Floats]:
         """Return labels and means after rounds in which a center moves so many times as far as to its mean."""
         total = np.inf
-        for _ in range(max_iter):
+        for _ in counted(range(max_iter), "rounds of means"):
             before = total
             labels, total, means = self.round(centers)
             if total >= (1 - tolerance) * before:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, pending_first, sq_norms
 
@@ -78,7 +79,7 @@ def k_medians(
     medians = points.plus_plus(first, n_medians, rng, weight=np.sqrt)
     labels = _assign(points, medians)
     settled = np.arange(n_medians) < n_before
-    for _ in range(max_iter):
+    for _ in counted(range(max_iter), "rounds of medians"):
         order = np.argsort(labels, kind="stable")
         clusters = np.split(order, np.cumsum(np.bincount(labels, minlength=n_medians))[:-1])
         previous = medians.copy()

@@ -25,6 +25,7 @@ from ..model_selection import labeled_part
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, SynthesisStrategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
+from ..utils.progress import counted
 from ..utils.random import draw_seed, seed_random_states
 from .histories import History
 from .initial import DRAWS, draw_initial, named_initial
@@ -201,7 +202,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
 
         self._state = self._with_strategy(state, fit_params)
         loop = _Loop(oracle, scoring, records=[], labeled=NO_ROWS)
-        for _ in range(n_rounds):
+        for _ in counted(range(n_rounds), "rounds"):
             task = callbacks.subcontext(task_name="round")
             task.call_on_fit_task_begin(estimator=self)
             if not loop.records:

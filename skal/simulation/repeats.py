@@ -14,6 +14,7 @@ from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 
 from ..utils.checks import check_integer
+from ..utils.progress import is_shown, reported
 from ..utils.random import draw_seed
 from .histories import Histories, History, stack
 from .learner import SimulatedLearner
@@ -106,9 +107,10 @@ def simulate(
     started, histories = time.perf_counter(), []
     # One by one, so that the progress of other processes is told in this one, where a notebook shows it. Not every
     # backend of joblib can do that.
-    for history in Parallel(n_jobs=n_jobs, return_as="generator" if verbose else "list")(
+    ended = Parallel(n_jobs=n_jobs, return_as="generator" if verbose or is_shown() else "list")(
         delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **params) for learner, params in runs
-    ):
+    )
+    for history in reported((each for each in ended), len(runs), lambda _: 1, "runs"):
         histories.append(history)
         if verbose:
             name, repeat = places[len(histories) - 1]

@@ -16,6 +16,7 @@ from ..access import predict_proba, working_bytes
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import last_step, rows_for
 from ..pool import as_pool
+from ..utils.progress import counted
 from ..utils.random import seed_random_states
 from .query import Query
 
@@ -94,7 +95,8 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
     """
     X, y, params = query.training_set()
     pool, is_labeled, members = as_pool(X), np.isin(y, query.estimator.classes_), []
-    for seed in query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist():
+    seeds = query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist()
+    for seed in counted(seeds, "members"):
         rows = _resampled(y, is_labeled, np.random.default_rng(seed))
         member, own = clone(query.estimator), _check_method_params(X, params, indices=rows)
         seed_random_states(member, seed)

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods
 
 from ..pool import Rows, as_pool, blockwise
 from ..selection import top_k
+from ..utils.progress import counted
 from ..utils.random import seed_random_states
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, are_few
@@ -92,7 +93,9 @@ class DiscriminativeAL(EmbeddingStrategy):
     def _picks(self, known: NDArray[Any], embedding: NDArray[Any], places: Rows, query: Query) -> Rows:
         """Return which of some places of an embedding to choose, the least like the known rows first."""
         picks, left = np.empty(0, np.intp), np.arange(len(places))
-        for size in _sizes(query.n_queries, self.n_parts, starts=len(known) > 0):
+        for size in counted(
+            _sizes(query.n_queries, self.n_parts, starts=len(known) > 0), "parts of the query"
+        ):
             labeled = np.concatenate([known, embedding[places[picks]]])
             if len(labeled):
                 scores = self._scores(labeled, embedding, places[left], query.rng)

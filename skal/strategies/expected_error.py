@@ -19,6 +19,7 @@ from ..access.raw_training import fit_raw_net
 from ..access.wrappers import last_step, open_pipeline, rows_for
 from ..pool import Candidates, Pool, Rows, as_pool, dense
 from ..selection import top_k
+from ..utils.progress import counted
 from ..utils.random import seed_random_states
 from .base import POSITIVE_INTEGER, QueryStrategy
 from .query import Query
@@ -177,7 +178,7 @@ def _trained_again(
     stacked = as_pool(as_pool(training.X).stack([query.pool.take(rows)]))
     U = as_pool(query.pool.take(evaluated))
     seed = int(query.rng.integers(np.iinfo(np.int32).max))
-    for i in range(len(rows)):
+    for i in counted(range(len(rows)), "candidates"):
         own = training.params | {
             name: np.append(training.params[name], np.asarray(values)[[i]], axis=0)
             for name, values in params.items()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..access import as_torch
 from ..generators import GAN, fit_encoder
 from ..pool import Pool, as_pool, dense
+from ..utils.progress import counted
 from .base import POSITIVE_INTEGER, Strategy
 from .objectives import OBJECTIVES, Objective, entropy, get_objective
 from .query import Query
@@ -141,7 +142,7 @@ class LatentSearch(Strategy):
         running = torch.arange(len(z), device=z.device)
         steps = torch.zeros_like(running)
         first, second = torch.zeros_like(z), torch.zeros_like(z)  # Adam's moments
-        for step in range(self.n_steps + 1):
+        for step in counted(range(self.n_steps + 1), "steps of the search"):
             z.requires_grad_(True)
             logits = logits_of(decoder(z))
             value = objective(logits)

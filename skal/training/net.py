@@ -11,6 +11,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 
+from ..utils.progress import advance, counted, progress
 from .batches import Batches, Rows, map_parts
 from .recording import in_evaluation
 
@@ -254,10 +255,15 @@ class TrainingNet(NeuralNet):
         """Return the weight of a batch's losses in the mean over the epoch."""
         return len(batch)
 
+    def length(self, n_epochs: int) -> tuple[str, int]:
+        """Return in which unit the length of a training is told, and that length."""
+        return "epochs", n_epochs
+
     def fit_loop(self, *args: Any, **params: Any) -> TrainingNet:
         """Run the epochs; one that Ctrl-C cuts short leaves no row in the history."""
         try:
-            return super().fit_loop(*args, **params)
+            with progress(*self.length(params.get("epochs") or self.max_epochs)):
+                return super().fit_loop(*args, **params)
         except KeyboardInterrupt:
             if len(self.history) and "step" not in self.history[-1]:
                 self.history.pop()
@@ -272,7 +278,7 @@ class TrainingNet(NeuralNet):
         losses: list[torch.Tensor] = []
         weights: list[Any] = []
         names: list[str] = []
-        for batch in iterator:
+        for batch in counted(iterator, "batches"):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **params)
             weight = self.weight_of(batch)
@@ -294,6 +300,7 @@ class TrainingNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         if training:
             self.history.record("step", self._steps_before + len(losses))
+            advance("epochs")
 
     def _check_finite(self, table: torch.Tensor, names: list[str], prefix: str) -> None:
         finite = table.isfinite()

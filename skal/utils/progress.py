@@ -1,33 +1,78 @@
-"""What a long pass over a pool says of itself, to whoever listens in this thread."""
+"""How far long work is, told to whoever listens in this thread: passes over a pool, trainings, simulations, picks."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
 T = TypeVar("T")
-Listener = Callable[[int, int, float], object]
 
-_PATIENCE = 2.0  # seconds before a pass speaks, and between two lines
-_LISTENER: ContextVar[Listener | None] = ContextVar("skal_progress", default=None)
+_PATIENCE = 2.0  # seconds before work speaks, and between two times
+_GROWTH = 1.5  # of the time between two lines of a log: a day of work is some thirty lines
+_BAR = 12  # characters, so that most lines fit into a terminal of 80 columns
+
+
+@dataclass(frozen=True)
+class Task:
+    """How far some work is.
+
+    Attributes
+    ----------
+    unit : str
+        What is counted: "rows", "epochs", "steps", "rounds", ....
+    n_done, n_all : int
+        So many of so many; work may end early.
+    seconds : float
+        Since it began.
+    left : float, default=None
+        Seconds that are left if it goes on at this pace; None before one unit is done, and at the end.
+    is_over : bool
+    outer : Task or None
+        The work that this is a part of.
+
+    Examples
+    --------
+    >>> from skal.utils.progress import Task
+    >>> print(Task("batches", 10, 40, 3.0, outer=Task("epochs", 2, 8, 60.0)))
+    2 of 8 epochs, 10 of 40 batches
+    """
+
+    unit: str
+    n_done: int
+    n_all: int
+    seconds: float
+    left: float | None = None
+    is_over: bool = False
+    outer: Task | None = None
+
+    def __str__(self) -> str:
+        own = f"{self.n_done:,} of {self.n_all:,} {self.unit}"
+        return own if self.outer is None else f"{self.outer}, {own}"
+
+
+Listener = Callable[[Task], object]
 
 
 @contextmanager
 def show_progress(listener: Listener | None = None, *, file: TextIO | None = None) -> Iterator[None]:
-    """Show how far passes over a pool are: of `fit`, `query` and everything else inside the ``with`` statement.
+    """Show how far long work is: `fit`, `query`, `simulate` and everything else inside the ``with`` statement.
 
-    A pass speaks once it has taken two seconds. Only this thread's passes do; without a ``with`` statement nothing is
-    shown.
+    Passes over a pool, trainings of networks, rounds of simulations, searches for neighbours, picks of a strategy and
+    the like speak once they have taken two seconds. In terminals and notebooks one line with a bar is written over; in
+    a log there are lines at growing distances. Only this thread's work is shown, and nothing without a ``with``
+    statement.
 
     Parameters
     ----------
     listener : callable, default=None
-        Called as ``listener(n_done, n_rows, seconds)`` from time to time, and at the end of the pass. By default a
-        line is written to `file`.
+        Called as ``listener(task)`` from time to time, and at the end of what has spoken, with a
+        :class:`~skal.utils.progress.Task`. By default lines are written to `file`.
     file : text file, default=None
         By default the standard error.
 
@@ -39,57 +84,194 @@ def show_progress(listener: Listener | None = None, *, file: TextIO | None = Non
     >>> with show_progress():  # over in less than two seconds, so nothing is shown
     ...     rows = RandomSampling(random_state=0).fit(np.eye(4)).query(np.eye(4))
     """
-    token = _LISTENER.set(listener or _Lines(file or sys.stderr))
+    lines = _Lines(file or sys.stderr)
+    token = _SHOWN.set(_Shown(listener or lines))
     try:
         yield
     finally:
-        _LISTENER.reset(token)
+        _SHOWN.reset(token)
+        lines.close()
 
 
-class _Lines:
-    """A line that is written over where there is a terminal, else a line each time."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
-
-    def __call__(self, n_done: int, n_rows: int, seconds: float) -> None:
-        is_over = n_done >= n_rows
-        left = "" if is_over or not n_done else f", about {seconds / n_done * (n_rows - n_done):.0f} s left"
-        line = f"[skal] {n_done:,} of {n_rows:,} rows in {seconds:.0f} s{left}"
-        if self.file.isatty():
-            print(f"\r{line:<78}", end="\n" if is_over else "", file=self.file, flush=True)
-        else:
-            print(line, file=self.file, flush=True)
+def is_shown() -> bool:
+    """Whether somebody listens."""
+    return _SHOWN.get() is not None
 
 
-def reported(parts: Generator[T, None, None], n_rows: int, length: Callable[[T], int]) -> Iterator[T]:
-    """The parts of a pass, which is reported to whoever listens.
+@contextmanager
+def progress(unit: str, n_all: int) -> Iterator[Callable[[int], None]]:
+    """Tell how far the work inside the ``with`` statement is.
 
     Parameters
     ----------
-    parts : generator
-    n_rows : int
-        Of the whole pass.
-    length : callable
-        Rows of a part.
+    unit : str
+    n_all : int
+
+    Yields
+    ------
+    advance : callable
+        To be called with the number of units that are done more.
+    """
+    shown = _SHOWN.get()
+    if shown is None:
+        yield lambda n: None
+        return
+    work = _Work(shown, unit, n_all)
+    try:
+        yield work.advance
+        work.end()
+    except GeneratorExit:  # a loop that was left early
+        work.end()
+        raise
+    finally:
+        shown.leave(work)
+
+
+def advance(unit: str, n: int = 1) -> None:
+    """Say that the innermost work of a unit, begun elsewhere with `progress`, has got on.
+
+    Parameters
+    ----------
+    unit : str
+    n : int, default=1
+    """
+    shown = _SHOWN.get()
+    if shown is not None:
+        work = next((work for work in reversed(shown.works) if work.unit == unit), None)
+        if work is not None:
+            work.advance(n)
+
+
+def counted(parts: Iterable[T], unit: str) -> Iterator[T]:
+    """The parts of some work, which is told one after the other.
+
+    Parameters
+    ----------
+    parts : iterable
+        One without a length is not told.
+    unit : str
 
     Yields
     ------
     part : object
     """
-    listener = _LISTENER.get()
-    if listener is None:
+    n_all = len(parts) if isinstance(parts, Sized) else 0
+    return reported((part for part in parts), n_all, lambda _: 1, unit)
+
+
+def reported(
+    parts: Generator[T, None, None], n_all: int, length: Callable[[T], int], unit: str = "rows"
+) -> Iterator[T]:
+    """The parts of a pass, which is reported to whoever listens.
+
+    Parameters
+    ----------
+    parts : generator
+    n_all : int
+        Units of the whole pass.
+    length : callable
+        Units of a part.
+    unit : str, default="rows"
+
+    Yields
+    ------
+    part : object
+    """
+    if _SHOWN.get() is None:
         yield from parts
         return
-    began = time.monotonic()
-    spoken, n_done, has_spoken = began, 0, False
-    with closing(parts):  # a listener that raises ends the pass
+    with closing(parts), progress(unit, n_all) as advance:  # a listener that raises ends the pass
         for part in parts:
             yield part
-            n_done += length(part)
-            now = time.monotonic()
-            if now - spoken >= _PATIENCE and n_done < n_rows:
-                listener(n_done, n_rows, now - began)
-                spoken, has_spoken = now, True
-    if has_spoken:
-        listener(n_done, n_rows, time.monotonic() - began)
+            advance(length(part))
+
+
+class _Shown:
+    """Who listens, and the work that is going on, from the outermost in."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.works: list[_Work] = []
+        self.spoken = 0.0
+
+    def leave(self, work: _Work) -> None:
+        if work in self.works:  # and whatever in it was left behind
+            del self.works[self.works.index(work) :]
+
+
+class _Work:
+    """Work that is going on."""
+
+    def __init__(self, shown: _Shown, unit: str, n_all: int) -> None:
+        self.shown, self.unit, self.n_all = shown, unit, n_all
+        self.n_done, self.has_spoken = 0, False
+        self.began = self.advanced = time.monotonic()
+        shown.works.append(self)
+
+    def advance(self, n: int) -> None:
+        self.n_done += n
+        now = self.advanced = time.monotonic()
+        if now - max(self.began, self.shown.spoken) >= _PATIENCE and self.n_done < self.n_all:
+            self._speak(now)
+
+    def end(self) -> None:
+        if self.has_spoken:
+            self._speak(time.monotonic(), is_over=True)
+
+    def left(self, now: float) -> float | None:
+        """Seconds that are left, where something is done by which to tell."""
+        if not self.n_done:
+            return None
+        pace = (self.advanced - self.began) / self.n_done
+        return max(pace * (self.n_all - self.n_done) - (now - self.advanced), 0.0)
+
+    def _speak(self, now: float, *, is_over: bool = False) -> None:
+        task = None
+        for work in self.shown.works:
+            own_end = is_over and work is self
+            left = None if own_end else work.left(now)
+            task = Task(work.unit, work.n_done, work.n_all, now - work.began, left, own_end, task)
+            work.has_spoken = True  # its end is told, too
+            if work is self:
+                break
+        assert task is not None
+        self.shown.spoken = now
+        self.shown.listener(task)
+
+
+class _Lines:
+    """A line that is written over where that can be done, else lines at growing distances."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+        # Notebooks write over a line, too, though they say that they are no terminal.
+        self.writes_over = file.isatty() or type(file).__module__.startswith("ipykernel")
+        self.next = 0.0
+        self.is_open = False  # a line that will be written over
+
+    def close(self) -> None:
+        """End a line that an error has left open."""
+        if self.is_open:
+            print(file=self.file, flush=True)
+
+    def __call__(self, task: Task) -> None:
+        first = task
+        while first.outer is not None:
+            first = first.outer
+        is_over = first.is_over
+        done = f" in {first.seconds:.0f} s"
+        if first.left is not None:
+            done += f", about {first.left:.0f} s left"
+        if self.writes_over:
+            n_bars = _BAR * first.n_done // max(first.n_all, 1)
+            line = f"[skal] [{'#' * n_bars:.<{_BAR}}] {task}{done}"
+            width = shutil.get_terminal_size((100, 24)).columns - 1  # a longer line would break, and stay
+            print(f"\r{line[:width]:<{width}}", end="\n" if is_over else "", file=self.file, flush=True)
+            self.is_open = not is_over
+            return
+        if is_over or first.seconds >= self.next:
+            print(f"[skal] {task}{done}", file=self.file, flush=True)
+            self.next = 0.0 if is_over else _GROWTH * first.seconds
+
+
+_SHOWN: ContextVar[_Shown | None] = ContextVar("skal_progress", default=None)

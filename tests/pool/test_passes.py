@@ -213,7 +213,7 @@ def test_long_passes_are_reported(monkeypatch, capsys):
     monkeypatch.setattr(progress, "_PATIENCE", 0)
     heard = []
     X = np.zeros((30, 2))
-    with show_progress(lambda *said: heard.append(said[:2])):
+    with show_progress(lambda task: heard.append((task.n_done, task.n_all))):
         blockwise(lambda block: block[:, 0], X, row_bytes=bytes_of_blocks(10))
     assert heard == [(10, 30), (20, 30), (30, 30)]
     with show_progress():

@@ -1,0 +1,208 @@
+"""How far long work is: who is told, and what is written where."""
+
+import io
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+from skal import SimulatedLearner, show_progress, simulate
+from skal.classifiers import LinearClassifier
+from skal.generators import GAN
+from skal.graph import nearest_neighbors
+from skal.strategies import BAIT, DGAL, ExpectedErrorReduction, QueryByCommittee, RandomSampling
+from skal.utils import progress
+from skal.utils.progress import Task, advance, counted
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+
+
+class Clock:
+    """Time that goes on when it is told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def heard(work):
+    """The tasks of some work, all of which speak."""
+    tasks = []
+    with show_progress(tasks.append):
+        work()
+    return tasks
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
+
+
+def wait(clock, parts, seconds, unit="parts"):
+    for part in counted(parts, unit):
+        clock.now += seconds
+        yield part
+
+
+def test_work_speaks_after_two_seconds_and_at_its_end(clock):
+    tasks = heard(lambda: list(wait(clock, range(6), 0.75)))
+    assert [(task.n_done, task.seconds, task.is_over) for task in tasks] == [
+        (3, 2.25, False),
+        (6, 4.5, True),
+    ]
+    assert heard(lambda: list(wait(clock, range(6), 0.3))) == []
+
+
+def test_work_inside_work(clock):
+    def work():
+        for _ in wait(clock, range(2), 0.0, "rounds"):
+            for _ in wait(clock, range(4), 1.0, "epochs"):
+                pass
+
+    assert [str(task) for task in heard(work)] == [
+        "0 of 2 rounds, 2 of 4 epochs",
+        "0 of 2 rounds, 4 of 4 epochs",
+        "1 of 2 rounds, 2 of 4 epochs",
+        "1 of 2 rounds, 4 of 4 epochs",
+        "2 of 2 rounds",
+    ]
+
+
+def test_a_loop_that_is_left_is_over_and_one_that_fails_is_forgotten(clock):
+    def leave():
+        for i in wait(clock, range(9), 1.0):
+            if i == 4:
+                break
+
+    assert [(task.n_done, task.is_over) for task in heard(leave)] == [
+        (2, False),
+        (4, False),
+        (4, True),
+    ]
+
+    def fail():
+        with pytest.raises(ZeroDivisionError), progress.progress("tries", 3):
+            raise ZeroDivisionError
+        list(wait(clock, range(3), 1.0))
+
+    assert all(task.outer is None and task.unit == "parts" for task in heard(fail))
+
+
+def test_a_terminal_has_one_line(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    file = Terminal()
+    with show_progress(file=file):
+        list(wait(clock, range(4), 2.0, "epochs"))
+    first, *lines = file.getvalue().split("\r")
+    assert first == ""
+    assert [line.rstrip(" ") for line in lines] == [
+        "[skal] [###.........] 1 of 4 epochs in 2 s, about 6 s left",
+        "[skal] [######......] 2 of 4 epochs in 4 s, about 4 s left",
+        "[skal] [#########...] 3 of 4 epochs in 6 s, about 2 s left",
+        "[skal] [############] 4 of 4 epochs in 8 s".ljust(59) + "\n",
+    ]
+    monkeypatch.setenv("COLUMNS", "30")
+    file = Terminal()
+    with show_progress(file=file):
+        list(wait(clock, range(4), 2.0, "epochs"))
+    assert {len(line) for line in file.getvalue().rstrip("\n").split("\r")} == {0, 29}  # none breaks
+    file = Terminal()
+    with pytest.raises(ZeroDivisionError), show_progress(file=file):
+        [1 // (2 - i) for i in wait(clock, range(4), 2.0)]
+    assert file.getvalue().endswith("\n")  # the traceback begins a line of its own
+
+
+def test_a_log_has_few_lines(clock):
+    file = io.StringIO()
+    with show_progress(file=file):
+        for _ in wait(clock, range(24), 0.0, "rounds"):
+            list(wait(clock, range(3600), 1.0, "epochs"))
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "[skal] 0 of 24 rounds, 2 of 3,600 epochs in 2 s"
+    assert lines[-1] == "[skal] 24 of 24 rounds in 86400 s"
+    assert len(lines) < 35
+    assert "\r" not in file.getvalue()
+
+
+def test_what_is_left_is_told_by_the_outermost_work(clock):
+    def work():
+        for _ in wait(clock, range(3), 0.0, "rounds"):
+            list(wait(clock, range(4), 1.0, "epochs"))
+
+    assert [task.outer.left for task in heard(work) if task.unit == "epochs"] == [None, None, 6, 4, 2, 0]
+
+
+def test_nothing_is_written_unless_it_is_wanted(impatient, capsys):
+    list(counted(range(3), "parts"))
+    advance("parts")
+    assert capsys.readouterr() == ("", "")
+
+
+def units(tasks):
+    return {task.unit for task in tasks} | {task.outer.unit for task in tasks if task.outer}
+
+
+def test_trainings_are_told(impatient):
+    tasks = heard(lambda: LinearClassifier(max_epochs=3, batch_size=20, random_state=0).fit(X, Y))
+    assert "1 of 3 epochs, 2 of 3 batches" in map(str, tasks)
+    assert str(tasks[-1]) == "3 of 3 epochs"
+    tasks = heard(lambda: GAN(n_latent=2, n_iter=130, n_critic=1, random_state=0).fit(X))
+    assert [task.n_done for task in tasks if task.unit == "steps"][-1] == 130
+    assert {task.n_all for task in tasks if task.unit == "steps"} == {130}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_simulations_are_told(impatient, n_jobs):
+    learner = SimulatedLearner(LogisticRegression(), RandomSampling(), n_initial=10, n_queries=10, budget=30)
+    with parallel_config("threading"):
+        tasks = heard(lambda: simulate([learner], X, Y, n_repeats=2, n_jobs=n_jobs, random_state=0))
+    assert [task.n_done for task in tasks if task.unit == "runs"] == [1, 2]
+    if n_jobs == 1:
+        assert "1 of 2 runs, 2 of 3 rounds" in map(str, tasks)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "unit"),
+    [
+        (BAIT(), "picks"),
+        (ExpectedErrorReduction(n_candidates=5, random_state=0), "candidates"),
+        (QueryByCommittee(n_members=3, random_state=0), "members"),
+        (DGAL(PCA(2), n_neighbors=3, random_state=0), "steps of the diffusion"),
+    ],
+    ids=str,
+)
+def test_queries_are_told(impatient, strategy, unit):
+    kind = (
+        DecisionTreeClassifier if unit == "candidates" else LogisticRegression
+    )  # which is trained again for each
+    y = np.where(np.arange(60) < 20, Y, -1)
+    fitted, estimator = strategy.fit(X, y), kind().fit(X[:20], Y[:20])
+    assert unit in units(heard(lambda: fitted.query(X, y, n_queries=3, estimator=estimator)))
+
+
+def test_searches_for_neighbours_are_told(impatient):
+    rows = RNG.normal(size=(3000, 4)).astype(np.float32)
+    assert heard(lambda: nearest_neighbors(rows, 5))
+
+
+def test_a_task_says_what_it_is():
+    assert str(Task("rows", 1000, 20000, 3.0)) == "1,000 of 20,000 rows"
