@@ -22,7 +22,7 @@ _BAR = 12  # characters, so that most lines fit into a terminal of 80 columns
 class Task:
     """How far some work is.
 
-    Attributes
+    Parameters
     ----------
     unit : str
         What is counted: "rows", "epochs", "steps", "rounds", ....
@@ -32,8 +32,8 @@ class Task:
         Since it began.
     left : float, default=None
         Seconds that are left if it goes on at this pace; None before one unit is done, and at the end.
-    is_over : bool
-    outer : Task or None
+    is_over : bool, default=False
+    outer : Task, default=None
         The work that this is a part of.
 
     Examples
