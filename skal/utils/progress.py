@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
 
@@ -244,8 +244,10 @@ class _Lines:
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
-        # Notebooks write over a line, too, though they say that they are no terminal.
-        self.writes_over = file.isatty() or type(file).__module__.startswith("ipykernel")
+        self.in_notebook = type(file).__module__.startswith("ipykernel")
+        self.output: Any = (
+            None  # of the cell of a notebook, which is replaced: a saved one keeps the last line alone
+        )
         self.next = 0.0
         self.is_open = False  # a line that will be written over
 
@@ -262,9 +264,12 @@ class _Lines:
         done = f" in {first.seconds:.0f} s"
         if first.left is not None:
             done += f", about {first.left:.0f} s left"
-        if self.writes_over:
+        if self.in_notebook or self.file.isatty():
             n_bars = _BAR * first.n_done // max(first.n_all, 1)
             line = f"[skal] [{'#' * n_bars:.<{_BAR}}] {task}{done}"
+            if self.in_notebook:
+                self._replace(line, is_over)
+                return
             width = shutil.get_terminal_size((100, 24)).columns - 1  # a longer line would break, and stay
             print(f"\r{line[:width]:<{width}}", end="\n" if is_over else "", file=self.file, flush=True)
             self.is_open = not is_over
@@ -272,6 +277,16 @@ class _Lines:
         if is_over or first.seconds >= self.next:
             print(f"[skal] {task}{done}", file=self.file, flush=True)
             self.next = 0.0 if is_over else _GROWTH * first.seconds
+
+    def _replace(self, line: str, is_over: bool) -> None:
+        from IPython.display import display  # which every notebook has
+
+        if self.output is None:
+            self.output = display({"text/plain": line}, raw=True, display_id=True)
+        else:
+            self.output.update({"text/plain": line}, raw=True)
+        if is_over:
+            self.output = None
 
 
 _SHOWN: ContextVar[_Shown | None] = ContextVar("skal_progress", default=None)

@@ -1,6 +1,8 @@
 """How far long work is: who is told, and what is written where."""
 
 import io
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,6 +131,29 @@ def test_a_terminal_has_one_line(clock, monkeypatch):
     with pytest.raises(ZeroDivisionError), show_progress(file=file):
         [1 // (2 - i) for i in wait(clock, range(4), 2.0)]
     assert file.getvalue().endswith("\n")  # the traceback begins a line of its own
+
+
+def test_a_notebook_has_one_output(clock, monkeypatch):
+    shown = []
+
+    class Output:
+        def update(self, content, raw):
+            shown[-1] = content["text/plain"]
+
+    def display(content, raw, display_id):
+        shown.append(content["text/plain"])
+        return Output()
+
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    with show_progress(file=stream):
+        list(wait(clock, range(4), 2.0, "epochs"))
+        list(wait(clock, range(2), 2.0, "steps"))
+    assert shown == [
+        "[skal] [############] 4 of 4 epochs in 8 s",
+        "[skal] [############] 2 of 2 steps in 4 s",
+    ]
+    assert stream.getvalue() == ""
 
 
 def test_a_log_has_few_lines(clock):
