@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.exceptions import UnsetMetadataPassedError
@@ -107,7 +108,8 @@ def simulate(
     started, histories = time.perf_counter(), []
     # One by one, so that the progress of other processes is told in this one, where a notebook shows it. Not every
     # backend of joblib can do that.
-    ended = Parallel(n_jobs=n_jobs, return_as="generator" if verbose or is_shown() else "list")(
+    one_by_one = verbose or (is_shown() and get_active_backend()[0].supports_return_generator)
+    ended = Parallel(n_jobs=n_jobs, return_as="generator" if one_by_one else "list")(
         delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **params) for learner, params in runs
     )
     for history in reported((each for each in ended), len(runs), lambda _: 1, "runs"):
