@@ -21,22 +21,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if it went well.
     """
     parser = argparse.ArgumentParser(
-        prog="skal", description="Deep active learning with scikit-learn's manners."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    label = commands.add_parser(
-        "label",
-        help="label images, texts or rows of a table in the browser",
+        prog="skal",
+        description="Deep active learning with scikit-learn's manners.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    about = "label images, texts or rows of a table in the browser"
     try:
         from .campaign.page import command
     except ImportError as error:
-        print(
-            f"skal label needs packages that are not here ({error}); pip install 'skal-learn[annotate]'",
-            file=sys.stderr,
+        parser.epilog = (
+            f"skal label needs packages that are not here ({error}); pip install 'skal-learn[annotate]'"
         )
+        commands.add_parser("label", help=about, add_help=False)
+        parser.parse_known_args(arguments)
+        print(parser.epilog, file=sys.stderr)
         return 2
+    label = commands.add_parser("label", help=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_arguments(label)
     options = parser.parse_args(arguments)
     try:

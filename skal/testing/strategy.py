@@ -18,10 +18,10 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
-from .exceptions import PoolExhaustedWarning, PoolWarning
-from .labels import UNLABELED, labeled_mask
-from .learner import ActiveLearner
-from .strategies import QueryStrategy, ScoreStrategy
+from ..exceptions import PoolExhaustedWarning, PoolWarning
+from ..labels import UNLABELED, labeled_mask
+from ..learner import ActiveLearner
+from ..strategies import QueryStrategy, ScoreStrategy
 
 
 @dataclass
