@@ -67,6 +67,10 @@ def test_every_exported_name_is_in_the_api():
     } <= set(API)
 
 
+def test_every_name_stands_once_in_the_api():
+    assert sorted(set(API)) == sorted(API)
+
+
 @pytest.mark.parametrize("name", API)
 def test_docstring(name):
     value = attrgetter(name)(skal)
