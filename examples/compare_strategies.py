@@ -14,7 +14,10 @@ and the texts are there. All of it takes about two hours on two cores.
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib.util
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from plot_texts import read_texts
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import FitFailedWarning
@@ -132,6 +134,21 @@ def rare() -> Split:
     share = 0.01 ** (np.arange(10) / 9)
     kept = np.random.default_rng(0).random(len(y)) < share[y]
     return X[kept], y[kept], X_test, y_test
+
+
+def read_texts(package: str, n_texts: int) -> list[str]:
+    """First paragraphs of docstrings, in some files of a package."""
+    rng = np.random.default_rng(0)
+    spec = importlib.util.find_spec(package)
+    texts: set[str] = set()
+    for file in rng.permutation(sorted(Path(spec.submodule_search_locations[0]).rglob("*.py"))):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8", errors="ignore"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (doc := ast.get_docstring(node)):
+                paragraph = re.sub(package, "", doc.split("\n\n")[0], flags=re.IGNORECASE)
+                texts.add(" ".join(paragraph.split())[:400])
+        if len(texts) > 2 * n_texts:
+            break
+    return rng.permutation(sorted(text for text in texts if len(text) >= 30))[:n_texts].tolist()
 
 
 def texts() -> Split:

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
 from skal import UNLABELED, ActiveLearner
+from skal.plotting import QueryDisplay
 from skal.strategies import RandomSampling, UncertaintySampling
 
 # %%
@@ -46,26 +47,22 @@ def run(strategy):
         asked.append(rows)
         learner.teach(rows, truth[rows])
         curve.append((int((learner.y_ != UNLABELED).sum()), learner.score(X_test, y_test)))
-    return np.array(curve), asked
+    return np.array(curve), asked, learner
 
 
-margin, asked = run(UncertaintySampling("margin"))
-random, _ = run(RandomSampling())
+margin, asked, learner = run(UncertaintySampling("margin"))
+random, *_ = run(RandomSampling())
 for name, curve in {"margin": margin, "random": random}.items():
     print(f"{name}: " + ", ".join(f"{score:.1%} with {n:.0f}" for n, score in curve))
 
 # %%
 # What it asked for
 # -----------------
-# The upper row has the first ten images of the first query, the lower row those of the last one, each with its true
-# digit.
+# The upper images are the first ten of the first query, the lower ones those of the last one, each with its row and
+# the label that it was given.
 
-figure, axes = plt.subplots(2, 10, figsize=(9, 2.3), layout="constrained")
-for row_of_axes, rows in zip(axes, (asked[0], asked[-1]), strict=True):
-    for ax, row in zip(row_of_axes, rows, strict=False):
-        ax.imshow(X_pool[row].reshape(8, 8), cmap="gray_r")
-        ax.set_title(truth[row], fontsize="small")
-        ax.axis("off")
+rows = np.concatenate([asked[0][:10], asked[-1][:10]])
+QueryDisplay.from_learner(learner, rows, image_shape=(8, 8))
 
 # %%
 # What it learned

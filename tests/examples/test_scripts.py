@@ -1,4 +1,4 @@
-"""The examples of texts, tables and photos and the comparisons, on a few rows."""
+"""The comparisons and the labelling of images, on a few rows."""
 
 import runpy
 import sys
@@ -35,21 +35,6 @@ def test_strategies_and_criteria_are_compared(tmp_path, monkeypatch, capsys):
         torch.set_num_threads(n_threads)
 
 
-@pytest.mark.parametrize("name", ["photos", "tabular", "texts"])
-def test_examples_of_other_data_run_to_their_curves(name, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("pandas")
-    picture = tmp_path / "curves.png"
-    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
-    n_threads = torch.get_num_threads()
-    try:
-        runpy.run_path(str(FOLDER / f"plot_{name}.py"), run_name="__main__")
-    finally:
-        torch.set_num_threads(n_threads)
-    printed = capsys.readouterr().out
-    assert all(f"labels, {strategy:6}: " in printed for strategy in ("random", "BADGE"))
-    assert picture.stat().st_size > 0
-
-
 def test_images_are_labelled(tmp_path, monkeypatch, capsys):
     pytest.importorskip("starlette")
     output = tmp_path / "labels.csv"
@@ -62,14 +47,3 @@ def test_images_are_labelled(tmp_path, monkeypatch, capsys):
     assert names == "item,row,label,probability,n_answers"
     assert len(lines) == 60
     assert all(line.split("/")[0] == line.split(",")[2] for line in lines)
-
-
-def test_the_comparison_runs_to_its_pictures(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("pandas")
-    picture = tmp_path / "comparison.png"
-    monkeypatch.setattr(sys, "argv", ["example", "--quick", "--output", str(picture)])
-    runpy.run_path(str(FOLDER / "plot_comparison.py"), run_name="__main__")
-    printed = capsys.readouterr().out
-    assert "[simulate 6/6, " in printed
-    assert "core set saved " in printed
-    assert picture.stat().st_size > 0
