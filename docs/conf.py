@@ -80,7 +80,10 @@ def _displayed_math(translator, node):
 def _draw(translator, node, display):
     from docutils.nodes import SkipNode
 
-    translator.body.append(convert(node.astext(), display=display))
+    formula = convert(node.astext(), display=display)
+    if display == "block":  # room between equations; wide ones scroll on a phone
+        formula = f'<div style="overflow-x: auto; padding: 0.6em 0">{formula}</div>'
+    translator.body.append(formula)
     raise SkipNode
 
 
