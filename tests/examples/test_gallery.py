@@ -19,6 +19,10 @@ UNWANTED = (
 )
 
 
+def test_there_are_twenty_examples():
+    assert len(EXAMPLES) >= 20
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_have_the_form_of_the_gallery(name):
     source = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
