@@ -267,7 +267,7 @@ class ActiveLearner(Saving):
             If the strategy needs a fitted classifier and fewer than two classes are labelled, or the classifier could
             not be trained yet.
         TypeError
-            If the strategy makes samples instead, for `synthesize`.
+            If the strategy makes samples instead, for `synthesize`; or the pool is a number.
 
         Warns
         -----
@@ -281,6 +281,8 @@ class ActiveLearner(Saving):
                 f"{type(self.strategy).__name__} makes samples instead of choosing rows of a pool: "
                 "learner.synthesize(n) gives samples to annotate, learner.extend(X, y) takes their labels."
             )
+        if isinstance(X_pool, Integral):
+            raise TypeError(f"query takes a pool, not {X_pool}; query(n_queries={X_pool}) asks for rows.")
         n_queries = self._n_queries(n_queries)
         state = self._state
         pool = self._pool(state, X_pool)

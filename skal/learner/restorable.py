@@ -19,12 +19,14 @@ _SKLEARN = re.compile(
     r"sklearn\.(linear_model|naive_bayes|discriminant_analysis|decomposition|preprocessing|pipeline|compose|impute|"
     r"feature_extraction|feature_selection|dummy|random_projection|multiclass|kernel_approximation)(\.\w+)+"
 )
+_SELECTOR = "sklearn.compose._column_transformer.make_column_selector"  # which is no estimator
 
 
 def is_restored(kind: type) -> bool:
     """Whether objects of a class are restored by their attributes."""
     name = f"{kind.__module__}.{kind.__qualname__}"
-    return bool(_SKAL.fullmatch(name) or (_SKLEARN.fullmatch(name) and issubclass(kind, BaseEstimator)))
+    is_sklearn = _SKLEARN.fullmatch(name) and issubclass(kind, BaseEstimator)
+    return bool(_SKAL.fullmatch(name) or is_sklearn or name == _SELECTOR)
 
 
 def own_params(kind: type) -> set[str]:

@@ -31,6 +31,11 @@ def test_bad_numbers_of_queries(n_queries):
         learner(strategy=Noise()).fit(X, Y).synthesize(n_queries)
 
 
+def test_a_number_in_place_of_a_pool():
+    with pytest.raises(TypeError, match=r"query takes a pool, not 5; query\(n_queries=5\) asks for rows"):
+        learner().fit(X, Y).query(5)
+
+
 def test_query_and_synthesize_name_one_another():
     with pytest.raises(TypeError, match=r"Noise makes samples .* learner.synthesize\(n\)"):
         learner(strategy=Noise()).fit(X, Y).query()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -22,12 +22,16 @@ def plan(classifier, cold_start):
     )
 
 
-def test_tables_with_imputed_and_coded_columns_are_written(tmp_path, monkeypatch):
+SELECTED = [make_column_selector(dtype_include="number"), make_column_selector("b")]
+
+
+@pytest.mark.parametrize("chosen", [(["a"], ["b"]), SELECTED], ids=["named", "selected"])
+def test_tables_with_imputed_and_coded_columns_are_written(tmp_path, monkeypatch, chosen):
     """NumPy's types, its numbers where their type is a parameter, and slices are parts of them."""
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 3, "x", "y")})
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
-    columns = ColumnTransformer([("numbers", numbers, ["a"]), ("words", OneHotEncoder(), ["b"])])
+    columns = ColumnTransformer([("numbers", numbers, chosen[0]), ("words", OneHotEncoder(), chosen[1])])
     classifier = make_pipeline(columns, LogisticRegression(max_iter=1000))
     planned = plan(classifier, TypiClust(clone(columns)))
     for labels in (np.full(150, -1), Y):
