@@ -29,6 +29,8 @@ myst_heading_anchors = 3  # the runs on the page of reproduction
 html_theme = "pydata_sphinx_theme"
 html_title = "skal"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["skal.css"]
 html_sidebars = {
     "generated/*": [],  # the list of all names on each of their pages takes a third of the build
     **{page: [] for page in ("five_minutes", "which_strategy", "api")},  # nothing below them
