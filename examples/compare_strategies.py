@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib.util
+import importlib
 import os
 import re
 import warnings
@@ -68,7 +68,7 @@ from skal.strategies import (
     UncertaintySampling,
 )
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "few": {"n_initial": 0, "n_queries": 10, "budget": 100},
     "many": {"n_initial": 100, "n_queries": 50, "budget": 500},
 }
@@ -96,7 +96,7 @@ STRATEGIES = {
     "BAIT": BAIT(),
     "BatchBALD": BatchBALD(n_members=10),
 }
-NETWORK = {
+NETWORK: dict[str, Any] = {
     "optimizer": torch.optim.Adam,
     "lr": 3e-3,
     "max_epochs": 50,
@@ -139,9 +139,9 @@ def rare() -> Split:
 def read_texts(package: str, n_texts: int) -> list[str]:
     """First paragraphs of docstrings, in some files of a package."""
     rng = np.random.default_rng(0)
-    spec = importlib.util.find_spec(package)
+    [place] = importlib.import_module(package).__path__
     texts: set[str] = set()
-    for file in rng.permutation(sorted(Path(spec.submodule_search_locations[0]).rglob("*.py"))):
+    for file in rng.permutation(sorted(Path(place).rglob("*.py"))):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8", errors="ignore"))):
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and (doc := ast.get_docstring(node)):
                 paragraph = re.sub(package, "", doc.split("\n\n")[0], flags=re.IGNORECASE)

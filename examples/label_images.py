@@ -13,6 +13,7 @@ Run ``python examples/label_images.py [--quick] [--page] [--folder FOLDER]``. It
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -63,7 +64,7 @@ def compare(folder: Path, *, budget: int, n_repeats: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         X = items.pool(Path(place)).dense()
     page = default_learner(items)
-    sizes = {"n_initial": 20, "n_queries": 20, "budget": budget}
+    sizes: dict[str, Any] = {"n_initial": 20, "n_queries": 20, "budget": budget}
     learners = {
         "page": SimulatedLearner(page.estimator, page.strategy, initial=page.cold_start, **sizes),
         "random": SimulatedLearner(page.estimator, RandomSampling(), **sizes),

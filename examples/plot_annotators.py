@@ -82,7 +82,7 @@ consensus = dawid_skene(
     n_classes=5,
 )
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained", sharey=True)
-for ax, name, confusion in zip(axes, names, consensus.confusions, strict=True):
+for ax, name, confusion in zip(axes, names, np.asarray(consensus.confusions), strict=True):
     image = ax.imshow(confusion, cmap="Blues", vmin=0, vmax=1)
     for (true, said), share in np.ndenumerate(confusion):
         if share > 0.02:

@@ -32,7 +32,7 @@ covering = {
 
 nobody_has_labelled = np.full(len(X_pool), UNLABELED)
 figure = plt.figure(figsize=(9, 5), layout="constrained")
-parts = figure.subfigures(4)
+parts = figure.subfigures(4, squeeze=False).flat
 for part, (name, strategy) in zip(parts, {"random": RandomSampling(), **covering}.items(), strict=True):
     learner = ActiveLearner(LogisticRegression(), strategy, n_queries=10, random_state=0)
     rows = learner.fit(X_pool, nobody_has_labelled).query()

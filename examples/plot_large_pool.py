@@ -43,7 +43,7 @@ strategies = {
     "margin on 5000 rows": RandomSubset(5000, UncertaintySampling("margin")),
 }
 sizes = [25_000, 50_000, 100_000, 200_000, 400_000]
-seconds = {name: [] for name in strategies}
+seconds: dict[str, list[float]] = {name: [] for name in strategies}
 for name, strategy in strategies.items():
     for size in sizes:
         y = np.where(np.arange(size) < 200, truth[:size], UNLABELED)

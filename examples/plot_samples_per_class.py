@@ -42,7 +42,7 @@ learners = {
 
 judge = SVC().fit(X, y)
 figure = plt.figure(figsize=(9, 3.4), layout="constrained")
-for part, (name, learner) in zip(figure.subfigures(1, 2), learners.items(), strict=True):
+for part, (name, learner) in zip(figure.subfigures(1, 2, squeeze=False).flat, learners.items(), strict=True):
     wanted = np.repeat(np.arange(5), 100)
     images = learner.estimator_.sample(wanted, random_state=0)
     right = np.mean(judge.predict(images) == wanted)

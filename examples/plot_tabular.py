@@ -64,7 +64,7 @@ endings = [
     for ending in (".c", ".dat", ".h", ".mo", ".po", ".py", ".pyi", ".so", ".txt")
     if len(found[ending]) >= 20
 ]
-paths = [path for ending in endings for path in rng.permutation(found[ending])[:400]]
+paths = [path for ending in endings for path in rng.permutation(np.array(found[ending]))[:400]]
 X, y = pd.DataFrame(map(describe, paths)), np.array([path.suffix for path in paths])
 X_pool, X_test, y_pool, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
 print(f"{len(X_pool)} files to label, of {', '.join(endings)}. Missing values:")

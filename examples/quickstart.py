@@ -59,11 +59,12 @@ def main(picture: str = "quickstart.png") -> None:
         for strategy in STRATEGIES
     }
     histories = {}
-    for run, learner in track(runs.items(), description="Simulating"):
+    for (classifier, strategy), learner in track(runs.items(), description="Simulating"):
+        learners = {strategy: learner}
         results = simulate(
-            {run: learner}, X_pool, y_pool, X_val=X_test, y_val=y_test, n_repeats=3, n_jobs=2, random_state=0
+            learners, X_pool, y_pool, X_val=X_test, y_val=y_test, n_repeats=3, n_jobs=2, random_state=0
         )
-        histories[run] = results[run]
+        histories[classifier, strategy] = results[strategy]
 
     table = Table(title=f"Labels needed for {TARGET:.0%} test accuracy on digits (mean of 3 runs)")
     for heading in ("strategy", *CLASSIFIERS):

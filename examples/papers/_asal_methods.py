@@ -80,7 +80,7 @@ def make_learner(method: str, experiment: Settings, networks: Networks) -> Simul
     gan = FrozenEstimator(others[0] if others else networks.gan)
     by_distance = MIN_DISTANCE in changes
     objective = "min_distance" if by_distance else "entropy"
-    params = {"objective": objective, "n_steps": experiment.n_steps}
+    params: dict[str, Any] = {"objective": objective, "n_steps": experiment.n_steps}
     asal = params | {
         "n_components": changes.get("components", 50),
         "n_candidates": changes.get("generate"),

@@ -47,7 +47,7 @@ def draw(
     X, y = data[0], np.unique(data[1], return_inverse=True)[1]
     draw_curves(name, histories, output / "curves.png")
     draw_unreached(histories, graph, X, y, output / "unreached.png")
-    figures = {}
+    figures: dict[str, float] = {}
     for space, embed in spaces.items():
         latents = embed(X)
         draw_queried(histories, latents, y, output / f"queried-{space}.png")
@@ -85,7 +85,8 @@ def draw_figure_2(options: Any) -> None:
     near = index.kneighbors(latents, return_distance=False)[:, 1:]
     same = float(100 * np.mean(y[near] == y[:, None]))
     figure, axis = plt.subplots(figsize=(7, 6), layout="constrained")
-    axis.scatter(*PCA(2).fit_transform(latents).T, c=y, cmap="coolwarm", s=4, alpha=0.5, lw=0)
+    first, second = PCA(2).fit_transform(latents).T
+    axis.scatter(first, second, c=y, cmap="coolwarm", s=4, alpha=0.5, lw=0)
     axis.set(
         title=f"fours and nines; {same:.1f} % of {N_NEAR} neighbours have the same digit",
         xticks=[],

@@ -33,7 +33,8 @@ def times_main(
     classifier.set_params(random_state=0).fit(X[:N_LABELED], y[:N_LABELED])
     pool = augmented(X, max(sizes), output)
     names = options.methods or TIMED
-    measured, figures = [], {}
+    measured: list[Any] = []
+    figures: dict[str, float] = {}
     for size in sizes:
         labels = np.full(size, -1)
         labels[:N_LABELED] = y[:N_LABELED]

@@ -54,7 +54,7 @@ class Experiment:
 
     def data(self, name: str) -> tuple[Any, Any, Any, Any]:
         """Images and labels of the pool, then of the test set."""
-        X, y = some(*self.load("train"), self.n_rows)
+        X, y = some(self.load("train"), self.n_rows)
         X_test, y_test = self.load("test")
         print(f"{name}: pool {X.shape}, test {X_test.shape}", flush=True)
         return X, y, X_test, y_test
@@ -88,10 +88,11 @@ def of(load: Callable[..., Any], *args: Any, **params: Any) -> Callable[[str], A
     return lambda split: load(*args, split=split, return_X_y=True, **params)
 
 
-def some(X: Any, y: Any, n_rows: int | None) -> tuple[Any, Any]:
+def some(data: tuple[Any, Any], n_rows: int | None) -> tuple[Any, Any]:
     """A random part of the rows in their order, the same part each time."""
+    X, y = data
     if n_rows is None or n_rows >= len(X):
-        return X, y
+        return data
     rows = np.sort(np.random.default_rng(0).choice(len(X), n_rows, replace=False))
     return X[rows], y[rows]
 

@@ -181,7 +181,7 @@ class Context:
 
     def real_scores(self) -> dict[str, float]:
         """The scores of real test rows, as many as are generated if there are so many."""
-        X, y = some(*self.data[2:], self.experiment.n_samples)
+        X, y = some(self.data[2:], self.experiment.n_samples)
         scores = {"GAN-test accuracy": float(gan_test_score(self.scorers[0].classifier, X, y))}
         for scorer in self.scorers:
             distance = frechet_distance(scorer.reference, X)
@@ -264,7 +264,7 @@ def follow(base: str, name: str, seed: int, context: Context) -> None:
         gan.set_params(random_state=seed * N_JUDGED + turn).fit(X[rows], y[rows])
         seconds.append(time.perf_counter() - started)
         found.append(context.score(gan, *context.data[2:]))
-    scores = {key(metric): [values[metric] for values in found] for metric in found[0]}
+    scores: dict[str, Any] = {key(metric): [values[metric] for values in found] for metric in found[0]}
     steps = n_steps * np.arange(1, N_JUDGED + 1)
     np.savez(file, n_labeled=steps, fit_time=seconds, query_time=np.zeros(N_JUDGED), **scores)
     print(f"{base}-{name}, seed {seed}: {found[-1]}, {sum(seconds):.0f} s", flush=True)

@@ -94,7 +94,7 @@ def train(
         ),
         # It replaces the annotators of synthetic images, and is trained on all labels of the pool.
         oracle=trained(
-            "oracle", adam(LeNet, epochs=5, batch_size=64).set_params(random_state=0), *some(X, y, 60_000)
+            "oracle", adam(LeNet, epochs=5, batch_size=64).set_params(random_state=0), *some((X, y), 60_000)
         ),
         seconds=seconds,
     )
@@ -230,7 +230,7 @@ def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) ->
     path = output / "codes.npz"
     if not path.exists():
         X, y, X_test, _ = data
-        X, y = some(X, y, 1000 if quick else None)
+        X, y = some((X, y), 1000 if quick else None)
         inversion = GANInversion(
             FrozenEstimator(networks.gan), n_steps=100 if quick else 200, random_state=0
         ).fit(X)
@@ -247,7 +247,7 @@ def times_main(options: argparse.Namespace) -> None:
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
     output.mkdir(parents=True, exist_ok=True)
     X, y = datasets.load_mnist(return_X_y=True)
-    networks = train(experiment, *some(*mnist()("train"), experiment.n_rows), output, options.gan)
+    networks = train(experiment, *some(mnist()("train"), experiment.n_rows), output, options.gan)
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
     params: dict[str, Any] = {"n_steps": experiment.n_steps, "random_state": 0}
     methods = {
@@ -264,7 +264,8 @@ def times_main(options: argparse.Namespace) -> None:
         + (networks.seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
         for name in methods
     }
-    measured, paying, figures = [], [], {}
+    measured, paying = [], []
+    figures: dict[str, float] = {}
     for size in sizes:
         taken = measure(methods, pool[:size], np.full(size, -1), classifier, options.turns)
         for method, (fit, query) in taken.items():

@@ -270,7 +270,7 @@ class OneGraph(DGAL):
             super()._prepare(pool)
             graphs[len(pool)] = {name: vars(self)[name] for name in ("diffusion_", "_lock")}
         CandidateStrategy._prepare(self, pool)
-        vars(self).update(copy.deepcopy(graphs[len(pool)]))
+        self.__dict__.update(copy.deepcopy(graphs[len(pool)]))
 
 
 def make_strategy(method: str, encoder: Any, experiment: Settings, is_shared: bool = True) -> QueryStrategy:
@@ -336,7 +336,7 @@ def prepare(experiment: Settings, X: Any, output: Path, vae_file: str | None, is
 def trained_network(experiment: Settings, data: Any, options: Any) -> Any:
     """The embedding of the classifier that was trained with the labels of the whole pool, at most 10,000 of them."""
     classifier = make_classifier("random", experiment, options.weights, options.quick)
-    rows = some(*data[:2], 10_000)
+    rows = some(data[:2], 10_000)
     left_out = {"callbacks": classifier.callbacks, "architecture": classifier.architecture}
     network = train_or_load(
         options.folder / "network.skal", classifier.set_params(random_state=0), *rows, **left_out

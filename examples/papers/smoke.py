@@ -64,8 +64,8 @@ def images(name: str, n_rows: int) -> tuple[Any, Any, Any, Any]:
         rows = np.isin(y, TWO[name])
         X, y = X[rows], y[rows]
     pixels = torch.as_tensor(X.reshape(-1, 1, 8, 8)[: n_rows + N_TEST] * 15)
-    large = F.interpolate(pixels, size=(side, side), mode="bilinear").round().byte()
-    large = large.repeat(1, n_channels, 1, 1).numpy()
+    bytes_ = F.interpolate(pixels, size=(side, side), mode="bilinear").round().byte()
+    large = bytes_.repeat(1, n_channels, 1, 1).numpy()
     return large[:n_rows], y[:n_rows], large[n_rows:], y[n_rows : len(large)]
 
 

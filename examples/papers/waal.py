@@ -159,7 +159,7 @@ def quick(experiment: Settings) -> Settings:
     Ten times the learning rate makes up for a thirteenth of the epochs: at the paper's rate the network would fit so
     little that more labels do not help, and hard ones harm.
     """
-    small = (
+    small: dict[str, Any] = (
         {} if experiment.architecture == "lenet_waal" else {"architecture": "lenet_waal", "n_rows": 20_000}
     )
     return replace(
@@ -398,12 +398,12 @@ def times_part(context: Context) -> str:
         seconds["deepfool"] *= n_unlabeled / n_deepfool
         note = f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
     context.results("times", numbers={f"query of {method}": value for method, value in seconds.items()})
-    rows = [
+    table = [
         (method, f"{value:.2f}", f"{value / seconds['waal']:.2f}", TIMES.get(method, ""))
         for method, value in seconds.items()
     ]
     title = f"{context.name}, {experiment.n_queries} of {n_unlabeled:,} rows, {experiment.architecture}, one thread."
-    return f"{title}\n\n{markdown(['method', 'a query, s', 'relative', 'the paper, SVHN'], rows)}{note}"
+    return f"{title}\n\n{markdown(['method', 'a query, s', 'relative', 'the paper, SVHN'], table)}{note}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -428,7 +428,7 @@ def main(arguments: list[str] | None = None) -> None:
         name=options.experiment,
         experiment=experiment,
         data=experiment.data(options.experiment),
-        held_out=some(*experiment.load("validation"), experiment.n_validation),
+        held_out=some(experiment.load("validation"), experiment.n_validation),
         folder=result_folder(options),
         methods=options.methods or default_methods(options.experiment),
         seeds=options.seeds or list(range(experiment.n_seeds)),
