@@ -48,7 +48,7 @@ from skal.strategies import (
     TypiClust,
     UncertaintySampling,
 )
-from skal.testing import Problem
+from skal.testing.strategy import Problem
 from tests.networks import AffineGenerator, Askable
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skal.exceptions import PoolExhaustedWarning
-from skal.testing import CHECKS, Problem
+from skal.testing.strategy import CHECKS, Problem
 
 from .strategies import PROBLEMS, STRATEGIES, check_examples
 
