@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md")),
 ]
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", flags=re.MULTILINE | re.DOTALL)
 NOT_RUN = {  # page, and what it imports first: the reason
@@ -22,7 +22,7 @@ NOT_RUN = {  # page, and what it imports first: the reason
     (
         "docs/write_your_own_strategy.md",
         "skal.testing",
-    ): "tests/test_testing.py checks the same class, in a module",
+    ): "tests/testing/test_strategy.py checks the same class, in a module",
 }
 INSTALLS = ("pip install ", "python -m venv ", "pytest")
 
