@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
 # The files that take longest, so that no worker is left alone with one. pynndescent compiles for half a minute.
@@ -51,6 +52,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[object]:
     """The modules of the tests stay to the end: no collector looks through them, which takes a quarter of the time."""
+    given(st.none())(
+        lambda _: None
+    )()  # on Python 3.14 hypothesis warns when what holds its generator is frozen
     gc.disable()
     try:
         return (yield)
