@@ -23,8 +23,8 @@ KINDS = {
     "fortran": np.asfortranarray,
     "images": lambda X: X.reshape(len(X), 1, 2, -1).copy(),
     "csr": sparse.csr_array,
-    "pandas": lambda X: pd.DataFrame(X, columns=list("abcd")),
-    "polars": lambda X: pl.DataFrame(X, schema=list("abcd")),
+    "pandas": lambda X: pd.DataFrame(X.copy(), columns=list("abcd")),
+    "polars": lambda X: pl.DataFrame(X.copy(), schema=list("abcd")),
 }
 
 
