@@ -256,8 +256,19 @@ def test_ids_of_integers_are_positions_by_a_name():
             learner().fit(X, Y, ids=ids)
     with pytest.raises(ValueError, match="no row"):
         fitted.positions([150])
-    with pytest.raises(ValueError, match="no ids"):
-        learner().fit(X, Y).positions([0])
+    with pytest.raises(ValueError, match=r"out of range.*positions\(ids\) has their positions"):
+        learner().fit(X, Y, ids=np.arange(150) + 1000).teach([1003], [2])
+    unnamed = learner().fit(X, Y)
+    assert_array_equal(unnamed.ids_, np.arange(150))
+    assert_array_equal(unnamed.positions([3, 0]), [3, 0])
+
+
+def test_an_index_of_pandas_names_rows_by_ids():
+    frame = pd.DataFrame(X, index=np.arange(150)[::-1])
+    fitted = learner().fit(frame, Y)
+    fitted.teach(pd.Index(149 - FREE[:2]), [2, 1])
+    assert fitted.y_[FREE[:2]].tolist() == [2, 1]
+    assert_array_equal(learner().fit(X, Y).skip(pd.Index(FREE[:1])).skipped_, FREE[:1])
 
 
 def test_an_audit_is_kept_out_of_training():

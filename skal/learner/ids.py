@@ -218,11 +218,12 @@ def check_aligned(y: Any, names: Any) -> None:
 
 
 def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool = False) -> Rows:
-    """Positions of rows that were named by positions, or by ids that are no integers.
+    """Positions of rows that were named by positions, or by ids.
 
     Parameters
     ----------
     rows : array-like of shape (n_rows,)
+        An index of pandas holds ids. Elsewhere integers are positions, and anything else is an id.
     ids : Ids or None
     n_rows : int
         Of the pool.
@@ -239,10 +240,13 @@ def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool 
         If a row does not exist.
     """
     given = _array(rows)
+    is_index = hasattr(rows, "get_indexer")
     if given.dtype.kind == "O" and given.size and all(isinstance(row, Integral) for row in given):
         given = given.astype(np.intp)
     if ids is not None and given.size:
         are_floats = given.dtype.kind == "f" and ids.names.dtype.kind == "f"
-        if are_floats or given.dtype.kind not in "iufb":
+        if is_index or are_floats or given.dtype.kind not in "iufb":
             given = ids.positions(given)
-    return check_positions(given, n_rows, distinct=distinct)
+    are_integers = ids is not None and ids.names.dtype.kind in "iu"
+    remedy = " If these are ids, positions(ids) has their positions." if are_integers else ""
+    return check_positions(given, n_rows, distinct=distinct, remedy=remedy)

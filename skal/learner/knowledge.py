@@ -58,8 +58,10 @@ class Knowledge(Delegation):
 
     @property
     def ids_(self) -> NDArray[Any]:
-        """The names of the rows, where `fit` was given ids or a data frame with an index, of shape (n_samples,)."""
-        return self._known("ids").names.copy()
+        """The names of the rows, of shape (n_samples,): the ids that `fit` was given, its data frame's index, or positions."""
+        pool = self._known("pool")
+        ids: Ids | None = self._state.ids
+        return np.arange(len(pool)) if ids is None else ids.names.copy()
 
     @property
     def extension_keys_(self) -> NDArray[Any]:
@@ -111,7 +113,7 @@ class Knowledge(Delegation):
         Parameters
         ----------
         ids : array-like of shape (n_rows,)
-            Names that `fit` was given, or that the index of its data frame has.
+            Names that `fit` was given, or that the index of its data frame has; as in ``ids_``.
 
         Returns
         -------
@@ -120,7 +122,7 @@ class Knowledge(Delegation):
         Raises
         ------
         ValueError
-            If an id is unknown, or the pool has none.
+            If an id is unknown.
 
         Examples
         --------
@@ -135,11 +137,11 @@ class Knowledge(Delegation):
         check_is_fitted(self)
         state: State = self._state
         if state.ids is None:
-            raise ValueError("The rows have no ids: give fit ids=names, or a data frame with an index.")
+            return named_rows(ids, None, len(state.pool))
         return state.ids.positions(ids)
 
     def _rows(self, rows: Any, *, distinct: bool = True) -> Rows:
-        """Positions in the pool, of rows that were named by positions or by ids that are no integers."""
+        """Positions in the pool, of rows that were named by positions or by ids."""
         ids: Ids | None = self._state.ids
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
 

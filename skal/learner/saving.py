@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
-from ..exceptions import ModelFileError
+from ..exceptions import ModelFileError, PoolWarning
 from ..labels import Labels
 from ..pool import Pool, as_pool, check_pool, check_positions
 from ..strategies.base import Strategy
@@ -24,6 +25,7 @@ from ..training.encoding import MALFORMED
 from ..training.files import map_file, read_file, write_file
 from ..utils.replacing import locked
 from ..utils.threads import Turns
+from ..utils.warnings import callers_level
 from .changes import Changes
 from .draws import Draws
 from .extensions import Extension
@@ -143,7 +145,7 @@ class Saving(Changes):
         folder : str or path-like
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
             The pool, in its original container. A frame in another order, as its index tells, is put back into the
-            original order: ``X_`` has it.
+            original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows.
         learner : ActiveLearner
             With the parameters that it was saved with; it need not be fitted, and is left as it is.
         mmap_mode : {None, "r"}, default=None
@@ -164,6 +166,11 @@ class Saving(Changes):
             If `X` is another pool, `learner` has other parameters, or for another `mmap_mode`.
         OSError
             If a file cannot be read.
+
+        Warns
+        -----
+        PoolWarning
+            If a frame came in another order.
         """
         place = Path(folder)
         if mmap_mode not in (None, "r"):
@@ -240,6 +247,12 @@ def _in_order(pool: Pool, ids: Ids | None) -> Pool:
             f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
             f"{ids.names.tolist()[0]!r}; give the original pool with its index."
         )
+    warnings.warn(
+        "X has the rows of the saved pool in another order, by its index. The learner keeps the order of then: "
+        "pd.Series(learner.labels_, index=learner.ids_) are its labels by name.",
+        PoolWarning,
+        stacklevel=callers_level(),
+    )
     return as_pool(pool.take(now.positions(ids.names)))
 
 

@@ -132,10 +132,10 @@ class QueryDisplay:
             )
         positions = positions[:n_items]
         labels = _labels(learner, shown, positions, predict)
-        ids = getattr(learner, "ids_", None)
+        ids = learner.ids_[positions].tolist()
         titles = []
-        for rank, (row, label) in enumerate(zip(positions.tolist(), labels, strict=True)):
-            name = f"row {row}" if ids is None else str(ids[row])
+        for rank, (name, label) in enumerate(zip(ids, labels, strict=True)):
+            name = f"row {name}" if isinstance(name, int) else str(name)
             note = "" if notes is None else _as_text(notes[rank])
             titles.append("\n".join(_short(line) for line in (f"{rank + 1}: {name}", label, note) if line))
         return cls(_items(pool, positions, image_shape), titles).plot(n_columns=n_columns, figure=figure)

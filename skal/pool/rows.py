@@ -14,7 +14,7 @@ Rows = NDArray[np.intp]
 NO_ROWS: Rows = np.empty(0, dtype=np.intp)
 
 
-def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False) -> Rows:
+def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False, remedy: str = "") -> Rows:
     """Validate positions in a pool.
 
     Parameters
@@ -24,6 +24,8 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False) -> 
         The number of rows of the pool.
     distinct : bool, default=False
         Whether to refuse positions that are given more than once.
+    remedy : str, default=""
+        What else to say where a position is out of range.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False) -> 
     if len(outside):
         raise ValueError(
             f"rows {outside[:5].tolist()} are out of range; positions in a pool of {n_rows} rows go from 0 to "
-            f"{n_rows - 1}."
+            f"{n_rows - 1}.{remedy}"
         )
     if distinct:
         values, counts = np.unique(positions, return_counts=True)

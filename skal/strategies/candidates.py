@@ -56,8 +56,8 @@ class CriterionStrategy(QueryStrategy):
         return super().reads_rows or self._criterion().reads_rows
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
+        self._criterion().check(pool, estimator)  # first: its errors say what to do
         super()._check_pool(pool, estimator)
-        self._criterion().check(pool, estimator)
 
     def _take_up(self, pool: Pool, labels: Labels | None) -> None:
         self.criterion_ = clone(self._criterion())

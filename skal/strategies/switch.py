@@ -118,9 +118,9 @@ class Switch(QueryStrategy):
             )
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
-        super()._check_pool(pool, estimator)
-        for stage in self._stages():
+        for stage in self._stages():  # first: their errors say what to do
             stage.check(pool, estimator)
+        super()._check_pool(pool, estimator)
 
     def _take_up(self, pool: Pool, labels: Labels | None) -> None:
         self.first_, self.then_ = (clone(stage) for stage in self._stages())

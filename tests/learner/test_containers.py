@@ -34,6 +34,8 @@ from skal.strategies import (
     CoreSet,
     ExpectedErrorReduction,
     RandomSampling,
+    RandomSubset,
+    Switch,
     UncertaintySampling,
 )
 from tests.properties.strategies import STRATEGIES, NearestMean
@@ -265,8 +267,10 @@ def test_texts():
     fitted.teach(rows, TRUTH[rows]).extend(["a red thing", "a blue one"], [0, 2])
     assert fitted.score(TEXTS, TRUTH) > 0.95
     assert fitted.predict(["very red"]) == [0]
-    with pytest.raises(TypeError, match=r"CoreSet reads rows as numbers, and its rows are texts.*embedding="):
-        learner(classifier, CoreSet("input")).fit(TEXTS, Y)
+    around = Switch(CoreSet("input"), UncertaintySampling(), when=50), RandomSubset(9, CoreSet("input"))
+    for strategy in (CoreSet("input"), *around):
+        with pytest.raises(TypeError, match=r"CoreSet reads rows as numbers, .* are texts.*embedding="):
+            learner(classifier, strategy).fit(TEXTS, Y)
     with pytest.raises(ValueError, match="fitted on rows with 4 features, and its rows are texts"):
         learner().fit(X, Y).query(TEXTS)
     with pytest.raises(ValueError, match="could not convert string to float") as caught:

@@ -24,7 +24,7 @@ from torch import nn
 
 from skal import ActiveLearner
 from skal.classifiers import LabelEncodedClassifier, NetClassifier
-from skal.exceptions import ModelFileError
+from skal.exceptions import ModelFileError, PoolWarning
 from skal.strategies import ASAL, DGAL, SEALS, RandomSampling, SynthesisStrategy, UncertaintySampling
 from tests.learner.common import TRUTH, X, Y
 from tests.learner.planned import ENCODED, assert_same, plan, taught
@@ -117,8 +117,12 @@ def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path):
     planned = plan(LogisticRegression(tol=0.1), UncertaintySampling())
     fitted = clone(planned).fit(frame, Y)
     fitted.save(tmp_path)
-    loaded = ActiveLearner.load(tmp_path, frame.sample(frac=1, random_state=0), planned)
+    other = frame.sample(frac=1, random_state=0)
+    with pytest.warns(PoolWarning, match=r"index=learner\.ids_"):
+        loaded = ActiveLearner.load(tmp_path, other, planned)
     assert_array_equal(loaded.query(), fitted.query())
+    by_name = other.assign(label=pd.Series(loaded.labels_, index=loaded.ids_))["label"]
+    assert_array_equal(by_name.loc[frame.index], Y)
     assert_array_equal(loaded.X_.index, frame.index)
     with pytest.raises(ValueError, match="other ids"):
         ActiveLearner.load(tmp_path, frame.set_axis([f"tree {row}" for row in range(150)]), planned)
