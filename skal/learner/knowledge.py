@@ -58,7 +58,7 @@ class Knowledge(Delegation):
 
     @property
     def ids_(self) -> NDArray[Any]:
-        """The names of the rows, of shape (n_samples,): the ids that `fit` was given, its data frame's index, or positions."""
+        """Ids that `fit` was given, or the index of its data frame, or positions, of shape (n_samples,)."""
         pool = self._known("pool")
         ids: Ids | None = self._state.ids
         return np.arange(len(pool)) if ids is None else ids.names.copy()
