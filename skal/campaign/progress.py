@@ -96,6 +96,8 @@ class Progress:
 
 
 def _of_model(model: dict[str, Any]) -> list[str]:
+    if not model["n_labeled"]:  # the batch that was chosen before there was a label
+        return ["There is no classifier yet."]
     lines = [f"Classifier {model['version']} has learned {model['n_labeled']} labels."]
     if "validation" in model:
         lines.append(f"Its score on the validation rows is {model['validation']:.3f}.")

@@ -104,6 +104,7 @@ def test_the_curve_is_drawn_anew_for_a_new_classifier(browser, monkeypatch):
     assert len(drawn) == 2
     monkeypatch.setattr(app, "_CURVE_SECONDS", 100.0)
     progress = replace(browser.campaign.progress(), by_model=[{"version": 1, "n_labeled": 0}])
+    assert "There is no classifier yet." in str(progress)
     monkeypatch.setattr(Campaign, "progress", lambda _: progress)
     for _ in range(2):
         browser.get("/progress")
