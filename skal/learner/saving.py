@@ -240,9 +240,15 @@ def _digest(path: Path) -> str:
 def _in_order(pool: Pool, ids: Ids | None) -> Pool:
     """A frame in its original order, by its index."""
     now = Ids.of_index(pool)
-    if not isinstance(ids, Ids) or now is None or np.array_equal(ids.names, now.names):
+    if now is None or (ids is None and Ids.of(None, pool) is None):
+        return pool
+    is_named = ids is not None
+    ids = Ids(np.arange(len(pool))) if ids is None else ids  # an index that only counted
+    if np.array_equal(ids.names, now.names):
         return pool
     if not ids.is_another_order(now):
+        if not is_named:
+            return pool
         raise ValueError(
             f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
             f"{ids.names.tolist()[0]!r}; give the original pool with its index."

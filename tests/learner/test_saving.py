@@ -111,9 +111,10 @@ def test_other_containers_go_on(tmp_path):
             assert_array_equal(loaded.ids_, fitted.ids_)
 
 
-def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path):
+@pytest.mark.parametrize("index", [[f"flower {row}" for row in range(150)], None], ids=["named", "counted"])
+def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path, index):
     pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame(X, columns=list("abcd"), index=[f"flower {row}" for row in range(150)])
+    frame = pd.DataFrame(X, columns=list("abcd"), index=index)
     planned = plan(LogisticRegression(tol=0.1), UncertaintySampling())
     fitted = clone(planned).fit(frame, Y)
     fitted.save(tmp_path)
@@ -124,7 +125,7 @@ def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path):
     by_name = other.assign(label=pd.Series(loaded.labels_, index=loaded.ids_))["label"]
     assert_array_equal(by_name.loc[frame.index], Y)
     assert_array_equal(loaded.X_.index, frame.index)
-    with pytest.raises(ValueError, match="other ids"):
+    with pytest.raises(ValueError, match="other ids" if index else "not the pool of the learner"):
         ActiveLearner.load(tmp_path, frame.set_axis([f"tree {row}" for row in range(150)]), planned)
 
 

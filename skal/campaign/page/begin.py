@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .items import Items
 
 
 def begin(
-    folder: Path,
+    folder: str | os.PathLike[str],
     items: Items,
     *,
     classes: Sequence[Any] | None = None,
@@ -29,7 +30,7 @@ def begin(
 
     Parameters
     ----------
-    folder : Path
+    folder : str or path-like
         Of the campaign.
     items : Items
     classes : sequence of str, default=None
@@ -70,6 +71,7 @@ def begin(
     (['yes', 'no'], {'anna': 'no'})
     >>> folder.cleanup()
     """
+    folder = Path(folder)
     pool = items.pool(folder) if X is None else X
     if (folder / FILE).exists():
         campaign = Campaign.open(folder, pool, learner, training=training)

@@ -75,7 +75,7 @@ def test_a_campaign_goes_on_when_images_come_and_go(tmp_path):
     assert again.names == ["00.png", "01.png", "02.png", "03.png"]
     assert again.note() == "1 new images are not part of this campaign; 1 images are gone and shown as broken"
     assert again.image(3) is None
-    with begin(campaign_folder(folder), again, training=None) as campaign:
+    with begin(str(campaign_folder(folder)), again, training=None) as campaign:
         assert campaign.said(2) == {"anna": "cat"}
 
 
