@@ -125,7 +125,9 @@ def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path, index):
     by_name = other.assign(label=pd.Series(loaded.labels_, index=loaded.ids_))["label"]
     assert_array_equal(by_name.loc[frame.index], Y)
     assert_array_equal(loaded.X_.index, frame.index)
-    with pytest.raises(ValueError, match="other ids" if index else "not the pool of the learner"):
+    if index is None:  # and names of rows are welcome later
+        return
+    with pytest.raises(ValueError, match="other ids"):
         ActiveLearner.load(tmp_path, frame.set_axis([f"tree {row}" for row in range(150)]), planned)
 
 
