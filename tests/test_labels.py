@@ -335,10 +335,3 @@ def test_labels_come_back_from_a_pickle(n_labeled, copied):
     assert back.codes.dtype == np.int32
     assert_array_equal(back.rows, labels.rows)
     assert_array_equal(back.with_labels([99], "x").to_array()[-1:], ["x"])
-
-
-def test_floats_that_are_all_nan_are_no_labels():
-    known = read_labels(np.full(3, np.nan))[1]
-    assert not known.any()
-    with pytest.raises(ValueError, match="NaN among float labels"):
-        read_labels(np.array([np.nan, 1.0]))

@@ -28,7 +28,7 @@ def read_labels(
         The number of rows that `y` must have.
     unlabeled : int, float or str, default=None
         What marks an unlabelled row; NaN stands for whatever is missing. By default -1. ``None``, NaN and NA among
-        objects do so always, and floats that are all NaN are no labels.
+        objects do so always.
 
     Returns
     -------
@@ -57,8 +57,6 @@ def read_labels(
             "np.full(len(X), UNLABELED)."
         )
     y = column_or_1d(_as_array(y), warn=True)
-    if y.dtype.kind == "f" and len(y) and np.isnan(y).all():
-        y = np.full(len(y), None)  # an empty column of a table
     if n_samples is not None and len(y) != n_samples:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_samples} rows and y has {len(y)} "

@@ -242,24 +242,23 @@ def _in_order(pool: Pool, ids: Ids | None) -> Pool:
     now = Ids.of_index(pool)
     if now is None or (ids is None and Ids.of(None, pool) is None):
         return pool
-    is_named = ids is not None
-    ids = Ids(np.arange(len(pool))) if ids is None else ids  # an index that only counted
-    if np.array_equal(ids.names, now.names):
+    saved = Ids(np.arange(len(pool))) if ids is None else ids  # an index that only counted
+    if np.array_equal(saved.names, now.names):
         return pool
-    if not ids.is_another_order(now):
-        if not is_named:
-            return pool
+    if not saved.is_another_order(now):
+        if ids is None or Ids.of(None, pool) is None:
+            return pool  # its index names nothing, and the digest decides
         raise ValueError(
             f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
             f"{ids.names.tolist()[0]!r}; give the original pool with its index."
         )
     warnings.warn(
-        "X has the rows of the saved pool in another order, by its index. The learner keeps the order of then: "
+        "X has the rows of the saved pool in another order, by its index. The learner keeps the order it was saved in: "
         "pd.Series(learner.labels_, index=learner.ids_) are its labels by name.",
         PoolWarning,
         stacklevel=callers_level(),
     )
-    return as_pool(pool.take(now.positions(ids.names)))
+    return as_pool(pool.take(now.positions(saved.names)))
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..datasets.images import image_endings
 from ..labels import read_labels
 from ..learner import ActiveLearner, RowState
-from ..pool import DatasetPool, Pool, Rows, as_pool, check_positions
+from ..learner.ids import Ids, named_rows
+from ..pool import DatasetPool, Pool, Rows, as_pool
 from ..utils.checks import check_integer
 
 _CHANNELS = (1, 3, 4)
@@ -82,7 +83,7 @@ class QueryDisplay:
         learner : ActiveLearner
             Fitted.
         rows : array-like of shape (n_rows,)
-            Positions in the pool, as `query` returned them, or ids that are no integers.
+            Positions in the pool, as `query` returned them, or ids: an index of pandas, or anything but integers.
         items : container of n_samples items, default=None
             What the rows of the pool look like, where the learner is trained on something else, such as embeddings:
             images (N, C, H, W), (N, H, W) or (N, H, W, C), paths of image files, a torch dataset, or texts. By default
@@ -115,13 +116,11 @@ class QueryDisplay:
         check_is_fitted(learner)
         n_items = check_integer("n_items", n_items)
         shown = as_pool(learner.X_)
-        named = np.asarray(rows)
-        if not named.size:
+        if not np.size(rows):
             raise ValueError(
                 "No rows were given; give those of a query, as in from_learner(learner, learner.query())."
             )
-        is_position = np.issubdtype(named.dtype, np.integer)
-        positions = check_positions(named if is_position else learner.positions(named), len(shown))
+        positions = named_rows(rows, Ids(learner.ids_), len(shown))
         if notes is not None and len(notes) != len(positions):
             raise ValueError(f"{len(notes)} notes were given for {len(positions)} rows; give one for each.")
         pool = shown if items is None else as_pool(items)

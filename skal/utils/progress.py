@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from operator import length_hint
 from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
@@ -155,7 +156,9 @@ def counted(parts: Iterable[T], unit: str) -> Iterator[T]:
     ------
     part : object
     """
-    n_all = len(parts) if isinstance(parts, Sized) else 0
+    n_all = length_hint(parts)
+    if not n_all:
+        return iter(parts)
     return reported((part for part in parts), n_all, lambda _: 1, unit)
 
 
@@ -226,6 +229,8 @@ class _Work:
         return max(pace * (self.n_all - self.n_done) - (now - self.advanced), 0.0)
 
     def _speak(self, now: float, *, is_over: bool = False) -> None:
+        if self not in self.shown.works:
+            return  # left with the work around it
         task = None
         for work in self.shown.works:
             own_end = is_over and work is self
@@ -236,7 +241,12 @@ class _Work:
                 break
         assert task is not None
         self.shown.spoken = now
-        self.shown.listener(task)
+        try:
+            self.shown.listener(task)
+        except BaseException:
+            for work in self.shown.works:
+                work.has_spoken = False  # a listener that raised hears nothing more
+            raise
 
 
 class _Lines:
@@ -245,9 +255,8 @@ class _Lines:
     def __init__(self, file: TextIO) -> None:
         self.file = file
         self.in_notebook = type(file).__module__.startswith("ipykernel")
-        self.output: Any = (
-            None  # of the cell of a notebook, which is replaced: a saved one keeps the last line alone
-        )
+        # Of the cell of a notebook, which is replaced: a saved one keeps the last line alone.
+        self.output: Any = None
         self.next = 0.0
         self.is_open = False  # a line that will be written over
 

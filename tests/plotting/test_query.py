@@ -119,7 +119,7 @@ def test_rows_that_nobody_asked_for_are_not_read(learner):
     [
         ([], GRAY, {}, "No rows were given"),
         ([12], GRAY, {}, "out of range"),
-        (["a"], GRAY, {}, "give a 1-D array of integer positions"),
+        (["a"], GRAY, {}, "not like those of the rows"),
         ([1], GRAY[:5], {}, "5 items were given, and the pool has 12 rows"),
         ([1], None, {}, r"shape \(20,\), with image_shape=None"),
         ([1], None, {"image_shape": (4, 4)}, r"with image_shape=\(4, 4\)"),
