@@ -113,7 +113,8 @@ class Ids:
         else:
             names, order = self._sorted
             wanted = np.array(wanted.tolist()) if wanted.dtype.kind == "O" else wanted
-            if wanted.dtype.kind != names.dtype.kind and "U" in (wanted.dtype.kind, names.dtype.kind):
+            kinds = {wanted.dtype.kind, names.dtype.kind}
+            if len(kinds) == 2 and kinds & {"U", "b"}:  # a mask, for one, names no rows
                 raise ValueError(
                     f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names[0]!r}."
                 )

@@ -239,15 +239,15 @@ def _digest(path: Path) -> str:
 
 def _in_order(pool: Pool, ids: Ids | None) -> Pool:
     """A frame in its original order, by its index."""
-    now = Ids.of_index(pool)
-    if now is None or (ids is None and Ids.of(None, pool) is None):
+    now = Ids.of(None, pool)
+    if now is None:  # an index that only counts names nothing: the digest decides
         return pool
     saved = Ids(np.arange(len(pool))) if ids is None else ids  # an index that only counted
     if np.array_equal(saved.names, now.names):
         return pool
     if not saved.is_another_order(now):
-        if ids is None or Ids.of(None, pool) is None:
-            return pool  # its index names nothing, and the digest decides
+        if ids is None:
+            return pool
         raise ValueError(
             f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
             f"{ids.names.tolist()[0]!r}; give the original pool with its index."

@@ -121,6 +121,7 @@ class QueryDisplay:
                 "No rows were given; give those of a query, as in from_learner(learner, learner.query())."
             )
         positions = named_rows(rows, Ids(learner.ids_), len(shown))
+        notes = None if notes is None else list(notes)
         if notes is not None and len(notes) != len(positions):
             raise ValueError(f"{len(notes)} notes were given for {len(positions)} rows; give one for each.")
         pool = shown if items is None else as_pool(items)

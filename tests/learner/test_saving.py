@@ -131,6 +131,21 @@ def test_a_frame_in_another_order_is_put_into_that_of_then(tmp_path, index):
         ActiveLearner.load(tmp_path, frame.set_axis([f"tree {row}" for row in range(150)]), planned)
 
 
+@pytest.mark.parametrize(
+    "ids", [[f"flower {row}" for row in range(150)], np.arange(150)[::-1]], ids=["words", "numbers"]
+)
+def test_ids_beside_an_index_that_only_counts(tmp_path, ids):
+    frame = pytest.importorskip("pandas").DataFrame(X)
+    planned = plan(LogisticRegression(tol=0.1), UncertaintySampling())
+    fitted = clone(planned).fit(frame, Y, ids=ids)
+    fitted.save(tmp_path)
+    loaded = ActiveLearner.load(tmp_path, frame, planned)
+    assert_array_equal(loaded.query(), fitted.query())
+    assert_array_equal(loaded.ids_, ids)
+    with pytest.raises(ValueError, match="not like those of the rows"):
+        fitted.positions(np.arange(150) < 3)
+
+
 def test_another_process_goes_on_without_training(tmp_path):
     planned = ActiveLearner(
         LogisticRegression(tol=0.1), ASAL(tiny_gan(), n_steps=3), n_queries=5, random_state=0
