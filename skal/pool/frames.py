@@ -93,7 +93,7 @@ class FramePool(Pool):
         if not self._is_pandas:
             rows = self.X.gather_every(step)
             nested = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
-            flat = rows.drop(nested)  # of lists, few versions of polars have hashes
+            flat = rows.drop(nested)  # few versions of polars can hash lists
             lists = (np.fromiter(rows[name].to_list(), object, len(rows)) for name in nested)
             hashes = [flat.hash_rows().to_numpy()] if flat.width else []
             sums = [checksum(part, max_bytes) for part in (*hashes, *lists)]
@@ -102,7 +102,7 @@ class FramePool(Pool):
             # Pandas would hash them as what they print, in part.
             is_object = np.array([getattr(dtype, "hasobject", False) for dtype in rows.dtypes], bool)
             hashes = rows.loc[:, ~is_object]
-            if not is_object.all():  # before pandas 3, the hashes of no column were none
+            if not is_object.all():  # before pandas 3, a frame without columns had no hashes
                 hashes = importlib.import_module("pandas.util").hash_pandas_object(hashes, index=False)
             sums = [checksum(part.to_numpy(), max_bytes) for part in (hashes, rows.loc[:, is_object])]
         return type(self.X).__name__, self.X.shape, *self.X.columns, *sums

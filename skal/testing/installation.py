@@ -67,7 +67,7 @@ def _rounds(strategy: QueryStrategy, classifier: object, n_rounds: int = 2) -> N
         assert len({*rows.tolist()}) == 10, f"10 distinct rows were asked for, and {rows} came"
         learner.teach(rows, truth[rows])
     assert learner.score(X, truth) > 0.5, (
-        f"the accuracy is {learner.score(X, truth):.2f}, little above chance"
+        f"the accuracy is {learner.score(X, truth):.2f}; more than 0.5 was expected"
     )
 
 
