@@ -16,7 +16,7 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from ..utils.progress import reported
+from ..utils.progress import counted
 from ..utils.replacing import replacing
 from ..utils.torchvision import import_torchvision
 from .decoding import pixels
@@ -167,7 +167,7 @@ def _decode(
                 for images in pool.map(block, range(wave.start, wave.stop, step)):
                     yield from images
 
-    return (len(items), *shape), reported(decoded(), len(items), lambda _: 1, "images")
+    return (len(items), *shape), counted(decoded(), "images", len(items))
 
 
 def _save(shape: tuple[int, ...], images: Iterable[NDArray[np.uint8]], file: Path) -> None:

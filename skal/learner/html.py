@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils.display import shortened
 from .state import RowState, State
 
 _KINDS = {
@@ -63,7 +64,7 @@ def labels_html(state: State) -> str:
 def _training(state: State) -> str:
     if state.is_trained:
         return "The classifier has learned all labels."
-    why = "" if state.failure is None else f": {escape(_short(state.failure, 300))}"
+    why = "" if state.failure is None else f": {escape(shortened(state.failure, 300))}"
     return f"The classifier has <b>not</b> learned all labels{why or '.'}"
 
 
@@ -84,7 +85,7 @@ def _table(state: State) -> str:
     table = np.zeros((len(lines), len(rounds)), dtype=np.intp)
     np.add.at(table, (places[np.append(of_rows, of_extensions)], columns[of_label]), 1)
     heads = [f"{given[at]}" if n == 1 else f"{n:,} more" for at, n in rounds]
-    labels = [escape(_short(str(names[at]), _LONGEST)) if n == 1 else f"and {n:,} more" for at, n in lines]
+    labels = [escape(shortened(str(names[at]), _LONGEST)) if n == 1 else f"and {n:,} more" for at, n in lines]
     body = "".join(_line(label, numbers) for label, numbers in zip(labels, table, strict=True))
     columns_of_rounds = "".join(f"<th>{head}</th>" for head in heads)
     return (
@@ -122,7 +123,3 @@ def _folded(n: int, most: int, first: int, last: int = 0) -> tuple[list[tuple[in
 def _line(name: str, numbers: NDArray[np.intp]) -> str:
     cells = "".join(f"<td>{n:,}</td>" if n else "<td>·</td>" for n in numbers.tolist())
     return f'<tr><th>{name}</th>{cells}<td class="total">{numbers.sum():,}</td></tr>'
-
-
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -18,6 +18,7 @@ from ..learner import ActiveLearner, RowState
 from ..learner.ids import Ids, named_rows
 from ..pool import DatasetPool, Pool, Rows, as_pool
 from ..utils.checks import check_integer
+from ..utils.display import shortened
 
 _CHANNELS = (1, 3, 4)
 _LINE, _LINES = 36, 7  # characters of a line of a text, and lines
@@ -86,12 +87,13 @@ class QueryDisplay:
             Positions in the pool, as `query` returned them, or ids: an index of pandas, or anything but integers.
         items : container of n_samples items, default=None
             What the rows of the pool look like, where the learner is trained on something else, such as embeddings:
-            images (N, C, H, W), (N, H, W) or (N, H, W, C), paths of image files, a torch dataset, or texts. By default
-            the pool itself. Strings are texts, unless all end as image files do, in ``.png`` for one.
+            images (N, C, H, W), (N, H, W) or (N, H, W, C), the first of these where several fit, paths of image files,
+            a torch dataset, or texts. By default the pool itself. Strings are texts, unless all end as image files do, in
+            ``.png`` for one.
         predict : bool, default=False
             Whether the classifier's guess, with a question mark, is shown for a row without a label.
         notes : sequence of shape (n_rows,), default=None
-            What else to write above each, such as utilities; numbers are rounded.
+            What else to write above each, such as utilities; fractions are rounded, and None is left out.
         image_shape : tuple of int, default=None
             Shape of an image, where the items are flat rows.
         n_items : int, default=40
@@ -136,8 +138,9 @@ class QueryDisplay:
         titles = []
         for rank, (name, label) in enumerate(zip(ids, labels, strict=True)):
             name = f"row {name}" if isinstance(name, int) else str(name)
-            note = "" if notes is None else _as_text(notes[rank])
-            titles.append("\n".join(_short(line) for line in (f"{rank + 1}: {name}", label, note) if line))
+            note = "" if notes is None else _told(notes[rank])
+            lines = f"{rank + 1}: {name}", label, note
+            titles.append("\n".join(shortened(line, _LONGEST) for line in lines if line))
         return cls(_items(pool, positions, image_shape), titles).plot(n_columns=n_columns, figure=figure)
 
     def plot(self, *, n_columns: int | None = None, figure: Any = None, cmap: str = "gray") -> Self:
@@ -206,7 +209,8 @@ def _items(pool: Pool, rows: Rows, image_shape: tuple[int, ...] | None) -> list[
         given = list(pool.take(rows))
     if all(isinstance(item, PurePath) or _names_an_image(item) for item in given):
         return [_read(item) for item in given]
-    if all(item is None or isinstance(item, str) for item in given) and any(given):
+    are_texts = [isinstance(item, str) for item in given if item is not None]
+    if are_texts and all(are_texts):
         return ["" if item is None else item for item in given]
     return [_image(item, image_shape) for item in given]
 
@@ -265,9 +269,7 @@ def _wrapped(text: str) -> str:
     return "\n".join(textwrap.wrap(text, _LINE, max_lines=_LINES, placeholder=" …"))
 
 
-def _as_text(note: Any) -> str:
-    return str(note) if isinstance(note, str) else f"{note:.3g}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _told(note: Any) -> str:
+    if note is None:
+        return ""
+    return f"{note:.3g}" if isinstance(note, float | np.floating) else str(note)

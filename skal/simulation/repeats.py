@@ -15,7 +15,7 @@ from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 
 from ..utils.checks import check_integer
-from ..utils.progress import is_shown, reported
+from ..utils.progress import counted, is_shown
 from ..utils.random import draw_seed
 from .histories import Histories, History, stack
 from .learner import SimulatedLearner
@@ -108,11 +108,11 @@ def simulate(
     started, histories = time.perf_counter(), []
     # One by one, so that the progress of other processes is told in this one, where a notebook shows it. Not every
     # backend of joblib can do that.
-    one_by_one = verbose or (is_shown() and get_active_backend()[0].supports_return_generator)
+    one_by_one = (verbose or is_shown()) and get_active_backend()[0].supports_return_generator
     ended = Parallel(n_jobs=n_jobs, return_as="generator" if one_by_one else "list")(
         delayed(_run)(learner, X, y, X_val=X_val, y_val=y_val, **params) for learner, params in runs
     )
-    for history in reported((each for each in ended), len(runs), lambda _: 1, "runs"):
+    for history in counted(ended, "runs", len(runs)):
         histories.append(history)
         if verbose:
             name, repeat = places[len(histories) - 1]

@@ -31,8 +31,8 @@ class Task:
         So many of so many; work may end early.
     seconds : float
         Since it began.
-    left : float, default=None
-        Seconds that are left if it goes on at this pace; None before one unit is done, and at the end.
+    seconds_left : float, default=None
+        Those that are left if it goes on at this pace; None before one unit is done, and at the end.
     is_over : bool, default=False
     outer : Task, default=None
         The work that this is a part of.
@@ -48,7 +48,7 @@ class Task:
     n_done: int
     n_all: int
     seconds: float
-    left: float | None = None
+    seconds_left: float | None = None
     is_over: bool = False
     outer: Task | None = None
 
@@ -143,20 +143,21 @@ def advance(unit: str, n: int = 1) -> None:
             work.advance(n)
 
 
-def counted(parts: Iterable[T], unit: str) -> Iterator[T]:
+def counted(parts: Iterable[T], unit: str, n_all: int | None = None) -> Iterator[T]:
     """The parts of some work, which is told one after the other.
 
     Parameters
     ----------
     parts : iterable
-        One without a length is not told.
     unit : str
+    n_all : int, default=None
+        How many parts there are; by default their length. What has none is not told.
 
     Yields
     ------
     part : object
     """
-    n_all = length_hint(parts)
+    n_all = length_hint(parts) if n_all is None else n_all
     if not n_all:
         return iter(parts)
     return reported((part for part in parts), n_all, lambda _: 1, unit)
@@ -221,8 +222,8 @@ class _Work:
         if self.has_spoken:
             self._speak(time.monotonic(), is_over=True)
 
-    def left(self, now: float) -> float | None:
-        """Seconds that are left, where something is done by which to tell."""
+    def seconds_left(self, now: float) -> float | None:
+        """How long it goes on, where something is done by which to tell."""
         if not self.n_done:
             return None
         pace = (self.advanced - self.began) / self.n_done
@@ -234,7 +235,7 @@ class _Work:
         task = None
         for work in self.shown.works:
             own_end = is_over and work is self
-            left = None if own_end else work.left(now)
+            left = None if own_end else work.seconds_left(now)
             task = Task(work.unit, work.n_done, work.n_all, now - work.began, left, own_end, task)
             work.has_spoken = True  # its end is told, too
             if work is self:
@@ -266,15 +267,15 @@ class _Lines:
             print(file=self.file, flush=True)
 
     def __call__(self, task: Task) -> None:
-        first = task
-        while first.outer is not None:
-            first = first.outer
-        is_over = first.is_over
-        done = f" in {first.seconds:.0f} s"
-        if first.left is not None:
-            done += f", about {first.left:.0f} s left"
+        outermost = task
+        while outermost.outer is not None:
+            outermost = outermost.outer
+        is_over = outermost.is_over
+        done = f" in {outermost.seconds:.0f} s"
+        if outermost.seconds_left is not None:
+            done += f", about {outermost.seconds_left:.0f} s left"
         if self.in_notebook or self.file.isatty():
-            n_bars = _BAR * first.n_done // max(first.n_all, 1)
+            n_bars = _BAR * outermost.n_done // max(outermost.n_all, 1)
             line = f"[skal] [{'#' * n_bars:.<{_BAR}}] {task}{done}"
             if self.in_notebook:
                 self._replace(line, is_over)
@@ -283,9 +284,9 @@ class _Lines:
             print(f"\r{line[:width]:<{width}}", end="\n" if is_over else "", file=self.file, flush=True)
             self.is_open = not is_over
             return
-        if is_over or first.seconds >= self.next:
+        if is_over or outermost.seconds >= self.next:
             print(f"[skal] {task}{done}", file=self.file, flush=True)
-            self.next = 0.0 if is_over else _GROWTH * first.seconds
+            self.next = 0.0 if is_over else _GROWTH * outermost.seconds
 
     def _replace(self, line: str, is_over: bool) -> None:
         from IPython.display import display  # which every notebook has

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # comes with scikit-learn
 
-from .progress import counted, reported
+from .progress import counted
 
 T = TypeVar("T")
 
@@ -145,8 +145,6 @@ def in_threads(
     function: Callable[[T], object],
     parts: Iterable[T],
     stop: NDArray[np.bool_] | None = None,
-    *,
-    unit: str = "parts",
 ) -> None:
     """Call a function that releases the GIL with each part, in as many threads as torch uses.
 
@@ -163,9 +161,6 @@ def in_threads(
         only between calls of compiled code: with `stop` even a single call gets a thread of its own, so that this one
         is free to notice.
 
-    unit : str, default="parts"
-        What the parts are called where progress is shown.
-
     Examples
     --------
     >>> import numpy as np
@@ -178,12 +173,12 @@ def in_threads(
     parts = list(parts)
     n_threads = min(torch.get_num_threads(), len(parts))
     if n_threads <= 1 and stop is None:
-        for part in counted(parts, unit):
+        for part in counted(parts, "parts"):
             function(part)
         return
     with ThreadPoolExecutor(max(n_threads, 1)) as threads:
         try:
-            for _ in reported((done for done in threads.map(function, parts)), len(parts), lambda _: 1, unit):
+            for _ in counted(threads.map(function, parts), "parts", len(parts)):
                 pass
         except BaseException:
             if stop is not None:

@@ -49,6 +49,8 @@ def test_names_labels_and_guesses(learner):
     guess = learner.predict(GRAY.reshape(12, -1)[5:6])[0]
     display = QueryDisplay.from_learner(learner, [5, 2], GRAY, predict=True, notes=[0.12345, "most"])
     assert display.titles == [f"1: row 5\n{guess}?\n0.123", "2: row 2\n$x$\nmost"]
+    display = QueryDisplay.from_learner(learner, [5, 2, 7], GRAY, notes=[12345, None, np.float32(0.5)])
+    assert display.titles == ["1: row 5\n12345", "2: row 2\n$x$", "3: row 7\nskipped\n0.5"]
     named = ActiveLearner(LogisticRegression(), NoQuery())
     named.fit(GRAY.reshape(12, -1), [0, 1, *[-1] * 10], ids=[f"{'long ' * 8}{i}" for i in range(12)])
     display = QueryDisplay.from_learner(named, [f"{'long ' * 8}3"], GRAY)

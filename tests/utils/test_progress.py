@@ -173,7 +173,8 @@ def test_what_is_left_is_told_by_the_outermost_work(clock):
         for _ in wait(clock, range(3), 0.0, "rounds"):
             list(wait(clock, range(4), 1.0, "epochs"))
 
-    assert [task.outer.left for task in heard(work) if task.unit == "epochs"] == [None, None, 6, 4, 2, 0]
+    outer = [task.outer for task in heard(work) if task.unit == "epochs"]
+    assert [task.seconds_left for task in outer] == [None, None, 6, 4, 2, 0]
 
 
 def test_nothing_is_written_unless_it_is_wanted(impatient, capsys):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...utils.display import shortened
 from .items import Items
 
 PART = 20_000  # characters that the page shows at once
@@ -30,8 +31,7 @@ class Texts(Items):
         return len(self.texts)
 
     def name(self, row: int) -> str:
-        text = " ".join(self.texts[row][: 4 * _NAME].split())
-        return text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"
+        return shortened(" ".join(self.texts[row][: 4 * _NAME].split()), _NAME)
 
     def shown(self, row: int) -> dict[str, Any]:
         return self.text(row, 0)
