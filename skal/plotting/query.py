@@ -88,8 +88,8 @@ class QueryDisplay:
         items : container of n_samples items, default=None
             What the rows of the pool look like, where the learner is trained on something else, such as embeddings:
             images (N, C, H, W), (N, H, W) or (N, H, W, C), the first of these where several fit, paths of image files,
-            a torch dataset, or texts. By default the pool itself. Strings are texts, unless all end as image files do, in
-            ``.png`` for one.
+            a torch dataset, or texts. By default the pool itself. Strings are texts, unless all end as image files do,
+            in ``.png`` for one.
         predict : bool, default=False
             Whether the classifier's guess, with a question mark, is shown for a row without a label.
         notes : sequence of shape (n_rows,), default=None
