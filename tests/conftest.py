@@ -21,9 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
-# The files that take longest, so that no worker is left alone with one. pynndescent compiles for half a minute.
+# The files that take longest, so that no worker is left alone with one.
 FIRST = [
-    "tests/neighbors/test_graph_index.py",
     "tests/test_common.py",
     "tests/properties/test_query_invariants.py",
     "tests/test_jobs.py",

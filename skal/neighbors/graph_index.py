@@ -64,8 +64,9 @@ class GraphIndex(NeighborIndex):
 
     Notes
     -----
-    The first `fit` on a machine compiles for tens of seconds, and the first of a process for seconds. The pool is kept
-    in float32 twice, beside the graph. Of several threads that query the graph, one searches it at a time.
+    The first `fit` on a machine compiles, for a minute or, with pynndescent 0.7, for three; the first of a process
+    takes seconds. The pool is kept in float32 twice, beside the graph. Of several threads that query the graph, one
+    searches it at a time.
 
     References
     ----------

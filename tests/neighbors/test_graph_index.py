@@ -1,76 +1,86 @@
-"""The approximate index. All tests that need pynndescent, in one worker: it compiles for half a minute."""
+"""What the approximate index makes of pynndescent's answers, with a stand-in that compiles nothing.
 
-import copy
+`tests/full` has pynndescent itself.
+"""
+
 import pickle
 import sys
-from contextlib import contextmanager
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
-from skal.neighbors import GraphIndex
-from skal.neighbors.graph_index import build_graph
-from tests.threads import check_threads
+from skal.neighbors import CellIndex, GraphIndex
 
 from .pools import brute_force, spectrum_pool
 
-
-@pytest.fixture(scope="module")
-def graph():
-    X = spectrum_pool(6000)
-    return X, GraphIndex(random_state=0).fit(X)
+N_THREADS = torch.get_num_threads()
+X = spectrum_pool(6000, n_features=5)
+QUERIES = spectrum_pool(20, n_features=5, seed=1)
 
 
-def test_recall_of_the_approximate_index(graph):
-    X, index = graph
-    queries = spectrum_pool(500, seed=1)
-    distances, rows = index.kneighbors(queries)
-    assert (rows == brute_force(X, queries, 1)[1]).mean() >= 0.95
-    for query, row, distance in zip(queries, rows, distances, strict=True):
-        np.testing.assert_array_equal(brute_force(X[row], query[None], 1)[0][0], distance)
-    np.testing.assert_array_equal(index.kneighbors(queries)[1], rows)
+class StandIn:
+    """Finds the nearest rows in no order, and no more than `most` of them."""
+
+    most = 100
+
+    def __init__(self, X, random_state):
+        torch.set_num_threads(N_THREADS + 2)  # as numba's threads do
+        self.X, self.seed, self.asked = X, random_state, []
+
+    def prepare(self):
+        torch.set_num_threads(N_THREADS + 2)
+
+    def query(self, queries, k, epsilon):
+        torch.set_num_threads(N_THREADS + 2)
+        self.asked.append((k, epsilon))
+        rows = brute_force(self.X, queries, k)[1]
+        rows[:, self.most :] = -1
+        return rows[:, ::-1], None
 
 
-def test_the_approximate_index_finds_as_many_as_are_asked(graph):
-    X, index = graph
-    _, rows = index.kneighbors(X[:2], len(X))
-    np.testing.assert_array_equal(rows, brute_force(X, X[:2], len(X))[1])
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch):
+    module = ModuleType("pynndescent")
+    module.NNDescent = StandIn
+    monkeypatch.setitem(sys.modules, "pynndescent", module)
+    monkeypatch.setattr(StandIn, "most", 100)
+    yield
+    threads = torch.get_num_threads()
+    torch.set_num_threads(N_THREADS)
+    assert threads == N_THREADS
 
 
-def test_threads_find_what_one_thread_finds(graph):
-    check_threads(lambda seed: graph[1].kneighbors(spectrum_pool(1 + seed % 3, seed=seed), 1 + seed % 4))
+@pytest.mark.parametrize("k", [1, 3, 40])
+def test_the_answer_is_in_order_with_exact_distances(k):
+    index = GraphIndex(epsilon=0.2, random_state=0).fit(X)
+    for ours, exact in zip(index.kneighbors(QUERIES, k), brute_force(X, QUERIES, k), strict=True):
+        np.testing.assert_array_equal(ours, exact)
+    assert index.index_.asked == [(max(k, 10), 0.2)]
 
 
-def test_a_copy_and_a_pickle_search_the_same_graph(graph):
-    queries = spectrum_pool(20, seed=1)
-    for renewed in (copy.deepcopy(graph[1]), pickle.loads(pickle.dumps(graph[1]))):
-        for ours, theirs in zip(renewed.kneighbors(queries, 3), graph[1].kneighbors(queries, 3), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+@pytest.mark.parametrize(("k", "most"), [(3, 2), (6000, 100), (800, 100)])
+def test_where_the_graph_finds_too_few_all_rows_are_compared(k, most, monkeypatch):
+    monkeypatch.setattr(StandIn, "most", most)
+    index = GraphIndex(random_state=0).fit(X)
+    for ours, exact in zip(index.kneighbors(QUERIES[:2], k), brute_force(X, QUERIES[:2], k), strict=True):
+        np.testing.assert_array_equal(ours, exact)
 
 
-def test_a_pickle_imports_pynndescent_as_the_index_does(graph, monkeypatch):
-    data, entered = pickle.dumps(graph[1]), []
-
-    @contextmanager
-    def forgiving():
-        entered.append("pynndescent" in sys.modules)
-        yield
-
-    monkeypatch.setattr("skal.neighbors.graph_index.forgiving_caches", forgiving)
-    assert vars(pickle.loads(data)).keys() == vars(graph[1]).keys()
-    assert entered == [True]
-    assert data.index(b"_import_pynndescent") < data.index(b"NNDescent\x94")
+def test_small_pools_are_searched_exactly():
+    index = GraphIndex(random_state=0).fit(X[:4095])
+    assert type(index.index_) is CellIndex
+    np.testing.assert_array_equal(index.kneighbors(QUERIES, 3)[1], brute_force(X[:4095], QUERIES, 3)[1])
 
 
-def test_torch_keeps_its_number_of_threads(monkeypatch):
-    import pynndescent
+def test_the_seed_decides_the_graph():
+    seeds = [GraphIndex(random_state=seed).fit(X).index_.seed for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
 
-    before = torch.get_num_threads()
 
-    def launching(X, **_):  # as numba's threads do
-        torch.set_num_threads(before + 2)
-
-    monkeypatch.setattr(pynndescent, "NNDescent", launching)
-    build_graph(np.zeros((3, 2), np.float32), seed=0)
-    assert torch.get_num_threads() == before
+def test_a_pickle_searches_the_same_graph():
+    index = GraphIndex(random_state=0).fit(X)
+    renewed = pickle.loads(pickle.dumps(index))
+    assert vars(renewed).keys() == vars(index).keys()
+    np.testing.assert_array_equal(renewed.kneighbors(QUERIES, 3), index.kneighbors(QUERIES, 3))
