@@ -117,7 +117,7 @@ NETS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is:FutureWarning")
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("ask", [predict_proba, embed, embed_and_predict_proba])
 @pytest.mark.parametrize("kind", NETS)

@@ -385,7 +385,7 @@ def test_items_that_cannot_be_shown():
 
 
 def test_rows_of_tables_have_names_and_plain_values():
-    frame = pd.DataFrame({"a": [1, 2], "b": [np.nan, 0.5], "c": ["x", None]}, index=[7, 8])
+    frame = pd.DataFrame({"a": [1, 2], "b": [np.nan, 0.5], "c": ["x", np.nan]}, index=[7, 8])
     assert shown(item_at(frame, 0), "table") == {"a": 1, "b": "nan", "c": "x"}
     assert json.loads(json.dumps(shown(item_at(frame, 1), "table"))) == {"a": 2, "b": 0.5, "c": "nan"}
     assert item_at(frame["c"], 0) == "x"

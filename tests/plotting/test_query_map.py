@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.manifold import MDS
+from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -91,7 +91,7 @@ def test_a_transformer_that_only_fits(shape):
     classifier = make_pipeline(FunctionTransformer(flat), LogisticRegression(max_iter=1000))
     y = np.where(np.arange(150) % 10, -1, Y)
     learner = ActiveLearner(classifier, RandomSampling(), random_state=0).fit(X.reshape(shape), y)
-    transformer = MDS(2, n_init=1, max_iter=20, init="random")
+    transformer = TSNE(perplexity=10, init="random", method="exact", max_iter=250)
     display, same = (QueryMapDisplay.from_learner(learner, transformer=transformer) for _ in range(2))
     assert_array_equal(display.embedding, same.embedding)
     assert transformer.random_state is None

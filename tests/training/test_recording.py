@@ -90,7 +90,7 @@ def test_a_view_of_a_compiled_module_is_one_of_what_was_compiled():
     assert private_view(net)._compiled_call_impl is None
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is:FutureWarning")
 def test_torchscript_is_shared():
     net = nn.Sequential(torch.jit.script(nn.ReLU()))
     assert private_view(net)[0] is net[0]
