@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,10 @@ def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> 
 
 def compile_parts(module: nn.Module) -> None:
     """Compile the parts of a module in place: its methods call these, and not always through ``forward``."""
-    config = torch._dynamo.config
-    # Without this setting, where torch has it, torch skips its own modules, such as `Sequential`.
-    with config.patch(wrap_top_frame=True) if hasattr(config, "wrap_top_frame") else nullcontext():
-        for part in module.children():
-            part.compile()
+    for part in module.children():
+        # As `part.compile()`, but from a frame of ours: torch skips those of its own modules, such as `Sequential`.
+        part._compiled_call_impl = torch.compile(partial(_called, part._call_impl))
+
+
+def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)

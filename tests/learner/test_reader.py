@@ -132,6 +132,9 @@ def test_forged_files_are_refused(tmp_path, n_mutants):
     assert set(report["found"]) <= {"ModelFileError", "ValueError", "loaded"}
 
 
+@pytest.mark.skipif(
+    "multi_class" in LogisticRegression().get_params(), reason="saved where it had other parameters"
+)
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_folder_of_every_version_is_read(tmp_path, version):
     """Made by ``python -m tests.learner.test_reader``; a new version adds one and keeps those before."""

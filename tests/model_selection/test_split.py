@@ -148,7 +148,7 @@ def test_number_of_folds():
         (3, Y[:-1], None, "inconsistent numbers of samples"),
         (3, Y, np.zeros(149), "inconsistent numbers of samples"),
         (3, Y, np.where(np.arange(150) % 2, 1.0, np.nan), "groups contains NaN"),
-        ("five", Y, None, "Expected `cv` as an integer"),
+        ("five", Y, None, "Expected .?cv.? as an integer"),
     ],
 )
 def test_what_is_refused(cv, y, groups, message):
