@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
@@ -110,6 +111,7 @@ class Saving(Changes):
             content = {
                 "version": _VERSION,
                 "params": _described(self),
+                "defaults": _defaults(self),
                 "seed": self._seed,
                 "pool": repr(state.pool.digest(_COMPARED_BYTES)),
                 "ids": writer.add(state.ids, "ids_"),
@@ -171,6 +173,8 @@ class Saving(Changes):
         -----
         PoolWarning
             If a frame came in another order.
+        UserWarning
+            If a library has changed a default of its parameters since.
         """
         place = Path(folder)
         if mmap_mode not in (None, "r"):
@@ -184,7 +188,7 @@ class Saving(Changes):
                 "written, to the class that wrote it, and update skal if it is newer"
             )
         fitted = clone(learner)
-        _check_params(content["params"], _described(fitted))
+        _check_params(content["params"], content.get("defaults", []), fitted)
         with _reading(place / _FILE):
             ids = Reader(place, content["nodes"], tensors, {}, mmap_mode=mmap_mode).get(content["ids"])
             if not isinstance(ids, Ids | None):
@@ -286,7 +290,12 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
         return False
     words = [*content["params"].values(), *content["parts"].values()]
-    return {"ids", "state"} <= content.keys() and all(isinstance(each, str) for each in words)
+    defaults = content.get("defaults", [])  # which the first files lack
+    return (
+        {"ids", "state"} <= content.keys()
+        and isinstance(defaults, list)
+        and all(isinstance(each, str) for each in [*words, *defaults])
+    )
 
 
 def _described(estimator: Any) -> dict[str, str]:
@@ -304,8 +313,35 @@ def _words(value: Any) -> str:
     return repr(value) if isinstance(value, bool | int | float | str | None) else type(value).__qualname__
 
 
-def _check_params(then: dict[str, str], now: dict[str, str]) -> None:
-    others = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+def _defaults(estimator: Any) -> list[str]:
+    """Names of the parameters that have the default of their class, which another version of a library may change."""
+    params, found = estimator.get_params(deep=True), []
+    for name, value in params.items():
+        owner_name, _, own_name = name.rpartition("__")
+        owner = params.get(owner_name) if owner_name else estimator
+        known = signature(type(owner)).parameters if hasattr(owner, "get_params") else {}
+        if own_name in known and _words(known[own_name].default) == _words(value):
+            found.append(name)
+    return found
+
+
+def _check_params(then: dict[str, str], defaults: list[str], given: Any) -> None:
+    now, others = _described(given), []
+    of_versions, default_now = {}, {*_defaults(given)}
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name) == now.get(name):
+            continue
+        if (name not in then or name in defaults) and (name not in now or name in default_now):
+            of_versions[name] = f"{then.get(name, 'nothing')} to {now.get(name, 'nothing')}"
+        else:
+            others.append(name)
+    if of_versions and not others:
+        changes = ", ".join(f"{name} from {change}" for name, change in of_versions.items())
+        warnings.warn(
+            f"The learner was saved with another version of a library, where defaults were different: {changes}. "
+            "Trainings from now on use the new ones.",
+            stacklevel=callers_level(),
+        )
     if others:
         name = others[0]
         raise ValueError(

@@ -192,6 +192,43 @@ def test_another_pool_and_another_plan_are_refused(tmp_path):
             ActiveLearner.load(tmp_path, X, other)
 
 
+class Before(GaussianNB):
+    __qualname__ = "Classifier"
+
+    def __init__(self, var_smoothing=1e-9, gone="x", strict=False):
+        super().__init__(var_smoothing=var_smoothing)
+        self.gone, self.strict = gone, strict
+
+
+class After(GaussianNB):
+    __qualname__ = "Classifier"
+
+    def __init__(self, var_smoothing=1e-8, new=3, strict=False):
+        super().__init__(var_smoothing=var_smoothing)
+        self.new, self.strict = new, strict
+
+
+def test_another_version_of_a_library_has_other_defaults(tmp_path):
+    fitted = taught(plan(Before(), UncertaintySampling()))
+    fitted.save(tmp_path)
+    changes = (
+        "gone from 'x' to nothing, .*new from nothing to 3, .*var_smoothing from 1e-09 to 1e-08. Trainings"
+    )
+    with pytest.warns(UserWarning, match=changes):
+        loaded = ActiveLearner.load(tmp_path, X, plan(After(), UncertaintySampling()))
+    assert_array_equal(loaded.labels_, fitted.labels_)
+    assert_array_equal(loaded.query(), fitted.query())
+    loaded.teach(loaded.query(), TRUTH[loaded.query()])
+    for other in (After(new=4), After(var_smoothing=1e-7), After(strict=True)):
+        with pytest.raises(ValueError, match="The learner was saved with"):
+            ActiveLearner.load(tmp_path, X, plan(other, UncertaintySampling()))
+    taught(plan(Before(gone="y"), UncertaintySampling())).save(tmp_path)
+    with pytest.raises(
+        ValueError, match="saved with estimator__gone='y', and estimator__gone=None was given"
+    ):
+        ActiveLearner.load(tmp_path, X, plan(After(), UncertaintySampling()))
+
+
 def test_saves_that_meet_leave_a_whole_folder(tmp_path):
     planned = plan(NetClassifier(max_epochs=1), UncertaintySampling())
     fitted = taught(planned)
