@@ -53,7 +53,7 @@ def test_a_pool_grows(strategy):
 def test_what_grows_with_the_pool(tmp_path):
     frame = pd.DataFrame(X, index=NAMES, columns=list("abcd"))
     weight = np.linspace(1, 2, 150)
-    fitted = learner().fit(frame[:100], Y[:100], sample_weight=weight[:100])
+    fitted = learner().fit(frame.iloc[:100], Y[:100], sample_weight=weight[:100])
     with pytest.raises(ValueError, match="value per row"):
         fitted.grow(frame, Y[100:])
     with pytest.raises(ValueError, match="index goes on"):
@@ -85,7 +85,7 @@ def test_any_index_tells_the_order(index):
     with pytest.raises(ValueError, match="in another order"):
         fitted.query(other)
     assert_array_equal(fitted.query(frame.copy()), fitted.query())
-    fitted.query(frame[:100] + 1)  # another pool
+    fitted.query(frame.iloc[:100] + 1)  # another pool
     if not index.equals(pd.RangeIndex(150)):
         assert_array_equal(fitted.positions(index[[3, 5]]), [3, 5])
         if index.dtype.kind != "i":
