@@ -39,8 +39,9 @@ def _benchmarks_named(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Benchmarks run only where they are named: ``pytest tests/benchmarks``."""
-    return True if collection_path.name == "benchmarks" and not _benchmarks_named(config) else None
+    """Benchmarks run only where they are named: ``pytest tests/benchmarks``; docs/conf.py belongs to sphinx."""
+    is_left_out = collection_path.name == "benchmarks" and not _benchmarks_named(config)
+    return True if is_left_out or collection_path.name == "conf.py" else None
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -70,11 +70,15 @@ class Database:
             check_same_thread=False,
             cached_statements=256,
         )
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-        # A foreign file's triggers call no function that could do harm.
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            # A foreign file's triggers call no function that could do harm.
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        except BaseException:  # no database
+            connection.close()
+            raise
         return connection
 
     @property
