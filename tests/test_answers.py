@@ -256,7 +256,7 @@ def test_ids_of_integers_are_positions_by_a_name():
             learner().fit(X, Y, ids=ids)
     with pytest.raises(ValueError, match="no row"):
         fitted.positions([150])
-    with pytest.raises(ValueError, match=r"out of range.*positions\(ids\) has their positions"):
+    with pytest.raises(ValueError, match=r"out of range.*as an index: pd.Index"):
         learner().fit(X, Y, ids=np.arange(150) + 1000).teach([1003], [2])
     unnamed = learner().fit(X, Y)
     assert_array_equal(unnamed.ids_, np.arange(150))

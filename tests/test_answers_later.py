@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn import config_context
+from sklearn import clone, config_context
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
@@ -277,3 +278,26 @@ def test_early_stopping_without_held_out_rows(early_stopping):
         early_stopping=early_stopping, validation_fraction=None, max_iter=3
     )
     assert len(learner(estimator=classifier).fit(X, Y).query()) == 5
+
+
+@pytest.mark.parametrize("kind", ["frame", "texts"])
+def test_new_rows_keep_their_ids_where_the_first_ones_only_counted(kind, tmp_path):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    classifier = LogisticRegression(max_iter=1000)
+    if kind == "texts":
+        frame = pd.Series([" ".join(f"w{v:.0f}" for v in row) for row in X])
+        classifier = make_pipeline(CountVectorizer(), classifier)
+    plan = ActiveLearner(classifier, RandomSampling(), n_queries=3, random_state=0)
+    fitted = clone(plan).fit(frame.iloc[:100], np.where(np.arange(100) < 60, Y[:100], -1))
+    later = frame.set_axis([*range(100), *range(9050, 9000, -1)])
+    fitted.grow(later)
+    assert fitted.ids_.tolist() == later.index.tolist()
+    fitted.teach(pd.Index([9001, 9050]), [2, 1])
+    assert fitted.labels_[[149, 100]].tolist() == [2, 1]
+    fitted.save(tmp_path)
+    loaded = ActiveLearner.load(tmp_path, later, plan)
+    assert_array_equal(loaded.labels_, fitted.labels_)
+    assert_array_equal(loaded.query(), fitted.query())
+    fitted = clone(plan).fit(frame.iloc[:100], np.where(np.arange(100) < 60, Y[:100], -1))
+    fitted.grow(pd.concat([frame.iloc[:100], frame.iloc[:50]]))  # names that are not distinct are none
+    assert fitted.ids_.tolist() == list(range(150))

@@ -232,20 +232,22 @@ class Changes(Audits):
         if not same:
             raise ValueError(
                 f"A pool of {len(pool)} rows was given, whose first {len(before)} rows are not those of before; put "
-                "new rows behind them, as in np.concatenate([learner.X_, new])."
+                "new rows behind them, as in np.concatenate([learner.X_, new]) or pd.concat([learner.X_, new])."
             )
 
     def _grown_ids(self, ids: ArrayLike | None, pool: Pool) -> Ids | None:
         before, n_before = self._state.ids, len(self._state.pool)
+        own = Ids.of(None, pool)
         if before is None:
             if ids is not None:
                 raise ValueError(
                     "ids were given for new rows, and fit was given none; leave them out, or fit again."
                 )
-            return None
+            if own is None or not np.array_equal(own.names[:n_before], np.arange(n_before)):
+                return None
+            return own if own.are_distinct() else None  # an index that only counted names the new rows now
         if ids is not None:
             return before.extended(Ids.given(ids), len(pool))
-        own = Ids.of(None, pool)
         if own is None or not np.array_equal(own.names[:n_before], before.names):
             raise ValueError(
                 f"The rows have ids, and the {len(pool) - n_before} new ones came without any, or with others for the "

@@ -87,6 +87,14 @@ class Ids:
         """Raise ValueError unless the names are distinct."""
         _ = self._rows if self._are_objects else self._sorted
 
+    def are_distinct(self) -> bool:
+        """Whether each row has a name of its own."""
+        try:
+            self.check()
+        except ValueError:
+            return False
+        return True
+
     @property
     def _are_objects(self) -> bool:
         return bool(self.names.dtype.kind == "O")
@@ -249,5 +257,5 @@ def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool 
         if is_index or are_floats or given.dtype.kind not in "iufb":
             given = ids.positions(given)
     are_integers = ids is not None and ids.names.dtype.kind in "iu"
-    remedy = " If these are ids, positions(ids) has their positions." if are_integers else ""
+    remedy = " If these are ids, give them as an index: pd.Index(rows)." if are_integers else ""
     return check_positions(given, n_rows, distinct=distinct, remedy=remedy)

@@ -258,7 +258,7 @@ def _in_order(pool: Pool, ids: Ids | None) -> Pool:
         )
     warnings.warn(
         "X has the rows of the saved pool in another order, by its index. The learner keeps the order it was saved in: "
-        "pd.Series(learner.labels_, index=learner.ids_) are its labels by name.",
+        "query gives rows of learner.X_, and pd.Series(learner.labels_, index=learner.ids_) are its labels by name.",
         PoolWarning,
         stacklevel=callers_level(),
     )
@@ -346,8 +346,8 @@ def _check_params(then: dict[str, str], defaults: list[str], given: Any) -> None
         name = others[0]
         raise ValueError(
             f"The learner was saved with {name}={then.get(name)}, and {name}={now.get(name)} was given; give what "
-            "it was saved with, and change it afterwards: by use(strategy), or set_params and refit(). Others: "
-            f"{others[1:6]}."
+            "it was saved with, and change it afterwards: by use(strategy), or set_params and refit()."
+            + (f" Others: {others[1:6]}." if others[1:] else "")
         )
 
 

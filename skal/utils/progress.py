@@ -77,6 +77,11 @@ def show_progress(listener: Listener | None = None, *, file: TextIO | None = Non
     file : text file, default=None
         By default the standard error.
 
+    Raises
+    ------
+    TypeError
+        If `listener` cannot be called.
+
     Examples
     --------
     >>> import numpy as np
@@ -85,8 +90,10 @@ def show_progress(listener: Listener | None = None, *, file: TextIO | None = Non
     >>> with show_progress():  # over in less than two seconds, so nothing is shown
     ...     rows = RandomSampling(random_state=0).fit(np.eye(4)).query(np.eye(4))
     """
-    lines = _Lines(file or sys.stderr)
-    token = _SHOWN.set(_Shown(listener or lines))
+    if listener is not None and not callable(listener):
+        raise TypeError(f"listener={listener!r} was given; give a function of a Task, or a file as file=.")
+    lines = _Lines(sys.stderr if file is None else file)
+    token = _SHOWN.set(_Shown(lines if listener is None else listener))
     try:
         yield
     finally:
@@ -253,8 +260,11 @@ class _Work:
 class _Lines:
     """A line that is written over where that can be done, else lines at growing distances."""
 
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
+    def __init__(self, file: TextIO | None) -> None:
+        self.file = file  # None where a program has no standard error
+        self.is_terminal = (
+            hasattr(file, "isatty") and file.isatty()
+        )  # a closed file raises here, before any work
         self.in_notebook = type(file).__module__.startswith("ipykernel")
         # Of the cell of a notebook, which is replaced: a saved one keeps the last line alone.
         self.output: Any = None
@@ -267,6 +277,8 @@ class _Lines:
             print(file=self.file, flush=True)
 
     def __call__(self, task: Task) -> None:
+        if self.file is None:
+            return
         outermost = task
         while outermost.outer is not None:
             outermost = outermost.outer
@@ -274,7 +286,7 @@ class _Lines:
         done = f" in {outermost.seconds:.0f} s"
         if outermost.seconds_left is not None:
             done += f", about {outermost.seconds_left:.0f} s left"
-        if self.in_notebook or self.file.isatty():
+        if self.in_notebook or self.is_terminal:
             n_bars = _BAR * outermost.n_done // max(outermost.n_all, 1)
             line = f"[skal] [{'#' * n_bars:.<{_BAR}}] {task}{done}"
             if self.in_notebook:

@@ -133,6 +133,23 @@ def test_a_terminal_has_one_line(clock, monkeypatch):
     assert file.getvalue().endswith("\n")  # the traceback begins a line of its own
 
 
+def test_who_listens_is_checked_before_any_work(clock, monkeypatch, capsys):
+    with pytest.raises(TypeError, match="file="), show_progress(io.StringIO()):
+        pass
+    closed = io.StringIO()
+    closed.close()
+    with pytest.raises(ValueError, match="closed"), show_progress(file=closed):
+        pass
+    monkeypatch.setattr(sys, "stderr", None)  # as in programs without a console
+    with show_progress():
+        list(wait(clock, range(4), 2.0))
+    plain = SimpleNamespace(write=(lines := []).append, flush=lambda: None)
+    with show_progress(file=plain):
+        list(wait(clock, range(2), 2.0))
+    assert "[skal] 2 of 2 parts in 4 s" in lines
+    assert capsys.readouterr().out == ""
+
+
 def test_a_notebook_has_one_output(clock, monkeypatch):
     shown = []
 
