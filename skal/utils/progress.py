@@ -262,9 +262,7 @@ class _Lines:
 
     def __init__(self, file: TextIO | None) -> None:
         self.file = file  # None where a program has no standard error
-        self.is_terminal = (
-            hasattr(file, "isatty") and file.isatty()
-        )  # a closed file raises here, before any work
+        self.is_terminal = bool(getattr(file, "isatty", bool)())  # of a closed file it raises, before any work
         self.in_notebook = type(file).__module__.startswith("ipykernel")
         # Of the cell of a notebook, which is replaced: a saved one keeps the last line alone.
         self.output: Any = None
