@@ -262,7 +262,8 @@ class _Lines:
 
     def __init__(self, file: TextIO | None) -> None:
         self.file = file  # None where a program has no standard error
-        self.is_terminal = bool(getattr(file, "isatty", bool)())  # of a closed file it raises, before any work
+        # Asked once: a closed file raises here, before any work.
+        self.is_terminal = bool(getattr(file, "isatty", bool)())
         self.in_notebook = type(file).__module__.startswith("ipykernel")
         # Of the cell of a notebook, which is replaced: a saved one keeps the last line alone.
         self.output: Any = None
