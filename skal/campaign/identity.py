@@ -8,7 +8,7 @@ import numpy as np
 
 from ..learner.ids import Ids
 from ..pool import as_pool
-from ..pool.checksum import object_checksum
+from ..pool.checksum import object_checksum, what_differs
 
 _READ_BYTES = 1 << 26  # of a pool; of a larger one, evenly spaced rows are read
 
@@ -25,8 +25,8 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
     Returns
     -------
     identity : dict
-        ``n_rows``; ``rows``, a checksum; ``ids``, one of the names of the rows in any order, None where they have none;
-        ``items``, a checksum or None.
+        ``n_rows``; ``container``, in words; ``rows``, a checksum; ``ids``, one of the names of the rows in any order,
+        None where they have none; ``items``, a checksum or None.
     """
     pool = as_pool(X)
     ids = Ids.of(None, pool)
@@ -34,6 +34,7 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
         raise ValueError(f"items has {len(items)} entries and X has {len(pool)} rows; give one item per row.")
     return {
         "n_rows": len(pool),
+        "container": pool.description,
         "rows": repr(pool.digest(_READ_BYTES)),
         "ids": None if ids is None else object_checksum(sorted(map(repr, ids.names.tolist()))),
         "items": None if items is None else _items_digest(items),
@@ -50,17 +51,19 @@ def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
     now = identity(X, items)
     if now["n_rows"] != then["n_rows"]:
         raise ValueError(
-            f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give that pool."
+            f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give that pool. "
+            "One with other rows is another campaign: import_labels takes labels over."
         )
     if now["rows"] != then["rows"]:
         if then["ids"] is not None and now["ids"] == then["ids"]:
             raise ValueError(
                 "X has the ids of the campaign's pool, but its rows are in another order or changed. Put them back "
-                "into the original order: labels are kept by position."
+                "into the original order, as X.sort_index() does where it was sorted: labels are kept by position."
             )
         raise ValueError(
-            "X is not the pool of the campaign, or in another container or type; give the original one, in its "
-            "original order. A pool with other rows is another campaign: import_labels takes labels over."
+            f"X is not the pool of the campaign: {what_differs(then.get('container'), now['container'])} Give the "
+            "original one, in its original order. A pool with other rows is another campaign: import_labels takes "
+            "labels over."
         )
     if items is not None and then["items"] is not None and now["items"] != then["items"]:
         raise ValueError(

@@ -182,7 +182,8 @@ class Verbs(Changing):
         ----------
         annotator : str
         rows : int or array-like of shape (n_rows,)
-            Positions in the pool, or ids that are no integers where `X` is a data frame with such an index.
+            Positions in the pool; where `X` has an index that names its rows, also ids: integers as a ``pd.Index``,
+            others as they are.
         labels : label or array-like of shape (n_rows,)
         seconds : float or array-like of shape (n_rows,), default=None
             How long each took.

@@ -19,6 +19,7 @@ from ..utils.random import seed_random_states
 from .audits import Audits
 from .ids import Ids
 from .known_classes import known_classes
+from .order import with_new_rows_last
 from .state import State
 
 
@@ -156,9 +157,11 @@ class Changes(Audits):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_before + n_new, ...)
-            The whole pool. Its first rows are those of before, which is checked; a longer memory map will do.
+            The whole pool. Its first rows are those of before, which is checked; a longer memory map will do. Where the
+            index of a frame names its rows, these may come in any order: new ones are put behind those of before, with
+            a warning, and ``X_`` has all.
         y : array-like of shape (n_new,), default=None
-            Partial labels of the new rows; by default they are unlabelled.
+            Partial labels of the new rows, in their order; by default they are unlabelled.
         ids : array-like of shape (n_new,), default=None
             Their ids, where `fit` was given ids.
         refit : bool, default=True
@@ -177,6 +180,11 @@ class Changes(Audits):
         BaseException
             Whatever the training raises, as in `teach`.
 
+        Warns
+        -----
+        PoolWarning
+            If the rows of before came in another order, or not first.
+
         Examples
         --------
         >>> import numpy as np
@@ -192,7 +200,7 @@ class Changes(Audits):
         with self._changes:
             self._check_prepared()
             state = self._state
-            pool = check_pool(self, X, reset=False)
+            pool = with_new_rows_last(check_pool(self, X, reset=False), state.ids, len(state.pool))
             n_new = len(pool) - len(state.pool)
             self._check_first_rows(pool)
             marker = state.labels.unlabeled

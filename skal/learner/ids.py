@@ -64,36 +64,31 @@ class Ids:
     def _sorted(self) -> tuple[NDArray[Any], Rows]:
         """The names in increasing order, and their rows."""
         order = np.argsort(self.names, kind="stable")
-        names = self.names[order]
-        self._check_distinct(1 + int(np.count_nonzero(names[1:] != names[:-1])))
-        return names, order
+        return self.names[order], order
 
     @cached_property
     def _rows(self) -> dict[Any, int]:
         """The rows of names that are objects, which may have no order."""
-        rows = {name: row for row, name in enumerate(self.names.tolist())}
-        self._check_distinct(len(rows))
-        return rows
+        return {name: row for row, name in enumerate(self.names.tolist())}
 
-    def _check_distinct(self, n_distinct: int) -> None:
-        if n_distinct < len(self):
-            repeated = [name for name, count in Counter(self.names.tolist()).items() if count > 1]
-            raise ValueError(
-                f"The ids {repeated[:5]} belong to several rows; give each row an id of its own, or name rows by "
-                "their positions."
-            )
+    @cached_property
+    def _repeated(self) -> list[Any]:
+        """The names of several rows."""
+        if not self._are_objects:
+            names, _ = self._sorted
+            return list(dict.fromkeys(names[1:][names[1:] == names[:-1]].tolist()))
+        if len(self._rows) == len(self):
+            return []
+        return [name for name, count in Counter(self.names.tolist()).items() if count > 1]
 
     def check(self) -> None:
         """Raise ValueError unless the names are distinct."""
-        _ = self._rows if self._are_objects else self._sorted
+        if self._repeated:
+            raise _ambiguous(self._repeated)
 
     def are_distinct(self) -> bool:
         """Whether each row has a name of its own."""
-        try:
-            self.check()
-        except ValueError:
-            return False
-        return True
+        return not self._repeated
 
     @property
     def _are_objects(self) -> bool:
@@ -113,7 +108,7 @@ class Ids:
         Raises
         ------
         ValueError
-            If a name is unknown, or names are not distinct.
+            If a name is unknown, or that of several rows.
         """
         wanted = _array(ids)
         if self._are_objects:
@@ -133,6 +128,8 @@ class Ids:
             raise ValueError(
                 f"The ids {wanted[unknown[:5]].tolist()} are those of no row; ids_ has all, such as {self.names[0]!r}."
             )
+        if self._repeated and (several := {*self._repeated}.intersection(wanted.tolist())):
+            raise _ambiguous(list(several))
         return found
 
     def extended(self, more: Self, n_rows: int) -> Self:
@@ -167,6 +164,24 @@ class Ids:
         both.check()
         return both
 
+    def found_in(self, other: Self) -> Rows | None:
+        """Where the rows with these names are among others.
+
+        Parameters
+        ----------
+        other : Ids
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_rows,) or None
+            None where a name is missing there, or is that of several rows.
+        """
+        try:
+            rows = other.positions(self.names) if len(self) <= len(other) else None
+        except (ValueError, TypeError):
+            return None
+        return rows if self.are_distinct() else None
+
     def is_another_order(self, other: Self) -> bool:
         """Whether other names are these in another order.
 
@@ -180,10 +195,14 @@ class Ids:
         """
         if len(other) != len(self) or np.array_equal(self.names, other.names):
             return False
-        try:
-            return len(np.unique(self.positions(other.names))) == len(self)
-        except (ValueError, TypeError):
-            return False
+        return self.found_in(other) is not None
+
+
+def _ambiguous(names: list[Any]) -> ValueError:
+    return ValueError(
+        f"The ids {names[:5]} belong to several rows; give each row an id of its own, or name rows by their "
+        "positions."
+    )
 
 
 def _array(ids: Any) -> NDArray[Any]:

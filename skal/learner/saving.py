@@ -18,9 +18,10 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
-from ..exceptions import ModelFileError, PoolWarning
+from ..exceptions import ModelFileError
 from ..labels import Labels
-from ..pool import Pool, as_pool, check_pool, check_positions
+from ..pool import Pool, check_pool, check_positions
+from ..pool.checksum import what_differs
 from ..strategies.base import Strategy
 from ..training.encoding import MALFORMED
 from ..training.files import map_file, read_file, write_file
@@ -31,6 +32,7 @@ from .changes import Changes
 from .draws import Draws
 from .extensions import Extension
 from .ids import Ids
+from .order import in_saved_order
 from .reader import Reader
 from .record import Entry
 from .refit import is_prefitted, refitted
@@ -114,6 +116,7 @@ class Saving(Changes):
                 "defaults": _defaults(self),
                 "seed": self._seed,
                 "pool": repr(state.pool.digest(_COMPARED_BYTES)),
+                "container": state.pool.description,
                 "ids": writer.add(state.ids, "ids_"),
                 "is_trained_again": is_again,
                 "state": reference,
@@ -146,8 +149,9 @@ class Saving(Changes):
         ----------
         folder : str or path-like
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-            The pool, in its original container. A frame in another order, as its index tells, is put back into the
-            original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows.
+            The pool, in its original container. A frame in another order or with new rows, as its index tells, is put
+            back into the original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows. New rows
+            are left to `grow`.
         learner : ActiveLearner
             With the parameters that it was saved with; it need not be fitted, and is left as it is.
         mmap_mode : {None, "r"}, default=None
@@ -172,7 +176,7 @@ class Saving(Changes):
         Warns
         -----
         PoolWarning
-            If a frame came in another order.
+            If a frame came in another order, or with new rows.
         UserWarning
             If a library has changed a default of its parameters since.
         """
@@ -193,11 +197,12 @@ class Saving(Changes):
             ids = Reader(place, content["nodes"], tensors, {}, mmap_mode=mmap_mode).get(content["ids"])
             if not isinstance(ids, Ids | None):
                 raise ModelFileError("holds no ids of rows")
-        pool = _in_order(check_pool(fitted, X, reset=True), ids)
+        pool = in_saved_order(check_pool(fitted, X, reset=True), ids)
         if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
             raise ValueError(
-                "X is not the pool of the learner that was saved, or in another container or type; give the original "
-                "one. If there are new rows, load with the first ones, and then grow."
+                "X is not the pool of the learner that was saved: "
+                + what_differs(content.get("container"), pool.description)
+                + " Give the original one. If there are new rows, load with the first ones, and then grow."
             )
         with _reading(place / _FILE):
             for file, digest in content["parts"].items():
@@ -241,30 +246,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _in_order(pool: Pool, ids: Ids | None) -> Pool:
-    """A frame in its original order, by its index."""
-    now = Ids.of(None, pool)
-    if now is None:  # an index that only counts names nothing: the digest decides
-        return pool
-    saved = Ids(np.arange(len(pool))) if ids is None else ids  # an index that only counted
-    if np.array_equal(saved.names, now.names):
-        return pool
-    if not saved.is_another_order(now):
-        if ids is None:
-            return pool
-        raise ValueError(
-            f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
-            f"{ids.names.tolist()[0]!r}; give the original pool with its index."
-        )
-    warnings.warn(
-        "X has the rows of the saved pool in another order, by its index. The learner keeps the order it was saved in: "
-        "query gives rows of learner.X_, and pd.Series(learner.labels_, index=learner.ids_) are its labels by name.",
-        PoolWarning,
-        stacklevel=callers_level(),
-    )
-    return as_pool(pool.take(now.positions(saved.names)))
-
-
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Name the file in errors, and call it malformed where something else goes wrong in it."""
@@ -290,10 +271,11 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
         return False
     words = [*content["params"].values(), *content["parts"].values()]
-    defaults = content.get("defaults", [])  # which the first files lack
+    defaults = content.get("defaults", [])  # which the first files lack, as "container"
     return (
         {"ids", "state"} <= content.keys()
         and isinstance(defaults, list)
+        and isinstance(content.get("container"), str | None)
         and all(isinstance(each, str) for each in [*words, *defaults])
     )
 

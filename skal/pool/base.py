@@ -209,6 +209,15 @@ class Pool(ABC):
             f"Rows were given in a {given}, and those of the pool are in a {own}; give the same."
         )
 
+    @property
+    def description(self) -> str:
+        """The kind of container and its size, in words."""
+        dtype = getattr(self.X, "dtype", None)
+        of_type = "" if dtype is None else f" of {dtype}"
+        shape = getattr(self.X, "shape", None)
+        size = f"{len(self)} rows" if shape is None else f"shape {tuple(shape)}"
+        return f"{type(self.X).__name__}{of_type} with {size}"
+
     @abstractmethod
     def digest(self, max_bytes: int) -> Hashable:
         """A checksum of the rows.

@@ -72,6 +72,31 @@ def object_checksum(objects: Any) -> str:
         return ""
 
 
+def what_differs(then: str | None, now: str) -> str:
+    """What to look at where a pool is not known again, in a sentence.
+
+    Parameters
+    ----------
+    then, now : str
+        The pools' descriptions; None where none was kept.
+
+    Returns
+    -------
+    sentence : str
+
+    Examples
+    --------
+    >>> from skal.pool.checksum import what_differs
+    >>> what_differs("list with 3 rows", "list with 4 rows")
+    'list with 4 rows was given instead of list with 3 rows.'
+    """
+    if then is None:
+        return "other rows, another order of them, or another container or type."
+    if then != now:
+        return f"{now} was given instead of {then}."
+    return f"{now} is as before, but rows have changed or are in another order."
+
+
 class _Hasher(NumpyHasher):  # type: ignore[misc]
     """A hash of values: joblib's own knows tensors by their memory, and some sets and dicts by the order of items."""
 
