@@ -9,7 +9,7 @@ classes.
 
 from .codes import Labels, encode, plain
 from .marking import check_new_labels, check_partial_labels, check_same_kind, is_numeric, labeled_mask
-from .reading import UNLABELED, read_labels
+from .reading import UNLABELED, is_missing, read_labels
 
 __all__ = [
     "UNLABELED",
@@ -18,6 +18,7 @@ __all__ = [
     "check_partial_labels",
     "check_same_kind",
     "encode",
+    "is_missing",
     "is_numeric",
     "labeled_mask",
     "plain",

@@ -9,16 +9,17 @@ from pathlib import PurePath
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..datasets.images import image_endings
-from ..labels import read_labels
+from ..labels import is_missing, read_labels
 from ..learner import ActiveLearner, RowState
 from ..learner.ids import Ids, named_rows
 from ..pool import DatasetPool, Pool, Rows, as_pool
 from ..utils.checks import check_integer
-from ..utils.display import shortened
+from ..utils.display import printable, shortened
 
 _CHANNELS = (1, 3, 4)
 _LINE, _LINES = 36, 7  # characters of a line of a text, and lines
@@ -88,8 +89,8 @@ class QueryDisplay:
         items : container of n_samples items, default=None
             What the rows of the pool look like, where the learner is trained on something else, such as embeddings:
             images (N, C, H, W), (N, H, W) or (N, H, W, C), the first of these where several fit, paths of image files,
-            a torch dataset, or texts. By default the pool itself. Strings are texts, unless all end as image files do,
-            in ``.png`` for one.
+            a torch dataset, or texts. By default the pool itself. Strings are texts, unless all that are drawn end as
+            image files do, in ``.png`` for one.
         predict : bool, default=False
             Whether the classifier's guess, with a question mark, is shown for a row without a label.
         notes : sequence of shape (n_rows,), default=None
@@ -101,7 +102,7 @@ class QueryDisplay:
         n_columns : int, default=None
             Items side by side, by default 10 images or 3 texts.
         figure : matplotlib Figure, default=None
-            Figure to draw in; a new one by default.
+            Figure to draw in, which is cleared; a new one by default.
 
         Returns
         -------
@@ -118,14 +119,14 @@ class QueryDisplay:
         check_is_fitted(learner)
         n_items = check_integer("n_items", n_items)
         shown = as_pool(learner.X_)
-        if not np.size(rows):
+        if rows is None or not np.size(rows):
             raise ValueError(
                 "No rows were given; give those of a query, as in from_learner(learner, learner.query())."
             )
         positions = named_rows(rows, Ids(learner.ids_), len(shown))
-        notes = None if notes is None else list(notes)
-        if notes is not None and len(notes) != len(positions):
-            raise ValueError(f"{len(notes)} notes were given for {len(positions)} rows; give one for each.")
+        if notes is not None and (not hasattr(notes, "__len__") or len(notes) != len(positions)):
+            n_notes = len(notes) if hasattr(notes, "__len__") else repr(notes)
+            raise ValueError(f"{n_notes} notes were given for {len(positions)} rows; give one for each.")
         pool = shown if items is None else as_pool(items)
         if len(pool) != len(shown):
             raise ValueError(
@@ -133,13 +134,13 @@ class QueryDisplay:
                 "pool, in its order."
             )
         positions = positions[:n_items]
+        told = [""] * len(positions) if notes is None else list(map(_told, notes))
         labels = _labels(learner, shown, positions, predict)
         ids = learner.ids_[positions].tolist()
         titles = []
         for rank, (name, label) in enumerate(zip(ids, labels, strict=True)):
             name = f"row {name}" if isinstance(name, int) else str(name)
-            note = "" if notes is None else _told(notes[rank])
-            lines = f"{rank + 1}: {name}", label, note
+            lines = f"{rank + 1}: {name}", label, told[rank]
             titles.append("\n".join(shortened(line, _LONGEST) for line in lines if line))
         return cls(_items(pool, positions, image_shape), titles).plot(n_columns=n_columns, figure=figure)
 
@@ -156,7 +157,14 @@ class QueryDisplay:
         Returns
         -------
         display : QueryDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are no items.
         """
+        if not self.items:
+            raise ValueError("There are no items to draw; give one at least.")
         are_texts = isinstance(self.items[0], str)
         most = (3 if are_texts else 10) if n_columns is None else check_integer("n_columns", n_columns)
         n_columns = min(most, len(self.items))
@@ -166,12 +174,13 @@ class QueryDisplay:
 
             size = (3.4, 1.9) if are_texts else (1.2, 1.2 + 0.2 * max(t.count("\n") for t in self.titles))
             figure = plt.figure(figsize=(n_columns * size[0], n_lines * size[1] + 0.2), layout="constrained")
+        figure.clear()
         self.figure_ = figure
         self.axes_ = figure.subplots(n_lines, n_columns, squeeze=False)
-        low, high = (0, 1) if are_texts else _range(self.items)
+        items = self.items if are_texts else _on_one_scale(self.items)
         for axis in self.axes_.flat:
             axis.set_axis_off()
-        for axis, item, title in zip(self.axes_.flat, self.items, self.titles, strict=False):
+        for axis, item, title in zip(self.axes_.flat, items, self.titles, strict=False):
             if are_texts:
                 axis.set_title(title, fontsize="small", loc="left", parse_math=False)
                 axis.text(
@@ -179,8 +188,7 @@ class QueryDisplay:
                 )
             else:
                 axis.set_title(title, fontsize="x-small", parse_math=False)
-                # Colours lie in [0, 1] for matplotlib; all images have one scale.
-                axis.imshow((item - low) / (high - low), cmap=cmap, vmin=0, vmax=1)
+                axis.imshow(item, cmap=cmap, vmin=0, vmax=1)
         return self
 
 
@@ -209,9 +217,10 @@ def _items(pool: Pool, rows: Rows, image_shape: tuple[int, ...] | None) -> list[
         given = list(pool.take(rows))
     if all(isinstance(item, PurePath) or _names_an_image(item) for item in given):
         return [_read(item) for item in given]
-    are_texts = [isinstance(item, str) for item in given if item is not None]
-    if are_texts and all(are_texts):
-        return ["" if item is None else item for item in given]
+    if any(isinstance(item, str) for item in given):
+        texts = ["" if is_missing(item) else item for item in given]
+        if all(isinstance(item, str) for item in texts):
+            return texts
     return [_image(item, image_shape) for item in given]
 
 
@@ -231,7 +240,7 @@ def _read(path: Any) -> NDArray[Any]:
 def _image(item: Any, shape: tuple[int, ...] | None) -> NDArray[Any]:
     """An image as (H, W) or (H, W, channels)."""
     try:
-        image = np.asarray(item)
+        image = item.numpy(force=True) if isinstance(item, torch.Tensor) else np.asarray(item)
         image = image if shape is None else image.reshape(shape)
         if image.dtype.kind not in "buif":
             raise ValueError(f"{image.dtype} is no number")
@@ -256,17 +265,17 @@ def _unlike(why: str, shape: tuple[int, ...] | None) -> ValueError:
     )
 
 
-def _range(images: Sequence[NDArray[Any]]) -> tuple[float, float]:
-    """What is black and what is white: of bytes, of shares, or the extremes of all images."""
-    if all(image.dtype == np.uint8 for image in images):
-        return 0, 255
-    finite = [image[np.isfinite(image)] for image in images]
-    low, high = (float(getattr(np.concatenate(finite), name)(initial=0)) for name in ("min", "max"))
-    return (low, high) if low < 0 or high > 1 else (0, 1)
+def _on_one_scale(images: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Images in [0, 1], as matplotlib has colours: bytes and shares as they are, others by the extremes of all."""
+    shares = [image / 255 if image.dtype == np.uint8 else image for image in images]
+    finite = np.concatenate([image[np.isfinite(image)] for image in shares])
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
+    low, high = (low, high) if low < 0 or high > 1 else (0, 1)
+    return [(image - low) / (high - low) for image in shares]
 
 
 def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, _LINE, max_lines=_LINES, placeholder=" …"))
+    return "\n".join(textwrap.wrap(printable(text), _LINE, max_lines=_LINES, placeholder=" …"))
 
 
 def _told(note: Any) -> str:

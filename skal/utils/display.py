@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """A text that any font and any file takes: half of a surrogate pair, which has no UTF-8, becomes a question mark.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> from skal.utils.display import printable
+    >>> printable("café " + chr(0xD83D))
+    'café ?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def shortened(text: str, longest: int) -> str:
-    """A text, cut off where it is too long for its place.
+    """A text in one line, cut off where it is too long for its place.
 
     Parameters
     ----------
@@ -19,7 +39,8 @@ def shortened(text: str, longest: int) -> str:
     Examples
     --------
     >>> from skal.utils.display import shortened
-    >>> shortened("aardvark", 5), shortened("ant", 5)
-    ('aard…', 'ant')
+    >>> shortened("aardvark", 5), shortened("ant", 5), shortened("a\\nb", 5)
+    ('aard…', 'ant', 'a b')
     """
+    text = " ".join(printable(text).splitlines())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -93,11 +93,13 @@ def show_progress(listener: Listener | None = None, *, file: TextIO | None = Non
     if listener is not None and not callable(listener):
         raise TypeError(f"listener={listener!r} was given; give a function of a Task, or a file as file=.")
     lines = _Lines(sys.stderr if file is None else file)
-    token = _SHOWN.set(_Shown(lines if listener is None else listener))
+    shown = _Shown(lines if listener is None else listener)
+    token = _SHOWN.set(shown)
     try:
         yield
     finally:
         _SHOWN.reset(token)
+        shown.works.clear()  # a pass that goes on later has nobody who listens
         lines.close()
 
 
@@ -249,12 +251,15 @@ class _Work:
                 break
         assert task is not None
         self.shown.spoken = now
+        token = _SHOWN.set(None)  # what a listener does is not told to it
         try:
             self.shown.listener(task)
         except BaseException:
             for work in self.shown.works:
                 work.has_spoken = False  # a listener that raised hears nothing more
             raise
+        finally:
+            _SHOWN.reset(token)
 
 
 class _Lines:

@@ -131,6 +131,12 @@ def test_names_are_escaped():
     ]
 
 
+def test_half_of_a_surrogate_pair_can_be_written_to_a_file():
+    names = np.where(Y == "cat", "\ud83d", "dog").astype(object)
+    fitted = learner().fit(X, np.where(np.arange(len(X)) < 6, names, None))
+    assert "<th>?</th>" in fitted._repr_html_().encode("utf-8").decode()
+
+
 def test_many_classes_and_rounds_stay_a_small_table():
     names = [f"class {i:05} {'x' * 60}" for i in range(10_000)]
     fitted = learner(classes=names).fit(

@@ -88,6 +88,46 @@ def test_images_share_one_scale(learner):
     first, second = drawn(QueryDisplay.from_learner(learner, [0, 4], numbers))
     assert_array_equal(first, np.zeros((4, 5)))
     assert_array_equal(second, np.ones((4, 5)))
+    mixed = [GRAY[0], *shares[1:, :3]]  # photos of several sizes
+    first, second = drawn(QueryDisplay.from_learner(learner, [0, 4], mixed))
+    assert_array_equal(first, GRAY[0] / 255)
+    assert_array_equal(second, shares[4, :3])
+    low = drawn(QueryDisplay.from_learner(learner, [0, 4], numbers - 3))
+    assert_array_equal(low[0], np.zeros((4, 5)))
+
+
+def test_tensors_that_are_being_trained_are_drawn(learner):
+    class Made(torch.utils.data.Dataset):
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, row):
+            return torch.full((4, 5), 0.5, requires_grad=True)
+
+    assert_array_equal(drawn(QueryDisplay.from_learner(learner, [4], Made()))[0], np.full((4, 5), 0.5))
+
+
+def test_a_figure_is_drawn_anew(learner):
+    figure = mpl.pyplot.figure()
+    for rows in ([1, 2, 3], [4, 5]):
+        display = QueryDisplay.from_learner(learner, rows, GRAY, figure=figure)
+    assert figure.axes == display.axes_.ravel().tolist()
+
+
+def test_words_of_several_lines_and_halves_of_pairs_are_titles():
+    fitted = ActiveLearner(LogisticRegression(), NoQuery())
+    fitted.fit(GRAY.reshape(12, -1), ["a\nb", "\ud800", *[None] * 10])
+    display = QueryDisplay.from_learner(fitted, [0, 1], GRAY)
+    assert display.titles == ["1: row 0\na b", "2: row 1\n?"]
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=repr)
+def test_texts_that_are_missing_are_empty(learner, missing):
+    texts = ["half of a pair \ud83d", missing, *TEXTS[2:]]
+    display = QueryDisplay.from_learner(learner, [0, 1], texts)
+    assert [axis.texts[0].get_text() for axis in display.axes_.flat] == ["half of a pair ?", ""]
+    display.figure_.canvas.draw()
 
 
 @pytest.mark.parametrize("container", [list, pd.Series, np.array])
@@ -120,6 +160,9 @@ def test_rows_that_nobody_asked_for_are_not_read(learner):
     ("rows", "items", "params", "message"),
     [
         ([], GRAY, {}, "No rows were given"),
+        (None, GRAY, {}, "No rows were given"),
+        ([1], GRAY, {"notes": 5}, "5 notes were given for 1 rows"),
+        ([1, 2], ["a", 3, *TEXTS[2:]], {}, "neither images nor texts"),
         ([12], GRAY, {}, "out of range"),
         (["a"], GRAY, {}, "not like those of the rows"),
         ([1], GRAY[:5], {}, "5 items were given, and the pool has 12 rows"),
@@ -134,3 +177,8 @@ def test_rows_that_nobody_asked_for_are_not_read(learner):
 def test_what_cannot_be_drawn_is_refused(learner, rows, items, params, message):
     with pytest.raises(ValueError, match=message):
         QueryDisplay.from_learner(learner, rows, items, **params)
+
+
+def test_a_strip_without_items_is_refused():
+    with pytest.raises(ValueError, match="no items to draw"):
+        QueryDisplay([], []).plot()

@@ -109,6 +109,51 @@ def test_a_loop_that_is_left_is_over_and_one_that_fails_is_forgotten(clock):
     assert all(task.outer is None and task.unit == "parts" for task in heard(fail))
 
 
+def test_a_pass_that_outlives_the_statement_is_told_to_nobody(clock):
+    tasks = []
+    with show_progress(tasks.append):
+        parts = wait(clock, range(9), 1.5)
+        next(parts), next(parts), next(parts)
+    told = len(tasks)
+    assert told
+    list(parts)
+    assert len(tasks) == told
+
+
+def test_what_a_listener_does_is_not_told_to_it(impatient):
+    tasks = []
+
+    def listen(task):
+        tasks.append(task)
+        list(counted(range(3), "lines"))
+
+    with show_progress(listen):
+        list(counted(range(3), "parts"))
+    assert {task.unit for task in tasks} == {"parts"}
+
+
+def test_a_listener_that_raised_hears_nothing_more(impatient):
+    tasks = []
+
+    def listen(task):
+        tasks.append(task)
+        raise ZeroDivisionError
+
+    def work():
+        for _ in counted(range(3), "rounds"):
+            list(counted(range(3), "parts"))
+
+    with pytest.raises(ZeroDivisionError), show_progress(listen):
+        work()
+    assert len(tasks) == 1
+
+
+def test_lines_go_to_the_standard_error(clock, capsys):
+    with show_progress():
+        list(wait(clock, range(2), 2.0))
+    assert capsys.readouterr().err.endswith("[skal] 2 of 2 parts in 4 s\n")
+
+
 def test_a_terminal_has_one_line(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     file = Terminal()
