@@ -25,9 +25,27 @@ from ..training.estimator import NetworkEstimator
 from ..utils.threads import Kept
 from .record import Entry
 from .restorable import PART, is_frozen, is_restored, own_params
+from .state import State
 
 _MAPPED_BYTES = 1 << 16  # smaller arrays are read: what a query changes is small
 _SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
+
+
+class UntrustedError(ModelFileError):
+    """A file of skops has types that the installed version of it does not know to be safe.
+
+    Examples
+    --------
+    >>> from skal.learner.reader import UntrustedError
+    >>> print(UntrustedError("a.skal", ["sklearn.tree._tree.Tree"]))
+    a.skal holds ['sklearn.tree._tree.Tree'], ...
+    """
+
+    def __init__(self, file: str, types: list[str]) -> None:
+        super().__init__(
+            f"{file} holds {types}, which the installed version of skops does not know to be safe; load it with the "
+            "version that saved it"
+        )
 
 
 class Reader:
@@ -43,6 +61,11 @@ class Reader:
         What makes the fields that objects of a class had not yet in the version that wrote the file.
     mmap_mode : {None, "r"}, default=None
         "r" leaves large arrays in the file that they were mapped from; `tensors` are arrays then.
+
+    Attributes
+    ----------
+    untrusted : UntrustedError or None
+        Why a classifier was left out, which can be trained again.
 
     Raises
     ------
@@ -68,6 +91,7 @@ class Reader:
             if isinstance(each, type)
         }
         self._made: dict[int, Any] = {}
+        self.untrusted: UntrustedError | None = None
 
     def get(self, reference: Any) -> Any:
         """Return the object that a reference stands for."""
@@ -155,7 +179,10 @@ class Reader:
         return self._class(name, is_fitted=False)(**{key: self.get(each) for key, each in params})
 
     def _make_skops(self, content: Any, where: int) -> Any:
-        return importlib.import_module("skops.io").load(self._file(content))
+        skops = importlib.import_module("skops.io")
+        if untrusted := skops.get_untrusted_types(file=self._file(content)):
+            raise UntrustedError(content, untrusted)
+        return skops.load(self._file(content))
 
     def _make_sparse(self, content: Any, where: int) -> Any:
         name, shape, *parts = content
@@ -202,7 +229,12 @@ class Reader:
         if own:
             raise ModelFileError(f"sets {sorted(own)} of {name}, which are its class's own")
         for key, reference in attributes:
-            vars(made)[key] = self.get(reference)
+            try:
+                vars(made)[key] = self.get(reference)
+            except UntrustedError as error:
+                if (kind, key) != (State, "estimator"):
+                    raise
+                vars(made)[key], self.untrusted = None, error
         for key in lacking.keys() - keys:
             vars(made)[key] = lacking[key]()
         return made

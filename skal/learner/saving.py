@@ -178,7 +178,8 @@ class Saving(Changes):
         PoolWarning
             If a frame came in another order, or with new rows.
         UserWarning
-            If a library has changed a default of its parameters since.
+            If a library has changed a default of its parameters since, or skops no longer knows a part of the
+            classifier to be safe, which is trained again then.
         """
         place = Path(folder)
         if mmap_mode not in (None, "r"):
@@ -215,7 +216,14 @@ class Saving(Changes):
             state = reader.get(content["state"])
             _check_state(state, pool)
             fitted._seed, fitted._changes = int(content["seed"]), Turns()
-            if content["is_trained_again"]:
+            if reader.untrusted is not None:
+                warnings.warn(
+                    f"{reader.untrusted}. All labels are there, and the classifier is trained again on those that it "
+                    "was trained on.",
+                    UserWarning,
+                    stacklevel=callers_level(),
+                )
+            if content["is_trained_again"] or reader.untrusted is not None:
                 state = fitted._with_classifiers(state)
         for strategy in (state.strategy, state.cold_start):
             if strategy is not None:
@@ -275,7 +283,7 @@ def _is_whole(content: dict[str, Any]) -> bool:
     return (
         {"ids", "state"} <= content.keys()
         and isinstance(defaults, list)
-        and isinstance(content.get("container"), str | None)
+        and isinstance(content.get("container", ""), str)
         and all(isinstance(each, str) for each in [*words, *defaults])
     )
 

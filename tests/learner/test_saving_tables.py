@@ -1,17 +1,21 @@
 """Learners whose classifier and strategy read the columns of a table are written, not trained again."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skal import ActiveLearner
+from skal.exceptions import ModelFileError
 from skal.strategies import TypiClust, UncertaintySampling
 from tests.learner.common import X, Y
 
@@ -46,3 +50,48 @@ def test_without_a_classifier_a_part_that_cannot_be_written_is_named(tmp_path):
     planned = plan(LogisticRegression(), TypiClust(RandomTreesEmbedding(3)))
     with pytest.raises(TypeError, match=r"cold_start\.encoder_"):
         clone(planned).fit(X, np.full(150, -1)).save(tmp_path)
+
+
+@pytest.fixture
+def skops(monkeypatch):
+    """A skops that trusts everything when it writes, as an older one may, and trees no more when it reads."""
+    module = pytest.importorskip("skops.io")
+    monkeypatch.setattr(module, "get_untrusted_types", lambda file: [])
+    return lambda: monkeypatch.setattr(
+        module, "get_untrusted_types", lambda file: ["sklearn.tree._tree.Tree"]
+    )
+
+
+def test_a_classifier_that_skops_no_longer_trusts_is_trained_again(tmp_path, skops):
+    planned = plan(DecisionTreeClassifier(max_depth=3, random_state=0), None)
+    fitted = clone(planned).fit(X, Y).teach([51], [1])
+    fitted.save(tmp_path)
+    assert any(map(zipfile.is_zipfile, tmp_path.iterdir())), "skops wrote nothing"
+    skops()
+    with pytest.warns(
+        UserWarning, match=r"Tree'\], which the installed version of skops.*All labels are there"
+    ):
+        loaded = ActiveLearner.load(tmp_path, X, planned)
+    assert_array_equal(loaded.labels_, fitted.labels_)
+    assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert_array_equal(loaded.query(), fitted.query())
+    assert_array_equal(loaded.undo().query(), fitted.undo().query())
+
+
+class Leaves(TransformerMixin, BaseEstimator):
+    """A transformer with a tree."""
+
+    def fit(self, X, y=None):
+        self.tree_ = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, X[:, 0])
+        return self
+
+    def transform(self, X):
+        return self.tree_.predict(X)[:, None]
+
+
+def test_another_part_that_skops_no_longer_trusts_is_named(tmp_path, skops):
+    planned = plan(LogisticRegression(max_iter=1000), TypiClust(Leaves()))
+    clone(planned).fit(X, np.full(150, -1)).save(tmp_path)
+    skops()
+    with pytest.raises(ModelFileError, match=r"Tree'\], which the installed version of skops does not know"):
+        ActiveLearner.load(tmp_path, X, planned)
