@@ -25,7 +25,11 @@ from sklearn.base import BaseEstimator
 FIRST = [
     "tests/test_common.py",
     "tests/properties/test_query_invariants.py",
+    "tests/pool/test_cluster.py",
+    "tests/training/test_forged.py",
+    "tests/strategies/test_memory.py",
     "tests/test_jobs.py",
+    "tests/testing/test_installation.py",
     "tests/examples/test_scripts.py",
     "docs/guides/generating.md",
 ]
@@ -39,9 +43,9 @@ def _benchmarks_named(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Benchmarks run only where they are named: ``pytest tests/benchmarks``; docs/conf.py belongs to sphinx."""
+    """Benchmarks run only where they are named: ``pytest tests/benchmarks``."""
     is_left_out = collection_path.name == "benchmarks" and not _benchmarks_named(config)
-    return True if is_left_out or collection_path.name == "conf.py" else None
+    return True if is_left_out else None
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -184,12 +184,12 @@ needs_linux = pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells t
 
 @needs_linux
 def test_bytes_take_no_more_per_row_than_the_docs_say():
-    """The slope between two pools: blocks, whatever the pool, are in neither of the two."""
-    (n_small, width), (n_large, _) = shapes = [(4000, 200), (12_000, 200)]
+    """The slope between two pools of several blocks, which both have a whole one in memory."""
+    (n_small, width), (n_large, _) = shapes = [(6000, 200), (22_000, 200)]
     n_classes = 50
     peaks = measure(list(CASES), "uint8", shapes, n_classes, block_bytes=1 << 20)
     allowed = {
-        name: (n_large - n_small) * case.row_bytes(n_large, width, n_classes) + 1.5e6
+        name: (n_large - n_small) * case.row_bytes(n_large, width, n_classes) + 2.5e6  # of the allocator
         for name, case in CASES.items()
     }
     wrong = {name: peak for name, peak in peaks.items() if not 0 < peak[1] < peak[0] + allowed[name]}
