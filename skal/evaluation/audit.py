@@ -44,7 +44,8 @@ class AuditReport:
     n_own : int
         Rows of the audit that `audit` did not draw. They count if it drew none.
     n_population : int
-        Rows that they were drawn from, labelled ones of the audit included.
+        Rows that they were drawn from, labelled ones of the audit included; of a pool that grew between two draws,
+        those that are not trained on now.
     n_learned_since : int
         Labels for training since the first of the rows was drawn by expected loss: of a classifier that has learned
         them, the estimate is biased. 0 for rows drawn uniformly.
@@ -52,6 +53,9 @@ class AuditReport:
         The share of the pool that had been taken for training, or by expected loss, before they were drawn; its mean
         where they were drawn at several times. An accuracy over the whole pool, had none been trained on, differs by
         at most that.
+    n_arrived : int
+        Rows that came with `grow`, and of which the estimate says nothing: none of them was drawn uniformly, or some
+        row was drawn by expected loss before they came.
 
     Examples
     --------
@@ -77,6 +81,7 @@ class AuditReport:
     n_population: int
     share_taken: float
     n_learned_since: int = 0
+    n_arrived: int = 0
 
     def __float__(self) -> float:
         return self.score
@@ -98,6 +103,10 @@ class AuditReport:
             notes.append(
                 f"Biased: the classifier was taught {self.n_learned_since} labels since the first draw by expected "
                 "loss; draw again for this one."
+            )
+        if self.n_arrived:
+            notes.append(
+                f"Came later, and in no estimate: {self.n_arrived}; draw some with audit(n, how={self.how!r})."
             )
         if not np.isnan(self.naive):
             notes.insert(0, f"Cross-validation over the training labels says {self.naive:.3f}.")
@@ -122,7 +131,9 @@ def audit_report(
     - Of rows drawn uniformly, the accuracy has the exact binomial interval. It is the accuracy on rows that are not
       trained on: those of the pool at the time of the draw, and new rows from where the pool came from, if it is a
       random sample itself. Rows drawn after training has begun speak of what was left of the pool then, which lacks
-      the rows that a strategy liked; `share_taken` bounds the difference.
+      the rows that a strategy liked; `share_taken` bounds the difference. Where the pool has grown between two draws,
+      old and new rows had not the same chance: the estimate is the mean of the parts, weighted by the numbers of their
+      rows that are not trained on. Rows that came after the last draw are in no estimate, and the report counts them.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
       rows of the pool that were not trained on, if the classifier is still the same. One that has learned
       since from what those draws left has seen fewer hard rows, and the report says so; draw again for it. Labels
@@ -138,7 +149,8 @@ def audit_report(
         With rows that were taught with ``audit=True``.
     scoring : str or callable, default=None
         A scorer as in ``GridSearchCV``; the accuracy by default. Any other has a percentile interval of the bootstrap,
-        which is narrow for few rows, and takes ``sample_weight`` if rows were drawn by expected loss.
+        which is narrow for few rows, and takes ``sample_weight`` if rows were drawn by expected loss, or the pool grew
+        between two draws.
     how : {"uniform", "active"}, default=None
         Which rows to use. By default those drawn by expected loss, if one of them is labelled. If `audit` drew none at
         all, those that were taught with ``audit=True``, as if drawn uniformly.
@@ -209,8 +221,12 @@ def _accuracy(
 ) -> tuple[float, float, float]:
     """The accuracy and its interval."""
     n = len(is_right)
+    effective_n = part.weights.sum() ** 2 / (part.weights @ part.weights) if part.weights.any() else n
     if part.told["how"] == "uniform":
-        return float(is_right.mean()), *binomial_interval(is_right.sum(), n, confidence=confidence)
+        if np.ptp(part.stratum) == 0:
+            return float(is_right.mean()), *binomial_interval(is_right.sum(), n, confidence=confidence)
+        share = _stratified(is_right, part)
+        return share.value, *weighted_interval(share, n, effective_n, confidence=confidence)
     labeled = part.is_labeled.astype(float)
     wrong = np.zeros(len(labeled))
     wrong[part.is_labeled] = ~is_right
@@ -220,10 +236,17 @@ def _accuracy(
         value = risk.value / among
         residual = lure_estimate((wrong - value * labeled) / among, part.probability, part.n_left)
         risk = Risk(value, residual.variance)
-    weights = part.weights
-    effective_n = weights.sum() ** 2 / (weights @ weights) if weights.any() else n
     low, high = weighted_interval(risk, n, effective_n, confidence=confidence)
     return 1 - risk.value, 1 - high, 1 - low
+
+
+def _stratified(is_right: NDArray[np.bool_], part: AuditedRows) -> Risk:
+    """The share of right rows among the rows of several parts, of each of which some were drawn uniformly."""
+    _, place, counts = np.unique(part.stratum, return_inverse=True, return_counts=True)
+    share = np.bincount(place, part.weights) / part.weights.sum()
+    n_right = np.bincount(place, is_right)
+    smoothed = (n_right + 0.5) / (counts + 1)  # few rows may all be right by luck
+    return Risk(float(share @ (n_right / counts)), float(share**2 @ (smoothed * (1 - smoothed) / counts)))
 
 
 def _bootstrapped(
@@ -231,23 +254,26 @@ def _bootstrapped(
 ) -> tuple[float, float, float]:
     """A score and its percentile interval."""
     pool, labels = as_pool(learner.X_), learner.labels_
-    weights = part.weights if part.told["how"] == "active" else None
+    weights = part.weights if part.told["how"] == "active" or np.ptp(part.stratum) else None
+    strata = [np.flatnonzero(part.stratum == each) for each in np.unique(part.stratum)]
 
     def score_of(which: NDArray[np.intp]) -> float:
         rows = part.rows[which]
         params = {} if weights is None else {"sample_weight": weights[which]}
         return float(scorer(learner, pool.take(rows), labels[rows], **params))
 
-    n, rng = len(part.rows), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     scores = []
     for _ in range(n_resamples):
         try:
-            scores.append(score_of(rng.integers(n, size=n)))
+            scores.append(
+                score_of(np.concatenate([each[rng.integers(len(each), size=len(each))] for each in strata]))
+            )
         except ValueError:  # such as of a class that is missed
             scores.append(np.nan)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(scores, [tail, 1 - tail]) if not np.isnan(scores).all() else (np.nan, np.nan)
-    return score_of(np.arange(n)), float(low), float(high)
+    return score_of(np.arange(len(part.rows))), float(low), float(high)
 
 
 def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:

@@ -26,7 +26,7 @@ from ..utils.random import draw_seed
 from ..utils.threads import Turns
 from ..utils.warnings import callers_level
 from .extending import has_length
-from .ids import Ids, check_aligned, named_rows
+from .ids import Ids, check_order, named_rows
 from .known_classes import known_classes
 from .refit import explaining, is_prefitted, uses_unlabeled
 from .saving import Saving
@@ -176,7 +176,7 @@ class ActiveLearner(Saving):
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         labels = Labels.of(y, len(pool), unlabeled=self.unlabeled)
-        check_aligned(y, Ids.of_index(pool))
+        check_order(y, Ids.of_index(pool))
         self._warn_of_classes(labels)
         state = self._start(pool, labels, fit_params, classes=self.classes, ids=ids)
         rows = state.labels.rows

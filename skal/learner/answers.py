@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..pool import Rows
 from .extending import Extending
 from .extensions import as_keys
-from .ids import check_aligned
+from .ids import Ids, check_order
 from .state import State
 
 
@@ -91,8 +91,10 @@ class Answers(Extending):
         _check_one_of(rows, extension)
         with self._changes:
             if extension is None:
-                check_aligned(y, rows)
-                taught = self._with_labels(self._rows(rows), y, sample_weight, audit, overwrite)
+                positions = self._rows(rows)
+                ids: Ids | None = self._state.ids
+                check_order(y, Ids(positions if ids is None else ids.names[positions]), positions)
+                taught = self._with_labels(positions, y, sample_weight, audit, overwrite)
             elif audit or sample_weight is not None:
                 raise ValueError(
                     "Samples of extend have neither audit nor weights of answers; give rows instead."
@@ -106,7 +108,7 @@ class Answers(Extending):
         if not len(rows) and not np.size(y):
             return state
         labels = state.labels.check_new(y, len(rows))
-        self._check_known_classes(labels)
+        self._check_known_classes(labels, rows)
         weight = None if weight is None else self._checked_weight(weight, len(rows))
         taught = state.labels.with_labels(rows, labels)
         labeled = rows[state.labels.codes[rows] >= 0]
@@ -114,14 +116,14 @@ class Answers(Extending):
         moved = np.setdiff1d(labeled, state.audit) if audit else np.intersect1d(rows, state.set_aside)
         if len(corrected) and not overwrite:
             raise ValueError(
-                f"rows {corrected[:5].tolist()} are labelled already, as "
+                f"{self._told(corrected)} are labelled already, as "
                 f"{state.labels.at(corrected[:5]).tolist()}. overwrite=True corrects them; leave them out to keep the "
                 "labels."
             )
         if len(moved) and not overwrite:
             now, then = ("training", "the audit")[:: 1 if audit else -1]
             raise ValueError(
-                f"rows {moved[:5].tolist()} belong to {now}, and these answers to {then}. overwrite=True moves them; "
+                f"{self._told(moved)} belong to {now}, and these answers to {then}. overwrite=True moves them; "
                 "leave them out to keep them where they are."
             )
         if len(labeled) == len(rows) and not len(corrected) and not len(moved) and weight is None:
@@ -182,7 +184,7 @@ class Answers(Extending):
         unknown = np.setdiff1d(unlabeled, state.awaited)
         if len(unknown):
             raise ValueError(
-                f"rows {unknown[:5].tolist()} have no label to forget; give labelled rows, np.flatnonzero of "
+                f"{self._told(unknown)} have no label to forget; give labelled rows, np.flatnonzero of "
                 "labels_ != UNLABELED."
             )
         if not len(rows):
@@ -223,7 +225,7 @@ class Answers(Extending):
             known = rows[state.labels.codes[rows] >= 0]
             if len(known):
                 raise ValueError(
-                    f"rows {known[:5].tolist()} are labelled; forget their labels first, or leave them out."
+                    f"{self._told(known)} are labelled; forget their labels first, or leave them out."
                 )
             return self._with_skipped("skip", rows, np.setdiff1d(rows, state.skipped))
 
@@ -250,7 +252,7 @@ class Answers(Extending):
             rows = self._rows(rows)
             others = np.setdiff1d(rows, state.skipped)
             if len(others):
-                raise ValueError(f"rows {others[:5].tolist()} are not skipped; skipped_ has those that are.")
+                raise ValueError(f"{self._told(others)} are not skipped; skipped_ has those that are.")
             return self._with_skipped("unskip", rows, rows)
 
     def _with_skipped(self, action: str, rows: Rows, changed: Rows) -> Self:

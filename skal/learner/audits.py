@@ -165,8 +165,9 @@ class Audits(Answers):
         """What `audit` has drawn, in that order: arrays of equal length, for ``pandas.DataFrame``.
 
         ``row``; ``state`` ("labelled", "pending", "skipped", or "withdrawn": taught for training or forgotten);
-        ``how`` ("uniform" or "active"); ``probability``, that of the row to be the next one, among ``n_left`` rows; and
-        ``n_taken``, how many rows had been taken out of the pool by choice before.
+        ``how`` ("uniform" or "active"); ``probability``, that of the row to be the next one, among ``n_left`` rows;
+        ``n_taken``, how many rows had been taken out of the pool by choice before; and ``n_rows``, how many rows the
+        pool had, which may have grown since.
         """
         draws = self._known("draws")
         state: State = self._state
@@ -174,6 +175,9 @@ class Audits(Answers):
         what[np.isin(draws.rows, state.skipped)] = "skipped"
         what[np.isin(draws.rows, state.audit)] = "labelled"
         what[draws.is_withdrawn] = "withdrawn"
+        n_rows = np.full(len(draws), len(state.pool))
+        for n_before, n_drawn in reversed(state.arrivals):
+            n_rows[:n_drawn] = n_before
         return {
             "row": draws.rows.copy(),
             "state": what,
@@ -181,6 +185,7 @@ class Audits(Answers):
             "probability": draws.probability.copy(),
             "n_left": draws.n_left.copy(),
             "n_taken": draws.n_taken.copy(),
+            "n_rows": n_rows,
         }
 
 

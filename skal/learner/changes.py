@@ -211,6 +211,7 @@ class Changes(Audits):
             grown = replace(
                 state,
                 pool=pool,
+                arrivals=(*state.arrivals, (len(state.pool), len(state.draws))),
                 ids=self._grown_ids(ids, pool),
                 labels=replace(state.labels, codes=np.append(state.labels.codes, Labels.none(n_new).codes)),
                 params=state.params | state.stacked(state.params, [(params, n_new)]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -86,3 +87,15 @@ class Draws:
             and ((self.n_left > 0) & (self.n_left <= n_rows)).all()
             and ((self.n_taken >= 0) & (self.n_taken <= n_rows)).all()
         )
+
+
+def are_arrivals(arrivals: Any, n_rows: int, n_draws: int) -> bool:
+    """Whether a pool can have grown so: numbers of rows, and of draws, before each time, as a file might not have."""
+    if not isinstance(arrivals, tuple) or not all(
+        isinstance(each, tuple) and len(each) == 2 for each in arrivals
+    ):
+        return False
+    ends = [*arrivals, (n_rows, n_draws)]
+    return all(type(number) is int and number >= 0 for each in ends for number in each) and all(
+        before[0] <= after[0] and before[1] <= after[1] for before, after in pairwise(ends)
+    )

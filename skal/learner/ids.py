@@ -30,9 +30,7 @@ class Ids:
         """The names that were given, else the index of a data frame, unless that only counts the rows from 0 on."""
         if ids is None:
             own = cls.of_index(pool)
-            is_range = own is not None and type(own._names).__name__ == "RangeIndex"
-            counts = own is not None and is_range and (own._names.start, own._names.step) == (0, 1)
-            return None if counts else own
+            return None if own is None or _only_counts(own._names) else own
         own = cls.given(ids)
         if own.names.shape != (len(pool),):
             raise ValueError(
@@ -220,29 +218,38 @@ def _array(ids: Any) -> NDArray[Any]:
     return np.atleast_1d(array)
 
 
-def check_aligned(y: Any, names: Any) -> None:
-    """Refuse labels whose index has the names of the rows in another order; positions are no names.
+def check_order(y: Any, names: Ids | None, positions: Rows | None = None) -> None:
+    """Refuse labels whose index has the names of their rows in another order: they would go to the wrong ones.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
         A pandas Series has an index.
-    names : Ids, array-like of shape (n_rows,) or None
-        The names of the rows, or their positions.
+    names : Ids or None
+        Of the rows.
+    positions : ndarray of int of shape (n_rows,), default=None
+        Those of the rows, where some were chosen. An index that has them, or only counts, is no order then.
 
     Raises
     ------
     ValueError
     """
-    index = getattr(y, "index", None)
-    if index is None or callable(index) or names is None or len(index) != len(names):
+    given = getattr(y, "index", None)
+    if names is None or given is None or callable(given):
         return
-    own = names if isinstance(names, Ids) else Ids(_array(names))
-    if (names is own or own.names.dtype.kind not in "iu") and own.is_another_order(Ids(index)):
+    index = Ids(given)
+    if positions is not None and (_only_counts(given) or np.array_equal(index.names, positions)):
+        return
+    if names.is_another_order(index):
         raise ValueError(
             "The labels have an index, which is that of the rows in another order; put them into the order of the "
-            "rows, as in y.loc[rows], or give y.to_numpy() if the index means something else."
+            "rows, as in y.loc[rows], give the index as rows, teach(y.index, y), or give y.to_numpy() if the index "
+            "means something else."
         )
+
+
+def _only_counts(index: Any) -> bool:
+    return type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
 
 
 def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool = False) -> Rows:

@@ -145,6 +145,12 @@ class Knowledge(Delegation):
         ids: Ids | None = self._state.ids
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
 
+    def _told(self, rows: Rows) -> str:
+        """Some rows in words: their positions, and their ids where they have any."""
+        ids: Ids | None = self._state.ids
+        told = f"rows {rows[:5].tolist()}"
+        return told if ids is None else f"{told} (ids {ids.names[rows[:5]].tolist()})"
+
     def _html_repr(self) -> str:
         """What notebooks show: scikit-learn's diagram, and the labels. Neither the pool nor the strategy is touched."""
         diagram = str(estimator_html_repr(self))

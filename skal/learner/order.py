@@ -7,58 +7,58 @@ import warnings
 import numpy as np
 
 from ..exceptions import PoolWarning
-from ..pool import Pool, as_pool
+from ..pool import Pool, Rows, as_pool
 from ..utils.warnings import callers_level
 from .ids import Ids
 
 
-def in_saved_order(pool: Pool, ids: Ids | None) -> Pool:
-    """The rows of a saved learner, in its order, out of a frame.
+def in_saved_order(pool: Pool, ids: Ids | None, n_saved: int) -> tuple[Pool, str | None]:
+    """The rows of a saved learner, in its order, out of a pool that may have more of them.
 
     Parameters
     ----------
     pool : Pool
     ids : Ids or None
-        The saved names; None where the index only counted the rows.
+        The saved names; None where there were none, or the index only counted the rows.
+    n_saved : int
+        How many rows there were.
 
     Returns
     -------
     pool : Pool
-        The one that was given where its index names nothing: what is in it decides then.
+        The one that was given where nothing tells which rows these are: what is in it decides then.
+    warning : str or None
+        What was done, if anything.
 
     Raises
     ------
     ValueError
         If the index names other rows.
-
-    Warns
-    -----
-    PoolWarning
-        If rows were moved or left out.
     """
     now = Ids.of(None, pool)
     if now is None:
-        return pool
-    saved = Ids(np.arange(len(pool))) if ids is None else ids
-    if np.array_equal(saved.names, now.names):
-        return pool
-    rows = saved.found_in(now)
-    if rows is None and ids is None:
-        return pool
-    if rows is None:
-        raise ValueError(
-            f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
-            f"{saved.names.tolist()[0]!r}; give the original pool with its index."
-        )
-    if n_new := len(pool) - len(rows):
-        what = f"all rows of the saved pool and {n_new} more. learner.grow(X) takes those too. Without them, "
+        if len(pool) <= n_saved or pool.is_lazy:
+            return pool, None
+        rows: Rows | slice = slice(n_saved)
     else:
-        what = "the rows of the saved pool in another order, by its index. "
-    _warn(
-        f"X has {what}The learner keeps the order it was saved in: query gives rows of learner.X_, and "
+        saved = Ids(np.arange(n_saved)) if ids is None else ids
+        found = saved.found_in(now)
+        if found is None and ids is not None and not np.array_equal(saved.names, now.names):
+            raise ValueError(
+                f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
+                f"{saved.names.tolist()[0]!r}; give the original pool with its index."
+            )
+        if found is None or np.array_equal(found, np.arange(len(pool))):
+            return pool, None
+        rows = found
+    if n_new := len(pool) - n_saved:
+        what = f"all rows of the saved pool and {n_new} more, which learner.grow(X) takes in"
+    else:
+        what = "the rows of the saved pool in another order, by its index"
+    return as_pool(pool.take(rows)), (
+        f"X has {what}. The learner keeps the order it was saved in: query gives rows of learner.X_, and "
         "pd.Series(learner.labels_, index=learner.ids_) are its labels by name."
     )
-    return as_pool(pool.take(rows))
 
 
 def with_new_rows_last(pool: Pool, ids: Ids | None, n_before: int) -> Pool:
@@ -90,12 +90,10 @@ def with_new_rows_last(pool: Pool, ids: Ids | None, n_before: int) -> Pool:
         return pool
     is_new = np.ones(len(pool), dtype=bool)
     is_new[rows] = False
-    _warn(
+    warnings.warn(
         "X has the rows of before in another order, by its index. They keep their places, and the new ones come after "
-        "them: query gives rows of learner.X_."
+        "them: query gives rows of learner.X_.",
+        PoolWarning,
+        stacklevel=callers_level(),
     )
     return as_pool(pool.take(np.concatenate([rows, np.flatnonzero(is_new)])))
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, PoolWarning, stacklevel=callers_level())

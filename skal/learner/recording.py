@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter
 
-from ..pool import first_flawed
+from ..pool import Rows, first_flawed
 from ..utils.threads import Turns
 from .columns import with_columns_as_classes
 from .delegation import answer
@@ -104,13 +104,17 @@ class Recording(Knowledge):
             )
         return checked
 
-    def _check_known_classes(self, labels: NDArray[Any]) -> None:
+    def _check_known_classes(self, labels: NDArray[Any], rows: Rows | None = None) -> None:
         """Refuse labels that are not among the classes that were given, or that a pretrained classifier knows."""
         given = set(labels.tolist())
         known = self._state.known
         if known is not None and not given <= set(known.tolist()):
+            others = given - set(known.tolist())
+            of_rows = ""
+            if rows is not None:
+                of_rows = f" of {self._told(rows[[label in others for label in labels.tolist()]])}"
             raise ValueError(
-                f"The labels {sorted(given - set(known.tolist()))[:5]} are none of classes={known.tolist()}. Correct "
+                f"The labels {sorted(others)[:5]}{of_rows} are none of classes={known.tolist()}. Correct "
                 "them; where there is a new class, call set_params(classes=...) with it, and refit() afterwards."
             )
         if is_prefitted(self.estimator):

@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
-from ..exceptions import ModelFileError
+from ..exceptions import ModelFileError, PoolWarning
 from ..labels import Labels
 from ..pool import Pool, check_pool, check_positions
 from ..pool.checksum import what_differs
@@ -29,7 +29,7 @@ from ..utils.replacing import locked
 from ..utils.threads import Turns
 from ..utils.warnings import callers_level
 from .changes import Changes
-from .draws import Draws
+from .draws import Draws, are_arrivals
 from .extensions import Extension
 from .ids import Ids
 from .order import in_saved_order
@@ -41,8 +41,12 @@ from .state import State
 from .writer import UnsavableError, Writer
 
 _FILE = "learner.skal"
-_VERSION = 2
-_VERSIONS: dict[int, dict[type, dict[str, Any]]] = {1: {State: {"draws": Draws}}, 2: {}}  # and what they lack
+_VERSION = 3
+_VERSIONS: dict[int, dict[type, dict[str, Any]]] = {  # and what they lack
+    1: {State: {"draws": Draws, "arrivals": tuple}},
+    2: {State: {"arrivals": tuple}},
+    3: {},
+}
 _TOLD = ("random_state", "classes")  # parameters that the learner gives its clone of the classifier
 _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
 
@@ -116,6 +120,7 @@ class Saving(Changes):
                 "defaults": _defaults(self),
                 "seed": self._seed,
                 "pool": repr(state.pool.digest(_COMPARED_BYTES)),
+                "n_rows": len(state.pool),
                 "container": state.pool.description,
                 "ids": writer.add(state.ids, "ids_"),
                 "is_trained_again": is_again,
@@ -149,9 +154,9 @@ class Saving(Changes):
         ----------
         folder : str or path-like
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-            The pool, in its original container. A frame in another order or with new rows, as its index tells, is put
-            back into the original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows. New rows
-            are left to `grow`.
+            The pool, in its original container. A frame in another order, as its index tells, is put back into the
+            original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows. New rows, at the end or
+            wherever an index tells them from the others, are left to `grow`, with a warning.
         learner : ActiveLearner
             With the parameters that it was saved with; it need not be fitted, and is left as it is.
         mmap_mode : {None, "r"}, default=None
@@ -176,7 +181,7 @@ class Saving(Changes):
         Warns
         -----
         PoolWarning
-            If a frame came in another order, or with new rows.
+            If a frame came in another order, or the pool with new rows.
         UserWarning
             If a library has changed a default of its parameters since, or skops no longer knows a part of the
             classifier to be safe, which is trained again then.
@@ -198,13 +203,16 @@ class Saving(Changes):
             ids = Reader(place, content["nodes"], tensors, {}, mmap_mode=mmap_mode).get(content["ids"])
             if not isinstance(ids, Ids | None):
                 raise ModelFileError("holds no ids of rows")
-        pool = in_saved_order(check_pool(fitted, X, reset=True), ids)
+        given = check_pool(fitted, X, reset=True)
+        pool, moved = in_saved_order(given, ids, content.get("n_rows", len(given)))
         if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
             raise ValueError(
                 "X is not the pool of the learner that was saved: "
-                + what_differs(content.get("container"), pool.description)
+                + what_differs(content.get("container"), given.description)
                 + " Give the original one. If there are new rows, load with the first ones, and then grow."
             )
+        if moved is not None:
+            warnings.warn(moved, PoolWarning, stacklevel=callers_level())
         with _reading(place / _FILE):
             for file, digest in content["parts"].items():
                 if not PART.fullmatch(file) or _digest(place / file) != digest:
@@ -279,11 +287,12 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
         return False
     words = [*content["params"].values(), *content["parts"].values()]
-    defaults = content.get("defaults", [])  # which the first files lack, as "container"
+    defaults = content.get("defaults", [])  # which the first files lack, as "container" and "n_rows"
     return (
         {"ids", "state"} <= content.keys()
         and isinstance(defaults, list)
         and isinstance(content.get("container", ""), str)
+        and type(content.get("n_rows", 0)) is int
         and all(isinstance(each, str) for each in [*words, *defaults])
     )
 
@@ -350,6 +359,8 @@ def _check_state(state: Any, pool: Pool) -> None:
             raise ModelFileError("holds no state of a learner for such a pool")
         if not isinstance(each.draws, Draws) or not each.draws.are_of(len(pool)):
             raise ModelFileError("holds draws of an audit that are none")
+        if not are_arrivals(each.arrivals, len(pool), len(each.draws)):
+            raise ModelFileError("holds numbers of rows that no pool had when it grew")
         for rows in (each.audit, each.skipped):
             check_positions(rows, len(pool), distinct=True)
         codes, n_classes = each.labels.codes, len(each.labels.classes)

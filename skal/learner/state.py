@@ -73,6 +73,8 @@ class State:
         The labelled rows that are kept out of training, in increasing order.
     draws : Draws
         The rows that were drawn for an audit.
+    arrivals : tuple of (int, int)
+        Whenever the pool grew: how many rows it had, and how many had been drawn for an audit.
     skipped : ndarray of int
         The rows that cannot be labelled, in increasing order.
     params : dict
@@ -110,6 +112,7 @@ class State:
     ids: Ids | None = None
     audit: Rows = field(default_factory=NO_ROWS.copy)
     draws: Draws = field(default_factory=Draws)
+    arrivals: tuple[tuple[int, int], ...] = ()
     skipped: Rows = field(default_factory=NO_ROWS.copy)
     has_own_weights: bool = False
     extensions: tuple[Extension, ...] = ()

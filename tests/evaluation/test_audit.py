@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score, f1_score
@@ -290,3 +291,96 @@ def test_the_interval_covers_in_nine_of_ten_runs(how):
     assert np.mean(covered) >= 0.9
     assert abs(np.mean(scores)) < 3 * np.std(scores) / 10
     assert abs(np.mean(naive)) > 5 * abs(np.mean(scores))
+
+
+class Right(ClassifierMixin, BaseEstimator):
+    """Of the second column; the first is for training."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return X[:, 1].astype(int)
+
+
+def grown(n_first, n_later, n_old, n_new, seed=0, how="uniform"):
+    """A pool of easy rows, to which hard ones come between two draws of an audit; and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(2, size=n_old + n_new)
+    is_right = rng.random(n_old + n_new) < np.where(np.arange(n_old + n_new) < n_old, 0.95, 0.2)
+    rows = np.column_stack([truth, np.where(is_right, truth, 1 - truth)]).astype(float)
+    y = np.full(len(truth), UNLABELED)
+    y[:2] = truth[:2] = 0, 1
+    learner = ActiveLearner(Right(), RandomSampling(), random_state=seed).fit(rows[:n_old], y[:n_old])
+    for n, pool in ((n_first, rows[:n_old]), (n_later, rows)):
+        if len(pool) > len(learner.X_):
+            learner.grow(pool)
+        if n:
+            drawn = learner.audit(n, how=how)
+            learner.teach(drawn, truth[drawn], audit=True)
+    return learner, truth
+
+
+def test_parts_of_a_pool_that_grew_count_by_their_sizes():
+    learner, truth = grown(60, 60, 400, 600)
+    sample = learner.audit_sample_
+    assert sample["n_rows"].tolist() == [400] * 60 + [1000] * 60
+    rows = np.sort(sample["row"])
+    is_right = learner.predict(learner.X_[rows]) == truth[rows]
+    is_new = rows >= 400
+    assert 20 < is_new.sum() < 60
+    expected = (398 * is_right[~is_new].mean() + 600 * is_right[is_new].mean()) / 998
+    report = audit_report(learner)
+    assert report.score == pytest.approx(expected)
+    assert (report.n_population, report.n_arrived, report.n_labeled) == (998, 0, 120)
+    weights = np.where(is_new, 600 / is_new.sum(), 398 / (~is_new).sum())
+    macro = audit_report(learner, scoring="f1_macro")
+    score = f1_score(truth[rows], learner.predict(learner.X_[rows]), average="macro", sample_weight=weights)
+    assert macro.score == pytest.approx(score)
+    assert macro.low < score < macro.high
+    skipped = sample["row"][sample["row"] >= 400][:3]
+    learner.forget(skipped).skip(skipped)
+    kept = np.setdiff1d(rows, skipped)
+    is_right, is_new = learner.predict(learner.X_[kept]) == truth[kept], kept >= 400
+    n_labelable = 600 * is_new.sum() / (is_new.sum() + 3)
+    expected = (398 * is_right[~is_new].mean() + n_labelable * is_right[is_new].mean()) / (398 + n_labelable)
+    assert audit_report(learner).score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("how", ["uniform", "active"])
+def test_rows_that_came_after_the_draws_are_told(how):
+    learner, truth = grown(60, 0, 400, 600)
+    report = audit_report(learner)
+    assert (report.n_population, report.n_arrived) == (398, 600)
+    assert "Came later, and in no estimate: 600; draw some with audit(n, how='uniform')." in str(report)
+    assert audit_report(learner).score > 0.8
+    if how == "active":
+        rows = learner.audit(5)
+        learner = learner.teach(rows, truth[rows], audit=True)
+        assert audit_report(learner).n_arrived == 0
+        active = ActiveLearner(GaussianNB(), RandomSampling(), random_state=0).fit(X[:140], Y[:140])
+        rows = active.audit(20, how="active")
+        active.teach(rows, TRUTH[rows], audit=True).grow(X)
+        assert audit_report(active).n_arrived == 10
+        assert "audit(n, how='active')" in str(audit_report(active))
+
+
+@pytest.mark.parametrize(("n_first", "n_later"), [(60, 60), (100, 25), (10, 110)])
+def test_the_interval_of_a_pool_that_grew_covers_in_nine_of_ten_runs(n_first, n_later):
+    covered, errors = [], []
+    for seed in range(200):
+        learner, truth = grown(n_first, n_later, 300, 300, seed)
+        report = audit_report(learner, cv=None)
+        true = np.mean(learner.predict(learner.X_) == truth)
+        covered.append(report.low <= true <= report.high)
+        errors.append(report.score - true)
+    assert np.mean(covered) >= 0.9
+    assert abs(np.mean(errors)) < 3 * np.std(errors) / np.sqrt(200) + 0.002  # two rows are trained on
+
+
+def test_a_growth_between_draws_outlives_the_night(tmp_path):
+    learner, _ = grown(60, 60, 400, 600)
+    learner.save(tmp_path)
+    again = ActiveLearner.load(tmp_path, learner.X_, ActiveLearner(Right(), RandomSampling(), random_state=0))
+    assert audit_report(again) == audit_report(learner)

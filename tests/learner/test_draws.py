@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skal.learner.draws import Draws
+from skal.learner.draws import Draws, are_arrivals
 
 DRAWS = Draws().after(np.array([4, 1]), np.array([0.25, 1 / 3]), n_left=4, n_taken=1, is_active=True)
 
@@ -48,3 +48,18 @@ def test_draws_one_after_the_other():
 )
 def test_draws_that_are_none(changes):
     assert not replace(DRAWS, **changes).are_of(5)
+
+
+@pytest.mark.parametrize("arrivals", [(), ((3, 0),), ((3, 1), (3, 1), (5, 2))], ids=str)
+def test_pools_that_grew(arrivals):
+    assert are_arrivals(arrivals, 5, 2)
+
+
+@pytest.mark.parametrize(
+    "arrivals",
+    [None, [(3, 1)], (3, 1), ((3,),), ((6, 0),), ((3, 3),), ((4, 1), (3, 1)), ((3, 2), (4, 1)), ((-1, 0),), ((3.0, 0),),
+     ((True, 0),), (("3", 0),)],
+    ids=str,
+)  # fmt: skip
+def test_pools_that_cannot_have_grown_so(arrivals):
+    assert not are_arrivals(arrivals, 5, 2)

@@ -1,10 +1,16 @@
 """Tables come in another order the next day, with new rows among the old ones."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from skal import ActiveLearner
 from skal.exceptions import PoolWarning
@@ -18,29 +24,21 @@ FRAME = pd.DataFrame(X, index=NAMES, columns=list("abcd"))
 PLAN = ActiveLearner(LogisticRegression(tol=0.1), UncertaintySampling(), n_queries=5, random_state=0)
 
 
-@pytest.mark.parametrize("kind", ["frame", "shuffled", "counted"])
+@pytest.mark.parametrize("kind", ["named", "named, shuffled", "counted", "counted, shuffled"])
 def test_the_table_of_the_next_day_has_new_rows_and_another_order(tmp_path, kind):
-    frame = FRAME if kind != "counted" else FRAME.reset_index(drop=True)
+    frame = FRAME if kind.startswith("named") else FRAME.reset_index(drop=True)
     first, today = frame.iloc[:120], frame
-    if kind != "frame":
+    if kind.endswith("shuffled"):
         today = frame.sample(frac=1, random_state=0)
     fitted = clone(PLAN).fit(first, Y[:120])
     expected = clone(PLAN).fit(first, Y[:120])
     rest = today.index[~today.index.isin(first.index)]
     expected.grow(pd.concat([first, frame.loc[rest]]))
     fitted.save(tmp_path)
-    if kind == "counted":  # which of them were there before, a longer index that counts does not say
-        with pytest.raises(
-            ValueError,
-            match=r"\(150, 4\) was given instead of DataFrame with shape \(120",
-        ):
-            ActiveLearner.load(tmp_path, frame, PLAN)
-        loaded = ActiveLearner.load(tmp_path, first, PLAN)
-    else:
-        with pytest.warns(PoolWarning, match=r"all rows of the saved pool and 30 more\. learner\.grow\(X\)"):
-            loaded = ActiveLearner.load(tmp_path, today, PLAN)
+    with pytest.warns(PoolWarning, match=r"all rows of the saved pool and 30 more, which learner\.grow\(X\)"):
+        loaded = ActiveLearner.load(tmp_path, today, PLAN)
     assert_array_equal(loaded.query(), fitted.query())
-    if kind == "frame":
+    if not kind.endswith("shuffled"):
         loaded.grow(today)
     else:
         with pytest.warns(PoolWarning, match="rows of before in another order"):
@@ -104,3 +102,82 @@ def test_another_pool_is_told_from_the_saved_one(tmp_path, given, message):
     clone(PLAN).fit(X, Y).save(tmp_path)
     with pytest.raises(ValueError, match=message):
         ActiveLearner.load(tmp_path, given, PLAN)
+
+
+@pytest.mark.parametrize("kind", ["array", "memory map", "list", "sparse", "dict"])
+def test_new_rows_at_the_end_of_a_pool_without_names(tmp_path, kind):
+    words = [f"a{a:.0f} b{b:.0f}" for a, b in X[:, :2]]
+    np.save(tmp_path / "rows.npy", X)
+    today = {
+        "array": X,
+        "memory map": np.load(tmp_path / "rows.npy", mmap_mode="r"),
+        "list": words,
+        "sparse": sparse.csr_array(X),
+        "dict": [{"a": a, "b": b} for a, b in X[:, :2]],
+    }[kind]
+    reader = {"list": CountVectorizer(), "dict": DictVectorizer()}.get(kind, "passthrough")
+    planned = clone(PLAN).set_params(estimator=make_pipeline(reader, LogisticRegression(tol=0.1)))
+    fitted = clone(planned).fit(today[:120], Y[:120])
+    fitted.save(tmp_path / "learner")
+    with pytest.warns(PoolWarning, match="and 30 more"):
+        loaded = ActiveLearner.load(tmp_path / "learner", today, planned)
+    assert_array_equal(loaded.query(), fitted.query())
+    assert_array_equal(loaded.grow(today).query(), fitted.grow(today).query())
+    with pytest.raises(ValueError, match="is not the pool"):
+        ActiveLearner.load(tmp_path / "learner", today[30:], planned)
+
+
+def test_another_pool_with_more_rows_is_no_pool_in_another_order(tmp_path):
+    clone(PLAN).fit(X[:120], Y[:120]).save(tmp_path)
+    with pytest.raises(ValueError, match=r"\(150, 4\) was given instead"):
+        ActiveLearner.load(tmp_path, X[::-1], PLAN)
+
+
+IDS = {"words": NAMES, "numbers": np.arange(150)[::-1], "none": None}
+
+
+@pytest.mark.parametrize("kind", IDS)
+@pytest.mark.parametrize("named", ["positions", "names"])
+def test_labels_come_in_the_order_of_their_rows(kind, named):
+    ids = IDS[kind]
+    fitted = clone(PLAN).fit(X, Y, ids=ids)
+    rows = fitted.query()
+    names = pd.Index(rows if ids is None else ids[rows])
+    said = pd.Series([0, 1, 2, 1, 0], index=names)
+    given = rows if named == "positions" else names
+    with pytest.raises(ValueError, match=r"in another order.*teach\(y.index, y\)"):
+        clone(fitted).fit(X, Y, ids=ids).teach(given, said.iloc[::-1])
+    for order in (slice(None), slice(None, None, -1)):
+        again = clone(fitted).fit(X, Y, ids=ids)
+        again.teach(said.index[order], said.iloc[order])
+        assert again.labels_[rows].tolist() == [0, 1, 2, 1, 0]
+    for y in (
+        said,
+        said.to_numpy(),
+        said.reset_index(drop=True),
+        said.set_axis(rows),
+        said.set_axis(list("abcde")),
+    ):
+        again = clone(fitted).fit(X, Y, ids=ids).teach(given, y)
+        assert again.labels_[rows].tolist() == [0, 1, 2, 1, 0]
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_errors_name_rows_by_their_ids(kind):
+    ids = IDS[kind]
+    fitted = clone(PLAN).set_params(classes=[0, 1, 2]).fit(X, Y, ids=ids)
+    row = fitted.query()[:1]
+    told = re.escape(f"rows {row.tolist()}" + ("" if ids is None else f" (ids {ids[row].tolist()})"))
+    with pytest.raises(ValueError, match=f"labels \\[7\\] of {told} are none of"):
+        fitted.teach(row, [7])
+    with pytest.raises(ValueError, match=f"{told} have no label to forget"):
+        fitted.forget(row)
+    with pytest.raises(ValueError, match=f"{told} are not skipped"):
+        fitted.unskip(row)
+    fitted.teach(row, [1])
+    with pytest.raises(ValueError, match=f"{told} are labelled already"):
+        fitted.teach(row, [2])
+    with pytest.raises(ValueError, match=f"{told} belong to training"):
+        fitted.teach(row, [1], audit=True)
+    with pytest.raises(ValueError, match=f"{told} are labelled; forget"):
+        fitted.skip(row)
