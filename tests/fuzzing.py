@@ -281,11 +281,12 @@ def _run(folder: Path, n: int, seed: int, *names: str) -> int:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 30), resource.RLIM_INFINITY))
     signal.signal(signal.SIGALRM, _too_slow)
-    level, peak, found = _memory("VmRSS") if measured else 0, 0, Counter[str]()
+    peak, found = 0, Counter[str]()
     failures: list[str] = []
     for case, path in _files(folder, cases, n, seed):
-        size = path.stat().st_size
+        size, level = path.stat().st_size, 0
         if measured:
+            level = _memory("VmRSS")  # with what the allocator kept of the files before
             _peak_reset()
         signal.alarm(_SECONDS)
         try:
