@@ -135,7 +135,7 @@ def test_forged_files_are_refused(tmp_path, n_mutants):
 @pytest.mark.skipif(
     "multi_class" in LogisticRegression().get_params(), reason="saved where it had other parameters"
 )
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_folder_of_every_version_is_read(tmp_path, version):
     """Made by ``python -m tests.learner.test_reader``; a new version adds one and keeps those before."""
     shutil.copytree(SAVED / f"version {version}", tmp_path, dirs_exist_ok=True)
@@ -146,6 +146,7 @@ def test_a_folder_of_every_version_is_read(tmp_path, version):
         assert not len(loaded.audit_sample_["row"])
     else:
         assert_array_equal(loaded.audit_sample_["state"], ["labelled"] * 2 + ["pending"] * 2)
+        assert_array_equal(loaded.audit_sample_["n_rows"], [150] * 4)
     assert_array_equal(loaded.labels_, twin.labels_)
     assert loaded.extension_keys_.tolist() == ["a", "b"]
     assert len(loaded.query()) == 3
@@ -153,4 +154,4 @@ def test_a_folder_of_every_version_is_read(tmp_path, version):
 
 
 if __name__ == "__main__":
-    taught(kept()).save(SAVED / "version 2")
+    taught(kept()).save(SAVED / "version 3")
