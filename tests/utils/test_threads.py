@@ -186,11 +186,25 @@ def test_an_interrupt_stops_calls_that_run_and_begins_no_other(monkeypatch, n_th
 
 def interrupt_a_call(monkeypatch, n_threads):
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
-    stop, begun = np.zeros(1, dtype=np.bool_), []
+    stop, begun, submitted, submit = (
+        np.zeros(1, dtype=np.bool_),
+        [],
+        threading.Event(),
+        ThreadPoolExecutor.submit,
+    )
+
+    def noted(threads, function, part):
+        future = submit(threads, function, part)
+        if part == 99:
+            submitted.set()
+        return future
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", noted)
 
     def run(part):  # as compiled code does: it looks at nothing but `stop`
         begun.append(part)
         if len(begun) == n_threads:
+            submitted.wait()  # Python's own start of a thread may answer an interrupt with another error
             signal.raise_signal(signal.SIGINT)
         for _ in range(1000):
             if stop[0]:
