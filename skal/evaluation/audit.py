@@ -19,6 +19,8 @@ from .audited_rows import AuditedRows, audited_rows
 from .intervals import binomial_interval, weighted_interval
 from .risk import Risk, lure_estimate
 
+_FEWEST = 10  # rows of a part of the pool that can be resampled
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
@@ -53,9 +55,8 @@ class AuditReport:
         The share of the pool that had been taken for training, or by expected loss, before they were drawn; its mean
         where they were drawn at several times. An accuracy over the whole pool, had none been trained on, differs by
         at most that.
-    n_arrived : int
-        Rows that came with `grow`, and of which the estimate says nothing: none of them was drawn uniformly, or some
-        row was drawn by expected loss before they came.
+    n_unseen : int
+        Rows of which the estimate says nothing: they came with `grow`, and none of them was drawn since.
 
     Examples
     --------
@@ -81,7 +82,7 @@ class AuditReport:
     n_population: int
     share_taken: float
     n_learned_since: int = 0
-    n_arrived: int = 0
+    n_unseen: int = 0
 
     def __float__(self) -> float:
         return self.score
@@ -104,9 +105,10 @@ class AuditReport:
                 f"Biased: the classifier was taught {self.n_learned_since} labels since the first draw by expected "
                 "loss; draw again for this one."
             )
-        if self.n_arrived:
+        if self.n_unseen:
             notes.append(
-                f"Came later, and in no estimate: {self.n_arrived}; draw some with audit(n, how={self.how!r})."
+                f"Came after the draws, and in no estimate: {self.n_unseen} rows; audit(n, how={self.how!r}) draws "
+                "from them, too."
             )
         if not np.isnan(self.naive):
             notes.insert(0, f"Cross-validation over the training labels says {self.naive:.3f}.")
@@ -132,10 +134,12 @@ def audit_report(
       trained on: those of the pool at the time of the draw, and new rows from where the pool came from, if it is a
       random sample itself. Rows drawn after training has begun speak of what was left of the pool then, which lacks
       the rows that a strategy liked; `share_taken` bounds the difference. Where the pool has grown between two draws,
-      old and new rows had not the same chance: the estimate is the mean of the parts, weighted by the numbers of their
-      rows that are not trained on. Rows that came after the last draw are in no estimate, and the report counts them.
+      old and new rows did not have the same chance: the estimate is the mean over the parts, weighted by how many of
+      their rows can still be labelled or are in the audit. Rows that came after the last draw are in no estimate, and
+      the report counts them.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
-      rows of the pool that were not trained on, if the classifier is still the same. One that has learned
+      rows of the pool that were not trained on, if the classifier is still the same; of a pool that has grown, the
+      draws since then count, once one of them is labelled. A classifier that has learned
       since from what those draws left has seen fewer hard rows, and the report says so; draw again for it. Labels
       count up to the first row that is still to be labelled.
 
@@ -149,8 +153,9 @@ def audit_report(
         With rows that were taught with ``audit=True``.
     scoring : str or callable, default=None
         A scorer as in ``GridSearchCV``; the accuracy by default. Any other has a percentile interval of the bootstrap,
-        which is narrow for few rows, and takes ``sample_weight`` if rows were drawn by expected loss, or the pool grew
-        between two draws.
+        which is narrow for few rows. If rows were drawn by expected loss, or the pool grew between two draws, they have
+        weights, and the scorer must take ``sample_weight``; there is no interval then as long as a part of the pool has
+        fewer than ten rows.
     how : {"uniform", "active"}, default=None
         Which rows to use. By default those drawn by expected loss, if one of them is labelled. If `audit` drew none at
         all, those that were taught with ``audit=True``, as if drawn uniformly.
@@ -170,6 +175,8 @@ def audit_report(
     ------
     ValueError
         If no row of the audit is labelled, or a parameter is invalid.
+    TypeError
+        If rows have weights and `scoring` takes none.
     NotFittedError
         If there is no classifier yet.
 
@@ -212,7 +219,14 @@ def audit_report(
     naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
     what = "accuracy" if scoring is None else scoring if isinstance(scoring, str) else "score"
     return AuditReport(
-        score=score, low=low, high=high, confidence=confidence, naive=naive, scoring=what, **part.told
+        score=score,
+        low=low,
+        high=high,
+        confidence=confidence,
+        naive=naive,
+        scoring=what,
+        how=part.how,
+        **part.told,
     )
 
 
@@ -222,8 +236,8 @@ def _accuracy(
     """The accuracy and its interval."""
     n = len(is_right)
     effective_n = part.weights.sum() ** 2 / (part.weights @ part.weights) if part.weights.any() else n
-    if part.told["how"] == "uniform":
-        if np.ptp(part.stratum) == 0:
+    if part.how == "uniform":
+        if not part.are_parts:
             return float(is_right.mean()), *binomial_interval(is_right.sum(), n, confidence=confidence)
         share = _stratified(is_right, part)
         return share.value, *weighted_interval(share, n, effective_n, confidence=confidence)
@@ -242,7 +256,7 @@ def _accuracy(
 
 def _stratified(is_right: NDArray[np.bool_], part: AuditedRows) -> Risk:
     """The share of right rows among the rows of several parts, of each of which some were drawn uniformly."""
-    _, place, counts = np.unique(part.stratum, return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(part.part, return_inverse=True, return_counts=True)
     share = np.bincount(place, part.weights) / part.weights.sum()
     n_right = np.bincount(place, is_right)
     smoothed = (n_right + 0.5) / (counts + 1)  # few rows may all be right by luck
@@ -254,26 +268,37 @@ def _bootstrapped(
 ) -> tuple[float, float, float]:
     """A score and its percentile interval."""
     pool, labels = as_pool(learner.X_), learner.labels_
-    weights = part.weights if part.told["how"] == "active" or np.ptp(part.stratum) else None
-    strata = [np.flatnonzero(part.stratum == each) for each in np.unique(part.stratum)]
+    weights = part.weights if part.how == "active" or part.are_parts else None
+    parts = [np.flatnonzero(part.part == each) for each in np.unique(part.part)]
 
     def score_of(which: NDArray[np.intp]) -> float:
         rows = part.rows[which]
-        params = {} if weights is None else {"sample_weight": weights[which]}
-        return float(scorer(learner, pool.take(rows), labels[rows], **params))
+        if weights is None:
+            return float(scorer(learner, pool.take(rows), labels[rows]))
+        return float(scorer(learner, pool.take(rows), labels[rows], sample_weight=weights[which]))
 
     rng = np.random.default_rng(seed)
+    try:
+        score = score_of(np.arange(len(part.rows)))
+    except TypeError as error:
+        if weights is None or "sample_weight" not in str(error):
+            raise
+        raise TypeError(
+            f"The rows of the audit stand for unequal numbers of rows, and scoring={scorer} takes no sample_weight; "
+            "give a scorer that does, such as 'accuracy' or 'f1_macro'."
+        ) from error
+    if part.are_parts and min(map(len, parts)) < _FEWEST:
+        return score, np.nan, np.nan  # resamples of a few rows say little of a whole part
     scores = []
     for _ in range(n_resamples):
+        which = [each[rng.integers(len(each), size=len(each))] for each in parts]
         try:
-            scores.append(
-                score_of(np.concatenate([each[rng.integers(len(each), size=len(each))] for each in strata]))
-            )
+            scores.append(score_of(np.concatenate(which)))
         except ValueError:  # such as of a class that is missed
             scores.append(np.nan)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(scores, [tail, 1 - tail]) if not np.isnan(scores).all() else (np.nan, np.nan)
-    return score_of(np.arange(len(part.rows))), float(low), float(high)
+    return score, float(low), float(high)
 
 
 def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:

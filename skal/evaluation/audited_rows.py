@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,28 +19,35 @@ class AuditedRows:
 
     Attributes
     ----------
+    how : {"uniform", "active"}
     rows : ndarray of int of shape (n_labeled,)
         The labelled ones.
+    weights : ndarray of shape (n_labeled,)
+        For how many rows each stands, up to a factor.
+    part : ndarray of int of shape (n_labeled,)
+        Which of them were drawn uniformly from the same rows: a pool that grew between two draws has several such
+        parts.
     is_labeled : ndarray of bool of shape (n_drawn,)
         Which of the draws they are.
     probability, n_left : ndarray of shape (n_drawn,)
         Of the draws, in their order.
-    weights : ndarray of shape (n_labeled,)
-        Of `rows`.
-    stratum : ndarray of int of shape (n_labeled,)
-        Which of them were drawn uniformly from the same rows: a pool that grew between two draws has several such
-        parts.
     told : dict
         What a report says of them.
     """
 
+    how: str
     rows: Rows
+    weights: NDArray[np.float64]
+    part: NDArray[np.intp]
     is_labeled: NDArray[np.bool_]
     probability: NDArray[np.float64]
     n_left: NDArray[np.intp]
-    weights: NDArray[np.float64]
-    stratum: NDArray[np.intp]
     told: dict[str, Any]
+
+    @property
+    def are_parts(self) -> bool:
+        """Whether there are several parts."""
+        return bool(np.ptp(self.part))
 
 
 def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
@@ -61,70 +68,107 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
         If none of them is labelled.
     """
     sample = learner.audit_sample_
-    drawn, state = sample["row"], sample["state"]
-    own = np.setdiff1d(learner.audit_, drawn[state == "labelled"])
-    is_active = sample["how"] == "active"
-    counts_by_default = (is_active & (state == "labelled")).any() or (len(drawn) and is_active.all())
+    drawn, is_active, is_labeled = sample["row"], sample["how"] == "active", sample["state"] == "labelled"
+    own = np.setdiff1d(learner.audit_, drawn[is_labeled])
+    counts_by_default = (is_active & is_labeled).any() or (len(drawn) and is_active.all())
     how = how or ("active" if counts_by_default else "uniform")
     if not len(drawn) and how == "uniform" and len(own):
-        n_left = np.count_nonzero(learner.row_states_ != RowState.LABELED) - np.arange(len(own))
-        sample = {"row": own, "probability": 1 / n_left, "n_left": n_left, "n_taken": np.zeros(len(own), int)}
-        sample["n_rows"] = np.full(len(own), len(learner.row_states_))
-        state = np.full(len(own), "labelled", dtype=object)
-        mine = np.ones(len(own), dtype=bool)
+        draws = _as_if_drawn(learner, own)
     else:
-        mine = sample["how"] == how
-    counts = {what: np.count_nonzero(state[mine] == what) for what in ("pending", "skipped", "withdrawn")}
-    chosen = np.flatnonzero(mine)
-    if how == "active":  # a later draw means nothing without those before it
-        chosen = chosen[np.cumsum(state[chosen] == "pending") == 0]
-    is_labeled = state[chosen] == "labelled"
-    if not is_labeled.any():
+        draws = {name: values[sample["how"] == how] for name, values in sample.items()}
+    states = ("pending", "skipped", "withdrawn")
+    told: dict[str, Any] = {f"n_{each}": int(np.count_nonzero(draws["state"] == each)) for each in states}
+    if not (draws["state"][: _first_pending(draws) if how == "active" else None] == "labelled").any():
         raise ValueError(
-            f"No row of the audit counts: {int(mine.sum())} were drawn ({how}), and {counts['pending']} of them are "
+            f"No row of the audit counts: {len(draws['row'])} were drawn ({how}), and {told['n_pending']} of them are "
             "not labelled yet. Draw rows with learner.audit(n), and teach them, in that order, with audit=True."
         )
-    rows, n_left = sample["row"][chosen], sample["n_left"][chosen]
-    record = learner.record_
-    is_first = (record["action"] == "draw") & (record["row"] == rows[0])
-    n_since = np.count_nonzero(record["action"][is_first.argmax() :] == "label") if how == "active" else 0
-    known = np.arange(len(chosen))
-    taken = sample["n_taken"][chosen] - (known if how == "active" else 0)
-    n_population = (n_left + known)[-1]
-    is_free = learner.row_states_ != RowState.LABELED
-    ends = np.unique(sample["n_rows"][chosen])
-    if how == "active":
-        weights = lure_weights(sample["probability"][chosen], n_left)[is_labeled]
-        stratum = np.zeros(len(weights), dtype=np.intp)
-        n_arrived = np.count_nonzero(is_free[ends[0] :])
-    else:
-        is_settled = np.isin(state[chosen], ["labelled", "skipped"])
-        part = np.searchsorted(ends, rows, side="right")
-        n_free, n_settled, n_labeled = (
-            np.bincount(np.searchsorted(ends, which, side="right"), minlength=len(ends) + 1)
-            for which in (np.flatnonzero(is_free), rows[is_settled], rows[is_labeled])
-        )
-        n_arrived = n_free[n_labeled == 0].sum()
-        stratum = part[is_labeled]
-        weights = (n_free / np.maximum(n_settled, 1))[stratum]
-        weights /= weights.mean()
-        if len(ends) > 1:
-            n_population = n_free[n_labeled > 0].sum()
+    found = (_drawn_by_loss if how == "active" else _drawn_uniformly)(learner, draws)
+    told |= {"n_labeled": len(found.rows), "n_own": len(own)}
+    return replace(found, told=told | found.told)
+
+
+def _as_if_drawn(learner: ActiveLearner, rows: Rows) -> dict[str, NDArray[Any]]:
+    """Rows that somebody chose without `audit`, as if drawn uniformly from each part of the pool."""
+    n_left = np.count_nonzero(learner.row_states_ != RowState.LABELED) - np.arange(len(rows))
+    sizes = learner.pool_sizes_
+    return {
+        "row": rows,
+        "state": np.full(len(rows), "labelled", dtype=object),
+        "probability": 1 / n_left,
+        "n_left": n_left,
+        "n_taken": np.zeros(len(rows), dtype=np.intp),
+        "n_rows": sizes[np.searchsorted(sizes, rows, side="right")],
+    }
+
+
+def _first_pending(draws: dict[str, NDArray[Any]]) -> int | None:
+    """By expected loss, a later draw means nothing without those before it."""
+    return next(iter(np.flatnonzero(draws["state"] == "pending").tolist()), None)
+
+
+def _drawn_by_loss(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> AuditedRows:
+    """The draws since the pool grew, or before it did as long as none of these is labelled."""
+    draws = {name: values[: _first_pending(draws)] for name, values in draws.items()}
+    is_labeled = draws["state"] == "labelled"
+    size = draws["n_rows"][is_labeled].max()
+    draws = {name: values[draws["n_rows"] == size] for name, values in draws.items()}
+    is_labeled = draws["state"] == "labelled"
+    record, known = learner.record_, np.arange(len(is_labeled))
+    is_first = (record["action"] == "draw") & (record["row"] == draws["row"][0])
+    n_left, n_taken = draws["n_left"], draws["n_taken"] - known
+    weights = lure_weights(draws["probability"], n_left)[is_labeled]
     return AuditedRows(
-        rows=rows[is_labeled],
-        is_labeled=is_labeled,
-        probability=sample["probability"][chosen],
-        n_left=n_left,
+        how="active",
+        rows=draws["row"][is_labeled],
         weights=weights,
-        stratum=stratum,
+        part=np.zeros(len(weights), dtype=np.intp),
+        is_labeled=is_labeled,
+        probability=draws["probability"],
+        n_left=n_left,
         told={
-            "how": how,
-            "n_labeled": int(is_labeled.sum()),
-            **{f"n_{what}": int(count) for what, count in counts.items()},
-            "n_own": len(own),
-            "n_learned_since": int(n_since),
-            "n_population": int(n_population),
-            "n_arrived": int(n_arrived),
-            "share_taken": float(np.mean(taken / (taken + n_left + known))),
+            "n_learned_since": int(np.count_nonzero(record["action"][is_first.argmax() :] == "label")),
+            "n_population": int((n_left + known)[-1]),
+            "n_unseen": int(np.count_nonzero(_can_be_labeled(learner)[size:])),
+            "share_taken": float(np.mean(n_taken / (n_taken + n_left + known))),
         },
     )
+
+
+def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> AuditedRows:
+    """All draws: those of rows that were there at the same draws are a part."""
+    is_labeled = draws["state"] == "labelled"
+    is_settled = is_labeled | (draws["state"] == "skipped")
+    ends = np.unique(draws["n_rows"])
+    part = np.searchsorted(ends, draws["row"], side="right")
+    can_be_labeled = _can_be_labeled(learner)
+    can_be_labeled[draws["row"][is_settled]] = True  # the skipped ones are a share of the part that cannot
+    n_rows = np.bincount(
+        np.searchsorted(ends, np.flatnonzero(can_be_labeled), side="right"), minlength=len(ends) + 1
+    )
+    n_drawn, n_settled, n_labeled = (
+        np.bincount(part[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)
+    )
+    weights = (n_rows / np.maximum(n_settled, 1))[part[is_labeled]]
+    n_left, n_taken, known = draws["n_left"], draws["n_taken"], np.arange(len(part))
+    n_population = (n_left + known)[-1] if len(ends) == 1 else n_rows[n_labeled > 0].sum()
+    return AuditedRows(
+        how="uniform",
+        rows=draws["row"][is_labeled],
+        weights=weights / weights.mean(),
+        part=part[is_labeled],
+        is_labeled=is_labeled,
+        probability=draws["probability"],
+        n_left=n_left,
+        told={
+            "n_learned_since": 0,
+            "n_population": int(n_population),
+            "n_unseen": int(n_rows[n_drawn == 0].sum()),
+            "share_taken": float(np.mean(n_taken / (n_taken + n_left + known))),
+        },
+    )
+
+
+def _can_be_labeled(learner: ActiveLearner) -> NDArray[np.bool_]:
+    """Rows that are not trained on, and that nobody has skipped."""
+    return np.isin(learner.row_states_, [RowState.UNLABELED, RowState.AUDIT])

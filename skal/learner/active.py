@@ -28,6 +28,7 @@ from ..utils.warnings import callers_level
 from .extending import has_length
 from .ids import Ids, check_order, named_rows
 from .known_classes import known_classes
+from .order import places_of
 from .refit import explaining, is_prefitted, uses_unlabeled
 from .saving import Saving
 from .state import State
@@ -83,6 +84,8 @@ class ActiveLearner(Saving):
         The rows that `audit` has drawn and nobody has labelled or skipped.
     audit_sample_ : dict of ndarray
         What `audit` has drawn, with which probabilities, and what became of it.
+    pool_sizes_ : ndarray of int of shape (n_growths + 1,)
+        How many rows the pool had before each `grow`, and has now.
     class_counts_ : dict
         How many labels of each class are trained on.
     is_trained_ : bool
@@ -176,7 +179,10 @@ class ActiveLearner(Saving):
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         labels = Labels.of(y, len(pool), unlabeled=self.unlabeled)
-        check_order(y, Ids.of_index(pool))
+        named = Ids.of_index(pool) if ids is None else Ids.given(ids)
+        check_order(y, named)
+        for name, value in fit_params.items():
+            check_order(value, named, what=f"values of {name}")
         self._warn_of_classes(labels)
         state = self._start(pool, labels, fit_params, classes=self.classes, ids=ids)
         rows = state.labels.rows
@@ -359,6 +365,8 @@ class ActiveLearner(Saving):
         """Refuse the rows of the pool of `fit` in another order: their positions would name other rows in `teach`."""
         if pool is state.pool:
             return
+        if len(pool) > len(state.pool):
+            self._check_longer(state, pool)
         own_ids, theirs = state.ids or Ids.of_index(state.pool), Ids.of_index(pool)
         if own_ids is None or theirs is None or not own_ids.is_another_order(theirs):
             return
@@ -369,6 +377,17 @@ class ActiveLearner(Saving):
                 "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
                 "positions for other rows. Call query() without it, and name rows by their ids: "
                 "X_pool.loc[learner.X_.index[rows]]."
+            )
+
+    def _check_longer(self, state: State, pool: Pool) -> None:
+        """Refuse a pool that has the rows of the pool of `fit` and more: labelled ones would be asked for again."""
+        places = places_of(pool, state.ids, len(state.pool))
+        some = np.linspace(0, len(state.pool) - 1, min(len(state.pool), 100)).astype(np.intp)
+        own = as_pool(state.pool.take(some))
+        if own.same_as(as_pool(pool.take(some if places is None else places[some]))):
+            raise ValueError(
+                f"X_pool has the rows of the pool of fit and {len(pool) - len(state.pool)} more; labelled ones would "
+                "be asked for again. Take the new ones in, grow(X_pool), and call query() without it."
             )
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))

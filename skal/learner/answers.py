@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..pool import Rows
 from .extending import Extending
 from .extensions import as_keys
-from .ids import Ids, check_order
+from .ids import check_order
 from .state import State
 
 
@@ -92,8 +92,10 @@ class Answers(Extending):
         with self._changes:
             if extension is None:
                 positions = self._rows(rows)
-                ids: Ids | None = self._state.ids
-                check_order(y, Ids(positions if ids is None else ids.names[positions]), positions)
+                names = self._names(positions)
+                where = None if hasattr(rows, "get_indexer") else positions
+                check_order(y, names, where)
+                check_order(sample_weight, names, where, what="weights")
                 taught = self._with_labels(positions, y, sample_weight, audit, overwrite)
             elif audit or sample_weight is not None:
                 raise ValueError(

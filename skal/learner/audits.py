@@ -161,6 +161,12 @@ class Audits(Answers):
         return self._known("awaited").copy()
 
     @property
+    def pool_sizes_(self) -> NDArray[np.intp]:
+        """How many rows the pool had before each `grow`, and has now."""
+        state: State = self._state
+        return np.array([*(n_rows for n_rows, _ in state.arrivals), len(state.pool)], dtype=np.intp)
+
+    @property
     def audit_sample_(self) -> dict[str, NDArray[Any]]:
         """What `audit` has drawn, in that order: arrays of equal length, for ``pandas.DataFrame``.
 

@@ -17,7 +17,7 @@ from ..strategies import QueryStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..utils.random import seed_random_states
 from .audits import Audits
-from .ids import Ids
+from .ids import Ids, check_order
 from .known_classes import known_classes
 from .order import with_new_rows_last
 from .state import State
@@ -203,6 +203,12 @@ class Changes(Audits):
             pool = with_new_rows_last(check_pool(self, X, reset=False), state.ids, len(state.pool))
             n_new = len(pool) - len(state.pool)
             self._check_first_rows(pool)
+            grown_ids = self._grown_ids(ids, pool)
+            own = Ids.of_index(pool) if grown_ids is None else grown_ids
+            named = None if own is None else Ids(own.names[len(state.pool) :])
+            check_order(y, named)
+            for name, value in fit_params.items():
+                check_order(value, named, what=f"values of {name}")
             marker = state.labels.unlabeled
             new = Labels.none(n_new) if y is None else Labels.of(y, n_new, unlabeled=marker)
             self._check_known_classes(new.known)
@@ -212,7 +218,7 @@ class Changes(Audits):
                 state,
                 pool=pool,
                 arrivals=(*state.arrivals, (len(state.pool), len(state.draws))),
-                ids=self._grown_ids(ids, pool),
+                ids=grown_ids,
                 labels=replace(state.labels, codes=np.append(state.labels.codes, Labels.none(n_new).codes)),
                 params=state.params | state.stacked(state.params, [(params, n_new)]),
                 before=None,
@@ -252,12 +258,12 @@ class Changes(Audits):
                 raise ValueError(
                     "ids were given for new rows, and fit was given none; leave them out, or fit again."
                 )
-            if own is None or not np.array_equal(own.names[:n_before], np.arange(n_before)):
+            if own is None or not Ids(np.arange(n_before)).begin(own):
                 return None
             return own if own.are_distinct() else None  # an index that only counted names the new rows now
         if ids is not None:
             return before.extended(Ids.given(ids), len(pool))
-        if own is None or not np.array_equal(own.names[:n_before], before.names):
+        if own is None or not before.begin(own):
             raise ValueError(
                 f"The rows have ids, and the {len(pool) - n_before} new ones came without any, or with others for the "
                 "first rows; give ids=, those of the new rows, or a data frame whose index goes on."

@@ -117,14 +117,15 @@ class Ids:
             kinds = {wanted.dtype.kind, names.dtype.kind}
             if len(kinds) == 2 and kinds & {"U", "b"}:  # a mask, for one, names no rows
                 raise ValueError(
-                    f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names[0]!r}."
+                    f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names.tolist()[0]!r}."
                 )
             places = np.searchsorted(names, wanted).clip(max=len(names) - 1)
             found = np.where(names[places] == wanted, order[places], -1)
         unknown = np.flatnonzero(found < 0)
         if len(unknown):
             raise ValueError(
-                f"The ids {wanted[unknown[:5]].tolist()} are those of no row; ids_ has all, such as {self.names[0]!r}."
+                f"The ids {wanted[unknown[:5]].tolist()} are those of no row; ids_ has all, such as "
+                f"{self.names.tolist()[0]!r}."
             )
         if self._repeated and (several := {*self._repeated}.intersection(wanted.tolist())):
             raise _ambiguous(list(several))
@@ -180,8 +181,14 @@ class Ids:
             return None
         return rows if self.are_distinct() else None
 
+    def begin(self, other: Self) -> bool:
+        """Whether other names are these in the same order, and perhaps more after them."""
+        first = other.names[: len(self)]
+        are_floats = self.names.dtype.kind == first.dtype.kind == "f"  # of which NaN is the same as NaN here
+        return np.array_equal(self.names, first, equal_nan=are_floats)
+
     def is_another_order(self, other: Self) -> bool:
-        """Whether other names are these in another order.
+        """Whether other names are these in another order, each as often.
 
         Parameters
         ----------
@@ -191,9 +198,12 @@ class Ids:
         -------
         is_another_order : bool
         """
-        if len(other) != len(self) or np.array_equal(self.names, other.names):
+        if len(other) != len(self) or self.begin(other):
             return False
-        return self.found_in(other) is not None
+        try:
+            return Counter(self.names.tolist()) == Counter(other.names.tolist())
+        except TypeError:  # of names that have no hash
+            return False
 
 
 def _ambiguous(names: list[Any]) -> ValueError:
@@ -218,33 +228,34 @@ def _array(ids: Any) -> NDArray[Any]:
     return np.atleast_1d(array)
 
 
-def check_order(y: Any, names: Ids | None, positions: Rows | None = None) -> None:
-    """Refuse labels whose index has the names of their rows in another order: they would go to the wrong ones.
+def check_order(values: Any, names: Ids | None, rows: Any = None, *, what: str = "labels") -> None:
+    """Refuse values whose index has the names of their rows in another order: they would go to the wrong ones.
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,)
-        A pandas Series has an index.
+    values : array-like of shape (n_rows,)
+        Labels or weights; a pandas Series has an index.
     names : Ids or None
         Of the rows.
-    positions : ndarray of int of shape (n_rows,), default=None
-        Those of the rows, where some were chosen. An index that has them, or only counts, is no order then.
+    rows : array-like of shape (n_rows,), default=None
+        Positions, where these name the rows: an index that has them, or only counts, is no order then.
+    what : str, default="labels"
 
     Raises
     ------
     ValueError
     """
-    given = getattr(y, "index", None)
+    given = getattr(values, "index", None)
     if names is None or given is None or callable(given):
         return
     index = Ids(given)
-    if positions is not None and (_only_counts(given) or np.array_equal(index.names, positions)):
+    if rows is not None and (_only_counts(given) or np.array_equal(index.names, rows)):
         return
     if names.is_another_order(index):
         raise ValueError(
-            "The labels have an index, which is that of the rows in another order; put them into the order of the "
-            "rows, as in y.loc[rows], give the index as rows, teach(y.index, y), or give y.to_numpy() if the index "
-            "means something else."
+            f"The {what} have an index, which is that of the rows in another order. Put them into the order of the "
+            "rows, name rows by the index of their labels, as in teach(y.index, y), or give arrays if the index means "
+            "something else."
         )
 
 

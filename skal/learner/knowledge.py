@@ -145,11 +145,15 @@ class Knowledge(Delegation):
         ids: Ids | None = self._state.ids
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
 
+    def _names(self, rows: Rows) -> Ids:
+        """The ids of rows, or their positions where they have none."""
+        ids: Ids | None = self._state.ids
+        return Ids(rows if ids is None else ids.names[rows])
+
     def _told(self, rows: Rows) -> str:
         """Some rows in words: their positions, and their ids where they have any."""
-        ids: Ids | None = self._state.ids
         told = f"rows {rows[:5].tolist()}"
-        return told if ids is None else f"{told} (ids {ids.names[rows[:5]].tolist()})"
+        return told if self._state.ids is None else f"{told} (ids {self._names(rows[:5]).names.tolist()})"
 
     def _html_repr(self) -> str:
         """What notebooks show: scikit-learn's diagram, and the labels. Neither the pool nor the strategy is touched."""

@@ -12,21 +12,51 @@ from ..utils.warnings import callers_level
 from .ids import Ids
 
 
-def in_saved_order(pool: Pool, ids: Ids | None, n_saved: int) -> tuple[Pool, str | None]:
+def places_of(pool: Pool, ids: Ids | None, n_before: int) -> Rows | None:
+    """Where the rows of before are in a pool that may have more of them, and in another order.
+
+    Parameters
+    ----------
+    pool : Pool
+    ids : Ids or None
+        The names of the rows of before; None where they had none, or their index only counted them.
+    n_before : int
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_before,) or None
+        None where they come first, or nothing tells: what is in them decides then.
+    """
+    now = Ids.of(None, pool)
+    before = Ids(np.arange(n_before)) if ids is None else ids
+    return None if now is None or before.begin(now) else before.found_in(now)
+
+
+def has_other_index(pool: Pool, ids: Ids | None) -> bool:
+    """Whether the names of the rows are others than those in the index of their frame, which is no order then."""
+    own = Ids.of(None, pool)
+    return ids is not None and own is not None and not (len(own) == len(ids) and ids.begin(own))
+
+
+def in_saved_order(
+    pool: Pool, ids: Ids | None, n_saved: int, *, by_index: bool = True
+) -> tuple[Pool, str | None]:
     """The rows of a saved learner, in its order, out of a pool that may have more of them.
 
     Parameters
     ----------
     pool : Pool
     ids : Ids or None
-        The saved names; None where there were none, or the index only counted the rows.
+        As in `places_of`.
     n_saved : int
         How many rows there were.
+    by_index : bool, default=True
+        Whether an index names rows as `ids` does.
 
     Returns
     -------
     pool : Pool
-        The one that was given where nothing tells which rows these are: what is in it decides then.
+        To be compared with the saved one.
     warning : str or None
         What was done, if anything.
 
@@ -35,65 +65,67 @@ def in_saved_order(pool: Pool, ids: Ids | None, n_saved: int) -> tuple[Pool, str
     ValueError
         If the index names other rows.
     """
-    now = Ids.of(None, pool)
-    if now is None:
-        if len(pool) <= n_saved or pool.is_lazy:
-            return pool, None
-        rows: Rows | slice = slice(n_saved)
-    else:
-        saved = Ids(np.arange(n_saved)) if ids is None else ids
-        found = saved.found_in(now)
-        if found is None and ids is not None and not np.array_equal(saved.names, now.names):
-            raise ValueError(
-                f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
-                f"{saved.names.tolist()[0]!r}; give the original pool with its index."
-            )
-        if found is None or np.array_equal(found, np.arange(len(pool))):
-            return pool, None
-        rows = found
-    if n_new := len(pool) - n_saved:
-        what = f"all rows of the saved pool and {n_new} more, which learner.grow(X) takes in"
-    else:
-        what = "the rows of the saved pool in another order, by its index"
-    return as_pool(pool.take(rows)), (
-        f"X has {what}. The learner keeps the order it was saved in: query gives rows of learner.X_, and "
-        "pd.Series(learner.labels_, index=learner.ids_) are its labels by name."
+    n_new = len(pool) - n_saved
+    places: Rows | slice | None = places_of(pool, ids, n_saved) if by_index else None
+    now = Ids.of(None, pool) if by_index else None
+    if places is None and ids is not None and now is not None and not ids.begin(now):
+        raise ValueError(
+            f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
+            f"{ids.names.tolist()[0]!r}, or ids that belong to several rows; give the original pool with its index."
+        )
+    if places is None and n_new > 0 and not pool.is_lazy:
+        places = slice(n_saved)
+    if places is None:
+        return pool, None
+    what = (
+        f"all rows of the saved pool and {n_new} more"
+        if n_new
+        else "the rows of the saved pool in another order"
+    )
+    then = "Take the new ones in with grow. " if n_new else ""
+    return as_pool(pool.take(places)), (
+        f"X has {what}. The learner goes on with the saved rows in their order. {then}query gives rows of learner.X_, "
+        "and pd.Series(learner.labels_, index=learner.ids_) are its labels by name."
     )
 
 
 def with_new_rows_last(pool: Pool, ids: Ids | None, n_before: int) -> Pool:
-    """A longer frame, in which the rows of before come first, as they were.
+    """A longer pool, in which the rows of before come first, as they were.
 
     Parameters
     ----------
     pool : Pool
     ids : Ids or None
-        The names of the rows of before; None where the index only counted them.
+        As in `places_of`.
     n_before : int
 
     Returns
     -------
     pool : Pool
-        The one that was given where its index does not tell which rows are new.
+
+    Raises
+    ------
+    ValueError
+        If rows have to be moved, and new ones have the same name.
 
     Warns
     -----
     PoolWarning
         If rows were moved.
     """
-    now = Ids.of(None, pool)
+    names = Ids.of(None, pool)
     before = Ids(np.arange(n_before)) if ids is None else ids
-    if now is None or np.array_equal(before.names, now.names[:n_before]):
-        return pool
-    rows = before.found_in(now)
-    if rows is None:
+    if names is not None and not before.begin(names):
+        names.check()  # tomorrow nobody could tell those apart that have the same name
+    places = places_of(pool, ids, n_before)
+    if places is None:
         return pool
     is_new = np.ones(len(pool), dtype=bool)
-    is_new[rows] = False
+    is_new[places] = False
     warnings.warn(
-        "X has the rows of before in another order, by its index. They keep their places, and the new ones come after "
-        "them: query gives rows of learner.X_.",
+        "X has the rows of before in another order. They keep their places, and the new ones come after them: query "
+        "gives rows of learner.X_.",
         PoolWarning,
         stacklevel=callers_level(),
     )
-    return as_pool(pool.take(np.concatenate([rows, np.flatnonzero(is_new)])))
+    return as_pool(pool.take(np.concatenate([places, np.flatnonzero(is_new)])))

@@ -32,7 +32,7 @@ from .changes import Changes
 from .draws import Draws, are_arrivals
 from .extensions import Extension
 from .ids import Ids
-from .order import in_saved_order
+from .order import has_other_index, in_saved_order
 from .reader import Reader
 from .record import Entry
 from .refit import is_prefitted, refitted
@@ -123,6 +123,7 @@ class Saving(Changes):
                 "n_rows": len(state.pool),
                 "container": state.pool.description,
                 "ids": writer.add(state.ids, "ids_"),
+                "is_named_by_index": not has_other_index(state.pool, state.ids),
                 "is_trained_again": is_again,
                 "state": reference,
                 "nodes": writer.nodes,
@@ -156,7 +157,8 @@ class Saving(Changes):
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
             The pool, in its original container. A frame in another order, as its index tells, is put back into the
             original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows. New rows, at the end or
-            wherever an index tells them from the others, are left to `grow`, with a warning.
+            wherever an index tells them from the others, are left to `grow`, with a warning, unless the pool is read
+            from a store.
         learner : ActiveLearner
             With the parameters that it was saved with; it need not be fitted, and is left as it is.
         mmap_mode : {None, "r"}, default=None
@@ -204,12 +206,17 @@ class Saving(Changes):
             if not isinstance(ids, Ids | None):
                 raise ModelFileError("holds no ids of rows")
         given = check_pool(fitted, X, reset=True)
-        pool, moved = in_saved_order(given, ids, content.get("n_rows", len(given)))
+        n_saved = content.get("n_rows", len(given) if ids is None else len(ids))
+        pool, moved = in_saved_order(given, ids, n_saved, by_index=content.get("is_named_by_index", True))
         if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
+            remedy = (
+                " Load it without new rows, and then grow." if pool.is_lazy and len(pool) > n_saved else ""
+            )
+            why = what_differs(content.get("container"), pool.description)
+            if len(given) > n_saved == len(pool):
+                why = f"of its {len(given)} rows, neither the first {n_saved} nor those with the saved ids are those."
             raise ValueError(
-                "X is not the pool of the learner that was saved: "
-                + what_differs(content.get("container"), given.description)
-                + " Give the original one. If there are new rows, load with the first ones, and then grow."
+                f"X is not the pool of the learner that was saved: {why} Give the original one.{remedy}"
             )
         if moved is not None:
             warnings.warn(moved, PoolWarning, stacklevel=callers_level())
@@ -287,12 +294,15 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
         return False
     words = [*content["params"].values(), *content["parts"].values()]
-    defaults = content.get("defaults", [])  # which the first files lack, as "container" and "n_rows"
+    defaults = content.get(
+        "defaults", []
+    )  # which the first files lack, as "container", "n_rows" and "is_named_by_index"
     return (
         {"ids", "state"} <= content.keys()
         and isinstance(defaults, list)
         and isinstance(content.get("container", ""), str)
         and type(content.get("n_rows", 0)) is int
+        and type(content.get("is_named_by_index", True)) is bool
         and all(isinstance(each, str) for each in [*words, *defaults])
     )
 

@@ -73,7 +73,7 @@ def object_checksum(objects: Any) -> str:
 
 
 def what_differs(then: str | None, now: str) -> str:
-    """What to look at where a pool is not known again, in a sentence.
+    """How a pool differs from the one that was expected, in a sentence.
 
     Parameters
     ----------

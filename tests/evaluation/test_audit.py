@@ -333,7 +333,7 @@ def test_parts_of_a_pool_that_grew_count_by_their_sizes():
     expected = (398 * is_right[~is_new].mean() + 600 * is_right[is_new].mean()) / 998
     report = audit_report(learner)
     assert report.score == pytest.approx(expected)
-    assert (report.n_population, report.n_arrived, report.n_labeled) == (998, 0, 120)
+    assert (report.n_population, report.n_unseen, report.n_labeled) == (998, 0, 120)
     weights = np.where(is_new, 600 / is_new.sum(), 398 / (~is_new).sum())
     macro = audit_report(learner, scoring="f1_macro")
     score = f1_score(truth[rows], learner.predict(learner.X_[rows]), average="macro", sample_weight=weights)
@@ -348,22 +348,77 @@ def test_parts_of_a_pool_that_grew_count_by_their_sizes():
     assert audit_report(learner).score == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("how", ["uniform", "active"])
-def test_rows_that_came_after_the_draws_are_told(how):
+def test_rows_that_came_after_the_draws_are_told():
     learner, truth = grown(60, 0, 400, 600)
     report = audit_report(learner)
-    assert (report.n_population, report.n_arrived) == (398, 600)
-    assert "Came later, and in no estimate: 600; draw some with audit(n, how='uniform')." in str(report)
+    assert (report.n_population, report.n_unseen) == (398, 600)
+    assert "Came after the draws, and in no estimate: 600 rows; audit(n, how='uniform') draws" in str(report)
     assert audit_report(learner).score > 0.8
-    if how == "active":
-        rows = learner.audit(5)
-        learner = learner.teach(rows, truth[rows], audit=True)
-        assert audit_report(learner).n_arrived == 0
-        active = ActiveLearner(GaussianNB(), RandomSampling(), random_state=0).fit(X[:140], Y[:140])
-        rows = active.audit(20, how="active")
-        active.teach(rows, TRUTH[rows], audit=True).grow(X)
-        assert audit_report(active).n_arrived == 10
-        assert "audit(n, how='active')" in str(audit_report(active))
+    rows = learner.audit(60)
+    new = rows[rows >= 400]
+    learner = learner.teach(new, truth[new], audit=True)
+    report = audit_report(learner)
+    assert (report.n_unseen, report.n_pending) == (0, 60 - len(new)), "old ones are pending, and not unseen"
+    learner.skip(np.setdiff1d(np.arange(400, 1000), rows))
+    assert audit_report(learner).n_unseen == 0
+
+
+def test_rows_that_somebody_drew_himself_before_the_pool_grew():
+    learner, truth = grown(0, 0, 400, 600)
+    own = np.arange(100, 160)
+    learner.teach(own, truth[own], audit=True)
+    report = audit_report(learner)
+    assert (report.n_labeled, report.n_unseen) == (60, 600)
+    assert learner.pool_sizes_.tolist() == [400, 1000]
+    more = np.arange(500, 530)
+    learner.teach(more, truth[more], audit=True)
+    is_right = learner.predict(learner.X_) == truth
+    expected = (398 * is_right[own].mean() + 600 * is_right[more].mean()) / 998
+    assert audit_report(learner).score == pytest.approx(expected)
+
+
+def test_rows_that_were_skipped_before_the_draws_have_no_weight():
+    learner, truth = grown(0, 0, 400, 600)
+    learner.skip(np.arange(10, 350))
+    rows = learner.audit(200)
+    learner.teach(rows, truth[rows], audit=True)
+    is_right = learner.predict(learner.X_) == truth
+    left = np.setdiff1d(np.arange(2, 1000), np.arange(10, 350))
+    assert audit_report(learner).score == is_right[rows].mean()
+    learner, truth = grown(0, 0, 400, 600)
+    learner.skip(np.arange(10, 350))
+    for start, stop in ((0, 400), (400, 1000)):
+        own = left[(left >= start) & (left < stop)]
+        learner.teach(own, truth[own], audit=True)
+    assert audit_report(learner).score == pytest.approx(is_right[left].mean())
+
+
+def test_rows_drawn_by_expected_loss_count_since_the_pool_grew():
+    learner = ActiveLearner(GaussianNB(), RandomSampling(), random_state=0).fit(X[:140], Y[:140])
+    rows = learner.audit(20, how="active")
+    learner.teach(rows, TRUTH[rows], audit=True).grow(X)
+    before = audit_report(learner)
+    assert (before.n_labeled, before.n_unseen) == (20, 10)
+    assert "audit(n, how='active')" in str(before)
+    more = learner.audit(15, how="active")
+    assert audit_report(learner).n_unseen == 10, "none of them is labelled"
+    learner.teach(more, TRUTH[more], audit=True)
+    report = audit_report(learner)
+    sample = {name: values[20:] for name, values in learner.audit_sample_.items()}
+    wrong = learner.predict(X[more]) != TRUTH[more]
+    weights = lure_weights(sample["probability"], sample["n_left"])
+    assert report.score == pytest.approx(1 - weights @ wrong / 15)
+    assert (report.n_labeled, report.n_unseen) == (15, 0)
+
+
+def test_a_scorer_of_a_pool_that_grew_takes_weights():
+    learner, _ = grown(60, 60, 400, 600)
+    with pytest.raises(TypeError, match="takes no sample_weight; give a scorer that does"):
+        audit_report(learner, scoring=lambda learner, X, y: 1.0)
+    few, _ = grown(100, 4, 300, 3000)
+    report = audit_report(few, scoring="f1_macro")
+    assert 0 < report.score < 1
+    assert np.isnan([report.low, report.high]).all(), "a handful of rows is no sample of a part"
 
 
 @pytest.mark.parametrize(("n_first", "n_later"), [(60, 60), (100, 25), (10, 110)])

@@ -38,6 +38,7 @@ def test_examples_have_the_form_of_the_gallery(name):
 @pytest.mark.parametrize("name", SHORT)
 def test_short_examples_run_to_their_pictures(name, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
+    plt.close("all")  # what other tests left open
     plt.switch_backend("agg")
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))

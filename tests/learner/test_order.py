@@ -1,6 +1,7 @@
 """Tables come in another order the next day, with new rows among the old ones."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_the_table_of_the_next_day_has_new_rows_and_another_order(tmp_path, kind
     rest = today.index[~today.index.isin(first.index)]
     expected.grow(pd.concat([first, frame.loc[rest]]))
     fitted.save(tmp_path)
-    with pytest.warns(PoolWarning, match=r"all rows of the saved pool and 30 more, which learner\.grow\(X\)"):
+    with pytest.warns(PoolWarning, match=r"all rows of the saved pool and 30 more\..*with grow"):
         loaded = ActiveLearner.load(tmp_path, today, PLAN)
     assert_array_equal(loaded.query(), fitted.query())
     if not kind.endswith("shuffled"):
@@ -129,7 +130,7 @@ def test_new_rows_at_the_end_of_a_pool_without_names(tmp_path, kind):
 
 def test_another_pool_with_more_rows_is_no_pool_in_another_order(tmp_path):
     clone(PLAN).fit(X[:120], Y[:120]).save(tmp_path)
-    with pytest.raises(ValueError, match=r"\(150, 4\) was given instead"):
+    with pytest.raises(ValueError, match="of its 150 rows, neither the first 120 nor"):
         ActiveLearner.load(tmp_path, X[::-1], PLAN)
 
 
@@ -147,6 +148,9 @@ def test_labels_come_in_the_order_of_their_rows(kind, named):
     given = rows if named == "positions" else names
     with pytest.raises(ValueError, match=r"in another order.*teach\(y.index, y\)"):
         clone(fitted).fit(X, Y, ids=ids).teach(given, said.iloc[::-1])
+    weights = pd.Series(np.ones(5), index=names[::-1])
+    with pytest.raises(ValueError, match="weights have an index"):
+        clone(fitted).fit(X, Y, ids=ids).teach(given, said, sample_weight=weights)
     for order in (slice(None), slice(None, None, -1)):
         again = clone(fitted).fit(X, Y, ids=ids)
         again.teach(said.index[order], said.iloc[order])
@@ -181,3 +185,84 @@ def test_errors_name_rows_by_their_ids(kind):
         fitted.teach(row, [1], audit=True)
     with pytest.raises(ValueError, match=f"{told} are labelled; forget"):
         fitted.skip(row)
+
+
+def test_labels_by_the_index_of_a_shuffled_frame():
+    """Whose names are positions of other rows."""
+    frame = pd.DataFrame(X, columns=list("abcd")).sample(frac=1, random_state=0)
+    fitted = clone(PLAN).fit(frame, np.full(150, -1))
+    said = pd.Series(np.arange(150) % 3, index=frame.index)
+    with pytest.raises(ValueError, match="in another order"):
+        fitted.teach(frame.index, said.sort_index())
+    fitted.teach(frame.index, said)
+    assert_array_equal(fitted.labels_, said)
+
+
+def test_values_of_new_rows_come_in_their_order():
+    weight = np.ones(150)
+    fitted = clone(PLAN).fit(FRAME.iloc[:120], Y[:120], sample_weight=weight[:120])
+    said, weights = (
+        pd.Series(np.arange(30) % 3, index=NAMES[120:]),
+        pd.Series(weight[120:], index=NAMES[120:]),
+    )
+    with pytest.raises(ValueError, match="labels have an index"):
+        fitted.grow(FRAME, said.iloc[::-1], sample_weight=weights)
+    with pytest.raises(ValueError, match="values of sample_weight have an index"):
+        fitted.grow(FRAME, said, sample_weight=weights.iloc[::-1])
+    assert len(fitted.labels_) == 120
+    with pytest.warns(PoolWarning):
+        fitted.grow(FRAME.iloc[::-1], said.iloc[::-1], sample_weight=weights.iloc[::-1])
+    assert_array_equal(pd.Series(fitted.labels_, index=fitted.ids_)[NAMES[120:]], said)
+
+
+def test_values_of_fit_and_extend_come_in_the_order_of_their_rows():
+    said = pd.Series(Y, index=NAMES)
+    with pytest.raises(ValueError, match="labels have an index"):
+        clone(PLAN).fit(X, said.iloc[::-1], ids=NAMES)
+    with pytest.raises(ValueError, match="values of sample_weight have an index"):
+        clone(PLAN).fit(FRAME, Y, sample_weight=pd.Series(np.ones(150), index=NAMES[::-1]))
+    with pytest.raises(ValueError, match="labels have an index"):
+        clone(PLAN).fit(FRAME, Y).extend(FRAME.iloc[:2], pd.Series([0, 1], index=NAMES[[1, 0]]))
+
+
+def test_an_order_is_told_where_names_repeat():
+    repeated = FRAME.set_axis([*NAMES[:149], NAMES[0]])
+    with pytest.raises(ValueError, match="labels have an index"):
+        clone(PLAN).fit(repeated, pd.Series(Y, index=repeated.index).iloc[::-1])
+    first = repeated.iloc[:140]
+    fitted = clone(PLAN).fit(first, Y[:140])
+    with pytest.raises(ValueError, match=r"\['flower 0'\] belong to several rows"):
+        fitted.grow(repeated.iloc[::-1])
+    assert len(fitted.grow(repeated).labels_) == 150  # at the end they need no names
+
+
+def test_ids_beside_an_index_that_says_something_else(tmp_path):
+    """The index of a table of yesterday's choice, say, where the ids are a column."""
+    for index in ([f"other {row}" for row in range(150)], np.random.default_rng(0).permutation(150)):
+        frame = FRAME.set_axis(index)
+        fitted = clone(PLAN).fit(frame.iloc[:120], Y[:120], ids=NAMES[:120])
+        fitted.save(tmp_path)
+        for today in (frame.iloc[:120], frame):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PoolWarning)
+                loaded = ActiveLearner.load(tmp_path, today, PLAN)
+            assert_array_equal(loaded.query(), fitted.query())
+            assert_array_equal(loaded.ids_, NAMES[:120])
+
+
+def test_a_name_that_is_not_a_number(tmp_path):
+    frame = FRAME.set_axis([np.nan, *np.arange(149) / 2])
+    fitted = clone(PLAN).fit(frame, Y)
+    fitted.save(tmp_path)
+    assert_array_equal(ActiveLearner.load(tmp_path, frame, PLAN).query(), fitted.query(frame.copy()))
+
+
+@pytest.mark.parametrize("kind", ["named", "shuffled", "array"])
+def test_a_pool_with_new_rows_is_asked_after_it_was_taken_in(kind):
+    today = {"named": FRAME, "shuffled": FRAME.sample(frac=1, random_state=0), "array": X}[kind]
+    fitted = clone(PLAN).fit(X[:120] if kind == "array" else FRAME.iloc[:120], Y[:120])
+    with pytest.raises(ValueError, match=r"the rows of the pool of fit and 30 more.*grow\(X_pool\)"):
+        fitted.query(today)
+    assert (
+        len(fitted.query(np.asarray(today)[::-1] if kind == "array" else today.set_axis(range(150)) + 1)) == 5
+    )
