@@ -46,8 +46,8 @@ class AuditReport:
     n_own : int
         Rows of the audit that `audit` did not draw. They count if it drew none.
     n_population : int
-        Rows that they were drawn from, labelled ones of the audit included; of a pool that grew between two draws,
-        those that are not trained on now.
+        Rows that they were drawn from, labelled ones of the audit included; of a pool that grew between two draws, all
+        rows of the parts that were drawn from, but for skipped ones.
     n_learned_since : int
         Labels for training since the first of the rows was drawn by expected loss: of a classifier that has learned
         them, the estimate is biased. 0 for rows drawn uniformly.
@@ -134,9 +134,9 @@ def audit_report(
       trained on: those of the pool at the time of the draw, and new rows from where the pool came from, if it is a
       random sample itself. Rows drawn after training has begun speak of what was left of the pool then, which lacks
       the rows that a strategy liked; `share_taken` bounds the difference. Where the pool has grown between two draws,
-      old and new rows did not have the same chance: the estimate is the mean over the parts, weighted by how many of
-      their rows can still be labelled or are in the audit. Rows that came after the last draw are in no estimate, and
-      the report counts them.
+      old and new rows did not have the same chance: the estimate is the mean over the parts, weighted by their numbers
+      of rows, without skipped ones. Rows that came after the last draw are in no estimate, and the report counts them.
+      The rest of the pool becomes easier as a strategy takes its hard rows: there the classifier is better than that.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
       rows of the pool that were not trained on, if the classifier is still the same; of a pool that has grown, the
       draws since then count, once one of them is labelled. A classifier that has learned

@@ -141,11 +141,11 @@ def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> 
     is_settled = is_labeled | (draws["state"] == "skipped")
     ends = np.unique(draws["n_rows"])
     part = np.searchsorted(ends, draws["row"], side="right")
-    can_be_labeled = _can_be_labeled(learner)
-    can_be_labeled[draws["row"][is_settled]] = True  # the skipped ones are a share of the part that cannot
-    n_rows = np.bincount(
-        np.searchsorted(ends, np.flatnonzero(can_be_labeled), side="right"), minlength=len(ends) + 1
+    counts = learner.row_states_ != RowState.SKIPPED
+    counts[draws["row"][is_settled]] = (
+        True  # those skipped in the audit are the share of the part that cannot be labelled
     )
+    n_rows = np.bincount(np.searchsorted(ends, np.flatnonzero(counts), side="right"), minlength=len(ends) + 1)
     n_drawn, n_settled, n_labeled = (
         np.bincount(part[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)
     )

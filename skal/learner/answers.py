@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..pool import Rows
 from .extending import Extending
 from .extensions import as_keys
-from .ids import check_order
+from .ids import check_kind, check_order
 from .state import State
 
 
@@ -95,6 +95,7 @@ class Answers(Extending):
                 names = self._names(positions)
                 where = None if hasattr(rows, "get_indexer") else positions
                 check_order(y, names, where)
+                check_kind(y, names, where)
                 check_order(sample_weight, names, where, what="weights")
                 taught = self._with_labels(positions, y, sample_weight, audit, overwrite)
             elif audit or sample_weight is not None:
@@ -124,9 +125,10 @@ class Answers(Extending):
             )
         if len(moved) and not overwrite:
             now, then = ("training", "the audit")[:: 1 if audit else -1]
+            keep = "Leave them out" if audit else "Give audit=True, or leave them out,"
             raise ValueError(
-                f"{self._told(moved)} belong to {now}, and these answers to {then}. overwrite=True moves them; "
-                "leave them out to keep them where they are."
+                f"{self._told(moved)} belong to {now}, and these answers to {then}. {keep} to keep them where they "
+                "are; overwrite=True moves them."
             )
         if len(labeled) == len(rows) and not len(corrected) and not len(moved) and weight is None:
             return self._unchanged()

@@ -207,8 +207,9 @@ class Ids:
 
 
 def _ambiguous(names: list[Any]) -> ValueError:
+    some = [name.item() if isinstance(name, np.generic) else name for name in names[:5]]
     return ValueError(
-        f"The ids {names[:5]} belong to several rows; give each row an id of its own, or name rows by their "
+        f"The ids {some} belong to several rows; give each row an id of its own, or name rows by their "
         "positions."
     )
 
@@ -256,6 +257,39 @@ def check_order(values: Any, names: Ids | None, rows: Any = None, *, what: str =
             f"The {what} have an index, which is that of the rows in another order. Put them into the order of the "
             "rows, name rows by the index of their labels, as in teach(y.index, y), or give arrays if the index means "
             "something else."
+        )
+
+
+def check_kind(values: Any, names: Ids, rows: Rows | None) -> None:
+    """Refuse integers that name rows and labels alike where they may be ids as well as positions.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,)
+        Labels; a pandas Series has an index.
+    names : Ids
+        Of the rows.
+    rows : ndarray of int of shape (n_rows,) or None
+        Their positions, where these name them.
+
+    Raises
+    ------
+    ValueError
+    """
+    given = getattr(values, "index", None)
+    if (
+        rows is None
+        or given is None
+        or callable(given)
+        or names.names.dtype.kind not in "iu"
+        or not len(rows)
+    ):
+        return
+    if np.array_equal(Ids(given).names, rows) and not np.array_equal(names.names, rows):
+        raise ValueError(
+            f"Rows and the index of their labels are the integers {rows[:5].tolist()}, which may be ids or positions; "
+            f"the ids at these positions are {names.names[:5].tolist()}. Give teach(y.index, y) if they are ids, or "
+            "y.to_numpy() if they are positions."
         )
 
 

@@ -136,10 +136,11 @@ class QueryDisplay:
         positions = positions[:n_items]
         told = [""] * len(positions) if notes is None else list(map(_told, notes))
         labels = _labels(learner, shown, positions, predict)
+        kind = "row" if np.array_equal(learner.ids_, np.arange(len(shown))) else "id"
         ids = learner.ids_[positions].tolist()
         titles = []
         for rank, (name, label) in enumerate(zip(ids, labels, strict=True)):
-            name = f"row {name}" if isinstance(name, int) else str(name)
+            name = f"{kind} {name}" if isinstance(name, int) else str(name)
             lines = f"{rank + 1}: {name}", label, told[rank]
             titles.append("\n".join(shortened(line, _LONGEST) for line in lines if line))
         return cls(_items(pool, positions, image_shape), titles).plot(n_columns=n_columns, figure=figure)

@@ -104,7 +104,7 @@ class StoppingReport:
     @property
     def _advice(self) -> str:
         if self.should_stop:
-            return "Stop: further labels are not worth their price."
+            return "Stop: the criterion has fallen to its threshold."
         if self.n_left == 0:
             return "No row is left to be labelled."
         if np.isnan(self.labels_left):
