@@ -142,9 +142,7 @@ def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> 
     ends = np.unique(draws["n_rows"])
     part = np.searchsorted(ends, draws["row"], side="right")
     counts = learner.row_states_ != RowState.SKIPPED
-    counts[draws["row"][is_settled]] = (
-        True  # those skipped in the audit are the share of the part that cannot be labelled
-    )
+    counts[draws["row"][is_settled]] = True  # skipped ones of the audit are the share that cannot be labelled
     n_rows = np.bincount(np.searchsorted(ends, np.flatnonzero(counts), side="right"), minlength=len(ends) + 1)
     n_drawn, n_settled, n_labeled = (
         np.bincount(part[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)

@@ -28,7 +28,7 @@ from ..utils.warnings import callers_level
 from .extending import has_length
 from .ids import Ids, check_order, named_rows
 from .known_classes import known_classes
-from .order import places_of
+from .order import has_other_index, places_of
 from .refit import explaining, is_prefitted, uses_unlabeled
 from .saving import Saving
 from .state import State
@@ -381,7 +381,8 @@ class ActiveLearner(Saving):
 
     def _check_longer(self, state: State, pool: Pool) -> None:
         """Refuse a pool that has the rows of the pool of `fit` and more: labelled ones would be asked for again."""
-        places = places_of(pool, state.ids, len(state.pool))
+        is_other = has_other_index(state.pool, state.ids)
+        places = None if is_other else places_of(pool, state.ids, len(state.pool))
         some = np.linspace(0, len(state.pool) - 1, min(len(state.pool), 100)).astype(np.intp)
         own = as_pool(state.pool.take(some))
         if own.same_as(as_pool(pool.take(some if places is None else places[some]))):

@@ -19,7 +19,7 @@ from ..utils.random import seed_random_states
 from .audits import Audits
 from .ids import Ids, check_order
 from .known_classes import known_classes
-from .order import with_new_rows_last
+from .order import has_other_index, with_new_rows_last
 from .state import State
 
 
@@ -200,7 +200,9 @@ class Changes(Audits):
         with self._changes:
             self._check_prepared()
             state = self._state
-            pool = with_new_rows_last(check_pool(self, X, reset=False), state.ids, len(state.pool))
+            pool = check_pool(self, X, reset=False)
+            if not has_other_index(state.pool, state.ids):
+                pool = with_new_rows_last(pool, state.ids, len(state.pool))
             n_new = len(pool) - len(state.pool)
             self._check_first_rows(pool)
             grown_ids = self._grown_ids(ids, pool)

@@ -114,8 +114,7 @@ def with_new_rows_last(pool: Pool, ids: Ids | None, n_before: int) -> Pool:
         If rows were moved.
     """
     names = Ids.of(None, pool)
-    before = Ids(np.arange(n_before)) if ids is None else ids
-    if names is not None and not before.begin(names):
+    if ids is not None and names is not None and not ids.begin(names):
         names.check()  # tomorrow nobody could tell those apart that have the same name
     places = places_of(pool, ids, n_before)
     if places is None:

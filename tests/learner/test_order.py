@@ -233,6 +233,8 @@ def test_an_order_is_told_where_names_repeat():
     with pytest.raises(ValueError, match=r"\['flower 0'\] belong to several rows"):
         fitted.grow(repeated.iloc[::-1])
     assert len(fitted.grow(repeated).labels_) == 150  # at the end they need no names
+    counted = clone(PLAN).fit(FRAME.iloc[:100].reset_index(drop=True), Y[:100])
+    assert len(counted.grow(repeated.iloc[:100].set_axis(["a"] * 100)).labels_) == 100
 
 
 def test_ids_beside_an_index_that_says_something_else(tmp_path):
@@ -247,6 +249,9 @@ def test_ids_beside_an_index_that_says_something_else(tmp_path):
                 loaded = ActiveLearner.load(tmp_path, today, PLAN)
             assert_array_equal(loaded.query(), fitted.query())
             assert_array_equal(loaded.ids_, NAMES[:120])
+        assert_array_equal(loaded.grow(frame, ids=NAMES[120:]).X_.index, frame.index)
+        with pytest.raises(ValueError, match=r"grow\(X_pool\)"):
+            fitted.query(frame)
 
 
 def test_a_name_that_is_not_a_number(tmp_path):
