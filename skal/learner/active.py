@@ -154,7 +154,8 @@ class ActiveLearner(Saving):
             Partial labels: -1 (numbers) or ``None``/NaN/NA (strings, objects) where unlabelled, or `unlabeled`.
         ids : array-like of shape (n_samples,), default=None
             Distinct names of the rows, by which every verb takes them in place of positions; integers are always
-            positions there, see `positions`. By default the index of a data frame, unless it only counts the rows.
+            positions there, see `positions`. By default the index of a data frame. One that only counts the rows gives
+            them no names, and yet finds them when the frame comes in another order, or with new rows.
         **fit_params : dict
             Parameters of the classifier's `fit`, such as ``sample_weight``, one entry per row of `X`;
             only those of labelled rows reach the classifier. With scikit-learn's metadata routing also those of the

@@ -39,8 +39,8 @@ class Answers(Extending):
         Parameters
         ----------
         rows : array-like of shape (n_rows,), default=None
-            Positions in the pool, as `query` returned them, or ids that are no integers. A skipped row may be labelled
-            after all.
+            Positions in the pool, as `query` returned them, or ids: integers as a ``pd.Index``, others as they are. A
+            skipped row may be labelled after all.
         y : array-like of shape (n_rows,)
             Their labels. A class that was not seen before is welcome, unless `classes` are given, or the classifier
             is pretrained (a ``FrozenEstimator``), and it is none of those.
