@@ -27,7 +27,6 @@ FIRST = [
     "tests/properties/test_query_invariants.py",
     "tests/pool/test_cluster.py",
     "tests/training/test_forged.py",
-    "tests/strategies/test_memory.py",
     "tests/test_jobs.py",
     "tests/testing/test_installation.py",
     "tests/examples/test_scripts.py",

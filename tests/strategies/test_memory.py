@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -39,7 +38,7 @@ from skal.strategies import (
     TypiClust,
     UncertaintySampling,
 )
-from tests.memory import CASES, MEGABYTES, SPARE, STATUS, measure, shape_of, stated
+from tests.memory import CASES, stated
 from tests.networks import AffineGenerator, Discriminating
 
 N_SAMPLES, N_FEATURES = 60_000, 100
@@ -176,37 +175,6 @@ def test_a_criterion_looks_at_its_candidates_alone(criterion, pool, monkeypatch)
     assert (
         peak < 40 * (500 + 100) * N_FEATURES
     )  # some copies of what it sees, in float64, and masks of the pool
-
-
-IS_THOROUGH = settings.get_current_profile_name() == "thorough"
-needs_linux = pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells the peak of a process")
-
-
-@needs_linux
-def test_bytes_take_no_more_per_row_than_the_docs_say():
-    """The slope between two pools of several blocks, which both have a whole one in memory."""
-    (n_small, width), (n_large, _) = shapes = [(6000, 200), (22_000, 200)]
-    n_classes = 50
-    peaks = measure(list(CASES), "uint8", shapes, n_classes, block_bytes=1 << 20)
-    allowed = {
-        name: (n_large - n_small) * case.row_bytes(n_large, width, n_classes) + 2.5e6  # of the allocator
-        for name, case in CASES.items()
-    }
-    wrong = {name: peak for name, peak in peaks.items() if not 0 < peak[1] < peak[0] + allowed[name]}
-    assert not wrong
-
-
-@needs_linux
-@pytest.mark.skipif(not IS_THOROUGH, reason="takes half an hour")
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_large_pools_take_no_more_than_the_docs_say(dtype):
-    shapes = [shape_of(dtype, size) for size in MEGABYTES]
-    peaks = measure(list(CASES), dtype, shapes)
-    most = {
-        name: [SPARE + n_rows * case.row_bytes(n_rows, width, 10) for n_rows, width in shapes]
-        for name, case in CASES.items()
-    }
-    assert not {name: found for name, found in peaks.items() if (np.array(found) > most[name]).any()}
 
 
 def test_every_strategy_is_measured_and_in_the_docs():
