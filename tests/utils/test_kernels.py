@@ -2,6 +2,7 @@
 
 import importlib.util
 import resource
+import sys
 import tempfile
 import warnings
 
@@ -24,8 +25,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def function(tmp_path):
+def function(tmp_path, monkeypatch):
     """Makes a function anew, as another process does."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a full disk would leave half of it
     path = tmp_path / "module.py"
     path.write_text("def double(x):\n    return x + x\n")
 
