@@ -26,7 +26,7 @@ from ..utils.random import draw_seed
 from ..utils.threads import Turns
 from ..utils.warnings import callers_level
 from .extending import has_length
-from .ids import Ids, check_order, named_rows
+from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
 from .order import has_other_index, places_of
 from .refit import explaining, is_prefitted, uses_unlabeled
@@ -180,10 +180,7 @@ class ActiveLearner(Saving):
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         labels = Labels.of(y, len(pool), unlabeled=self.unlabeled)
-        named = Ids.of_index(pool) if ids is None else Ids.given(ids)
-        check_order(y, named)
-        for name, value in fit_params.items():
-            check_order(value, named, what=f"values of {name}")
+        check_orders(y, fit_params, Ids.of_index(pool) if ids is None else Ids.given(ids))
         self._warn_of_classes(labels)
         state = self._start(pool, labels, fit_params, classes=self.classes, ids=ids)
         rows = state.labels.rows

@@ -17,7 +17,7 @@ from ..strategies import QueryStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..utils.random import seed_random_states
 from .audits import Audits
-from .ids import Ids, check_order
+from .ids import Ids, check_orders
 from .known_classes import known_classes
 from .order import has_other_index, with_new_rows_last
 from .state import State
@@ -207,10 +207,7 @@ class Changes(Audits):
             self._check_first_rows(pool)
             grown_ids = self._grown_ids(ids, pool)
             own = Ids.of_index(pool) if grown_ids is None else grown_ids
-            named = None if own is None else Ids(own.names[len(state.pool) :])
-            check_order(y, named)
-            for name, value in fit_params.items():
-                check_order(value, named, what=f"values of {name}")
+            check_orders(y, fit_params, None if own is None else Ids(own.names[len(state.pool) :]))
             marker = state.labels.unlabeled
             new = Labels.none(n_new) if y is None else Labels.of(y, n_new, unlabeled=marker)
             self._check_known_classes(new.known)

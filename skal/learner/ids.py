@@ -260,6 +260,13 @@ def check_order(values: Any, names: Ids | None, rows: Any = None, *, what: str =
         )
 
 
+def check_orders(y: Any, params: dict[str, Any], names: Ids | None) -> None:
+    """`check_order` for labels, and for parameters of `fit`, which may have a value per row."""
+    check_order(y, names)
+    for name, value in params.items():
+        check_order(value, names, what=f"values of {name}")
+
+
 def check_kind(values: Any, names: Ids, rows: Rows | None) -> None:
     """Refuse integers that name rows and labels alike where they may be ids as well as positions.
 
