@@ -28,8 +28,10 @@ def places_of(pool: Pool, ids: Ids | None, n_before: int) -> Rows | None:
         None where they come first, or nothing tells: what is in them decides then.
     """
     now = Ids.of(None, pool)
+    if now is None or n_before > len(pool):  # a forged file may say any number
+        return None
     before = Ids(np.arange(n_before)) if ids is None else ids
-    return None if now is None or before.begin(now) else before.found_in(now)
+    return None if before.begin(now) else before.found_in(now)
 
 
 def has_other_index(pool: Pool, ids: Ids | None) -> bool:

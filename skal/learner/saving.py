@@ -294,14 +294,14 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
         return False
     words = [*content["params"].values(), *content["parts"].values()]
-    defaults = content.get(
-        "defaults", []
-    )  # which the first files lack, as "container", "n_rows" and "is_named_by_index"
+    # The first files lack these.
+    defaults = content.get("defaults", [])
     return (
         {"ids", "state"} <= content.keys()
         and isinstance(defaults, list)
         and isinstance(content.get("container", ""), str)
-        and type(content.get("n_rows", 0)) is int
+        and type(content.get("n_rows", 1)) is int
+        and content.get("n_rows", 1) > 0
         and type(content.get("is_named_by_index", True)) is bool
         and all(isinstance(each, str) for each in [*words, *defaults])
     )

@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skal import ActiveLearner
-from skal.exceptions import PoolWarning
+from skal.exceptions import ModelFileError, PoolWarning
 from skal.strategies import UncertaintySampling
+from skal.training.files import read_file, write_file
 from tests.learner.common import X, Y
 
 pd = pytest.importorskip("pandas")
@@ -270,3 +271,13 @@ def test_a_pool_with_new_rows_is_asked_after_it_was_taken_in(kind):
     assert (
         len(fitted.query(np.asarray(today)[::-1] if kind == "array" else today.set_axis(range(150)) + 1)) == 5
     )
+
+
+@pytest.mark.parametrize("n_rows", [10**15, 151, 0, -5])
+def test_a_forged_number_of_rows_takes_no_memory(tmp_path, n_rows):
+    clone(PLAN).fit(FRAME.reset_index(drop=True), Y).save(tmp_path)
+    tensors, content = read_file(tmp_path / "learner.skal")
+    write_file(tmp_path / "learner.skal", tensors, {**content, "n_rows": n_rows})
+    shuffled = FRAME.reset_index(drop=True).sample(frac=1, random_state=0)
+    with pytest.raises((ValueError, ModelFileError), match=r"is not the pool|holds no learner"):
+        ActiveLearner.load(tmp_path, shuffled, PLAN)
