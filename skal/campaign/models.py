@@ -10,10 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sklearn.base import clone
+
 from ..exceptions import ModelFileError
 from ..learner import ActiveLearner
 
 _KEPT = 2  # versions: the newest, and the one before for those who are reading it
+_STOPPING = "stopping.skal"
 _VERSION = re.compile(r"\d{6}")
 
 
@@ -29,8 +32,10 @@ class Models:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "models"
 
-    def save(self, learner: ActiveLearner, version: int) -> str:
-        """Write a version, whose folder appears at once, and return its name.
+    def save(self, learner: ActiveLearner, version: int, stopping: Any = None) -> str:
+        """Write a version, with the stopping criterion that has looked at it, and return its name.
+
+        Its folder appears at once.
 
         Raises
         ------
@@ -43,6 +48,11 @@ class Models:
         name = f"{version:06d}"
         try:
             learner.save(new)
+            if stopping is not None:
+                with suppress(
+                    TypeError, ValueError
+                ):  # a file cannot have it, so it begins anew after a restart
+                    stopping.save(new / _STOPPING)
             # Of a training that was killed before it was recorded.
             shutil.rmtree(self._folder / name, ignore_errors=True)
             os.replace(new, self._folder / name)
@@ -60,6 +70,14 @@ class Models:
             return ActiveLearner.load(self._folder / name, X, learner)
         except (OSError, ModelFileError):
             return None
+
+    def load_criterion(self, name: str | None, stopping: Any) -> Any:
+        """The stopping criterion of a version, with the parameters of another; one that begins where there is none."""
+        params = stopping.get_params(deep=False)
+        if name is not None and _VERSION.fullmatch(name):
+            with suppress(OSError, ModelFileError, TypeError):
+                return type(stopping).load(self._folder / name / _STOPPING, **params)
+        return clone(stopping)
 
     def keep(self, names: list[str]) -> None:
         """Remove all versions but the last ones."""

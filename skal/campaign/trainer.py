@@ -74,6 +74,7 @@ class Trainer:
         self._clock, self._validation = clock, validation
         self._stopping = None if stopping is None else clone(stopping)
         self._newest: tuple[int, ActiveLearner] | None = None
+        self._looked: tuple[int, Any] | None = None  # the newest model that the criterion looked at
         self._described = -1  # the event that told of the learner
 
     def work(self) -> int:
@@ -119,14 +120,15 @@ class Trainer:
                 self._keep_up()
                 base = None if job.base is None else self._of(job.base)
                 learner = self._taught(base, job.cut, refit=True)
-                detail = scored(learner, self._validation, self._stopping)
+                stopping = self._criterion(job.base)
+                detail = scored(learner, self._validation, stopping)
         except Exception as error:
             self._fail(job.cut, error)
             return
         detail |= {"seconds": time.monotonic() - begun, "warnings": sorted({str(w.message) for w in caught})}
         folder = None
         try:
-            folder = self._models.save(learner, version)
+            folder = self._models.save(learner, version, stopping)
         except (TypeError, OSError) as error:  # it is trained again after a restart
             detail["unsaved"] = str(error)
         with self._database.writing() as connection:
@@ -135,7 +137,7 @@ class Trainer:
                 "INSERT INTO models (version, event, cut, base, folder, detail) VALUES (?, ?, ?, ?, ?, ?)",
                 (version, event, job.cut, job.base and job.base.version, folder, journal.as_json(detail)),
             )
-        self._newest = version, learner
+        self._newest, self._looked = (version, learner), (version, stopping)
         if folder is not None:
             self._models.keep([f"{each:06d}" for each in (version - 1, version)])
 
@@ -186,6 +188,14 @@ class Trainer:
         assert learner is not None
         self._newest = model.version, learner
         return learner
+
+    def _criterion(self, base: Model | None) -> Any:
+        """The stopping criterion as it was after a model: at hand, from its folder, or one that begins."""
+        if self._stopping is None or base is None:
+            return self._stopping and clone(self._stopping)
+        if self._looked is not None and self._looked[0] == base.version:
+            return copy.copy(self._looked[1])
+        return self._models.load_criterion(base.folder, self._stopping)
 
     def _taught(self, learner: ActiveLearner | None, cut: int, *, refit: bool) -> ActiveLearner:
         """A learner that knows what was said up to an event: the one before it, taught, or a new one."""

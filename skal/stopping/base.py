@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections import Counter
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
@@ -16,10 +16,14 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements
+from ..exceptions import ModelFileError
 from ..learner import RowState
 from ..pool import Rows, as_pool
+from ..training.files import parsing, read_file, write_file
+from ..training.saving import read_params, written_params
 from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
+from .seen import Seen, changes
 
 _ENOUGH = 4  # rounds from which a trend can be told
 _MOST_TIMES = 100  # the labels there are, for an estimate that is worth telling
@@ -160,6 +164,7 @@ class StoppingCriterion(ABC, BaseEstimator):
     random_state: Any = None
 
     requires: ClassVar[tuple[str, ...]] = ()
+    _seen = Seen()
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "threshold": [Interval(Real, 0, None, closed="left")],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
@@ -215,55 +220,116 @@ class StoppingCriterion(ABC, BaseEstimator):
         """
         check_is_fitted(learner)
         self.check(learner)
-        rounds: list[tuple[int, float]] = getattr(self, "_rounds", [])
-        counts = learner.class_counts_
-        before = rounds[-1][0] if rounds else 0
-        n_labeled = sum(counts.values()) if learner.is_trained_ else 0
-        if rounds and n_labeled <= before:
+        seen, counts = self._seen, learner.class_counts_
+        n_before = seen.rounds[-1][0] if seen.rounds else 0
+        n_labeled = int(sum(counts.values())) if learner.is_trained_ else 0
+        if seen.rounds and n_labeled <= n_before:
             return self
-        X, is_open = self._stop_set(learner, X)
-        value, is_first, changes = np.nan, True, {}
+        rows = seen.rows
+        if rows is None and X is None:
+            rows = self._draw(len(as_pool(learner.X_)))
+        X, is_open = self._stop_set(learner, X, rows)
+        value, before, predicted = np.nan, None, seen.predicted
         if n_labeled and sum(n > 0 for n in counts.values()) > 1:  # a single class teaches nothing
-            predicted = np.asarray(learner.predict(X))
-            seen = getattr(self, "_predicted", None)
-            if seen is not None and len(seen) != len(predicted):
+            before, predicted = seen.predicted, np.asarray(learner.predict(X))
+            if before is not None and len(before) != len(predicted):
                 raise ValueError(
-                    f"{len(predicted)} rows were given and {len(seen)} in the last update; a criterion looks at the "
+                    f"{len(predicted)} rows were given and {len(before)} in the last update; a criterion looks at the "
                     "same rows in each round. Begin another one with clone(criterion)."
                 )
-            value = float(self._value(Look(learner, X, is_open, predicted, seen, n_labeled - before)))
-            if seen is not None:
-                is_first, changes = False, _changes(seen, predicted)
-            self._predicted = predicted
-        self._rounds = [*rounds, (n_labeled, value)]
-        self._is_first, self._changes = is_first, changes
-        self._n_left = int((learner.row_states_ == RowState.UNLABELED).sum())
+            value = float(self._value(Look(learner, X, is_open, predicted, before, n_labeled - n_before)))
+        self._seen = Seen(
+            rounds=(*seen.rounds, (n_labeled, value)),
+            rows=rows,
+            predicted=predicted,
+            changes={} if before is None or predicted is None else changes(before, predicted),
+            is_first=before is None,
+            n_left=int((learner.row_states_ == RowState.UNLABELED).sum()),
+        )
         return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the parameters and all rounds in a file, for `load` the next morning.
+
+        The file is written completely or not at all, and is safe to load because it contains no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An existing file is replaced.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        content = {"criterion": type(self).__qualname__, **written_params(self)}
+        write_file(path, {}, {**content, "seen": self._seen.to_content()})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
+        """Load a criterion that `save` has written, to go on with the learner that it has looked at.
+
+        Parameters
+        ----------
+        path : str or path-like
+        **params
+            Parameters that replace the saved ones, and those that a file cannot have: a generator as `random_state`,
+            the `criterion` of `MaximumUtility`.
+
+        Returns
+        -------
+        criterion : StoppingCriterion
+            With all rounds; `update` goes on with the same rows.
+
+        Raises
+        ------
+        ModelFileError
+            If skal did not write the file, or it is truncated or damaged.
+        TypeError
+            If it holds another criterion, or a parameter that a file cannot have is missing.
+        OSError
+            If the file cannot be read.
+        """
+        _, content = read_file(path)
+        name = content.get("criterion")
+        if not isinstance(name, str):
+            raise ModelFileError(f"{path} holds no stopping criterion; give a file that criterion.save wrote")
+        if name != cls.__qualname__:
+            raise TypeError(
+                f"{path} holds a criterion of class {name}, not {cls.__qualname__}; use {name}.load"
+            )
+        criterion = cls(**read_params(cls, content, path, params))
+        with parsing(path):
+            criterion._seen = Seen.from_content(content["seen"])
+        return criterion
 
     @abstractmethod
     def _value(self, look: Look) -> float:
         """What is measured; NaN where it cannot be yet."""
 
-    def _stop_set(self, learner: Any, X: Any) -> tuple[Any, NDArray[np.bool_]]:
+    def _draw(self, n_rows: int) -> Rows:
+        """The rows of a pool to look at, in increasing order."""
+        n_drawn = n_rows if self.n_rows is None else min(self.n_rows, n_rows)
+        rng = np.random.default_rng(draw_seed(self.random_state))
+        return np.sort(rng.choice(n_rows, n_drawn, replace=False))
+
+    def _stop_set(self, learner: Any, X: Any, rows: Rows | None) -> tuple[Any, NDArray[np.bool_]]:
         """The rows to look at, and which of them are unlabelled."""
         if X is not None:
-            pool = as_pool(X)
-            return X, np.ones(len(pool), dtype=bool)
+            return X, np.ones(len(as_pool(X)), dtype=bool)
         pool = as_pool(learner.X_)
-        if not hasattr(self, "_rows"):
-            n_rows = len(pool) if self.n_rows is None else min(self.n_rows, len(pool))
-            rng = np.random.default_rng(draw_seed(self.random_state))
-            self._rows: Rows = np.sort(rng.choice(len(pool), n_rows, replace=False))
-        if self._rows[-1] >= len(pool):
+        assert rows is not None
+        if rows[-1] >= len(pool):
             raise ValueError(
-                f"The learner's pool has {len(pool)} rows, and the criterion looks at row {self._rows[-1]} of the pool "
-                "that it was first given. Begin another one with clone(criterion)."
+                f"The learner's pool has {len(pool)} rows, and the criterion looks at row {rows[-1]} of the pool that "
+                "it was first given. Begin another one with clone(criterion)."
             )
-        return pool.take(self._rows), learner.row_states_[self._rows] == RowState.UNLABELED
+        return pool.take(rows), learner.row_states_[rows] == RowState.UNLABELED
 
     @property
     def _mean(self) -> float:
-        values = [value for _, value in getattr(self, "_rounds", [])[-self.n_rounds :]]
+        values = [value for _, value in self._seen.rounds[-self.n_rounds :]]
         return float(np.mean(values)) if len(values) == self.n_rounds else np.nan
 
     @property
@@ -274,9 +340,9 @@ class StoppingCriterion(ABC, BaseEstimator):
     @property
     def history_(self) -> dict[str, NDArray[Any]]:
         """The number of labels and the value of each round."""
-        if not hasattr(self, "_rounds"):
+        if not self._seen.rounds:
             raise NotFittedError(f"{self} has seen no round yet; call update(learner) after each.")
-        n_labeled, values = zip(*self._rounds, strict=True)
+        n_labeled, values = zip(*self._seen.rounds, strict=True)
         return {"n_labeled": np.array(n_labeled), "value": np.array(values)}
 
     @property
@@ -300,6 +366,7 @@ class StoppingCriterion(ABC, BaseEstimator):
     def report_(self) -> StoppingReport:
         """What the latest round has changed."""
         n_labeled, values = self.history_.values()
+        seen = self._seen
         return StoppingReport(
             n_labeled=int(n_labeled[-1]),
             n_new=int(np.diff(n_labeled, prepend=0)[-1]),
@@ -308,14 +375,8 @@ class StoppingCriterion(ABC, BaseEstimator):
             threshold=self.threshold,
             should_stop=self.should_stop_,
             labels_left=self.labels_left_,
-            n_rows=len(getattr(self, "_predicted", ())),
-            changes=self._changes,
-            n_left=self._n_left,
-            is_first=self._is_first,
+            n_rows=0 if seen.predicted is None else len(seen.predicted),
+            changes=seen.changes,
+            n_left=seen.n_left,
+            is_first=seen.is_first,
         )
-
-
-def _changes(before: NDArray[Any], after: NDArray[Any]) -> dict[tuple[Any, Any], int]:
-    """How many rows went from one class to another, the most frequent first."""
-    moved = before != after
-    return dict(Counter(zip(before[moved].tolist(), after[moved].tolist(), strict=True)).most_common())

@@ -52,12 +52,6 @@ class SavedEstimator(BaseEstimator):
             If the file cannot be written.
         """
         check_is_fitted(self)
-        params, left_out = {}, []
-        for name, value in self.get_params(deep=False).items():
-            try:
-                params[name] = encode(value)
-            except TypeError:
-                left_out.append(name)
         attributes = {
             name: value for name, value in vars(self).items() if name[-1] == "_" and name not in self._nets
         }
@@ -72,8 +66,7 @@ class SavedEstimator(BaseEstimator):
             nets[name] = {"seed": net.seed, "history": net.saved_history()}
         content = {
             "estimator": type(self).__qualname__,
-            "params": params,
-            "left_out": left_out,
+            **written_params(self),
             "attributes": attributes,
             **nets.pop("net_"),
             "other_nets": nets,
@@ -113,19 +106,7 @@ class SavedEstimator(BaseEstimator):
         found: Any = next((known for known in _family(cls) if known.__qualname__ == name), None)
         if found is None:
             raise TypeError(f"{path} holds an estimator of class {name}, not {cls.__name__}; use {name}.load")
-        with parsing(path):
-            left_out = _known_params(found, content["left_out"])
-            kept = _known_params(found, content["params"].keys() - params.keys())
-            saved = {key: decode(content["params"][key]) for key in kept}
-            _check_integers(saved)
-            validate_parameter_constraints(found._parameter_constraints, saved, caller_name=found.__name__)
-        missing = [key for key in left_out if key not in params]
-        if missing:
-            raise TypeError(
-                f"{path} was saved without the parameters {missing}, which are code of its author; pass them to load, "
-                f"such as load(path, {missing[0]}=...)"
-            )
-        estimator: Any = found(**saved | params)
+        estimator: Any = found(**read_params(found, content, path, params))
         with parsing(path):
             for key, value in content["attributes"].items():
                 check_attribute(found, key, value)
@@ -137,13 +118,13 @@ class SavedEstimator(BaseEstimator):
             if "device" in params:
                 raise
             device = torch.device("cpu")
-        own_code = bool(left_out) or not found.__module__.startswith("skal.")
+        own_code = bool(content["left_out"]) or not found.__module__.startswith("skal.")
         try:
             estimator._load_nets(content, tensors, device, own_code=own_code)
         except MemoryError:
             raise
         except Exception as error:
-            if params.keys() - {*left_out, "device"} and not isinstance(error, ModelFileError):
+            if params.keys() - {*content["left_out"], "device"} and not isinstance(error, ModelFileError):
                 raise  # what replaces a saved parameter may be at fault
             raise ModelFileError(
                 f"{path} holds weights that do not fit the networks of its parameters in this version of skal "
@@ -193,6 +174,84 @@ class SavedEstimator(BaseEstimator):
         always = fitted_attributes(own).keys() - {*self._nets, "n_features_in_", "feature_names_in_"}
         if missing := sorted(always - vars(self).keys()):
             raise AttributeError(f"there is no {missing[0]}")
+
+
+def written_params(estimator: BaseEstimator) -> dict[str, Any]:
+    """The parameters of an estimator as a file has them, and the names of those that are code of somebody's.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    content : dict
+        ``params`` and ``left_out``, for `read_params`.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skal.training.saving import written_params
+    >>> content = written_params(FunctionTransformer(abs, validate=True))
+    >>> content["params"]["validate"], content["left_out"]
+    (True, ['func'])
+    """
+    params, left_out = {}, []
+    for name, value in estimator.get_params(deep=False).items():
+        try:
+            params[name] = encode(value)
+        except TypeError:
+            left_out.append(name)
+    return {"params": params, "left_out": left_out}
+
+
+def read_params(
+    cls: Any, content: dict[str, Any], path: str | os.PathLike[str], given: dict[str, Any]
+) -> dict[str, Any]:
+    """The parameters for an estimator of a class: those in a file, and those that are given in their place.
+
+    Parameters
+    ----------
+    cls : type
+        With ``_parameter_constraints``.
+    content : dict
+        Of the file, with what `written_params` returned.
+    path : str or path-like
+        The file, for errors.
+    given : dict
+
+    Returns
+    -------
+    params : dict
+
+    Raises
+    ------
+    ModelFileError
+        If the file has parameters that the class has not, or invalid ones.
+    TypeError
+        If one that was left out is not given.
+
+    Examples
+    --------
+    >>> from skal.stopping import ClassificationChange
+    >>> from skal.training.saving import read_params, written_params
+    >>> content = written_params(ClassificationChange(n_rounds=2))
+    >>> read_params(ClassificationChange, content, "criterion", {"threshold": 0.5})
+    {'n_rounds': 2, 'n_rows': 2000, 'random_state': None, 'threshold': 0.5}
+    """
+    with parsing(path):
+        left_out = _known_params(cls, content["left_out"])
+        kept = _known_params(cls, [name for name in content["params"] if name not in given])
+        saved = {name: decode(content["params"][name]) for name in kept}
+        _check_integers(saved)
+        validate_parameter_constraints(cls._parameter_constraints, saved, caller_name=cls.__name__)
+    missing = [name for name in left_out if name not in given]
+    if missing:
+        raise TypeError(
+            f"{path} was saved without the parameters {missing}, which are objects of its author; pass them to load, "
+            f"such as load(path, {missing[0]}=...)"
+        )
+    return saved | given
 
 
 def _known_params(cls: Any, names: Any) -> list[str]:

@@ -343,6 +343,32 @@ def test_scores_and_stopping_are_in_the_progress(tmp_path):
         json.dumps(campaign.progress().by_model)
 
 
+def test_a_criterion_goes_on_after_a_night_and_in_another_process(tmp_path):
+    from skal.stopping import ExpectedGain
+
+    def rounds(campaign):
+        return [
+            (model["n_labeled"], model["stopping"]["value"])
+            for model in campaign.progress().by_model
+            if "stopping" in model
+        ]
+
+    params = {"retrain_every": 5, "stopping": ExpectedGain(random_state=0)}
+    with begun(tmp_path / "a", **params) as campaign:
+        label(campaign, 25)
+        expected = rounds(campaign)
+    with begun(tmp_path / "b", **params) as campaign:
+        label(campaign, 10)
+    for _ in range(3):
+        stopping = ExpectedGain(threshold=1e-3, random_state=0)
+        with Campaign.open(tmp_path / "b", X, stopping=stopping, training="foreground") as campaign:
+            label(campaign, 5)
+            assert campaign.progress().by_model[-1]["stopping"]["threshold"] == 1e-3
+    with Campaign.open(tmp_path / "b", X, training="foreground") as campaign:
+        np.testing.assert_equal(rounds(campaign), expected)
+        assert np.isfinite([value for _, value in expected[2:]]).all()
+
+
 def test_one_answer_of_several_annotators_is_the_majority(tmp_path):
     with begun(tmp_path, n_annotators_per_row=3, retrain_every=None) as campaign:
         for name, values in (("anna", [0, 1, 1]), ("bob", [0, 1, 0]), ("cleo", [1, 1, 0]), ("dora", [1])):

@@ -39,7 +39,7 @@ class Given(StoppingCriterion):
     values = ()
 
     def _value(self, look):
-        return self.values[len(getattr(self, "_rounds", []))]
+        return self.values[len(self._seen.rounds)]
 
 
 def measured(values, n_labeled=None, **params):
@@ -235,13 +235,13 @@ def test_the_rows_are_drawn_once():
     criterion = ClassificationChange(n_rows=10, random_state=0).update(learner)
     assert criterion.report_.n_rows == 10
     moved = ["a"] * 100
-    for row in criterion._rows:
+    for row in criterion._seen.rows:
         moved[row] = "b"
     assert criterion.update(learner.after(5, moved)).history_["value"][-1] == 1
     other = ClassificationChange(n_rows=10, random_state=0).update(learner.after(4, ["a"] * 100))
-    assert (other._rows == criterion._rows).all()
+    assert (other._seen.rows == criterion._seen.rows).all()
     third = ClassificationChange(n_rows=10, random_state=1).update(learner.after(4, ["a"] * 100))
-    assert (third._rows != criterion._rows).any()
+    assert (third._seen.rows != criterion._seen.rows).any()
 
 
 def test_other_rows_are_refused():
@@ -282,7 +282,7 @@ def test_a_learner_is_left_as_it_is(criterion, container):
     assert (other.query(n_queries=4) == learner.query(n_queries=4)).all()
     copy = pickle.loads(pickle.dumps(criterion))
     assert_equal(vars(copy.report_), vars(criterion.report_))
-    assert not hasattr(clone(criterion), "_rounds")
+    assert not clone(criterion)._seen.rounds
 
 
 def test_texts():

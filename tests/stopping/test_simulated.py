@@ -34,7 +34,7 @@ def test_a_simulation_ends_where_the_criterion_says(stopping):
     assert 100 <= n_labeled[-1] < 600
     assert len(learner.labeled_rows_) == n_labeled[-1]
     assert (learner.stopping_.history_["n_labeled"] == n_labeled).all()
-    assert not hasattr(stopping, "_rounds")
+    assert not stopping._seen.rounds
     whole = simulated(None).fit(X[train], Y[train], X_val=X[test], y_val=Y[test])
     assert not hasattr(whole, "stopping_")
     np.testing.assert_array_equal(whole.history_["score"][: len(n_labeled)], learner.history_["score"])
