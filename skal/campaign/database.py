@@ -76,7 +76,7 @@ class Database:
             # A foreign file's triggers call no function that could do harm.
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-        except BaseException:  # no database
+        except BaseException:  # the file is not a database
             connection.close()
             raise
         return connection

@@ -19,7 +19,7 @@ from .audited_rows import AuditedRows, audited_rows
 from .intervals import binomial_interval, weighted_interval
 from .risk import Risk, lure_estimate
 
-_FEWEST = 10  # rows of a part of the pool that can be resampled
+_FEWEST = 10  # rows of a stratum that can be resampled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +107,17 @@ class AuditReport:
             )
         if self.n_unseen:
             notes.append(
-                f"Came after the draws, and in no estimate: {self.n_unseen} rows; audit(n, how={self.how!r}) draws "
-                "from them, too."
+                f"{self.n_unseen} rows came after the draws and are not in the estimate; audit(n, how={self.how!r}) "
+                "draws from them, too."
             )
         if not np.isnan(self.naive):
             notes.insert(0, f"Cross-validation over the training labels says {self.naive:.3f}.")
+        interval = f"{100 * self.confidence:g} % interval {self.low:.3f} to {self.high:.3f}"
+        if np.isnan(self.low):
+            interval = "no interval from so few audited rows, or from so few of a part that came later"
         return (
-            f"{self.scoring} {self.score:.3f} ({100 * self.confidence:g} % interval {self.low:.3f} to "
-            f"{self.high:.3f}), of {self.n_labeled} rows drawn {manner} from {self.n_population}.\n{' '.join(notes)}"
+            f"{self.scoring} {self.score:.3f} ({interval}), of {self.n_labeled} rows drawn {manner} from "
+            f"{self.n_population}.\n{' '.join(notes)}"
         ).rstrip()
 
 
@@ -210,12 +213,12 @@ def audit_report(
         raise ValueError(f"how={how!r} was given; it must be 'uniform', 'active' or None.")
     scorer = check_scoring(learner, scoring="accuracy" if scoring is None else scoring)
     seed = draw_seed(random_state) % 2**32
-    part = audited_rows(learner, how)
-    X, y = as_pool(learner.X_).take(part.rows), learner.labels_[part.rows]
+    audited = audited_rows(learner, how)
+    X, y = as_pool(learner.X_).take(audited.rows), learner.labels_[audited.rows]
     if scoring is None or scoring == "accuracy":
-        score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, part, confidence)
+        score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, audited, confidence)
     else:
-        score, low, high = _bootstrapped(learner, scorer, part, confidence, n_resamples, seed)
+        score, low, high = _bootstrapped(learner, scorer, audited, confidence, n_resamples, seed)
     naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
     what = "accuracy" if scoring is None else scoring if isinstance(scoring, str) else "score"
     return AuditReport(
@@ -225,61 +228,61 @@ def audit_report(
         confidence=confidence,
         naive=naive,
         scoring=what,
-        how=part.how,
-        **part.told,
+        how=audited.how,
+        **audited.told,
     )
 
 
 def _accuracy(
-    is_right: NDArray[np.bool_], part: AuditedRows, confidence: float
+    is_right: NDArray[np.bool_], audited: AuditedRows, confidence: float
 ) -> tuple[float, float, float]:
     """The accuracy and its interval."""
-    n = len(is_right)
-    effective_n = part.weights.sum() ** 2 / (part.weights @ part.weights) if part.weights.any() else n
-    if part.how == "uniform":
-        if not part.are_parts:
+    n, weights = len(is_right), audited.weights
+    effective_n = weights.sum() ** 2 / (weights @ weights) if weights.any() else n
+    if audited.how == "uniform":
+        if not audited.is_stratified:
             return float(is_right.mean()), *binomial_interval(is_right.sum(), n, confidence=confidence)
-        share = _stratified(is_right, part)
+        share = _stratified(is_right, audited)
         return share.value, *weighted_interval(share, n, effective_n, confidence=confidence)
-    labeled = part.is_labeled.astype(float)
+    labeled = audited.is_labeled.astype(float)
     wrong = np.zeros(len(labeled))
-    wrong[part.is_labeled] = ~is_right
-    risk = lure_estimate(wrong, part.probability, part.n_left)
+    wrong[audited.is_labeled] = ~is_right
+    risk = lure_estimate(wrong, audited.probability, audited.n_left)
     if n < len(labeled):  # the share of wrong rows among those that can be labelled, a ratio of two means
-        among = lure_estimate(labeled, part.probability, part.n_left).value
+        among = lure_estimate(labeled, audited.probability, audited.n_left).value
         value = risk.value / among
-        residual = lure_estimate((wrong - value * labeled) / among, part.probability, part.n_left)
+        residual = lure_estimate((wrong - value * labeled) / among, audited.probability, audited.n_left)
         risk = Risk(value, residual.variance)
     low, high = weighted_interval(risk, n, effective_n, confidence=confidence)
     return 1 - risk.value, 1 - high, 1 - low
 
 
-def _stratified(is_right: NDArray[np.bool_], part: AuditedRows) -> Risk:
-    """The share of right rows among the rows of several parts, of each of which some were drawn uniformly."""
-    _, place, counts = np.unique(part.part, return_inverse=True, return_counts=True)
-    share = np.bincount(place, part.weights) / part.weights.sum()
-    n_right = np.bincount(place, is_right)
+def _stratified(is_right: NDArray[np.bool_], audited: AuditedRows) -> Risk:
+    """The share of right rows among those of several strata, of each of which some were drawn uniformly."""
+    _, stratum, counts = np.unique(audited.stratum, return_inverse=True, return_counts=True)
+    share = np.bincount(stratum, audited.weights) / audited.weights.sum()
+    n_right = np.bincount(stratum, is_right)
     smoothed = (n_right + 0.5) / (counts + 1)  # few rows may all be right by luck
     return Risk(float(share @ (n_right / counts)), float(share**2 @ (smoothed * (1 - smoothed) / counts)))
 
 
 def _bootstrapped(
-    learner: ActiveLearner, scorer: Any, part: AuditedRows, confidence: float, n_resamples: int, seed: int
+    learner: ActiveLearner, scorer: Any, audited: AuditedRows, confidence: float, n_resamples: int, seed: int
 ) -> tuple[float, float, float]:
     """A score and its percentile interval."""
     pool, labels = as_pool(learner.X_), learner.labels_
-    weights = part.weights if part.how == "active" or part.are_parts else None
-    parts = [np.flatnonzero(part.part == each) for each in np.unique(part.part)]
+    weights = audited.weights if audited.how == "active" or audited.is_stratified else None
+    strata = [np.flatnonzero(audited.stratum == each) for each in np.unique(audited.stratum)]
 
     def score_of(which: NDArray[np.intp]) -> float:
-        rows = part.rows[which]
+        rows = audited.rows[which]
         if weights is None:
             return float(scorer(learner, pool.take(rows), labels[rows]))
         return float(scorer(learner, pool.take(rows), labels[rows], sample_weight=weights[which]))
 
     rng = np.random.default_rng(seed)
     try:
-        score = score_of(np.arange(len(part.rows)))
+        score = score_of(np.arange(len(audited.rows)))
     except TypeError as error:
         if weights is None or "sample_weight" not in str(error):
             raise
@@ -287,11 +290,11 @@ def _bootstrapped(
             f"The rows of the audit stand for unequal numbers of rows, and scoring={scorer} takes no sample_weight; "
             "give a scorer that does, such as 'accuracy' or 'f1_macro'."
         ) from error
-    if part.are_parts and min(map(len, parts)) < _FEWEST:
-        return score, np.nan, np.nan  # resamples of a few rows say little of a whole part
+    if audited.is_stratified and min(map(len, strata)) < _FEWEST:
+        return score, np.nan, np.nan  # resamples of a few rows say little of a whole stratum
     scores = []
     for _ in range(n_resamples):
-        which = [each[rng.integers(len(each), size=len(each))] for each in parts]
+        which = [each[rng.integers(len(each), size=len(each))] for each in strata]
         try:
             scores.append(score_of(np.concatenate(which)))
         except ValueError:  # such as of a class that is missed

@@ -24,9 +24,8 @@ class AuditedRows:
         The labelled ones.
     weights : ndarray of shape (n_labeled,)
         For how many rows each stands, up to a factor.
-    part : ndarray of int of shape (n_labeled,)
-        Which of them were drawn uniformly from the same rows: a pool that grew between two draws has several such
-        parts.
+    stratum : ndarray of int of shape (n_labeled,)
+        Which of them were drawn uniformly from the same rows: a pool that grew between two draws has several strata.
     is_labeled : ndarray of bool of shape (n_drawn,)
         Which of the draws they are.
     probability, n_left : ndarray of shape (n_drawn,)
@@ -38,16 +37,16 @@ class AuditedRows:
     how: str
     rows: Rows
     weights: NDArray[np.float64]
-    part: NDArray[np.intp]
+    stratum: NDArray[np.intp]
     is_labeled: NDArray[np.bool_]
     probability: NDArray[np.float64]
     n_left: NDArray[np.intp]
     told: dict[str, Any]
 
     @property
-    def are_parts(self) -> bool:
-        """Whether there are several parts."""
-        return bool(np.ptp(self.part))
+    def is_stratified(self) -> bool:
+        """Whether there are several strata."""
+        return bool(np.ptp(self.stratum))
 
 
 def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
@@ -115,58 +114,56 @@ def _drawn_by_loss(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> Au
     draws = {name: values[draws["n_rows"] == size] for name, values in draws.items()}
     is_labeled = draws["state"] == "labelled"
     record, known = learner.record_, np.arange(len(is_labeled))
+    n_drawn_from = draws["n_left"] + known
     is_first = (record["action"] == "draw") & (record["row"] == draws["row"][0])
-    n_left, n_taken = draws["n_left"], draws["n_taken"] - known
-    weights = lure_weights(draws["probability"], n_left)[is_labeled]
+    weights = lure_weights(draws["probability"], draws["n_left"])[is_labeled]
     return AuditedRows(
         how="active",
         rows=draws["row"][is_labeled],
         weights=weights,
-        part=np.zeros(len(weights), dtype=np.intp),
+        stratum=np.zeros(len(weights), dtype=np.intp),
         is_labeled=is_labeled,
         probability=draws["probability"],
-        n_left=n_left,
+        n_left=draws["n_left"],
         told={
             "n_learned_since": int(np.count_nonzero(record["action"][is_first.argmax() :] == "label")),
-            "n_population": int((n_left + known)[-1]),
-            "n_unseen": int(np.count_nonzero(_can_be_labeled(learner)[size:])),
-            "share_taken": float(np.mean(n_taken / (n_taken + n_left + known))),
+            "n_population": int(n_drawn_from[-1]),
+            "n_unseen": int(np.isin(learner.row_states_[size:], [RowState.UNLABELED, RowState.AUDIT]).sum()),
+            "share_taken": _mean_share(draws["n_taken"] - known, n_drawn_from),
         },
     )
 
 
 def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> AuditedRows:
-    """All draws: those of rows that were there at the same draws are a part."""
+    """All draws: those of rows that were there at the same draws are a stratum."""
     is_labeled = draws["state"] == "labelled"
     is_settled = is_labeled | (draws["state"] == "skipped")
     ends = np.unique(draws["n_rows"])
-    part = np.searchsorted(ends, draws["row"], side="right")
+    stratum = np.searchsorted(ends, draws["row"], side="right")
     counts = learner.row_states_ != RowState.SKIPPED
     counts[draws["row"][is_settled]] = True  # skipped ones of the audit are the share that cannot be labelled
     n_rows = np.bincount(np.searchsorted(ends, np.flatnonzero(counts), side="right"), minlength=len(ends) + 1)
     n_drawn, n_settled, n_labeled = (
-        np.bincount(part[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)
+        np.bincount(stratum[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)
     )
-    weights = (n_rows / np.maximum(n_settled, 1))[part[is_labeled]]
-    n_left, n_taken, known = draws["n_left"], draws["n_taken"], np.arange(len(part))
-    n_population = (n_left + known)[-1] if len(ends) == 1 else n_rows[n_labeled > 0].sum()
+    weights = (n_rows / np.maximum(n_settled, 1))[stratum[is_labeled]]
+    n_drawn_from = draws["n_left"] + np.arange(len(stratum))
+    n_population = n_drawn_from[-1] if len(ends) == 1 else n_rows[n_labeled > 0].sum()
     return AuditedRows(
         how="uniform",
         rows=draws["row"][is_labeled],
         weights=weights / weights.mean(),
-        part=part[is_labeled],
+        stratum=stratum[is_labeled],
         is_labeled=is_labeled,
         probability=draws["probability"],
-        n_left=n_left,
+        n_left=draws["n_left"],
         told={
-            "n_learned_since": 0,
             "n_population": int(n_population),
             "n_unseen": int(n_rows[n_drawn == 0].sum()),
-            "share_taken": float(np.mean(n_taken / (n_taken + n_left + known))),
+            "share_taken": _mean_share(draws["n_taken"], n_drawn_from),
         },
     )
 
 
-def _can_be_labeled(learner: ActiveLearner) -> NDArray[np.bool_]:
-    """Rows that are not trained on, and that nobody has skipped."""
-    return np.isin(learner.row_states_, [RowState.UNLABELED, RowState.AUDIT])
+def _mean_share(n_taken: NDArray[np.intp], n_drawn_from: NDArray[np.intp]) -> float:
+    return float(np.mean(n_taken / (n_taken + n_drawn_from)))

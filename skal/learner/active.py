@@ -360,34 +360,29 @@ class ActiveLearner(Saving):
         return pool
 
     def _check_order(self, state: State, pool: Pool) -> None:
-        """Refuse the rows of the pool of `fit` in another order: their positions would name other rows in `teach`."""
-        if pool is state.pool:
+        """Refuse the rows of the pool of `fit` in another order, or with more: `teach` would take others for them."""
+        n_own = len(state.pool)
+        n_more = len(pool) - n_own
+        if pool is state.pool or n_more < 0:
             return
-        if len(pool) > len(state.pool):
-            self._check_longer(state, pool)
-        own_ids, theirs = state.ids or Ids.of_index(state.pool), Ids.of_index(pool)
-        if own_ids is None or theirs is None or not own_ids.is_another_order(theirs):
-            return
-        some = np.linspace(0, len(pool) - 1, min(len(pool), 100)).astype(np.intp)
-        own = state.pool.take(own_ids.positions(theirs.names[some]))
-        if as_pool(own).same_as(as_pool(pool.take(some))):
-            raise ValueError(
-                "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
-                "positions for other rows. Call query() without it, and name rows by their ids: "
-                "X_pool.loc[learner.X_.index[rows]]."
-            )
-
-    def _check_longer(self, state: State, pool: Pool) -> None:
-        """Refuse a pool that has the rows of the pool of `fit` and more: labelled ones would be asked for again."""
         is_other = has_other_index(state.pool, state.ids)
-        places = None if is_other else places_of(pool, state.ids, len(state.pool))
-        some = np.linspace(0, len(state.pool) - 1, min(len(state.pool), 100)).astype(np.intp)
+        places = None if is_other else places_of(pool, state.ids, n_own)
+        if places is None and not n_more:
+            return
+        some = np.linspace(0, n_own - 1, min(n_own, 100)).astype(np.intp)
         own = as_pool(state.pool.take(some))
-        if own.same_as(as_pool(pool.take(some if places is None else places[some]))):
+        if not own.same_as(as_pool(pool.take(some if places is None else places[some]))):
+            return
+        if n_more:
             raise ValueError(
-                f"X_pool has the rows of the pool of fit and {len(pool) - len(state.pool)} more; labelled ones would "
-                "be asked for again. Take the new ones in, grow(X_pool), and call query() without it."
+                f"X_pool has the rows of the pool of fit and {n_more} more; labelled ones would be asked for again. "
+                "Take the new ones in, grow(X_pool), and call query() without it."
             )
+        raise ValueError(
+            "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
+            "positions for other rows. Call query() without it, and name rows by their ids: "
+            "X_pool.loc[learner.X_.index[rows]]."
+        )
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))
     def score_samples(self, X: Any) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..pool import Rows
 from .extending import Extending
 from .extensions import as_keys
-from .ids import check_kind, check_order
+from .ids import check_order
 from .state import State
 
 
@@ -95,7 +95,6 @@ class Answers(Extending):
                 names = self._names(positions)
                 where = None if hasattr(rows, "get_indexer") else positions
                 check_order(y, names, where)
-                check_kind(y, names, where)
                 check_order(sample_weight, names, where, what="weights")
                 taught = self._with_labels(positions, y, sample_weight, audit, overwrite)
             elif audit or sample_weight is not None:

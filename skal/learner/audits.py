@@ -163,8 +163,8 @@ class Audits(Answers):
     @property
     def pool_sizes_(self) -> NDArray[np.intp]:
         """How many rows the pool had before each `grow`, and has now."""
-        state: State = self._state
-        return np.array([*(n_rows for n_rows, _ in state.arrivals), len(state.pool)], dtype=np.intp)
+        arrivals = self._known("arrivals")
+        return np.array([*(n_rows for n_rows, _ in arrivals), len(self._state.pool)], dtype=np.intp)
 
     @property
     def audit_sample_(self) -> dict[str, NDArray[Any]]:
@@ -175,8 +175,9 @@ class Audits(Answers):
         ``n_taken``, how many rows had been taken out of the pool by choice before; and ``n_rows``, how many rows the
         pool had, which may have grown since.
         """
-        draws = self._known("draws")
+        self._known("draws")  # raises where there are none yet
         state: State = self._state
+        draws = state.draws
         what = np.full(len(draws), "pending", dtype=object)
         what[np.isin(draws.rows, state.skipped)] = "skipped"
         what[np.isin(draws.rows, state.audit)] = "labelled"

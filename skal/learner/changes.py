@@ -100,6 +100,7 @@ class Changes(Audits):
             )
         with self._changes:
             state = self._state
+            check_orders(None, fit_params, state.ids or Ids.of_index(state.pool))
             strategy.check(state.pool, self.estimator, **fit_params)
             self._check_cold_start(state.pool, strategy)
             prepared = {"strategy": self._prepared(strategy, state, **fit_params)}
@@ -257,12 +258,12 @@ class Changes(Audits):
                 raise ValueError(
                     "ids were given for new rows, and fit was given none; leave them out, or fit again."
                 )
-            if own is None or not Ids(np.arange(n_before)).begin(own):
+            if own is None or not Ids(np.arange(n_before)).is_prefix_of(own):
                 return None
             return own if own.are_distinct() else None  # an index that only counted names the new rows now
         if ids is not None:
             return before.extended(Ids.given(ids), len(pool))
-        if own is None or not before.begin(own):
+        if own is None or not before.is_prefix_of(own):
             raise ValueError(
                 f"The rows have ids, and the {len(pool) - n_before} new ones came without any, or with others for the "
                 "first rows; give ids=, those of the new rows, or a data frame whose index goes on."

@@ -92,10 +92,8 @@ class Draws:
 def are_arrivals(arrivals: Any, n_rows: int, n_draws: int) -> bool:
     """Whether a pool can have grown so: numbers of rows, and of draws, before each time, as a file might not have."""
     if not isinstance(arrivals, tuple) or not all(
-        isinstance(each, tuple) and len(each) == 2 for each in arrivals
+        isinstance(each, tuple) and [type(number) for number in each] == [int, int] for each in arrivals
     ):
         return False
-    ends = [*arrivals, (n_rows, n_draws)]
-    return all(type(number) is int and number >= 0 for each in ends for number in each) and all(
-        before[0] <= after[0] and before[1] <= after[1] for before, after in pairwise(ends)
-    )
+    ends = [(0, 0), *arrivals, (n_rows, n_draws)]
+    return all(before[0] <= after[0] and before[1] <= after[1] for before, after in pairwise(ends))

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from ..labels import is_numeric, plain
 from ..pool import NO_ROWS, as_pool, check_pool
 from .extensions import Extension, new_keys
-from .ids import Ids, check_order
+from .ids import Ids, check_orders
 from .recording import Recording
 from .state import State
 
@@ -53,7 +53,7 @@ class Extending(Recording):
         with self._changes:
             state = self._state
             pool = check_pool(self, X, reset=False)
-            check_order(y, Ids.of_index(pool))
+            check_orders(y, fit_params, Ids.of_index(pool))
             labels = state.labels.check_new(y, len(pool))
             self._check_known_classes(labels)
             taken = [key for entry in state.record if entry.keys is not None for key in entry.keys]

@@ -47,8 +47,8 @@ class Ids:
     @classmethod
     def of_index(cls, pool: Pool) -> Self | None:
         """The index of a data frame, whatever is in it; None for another pool."""
-        index = getattr(pool.X, "index", None)
-        return None if index is None or callable(index) else cls(index)
+        index = _index_of(pool.X)
+        return None if index is None else cls(index)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -117,7 +117,7 @@ class Ids:
             kinds = {wanted.dtype.kind, names.dtype.kind}
             if len(kinds) == 2 and kinds & {"U", "b"}:  # a mask, for one, names no rows
                 raise ValueError(
-                    f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names.tolist()[0]!r}."
+                    f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names[:1].tolist()[0]!r}."
                 )
             places = np.searchsorted(names, wanted).clip(max=len(names) - 1)
             found = np.where(names[places] == wanted, order[places], -1)
@@ -125,10 +125,12 @@ class Ids:
         if len(unknown):
             raise ValueError(
                 f"The ids {wanted[unknown[:5]].tolist()} are those of no row; ids_ has all, such as "
-                f"{self.names.tolist()[0]!r}."
+                f"{self.names[:1].tolist()[0]!r}."
             )
-        if self._repeated and (several := {*self._repeated}.intersection(wanted.tolist())):
-            raise _ambiguous(list(several))
+        if self._repeated:
+            asked = {*self.names[found].tolist()}  # as they are here: a date has several spellings
+            if several := [name for name in self._repeated if name in asked]:
+                raise _ambiguous(several)
         return found
 
     def extended(self, more: Self, n_rows: int) -> Self:
@@ -176,16 +178,17 @@ class Ids:
             None where a name is missing there, or is that of several rows.
         """
         try:
-            rows = other.positions(self.names) if len(self) <= len(other) else None
+            return other.positions(self.names) if self.are_distinct() else None
         except (ValueError, TypeError):
             return None
-        return rows if self.are_distinct() else None
 
-    def begin(self, other: Self) -> bool:
+    def is_prefix_of(self, other: Self) -> bool:
         """Whether other names are these in the same order, and perhaps more after them."""
-        first = other.names[: len(self)]
-        are_floats = self.names.dtype.kind == first.dtype.kind == "f"  # of which NaN is the same as NaN here
-        return np.array_equal(self.names, first, equal_nan=are_floats)
+        own, first = self.names, other.names[: len(self)]
+        if len(first) < len(own):
+            return False
+        # What is missing, NaN or NaT, differs from itself, and is the same name here.
+        return bool(np.all((own == first) | ((own != own) & (first != first))))
 
     def is_another_order(self, other: Self) -> bool:
         """Whether other names are these in another order, each as often.
@@ -198,10 +201,13 @@ class Ids:
         -------
         is_another_order : bool
         """
-        if len(other) != len(self) or self.begin(other):
+        if len(other) != len(self) or self.is_prefix_of(other):
             return False
+        own, theirs = (
+            (None if name != name else name for name in names.tolist()) for names in (self.names, other.names)
+        )
         try:
-            return Counter(self.names.tolist()) == Counter(other.names.tolist())
+            return Counter(own) == Counter(theirs)
         except TypeError:  # of names that have no hash
             return False
 
@@ -229,8 +235,14 @@ def _array(ids: Any) -> NDArray[Any]:
     return np.atleast_1d(array)
 
 
-def check_order(values: Any, names: Ids | None, rows: Any = None, *, what: str = "labels") -> None:
-    """Refuse values whose index has the names of their rows in another order: they would go to the wrong ones.
+def _index_of(values: Any) -> Any:
+    """The index of a frame or a Series; that of a list is a method."""
+    index = getattr(values, "index", None)
+    return None if callable(index) else index
+
+
+def check_order(values: Any, names: Ids | None, rows: Rows | None = None, *, what: str = "labels") -> None:
+    """Refuse values whose index has the names of their rows in another order, or may have: they would go astray.
 
     Parameters
     ----------
@@ -238,7 +250,7 @@ def check_order(values: Any, names: Ids | None, rows: Any = None, *, what: str =
         Labels or weights; a pandas Series has an index.
     names : Ids or None
         Of the rows.
-    rows : array-like of shape (n_rows,), default=None
+    rows : ndarray of int of shape (n_rows,), default=None
         Positions, where these name the rows: an index that has them, or only counts, is no order then.
     what : str, default="labels"
 
@@ -246,11 +258,17 @@ def check_order(values: Any, names: Ids | None, rows: Any = None, *, what: str =
     ------
     ValueError
     """
-    given = getattr(values, "index", None)
-    if names is None or given is None or callable(given):
+    given = _index_of(values)
+    if names is None or given is None or (rows is not None and _only_counts(given)):
         return
     index = Ids(given)
-    if rows is not None and (_only_counts(given) or np.array_equal(index.names, rows)):
+    if rows is not None and np.array_equal(index.names, rows):
+        if names.names.dtype.kind in "iu" and not np.array_equal(names.names, rows):
+            raise ValueError(
+                f"Rows and the index of their {what} are the integers {rows[:5].tolist()}, which may be ids or "
+                f"positions; the ids at these positions are {names.names[:5].tolist()}. Give teach(y.index, y) if they "
+                "are ids, or y.to_numpy() if they are positions."
+            )
         return
     if names.is_another_order(index):
         raise ValueError(
@@ -265,39 +283,6 @@ def check_orders(y: Any, params: dict[str, Any], names: Ids | None) -> None:
     check_order(y, names)
     for name, value in params.items():
         check_order(value, names, what=f"values of {name}")
-
-
-def check_kind(values: Any, names: Ids, rows: Rows | None) -> None:
-    """Refuse integers that name rows and labels alike where they may be ids as well as positions.
-
-    Parameters
-    ----------
-    values : array-like of shape (n_rows,)
-        Labels; a pandas Series has an index.
-    names : Ids
-        Of the rows.
-    rows : ndarray of int of shape (n_rows,) or None
-        Their positions, where these name them.
-
-    Raises
-    ------
-    ValueError
-    """
-    given = getattr(values, "index", None)
-    if (
-        rows is None
-        or given is None
-        or callable(given)
-        or names.names.dtype.kind not in "iu"
-        or not len(rows)
-    ):
-        return
-    if np.array_equal(Ids(given).names, rows) and not np.array_equal(names.names, rows):
-        raise ValueError(
-            f"Rows and the index of their labels are the integers {rows[:5].tolist()}, which may be ids or positions; "
-            f"the ids at these positions are {names.names[:5].tolist()}. Give teach(y.index, y) if they are ids, or "
-            "y.to_numpy() if they are positions."
-        )
 
 
 def _only_counts(index: Any) -> bool:

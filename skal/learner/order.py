@@ -31,13 +31,13 @@ def places_of(pool: Pool, ids: Ids | None, n_before: int) -> Rows | None:
     if now is None or n_before > len(pool):  # a forged file may say any number
         return None
     before = Ids(np.arange(n_before)) if ids is None else ids
-    return None if before.begin(now) else before.found_in(now)
+    return None if before.is_prefix_of(now) else before.found_in(now)
 
 
 def has_other_index(pool: Pool, ids: Ids | None) -> bool:
     """Whether the names of the rows are others than those in the index of their frame, which is no order then."""
     own = Ids.of(None, pool)
-    return ids is not None and own is not None and not (len(own) == len(ids) and ids.begin(own))
+    return ids is not None and own is not None and not ids.is_prefix_of(own)
 
 
 def in_saved_order(
@@ -70,10 +70,12 @@ def in_saved_order(
     n_new = len(pool) - n_saved
     places: Rows | slice | None = places_of(pool, ids, n_saved) if by_index else None
     now = Ids.of(None, pool) if by_index else None
-    if places is None and ids is not None and now is not None and not ids.begin(now):
+    if places is None and ids is not None and now is not None and not ids.is_prefix_of(now):
+        there = {*now.names.tolist()}
+        lost = [name for name in ids.names.tolist() if name not in there]
+        what = f"{lost[:5]} are missing" if lost else "some belong to several rows"
         raise ValueError(
-            f"X has other ids than the learner that was saved, such as {now.names.tolist()[0]!r} for "
-            f"{ids.names.tolist()[0]!r}, or ids that belong to several rows; give the original pool with its index."
+            f"X has other ids than the learner that was saved: {what}. Give the original pool with its index."
         )
     if places is None and n_new > 0 and not pool.is_lazy:
         places = slice(n_saved)
@@ -116,7 +118,7 @@ def with_new_rows_last(pool: Pool, ids: Ids | None, n_before: int) -> Pool:
         If rows were moved.
     """
     names = Ids.of(None, pool)
-    if ids is not None and names is not None and not ids.begin(names):
+    if ids is not None and names is not None and not ids.is_prefix_of(names):
         names.check()  # tomorrow nobody could tell those apart that have the same name
     places = places_of(pool, ids, n_before)
     if places is None:

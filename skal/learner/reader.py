@@ -37,15 +37,9 @@ class UntrustedError(ModelFileError):
     Examples
     --------
     >>> from skal.learner.reader import UntrustedError
-    >>> print(UntrustedError("a.skal", ["sklearn.tree._tree.Tree"]))
-    a.skal holds ['sklearn.tree._tree.Tree'], ...
+    >>> print(UntrustedError("a.skal holds ['sklearn.tree._tree.Tree']"))
+    a.skal holds ['sklearn.tree._tree.Tree']
     """
-
-    def __init__(self, file: str, types: list[str]) -> None:
-        super().__init__(
-            f"{file} holds {types}, which the installed version of skops does not know to be safe; load it with the "
-            "version that saved it"
-        )
 
 
 class Reader:
@@ -105,7 +99,11 @@ class Reader:
         if where not in self._made:
             ((kind, content),) = self._nodes[where].items()
             self._made[where] = None  # a container that holds itself is none that a Writer makes
-            self._made[where] = getattr(self, f"_make_{kind.lower()}")(content, where)
+            try:
+                self._made[where] = getattr(self, f"_make_{kind.lower()}")(content, where)
+            except UntrustedError:  # whoever else refers to it shall not get None
+                del self._made[where]
+                raise
         return self._made[where]
 
     def _all(self, references: Iterable[Any]) -> list[Any]:
@@ -181,7 +179,10 @@ class Reader:
     def _make_skops(self, content: Any, where: int) -> Any:
         skops = importlib.import_module("skops.io")
         if untrusted := skops.get_untrusted_types(file=self._file(content)):
-            raise UntrustedError(content, untrusted)
+            raise UntrustedError(
+                f"{content} holds {untrusted}, which the installed version of skops does not know to be safe; load it "
+                "with the version that saved it"
+            )
         return skops.load(self._file(content))
 
     def _make_sparse(self, content: Any, where: int) -> Any:

@@ -110,9 +110,8 @@ class Recording(Knowledge):
         known = self._state.known
         if known is not None and not given <= set(known.tolist()):
             others = given - set(known.tolist())
-            of_rows = ""
-            if rows is not None:
-                of_rows = f" of {self._told(rows[[label in others for label in labels.tolist()]])}"
+            where = [label in others for label in labels.tolist()]
+            of_rows = "" if rows is None else f" of {self._told(rows[where])}"
             raise ValueError(
                 f"The labels {sorted(others)[:5]}{of_rows} are none of classes={known.tolist()}. Correct "
                 "them; where there is a new class, call set_params(classes=...) with it, and refit() afterwards."

@@ -54,6 +54,8 @@ _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
 _CONTENT = {
     "version": int, "params": dict, "seed": int, "pool": str, "is_trained_again": bool, "nodes": list, "parts": dict
 }  # fmt: skip
+# What files of earlier versions lack.
+_LATER = {"defaults": list, "n_rows": int, "container": str, "is_named_by_index": bool}
 
 
 class Saving(Changes):
@@ -206,20 +208,7 @@ class Saving(Changes):
             if not isinstance(ids, Ids | None):
                 raise ModelFileError("holds no ids of rows")
         given = check_pool(fitted, X, reset=True)
-        n_saved = content.get("n_rows", len(given) if ids is None else len(ids))
-        pool, moved = in_saved_order(given, ids, n_saved, by_index=content.get("is_named_by_index", True))
-        if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
-            remedy = (
-                " Load it without new rows, and then grow." if pool.is_lazy and len(pool) > n_saved else ""
-            )
-            why = what_differs(content.get("container"), pool.description)
-            if len(given) > n_saved == len(pool):
-                why = f"of its {len(given)} rows, neither the first {n_saved} nor those with the saved ids are those."
-            raise ValueError(
-                f"X is not the pool of the learner that was saved: {why} Give the original one.{remedy}"
-            )
-        if moved is not None:
-            warnings.warn(moved, PoolWarning, stacklevel=callers_level())
+        pool = _saved_rows(given, ids, content)
         with _reading(place / _FILE):
             for file, digest in content["parts"].items():
                 if not PART.fullmatch(file) or _digest(place / file) != digest:
@@ -264,6 +253,24 @@ class Saving(Changes):
         return replace(state, estimator=trained.estimator)
 
 
+def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
+    """The rows of the saved learner, in its order, with a warning if there are others, too."""
+    n_saved = content.get("n_rows", len(given) if ids is None else len(ids))
+    pool, warning = in_saved_order(given, ids, n_saved, by_index=content.get("is_named_by_index", True))
+    if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
+        why, remedy = what_differs(content.get("container"), pool.description), ""
+        if len(pool) > n_saved:  # of a lazy pool
+            remedy = " Load it without new rows, and then grow."
+        elif len(given) > n_saved:
+            why = f"of its {len(given)} rows, neither the first {n_saved} nor those with the saved ids are those."
+        raise ValueError(
+            f"X is not the pool of the learner that was saved: {why} Give the original one.{remedy}"
+        )
+    if warning is not None:
+        warnings.warn(warning, PoolWarning, stacklevel=callers_level())
+    return pool
+
+
 def _digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -293,17 +300,13 @@ def _is_whole(content: dict[str, Any]) -> bool:
     """Whether a file has all that the first one of a learner has, of its kind."""
     if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
         return False
-    words = [*content["params"].values(), *content["parts"].values()]
-    # The first files lack these.
-    defaults = content.get("defaults", [])
+    if not all(type(content[name]) is kind for name, kind in _LATER.items() if name in content):
+        return False
+    words = [*content["params"].values(), *content["parts"].values(), *content.get("defaults", [])]
     return (
         {"ids", "state"} <= content.keys()
-        and isinstance(defaults, list)
-        and isinstance(content.get("container", ""), str)
-        and type(content.get("n_rows", 1)) is int
         and content.get("n_rows", 1) > 0
-        and type(content.get("is_named_by_index", True)) is bool
-        and all(isinstance(each, str) for each in [*words, *defaults])
+        and all(isinstance(each, str) for each in words)
     )
 
 
@@ -335,17 +338,17 @@ def _defaults(estimator: Any) -> list[str]:
 
 
 def _check_params(then: dict[str, str], defaults: list[str], given: Any) -> None:
-    now, others = _described(given), []
-    of_versions, default_now = {}, {*_defaults(given)}
-    for name in sorted(then.keys() | now.keys()):
-        if then.get(name) == now.get(name):
-            continue
-        if (name not in then or name in defaults) and (name not in now or name in default_now):
-            of_versions[name] = f"{then.get(name, 'nothing')} to {now.get(name, 'nothing')}"
-        else:
-            others.append(name)
-    if of_versions and not others:
-        changes = ", ".join(f"{name} from {change}" for name, change in of_versions.items())
+    now, defaults_now = _described(given), _defaults(given)
+    changed = [name for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
+    others = [
+        name
+        for name in changed
+        if (name in then and name not in defaults) or (name in now and name not in defaults_now)
+    ]
+    if changed and not others:
+        changes = ", ".join(
+            f"{name} from {then.get(name, 'nothing')} to {now.get(name, 'nothing')}" for name in changed
+        )
         warnings.warn(
             f"The learner was saved with another version of a library, where defaults were different: {changes}. "
             "Trainings from now on use the new ones.",

@@ -123,10 +123,11 @@ class QueryDisplay:
             raise ValueError(
                 "No rows were given; give those of a query, as in from_learner(learner, learner.query())."
             )
-        positions = named_rows(rows, Ids(learner.ids_), len(shown))
+        ids = learner.ids_
+        positions = named_rows(rows, Ids(ids), len(shown))
         if notes is not None and (not hasattr(notes, "__len__") or len(notes) != len(positions)):
-            n_notes = len(notes) if hasattr(notes, "__len__") else repr(notes)
-            raise ValueError(f"{n_notes} notes were given for {len(positions)} rows; give one for each.")
+            given = f"{len(notes)} notes were" if hasattr(notes, "__len__") else f"notes={notes!r} was"
+            raise ValueError(f"{given} given for {len(positions)} rows; give one for each.")
         pool = shown if items is None else as_pool(items)
         if len(pool) != len(shown):
             raise ValueError(
@@ -136,10 +137,9 @@ class QueryDisplay:
         positions = positions[:n_items]
         told = [""] * len(positions) if notes is None else list(map(_told, notes))
         labels = _labels(learner, shown, positions, predict)
-        kind = "row" if np.array_equal(learner.ids_, np.arange(len(shown))) else "id"
-        ids = learner.ids_[positions].tolist()
+        kind = "row" if np.array_equal(ids, np.arange(len(ids))) else "id"
         titles = []
-        for rank, (name, label) in enumerate(zip(ids, labels, strict=True)):
+        for rank, (name, label) in enumerate(zip(ids[positions].tolist(), labels, strict=True)):
             name = f"{kind} {name}" if isinstance(name, int) else str(name)
             lines = f"{rank + 1}: {name}", label, told[rank]
             titles.append("\n".join(shortened(line, _LONGEST) for line in lines if line))

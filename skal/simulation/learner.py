@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from ..access import predict_proba
 from ..labels import UNLABELED, Labels, plain, read_labels
 from ..learner import ActiveLearner
+from ..learner.ids import Ids, check_orders
 from ..model_selection import labeled_part
 from ..pool import NO_ROWS, Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, SynthesisStrategy
@@ -279,6 +280,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         """Validate, and take the validation rows out of the pool."""
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
+        check_orders(y, fit_params, Ids.of_index(pool))
         oracle = Labels.of(y, len(pool), unlabeled=self.unlabeled)
         if len(oracle.rows) < len(oracle):
             hidden = np.flatnonzero(oracle.codes < 0)
@@ -297,6 +299,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         if self.validation_fraction is None:
             if X_val is not None:
                 held_out = check_pool(self, X_val, reset=False)
+                check_orders(y_val, {}, Ids.of_index(held_out))
                 X_val, y_val, _ = labeled_part(held_out, y_val, {}, unlabeled=self.unlabeled)
             return pool, oracle, X_val, y_val, fit_params
         if X_val is not None:

@@ -92,15 +92,18 @@ def show_progress(listener: Listener | None = None, *, file: TextIO | None = Non
     """
     if listener is not None and not callable(listener):
         raise TypeError(f"listener={listener!r} was given; give a function of a Task, or a file as file=.")
-    lines = _Lines(sys.stderr if file is None else file)
-    shown = _Shown(lines if listener is None else listener)
+    lines = None
+    if listener is None:
+        listener = lines = _Lines(sys.stderr if file is None else file)
+    shown = _Shown(listener)
     token = _SHOWN.set(shown)
     try:
         yield
     finally:
         _SHOWN.reset(token)
-        shown.works.clear()  # a pass that goes on later has nobody who listens
-        lines.close()
+        shown.works.clear()  # nobody listens to a pass that goes on later
+        if lines is not None:
+            lines.close()
 
 
 def is_shown() -> bool:
@@ -268,7 +271,7 @@ class _Lines:
     def __init__(self, file: TextIO | None) -> None:
         self.file = file  # None where a program has no standard error
         # Asked once: a closed file raises here, before any work.
-        self.is_terminal = bool(getattr(file, "isatty", bool)())
+        self.is_terminal = getattr(file, "isatty", lambda: False)()
         self.in_notebook = type(file).__module__.startswith("ipykernel")
         # Of the cell of a notebook, which is replaced: a saved one keeps the last line alone.
         self.output: Any = None

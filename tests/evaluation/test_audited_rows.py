@@ -79,7 +79,9 @@ def test_rows_that_came_after_the_draws_are_told():
     learner, truth = grown(60, 0, 400, 600)
     report = audit_report(learner)
     assert (report.n_population, report.n_unseen) == (398, 600)
-    assert "Came after the draws, and in no estimate: 600 rows; audit(n, how='uniform') draws" in str(report)
+    assert "600 rows came after the draws and are not in the estimate; audit(n, how='uniform') draws" in str(
+        report
+    )
     assert audit_report(learner).score > 0.8
     rows = learner.audit(60)
     new = rows[rows >= 400]
@@ -150,6 +152,9 @@ def test_a_scorer_of_a_pool_that_grew_takes_weights():
     report = audit_report(few, scoring="f1_macro")
     assert 0 < report.score < 1
     assert np.isnan([report.low, report.high]).all(), "a handful of rows is no sample of a part"
+    assert "(no interval from so few audited rows, or from so few of a part that came later), of" in str(
+        report
+    )
 
 
 @pytest.mark.parametrize(("n_first", "n_later"), [(60, 60), (100, 25), (10, 110)])

@@ -13,9 +13,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from skal import ActiveLearner
+from skal import ActiveLearner, SimulatedLearner
 from skal.exceptions import ModelFileError, PoolWarning
-from skal.strategies import UncertaintySampling
+from skal.strategies import CostAware, UncertaintySampling
 from skal.training.files import read_file, write_file
 from tests.learner.common import X, Y
 
@@ -281,3 +281,65 @@ def test_a_forged_number_of_rows_takes_no_memory(tmp_path, n_rows):
     shuffled = FRAME.reset_index(drop=True).sample(frac=1, random_state=0)
     with pytest.raises((ValueError, ModelFileError), match=r"is not the pool|holds no learner"):
         ActiveLearner.load(tmp_path, shuffled, PLAN)
+
+
+def test_an_index_that_only_counts_is_no_order():
+    frame = FRAME.set_axis(np.arange(150) * 10 + 50)
+    fitted = clone(PLAN).fit(frame, Y)
+    fitted.teach([0], pd.Series([1]), overwrite=True)  # of the label's own index says nothing
+    assert fitted.labels_[0] == 1
+    with pytest.raises(ValueError, match="may be ids or positions"):
+        fitted.teach([0, 7], pd.Series([1, 1], index=[0, 7]), overwrite=True)
+
+
+def test_another_table_with_the_same_repeated_names_is_another_pool():
+    names = np.repeat(np.arange(75), 2)
+    fitted = clone(PLAN).fit(FRAME.set_axis(names), np.where(np.arange(150) % 25, -1, Y))
+    other = (FRAME + 1).set_axis(names[::-1])
+    assert len(fitted.query(other)) == 5
+
+
+@pytest.mark.parametrize(
+    "first",
+    [["a", np.nan, "b"], pd.to_datetime(["2026-01-01", None, "2026-01-02"]), [0.5, np.nan, 1.5]],
+    ids=["texts", "dates", "floats"],
+)
+def test_a_name_that_is_missing_is_where_it_was(tmp_path, first):
+    names = pd.Index(first)
+    frame, y = FRAME.iloc[[0, 60, 120]].set_axis(names), Y[[0, 60, 120]]
+    fitted = clone(PLAN).fit(frame, pd.Series(y, index=names))
+    fitted.save(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_array_equal(ActiveLearner.load(tmp_path, frame, PLAN).labels_, y)
+    with pytest.raises(ValueError, match="another order"):
+        clone(PLAN).fit(frame, pd.Series(y, index=names[::-1]))
+
+
+def test_weights_and_costs_in_another_order_are_refused():
+    names = NAMES[:6][::-1]
+    fitted = clone(PLAN).fit(FRAME, Y, sample_weight=np.ones(150))
+    with pytest.raises(ValueError, match="values of sample_weight"):
+        fitted.extend(FRAME.iloc[:6], Y[:6], sample_weight=pd.Series(np.ones(6), index=names))
+    costly = CostAware(UncertaintySampling())
+    with pytest.raises(ValueError, match="values of cost"):
+        fitted.use(costly, cost=pd.Series(np.ones(150), index=NAMES[::-1]))
+    simulated = SimulatedLearner(LogisticRegression(tol=0.1), UncertaintySampling(), random_state=0)
+    with pytest.raises(ValueError, match="labels"):
+        simulated.fit(FRAME, pd.Series(Y, index=NAMES[::-1]))
+    with pytest.raises(ValueError, match="labels"):
+        simulated.fit(FRAME, Y, X_val=FRAME.iloc[:6], y_val=pd.Series(Y[:6], index=names))
+
+
+def test_a_repeated_date_is_that_of_several_rows_in_any_unit():
+    names = pd.to_datetime(["2026-01-01", "2026-01-01", *["2026-02-01"] * 148])
+    fitted = clone(PLAN).fit(FRAME.set_axis(names), Y)
+    for unit in ("D", "s", "ns"):
+        with pytest.raises(ValueError, match="several rows"):
+            fitted.positions(np.array(["2026-01-01"], dtype=f"datetime64[{unit}]"))
+
+
+def test_a_table_that_lacks_rows_is_told_which(tmp_path):
+    clone(PLAN).fit(FRAME, Y).save(tmp_path)
+    with pytest.raises(ValueError, match=r"\['flower 148', 'flower 149'\] are missing"):
+        ActiveLearner.load(tmp_path, FRAME.iloc[:148], PLAN)

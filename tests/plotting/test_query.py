@@ -161,7 +161,7 @@ def test_rows_that_nobody_asked_for_are_not_read(learner):
     [
         ([], GRAY, {}, "No rows were given"),
         (None, GRAY, {}, "No rows were given"),
-        ([1], GRAY, {"notes": 5}, "5 notes were given for 1 rows"),
+        ([1], GRAY, {"notes": 5}, "notes=5 was given for 1 rows"),
         ([1, 2], ["a", 3, *TEXTS[2:]], {}, "neither images nor texts"),
         ([12], GRAY, {}, "out of range"),
         (["a"], GRAY, {}, "not like those of the rows"),
