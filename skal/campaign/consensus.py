@@ -159,6 +159,8 @@ def dawid_skene(
         confusions = counts.reshape(n_annotators, n_classes, n_classes).swapaxes(1, 2)
         totals = confusions.sum(axis=2, keepdims=True)
         confusions = np.divide(confusions, totals, out=np.zeros_like(confusions), where=totals > 0)
+        if not len(items):  # nobody has answered yet
+            break
         before, posterior = posterior, _posterior(posterior, confusions, items, annotators, classes)
         posterior[~answered] = 0
         if np.abs(posterior - before).max(initial=0) <= tol:

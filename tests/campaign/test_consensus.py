@@ -83,6 +83,14 @@ def test_dawid_skene_of_one_annotator_is_what_they_say():
     np.testing.assert_allclose(found.confusions[0], np.eye(2))
 
 
+@pytest.mark.parametrize("n_classes", [0, 2])
+def test_dawid_skene_before_the_first_answer(n_classes):
+    found = dawid_skene([], [], [], n_items=3, n_annotators=2, n_classes=n_classes)
+    assert found.classes.tolist() == [-1, -1, -1]
+    assert found.probabilities.tolist() == [[0] * n_classes] * 3
+    assert found.confusions.tolist() == [[[0.5] * n_classes] * n_classes] * 2
+
+
 def test_dawid_skene_finds_the_parameters_that_answers_were_drawn_with():
     rng = np.random.default_rng(0)
     truth = rng.choice(3, size=4000, p=[0.5, 0.3, 0.2])

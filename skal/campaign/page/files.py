@@ -58,6 +58,6 @@ def _inside(root: Path, name: str) -> Path:
 def _leads_inside(root: Path, path: Path) -> bool:
     try:
         _inside(root, path.relative_to(root).as_posix())
-    except OSError:
+    except (OSError, RuntimeError):  # before Python 3.13 a loop of links is the latter
         return False
     return True

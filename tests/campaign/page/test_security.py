@@ -177,6 +177,7 @@ def test_links_that_lead_out_are_not_listed(tmp_path):
     os.symlink(tmp_path / "elsewhere" / "secret.png", folder / "link.png")
     os.symlink(tmp_path / "elsewhere", folder / "linked")
     os.symlink(folder / "01.png", folder / "within.png")
+    os.symlink("loop.png", folder / "loop.png")
     (folder / "drawing.svg").write_text(
         "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     )
