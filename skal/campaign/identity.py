@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..learner.ids import Ids
 from ..pool import as_pool
 from ..pool.checksum import object_checksum, what_differs
+from ..utils.arrays import as_objects
 
 _READ_BYTES = 1 << 26  # of a pool; of a larger one, evenly spaced rows are read
 
@@ -73,5 +72,5 @@ def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
 
 
 def _items_digest(items: Any) -> str:
-    listed = items if hasattr(items, "dtype") else np.fromiter(items, object, len(items))
+    listed = items if hasattr(items, "dtype") else as_objects(items)
     return repr(as_pool(listed).digest(_READ_BYTES))

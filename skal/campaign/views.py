@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..learner import ActiveLearner
+from ..utils.arrays import as_objects
 from . import agreed as agreeing
 from . import jobs, journal
 from .agreement import Agreement, agreement
@@ -78,7 +79,7 @@ class Views(Verbs):
         said = standings.labelled
         rows, n_answers = np.unique(said.rows, return_counts=True)
         found = agreeing.consensus(said, len(values), chosen)
-        labels = np.array([None if code < 0 else values[code] for code in found.classes], dtype=object)
+        labels = as_objects([None if code < 0 else values[code] for code in found.classes])
         return {
             "row": rows,
             "label": labels,
@@ -158,7 +159,7 @@ class Views(Verbs):
             "row": np.array(rows, dtype=np.intp),
             "annotator": np.array(annotators, dtype=object),
             "action": np.array(actions, dtype=object),
-            "label": _objects([None if each is None else json.loads(each) for each in labels]),
+            "label": as_objects([None if each is None else json.loads(each) for each in labels]),
             "seconds": np.array(seconds, dtype=np.float64),
             "time": _times(times),
             "model": np.searchsorted(np.array(models, dtype=np.intp), np.array(events, dtype=np.intp)),
@@ -228,7 +229,7 @@ class Views(Verbs):
                 for row in wanted
             ]
         return {
-            "label": _objects([None if value is None else json.loads(value) for value, _ in found]),
+            "label": as_objects([None if value is None else json.loads(value) for value, _ in found]),
             "confidence": np.array([confidence for _, confidence in found], dtype=np.float64),
         }
 
@@ -336,15 +337,9 @@ def _offered(connection: Connection, batch: int, values: list[Any]) -> dict[str,
     return {
         "rows": np.array(rows, dtype=np.intp),
         "utility": np.array(utility, dtype=np.float64),  # NaN for None
-        "predicted": _objects([values[each or 0] for each in predicted]),
+        "predicted": as_objects([values[each or 0] for each in predicted]),
         "confidence": np.array(confidence, dtype=np.float64),
     }
-
-
-def _objects(values: list[Any]) -> NDArray[Any]:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
 
 
 def _times(seconds: Any) -> NDArray[np.datetime64]:

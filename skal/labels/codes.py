@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils.arrays import as_objects
 from ..utils.warnings import callers_level
 from .marking import check_new_labels, check_same_kind, is_numeric
 from .reading import UNLABELED, is_missing, read_labels
@@ -266,10 +267,8 @@ def encode(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
         raise ValueError(
             f"The labels are of several kinds ({error}); give all of them as strings or all as numbers."
         ) from error
-    classes = np.empty(len(distinct), dtype=object)
-    classes[:] = distinct
     positions = {label: code for code, label in enumerate(distinct)}
-    return classes, np.fromiter((positions[label] for label in listed), np.int32, len(listed))
+    return as_objects(distinct), np.fromiter((positions[label] for label in listed), np.int32, len(listed))
 
 
 def plain(labels: NDArray[Any]) -> NDArray[Any]:

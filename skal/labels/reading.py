@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
+from ..utils.arrays import as_objects
+
 UNLABELED = -1
 
 _PLAIN = {bool, int, float, str, bytes, type(None)}
@@ -96,14 +98,10 @@ def _as_array(y: Any) -> Any:
     if dtype is not None and not isinstance(
         dtype, np.dtype
     ):  # columns of pandas and polars, and their arrays
-        return _objects((getattr(y, "tolist", None) or y.to_list)())
+        return as_objects((getattr(y, "tolist", None) or y.to_list)())
     if isinstance(y, (list, tuple)) and any(isinstance(label, (str, bytes)) or label is None for label in y):
-        return _objects(y)
+        return as_objects(y)
     return y
-
-
-def _objects(labels: Any) -> NDArray[Any]:
-    return np.fromiter(labels, dtype=object, count=len(labels))
 
 
 def _is_marked(y: NDArray[Any], unlabeled: Any) -> NDArray[np.bool_]:
@@ -139,13 +137,13 @@ def _from_objects(y: NDArray[Any], unlabeled: Any) -> tuple[NDArray[Any], NDArra
         )
     known = np.fromiter(map(is_known.__getitem__, typed), bool, len(typed))
     if Real in examples or (not labels and any(_is_number(label) for label in listed)):
-        return _numbers(labels, _objects(listed), known), known
+        return _numbers(labels, as_objects(listed), known), known
     for label in labels:
         if label[-1:] == "\0":
             raise ValueError(
                 f"y has the label {label!r}, whose end NumPy's strings lose; leave out the NUL there."
             )
-    strings = _objects(listed)
+    strings = as_objects(listed)
     strings[~known] = None
     return strings, known
 

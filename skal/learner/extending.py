@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..labels import is_numeric, plain
 from ..pool import NO_ROWS, as_pool, check_pool
+from ..utils.arrays import as_objects
 from .extensions import Extension, new_keys
 from .ids import Ids, check_orders
 from .recording import Recording
@@ -122,11 +123,9 @@ class Extending(Recording):
     def _with_extensions(
         self, action: str, extensions: tuple[Extension, ...], keys: Any, given: Any = None, **changes: Any
     ) -> State:
-        named = np.empty(len(keys), dtype=object)
-        named[:] = list(keys)
         rows = np.full(len(keys), -1, dtype=np.intp)
         changes |= {"extensions": tuple(each for each in extensions if len(each.y)), "is_trained": False}
-        return self._state.after(action, rows, given, named, **changes)
+        return self._state.after(action, rows, given, as_objects(keys), **changes)
 
     def _check_keys(self, keys: list[Any]) -> None:
         unknown = [key for key in keys if key not in self._state.extension_labels]

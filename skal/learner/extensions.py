@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_method_params
 
 from ..labels import plain
 from ..pool import as_pool
+from ..utils.arrays import as_objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +115,7 @@ def new_keys(
             f"{len(given)} keys were given for {n_samples} samples, of which {repeated[:5]} are repeated or known "
             "already; give each sample a key of its own. teach(extension=keys, y=labels) corrects samples."
         )
-    array = np.empty(len(given), dtype=object)
-    array[:] = given
-    return array
+    return as_objects(given)
 
 
 def as_keys(keys: ArrayLike) -> list[Any]:

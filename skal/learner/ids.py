@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..pool import Pool, Rows, check_positions
+from ..utils.arrays import as_objects
 
 
 class Ids:
@@ -155,8 +156,7 @@ class Ids:
         if len(kinds) == 1:
             names = np.concatenate([self.names, more.names])
         else:
-            names = np.empty(len(self) + len(more), dtype=object)
-            names[: len(self)], names[len(self) :] = self.names.tolist(), more.names.tolist()
+            names = as_objects([*self.names.tolist(), *more.names.tolist()])
         if len(names) != n_rows:
             raise ValueError(
                 f"{len(more.names)} ids were given for {n_rows - len(self)} new rows; give one per row."
@@ -223,9 +223,7 @@ def _ambiguous(names: list[Any]) -> ValueError:
 def _array(ids: Any) -> NDArray[Any]:
     array = np.asarray(ids)
     if array.ndim == 2:  # tuples, such as those of an index of several levels
-        listed = [tuple(each) for each in ids]
-        array = np.empty(len(listed), dtype=object)
-        array[:] = listed
+        array = as_objects([tuple(each) for each in ids])
     if (
         array.dtype.kind == "U"
         and isinstance(ids, list | tuple)

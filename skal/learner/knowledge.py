@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..pool import Rows
 from ..strategies.base import Strategy
+from ..utils.arrays import as_objects
 from .delegation import Delegation
 from .html import labels_html
 from .ids import Ids, named_rows
@@ -66,10 +67,7 @@ class Knowledge(Delegation):
     @property
     def extension_keys_(self) -> NDArray[Any]:
         """The keys of the samples of `extend`, in their order, of shape (n_extensions,)."""
-        keys = [key for each in self._known("extensions") for key in each.keys]
-        array = np.empty(len(keys), dtype=object)
-        array[:] = keys
-        return array
+        return as_objects([key for each in self._known("extensions") for key in each.keys])
 
     @property
     def class_counts_(self) -> dict[Any, int]:

@@ -22,6 +22,7 @@ from ..graph import LabelDiffusion
 from ..neighbors import CellIndex
 from ..training.encoding import array_dtype
 from ..training.estimator import NetworkEstimator
+from ..utils.arrays import as_objects
 from ..utils.threads import Kept
 from .record import Entry
 from .restorable import PART, is_frozen, is_restored, own_params
@@ -143,9 +144,7 @@ class Reader:
 
     def _make_objects(self, content: Any, where: int = -1) -> NDArray[Any]:
         shape, items = content
-        array = np.empty(len(items), dtype=object)
-        array[:] = self._all(items)
-        return array.reshape(shape)
+        return as_objects(self._all(items)).reshape(shape)
 
     def _array(self, node: Any) -> NDArray[Any]:
         ((kind, content),) = node.items()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
+from ..utils.arrays import as_objects
 from .base import Pool
 from .checksum import checksum
 from .equality import cells_of, same_values
@@ -94,7 +95,7 @@ class FramePool(Pool):
             rows = self.X.gather_every(step)
             nested = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
             flat = rows.drop(nested)  # few versions of polars can hash lists
-            lists = (np.fromiter(rows[name].to_list(), object, len(rows)) for name in nested)
+            lists = (as_objects(rows[name].to_list()) for name in nested)
             hashes = [flat.hash_rows().to_numpy()] if flat.width else []
             sums = [checksum(part, max_bytes) for part in (*hashes, *lists)]
         else:

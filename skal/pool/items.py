@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
+from ..utils.arrays import as_objects
 from .base import Pool
 from .checksum import as_text
 from .equality import cells_of, same_values
@@ -104,8 +105,3 @@ class ItemPool(Pool):
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from ()
-
-
-def as_objects(items: Any) -> NDArray[Any]:
-    """Objects in a 1-D array, whatever is in them."""
-    return np.fromiter(items, dtype=object, count=len(items))

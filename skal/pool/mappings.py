@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from skorch.helper import SliceDict
 
+from ..utils.arrays import as_objects
 from .arrays import ArrayPool
 from .base import Pool
-from .items import as_objects
 from .rows import Rows
 
 
