@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from .drawing import axes_or_new, mean_over_repeats
 _FEW = 10  # classes that have a colour each
 
 
+@dataclass(eq=False, repr=False)
 class ClassCountsDisplay:
     """Labels of each class by round, one on top of the other.
 
@@ -47,12 +49,10 @@ class ClassCountsDisplay:
            [ 8., 12.]])
     """
 
-    def __init__(
-        self, n_labeled: NDArray[Any], counts: NDArray[np.float64], *, classes: Sequence[Any]
-    ) -> None:
-        self.n_labeled = n_labeled
-        self.counts = counts
-        self.classes = classes
+    n_labeled: NDArray[Any]
+    counts: NDArray[np.float64]
+    _: KW_ONLY
+    classes: Sequence[Any]
 
     @classmethod
     def from_history(

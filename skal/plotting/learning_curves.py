@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..simulation.histories import by_repeat
 from .drawing import axes_or_new, filled, mean_over_repeats, over_repeats
 
 
+@dataclass(eq=False, repr=False)
 class LearningCurveDisplay:
     """Learning curves of one or several strategies in one axes.
 
@@ -51,16 +53,10 @@ class LearningCurveDisplay:
     array([0.75, 0.85])
     """
 
-    def __init__(
-        self,
-        histories: Mapping[str, History],
-        *,
-        metric: str = "score",
-        tests: Mapping[int, PairedTests] | None = None,
-    ) -> None:
-        self.histories = histories
-        self.metric = metric
-        self.tests = tests
+    histories: Mapping[str, History]
+    _: KW_ONLY
+    metric: str = "score"
+    tests: Mapping[int, PairedTests] | None = None
 
     @classmethod
     def from_history(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 
+@dataclass(eq=False, repr=False)
 class MatchesDisplay:
     """Synthetic images above the real ones that a query matched to them, as in ASAL's Figures 2 and 25 to 28.
 
@@ -42,10 +44,9 @@ class MatchesDisplay:
     (2, 2)
     """
 
-    def __init__(self, synthetic: Any, matches: Any, titles: list[list[str]]) -> None:
-        self.synthetic = synthetic
-        self.matches = matches
-        self.titles = titles
+    synthetic: Any
+    matches: Any
+    titles: list[list[str]]
 
     @classmethod
     def from_report(

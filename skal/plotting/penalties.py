@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..evaluation import PenaltyMatrix, penalty_matrix
 
 
+@dataclass(eq=False, repr=False)
 class PenaltyMatrixDisplay:
     """Which strategy beats which, as in the BADGE paper: a strategy is good if its column is pale.
 
@@ -43,8 +45,7 @@ class PenaltyMatrixDisplay:
     '1.50'
     """
 
-    def __init__(self, matrix: PenaltyMatrix) -> None:
-        self.matrix = matrix
+    matrix: PenaltyMatrix
 
     @classmethod
     def from_experiments(

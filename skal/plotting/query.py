@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from pathlib import PurePath
 from typing import Any, Self
@@ -26,6 +27,7 @@ _LINE, _LINES = 36, 7  # characters of a line of a text, and lines
 _LONGEST = 22  # characters of a title
 
 
+@dataclass(eq=False, repr=False)
 class QueryDisplay:
     """The images or texts of queried rows, best first, with their names and labels.
 
@@ -60,9 +62,8 @@ class QueryDisplay:
     (5, (8, 8))
     """
 
-    def __init__(self, items: Sequence[Any], titles: Sequence[str]) -> None:
-        self.items = items
-        self.titles = titles
+    items: Sequence[Any]
+    titles: Sequence[str]
 
     @classmethod
     def from_learner(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..utils.random import draw_seed, seed_random_states
 from .drawing import axes_or_new
 
 
+@dataclass(eq=False, repr=False)
 class QueryMapDisplay:
     """The pool as a map, on which the labelled rows have the colour of the round that asked for them.
 
@@ -59,10 +61,10 @@ class QueryMapDisplay:
     ((150, 2), [5, 10, 10])
     """
 
-    def __init__(self, embedding: NDArray[np.floating], rounds: NDArray[np.intp], *, rows: Rows) -> None:
-        self.embedding = embedding
-        self.rounds = rounds
-        self.rows = rows
+    embedding: NDArray[np.floating]
+    rounds: NDArray[np.intp]
+    _: KW_ONLY
+    rows: Rows
 
     @classmethod
     def from_learner(

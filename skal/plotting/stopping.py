@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..stopping import StoppingCriterion
 from .drawing import axes_or_new
 
 
+@dataclass(eq=False, repr=False)
 class StoppingDisplay:
     """The values of a criterion round by round, their mean over the rounds that decide, and the threshold.
 
@@ -59,20 +61,12 @@ class StoppingDisplay:
     array([10, 20, 30])
     """
 
-    def __init__(
-        self,
-        n_labeled: NDArray[Any],
-        values: NDArray[np.float64],
-        *,
-        threshold: float,
-        n_rounds: int = 1,
-        labels_left: float | None = None,
-    ) -> None:
-        self.n_labeled = n_labeled
-        self.values = values
-        self.threshold = threshold
-        self.n_rounds = n_rounds
-        self.labels_left = labels_left
+    n_labeled: NDArray[Any]
+    values: NDArray[np.float64]
+    _: KW_ONLY
+    threshold: float
+    n_rounds: int = 1
+    labels_left: float | None = None
 
     @classmethod
     def from_criterion(cls, criterion: StoppingCriterion, *, ax: Any = None, **line_kwargs: Any) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..utils.checks import check_integer
 from .drawing import axes_or_new
 
 
+@dataclass(eq=False, repr=False)
 class UtilityDisplay:
     """The utility of each point of a plane, the decision boundary, and the rows of a pool.
 
@@ -63,23 +65,14 @@ class UtilityDisplay:
     (20, 20)
     """
 
-    def __init__(
-        self,
-        xx0: NDArray[np.floating],
-        xx1: NDArray[np.floating],
-        utility: NDArray[np.floating],
-        predicted: NDArray[np.intp],
-        *,
-        X: NDArray[Any],
-        codes: NDArray[np.intp],
-        names: tuple[str, str] = ("", ""),
-    ) -> None:
-        self.xx0, self.xx1 = xx0, xx1
-        self.utility = utility
-        self.predicted = predicted
-        self.X = X
-        self.codes = codes
-        self.names = names
+    xx0: NDArray[np.floating]
+    xx1: NDArray[np.floating]
+    utility: NDArray[np.floating]
+    predicted: NDArray[np.intp]
+    _: KW_ONLY
+    X: NDArray[Any]
+    codes: NDArray[np.intp]
+    names: tuple[str, str] = ("", "")
 
     @classmethod
     def from_learner(
