@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 try:
     import cloudpickle  # comes with joblib
@@ -33,19 +33,6 @@ try:
 except EOFError:  # the parent is no more
     pass
 """
-
-
-class Place(Protocol):
-    """Where training takes place."""
-
-    def wake(self) -> None:
-        """Say that there is something to do."""
-
-    def is_at_work(self) -> bool:
-        """Whether somebody does what there is to do."""
-
-    def close(self) -> None:
-        """End what was started here."""
 
 
 class Elsewhere:

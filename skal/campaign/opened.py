@@ -22,7 +22,7 @@ from ..learner import ActiveLearner
 from ..learner.ids import Ids, named_rows
 from ..pool import as_pool
 from . import journal
-from .background import Background, Elsewhere, Foreground, Place
+from .background import Background, Elsewhere, Foreground
 from .checks import check_settings, check_training, checked_learner, checked_name, in_given_order, nearest
 from .database import Database
 from .description import describe, differences, restore
@@ -153,7 +153,7 @@ class Opened:
     def _open(self, folder: Path, database: Database, clock: Callable[[], float] | None) -> None:
         self._folder, self._database, self._clock = folder, database, clock or time.time
         self._known: dict[str, dict[Any, int]] = {"annotators": {}, "classes": {}}
-        self._place: Place = Elsewhere(folder)
+        self._place = Elsewhere(folder)
 
     def _begin(
         self,
