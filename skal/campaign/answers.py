@@ -41,19 +41,7 @@ def answer(
             "changes it, as does overwrite=True; nothing of this call was recorded."
         )
     new = [i for i, row in enumerate(rows) if before[row] != ("labelled", classes[i])]
-    if not new:
-        return None
-    event = add_event(connection, now, "answer", annotator)
-    add_entries(
-        connection,
-        event,
-        annotator,
-        [rows[i] for i in new],
-        LABELLED,
-        classes=[classes[i] for i in new],
-        seconds=[seconds[i] for i in new],
-    )
-    return event
+    return _record(connection, now, "answer", annotator, rows, new, LABELLED, classes, seconds)
 
 
 def skip(
@@ -74,12 +62,7 @@ def skip(
             "first, by withdraw(annotator, rows) or undo(annotator), or say overwrite=True."
         )
     new = [i for i, row in enumerate(rows) if before[row][0] != "skipped"]
-    if not new:
-        return None
-    event = add_event(connection, now, "skip", annotator)
-    chosen = [rows[i] for i in new]
-    add_entries(connection, event, annotator, chosen, SKIPPED, seconds=[seconds[i] for i in new])
-    return event
+    return _record(connection, now, "skip", annotator, rows, new, SKIPPED, seconds=seconds)
 
 
 def correct(
@@ -88,22 +71,33 @@ def correct(
     """Record other labels for rows that an annotator has labelled or skipped."""
     before = _said(connection, annotator, rows, "correct")
     new = [i for i, row in enumerate(rows) if before[row] != ("labelled", classes[i])]
-    if not new:
-        return None
-    event = add_event(connection, now, "correct", annotator)
-    add_entries(
-        connection, event, annotator, [rows[i] for i in new], LABELLED, classes=[classes[i] for i in new]
-    )
-    return event
+    return _record(connection, now, "correct", annotator, rows, new, LABELLED, classes)
 
 
 def withdraw(connection: Connection, annotator: int, rows: Sequence[int], now: float) -> int | None:
     """Record that answers and skips do not count any more; the rows are offered again."""
     _said(connection, annotator, rows, "withdraw")
-    if not rows:
+    return _record(connection, now, "withdraw", annotator, rows, range(len(rows)), OPEN)
+
+
+def _record(
+    connection: Connection,
+    now: float,
+    kind: str,
+    annotator: int,
+    rows: Sequence[int],
+    new: Sequence[int],
+    state: int,
+    classes: Sequence[int] | None = None,
+    seconds: Sequence[float | None] | None = None,
+) -> int | None:
+    """Write what is new of what is said; returns the event, if there is one."""
+    if not new:
         return None
-    event = add_event(connection, now, "withdraw", annotator)
-    add_entries(connection, event, annotator, rows, OPEN)
+    event = add_event(connection, now, kind, annotator)
+    labels = None if classes is None else [classes[i] for i in new]
+    took = None if seconds is None else [seconds[i] for i in new]
+    add_entries(connection, event, annotator, [rows[i] for i in new], state, classes=labels, seconds=took)
     return event
 
 
