@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from sqlite3 import Connection
 from typing import Any
 
@@ -206,7 +205,7 @@ class Campaign(Views):
         """
         lines = importing.read_lines(path, row, label, annotator, default_annotator)
         rows = importing.parse_rows(lines, len(self), self._position)
-        given = importing.parse_labels(lines, self.classes, are_all=bool(self._facts["classes"]))
+        given = importing.parse_labels(lines, self.classes, are_all=self.has_fixed_classes)
         given = self._labels(given, len(lines)) if lines else []
         wanted: dict[tuple[str, int], tuple[int, Any]] = {}
         for line, place, value in zip(lines, rows, given, strict=True):
@@ -244,10 +243,8 @@ class Campaign(Views):
                     event = journal.add_event(connection, now, "import", number)
                     journal.add_entries(connection, event, number, rows, journal.LABELLED, classes=chosen)
                 n_new += len(rows)
-            due = n_new > 0 and journal.is_training_due(connection)
-            if due:
-                journal.add_event(connection, now, "request")
-        if due:
+            is_due = n_new > 0 and journal.request_if_due(connection, now)
+        if is_due:
             self._wake()
         return ImportReport(n_new, n_same, sorted(conflicts))
 
@@ -326,17 +323,10 @@ class Campaign(Views):
                 syncing.record(
                     connection, now, source, annotator, told_by.get(name, []), gone.get(name, []), report
                 )
-            due = report.n_labels > 0 and journal.is_training_due(connection)
-            if due:
-                journal.add_event(connection, now, "request")
-        if due:
+            is_due = report.n_labels > 0 and journal.request_if_due(connection, now)
+        if is_due:
             self._wake()
         return report
-
-    def _wake(self) -> None:
-        """Begin the training; if it cannot begin now, it stays due, and what was said is recorded."""
-        with suppress(OSError):
-            self._place.wake()
 
     def _accepted(self, connection: Connection, told: list[Told], report: SyncReport) -> list[Told]:
         """What can be recorded, with plain labels; the report has the rest."""
@@ -349,7 +339,7 @@ class Campaign(Views):
                     raise ValueError(f"annotator={name!r} is unknown; add_annotator({name!r}) welcomes them.")
                 label = None if each.label is None else self._labels(each.label, 1)[0]
                 if label is not None and label not in values:
-                    if self._facts["classes"]:
+                    if self.has_fixed_classes:
                         raise ValueError(f"{label!r} is none of the classes {values[:10]}.")
                     if values and isinstance(values[0], str) != isinstance(label, str):
                         raise ValueError(f"{label!r} is not like the labels so far, such as {values[0]!r}.")

@@ -47,7 +47,7 @@ def newest_model(connection: Connection) -> Model | None:
     """The last one of the learner of now that could be trained."""
     row = connection.execute(
         "SELECT version, event, cut, base, folder FROM models WHERE cut >= ? ORDER BY version DESC LIMIT 1",
-        (_last(connection, "learner"),),
+        (journal.last_of(connection, "learner"),),
     ).fetchone()
     return None if row is None else Model(*row)
 
@@ -76,16 +76,16 @@ def next_job(connection: Connection) -> Train | Ask | None:
     of a learner that another has taken the place of.
     """
     model = newest_model(connection)
-    asked = _last(connection, *REQUESTS)
+    asked = journal.last_of(connection, *REQUESTS)
     handled = max(0 if model is None else model.cut, _detail(connection, "failure").get("cut", 0))
     begun = _detail(connection, "training").get("cut", 0)
-    if begun > handled and begun >= _last(connection, "learner"):
+    if begun > handled and begun >= journal.last_of(connection, "learner"):
         return Train(begun, model)
     if asked > handled:
         return Train(asked, model)
     if model is not None and not was_asked(connection, model.event):
         return Ask(model.event, model, takes_over=True)
-    refill = _last(connection, "refill")
+    refill = journal.last_of(connection, "refill")
     if refill and not was_asked(connection, refill) and refill > (0 if model is None else model.event):
         return Ask(refill, model, takes_over=False)
     return None
@@ -116,15 +116,6 @@ def n_begun(connection: Connection, cut: int) -> int:
     """How often the training up to an event was begun."""
     since = connection.execute("SELECT detail FROM events WHERE kind = 'training' AND id > ?", (cut,))
     return sum(json.loads(detail)["cut"] == cut for (detail,) in since)
-
-
-def _last(connection: Connection, *kinds: str) -> int:
-    """The newest event of some kinds; 0 if there is none."""
-    numbers = [
-        connection.execute("SELECT max(id) FROM events WHERE kind = ?", (kind,)).fetchone()[0] or 0
-        for kind in kinds
-    ]
-    return max(numbers)
 
 
 def _detail(connection: Connection, kind: str) -> dict[str, Any]:

@@ -190,14 +190,17 @@ def annotator_names(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT name FROM annotators ORDER BY id")]
 
 
-def is_training_due(connection: Connection) -> bool:
-    """Whether as many labels were given since a training was asked for as one is due after."""
+def request_if_due(connection: Connection, now: float) -> bool:
+    """Ask for a training if as many labels were given since the last request as one is due after."""
     n_new, every = connection.execute(
         "SELECT (SELECT count(*) FROM entries WHERE state = 'labelled' AND event >"
         " coalesce((SELECT max(id) FROM events WHERE kind = 'request'), 1)), retrain_every"
         " FROM settings ORDER BY event DESC LIMIT 1"
     ).fetchone()
-    return every is not None and n_new >= every
+    is_due = every is not None and n_new >= every
+    if is_due:
+        add_event(connection, now, "request")
+    return is_due
 
 
 def standings(connection: Connection, cut: int | None = None) -> Standings:
@@ -274,6 +277,12 @@ def described_learner(connection: Connection) -> tuple[int, Any]:
 def last_event(connection: Connection) -> int:
     """The number of the newest event."""
     return int(connection.execute("SELECT max(id) FROM events").fetchone()[0])
+
+
+def last_of(connection: Connection, *kinds: str) -> int:
+    """The number of the newest event of some kinds; 0 if there is none."""
+    newest = "SELECT coalesce(max(id), 0) FROM events WHERE kind = ?"
+    return max(connection.execute(newest, (kind,)).fetchone()[0] for kind in kinds)
 
 
 def event_time(connection: Connection, event: int) -> float:

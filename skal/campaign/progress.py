@@ -120,6 +120,7 @@ def progress(connection: Connection, n_rows: int, now: float) -> Progress:
     rows, codes = found.known
     counts = np.bincount(codes, minlength=len(values)).tolist()
     said = standings.labelled
+    ended = journal.last_of(connection, "model", "failure")
     is_live = (standings.states == journal.LEASED) & (standings.until > now)
     return Progress(
         n_rows=n_rows,
@@ -133,7 +134,7 @@ def progress(connection: Connection, n_rows: int, now: float) -> Progress:
         by_model=_by_model(connection),
         agreement=agreement(said.rows, said.annotators, said.classes),
         failure=_failure(connection),
-        is_training=_is_training(connection),
+        is_training=journal.last_of(connection, "training") > ended,
     )
 
 
@@ -170,13 +171,3 @@ def _failure(connection: Connection) -> str | None:
         "AND id > (SELECT coalesce(max(event), 0) FROM models) ORDER BY id DESC LIMIT 1"
     ).fetchone()
     return None if row is None else str(json.loads(row[0])["error"])
-
-
-def _is_training(connection: Connection) -> bool:
-    (begun,) = connection.execute(
-        "SELECT coalesce(max(id), 0) FROM events WHERE kind = 'training'"
-    ).fetchone()
-    (ended,) = connection.execute(
-        "SELECT coalesce(max(id), 0) FROM events WHERE kind IN ('model', 'failure')"
-    ).fetchone()
-    return bool(begun > ended)

@@ -155,10 +155,9 @@ class Verbs(Changing):
                 connection,
                 self._clock(),
                 rows,
-                cut=None,
-                model=None if model is None else model.version,
                 strategy="RandomSampling",
                 n_asked=len(rows),
+                model=None if model is None else model.version,
                 detail={"note": "nothing was prepared"},
             )
         return self._given(annotator, n)
@@ -239,11 +238,9 @@ class Verbs(Changing):
         """
         rows = self._rows(rows)
         took = _checked_seconds(seconds, len(rows))
-
-        def record(connection: Connection, number: int, now: float) -> int | None:
-            return answers.skip(connection, number, rows, now, took, overwrite=overwrite)
-
-        return self._recorded(annotator, record)
+        return self._recorded(
+            annotator, lambda c, number, now: answers.skip(c, number, rows, now, took, overwrite=overwrite)
+        )
 
     def correct(self, annotator: str, rows: ArrayLike, labels: Any) -> Self:
         """Record other labels for rows that an annotator has labelled or skipped.
@@ -365,16 +362,7 @@ class Verbs(Changing):
         n = check_integer("n", n)
         with self._database.writing() as connection:
             rows = self._random_rows(connection, n, 1, takes_over=True)
-            add_batch(
-                connection,
-                self._clock(),
-                rows,
-                cut=None,
-                model=None,
-                strategy="audit",
-                n_asked=n,
-                is_audit=True,
-            )
+            add_batch(connection, self._clock(), rows, strategy="audit", n_asked=n, is_audit=True)
         return rows
 
     def _recorded(self, annotator: str, record: Callable[[Connection, int, float], int | None]) -> Self:
@@ -382,13 +370,15 @@ class Verbs(Changing):
         with self._database.writing() as connection:
             now = self._clock()
             event = record(connection, self._annotator(connection, annotator), now)
-            due = event is not None and journal.is_training_due(connection)
-            if due:
-                journal.add_event(connection, now, "request")
-        if due:
-            with suppress(OSError):  # what was said is recorded, and the training is due still
-                self._place.wake()
+            is_due = event is not None and journal.request_if_due(connection, now)
+        if is_due:
+            self._wake()
         return self
+
+    def _wake(self) -> None:
+        """Begin the training; if it cannot begin now, it stays due, and what was said is recorded."""
+        with suppress(OSError):
+            self._place.wake()
 
 
 def _checked_seconds(seconds: Any, n_rows: int) -> Sequence[float | None]:
