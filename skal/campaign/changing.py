@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from numbers import Integral
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 
 from ..learner import ActiveLearner
 from . import journal
@@ -97,7 +95,7 @@ class Changing(Opened):
             if not new:
                 return self
             journal.add_classes(connection, new)
-            if self._facts["classes"]:
+            if self.has_fixed_classes:
                 _, words = journal.described_learner(connection)
                 words["params"]["classes"] = describe(sorted([*values, *new]))
                 journal.add_event(connection, self._clock(), "learner", learner=words, classes=new)
@@ -136,16 +134,9 @@ class Changing(Opened):
         """
         if self._X is None:
             raise ValueError("The campaign was opened without its pool; give it: Campaign.open(folder, X).")
-        is_closed = bool(self._facts["classes"])
-        plan = (
-            clone(learner)
-            if isinstance(learner, ActiveLearner) and not hasattr(learner, "strategy_")
-            else learner
-        )
-        if isinstance(plan, ActiveLearner) and not isinstance(plan.random_state, Integral):
-            plan.set_params(random_state=self._seed)
-        template = checked_learner(plan, self._X, self.classes if is_closed else None)
-        if not is_closed and template.classes is not None:
+        classes = self.classes if self.has_fixed_classes else None
+        template = checked_learner(learner, self._X, classes, self._seed)
+        if classes is None and template.classes is not None:
             raise ValueError(
                 "The campaign takes any label, so that the learner must not have classes; leave them out."
             )

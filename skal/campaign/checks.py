@@ -60,8 +60,8 @@ def check_settings(new: Settings) -> None:
             raise ValueError(f"{name}={getattr(new, name)!r} was given; it must be True or False.")
 
 
-def checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
-    """A clone of the learner, with a seed and with the classes of the campaign."""
+def checked_learner(learner: Any, X: Any, classes: Any, seed: int | None = None) -> ActiveLearner:
+    """A clone of the learner, with a seed, its own if that is an integer, and with the classes of the campaign."""
     if not isinstance(learner, ActiveLearner):
         raise TypeError(f"learner is a {type(learner).__name__}; give an ActiveLearner.")
     if hasattr(learner, "strategy_"):
@@ -77,7 +77,8 @@ def checked_learner(learner: Any, X: Any, classes: Any) -> ActiveLearner:
     template = clone(learner)
     # What is trained again after a crash must be the same.
     if not isinstance(template.random_state, Integral):
-        template.set_params(random_state=draw_seed(template.random_state) % 2**31)
+        drawn = draw_seed(template.random_state) % 2**31 if seed is None else seed
+        template.set_params(random_state=drawn)
     template.set_params(random_state=int(template.random_state))  # not one of NumPy's
     own, given = (None if each is None else np.asarray(each).tolist() for each in (template.classes, classes))
     if own is not None and given is not None and set(own) != set(given):

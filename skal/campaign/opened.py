@@ -72,11 +72,7 @@ class Opened:
         names = [checked_name(name) for name in annotators or ()]
         template = checked_learner(learner, X, classes)
         values = None if template.classes is None else in_given_order(learner.classes, classes)
-        facts = {
-            "learner": describe(template),
-            "pool": identity(X, items),
-            "classes": values is not None,
-        }
+        facts = {"learner": describe(template), "pool": identity(X, items), "classes": values is not None}
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         self._open(folder, Database(folder, create=True), clock)
@@ -175,12 +171,7 @@ class Opened:
         """Let trainings be those of a learner, here or in a process of its own."""
         self._place.close()
         self._trainer = Trainer(
-            self._database,
-            self._folder,
-            template,
-            self._X,
-            clock=self._clock,
-            **self._judges,
+            self._database, self._folder, template, self._X, clock=self._clock, **self._judges
         )
         if self._training == "foreground":
             self._place = Foreground(self._folder, self._trainer)
@@ -220,7 +211,7 @@ class Opened:
         template = clone(learner)
         if not isinstance(template.random_state, Integral):
             template.set_params(random_state=seed)
-        if template.classes is not None or self._facts["classes"]:
+        if template.classes is not None or self.has_fixed_classes:
             own = self.classes if template.classes is None else np.asarray(template.classes).tolist()
             template.set_params(classes=sorted(own))
         if others := list(differences(then, json.loads(json.dumps(describe(template))))):
@@ -355,7 +346,7 @@ class Opened:
         numbers = {json.dumps(value): i for i, value in enumerate(values, start=1)}
         known.update(numbers)
         new = {each: label for each, label in zip(wanted, labels, strict=True) if each not in numbers}
-        if new and self._facts["classes"]:
+        if new and self.has_fixed_classes:
             some = list(new.values())[:5]
             raise ValueError(
                 f"The labels {some} are none of the classes {values[:10]}{nearest(str(some[0]), map(str, values))}. "
