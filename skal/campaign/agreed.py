@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,14 +59,7 @@ def consensus(said: Standings, n_classes: int, how: str) -> Consensus:
         found = dawid_skene(items, annotators, codes, n_annotators=len(who), **shape)
     else:
         found = majority(items, codes, **shape)
-    if not len(answered):
-        return found
-    return Consensus(
-        np.where(found.classes < 0, -1, answered[found.classes]),
-        found.probabilities,
-        found.confusions,
-        found.n_iterations,
-    )
+    return replace(found, classes=np.where(found.classes < 0, -1, answered[found.classes]))
 
 
 def partial_labels(

@@ -50,17 +50,19 @@ class Database:
                 "Campaign(folder, learner, X)."
             )
         try:
-            version = self._checked_version(create)
+            with self._reporting():
+                version = self._version()
+            if version is None and not create:
+                raise JournalError(
+                    f"{self._path} is empty: its campaign was never begun. Begin it with Campaign(folder, learner, X)."
+                )
             if version is not None and version < len(migrations):
-                self._migrate()
+                with self.writing() as connection:  # in which another process may have done it
+                    self.fill(connection.execute("PRAGMA user_version").fetchone()[0])
         except BaseException:
             self.close()
             raise
         self.is_new = version is None
-
-    @property
-    def path(self) -> Path:
-        return self._path
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -91,15 +93,6 @@ class Database:
             self._connection, self._process = self._connect(), os.getpid()
         return self._connection
 
-    def _checked_version(self, create: bool) -> int | None:
-        with self._reporting():
-            version = self._version()
-        if version is None and not create:
-            raise JournalError(
-                f"{self._path} is empty: its campaign was never begun. Begin it with Campaign(folder, learner, X)."
-            )
-        return version
-
     def _version(self) -> int | None:
         """The version of the tables; None where there are none."""
         connection = self._own
@@ -127,16 +120,8 @@ class Database:
         """Whether the tables are there already, inside a transaction of the caller."""
         return bool(self._own.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
-    def fill(self) -> None:
-        """Make the tables, inside a transaction of the caller."""
-        self._apply(0)
-
-    def _migrate(self) -> None:
-        with self.writing() as connection:
-            self._apply(connection.execute("PRAGMA user_version").fetchone()[0])
-
-    def _apply(self, version: int) -> None:
-        """Run what is missing; all of it belongs to one transaction."""
+    def fill(self, version: int = 0) -> None:
+        """Make the tables, or what a version of them lacks, inside a transaction of the caller."""
         for script in self._migrations[version:]:
             for statement in _statements(script):
                 self._own.execute(statement)

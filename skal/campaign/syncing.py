@@ -63,12 +63,8 @@ class SyncReport:
     refused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return "\n".join(
-            [
-                f"{self.n_labels} labels, {self.n_skips} skips, {self.n_withdrawn} withdrawn.",
-                *self.refused[:20],
-            ]
-        )
+        counts = f"{self.n_labels} labels, {self.n_skips} skips, {self.n_withdrawn} withdrawn."
+        return "\n".join([counts, *self.refused[:20]])
 
     @property
     def n_changes(self) -> int:

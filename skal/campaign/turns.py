@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,14 +34,12 @@ def turn(path: Path) -> Iterator[bool]:
     True False
     """
     with ExitStack() as stack:
-        try:
+        is_mine = False
+        with suppress(sqlite3.OperationalError):  # it is taken, or the folder cannot be written
             connection = stack.enter_context(
                 closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False))
             )
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:  # it is taken, or the folder cannot be written
-            is_mine = False
-        else:
             is_mine = True
         yield is_mine  # the lock ends with the connection
 
