@@ -61,7 +61,7 @@ class Images(Items):
         return len(self.names)
 
     def name(self, row: int) -> str:
-        return _printable(self.names[row])
+        return os.fsencode(self.names[row]).decode(errors="replace")  # its bytes may be no text
 
     def shown(self, row: int) -> dict[str, Any]:
         return {"row": row, "name": self.name(row)}
@@ -99,8 +99,3 @@ class Images(Items):
         except Exception:  # decoders raise anything
             return None
         return data.getvalue(), "image/png" if is_small or has_alpha else "image/jpeg"
-
-
-def _printable(name: str) -> str:
-    """A name of a file that a page can show, whatever its bytes are."""
-    return os.fsencode(name).decode(errors="replace")
