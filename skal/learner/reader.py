@@ -29,6 +29,7 @@ from .restorable import PART, is_frozen, is_restored, own_params
 from .state import State
 
 _MAPPED_BYTES = 1 << 16  # smaller arrays are read: what a query changes is small
+_COLLECTIONS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
 
 
@@ -101,7 +102,10 @@ class Reader:
             ((kind, content),) = self._nodes[where].items()
             self._made[where] = None  # a container that holds itself is none that a Writer makes
             try:
-                self._made[where] = getattr(self, f"_make_{kind.lower()}")(content, where)
+                if kind in _COLLECTIONS:
+                    self._made[where] = _COLLECTIONS[kind](self._all(content))
+                else:
+                    self._made[where] = getattr(self, f"_make_{kind.lower()}")(content, where)
             except UntrustedError:  # whoever else refers to it shall not get None
                 del self._made[where]
                 raise
@@ -109,18 +113,6 @@ class Reader:
 
     def _all(self, references: Iterable[Any]) -> list[Any]:
         return [self.get(each) for each in references]
-
-    def _make_list(self, content: Any, where: int) -> Any:
-        return self._all(content)
-
-    def _make_tuple(self, content: Any, where: int) -> Any:
-        return tuple(self._all(content))
-
-    def _make_set(self, content: Any, where: int) -> Any:
-        return set(self._all(content))
-
-    def _make_frozenset(self, content: Any, where: int) -> Any:
-        return frozenset(self._all(content))
 
     def _make_dict(self, content: Any, where: int) -> Any:
         return {self.get(key): self.get(value) for key, value in content}

@@ -239,17 +239,10 @@ class Saving(Changes):
         """The state with the classifier trained again on what it was trained on."""
         before = None if state.before is None else self._with_classifiers(state.before)
         state = replace(state, before=before)
-        if state.basis is None:  # only one class was known, or it was trained before
-            return replace(
-                state,
-                estimator=refitted(
-                    state, self.estimator, self._seed, seeds=False, n_queries=self.n_queries
-                ).estimator,
-            )
-        basis = replace(state, **state.basis)
-        trained = refitted(
-            basis, self.estimator, self._seed, seeds=self.random_state is not None, n_queries=self.n_queries
-        )
+        # There is none where only one class was known, or it was trained before.
+        basis = replace(state, **(state.basis or {}))
+        seeds = state.basis is not None and self.random_state is not None
+        trained = refitted(basis, self.estimator, self._seed, seeds=seeds, n_queries=self.n_queries)
         return replace(state, estimator=trained.estimator)
 
 
@@ -298,16 +291,12 @@ def _known(learner: Any, pool: Pool) -> dict[str, Any]:
 
 def _is_whole(content: dict[str, Any]) -> bool:
     """Whether a file has all that the first one of a learner has, of its kind."""
-    if not all(type(content.get(name)) is kind for name, kind in _CONTENT.items()):
-        return False
-    if not all(type(content[name]) is kind for name, kind in _LATER.items() if name in content):
+    kinds = _CONTENT | {name: kind for name, kind in _LATER.items() if name in content}
+    are_whole = all(type(content.get(name)) is kind for name, kind in kinds.items())
+    if not are_whole or not {"ids", "state"} <= content.keys():
         return False
     words = [*content["params"].values(), *content["parts"].values(), *content.get("defaults", [])]
-    return (
-        {"ids", "state"} <= content.keys()
-        and content.get("n_rows", 1) > 0
-        and all(isinstance(each, str) for each in words)
-    )
+    return content.get("n_rows", 1) > 0 and all(isinstance(each, str) for each in words)
 
 
 def _described(estimator: Any) -> dict[str, str]:
