@@ -54,13 +54,10 @@ def _delegated(method: str) -> Any:
             if MappingPool.holds(X) or isinstance(X, torch.Tensor):
                 X = as_pool(X).X
             given = answer(estimator, method, X, **params)
-        return (
-            given
-            if known is None
-            else for_all_classes(
-                given, method, estimator.classes_, known, is_one_vs_one=_is_one_vs_one(estimator)
-            )
-        )
+        if known is None:
+            return given
+        is_one_vs_one = getattr(open_pipeline(estimator)[1], "decision_function_shape", None) == "ovo"
+        return for_all_classes(given, method, estimator.classes_, known, is_one_vs_one=is_one_vs_one)
 
     delegate.__name__, delegate.__doc__ = method, _DELEGATED[method]
     return available_if(_estimator_has(method))(delegate)
@@ -71,10 +68,6 @@ def answer(estimator: Any, method: str, X: Any, *args: Any, **params: Any) -> An
     X = as_input(estimator, X)
     with asked(estimator, X) as answering:
         return getattr(answering, method)(X, *args, **params)
-
-
-def _is_one_vs_one(estimator: Any) -> bool:
-    return getattr(open_pipeline(estimator)[1], "decision_function_shape", None) == "ovo"
 
 
 class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -66,7 +66,7 @@ def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
 
 
 def for_all_classes(
-    answer: Any, method: str, seen: NDArray[Any], known: NDArray[Any] | None, *, is_one_vs_one: bool = False
+    answer: Any, method: str, seen: NDArray[Any], known: NDArray[Any], *, is_one_vs_one: bool = False
 ) -> Any:
     """A classifier's answer with a column for each class that there is.
 
@@ -77,7 +77,7 @@ def for_all_classes(
     method : str
     seen : ndarray of shape (n_seen,)
         Its classes.
-    known : ndarray of shape (n_classes,) or None
+    known : ndarray of shape (n_classes,)
     is_one_vs_one : bool, default=False
         Whether decisions have a column for each pair of classes; they stay what they are.
 
@@ -86,7 +86,7 @@ def for_all_classes(
     answer : object
         Of shape (n_samples, n_classes), where the answer is one value per row and class.
     """
-    if known is None or method not in _UNSEEN or len(seen) == len(known):
+    if method not in _UNSEEN or len(seen) == len(known):
         return answer
     if method == "decision_function" and len(seen) > 2 and is_one_vs_one:
         return answer

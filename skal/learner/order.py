@@ -81,12 +81,9 @@ def in_saved_order(
         places = slice(n_saved)
     if places is None:
         return pool, None
-    what = (
-        f"all rows of the saved pool and {n_new} more"
-        if n_new
-        else "the rows of the saved pool in another order"
-    )
-    then = "Take the new ones in with grow. " if n_new else ""
+    what, then = "the rows of the saved pool in another order", ""
+    if n_new:
+        what, then = f"all rows of the saved pool and {n_new} more", "Take the new ones in with grow. "
     return as_pool(pool.take(places)), (
         f"X has {what}. The learner goes on with the saved rows in their order. {then}query gives rows of learner.X_, "
         "and pd.Series(learner.labels_, index=learner.ids_) are its labels by name."
