@@ -70,7 +70,8 @@ def majority(items: ArrayLike, classes: ArrayLike, *, n_items: int, n_classes: i
     array([ 1, -1])
     """
     items, classes = _checked("items", items, n_items), _checked("classes", classes, n_classes)
-    votes = _counted(items, classes, n_items, n_classes)
+    votes = np.zeros((n_items, n_classes))
+    np.add.at(votes, (items, classes), 1)
     totals = votes.sum(axis=1, keepdims=True)
     shares = np.divide(votes, totals, out=np.zeros_like(votes), where=totals > 0)
     return Consensus(_best(shares), shares)
@@ -192,13 +193,6 @@ def _best(shares: NDArray[np.float64]) -> NDArray[np.intp]:
     most = shares.max(axis=1, keepdims=True)
     is_tie = (shares >= most - 1e-9).sum(axis=1) > 1
     return np.where(is_tie, -1, shares.argmax(axis=1))
-
-
-def _counted(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], n_rows: int, n_columns: int
-) -> NDArray[np.float64]:
-    counts = np.bincount(rows * n_columns + columns, minlength=n_rows * n_columns)
-    return counts.reshape(n_rows, n_columns).astype(np.float64)
 
 
 def _checked(name: str, numbers: ArrayLike | Sequence[int], most: int) -> NDArray[np.intp]:

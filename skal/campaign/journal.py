@@ -120,7 +120,7 @@ def add_entries(
     connection: Connection,
     event: int,
     annotator: int,
-    rows: Iterable[int],
+    rows: Sequence[int],
     state: int,
     *,
     classes: Sequence[int] | None = None,
@@ -128,19 +128,12 @@ def add_entries(
     seconds: Sequence[float | None] | None = None,
 ) -> None:
     """Write what an event does to rows."""
+    labels, took = ([None] * len(rows) if each is None else each for each in (classes, seconds))
     connection.executemany(
         "INSERT INTO entries (event, row, annotator, state, class, until, seconds) VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (
-                event,
-                row,
-                annotator,
-                STATES[state],
-                None if classes is None else classes[i],
-                until,
-                None if seconds is None else seconds[i],
-            )
-            for i, row in enumerate(rows)
+            (event, row, annotator, STATES[state], label, until, time)
+            for row, label, time in zip(rows, labels, took, strict=True)
         ],
     )
 

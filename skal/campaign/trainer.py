@@ -17,22 +17,10 @@ from sklearn.exceptions import NotFittedError
 
 from ..learner import ActiveLearner, RowState
 from ..pool import Rows, as_pool
-from . import journal
+from . import jobs, journal
 from .agreed import agreed, partial_labels
 from .database import Database
 from .description import describe, differences, restore
-from .jobs import (
-    Ask,
-    Model,
-    Train,
-    chain,
-    n_begun,
-    newest_model,
-    next_job,
-    next_version,
-    taken_rows,
-    was_asked,
-)
 from .models import Models
 from .offers import add_batch, predictions, random_rows, utilities
 from .scores import scored
@@ -86,7 +74,7 @@ class Trainer:
         """Do what there is to do, where the turn is one's own already."""
         n_jobs = 0
         while (job := self._next_job()) is not None:
-            if isinstance(job, Train):
+            if isinstance(job, jobs.Train):
                 self._train(job)
             else:
                 self._ask(job)
@@ -96,20 +84,20 @@ class Trainer:
     def learner(self) -> ActiveLearner | None:
         """The newest learner that was trained; it may be asked, and must not be taught."""
         with self._database.glance() as connection:
-            model = newest_model(connection)
+            model = jobs.newest_model(connection)
         if model is None:
             return None
         self._keep_up()
         return self._of(model)
 
-    def _next_job(self) -> Train | Ask | None:
+    def _next_job(self) -> jobs.Train | jobs.Ask | None:
         with self._database.glance() as connection:
-            return next_job(connection)
+            return jobs.next_job(connection)
 
-    def _train(self, job: Train) -> None:
+    def _train(self, job: jobs.Train) -> None:
         with self._database.writing() as connection:
             journal.add_event(connection, self._clock(), "training", cut=job.cut)
-            n_tries, version = n_begun(connection, job.cut), next_version(connection)
+            n_tries, version = jobs.n_begun(connection, job.cut), jobs.next_version(connection)
         if n_tries > _MOST_TRIES:
             self._fail(job.cut, RuntimeError(f"the process that trained was killed {n_tries - 1} times"))
             return
@@ -168,14 +156,14 @@ class Trainer:
                 traceback=words[-10_000:],
             )
 
-    def _of(self, model: Model) -> ActiveLearner:
+    def _of(self, model: jobs.Model) -> ActiveLearner:
         """The learner of a model: at hand, from its folder, or trained again as it was."""
         if self._newest is not None and self._newest[0] == model.version:
             return self._newest[1]
         with self._database.glance() as connection:
-            models = chain(connection, model.version)
+            models = jobs.chain(connection, model.version)
         learner: ActiveLearner | None = None
-        later: list[Model] = []
+        later: list[jobs.Model] = []
         for each in reversed(models):
             learner = self._models.load(each.folder, self._X, self._learner)
             if learner is not None:
@@ -223,18 +211,18 @@ class Trainer:
         learner.skip(said.skipped)
         return learner.refit() if refit else learner
 
-    def _ask(self, job: Ask) -> None:
+    def _ask(self, job: jobs.Ask) -> None:
         begun = time.monotonic()
         with self._database.reading() as connection:
             n_prepared = journal.settings(connection, job.cut).n_prepared
-            taken, audit = taken_rows(connection, job), journal.audit_rows(connection, job.cut)
+            taken, audit = jobs.taken_rows(connection, job), journal.audit_rows(connection, job.cut)
             values = journal.class_values(connection)
         pool, strategy = as_pool(self._X), self._learner.strategy
         rows, learner, note = self._chosen(job, n_prepared, taken, audit)
         found = predictions(learner, pool, rows, values)
         utility = utilities(learner, pool, rows) if note is None else None
         with self._database.writing() as connection:
-            if was_asked(connection, job.cut):
+            if jobs.was_asked(connection, job.cut):
                 return
             add_batch(
                 connection,
@@ -255,7 +243,7 @@ class Trainer:
             )
 
     def _chosen(
-        self, job: Ask, n_rows: int, taken: Rows, audit: Rows
+        self, job: jobs.Ask, n_rows: int, taken: Rows, audit: Rows
     ) -> tuple[Rows, ActiveLearner | None, str | None]:
         """The rows that the strategy wants, and the learner that was asked; at random, and why, where none can be."""
         learner = None
