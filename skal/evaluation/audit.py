@@ -310,10 +310,9 @@ def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
     y, pool, rng = learner.y_[rows], as_pool(learner.X_), np.random.default_rng(seed)
     if len(rows) < cv:
         return np.nan
+    order = np.lexsort((rng.random(len(rows)), np.unique(y, return_inverse=True)[1]))
     fold = np.empty(len(rows), dtype=int)  # stratified, and without a warning of rare classes
-    fold[np.lexsort((rng.random(len(rows)), np.unique(y, return_inverse=True)[1]))] = (
-        np.arange(len(rows)) % cv
-    )
+    fold[order] = np.arange(len(rows)) % cv
     scores = []
     for held_out in range(cv):
         train, test = rows[fold != held_out], rows[fold == held_out]

@@ -95,9 +95,7 @@ def _as_array(y: Any) -> Any:
         labels = y.data.astype(object)
         labels[np.ma.getmaskarray(y)] = None
         return labels
-    if dtype is not None and not isinstance(
-        dtype, np.dtype
-    ):  # columns of pandas and polars, and their arrays
+    if not isinstance(dtype, np.dtype | None):  # columns of pandas and polars, and their arrays
         return as_objects((getattr(y, "tolist", None) or y.to_list)())
     if isinstance(y, (list, tuple)) and any(isinstance(label, (str, bytes)) or label is None for label in y):
         return as_objects(y)

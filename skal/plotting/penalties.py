@@ -112,14 +112,9 @@ class PenaltyMatrixDisplay:
         self.text_ = np.full(values.shape, None, dtype=object)
         for (row, column), value in np.ndenumerate(values):
             if row != column:
-                self.text_[row, column] = ax.text(
-                    column,
-                    row,
-                    f"{value:.2f}",
-                    ha="center",
-                    va="center",
-                    color="white" if value > 0.6 * most else "black",
-                )
+                color = "white" if value > 0.6 * most else "black"
+                text = ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color)
+                self.text_[row, column] = text
         ax.axhline(n_names - 0.5, color="black", linewidth=1)
         ax.set(xticks=range(n_names), yticks=range(n_names + 1), xlabel="Is beaten", ylabel="Beats")
         ax.set_xticklabels(names, rotation=45, ha="right", rotation_mode="anchor")

@@ -17,9 +17,8 @@ from .mapped import mapped, outlives_the_process, place_of
 from .rows import Rows
 
 NUMBERS = "biufc"  # kinds of dtypes
-_FINGERPRINT_BYTES = (
-    1 << 26
-)  # how much of a mapped pool is read to tell whether its file is that which was pickled
+# How much of a mapped pool is read to tell whether its file is that which was pickled.
+_FINGERPRINT_BYTES = 1 << 26
 
 
 class ArrayPool(Pool):
@@ -32,10 +31,8 @@ class ArrayPool(Pool):
 
     def __init__(self, X: Any) -> None:
         super().__init__(X)
-        self._fingerprint: tuple[Hashable, Hashable] = (
-            None,
-            None,
-        )  # of a mapped pool: its storage and checksum
+        # Of a mapped pool: its storage and checksum.
+        self._fingerprint: tuple[Hashable, Hashable] = None, None
 
     @property
     def is_scanned(self) -> bool:  # type: ignore[override]

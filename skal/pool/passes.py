@@ -185,9 +185,8 @@ def _answers(
             return
         backend, n_jobs = get_active_backend()
         n_workers = joblib.effective_n_jobs(n_jobs)
-        if (
-            n_workers > 1 and backend.supports_return_generator
-        ):  # that of multiprocessing has to be asked for lists
+        # That of multiprocessing has to be asked for lists.
+        if n_workers > 1 and backend.supports_return_generator:
             yield from _by_joblib(sent, pool, shares, n_workers)
             return
     for share in shares:

@@ -87,9 +87,8 @@ class DatasetPool(Pool):
 
     @cached_property
     def obstacle(self) -> str | None:
-        return (
-            f"its rows are mappings of {', '.join(self._first)}" if isinstance(self._first, Mapping) else None
-        )
+        is_mapping = isinstance(self._first, Mapping)
+        return f"its rows are mappings of {', '.join(self._first)}" if is_mapping else None
 
     @property
     def numbers(self) -> Hashable:
@@ -286,12 +285,11 @@ def _paths_in(dataset: Any) -> tuple[str, Callable[[int], Any] | None]:
         kind, path_of = _paths_in(dataset.dataset)
         positions = dataset.indices if isinstance(dataset, Subset) else dataset.positions
         return kind, path_of and (lambda row: path_of(positions[row]))
+    kind = type(dataset).__qualname__
     found = (vars(dataset).get(name) for name in _PATHS)
     items = next(
         (each for each in found if isinstance(each, list | tuple) and len(each) == len(dataset)), None
     )
     if items is None:
-        return type(dataset).__qualname__, None
-    return type(
-        dataset
-    ).__qualname__, lambda row: items[row][0] if isinstance(items[row], list | tuple) else items[row]
+        return kind, None
+    return kind, lambda row: items[row][0] if isinstance(items[row], list | tuple) else items[row]

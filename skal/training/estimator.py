@@ -140,10 +140,8 @@ class NetworkEstimator(SavedEstimator):
         super()._check_fitted()
         self._checked_image_shape()
         n_features = math.prod(self.input_shape_)
-        if not all(side > 0 for side in self.input_shape_) or self.dtype_ not in (
-            torch.float32,
-            torch.float64,
-        ):
+        is_known = self.dtype_ in (torch.float32, torch.float64)
+        if not is_known or not all(side > 0 for side in self.input_shape_):
             raise ValueError(
                 f"networks for rows of shape {self.input_shape_} in {self.dtype_} are not trained"
             )

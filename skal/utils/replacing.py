@@ -64,9 +64,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         try:
             with file:
                 if path.exists() and fcntl is not None:
-                    os.fchmod(
-                        file.fileno(), stat.S_IMODE(path.stat().st_mode)
-                    )  # those who could read it still can
+                    # Those who could read it still can.
+                    os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # otherwise a crash may leave the new name without the data
@@ -137,9 +136,8 @@ def _locked(folder: Path) -> tuple[Path, BinaryIO]:
         temporary = folder / f".skal-{secrets.token_hex(8)}.tmp"
         file = open(temporary, "xb")  # noqa: SIM115 - whoever asks for it closes it
         if fcntl is not None:
-            with suppress(
-                OSError
-            ):  # a file system without locks, where no file is taken for one without a writer
+            # A file system may have no locks: there no file is taken for one without a writer.
+            with suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX)
         if temporary.exists():  # someone may have removed it before it was locked
             return temporary, file

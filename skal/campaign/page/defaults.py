@@ -70,15 +70,13 @@ def _split(texts: list[str]) -> dict[str, Any]:
 
 def _for_tables(items: Items) -> tuple[Any, Any]:
     frame = items.raw()
-    is_number = [frame[name].dtype.kind in "iufb" for name in frame.columns]
-    numbers = [name for name, known in zip(frame.columns, is_number, strict=True) if known]
-    others = [name for name, known in zip(frame.columns, is_number, strict=True) if not known]
+    numbers = [name for name in frame.columns if frame[name].dtype.kind in "iufb"]
+    others = [name for name in frame.columns if frame[name].dtype.kind not in "iufb"]
     scaled = make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler())
     coded = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False)
     parts = [("numbers", scaled, numbers)] * bool(numbers) + [("words", coded, others)] * bool(others)
-    return make_pipeline(ColumnTransformer(parts), LogisticRegression(max_iter=1000)), ColumnTransformer(
-        parts
-    )
+    classifier = make_pipeline(ColumnTransformer(parts), LogisticRegression(max_iter=1000))
+    return classifier, ColumnTransformer(parts)
 
 
 _PARTS = {"image": _for_images, "text": _for_texts, "table": _for_tables}
