@@ -21,10 +21,6 @@ _NAME = re.compile(r"(skal|sklearn)(\.[A-Za-z]\w*)+")  # no part of it is privat
 def describe(value: Any) -> Any:
     """What JSON can hold of a parameter: an estimator by its class and parameters, and values as they are.
 
-    Parameters
-    ----------
-    value : object
-
     Returns
     -------
     description : dict

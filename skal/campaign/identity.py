@@ -41,12 +41,7 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
 
 
 def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
-    """Refuse another pool than that of a campaign.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse another pool than that of a campaign."""
     now = identity(X, items)
     if now["n_rows"] != then["n_rows"]:
         raise ValueError(

@@ -57,10 +57,6 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     learner : ActiveLearner
     how : {"uniform", "active"} or None
 
-    Returns
-    -------
-    audited : AuditedRows
-
     Raises
     ------
     ValueError

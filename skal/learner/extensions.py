@@ -52,10 +52,6 @@ class Extension:
         ----------
         labels : dict
             Labels by key; keys that are not those of these samples are left to other extensions.
-
-        Returns
-        -------
-        extension : Extension
         """
         y = self.y.astype(object)
         y[:] = [labels.get(key, label) for key, label in zip(self.keys, self.y.tolist(), strict=True)]
@@ -63,10 +59,6 @@ class Extension:
 
     def without(self, keys: Iterable[Any]) -> Self:
         """The samples but for those of some keys.
-
-        Parameters
-        ----------
-        keys : iterable
 
         Returns
         -------
@@ -120,14 +112,6 @@ def new_keys(
 
 def as_keys(keys: ArrayLike) -> list[Any]:
     """Keys as a list of integers and strings.
-
-    Parameters
-    ----------
-    keys : array-like of shape (n_keys,)
-
-    Returns
-    -------
-    keys : list of int or str
 
     Raises
     ------

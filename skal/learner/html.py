@@ -40,10 +40,6 @@ _STYLE = """<style>
 def labels_html(state: State) -> str:
     """What is labelled, by class and round, and how many rows are what.
 
-    Parameters
-    ----------
-    state : State
-
     Returns
     -------
     html : str

@@ -143,10 +143,6 @@ class Ids:
         n_rows : int
             How many rows there are then.
 
-        Returns
-        -------
-        ids : Ids
-
         Raises
         ------
         ValueError
@@ -167,10 +163,6 @@ class Ids:
 
     def found_in(self, other: Self) -> Rows | None:
         """Where the rows with these names are among others.
-
-        Parameters
-        ----------
-        other : Ids
 
         Returns
         -------
@@ -251,10 +243,6 @@ def check_order(values: Any, names: Ids | None, rows: Rows | None = None, *, wha
     rows : ndarray of int of shape (n_rows,), default=None
         Positions, where these name the rows: an index that has them, or only counts, is no order then.
     what : str, default="labels"
-
-    Raises
-    ------
-    ValueError
     """
     given = _index_of(values)
     if names is None or given is None or (rows is not None and _only_counts(given)):

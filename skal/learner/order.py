@@ -100,10 +100,6 @@ def with_new_rows_last(pool: Pool, ids: Ids | None, n_before: int) -> Pool:
         As in `places_of`.
     n_before : int
 
-    Returns
-    -------
-    pool : Pool
-
     Raises
     ------
     ValueError

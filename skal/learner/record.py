@@ -49,10 +49,6 @@ def now() -> np.datetime64:
 def as_arrays(record: Record) -> dict[str, NDArray[Any]]:
     """A record as arrays of equal length, as a data frame takes them.
 
-    Parameters
-    ----------
-    record : tuple of Entry
-
     Returns
     -------
     arrays : dict

@@ -122,15 +122,6 @@ def is_scarce(state: State, estimator: Any) -> bool:
 
     Too few are less than 5 of some class, or than the largest ``cv`` or ``n_neighbors`` among the classifier's
     parameters, or so few that its early stopping cannot hold out one of each class.
-
-    Parameters
-    ----------
-    state : State
-    estimator : classifier
-
-    Returns
-    -------
-    is_scarce : bool
     """
     numbers = [n for n in state.counts.values() if n]
     wanted, share = [_FEW], 1.0

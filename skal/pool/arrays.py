@@ -163,16 +163,7 @@ def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_no_bytes(given: np.dtype[Any], own: np.dtype[Any]) -> None:
-    """Refuse bytes for a pool of floats: a network scales bytes, and has seen none.
-
-    Parameters
-    ----------
-    given, own : dtype
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse bytes for a pool of floats: a network scales bytes, and has seen none."""
     if given == np.uint8 and own.kind == "f":
         raise ValueError(
             f"Bytes (uint8) were given, and the pool holds {own}; bring them to its scale first, such as X / 255."

@@ -80,10 +80,6 @@ def what_differs(then: str | None, now: str) -> str:
     then, now : str
         The pools' descriptions; None where none was kept.
 
-    Returns
-    -------
-    sentence : str
-
     Examples
     --------
     >>> from skal.pool.checksum import what_differs

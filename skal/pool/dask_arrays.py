@@ -183,10 +183,6 @@ def answered(function: Callable[[Any, Part], Any], read: Any, share: Share) -> l
     read : container of n_rows rows
         The rows of the share.
     share : Share
-
-    Returns
-    -------
-    answers : list of (object, Part)
     """
     if len(share.parts) == 1:
         return [(function(read, share.parts[0]), share.parts[0])]

@@ -18,14 +18,6 @@ _NOTHING = 1e-6  # of the largest number of a column: what may have been zero
 def same_values(array: NDArray[Any], other: NDArray[Any]) -> bool:
     """Whether arrays have the same values row by row, where need be rounded to the floating-point type of `other`.
 
-    Parameters
-    ----------
-    array, other : ndarray
-
-    Returns
-    -------
-    same : bool
-
     Examples
     --------
     >>> import numpy as np

@@ -16,10 +16,6 @@ _PASSING = "joblib_memmapping_folder_"
 def place_of(X: Any) -> dict[str, Any] | None:
     """Where a file holds an array that is mapped from it, or a view of one; None where no file does.
 
-    Parameters
-    ----------
-    X : array
-
     Returns
     -------
     place : dict or None

@@ -105,10 +105,6 @@ def _nearly(known: Pool, pool: Pool) -> str | None:
 def warn_of(pool: Pool) -> None:
     """Warn of what is remarkable about a pool that was answered; one that is refused needs no warning.
 
-    Parameters
-    ----------
-    pool : Pool
-
     Warns
     -----
     PoolWarning
@@ -226,17 +222,7 @@ def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
 
 
 def check_sparse(estimator: Any, pool: Pool) -> None:
-    """Refuse sparse rows that an estimator does not take, by its tags.
-
-    Parameters
-    ----------
-    estimator : estimator
-    pool : Pool
-
-    Raises
-    ------
-    TypeError
-    """
+    """Refuse sparse rows that an estimator does not take, by its tags."""
     if isinstance(pool, SparsePool) and not get_tags(estimator).input_tags.sparse:
         raise TypeError(
             f"Sparse data was passed, and {type(estimator).__name__} takes dense rows only. Use X.toarray(), or a "

@@ -178,10 +178,6 @@ def array_dtype(name: str, shape: list[int]) -> np.dtype[Any]:
         As ``dtype.str`` has it.
     shape : list of int
 
-    Returns
-    -------
-    dtype : numpy.dtype
-
     Raises
     ------
     ValueError

@@ -14,10 +14,6 @@ from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 def fitted_attributes(cls: type) -> dict[str, Any]:
     """Return the types of the attributes that end in an underscore, by name, as a class and its bases annotate them.
 
-    Parameters
-    ----------
-    cls : type
-
     Returns
     -------
     types : dict
@@ -50,12 +46,6 @@ def fitted_attributes(cls: type) -> dict[str, Any]:
 
 def check_attribute(cls: type, name: str, value: Any) -> None:
     """Raise TypeError unless a class declares a fitted attribute, for such a value.
-
-    Parameters
-    ----------
-    cls : type
-    name : str
-    value : object
 
     Examples
     --------

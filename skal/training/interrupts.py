@@ -14,10 +14,6 @@ from skorch import NeuralNet
 def noticing_interrupt(net: NeuralNet) -> Iterator[None]:
     """Remember as ``net.interrupt`` that Ctrl-C ended a training, and not a callback, whose way to stop is the same.
 
-    Parameters
-    ----------
-    net : skorch net
-
     Examples
     --------
     >>> from skal.training.interrupts import noticing_interrupt, raise_interrupt
@@ -70,16 +66,7 @@ def _is_raised_by_code(error: KeyboardInterrupt) -> bool:
 
 
 def raise_interrupt(net: NeuralNet) -> None:
-    """Raise the interrupt that a net remembers, once.
-
-    Parameters
-    ----------
-    net : skorch net
-
-    Raises
-    ------
-    KeyboardInterrupt
-    """
+    """Raise the interrupt that a net remembers, once."""
     error = vars(net).pop("interrupt", None)
     if error is not None:
         raise error

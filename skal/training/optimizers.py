@@ -12,12 +12,7 @@ from ..exceptions import ModelFileError
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Split an optimizer's state into named tensors and the rest, which JSON can hold.
-
-    Parameters
-    ----------
-    optimizer : torch.optim.Optimizer
-    """
+    """Split an optimizer's state into named tensors and the rest, which JSON can hold."""
     state = optimizer.state_dict()
     tensors: dict[str, torch.Tensor] = {}
     others: dict[str, Any] = {}
@@ -34,12 +29,6 @@ def load_optimizer(
 
     Compiled steps trust the shapes of a state. So these are compared with what a copy of the optimizer has after a
     step, and the copy makes a step with the new state before the optimizer gets it.
-
-    Parameters
-    ----------
-    optimizer : torch.optim.Optimizer
-    tensors : dict of str to Tensor
-    content : dict
 
     Raises
     ------

@@ -6,14 +6,6 @@ from __future__ import annotations
 def printable(text: str) -> str:
     """A text that any font and any file takes: half of a surrogate pair, which has no UTF-8, becomes a question mark.
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    text : str
-
     Examples
     --------
     >>> from skal.utils.display import printable
@@ -31,10 +23,6 @@ def shortened(text: str, longest: int) -> str:
     text : str
     longest : int
         Characters that there is room for, the ellipsis among them.
-
-    Returns
-    -------
-    text : str
 
     Examples
     --------

@@ -11,14 +11,6 @@ from sklearn.frozen import FrozenEstimator
 def parts(estimator: Any) -> Iterator[Any]:
     """Yield an estimator and the estimators among its parameters, except those that are trained already.
 
-    Parameters
-    ----------
-    estimator : estimator
-
-    Yields
-    ------
-    part : estimator
-
     Examples
     --------
     >>> from sklearn.decomposition import PCA

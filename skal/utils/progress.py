@@ -115,11 +115,6 @@ def is_shown() -> bool:
 def progress(unit: str, n_all: int) -> Iterator[Callable[[int], None]]:
     """Tell how far the work inside the ``with`` statement is.
 
-    Parameters
-    ----------
-    unit : str
-    n_all : int
-
     Yields
     ------
     advance : callable
@@ -141,13 +136,7 @@ def progress(unit: str, n_all: int) -> Iterator[Callable[[int], None]]:
 
 
 def advance(unit: str, n: int = 1) -> None:
-    """Say that the innermost work of a unit, begun elsewhere with `progress`, has got on.
-
-    Parameters
-    ----------
-    unit : str
-    n : int, default=1
-    """
+    """Say that the innermost work of a unit, begun elsewhere with `progress`, has got on."""
     shown = _SHOWN.get()
     if shown is not None:
         work = next((work for work in reversed(shown.works) if work.unit == unit), None)
@@ -164,10 +153,6 @@ def counted(parts: Iterable[T], unit: str, n_all: int | None = None) -> Iterator
     unit : str
     n_all : int, default=None
         How many parts there are; by default their length. What has none is not told.
-
-    Yields
-    ------
-    part : object
     """
     n_all = length_hint(parts) if n_all is None else n_all
     if not n_all:
@@ -188,10 +173,6 @@ def reported(
     length : callable
         Units of a part.
     unit : str, default="rows"
-
-    Yields
-    ------
-    part : object
     """
     if _SHOWN.get() is None:
         yield from parts

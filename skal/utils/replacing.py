@@ -32,10 +32,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path : str or path-like
         An existing file is replaced at the very end, by one with the same permissions; of a link, its target.
 
-    Yields
-    ------
-    file : binary file
-
     Raises
     ------
     OSError
@@ -80,10 +76,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Give an OSError of the block the name of the file that is read or written, if it has none.
-
-    Parameters
-    ----------
-    path : str or path-like
 
     Examples
     --------

@@ -30,17 +30,7 @@ class Curve:
 
 
 def curve(campaign: Campaign, progress: Progress) -> Curve:
-    """How good each classifier is: by its audit, else by validation rows, else by the answers to what it asked.
-
-    Parameters
-    ----------
-    campaign : Campaign
-    progress : Progress
-
-    Returns
-    -------
-    curve : Curve
-    """
+    """How good each classifier is: by its audit, else by validation rows, else by the answers to what it asked."""
     for name, measure in (("audit", "right on random rows (audit)"), ("validation", "validation score")):
         found = [(model["n_labeled"], _score(model[name])) for model in progress.by_model if name in model]
         if found:

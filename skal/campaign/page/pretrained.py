@@ -26,10 +26,6 @@ def cached_network() -> str | None:
 class Pretrained:
     """The last features of a network before its classes, all of one length.
 
-    Parameters
-    ----------
-    name : str
-
     Raises
     ------
     ValueError

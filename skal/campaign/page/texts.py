@@ -15,12 +15,7 @@ _NAME = 80  # characters that name a text in the table of labels
 
 
 class Texts(Items):
-    """Texts, shown in parts where they are long.
-
-    Parameters
-    ----------
-    texts : sequence of str
-    """
+    """Texts, shown in parts where they are long."""
 
     kind, noun = "text", "text"
 
