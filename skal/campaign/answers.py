@@ -149,14 +149,8 @@ def _last(connection: Connection, annotator: int) -> int | None:
 
 
 def standings_of(connection: Connection, annotator: int, rows: Sequence[int]) -> dict[int, Standing]:
-    found: dict[int, Standing] = dict.fromkeys(rows, ("open", None))
-    for row in rows:
-        known: Any = connection.execute(
-            "SELECT state, class FROM standings WHERE row = ? AND annotator = ?", (row, annotator)
-        ).fetchone()
-        if known is not None:
-            found[row] = known
-    return found
+    known = "SELECT state, class FROM standings WHERE row = ? AND annotator = ?"
+    return {row: connection.execute(known, (row, annotator)).fetchone() or ("open", None) for row in rows}
 
 
 def _said(connection: Connection, annotator: int, rows: Sequence[int], what: str) -> dict[int, Standing]:

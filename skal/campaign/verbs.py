@@ -264,11 +264,10 @@ class Verbs(Changing):
         """
         rows = self._rows(rows)
         given = self._labels(labels, len(rows))
-
-        def record(connection: Connection, number: int, now: float) -> int | None:
-            return answers.correct(connection, number, rows, self._class_numbers(connection, given), now)
-
-        return self._recorded(annotator, record)
+        return self._recorded(
+            annotator,
+            lambda c, number, now: answers.correct(c, number, rows, self._class_numbers(c, given), now),
+        )
 
     def withdraw(self, annotator: str, rows: ArrayLike) -> Self:
         """Take back labels and skips; the rows are offered again.
