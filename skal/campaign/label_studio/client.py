@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from ...exceptions import LabelStudioError
@@ -81,13 +82,11 @@ class Client:
 
     def projects(self) -> Iterator[dict[str, Any]]:
         """All projects that may be seen."""
-        page = 1
-        while True:
+        for page in count(1):
             found = self.ask("GET", "/api/projects/", params={"page": page, "page_size": 100})
             yield from found["results"]
             if not found["next"]:
                 return
-            page += 1
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[dict[str, Any]]:
         """The tasks of a project that have changed since some time, with all annotations and predictions."""
@@ -99,8 +98,8 @@ class Client:
                 "type": "Datetime",
             }
             query["filters"] = {"conjunction": "and", "items": [{**changed, "value": since.strftime(_TIME)}]}
-        n_read, page = 0, 1
-        while True:
+        n_read = 0
+        for page in count(1):
             found = self.ask(
                 "GET",
                 "/api/tasks/",
@@ -114,7 +113,7 @@ class Client:
                 },
             )
             yield from found["tasks"]
-            n_read, page = n_read + len(found["tasks"]), page + 1
+            n_read += len(found["tasks"])
             if not found["tasks"] or n_read >= found["total"]:
                 return
 
@@ -132,10 +131,7 @@ class Client:
         """Store files with names, and return where Label Studio serves them."""
         parts = {f"{i:06d}": file for i, file in enumerate(files)}
         said = self.ask(
-            "POST",
-            f"/api/projects/{project}/import",
-            params={"commit_to_project": "false"},
-            files=parts,
+            "POST", f"/api/projects/{project}/import", params={"commit_to_project": "false"}, files=parts
         )
         numbers = said["file_upload_ids"]
         found = self.ask("GET", f"/api/projects/{project}/file-uploads", params={"ids": json.dumps(numbers)})

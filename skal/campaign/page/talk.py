@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeGuard
@@ -31,8 +31,7 @@ class Talk:
 
     def __init__(self, campaign: Campaign, fragment: Callable[[int], str]) -> None:
         self._campaign, self._fragment = campaign, fragment
-        self._recent: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
-        self._known: set[tuple[str, str]] = set()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()  # the oldest first
         self._lock = Lock()
 
     def sync(self, said: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +93,10 @@ class Talk:
                     return done, refused, str(error)
                 except (TypeError, ValueError) as error:
                     refused.append({"id": name, "reason": str(error)})
-                self._remember(key)
+                with self._lock:
+                    self._known[key] = None
+                    if len(self._known) > _REMEMBERED:
+                        self._known.popitem(last=False)
             done.append(name)
         return done, refused, None
 
@@ -128,13 +130,6 @@ class Talk:
 
     def _is_row(self, row: Any) -> TypeGuard[int]:
         return type(row) is int and 0 <= row < len(self._campaign)
-
-    def _remember(self, key: tuple[str, str]) -> None:
-        with self._lock:
-            if len(self._recent) == self._recent.maxlen:
-                self._known.discard(self._recent[0])
-            self._recent.append(key)
-            self._known.add(key)
 
     def _told(self, rows: list[int], guesses: bool) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = [
