@@ -59,7 +59,8 @@ class StoredPool(LazyPool):
         first, last = int(positions[0]), int(positions[-1])
         if last - first < 2 * len(positions):
             return np.asarray(self.X[first : last + 1])[rows - first]
-        return self._gathered(positions)[places]
+        read = getattr(self.X, "get_orthogonal_selection", self.X.__getitem__)  # of zarr, and of h5py
+        return np.asarray(read(positions))[places]
 
     def _check_open(self) -> None:
         if type(self.X).__module__.startswith("h5py") and not self.X:
@@ -70,11 +71,6 @@ class StoredPool(LazyPool):
     def is_unchanged(self) -> bool:
         self._check_open()
         return super().is_unchanged()
-
-    def _gathered(self, positions: Rows) -> NDArray[Any]:
-        if hasattr(self.X, "get_orthogonal_selection"):  # zarr
-            return np.asarray(self.X.get_orthogonal_selection(positions))
-        return np.asarray(self.X[positions])
 
     def stack(self, others: list[Any]) -> NDArray[Any]:
         return ArrayPool(self.whole()).stack(others)
