@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from skorch import NeuralNet
@@ -23,38 +24,30 @@ def noticing_interrupt(net: NeuralNet) -> Iterator[None]:
     ...     pass
     >>> raise_interrupt(net)
     """
-    vars(net).update(notify=_Notify(net), fit_loop=_FitLoop(net))
+    # Methods that pickle and copy with the net, as callbacks do in a training.
+    vars(net).update(notify=partial(_notify, net), fit_loop=partial(_fit_loop, net))
     try:
         yield
     finally:
         del net.notify, net.fit_loop
 
 
-class _Method:
-    """A method of a net, which pickles and copies with it, as callbacks do in a training."""
-
-    def __init__(self, net: NeuralNet) -> None:
-        self.net = net
-
-
-class _Notify(_Method):
-    def __call__(self, *args: Any, **params: Any) -> None:
-        try:
-            type(self.net).notify(self.net, *args, **params)
-        except KeyboardInterrupt as error:
-            if _is_raised_by_code(error):
-                error.is_callbacks = True  # type: ignore[attr-defined]
-            raise
+def _notify(net: NeuralNet, /, *args: Any, **params: Any) -> None:
+    try:
+        type(net).notify(net, *args, **params)
+    except KeyboardInterrupt as error:
+        if _is_raised_by_code(error):
+            error.is_callbacks = True  # type: ignore[attr-defined]
+        raise
 
 
-class _FitLoop(_Method):
-    def __call__(self, *args: Any, **params: Any) -> Any:
-        try:
-            return type(self.net).fit_loop(self.net, *args, **params)
-        except KeyboardInterrupt as error:
-            if not hasattr(error, "is_callbacks"):
-                vars(self.net)["interrupt"] = error
-            raise
+def _fit_loop(net: NeuralNet, /, *args: Any, **params: Any) -> Any:
+    try:
+        return type(net).fit_loop(net, *args, **params)
+    except KeyboardInterrupt as error:
+        if not hasattr(error, "is_callbacks"):
+            vars(net)["interrupt"] = error
+        raise
 
 
 def _is_raised_by_code(error: KeyboardInterrupt) -> bool:
