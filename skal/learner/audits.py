@@ -29,14 +29,7 @@ class Audits(Answers):
 
     _seed: int
 
-    def audit(
-        self,
-        n: int,
-        *,
-        how: str = "uniform",
-        surrogate: Any = None,
-        pending: ArrayLike = (),
-    ) -> Rows:
+    def audit(self, n: int, *, how: str = "uniform", surrogate: Any = None, pending: ArrayLike = ()) -> Rows:
         r"""Draw rows for an honest estimate: label them, and teach them with ``audit=True``.
 
         Rows that were chosen to be hard, and trained on, estimate nothing. Those of the audit are drawn at random from

@@ -333,10 +333,7 @@ class Pool(ABC):
         return (storage is not None and storage == self.storage) or digest == self.digest(max_bytes)
 
     def blocks(
-        self,
-        rows: ArrayLike | None = None,
-        max_bytes: float | None = None,
-        row_bytes: float | None = None,
+        self, rows: ArrayLike | None = None, max_bytes: float | None = None, row_bytes: float | None = None
     ) -> Iterator[tuple[Any, slice]]:
         """Yield the wanted rows in containers of bounded size.
 

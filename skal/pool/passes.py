@@ -35,11 +35,7 @@ _TASKS_PER_WORKER = 4
 
 
 def blockwise(
-    function: Callable[[Any], Any],
-    X: Any,
-    rows: ArrayLike | None = None,
-    *,
-    row_bytes: float | None = None,
+    function: Callable[[Any], Any], X: Any, rows: ArrayLike | None = None, *, row_bytes: float | None = None
 ) -> Any:
     """Apply a function of rows to the wanted rows of a pool, a block at a time.
 
@@ -133,11 +129,7 @@ def kept(answers: NDArray[Any], block: Any, part: Part) -> NDArray[Any]:
 
 
 def executed(
-    function: PartFunction,
-    pool: Pool,
-    rows: Rows | None = None,
-    *,
-    row_bytes: float | None = None,
+    function: PartFunction, pool: Pool, rows: Rows | None = None, *, row_bytes: float | None = None
 ) -> Iterator[tuple[Any, Part]]:
     """Call a function with blocks of the wanted rows of a pool, wherever the pool's work is done.
 

@@ -142,9 +142,7 @@ def _limit(library: Any, n_threads: int) -> bool:
 
 
 def in_threads(
-    function: Callable[[T], object],
-    parts: Iterable[T],
-    stop: NDArray[np.bool_] | None = None,
+    function: Callable[[T], object], parts: Iterable[T], stop: NDArray[np.bool_] | None = None
 ) -> None:
     """Call a function that releases the GIL with each part, in as many threads as torch uses.
 
