@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _estimator_has, check_is_fitted
 
 from ..access.raw_nets import as_input, asked
 from ..access.wrappers import open_pipeline, rows_for
@@ -29,16 +28,6 @@ _DELEGATED = {
     "decision_function": "Decision values by the fitted classifier, of shape (n_samples,) or (n_samples, n_classes).",
     "transform": "Features by the fitted classifier, of shape (n_samples, n_components).",
 }
-
-
-def _estimator_has(method: str) -> Callable[[Any], bool]:
-    """Whether the classifier has a method, asked of the fitted one where there is one."""
-
-    def check(self: Delegation) -> bool:
-        getattr(getattr(self, "estimator_", self.estimator), method)
-        return True
-
-    return check
 
 
 def _delegated(method: str) -> Any:
