@@ -94,9 +94,7 @@ class Standings(NamedTuple):
 
     def where(self, mask: NDArray[np.bool_]) -> Standings:
         """Some of them."""
-        return Standings(
-            self.rows[mask], self.annotators[mask], self.states[mask], self.classes[mask], self.until[mask]
-        )
+        return Standings._make(each[mask] for each in self)
 
 
 def add_event(

@@ -43,7 +43,8 @@ class Models:
             If a part of the learner cannot be restored exactly.
         """
         self._folder.mkdir(exist_ok=True)
-        self._remove_left()
+        for path in self._folder.glob(".new-*"):  # of processes that were killed; only one trains at a time
+            shutil.rmtree(path, ignore_errors=True)
         new = self._folder / f".new-{secrets.token_hex(8)}"
         name = f"{version:06d}"
         try:
@@ -85,11 +86,6 @@ class Models:
             for path in self._folder.iterdir():
                 if _VERSION.fullmatch(path.name) and path.name not in names[-_KEPT:]:
                     shutil.rmtree(path, ignore_errors=True)
-
-    def _remove_left(self) -> None:
-        """What processes left that were killed; only one process trains at a time."""
-        for path in self._folder.glob(".new-*"):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_through(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,11 @@ def scores_at(history: Mapping[str, Any], metric: str, n_labeled: NDArray[Any]) 
 
 
 def shared_numbers(histories: Mapping[Any, History], metric: str) -> NDArray[np.intp]:
-    """The numbers of labels at which every learner has a score in some repeat, smallest first."""
-    numbers: NDArray[Any] | None = None
-    for history in histories.values():
-        own = np.unique(np.concatenate([n_labeled for n_labeled, _ in curves(history, metric)]))
-        numbers = own if numbers is None else np.intersect1d(numbers, own)
-    return np.asarray([] if numbers is None else numbers, dtype=np.intp)
+    """The numbers of labels at which each of two or more learners has a score in some repeat, smallest first."""
+    found = (
+        np.concatenate([n_labeled for n_labeled, _ in curves(each, metric)]) for each in histories.values()
+    )
+    return np.asarray(reduce(np.intersect1d, found), dtype=np.intp)
 
 
 def check_metric(history: Mapping[str, Any], metric: str, name: Any = None) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import os
 import pickle
 import zlib
 from contextlib import suppress
+from datetime import date, datetime
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -18,18 +18,7 @@ from numpy.typing import NDArray
 
 _BLOCK_BYTES = 1 << 22
 # What prints all that it holds; to pickle it takes longer.
-_PRINTED = {
-    str,
-    bytes,
-    bool,
-    int,
-    float,
-    complex,
-    type(None),
-    datetime.date,
-    datetime.datetime,
-    decimal.Decimal,
-}
+_PRINTED = {str, bytes, bool, int, float, complex, type(None), date, datetime, Decimal}
 
 
 def checksum(X: NDArray[Any], max_bytes: int) -> int:
