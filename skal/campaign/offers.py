@@ -40,14 +40,10 @@ def add_batch(
     )
     predicted = predicted or [(None, None)] * len(rows)
     utilities = [None] * len(rows) if utility is None else utility.tolist()
+    ranked = enumerate(zip(rows.tolist(), utilities, predicted, strict=True))
     connection.executemany(
         "INSERT INTO offered (batch, rank, row, utility, predicted, confidence) VALUES (?, ?, ?, ?, ?, ?)",
-        [
-            (event, rank, row, value, *prediction)
-            for rank, (row, value, prediction) in enumerate(
-                zip(rows.tolist(), utilities, predicted, strict=True)
-            )
-        ],
+        [(event, rank, row, value, *prediction) for rank, (row, value, prediction) in ranked],
     )
     return event
 

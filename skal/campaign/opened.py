@@ -331,11 +331,9 @@ class Opened:
         if isinstance(labels, np.ndarray | np.generic):
             labels = labels.tolist()
         values = labels if isinstance(labels, list) else [labels]
-        if not all(
-            type(value) in (str, int) and json.dumps(value) in self._known["classes"] for value in values
-        ):
-            return None
-        return list(values)
+        known = self._known["classes"]
+        are_known = all(type(value) in (str, int) and json.dumps(value) in known for value in values)
+        return list(values) if are_known else None
 
     def _class_numbers(self, connection: Connection, labels: list[Any]) -> list[int]:
         """The numbers of classes; new ones are written down unless all were given."""

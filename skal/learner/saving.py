@@ -365,17 +365,12 @@ def _check_state(state: Any, pool: Pool) -> None:
             raise ModelFileError("holds numbers of rows that no pool had when it grew")
         for rows in (each.audit, each.skipped):
             check_positions(rows, len(pool), distinct=True)
+        strategies = (each.strategy, each.cold_start)
+        kinds: Any = ((each.extensions, Extension), (each.record, Entry), (strategies, Strategy | None))
+        are_known = all(isinstance(part, kind) for parts, kind in kinds for part in parts)
         codes, n_classes = each.labels.codes, len(each.labels.classes)
-        known = all(isinstance(part, Extension) for part in each.extensions) and all(
-            isinstance(entry, Entry) for entry in each.record
-        )
-        strategies = all(isinstance(part, Strategy | None) for part in (each.strategy, each.cold_start))
-        if (
-            codes.dtype != np.int32
-            or not (codes >= -1).all()
-            or not (codes < n_classes).all()
-            or not (known and strategies)
-        ):
+        are_codes = codes.dtype == np.int32 and ((codes >= -1) & (codes < n_classes)).all()
+        if not are_codes or not are_known:
             raise ModelFileError("holds labels, samples or strategies that are none")
 
 

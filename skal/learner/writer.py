@@ -107,11 +107,8 @@ class Writer:
             items = sorted(value) if kind in (set, frozenset) else value
             return {kind.__name__: [self.add(item, f"{path}[{i}]") for i, item in enumerate(items)]}
         if kind in (dict, Bunch):
-            return {
-                kind.__name__: [
-                    [self.add(each, f"{path}[{key!r}]") for each in (key, value[key])] for key in value
-                ]
-            }
+            pairs = [[self.add(each, f"{path}[{key!r}]") for each in (key, value[key])] for key in value]
+            return {kind.__name__: pairs}
         if isinstance(value, np.ndarray):
             return self._array(np.asarray(value), path)
         if isinstance(value, np.dtype) and value.kind in "biufcSUmMO":
@@ -148,17 +145,13 @@ class Writer:
         # NumPy's types of numbers may be parameters, and known; numbers are values.
         if is_restored(kind) or (id(kind) in self._known and not isinstance(value, np.generic)):
             name = f"{kind.__module__}.{kind.__qualname__}"
-            return {
-                "object": [name, [[key, self.add(each, f"{path}.{key}")] for key, each in attributes(value)]]
-            }
+            held = [[key, self.add(each, f"{path}.{key}")] for key, each in attributes(value)]
+            return {"object": [name, held]}
         try:
             encode(value)
         except TypeError as error:
-            if (
-                kind.__module__.startswith("sklearn.")
-                and find_spec("skops")
-                and (dumped := self._skops(value))
-            ):
+            can_dump = kind.__module__.startswith("sklearn.") and find_spec("skops")
+            if can_dump and (dumped := self._skops(value)):
                 return {"skops": dumped}
             raise UnsavableError(path, value) from error
         return {"value": value}
@@ -170,9 +163,8 @@ class Writer:
             if not column.equals(type(column)(column.to_numpy(), index=frame.index, dtype=str(column.dtype))):
                 raise UnsavableError(where, column)
             columns.append([str(column.dtype), self.add(column.to_numpy(), where)])
-        return {
-            "frame": [self.add(list(frame.columns), path), columns, self.add(frame.index.to_numpy(), path)]
-        }
+        names, index = self.add(list(frame.columns), path), self.add(frame.index.to_numpy(), path)
+        return {"frame": [names, columns, index]}
 
     def _skops(self, value: Any) -> str | None:
         """The name of a file that skops has written; None where it would not trust what is in it."""

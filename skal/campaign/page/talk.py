@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from ...exceptions import JournalError
 from ..campaign import Campaign
+from ..exporting import plain
 
 _MOST_ROWS = 50  # that a page has in advance
 _PATIENCE = 1.5  # seconds that a page waits for rows of the strategy before it shows any
@@ -137,14 +138,9 @@ class Talk:
         ]
         if guesses and rows:
             found = self._campaign.predictions(rows)
-            for each, label, confidence in zip(
-                told, found["label"], found["confidence"].tolist(), strict=True
-            ):
+            for each, label, confidence in zip(told, found["label"], plain(found["confidence"]), strict=True):
                 if label is not None:
-                    each["guess"] = {
-                        "label": label,
-                        "confidence": None if confidence != confidence else confidence,
-                    }
+                    each["guess"] = {"label": label, "confidence": confidence}
         return told
 
     def _others(self, annotator: str, row: Any) -> list[str]:
