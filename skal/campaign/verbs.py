@@ -120,18 +120,14 @@ class Verbs(Changing):
         return self
 
     def _asked_for_more(self, connection: Connection, now: float, n_prepared: int, missing: int) -> bool:
-        """Write down that more rows are to be prepared, if they are."""
-        if is_low := self._is_low(connection, now, n_prepared, missing):
-            model = jobs.newest_model(connection)
-            journal.add_event(connection, now, "refill", model=model and model.version)
-        return is_low
-
-    @staticmethod
-    def _is_low(connection: Connection, now: float, n_prepared: int, missing: int) -> bool:
-        """Whether more rows are to be prepared, and nobody is about to."""
+        """Write down that more rows are to be prepared, if they are and nobody is about to."""
         if not missing and leases.n_free(connection, now) >= n_prepared // 4:
             return False
-        return jobs.next_job(connection) is None and not jobs.is_exhausted(connection)
+        if jobs.next_job(connection) is not None or jobs.is_exhausted(connection):
+            return False
+        model = jobs.newest_model(connection)
+        journal.add_event(connection, now, "refill", model=model and model.version)
+        return True
 
     def _is_exhausted(self) -> bool:
         with self._database.glance() as connection:

@@ -132,7 +132,8 @@ def progress(unit: str, n_all: int) -> Iterator[Callable[[int], None]]:
         work.end()
         raise
     finally:
-        shown.leave(work)
+        if work in shown.works:  # and whatever in it was left behind
+            del shown.works[shown.works.index(work) :]
 
 
 def advance(unit: str, n: int = 1) -> None:
@@ -190,10 +191,6 @@ class _Shown:
         self.listener = listener
         self.works: list[_Work] = []
         self.spoken = 0.0
-
-    def leave(self, work: _Work) -> None:
-        if work in self.works:  # and whatever in it was left behind
-            del self.works[self.works.index(work) :]
 
 
 class _Work:
