@@ -177,7 +177,7 @@ class Trainer:
         self._newest = model.version, learner
         return learner
 
-    def _criterion(self, base: Model | None) -> Any:
+    def _criterion(self, base: jobs.Model | None) -> Any:
         """The stopping criterion as it was after a model: at hand, from its folder, or one that begins."""
         if self._stopping is None or base is None:
             return self._stopping and clone(self._stopping)

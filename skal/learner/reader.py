@@ -103,7 +103,7 @@ class Reader:
             self._made[where] = None  # a container that holds itself is none that a Writer makes
             try:
                 if kind in _COLLECTIONS:
-                    self._made[where] = _COLLECTIONS[kind](self._all(content))
+                    self._made[where] = _COLLECTIONS[kind](map(self.get, content))
                 else:
                     self._made[where] = getattr(self, f"_make_{kind.lower()}")(content, where)
             except UntrustedError:  # whoever else refers to it shall not get None
