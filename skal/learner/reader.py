@@ -29,7 +29,7 @@ from .restorable import PART, is_frozen, is_restored, own_params
 from .state import State
 
 _MAPPED_BYTES = 1 << 16  # smaller arrays are read: what a query changes is small
-_COLLECTIONS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_COLLECTIONS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
 
 

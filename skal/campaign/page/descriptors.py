@@ -17,6 +17,16 @@ N_FEATURES = (
 _MOST = 0.2  # share of a block that one direction may have
 
 
+class Gradients:
+    """Features of images by what can be computed of their pixels."""
+
+    name, side, n_features = "gradients", SIDE, N_FEATURES
+
+    def describe(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features of images of shape (n_images, side, side, 3), of shape (n_images, n_features)."""
+        return describe(images)
+
+
 def describe(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Histograms of the directions of edges, of two sizes, and a small copy of each image.
 
@@ -40,13 +50,6 @@ def describe(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     step = SIDE // _N_COLOURS
     squares = images.reshape(len(images), _N_COLOURS, step, _N_COLOURS, step, 3).mean((2, 4), np.float32)
     return np.hstack([*histograms, squares.reshape(len(images), -1) / np.float32(255)])
-
-
-class Gradients:
-    """Features of images by what can be computed of their pixels."""
-
-    name, side, n_features = "gradients", SIDE, N_FEATURES
-    describe = staticmethod(describe)
 
 
 def _gradients(images: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
