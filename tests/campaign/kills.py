@@ -95,7 +95,7 @@ def trace(path):
     Trainer._train = traced(Trainer._train, "training")
     Trainer._ask = traced(Trainer._ask, "asking")
     Models.save = traced(Models.save, "saving")
-    Database._apply = traced(Database._apply, "migration")
+    Database.fill = traced(Database.fill, "migration")
 
 
 def annotate(folder, name, seed, log, phase, ready):
