@@ -91,7 +91,10 @@ def load_image_folder(
         )
     has_classes = has_folders(root) if classes is None else classes
     names = class_folders(root) if has_classes else []
-    samples = list_images(root, names) if has_classes else []
+    try:
+        samples = list_images(root, names) if has_classes else []
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} Where folders are no classes, give classes=False.") from error
     samples += [(file, UNLABELED) for file in list_unlabeled(root, deep=not has_classes)]
     if not samples:
         raise FileNotFoundError(

@@ -14,7 +14,7 @@ def axes_or_new(ax: Any) -> Any:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots()[1]
+    return plt.subplots(layout="constrained")[1]
 
 
 def over_repeats(values: NDArray[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -21,8 +22,10 @@ from ..learner.ids import Ids, named_rows
 from ..pool import DatasetPool, Pool, Rows, as_pool
 from ..utils.checks import check_integer
 from ..utils.display import printable, shortened
+from ..utils.warnings import callers_level
 
 _CHANNELS = (1, 3, 4)
+_MOST_ITEMS = 40  # unless more are asked for
 _LINE, _LINES = 36, 7  # characters of a line of a text, and lines
 _LONGEST = 22  # characters of a title
 
@@ -75,7 +78,7 @@ class QueryDisplay:
         predict: bool = False,
         notes: Sequence[Any] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        n_items: int = 40,
+        n_items: int | None = None,
         n_columns: int | None = None,
         figure: Any = None,
     ) -> Self:
@@ -98,8 +101,8 @@ class QueryDisplay:
             What else to write above each, such as utilities; fractions are rounded, and None is left out.
         image_shape : tuple of int, default=None
             Shape of an image, where the items are flat rows.
-        n_items : int, default=40
-            How many of the rows are drawn; the first ones.
+        n_items : int, default=None
+            How many of the rows are drawn, the first ones; by default up to 40, with a warning where there are more.
         n_columns : int, default=None
             Items side by side, by default 10 images or 3 texts.
         figure : matplotlib Figure, default=None
@@ -118,7 +121,8 @@ class QueryDisplay:
             If the learner is not fitted.
         """
         check_is_fitted(learner)
-        n_items = check_integer("n_items", n_items)
+        if n_items is not None:
+            check_integer("n_items", n_items)
         shown = as_pool(learner.X_)
         if rows is None or not np.size(rows):
             raise ValueError(
@@ -134,6 +138,12 @@ class QueryDisplay:
             raise ValueError(
                 f"{len(pool)} items were given, and the pool has {len(shown)} rows; give an item for each row of the "
                 "pool, in its order."
+            )
+        if n_items is None and len(positions) > (n_items := _MOST_ITEMS):
+            warnings.warn(
+                f"The first {n_items} of {len(positions)} rows are drawn; n_items={len(positions)} draws all.",
+                UserWarning,
+                stacklevel=callers_level(),
             )
         positions = positions[:n_items]
         told = [""] * len(positions) if notes is None else list(map(_told, notes))

@@ -159,7 +159,7 @@ def test_image_folder_without_images(tmp_path):
         load_image_folder(tmp_path)
     write_folder(tmp_path)
     (tmp_path / "cow").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"lacks images.*class.* cow"):
+    with pytest.raises(FileNotFoundError, match=r"lacks images.*class.* cow.*classes=False"):
         load_image_folder(tmp_path)
 
 

@@ -1,5 +1,7 @@
 """The images and texts of a query in a strip."""
 
+from functools import partial
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -154,6 +156,16 @@ def test_rows_that_nobody_asked_for_are_not_read(learner):
 
     display = QueryDisplay.from_learner(learner, [6, 3, 1], Photos(), n_items=2)
     assert len(display.items) == 2
+
+
+def test_rows_that_are_left_out_are_told():
+    many = np.zeros((41, 4), dtype=np.uint8)
+    learner = ActiveLearner(LogisticRegression(), NoQuery()).fit(many, [0, 1, *[-1] * 39])
+    draw = partial(QueryDisplay.from_learner, learner, image_shape=(2, 2))
+    with pytest.warns(UserWarning, match=r"first 40 of 41 rows are drawn; n_items=41 draws all"):
+        assert len(draw(np.arange(41)).items) == 40
+    assert len(draw(np.arange(41), n_items=41).items) == 41
+    assert len(draw(np.arange(40)).items) == 40
 
 
 @pytest.mark.parametrize(
