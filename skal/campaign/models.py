@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ class Models:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "models"
 
-    def save(self, learner: ActiveLearner, version: int, stopping: Any = None) -> str:
-        """Write a version, with the stopping criterion that has looked at it, and return its name.
+    def save(
+        self, learner: ActiveLearner, version: int, stopping: Any = None, base: str | None = None
+    ) -> str:
+        """Write a version, with the stopping criterion that has looked at it or else at its base, and return its name.
 
         Its folder appears at once.
 
@@ -50,10 +53,16 @@ class Models:
         try:
             learner.save(new)
             if stopping is not None:
-                with suppress(
-                    TypeError, ValueError
-                ):  # a file cannot have it, so it begins anew after a restart
+                try:
                     stopping.save(new / _STOPPING)
+                except Exception as error:  # of a class of somebody's; what was learned is saved all the same
+                    warnings.warn(
+                        f"The stopping criterion begins anew after a restart ({error})",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+            elif base is not None and (self._folder / base / _STOPPING).is_file():
+                shutil.copyfile(self._folder / base / _STOPPING, new / _STOPPING)
             # Of a training that was killed before it was recorded.
             shutil.rmtree(self._folder / name, ignore_errors=True)
             os.replace(new, self._folder / name)
@@ -76,7 +85,7 @@ class Models:
         """The stopping criterion of a version, with the parameters of another; one that begins where there is none."""
         params = stopping.get_params(deep=False)
         if name is not None and _VERSION.fullmatch(name):
-            with suppress(OSError, ModelFileError, TypeError):
+            with suppress(OSError, ModelFileError, TypeError, ValueError):
                 return type(stopping).load(self._folder / name / _STOPPING, **params)
         return clone(stopping)
 

@@ -101,7 +101,7 @@ class Trainer:
         if n_tries > _MOST_TRIES:
             self._fail(job.cut, RuntimeError(f"the process that trained was killed {n_tries - 1} times"))
             return
-        begun = time.monotonic()
+        begun, folder, unsaved = time.monotonic(), None, {}
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -110,15 +110,17 @@ class Trainer:
                 learner = self._taught(base, job.cut, refit=True)
                 stopping = self._criterion(job.base)
                 detail = scored(learner, self._validation, stopping)
+                seconds = time.monotonic() - begun
+                try:
+                    folder = self._models.save(
+                        learner, version, stopping, job.base.folder if job.base else None
+                    )
+                except (TypeError, OSError) as error:  # it is trained again after a restart
+                    unsaved = {"unsaved": str(error)}
         except Exception as error:
             self._fail(job.cut, error)
             return
-        detail |= {"seconds": time.monotonic() - begun, "warnings": sorted({str(w.message) for w in caught})}
-        folder = None
-        try:
-            folder = self._models.save(learner, version, stopping)
-        except (TypeError, OSError) as error:  # it is trained again after a restart
-            detail["unsaved"] = str(error)
+        detail |= {"seconds": seconds, "warnings": sorted({str(w.message) for w in caught}), **unsaved}
         with self._database.writing() as connection:
             event = journal.add_event(connection, self._clock(), "model", version=version)
             connection.execute(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -29,6 +30,7 @@ def main(orders: BinaryIO) -> None:
     from .trainer import Trainer
     from .turns import turn
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this process
     trainer: dict[str, Any] = pickle.load(orders)  # of the parent, whose code this is
     folder = Path(trainer.pop("folder"))
     called = threading.Event()

@@ -28,7 +28,7 @@ from ..utils.warnings import callers_level
 from .extending import has_length
 from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
-from .order import has_other_index, places_of
+from .order import has_other_index, has_rows_of, places_of
 from .refit import explaining, is_prefitted, uses_unlabeled
 from .saving import Saving
 from .state import State
@@ -180,7 +180,8 @@ class ActiveLearner(Saving):
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
         labels = Labels.of(y, len(pool), unlabeled=self.unlabeled)
-        check_orders(y, fit_params, Ids.of_index(pool) if ids is None else Ids.given(ids))
+        for names in (Ids.of_index(pool), None if ids is None else Ids.given(ids)):
+            check_orders(y, fit_params, names)
         self._warn_of_classes(labels)
         state = self._start(pool, labels, fit_params, classes=self.classes, ids=ids)
         rows = state.labels.rows
@@ -365,13 +366,18 @@ class ActiveLearner(Saving):
         n_more = len(pool) - n_own
         if pool is state.pool or n_more < 0:
             return
-        is_other = has_other_index(state.pool, state.ids)
-        places = None if is_other else places_of(pool, state.ids, n_own)
+        names = Ids.of(None, state.pool) if has_other_index(state.pool, state.ids) else state.ids
+        places = places_of(pool, names, n_own)
         if places is None and not n_more:
-            return
-        some = np.linspace(0, n_own - 1, min(n_own, 100)).astype(np.intp)
-        own = as_pool(state.pool.take(some))
-        if not own.same_as(as_pool(pool.take(some if places is None else places[some]))):
+            own_names, theirs = Ids.of_index(state.pool), Ids.of_index(pool)
+            if own_names is None or theirs is None or not own_names.is_another_order(theirs):
+                return
+            is_own = has_rows_of(pool, theirs, state.pool, own_names)
+        else:
+            some = np.linspace(0, n_own - 1, min(n_own, 100)).astype(np.intp)
+            own = as_pool(state.pool.take(some))
+            is_own = own.same_as(as_pool(pool.take(some if places is None else places[some])))
+        if not is_own:
             return
         if n_more:
             raise ValueError(

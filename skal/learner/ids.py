@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from functools import cached_property
 from numbers import Integral
@@ -10,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..labels import is_missing
 from ..pool import Pool, Rows, check_positions
 from ..utils.arrays import as_objects
 
@@ -49,7 +51,7 @@ class Ids:
     def of_index(cls, pool: Pool) -> Self | None:
         """The index of a data frame, whatever is in it; None for another pool."""
         index = _index_of(pool.X)
-        return None if index is None else cls(index)
+        return None if index is None else cls(_without_na(index))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -195,13 +197,15 @@ class Ids:
         """
         if len(other) != len(self) or self.is_prefix_of(other):
             return False
-        own, theirs = (
-            (None if name != name else name for name in names.tolist()) for names in (self.names, other.names)
-        )
         try:
-            return Counter(own) == Counter(theirs)
+            return Counter(_comparable(self.names)) == Counter(_comparable(other.names))
         except TypeError:  # of names that have no hash
             return False
+
+
+def _comparable(names: NDArray[Any]) -> list[Any]:
+    """Names of which all that are missing are the same."""
+    return [None if is_missing(name) else name for name in names.tolist()]
 
 
 def _ambiguous(names: list[Any]) -> ValueError:
@@ -223,6 +227,15 @@ def _array(ids: Any) -> NDArray[Any]:
     ):
         array = np.array(ids, dtype=object)  # where numbers would become strings
     return np.atleast_1d(array)
+
+
+def _without_na(index: Any) -> Any:
+    """An index without pandas' NA, which has no truth value and is in no file: None is the name instead."""
+    na = getattr(sys.modules.get("pandas"), "NA", None)
+    if na is None or getattr(index, "nlevels", 2) > 1 or not index.hasnans:
+        return index
+    are_known = [each is not na for each in index]
+    return index if all(are_known) else as_objects(np.where(are_known, index, None))
 
 
 def _index_of(values: Any) -> Any:
@@ -247,7 +260,7 @@ def check_order(values: Any, names: Ids | None, rows: Rows | None = None, *, wha
     given = _index_of(values)
     if names is None or given is None or (rows is not None and _only_counts(given)):
         return
-    index = Ids(given)
+    index = Ids(_without_na(given))
     if rows is not None and np.array_equal(index.names, rows):
         if names.names.dtype.kind in "iu" and not np.array_equal(names.names, rows):
             raise ValueError(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
 from ..exceptions import PoolWarning
+from ..labels import is_missing
 from ..pool import Pool, Rows, as_pool
 from ..utils.warnings import callers_level
 from .ids import Ids
@@ -32,6 +34,24 @@ def places_of(pool: Pool, ids: Ids | None, n_before: int) -> Rows | None:
         return None
     before = Ids(np.arange(n_before)) if ids is None else ids
     return None if before.is_prefix_of(now) else before.found_in(now)
+
+
+def has_rows_of(pool: Pool, names: Ids, own: Pool, own_names: Ids) -> bool:
+    """Whether a pool has the rows of another one by names that may belong to several rows, as far as a few tell."""
+    some = np.linspace(0, len(own) - 1, min(len(own), 20)).astype(np.intp)
+    wanted = zip(some, own_names.names[some].tolist(), strict=True)
+    rows = {name: row for row, name in wanted if not is_missing(name)}
+    places: dict[Any, list[int]] = {name: [] for name in rows}
+    for place, name in enumerate(names.names.tolist()):
+        if not is_missing(name) and name in places:
+            places[name].append(place)
+    return all(
+        any(
+            as_pool(own.take(np.array([row]))).same_as(as_pool(pool.take(np.array([place]))))
+            for place in places[name][:200]
+        )
+        for name, row in rows.items()
+    )
 
 
 def has_other_index(pool: Pool, ids: Ids | None) -> bool:

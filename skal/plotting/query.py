@@ -96,7 +96,7 @@ class QueryDisplay:
             a torch dataset, or texts. By default the pool itself. Strings are texts, unless all that are drawn end as
             image files do, in ``.png`` for one.
         predict : bool, default=False
-            Whether the classifier's guess, with a question mark, is shown for a row without a label.
+            Whether the classifier's guess, with a question mark, is shown for a row without a label, once there is one.
         notes : sequence of shape (n_rows,), default=None
             What else to write above each, such as utilities; fractions are rounded, and None is left out.
         image_shape : tuple of int, default=None
@@ -209,6 +209,7 @@ def _labels(learner: ActiveLearner, pool: Pool, rows: Rows, predict: bool) -> li
     labels, known = read_labels(learner.labels_[rows], unlabeled=learner.unlabeled)
     told = [str(label) if is_known else "" for label, is_known in zip(labels.tolist(), known, strict=True)]
     states = learner.row_states_[rows]
+    predict = predict and hasattr(learner, "estimator_")
     guesses = learner.predict(pool.take(rows)).tolist() if predict else [""] * len(rows)
     for at in np.flatnonzero(~known):
         told[at] = "skipped" if states[at] == RowState.SKIPPED else f"{guesses[at]}?" if predict else ""

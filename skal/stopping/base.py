@@ -25,6 +25,7 @@ from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .seen import Seen, changes
 
+_FREE = ("threshold", "n_rounds", "random_state")  # parameters that may change between two rounds
 _ENOUGH = 4  # rounds from which a trend can be told
 _MOST_TIMES = 100  # the labels there are, for an estimate that is worth telling
 
@@ -260,11 +261,19 @@ class StoppingCriterion(ABC, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If it has an attribute that ends in an underscore, of a class of your own: only the rounds are saved.
         OSError
             If the file cannot be written.
         """
-        content = {"criterion": type(self).__qualname__, **written_params(self)}
-        write_file(path, {}, {**content, "seen": self._seen.to_content()})
+        if own := [name for name in vars(self) if name.endswith("_")]:
+            raise TypeError(
+                f"{type(self).__name__} has {own}, which would not be saved; compute what is needed from the rounds, "
+                "history_, or write save and load of your own."
+            )
+        tensors, seen = self._seen.to_file()
+        content = {"criterion": type(self).__qualname__, "measure": self._measure(), **written_params(self)}
+        write_file(path, tensors, {**content, "seen": seen})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
@@ -274,8 +283,8 @@ class StoppingCriterion(ABC, BaseEstimator):
         ----------
         path : str or path-like
         **params
-            Parameters that replace the saved ones, and those that a file cannot have: a generator as `random_state`,
-            the `criterion` of `MaximumUtility`.
+            `threshold`, `n_rounds` and `random_state` replace the saved ones. What a file cannot have is given again:
+            a generator as `random_state`, the `criterion` of `MaximumUtility`.
 
         Returns
         -------
@@ -288,10 +297,12 @@ class StoppingCriterion(ABC, BaseEstimator):
             If skal did not write the file, or it is truncated or damaged.
         TypeError
             If it holds another criterion, or a parameter that a file cannot have is missing.
+        ValueError
+            If another parameter is given than that of the rounds in the file, which measured something else.
         OSError
             If the file cannot be read.
         """
-        _, content = read_file(path)
+        tensors, content = read_file(path)
         name = content.get("criterion")
         if not isinstance(name, str):
             raise ModelFileError(f"{path} holds no stopping criterion; give a file that criterion.save wrote")
@@ -300,9 +311,18 @@ class StoppingCriterion(ABC, BaseEstimator):
                 f"{path} holds a criterion of class {name}, not {cls.__qualname__}; use {name}.load"
             )
         criterion = cls(**read_params(cls, content, path, params))
+        if (now := criterion._measure()) != content.get("measure"):
+            raise ValueError(
+                f"{path} has rounds of {content.get('measure')}, not of {now}; begin another one."
+            )
         with parsing(path):
-            criterion._seen = Seen.from_content(content["seen"])
+            criterion._seen = Seen.from_file(tensors, content["seen"])
         return criterion
+
+    def _measure(self) -> str:
+        """What is measured, of which rows, in words."""
+        params = {name: value for name, value in self.get_params(deep=False).items() if name not in _FREE}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in params.items())})"
 
     @abstractmethod
     def _value(self, look: Look) -> float:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ..labels.codes import encode
 from ..pool import Rows
 
 
@@ -35,7 +37,7 @@ class Seen:
     --------
     >>> from skal.stopping.seen import Seen
     >>> seen = Seen(rounds=((10, float("nan")), (20, 0.25)))
-    >>> Seen.from_content(seen.to_content()).rounds[1]
+    >>> Seen.from_file(*seen.to_file()).rounds[1]
     (20, 0.25)
     """
 
@@ -46,12 +48,20 @@ class Seen:
     is_first: bool = True
     n_left: int = 0
 
-    def to_content(self) -> dict[str, Any]:
-        """What goes into a file: JSON has no pairs as keys."""
-        return {**vars(self), "changes": list(self.changes.items())}
+    def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """What goes into a file: what there is for each row as tensors, predictions as positions among the classes."""
+        content = {"rounds": self.rounds, "changes": list(self.changes.items()), "is_first": self.is_first}
+        content |= {"n_left": self.n_left, "classes": None}
+        tensors = {}
+        if self.rows is not None:
+            tensors["rows"] = torch.from_numpy(self.rows)
+        if self.predicted is not None:
+            content["classes"], codes = encode(self.predicted)
+            tensors["codes"] = torch.from_numpy(codes)
+        return tensors, content
 
     @classmethod
-    def from_content(cls, content: dict[str, Any]) -> Self:
+    def from_file(cls, tensors: dict[str, torch.Tensor], content: dict[str, Any]) -> Self:
         """What a file has.
 
         Raises
@@ -59,8 +69,20 @@ class Seen:
         ValueError, TypeError
             For what no criterion has seen.
         """
-        seen = cls(**{**content, "changes": dict(content["changes"])})
-        if not all(type(n) is int and type(value) is float for n, value in seen.rounds):
+        content = {**content, "changes": dict(content["changes"])}
+        found, classes = {name: tensor.numpy() for name, tensor in tensors.items()}, content.pop("classes")
+        if classes is not None:
+            if not isinstance(classes, np.ndarray) or classes.ndim != 1 or found["codes"].dtype != np.int32:
+                raise TypeError("predictions are positions in a list of classes")
+            if not all(isinstance(label, str | int | float) for label in classes.tolist()):
+                raise TypeError("classes are texts or numbers")
+            if (found["codes"] < 0).any():
+                raise ValueError("a prediction has no class")
+            content["predicted"] = classes[found["codes"]]
+        seen = cls(rows=found.get("rows"), **content)
+        if type(seen.rounds) is not tuple or not all(
+            type(n) is int and type(value) is float for n, value in seen.rounds
+        ):
             raise TypeError("a round is a number of labels and a value")
         counts = [n for n, _ in seen.rounds]
         if any(after <= before for before, after in zip([-1, *counts], counts, strict=False)):
@@ -68,8 +90,8 @@ class Seen:
         if type(seen.is_first) is not bool or type(seen.n_left) is not int or seen.n_left < 0:
             raise TypeError("is_first is no truth value, or n_left no number of rows")
         for array in (seen.rows, seen.predicted):
-            if array is not None and not (isinstance(array, np.ndarray) and array.ndim == 1 and array.size):
-                raise TypeError("rows and predictions are lists")
+            if array is not None and not (array.ndim == 1 and array.size):
+                raise ValueError("rows and predictions are lists")
         if seen.rows is not None:
             if seen.rows.dtype.kind != "i" or (np.diff(seen.rows, prepend=-1) <= 0).any():
                 raise ValueError("rows are positions in increasing order")

@@ -369,6 +369,37 @@ def test_a_criterion_goes_on_after_a_night_and_in_another_process(tmp_path):
         assert np.isfinite([value for _, value in expected[2:]]).all()
 
 
+def test_a_criterion_that_cannot_be_saved_or_measures_something_else_begins_anew(tmp_path):
+    from skal.stopping import MaximumUtility
+
+    class Unsaved(MaximumUtility):
+        def save(self, path):
+            raise RuntimeError("no file for me")
+
+    def told(**params):
+        with Campaign.open(tmp_path, X, training="foreground", **params) as campaign:
+            label(campaign, 5)
+            model = campaign.progress().by_model[-1]
+            return (
+                model.get("stopping", {}).get("value"),
+                model.get("stopping", {}).get("mean"),
+                model["warnings"],
+            )
+
+    with begun(tmp_path, retrain_every=5) as campaign:
+        label(campaign, 10)
+    entropy = MaximumUtility(n_rounds=2)
+    assert told(stopping=entropy)[1] is None, "the first round of two"
+    assert told() == (None, None, [])
+    value, mean, _ = told(stopping=entropy)
+    assert None not in (value, mean), "one training without a criterion forgets no round"
+    means = MaximumUtility(n_rounds=2, statistic="mean")
+    assert told(stopping=means)[1] is None, "means are another measure"
+    assert any("begins anew after a restart (no file for me)" in each for each in told(stopping=Unsaved())[2])
+    with Campaign.open(tmp_path, X, training="foreground") as campaign:
+        assert campaign.learner().row_states_.astype(bool).sum() == 35
+
+
 def test_one_answer_of_several_annotators_is_the_majority(tmp_path):
     with begun(tmp_path, n_annotators_per_row=3, retrain_every=None) as campaign:
         for name, values in (("anna", [0, 1, 1]), ("bob", [0, 1, 0]), ("cleo", [1, 1, 0]), ("dora", [1])):

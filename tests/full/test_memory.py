@@ -13,9 +13,10 @@ needs_linux = pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells t
 @needs_linux
 def test_bytes_take_no_more_per_row_than_the_docs_say():
     """The slope between two pools of several blocks, which both have a whole one in memory."""
-    (n_small, width), (n_large, _) = shapes = [(6000, 200), (22_000, 200)]
-    n_classes = 50
-    peaks = measure(list(CASES), "uint8", shapes, n_classes, block_bytes=1 << 20)
+    n_small, n_large, width, n_classes = 6000, 22_000, 200, 50
+    shapes = [(n_rows, width) for n_rows in (n_large, n_small, n_large)]
+    found = measure(list(CASES), "uint8", shapes, n_classes, block_bytes=1 << 20)
+    peaks = {name: last for name, (_, *last) in found.items()}  # the first compiles what large pools need
     allowed = {
         name: (n_large - n_small) * case.row_bytes(n_large, width, n_classes) + 2.5e6  # of the allocator
         for name, case in CASES.items()

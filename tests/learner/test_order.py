@@ -299,10 +299,38 @@ def test_another_table_with_the_same_repeated_names_is_another_pool():
     assert len(fitted.query(other)) == 5
 
 
+@pytest.mark.parametrize("kind", ["repeated", "missing", "NA", "dates", "given"])
+def test_the_pool_in_another_order_is_refused_where_names_do_not_tell_each_row(kind):
+    names = {
+        "repeated": np.repeat([f"r{i}" for i in range(75)], 2),
+        "missing": [*NAMES[:149], None],
+        "NA": pd.Index([*NAMES[:149], pd.NA], dtype=object),
+        "dates": pd.to_datetime([*pd.date_range("2026-01-01", periods=149), None]),
+        "given": NAMES,
+    }[kind]
+    frame = FRAME.set_axis(names)
+    ids = np.arange(1000, 1150) if kind == "given" else None
+    fitted = clone(PLAN).fit(frame, np.where(np.arange(150) % 25, -1, Y), ids=ids)
+    order = np.random.default_rng(0).permutation(150)
+    with pytest.raises(ValueError, match="another order"):
+        fitted.query(frame.iloc[order])
+    with pytest.raises(ValueError, match="another order"):
+        clone(PLAN).fit(frame, pd.Series(Y, index=frame.index).iloc[order], ids=ids)
+    assert_array_equal(fitted.query(frame), fitted.query())
+    assert len(fitted.query(FRAME.iloc[order].set_axis(frame.index))) == 5
+
+
 @pytest.mark.parametrize(
     "first",
-    [["a", np.nan, "b"], pd.to_datetime(["2026-01-01", None, "2026-01-02"]), [0.5, np.nan, 1.5]],
-    ids=["texts", "dates", "floats"],
+    [
+        ["a", np.nan, "b"],
+        pd.to_datetime(["2026-01-01", None, "2026-01-02"]),
+        [0.5, np.nan, 1.5],
+        pd.Index(["a", pd.NA, "b"], dtype=object),
+        pd.Index(["a", None, "b"], dtype="string"),
+        pd.Index([1, None, 2], dtype="Int64"),
+    ],
+    ids=["texts", "dates", "floats", "NA", "string", "Int64"],
 )
 def test_a_name_that_is_missing_is_where_it_was(tmp_path, first):
     names = pd.Index(first)

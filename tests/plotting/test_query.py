@@ -158,6 +158,11 @@ def test_rows_that_nobody_asked_for_are_not_read(learner):
     assert len(display.items) == 2
 
 
+def test_nobody_guesses_before_the_first_answer():
+    fitted = ActiveLearner(LogisticRegression(), NoQuery()).fit(GRAY.reshape(12, -1), [None] * 12)
+    assert QueryDisplay.from_learner(fitted, [3], GRAY, predict=True).titles == ["1: row 3"]
+
+
 def test_rows_that_are_left_out_are_told():
     many = np.zeros((41, 4), dtype=np.uint8)
     learner = ActiveLearner(LogisticRegression(), NoQuery()).fit(many, [0, 1, *[-1] * 39])

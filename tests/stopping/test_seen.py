@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_equal
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -9,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from skal import ActiveLearner
 from skal.exceptions import ModelFileError
 from skal.stopping import ClassificationChange, ExpectedGain, MaximumUtility, StabilizingPredictions
+from skal.stopping.seen import Seen
 from skal.strategies import UncertaintySampling
 from skal.training.files import read_file, write_file
 
@@ -124,16 +126,23 @@ def test_other_files_are_refused(tmp_path):
         {"rounds": ((3.0, 0.1),)},
         {"rounds": ((True, 0.1),)},
         {"rounds": 3},
-        {"rows": np.array([0.0, 1.0])},
-        {"rows": np.array([1, 0])},
-        {"rows": np.array([0, 0])},
-        {"rows": np.array([-1, 0])},
-        {"rows": np.array([0])},
-        {"rows": np.array([], int)},
-        {"rows": [0, 1]},
-        {"predicted": np.array([["a", "b"]])},
-        {"predicted": np.array(["a"])},
-        {"predicted": "ab"},
+        {"rounds": {}},
+        {"rounds": np.array([])},
+        {"rows": torch.tensor([0.0, 1.0])},
+        {"rows": torch.tensor([1, 0])},
+        {"rows": torch.tensor([0, 0])},
+        {"rows": torch.tensor([-1, 0])},
+        {"rows": torch.tensor([0])},
+        {"rows": torch.tensor([], dtype=torch.int64)},
+        {"rows": torch.tensor(3)},
+        {"codes": torch.tensor([[0, 1]], dtype=torch.int32)},
+        {"codes": torch.tensor([0], dtype=torch.int32)},
+        {"codes": torch.tensor([0, 2], dtype=torch.int32)},
+        {"codes": torch.tensor([0, -1], dtype=torch.int32)},
+        {"codes": torch.tensor([0.0, 1.0])},
+        {"classes": "ab"},
+        {"classes": np.array([["a", "b"]])},
+        {"classes": np.array([["a"], ["b", "c"]], dtype=object)},
         {"is_first": 1},
         {"n_left": -1},
         {"n_left": 1.5},
@@ -149,13 +158,62 @@ def test_other_files_are_refused(tmp_path):
 def test_what_no_criterion_has_seen_is_refused(tmp_path, change):
     path = tmp_path / "criterion"
     learner = Scripted()
-    ClassificationChange().update(learner.after(4, ["a", "b"])).update(learner.after(6, ["b", "b"])).save(
+    ClassificationChange().update(learner.after(4, ["a", "b"])).update(learner.after(6, ["b", "a"])).save(
         path
     )
-    _, content = read_file(path)
-    write_file(path, {}, {**content, "seen": content["seen"] | change})
+    tensors, content = read_file(path)
+    (name,) = change
+    if name in ("rows", "codes"):
+        tensors |= change
+    else:
+        content["seen"] |= change
+    write_file(path, tensors, content)
     with pytest.raises(ModelFileError, match="malformed"):
         ClassificationChange.load(path)
+
+
+def test_rounds_of_another_measure_are_not_mixed(tmp_path):
+    path = tmp_path / "criterion"
+    MaximumUtility(n_rounds=2).update(new_learner(Y)).save(path)
+    assert MaximumUtility.load(path, threshold=0.2, n_rounds=1, random_state=1).history_["value"].shape == (
+        1,
+    )
+    for params in ({"statistic": "mean"}, {"n_rows": 10}, {"criterion": UncertaintySampling("margin")}):
+        with pytest.raises(ValueError, match=r"has rounds of MaximumUtility\(.*\), not of MaximumUtility\("):
+            MaximumUtility.load(path, **params)
+
+
+class Counting(ClassificationChange):
+    """Keeps a number that no file would have."""
+
+    def _value(self, look):
+        self.n_looks_ = getattr(self, "n_looks_", 0) + 1
+        return 1 / self.n_looks_
+
+
+def test_what_would_be_lost_is_not_saved(tmp_path):
+    criterion = Counting()
+    criterion.save(tmp_path / "criterion")
+    criterion.update(new_learner(Y))
+    with pytest.raises(TypeError, match=r"n_looks_.*would not be saved"):
+        criterion.save(tmp_path / "criterion")
+    assert not Counting.load(tmp_path / "criterion").should_stop_
+
+
+def test_many_rows(tmp_path):
+    n_rows = 2_000_000
+    seen = Seen(
+        rounds=((5, 0.5),),
+        rows=np.arange(n_rows),
+        predicted=np.array(["versicolor", "é"])[np.arange(n_rows) % 2],
+    )
+    criterion = ClassificationChange(n_rows=None)
+    criterion._seen = seen
+    criterion.save(tmp_path / "criterion")
+    assert (tmp_path / "criterion").stat().st_size < 12.1 * n_rows
+    again = ClassificationChange.load(tmp_path / "criterion")._seen
+    assert (again.rows == seen.rows).all()
+    assert (again.predicted == seen.predicted).all()
 
 
 def test_invalid_parameters_in_a_file(tmp_path):
