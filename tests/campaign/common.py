@@ -33,3 +33,10 @@ def begun(folder, *, strategy=None, **params):
     """A campaign over `X` that trains in this process."""
     chosen = {"classes": [0, 1], "training": "foreground", "clock": Clock(), **params}
     return Campaign(folder, learner(RandomSampling() if strategy is None else strategy), X, **chosen)
+
+
+def label(campaign, n, name="anna"):
+    """The next rows, labelled with the truth one after the other."""
+    for _ in range(n):
+        rows = campaign.next(name)
+        campaign.answer(name, rows, TRUTH[rows])

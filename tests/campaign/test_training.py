@@ -1,6 +1,5 @@
 """When a classifier is trained, on what, and which rows come next: the same after any crash."""
 
-import json
 import sqlite3
 
 import numpy as np
@@ -15,7 +14,7 @@ from skal.campaign import Campaign
 from skal.classifiers import LinearClassifier
 from skal.strategies import BADGE, CoreSet, RandomSampling, UncertaintySampling
 
-from .common import TRUTH, Clock, X, begun, learner
+from .common import TRUTH, Clock, X, begun, label, learner
 
 
 class Moody(LogisticRegression):
@@ -33,12 +32,6 @@ class Moody(LogisticRegression):
 def _works():
     yield
     Moody.fails = False
-
-
-def label(campaign, n, name="anna"):
-    for _ in range(n):
-        rows = campaign.next(name)
-        campaign.answer(name, rows, TRUTH[rows])
 
 
 def test_batches_are_those_of_a_learner_by_hand(tmp_path):
@@ -327,77 +320,6 @@ def test_an_audit_is_labelled_first_and_never_trained_on(tmp_path):
         }
         assert (campaign.labels(audit=False)[drawn] == -1).all()
         assert "audit says" in str(campaign.progress())
-
-
-def test_scores_and_stopping_are_in_the_progress(tmp_path):
-    from skal.stopping import StabilizingPredictions
-
-    with begun(
-        tmp_path, retrain_every=5, validation=(X, TRUTH), stopping=StabilizingPredictions(random_state=0)
-    ) as campaign:
-        label(campaign, 15)
-        model = campaign.progress().by_model[-1]
-        assert model["validation"] == pytest.approx(campaign.learner().score(X, TRUTH))
-        assert model["n_new"] == 5
-        assert "labels" in model["stopping"]["text"]
-        json.dumps(campaign.progress().by_model)
-
-
-def test_a_criterion_goes_on_after_a_night_and_in_another_process(tmp_path):
-    from skal.stopping import ExpectedGain
-
-    def rounds(campaign):
-        return [
-            (model["n_labeled"], model["stopping"]["value"])
-            for model in campaign.progress().by_model
-            if "stopping" in model
-        ]
-
-    params = {"retrain_every": 5, "stopping": ExpectedGain(random_state=0)}
-    with begun(tmp_path / "a", **params) as campaign:
-        label(campaign, 25)
-        expected = rounds(campaign)
-    with begun(tmp_path / "b", **params) as campaign:
-        label(campaign, 10)
-    for _ in range(3):
-        stopping = ExpectedGain(threshold=1e-3, random_state=0)
-        with Campaign.open(tmp_path / "b", X, stopping=stopping, training="foreground") as campaign:
-            label(campaign, 5)
-            assert campaign.progress().by_model[-1]["stopping"]["threshold"] == 1e-3
-    with Campaign.open(tmp_path / "b", X, training="foreground") as campaign:
-        np.testing.assert_equal(rounds(campaign), expected)
-        assert np.isfinite([value for _, value in expected[2:]]).all()
-
-
-def test_a_criterion_that_cannot_be_saved_or_measures_something_else_begins_anew(tmp_path):
-    from skal.stopping import MaximumUtility
-
-    class Unsaved(MaximumUtility):
-        def save(self, path):
-            raise RuntimeError("no file for me")
-
-    def told(**params):
-        with Campaign.open(tmp_path, X, training="foreground", **params) as campaign:
-            label(campaign, 5)
-            model = campaign.progress().by_model[-1]
-            return (
-                model.get("stopping", {}).get("value"),
-                model.get("stopping", {}).get("mean"),
-                model["warnings"],
-            )
-
-    with begun(tmp_path, retrain_every=5) as campaign:
-        label(campaign, 10)
-    entropy = MaximumUtility(n_rounds=2)
-    assert told(stopping=entropy)[1] is None, "the first round of two"
-    assert told() == (None, None, [])
-    value, mean, _ = told(stopping=entropy)
-    assert None not in (value, mean), "one training without a criterion forgets no round"
-    means = MaximumUtility(n_rounds=2, statistic="mean")
-    assert told(stopping=means)[1] is None, "means are another measure"
-    assert any("begins anew after a restart (no file for me)" in each for each in told(stopping=Unsaved())[2])
-    with Campaign.open(tmp_path, X, training="foreground") as campaign:
-        assert campaign.learner().row_states_.astype(bool).sum() == 35
 
 
 def test_one_answer_of_several_annotators_is_the_majority(tmp_path):
