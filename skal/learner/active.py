@@ -28,7 +28,7 @@ from ..utils.warnings import callers_level
 from .extending import has_length
 from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
-from .order import has_other_index, has_rows_of, places_of
+from .order import has_rows_of, places_of
 from .refit import explaining, is_prefitted, uses_unlabeled
 from .saving import Saving
 from .state import State
@@ -362,33 +362,28 @@ class ActiveLearner(Saving):
 
     def _check_order(self, state: State, pool: Pool) -> None:
         """Refuse the rows of the pool of `fit` in another order, or with more: `teach` would take others for them."""
-        n_own = len(state.pool)
-        n_more = len(pool) - n_own
-        if pool is state.pool or n_more < 0:
+        own = state.pool
+        if pool is own or len(pool) < len(own):
             return
-        names = Ids.of(None, state.pool) if has_other_index(state.pool, state.ids) else state.ids
-        places = places_of(pool, names, n_own)
-        if places is None and not n_more:
-            own_names, theirs = Ids.of_index(state.pool), Ids.of_index(pool)
-            if own_names is None or theirs is None or not own_names.is_another_order(theirs):
-                return
-            is_own = has_rows_of(pool, theirs, state.pool, own_names)
-        else:
-            some = np.linspace(0, n_own - 1, min(n_own, 100)).astype(np.intp)
-            own = as_pool(state.pool.take(some))
-            is_own = own.same_as(as_pool(pool.take(some if places is None else places[some])))
-        if not is_own:
+        names, theirs = Ids.of_index(own) or state.ids, Ids.of_index(pool)
+        if len(pool) > len(own):
+            places = places_of(pool, names, len(own))
+            some = np.linspace(0, len(own) - 1, min(len(own), 100)).astype(np.intp)
+            there = some if places is None else places[some]
+            if as_pool(own.take(some)).same_as(as_pool(pool.take(there))):
+                raise ValueError(
+                    f"X_pool has the rows of the pool of fit and {len(pool) - len(own)} more; labelled ones would be "
+                    "asked for again. Take the new ones in, grow(X_pool), and call query() without it."
+                )
             return
-        if n_more:
+        if names is None or theirs is None or not names.is_another_order(theirs):
+            return
+        if has_rows_of(pool, theirs, own, names):
             raise ValueError(
-                f"X_pool has the rows of the pool of fit and {n_more} more; labelled ones would be asked for again. "
-                "Take the new ones in, grow(X_pool), and call query() without it."
+                "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
+                "positions for other rows. Call query() without it, and name rows by their ids: "
+                "X_pool.loc[learner.X_.index[rows]]."
             )
-        raise ValueError(
-            "X_pool has the rows of the pool of fit in another order, by its index, and teach would take their "
-            "positions for other rows. Call query() without it, and name rows by their ids: "
-            "X_pool.loc[learner.X_.index[rows]]."
-        )
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))
     def score_samples(self, X: Any) -> NDArray[Any]:

@@ -156,8 +156,9 @@ class Audits(Answers):
     @property
     def pool_sizes_(self) -> NDArray[np.intp]:
         """How many rows the pool had before each `grow`, and has now."""
-        arrivals = self._known("arrivals")
-        return np.array([*(n_rows for n_rows, _ in arrivals), len(self._state.pool)], dtype=np.intp)
+        self._known("arrivals")  # raises where there are none yet
+        state: State = self._state
+        return np.array([*(n_rows for n_rows, _ in state.arrivals), len(state.pool)], dtype=np.intp)
 
     @property
     def audit_sample_(self) -> dict[str, NDArray[Any]]:

@@ -181,8 +181,9 @@ class Ids:
         own, first = self.names, other.names[: len(self)]
         if len(first) < len(own):
             return False
+        same = own == first
         # What is missing, NaN or NaT, differs from itself, and is the same name here.
-        return bool(np.all((own == first) | ((own != own) & (first != first))))
+        return bool(np.all(same) or np.all(same | ((own != own) & (first != first))))
 
     def is_another_order(self, other: Self) -> bool:
         """Whether other names are these in another order, each as often.
@@ -272,8 +273,7 @@ def check_order(values: Any, names: Ids | None, rows: Rows | None = None, *, wha
     if names.is_another_order(index):
         raise ValueError(
             f"The {what} have an index, which is that of the rows in another order. Put them into the order of the "
-            "rows, name rows by the index of their labels, as in teach(y.index, y), or give arrays if the index means "
-            "something else."
+            "rows, or give arrays if the index means something else; teach(y.index, y) names rows by the index."
         )
 
 

@@ -121,8 +121,7 @@ class QueryDisplay:
             If the learner is not fitted.
         """
         check_is_fitted(learner)
-        if n_items is not None:
-            check_integer("n_items", n_items)
+        most = _MOST_ITEMS if n_items is None else check_integer("n_items", n_items)
         shown = as_pool(learner.X_)
         if rows is None or not np.size(rows):
             raise ValueError(
@@ -139,13 +138,13 @@ class QueryDisplay:
                 f"{len(pool)} items were given, and the pool has {len(shown)} rows; give an item for each row of the "
                 "pool, in its order."
             )
-        if n_items is None and len(positions) > (n_items := _MOST_ITEMS):
+        if n_items is None and len(positions) > most:
             warnings.warn(
-                f"The first {n_items} of {len(positions)} rows are drawn; n_items={len(positions)} draws all.",
+                f"The first {most} of {len(positions)} rows are drawn; n_items={len(positions)} draws all.",
                 UserWarning,
                 stacklevel=callers_level(),
             )
-        positions = positions[:n_items]
+        positions = positions[:most]
         told = [""] * len(positions) if notes is None else list(map(_told, notes))
         labels = _labels(learner, shown, positions, predict)
         kind = "row" if np.array_equal(ids, np.arange(len(ids))) else "id"
