@@ -101,11 +101,11 @@ def add_event(
     connection: Connection, time: float, kind: str, annotator: int | None = None, **detail: Any
 ) -> int:
     """Write what happens now, and return its number."""
-    cursor = connection.execute(
+    return _inserted(
+        connection,
         "INSERT INTO events (time, kind, annotator, detail) VALUES (?, ?, ?, ?)",
         (time, kind, annotator, as_json(detail)),
     )
-    return cursor.lastrowid  # type: ignore[return-value]
 
 
 def as_json(detail: dict[str, Any]) -> str:
@@ -172,8 +172,7 @@ def class_values(connection: Connection) -> list[Any]:
 
 def add_annotator(connection: Connection, name: str) -> int:
     """Write that there is an annotator, and return the number."""
-    cursor = connection.execute("INSERT INTO annotators (name) VALUES (?)", (name,))
-    return cursor.lastrowid  # type: ignore[return-value]
+    return _inserted(connection, "INSERT INTO annotators (name) VALUES (?)", (name,))
 
 
 def annotator_names(connection: Connection) -> list[str]:
@@ -289,3 +288,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _inserted(connection: Connection, statement: str, values: tuple[Any, ...]) -> int:
+    """Insert a row, and return its number."""
+    number = connection.execute(statement, values).lastrowid
+    assert number is not None  # as sqlite3 says it of what inserts nothing
+    return number

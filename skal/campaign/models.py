@@ -52,17 +52,7 @@ class Models:
         name = f"{version:06d}"
         try:
             learner.save(new)
-            if stopping is not None:
-                try:
-                    stopping.save(new / _STOPPING)
-                except Exception as error:  # of a class of somebody's; what was learned is saved all the same
-                    warnings.warn(
-                        f"The stopping criterion begins anew after a restart ({error})",
-                        UserWarning,
-                        stacklevel=2,
-                    )
-            elif base is not None and (self._folder / base / _STOPPING).is_file():
-                shutil.copyfile(self._folder / base / _STOPPING, new / _STOPPING)
+            self._save_criterion(new / _STOPPING, stopping, base)
             # Of a training that was killed before it was recorded.
             shutil.rmtree(self._folder / name, ignore_errors=True)
             os.replace(new, self._folder / name)
@@ -80,6 +70,19 @@ class Models:
             return ActiveLearner.load(self._folder / name, X, learner)
         except (OSError, ModelFileError):
             return None
+
+    def _save_criterion(self, file: Path, stopping: Any, base: str | None) -> None:
+        """Write a criterion, or where this training has none that of its base, for later ones."""
+        if stopping is None and base is not None:
+            with suppress(FileNotFoundError):
+                shutil.copyfile(self._folder / base / _STOPPING, file)
+        if stopping is None:
+            return
+        try:
+            stopping.save(file)
+        except Exception as error:  # of a class of somebody's; what was learned is saved all the same
+            told = f"The stopping criterion begins anew after a restart ({error})"
+            warnings.warn(told, UserWarning, stacklevel=3)
 
     def load_criterion(self, name: str | None, stopping: Any) -> Any:
         """The stopping criterion of a version, with the parameters of another; one that begins where there is none."""

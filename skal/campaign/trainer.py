@@ -101,7 +101,7 @@ class Trainer:
         if n_tries > _MOST_TRIES:
             self._fail(job.cut, RuntimeError(f"the process that trained was killed {n_tries - 1} times"))
             return
-        begun, folder, unsaved = time.monotonic(), None, {}
+        begun = time.monotonic()
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -110,17 +110,12 @@ class Trainer:
                 learner = self._taught(base, job.cut, refit=True)
                 stopping = self._criterion(job.base)
                 detail = scored(learner, self._validation, stopping)
-                seconds = time.monotonic() - begun
-                try:
-                    folder = self._models.save(
-                        learner, version, stopping, job.base.folder if job.base else None
-                    )
-                except (TypeError, OSError) as error:  # it is trained again after a restart
-                    unsaved = {"unsaved": str(error)}
+                detail["seconds"] = time.monotonic() - begun
+                folder = self._saved(learner, version, stopping, job.base, detail)
         except Exception as error:
             self._fail(job.cut, error)
             return
-        detail |= {"seconds": seconds, "warnings": sorted({str(w.message) for w in caught}), **unsaved}
+        detail["warnings"] = sorted({str(each.message) for each in caught})
         with self._database.writing() as connection:
             event = journal.add_event(connection, self._clock(), "model", version=version)
             connection.execute(
@@ -130,6 +125,21 @@ class Trainer:
         self._newest, self._looked = (version, learner), (version, stopping)
         if folder is not None:
             self._models.keep([f"{each:06d}" for each in (version - 1, version)])
+
+    def _saved(
+        self,
+        learner: ActiveLearner,
+        version: int,
+        stopping: Any,
+        base: jobs.Model | None,
+        detail: dict[str, Any],
+    ) -> str | None:
+        """The folder of a model; None where it cannot be saved, and is trained again after a restart."""
+        try:
+            return self._models.save(learner, version, stopping, base.folder if base else None)
+        except (TypeError, OSError) as error:
+            detail["unsaved"] = str(error)
+            return None
 
     def _keep_up(self) -> None:
         """Take the learner of now, where another process has changed it."""
@@ -181,11 +191,11 @@ class Trainer:
 
     def _criterion(self, base: jobs.Model | None) -> Any:
         """The stopping criterion as it was after a model: at hand, from its folder, or one that begins."""
-        if self._stopping is None or base is None:
-            return self._stopping and clone(self._stopping)
-        if self._looked is not None and self._looked[0] == base.version:
+        if self._stopping is None:
+            return None
+        if base is not None and self._looked is not None and self._looked[0] == base.version:
             return copy.copy(self._looked[1])
-        return self._models.load_criterion(base.folder, self._stopping)
+        return self._models.load_criterion(base.folder if base else None, self._stopping)
 
     def _taught(self, learner: ActiveLearner | None, cut: int, *, refit: bool) -> ActiveLearner:
         """A learner that knows what was said up to an event: the one before it, taught, or a new one."""

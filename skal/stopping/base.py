@@ -250,14 +250,12 @@ class StoppingCriterion(ABC, BaseEstimator):
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the parameters and all rounds in a file, for `load` the next morning.
-
-        The file is written completely or not at all, and is safe to load because it contains no code.
+        """Save the parameters and all rounds, for `load` the next morning, as networks are saved: whole, without code.
 
         Parameters
         ----------
         path : str or path-like
-            An existing file is replaced.
+            A file; one that exists is replaced.
 
         Raises
         ------

@@ -50,15 +50,19 @@ class Seen:
 
     def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """What goes into a file: what there is for each row as tensors, predictions as positions among the classes."""
-        content = {"rounds": self.rounds, "changes": list(self.changes.items()), "is_first": self.is_first}
-        content |= {"n_left": self.n_left, "classes": None}
-        tensors = {}
+        tensors, classes = {}, None
         if self.rows is not None:
             tensors["rows"] = torch.from_numpy(self.rows)
         if self.predicted is not None:
-            content["classes"], codes = encode(self.predicted)
+            classes, codes = encode(self.predicted)
             tensors["codes"] = torch.from_numpy(codes)
-        return tensors, content
+        return tensors, {
+            "rounds": self.rounds,
+            "classes": classes,
+            "changes": list(self.changes.items()),  # JSON has no pairs as keys
+            "is_first": self.is_first,
+            "n_left": self.n_left,
+        }
 
     @classmethod
     def from_file(cls, tensors: dict[str, torch.Tensor], content: dict[str, Any]) -> Self:
