@@ -227,6 +227,10 @@ def test_what_quick_cuts_is_told_with_the_papers_value(scripts):
     dense = scripts["_results"].cuts(small, asal.with_dense_gans(small))
     assert {"gan architecture dense (auto)", "gans DCGAN architecture dense (auto)"} <= set(dense)
     assert not any(text.startswith("classifier") for text in dense)
+    more = scripts["_results"].cuts(two, asal.with_gans(two, n_iter=50))
+    assert more == ["gan n_iter 50 (40000)", "gans DCGAN n_iter 50 (40000)"]
+    judges = [scripts["alcg"].judge("lenet", n_epochs) for n_epochs in (30, 8)]
+    assert scripts["_results"].differences("judge", *judges) == ["judge max_epochs 8 (30)"]
 
 
 def test_alcg_judges_a_training_on_its_way(scripts, tmp_path, monkeypatch, capsys):

@@ -264,7 +264,7 @@ def quick(name: str, experiment: Settings) -> Settings:
     n_iter = 3000 if name == "mnist-two" else 1000
     gans = {key: clone(other).set_params(n_iter=n_iter) for key, other in experiment.gans.items()}
     if name == "mnist-two":
-        return replace(experiment, gan=clone(experiment.gan).set_params(n_iter=n_iter), gans=gans)
+        return with_gans(experiment, n_iter=n_iter)
     gan = GAN(n_iter=1000)
     if name == "mnist-ten":
         gan = GAN(
@@ -293,12 +293,12 @@ def quick(name: str, experiment: Settings) -> Settings:
 
 def with_dense_gans(experiment: Settings) -> Settings:
     """GANs of minutes, for a first look: the digits that they make are poor, and ASAL's matches with them."""
-    params = {
-        "architecture": "dense",
-        "generator_params": None,
-        "critic_params": None,
-        "lr": 2e-4,
-        "n_iter": 3000,
-    }
+    return with_gans(
+        experiment, architecture="dense", generator_params=None, critic_params=None, lr=2e-4, n_iter=3000
+    )
+
+
+def with_gans(experiment: Settings, **params: Any) -> Settings:
+    """The experiment with other parameters of all its GANs."""
     gans = {key: clone(gan).set_params(**params) for key, gan in experiment.gans.items()}
     return replace(experiment, gan=clone(experiment.gan).set_params(**params), gans=gans)

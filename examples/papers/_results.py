@@ -121,6 +121,8 @@ def differences(name: str, before: Any, after: Any) -> list[str]:
     elif isinstance(before, BaseEstimator) and type(before) is type(after):
         parts = [differences(name, before.get_params(deep=False), after.get_params(deep=False))]
     else:
-        same = before is after or repr(before) == repr(after)
-        return [] if same else [f"{name} {after} ({before})"]
+        texts = [
+            re.sub(r" at 0x\w+", "", repr(value)) for value in (before, after)
+        ]  # without places in memory
+        return [] if texts[0] == texts[1] else [f"{name} {after} ({before})"]
     return [text for part in parts for text in part]

@@ -2,7 +2,8 @@
 
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
 ``--quick`` with fewer steps and labels, for two cores without a GPU. With ``--dense-gan``, too, the networks of
-``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed.
+``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed. ``--gan-steps`` is for a
+time in between.
 ``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
 queries the preparation has paid (Figure 6b). The data sets are read from the folder that SKAL_DATA names.
 
@@ -22,6 +23,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from _asal_methods import Networks, gan_names, make_learner
 from _asal_settings import (
     AUTOENCODER,
@@ -37,6 +39,7 @@ from _asal_settings import (
     mnist,
     quick,
     with_dense_gans,
+    with_gans,
 )
 from _experiments import (
     argument_parser,
@@ -83,7 +86,12 @@ def train(
         return network
 
     def gan(name: str, untrained: GAN, file: str | None = None) -> GAN:
-        params = {"random_state": 0, "verbose": 1, "checkpoint": output / f"{name}.checkpoint"}
+        params: dict[str, Any] = {
+            "random_state": 0,
+            "verbose": 1,
+            "checkpoint": output / f"{name}.checkpoint",
+        }
+        params["cuda_graph"] = torch.cuda.is_available()  # whose digits are bound by launches of kernels
         return trained(name, clone(untrained).set_params(**params), X, file=file)
 
     return Networks(
@@ -187,6 +195,8 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     if options.dense_gan:
         experiment = with_dense_gans(experiment)
         options.output = str(Path(options.output) / "dense")
+    if options.gan_steps:
+        experiment = with_gans(experiment, n_iter=options.gan_steps)
     output = result_folder(options)
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
@@ -212,7 +222,12 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         output,
         histories,
         part="dense" if options.dense_gan else "",
-        flags=[*["--dense-gan"] * options.dense_gan, "--methods", *histories],
+        flags=[
+            *["--dense-gan"] * options.dense_gan,
+            *(["--gan-steps", str(options.gan_steps)] if options.gan_steps else []),
+            "--methods",
+            *histories,
+        ],
         setting=f"{len(X):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
         cut=[
             *cuts(EXPERIMENTS[name], experiment),
@@ -314,6 +329,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--dense-gan", action="store_true", help="dense GANs, of minutes instead of an hour, which are poor"
+    )
+    parser.add_argument(
+        "--gan-steps",
+        type=int,
+        help="generator steps of all GANs, instead of the paper's or those of --quick",
     )
     add_times(parser)
     options = parser.parse_args(arguments)
