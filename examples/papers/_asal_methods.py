@@ -8,7 +8,7 @@ authors have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from _asal_settings import (
@@ -27,24 +27,28 @@ from sklearn.frozen import FrozenEstimator
 
 from skal import SimulatedLearner
 from skal.classifiers import LinearClassifier, NetClassifier
-from skal.generators import GAN, AutoEncoder, GANInversion
 from skal.strategies import ADBA, ASAL, GAAL, CoreSet, RandomSampling, RandomSubset, UncertaintySampling
 from skal.strategies.objectives import ObjectiveSampling
 
 NUMBERS = ("components", "generate", "neighbors", "subset")  # words beside which a number stands
+FEATURES = {PIXELS: "pixels", AUTOENCODER: None, DISCRIMINATOR: "discriminator", CLASSIFIER: "classifier"}
+SYNTHESIS = {"GAAL": GAAL, "ADBA": ADBA}
 
 
-@dataclass
-class Networks:
-    """The networks that all runs share; `gans` has those beside the one of Table 1."""
+class Networks(dict[str, Any]):
+    """The networks that all runs share, by name: each is trained, or read, when a method first needs it.
 
-    gan: GAN
-    autoencoder: AutoEncoder
-    oracle: NetClassifier
-    gans: dict[str, GAN] = field(default_factory=dict)
-    inversion: GANInversion | None = None
-    codes: dict[str, Any] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)  # of those that were trained
+    They are "gan", those of Table 3 by the names there, "autoencoder" and "oracle", which replaces the annotators of
+    synthetic images.
+    """
+
+    def __init__(self, train: Callable[[str], Any]) -> None:
+        super().__init__()
+        self.train = train
+        self.seconds: dict[str, float] = {}  # of those that were trained
+
+    def __missing__(self, name: str) -> Any:
+        return self.setdefault(name, self.train(name))
 
 
 def parts_of(method: str) -> tuple[str, dict[str, Any]]:
@@ -62,22 +66,15 @@ def parts_of(method: str) -> tuple[str, dict[str, Any]]:
     return base, changes
 
 
-def gan_names(methods: tuple[str, ...], experiment: Settings) -> list[str]:
-    """The GANs of Table 3 that methods name."""
-    return [name for name in experiment.gans if any(name in parts_of(method)[1] for method in methods)]
-
-
 def make_learner(method: str, experiment: Settings, networks: Networks) -> SimulatedLearner:
     """A method's learner, in the terms of Table 1."""
     base, changes = parts_of(method)
-    unknown = changes.keys() - {MIN_DISTANCE, *NUMBERS, *networks.gans}
+    unknown = changes.keys() - {MIN_DISTANCE, *NUMBERS, *experiment.gans}
     if unknown:
         raise ValueError(
             f"the method {method!r} has {sorted(unknown)}; give GANs of {[*experiment.gans]}, {MIN_DISTANCE!r}, or "
             f"numbers beside {NUMBERS}"
         )
-    others = [networks.gans[name] for name in changes if name in networks.gans]
-    gan = FrozenEstimator(others[0] if others else networks.gan)
     by_distance = MIN_DISTANCE in changes
     objective = "min_distance" if by_distance else "entropy"
     params: dict[str, Any] = {"objective": objective, "n_steps": experiment.n_steps}
@@ -87,20 +84,22 @@ def make_learner(method: str, experiment: Settings, networks: Networks) -> Simul
         "n_neighbors": changes.get("neighbors", 1),
     }
     uncertain = ObjectiveSampling(objective) if by_distance else UncertaintySampling(objective)
-    strategies = {
-        RANDOM: RandomSampling(),
-        ENTROPY: RandomSubset(changes["subset"], uncertain) if "subset" in changes else uncertain,
-        CORE_SET: CoreSet(),
-        PIXELS: ASAL(gan, "pixels", **asal),
-        AUTOENCODER: ASAL(gan, FrozenEstimator(networks.autoencoder), **asal),
-        DISCRIMINATOR: ASAL(gan, "discriminator", **asal),
-        CLASSIFIER: ASAL(gan, "classifier", **asal),
-        "GAAL": GAAL(gan),
-        "ADBA": ADBA(gan),
-    }
-    annotator = FrozenEstimator(networks.oracle) if base in ("GAAL", "ADBA") else None
+    annotator = None
+    if base == RANDOM:
+        strategy: Any = RandomSampling()
+    elif base == ENTROPY:
+        strategy = RandomSubset(changes["subset"], uncertain) if "subset" in changes else uncertain
+    elif base == CORE_SET:
+        strategy = CoreSet()
+    else:
+        gan = FrozenEstimator(networks[next((name for name in changes if name in experiment.gans), "gan")])
+        if base in SYNTHESIS:
+            strategy, annotator = SYNTHESIS[base](gan), FrozenEstimator(networks["oracle"])
+        else:
+            features = FEATURES.get(base) or FrozenEstimator(networks["autoencoder"])
+            strategy = ASAL(gan, features, **asal)
     classifier = hinge(experiment.classifier) if by_distance else experiment.classifier
-    return experiment.learner(classifier, strategies[base], annotator=annotator)
+    return experiment.learner(classifier, strategy, annotator=annotator)
 
 
 def hinge(classifier: NetClassifier) -> LinearClassifier:

@@ -1,9 +1,9 @@
 """The experiments of ASAL (Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020).
 
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
-``--quick`` with fewer steps and labels, for two cores without a GPU. With ``--dense-gan``, too, the networks of
-``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed. ``--gan-steps`` is for a
-time in between.
+``--quick`` with fewer steps and labels, for two cores without a GPU. Networks are trained when a method needs them, so
+that random rows and maximal entropy are there first. With ``--dense-gan``, too, the networks of ``mnist-two`` took half
+an hour on two busy cores, and then each method half a minute a seed; ``--gan-steps`` is for a time in between.
 ``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
 queries the preparation has paid (Figure 6b). The data sets are read from the folder that SKAL_DATA names.
 
@@ -18,13 +18,14 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from _asal_methods import Networks, gan_names, make_learner
+from _asal_methods import Networks, make_learner
 from _asal_settings import (
     AUTOENCODER,
     DISCRIMINATOR,
@@ -47,6 +48,7 @@ from _experiments import (
     read_arrays,
     read_histories,
     result_folder,
+    run_file,
     run_once,
     save,
     some,
@@ -62,50 +64,41 @@ from sklearn.metrics import recall_score
 
 from skal import datasets
 from skal.classifiers import NetClassifier
-from skal.generators import GAN, GANInversion
+from skal.generators import GANInversion
 from skal.nets import LeNet, Linear
 from skal.plotting import LearningCurveDisplay, MatchesDisplay
 from skal.simulation import labels_needed
 from skal.strategies import ASAL, UncertaintySampling
 
 
-def train(
-    experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None, methods: tuple[str, ...] = ()
-) -> Networks:
-    """Train the networks, or read those of an earlier run; of the other GANs those that methods name."""
+def networks_of(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None) -> Networks:
+    """The networks of an experiment, which are trained when they are needed, or those of an earlier run."""
     times = output / "seconds.json"
-    seconds = json.loads(times.read_text()) if times.exists() else {}
+    gans = {"gan": experiment.gan, **experiment.gans}
 
-    def trained(name: str, estimator: Any, *data: Any, file: str | None = None) -> Any:
-        path = Path(file) if file else output / f"{name}.skal"
+    def train(name: str) -> Any:
+        data: tuple[Any, ...] = (X,)
+        if name == "oracle":  # on all labels of the pool
+            untrained, data = adam(LeNet, epochs=5, batch_size=64), some((X, y), 60_000)
+        else:
+            untrained = clone(gans.get(name, experiment.autoencoder)).set_params(verbose=1)
+        if name in gans:
+            untrained.set_params(
+                checkpoint=output / f"{name}.checkpoint",
+                cuda_graph=torch.cuda.is_available(),  # the digits' are bound by the launches of kernels
+            )
+        path = Path(gan_file) if gan_file and name == "gan" else output / f"{name}.skal"
         was_there, started = path.exists(), time.perf_counter()
-        network = train_or_load(path, estimator, *data, **left_out(estimator))
+        network = train_or_load(path, untrained.set_params(random_state=0), *data, **left_out(untrained))
         if not was_there:
-            seconds[name] = time.perf_counter() - started
-            times.write_text(json.dumps(seconds))
+            networks.seconds[name] = time.perf_counter() - started
+            times.write_text(json.dumps(networks.seconds))
         return network
 
-    def gan(name: str, untrained: GAN, file: str | None = None) -> GAN:
-        params: dict[str, Any] = {
-            "random_state": 0,
-            "verbose": 1,
-            "checkpoint": output / f"{name}.checkpoint",
-        }
-        params["cuda_graph"] = torch.cuda.is_available()  # whose digits are bound by launches of kernels
-        return trained(name, clone(untrained).set_params(**params), X, file=file)
-
-    return Networks(
-        gan=gan("gan", experiment.gan, gan_file),
-        gans={name: gan(name, experiment.gans[name]) for name in gan_names(methods, experiment)},
-        autoencoder=trained(
-            "autoencoder", clone(experiment.autoencoder).set_params(verbose=1, random_state=0), X
-        ),
-        # It replaces the annotators of synthetic images, and is trained on all labels of the pool.
-        oracle=trained(
-            "oracle", adam(LeNet, epochs=5, batch_size=64).set_params(random_state=0), *some((X, y), 60_000)
-        ),
-        seconds=seconds,
-    )
+    networks = Networks(train)
+    if times.exists():
+        networks.seconds |= json.loads(times.read_text())
+    return networks
 
 
 def left_out(estimator: Any) -> dict[str, Any]:
@@ -114,13 +107,17 @@ def left_out(estimator: Any) -> dict[str, Any]:
     return {**networks, "callbacks": estimator.callbacks}
 
 
-def run(method: str, seed: int, experiment: Settings, networks: Networks, data: Any, output: Path) -> None:
+def run(
+    method: str, seed: int, experiment: Settings, networks: Networks, data: Any, output: Path, is_quick: bool
+) -> None:
     """One learner, from the initial labels that all methods share for this seed; its history goes to a file."""
+    if run_file(output, method, seed).exists():
+        return
     X, y, X_test, y_test = data
     learner = make_learner(method, experiment, networks)
     if method == "ADBA":  # a linear model of the latents, which are no bytes
-        X, X_test = networks.codes["pool"], networks.codes["test"]
-        y = networks.codes["y"]
+        codes = codes_for_adba(networks, data, output, is_quick)
+        X, X_test, y = codes["pool"], codes["test"], codes["y"]
         learner.set_params(estimator=clone(experiment.classifier).set_params(module=Linear))
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
@@ -165,7 +162,12 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
 
 
 def agreement(
-    experiment: Settings, networks: Networks, data: Any, output: Path, n_samples: int
+    methods: Iterable[str],
+    experiment: Settings,
+    networks: Networks,
+    data: Any,
+    output: Path,
+    n_samples: int,
 ) -> dict[str, float]:
     """How often a match has the label of the synthetic image (supplement B.1), and the images with their matches.
 
@@ -176,11 +178,11 @@ def agreement(
     rows = rng.choice(len(X), experiment.budget // 2, replace=False)
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[rows], y[rows])
     scores = {}
-    for method in FIXED:
+    for method in methods:
         strategy = make_learner(method, experiment, networks).strategy.set_params(random_state=0).fit(X)
         strategy.query(X, n_queries=min(n_samples, len(X)), estimator=classifier)
         report = strategy.query_report_
-        annotated = networks.oracle.predict(report.synthetic)
+        annotated = networks["oracle"].predict(report.synthetic)
         scores[method] = float(recall_score(annotated, y[report.rows[:, 0]], average="macro"))
         display = MatchesDisplay.from_report(report, X, y, n_columns=12)
         display.figure_.suptitle(method)
@@ -200,15 +202,14 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     output = result_folder(options)
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
-    networks = train(experiment, X, y, output, options.gan, methods)
-    if "ADBA" in methods:
-        encode_for_adba(networks, data, output, options.quick)
+    networks = networks_of(experiment, X, y, output, options.gan)
     for seed in options.seeds or range(experiment.n_seeds):
         for method in methods:
-            run(method, seed, experiment, networks, data, output)
+            run(method, seed, experiment, networks, data, output, options.quick)
     every = dict.fromkeys((*experiment.methods, *experiment.ablations, *methods))
     histories = read_histories(output, every, experiment.n_seeds)
-    agreed = agreement(experiment, networks, data, output, n_samples=300 if options.quick else 1300)
+    fixed = [method for method in FIXED if method in histories]
+    agreed = agreement(fixed, experiment, networks, data, output, n_samples=300 if options.quick else 1300)
     agreement_rows = [(method, f"{score:.1%}") for method, score in agreed.items()]
     report = [
         table(experiment, histories),
@@ -240,19 +241,19 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     )
 
 
-def encode_for_adba(networks: Networks, data: Any, output: Path, quick: bool) -> None:
+def codes_for_adba(networks: Networks, data: Any, output: Path, is_quick: bool) -> dict[str, Any]:
     """ADBA's classifier works in the latent space: the codes of the pool, or of a part, and of the test rows."""
     path = output / "codes.npz"
     if not path.exists():
         X, y, X_test, _ = data
-        X, y = some((X, y), 1000 if quick else None)
+        X, y = some((X, y), 1000 if is_quick else None)
         inversion = GANInversion(
-            FrozenEstimator(networks.gan), n_steps=100 if quick else 200, random_state=0
+            FrozenEstimator(networks["gan"]), n_steps=100 if is_quick else 200, random_state=0
         ).fit(X)
         started = time.perf_counter()
         np.savez(path, pool=inversion.transform(X), y=y, test=inversion.transform(X_test))
         print(f"codes: found in {time.perf_counter() - started:.0f} s", flush=True)
-    networks.codes = read_arrays(path)
+    return read_arrays(path)
 
 
 def times_main(options: argparse.Namespace) -> None:
@@ -262,14 +263,16 @@ def times_main(options: argparse.Namespace) -> None:
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
     output.mkdir(parents=True, exist_ok=True)
     X, y = datasets.load_mnist(return_X_y=True)
-    networks = train(experiment, *some(mnist()("train"), experiment.n_rows), output, options.gan)
+    networks = networks_of(experiment, *some(mnist()("train"), experiment.n_rows), output, options.gan)
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
     params: dict[str, Any] = {"n_steps": experiment.n_steps, "random_state": 0}
     methods = {
         ENTROPY: UncertaintySampling("entropy", random_state=0),
-        PIXELS: ASAL(FrozenEstimator(networks.gan), "pixels", **params),
-        AUTOENCODER: ASAL(FrozenEstimator(networks.gan), FrozenEstimator(networks.autoencoder), **params),
-        DISCRIMINATOR: ASAL(FrozenEstimator(networks.gan), "discriminator", **params),
+        PIXELS: ASAL(FrozenEstimator(networks["gan"]), "pixels", **params),
+        AUTOENCODER: ASAL(
+            FrozenEstimator(networks["gan"]), FrozenEstimator(networks["autoencoder"]), **params
+        ),
+        DISCRIMINATOR: ASAL(FrozenEstimator(networks["gan"]), "discriminator", **params),
     }
     if options.methods:
         methods = {name: methods[name] for name in options.methods}

@@ -2,9 +2,9 @@
 
 ``python examples/papers/dgal.py mnist`` runs a data set with the paper's settings (Table 1, appendix A), ``--quick``
 with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The weights
-of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` the VAE of MNIST took ten
-minutes on two busy cores, then each method two minutes a seed, and seven where it scans the pool. T is the paper's
-log_10 N, which is 5 for each data set.
+of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` each method took two
+minutes a seed on two busy cores, seven where it scans the pool, and the VAE of MNIST, which is trained when a method
+needs it, ten. T is the paper's log_10 N, which is 5 for each data set.
 
 Everything goes to the folder ``--output``: the VAE, a file per run (a run whose file exists is not repeated), the
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
@@ -19,20 +19,20 @@ import copy
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from _dgal_figures import draw, draw_figure_2
+from _dgal_settings import EXPERIMENTS, PUBLISHED, QUICK_TRAININGS, Settings, quick
 from _dgal_times import times_main
 from _experiments import (
-    Experiment,
     argument_parser,
     markdown,
-    of,
     read_histories,
     result_folder,
     run_file,
@@ -48,7 +48,6 @@ from _times import SIZES, add_times
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 
-from skal import datasets
 from skal.access import embed
 from skal.classifiers import CNNClassifier, Converged, VAALClassifier
 from skal.generators import VAE
@@ -71,127 +70,7 @@ METHODS = (
     *("random", "margin", "lc", "entropy", "badge", "coreset", "seals", "vae-seals", "vaal", "rsmg"),
     *("dgmg", "dglc", "dgbadge", "dgcoreset"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(Experiment):
-    """A data set's row in Table 1, and its part of appendix A."""
-
-    architecture: str
-    n_latent: int
-    n_candidates: int
-    pretrained: bool = False
-    vae: str = "conv"
-    n_steps: int | str = "auto"  # of the diffusion
-    scale: Any = "imagenet"  # of the images for pretrained networks
-
-
-def mini_imagenet(split: str) -> tuple[Any, Any]:
-    """48,000 rows to label and 10,000 to test, as in Table 1; it does not say which rows."""
-    X, y = datasets.load_mini_imagenet(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(X))
-    rows = np.sort(order[:48_000] if split == "train" else order[48_000:58_000])
-    return X[rows], y[rows]
-
-
-EXPERIMENTS = {
-    "mnist": Settings(
-        load=of(datasets.load_mnist),
-        architecture="lenet_waal",
-        n_latent=50,
-        n_initial=10,
-        n_candidates=100,
-        n_queries=10,
-        n_rounds=30,
-    ),
-    "emnist": Settings(
-        load=of(datasets.load_emnist, "letters"),
-        architecture="resnet18",
-        n_latent=256,
-        n_initial=20,
-        n_candidates=200,
-        n_queries=20,
-        n_rounds=50,
-        pretrained=True,
-        scale=(0.449 * 255, 0.226 * 255),  # ImageNet's means over the colours, as the letters are gray
-        n_steps=5,  # the paper has about log_10 N, which is 5.1 here; "auto" rounds up
-    ),
-    "svhn": Settings(
-        load=of(datasets.load_svhn),
-        architecture="resnet50",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=500,
-        n_queries=50,
-        n_rounds=50,
-    ),
-    "cifar10": Settings(
-        load=of(datasets.load_cifar10),
-        architecture="resnet50",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=5000,
-        n_queries=200,
-        n_rounds=20,
-        pretrained=True,
-    ),
-    "cifar100": Settings(
-        load=of(datasets.load_cifar100),
-        architecture="vit_small",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=5000,
-        n_queries=200,
-        n_rounds=20,
-        pretrained=True,
-        vae="resnet18",
-    ),
-    "mini-imagenet": Settings(
-        load=mini_imagenet,
-        architecture="vit_small",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=5000,
-        n_queries=200,
-        n_rounds=20,
-        pretrained=True,
-        vae="resnet18",
-    ),
-}
-
-# Table 2; its other results are curves.
-PUBLISHED = {
-    "mnist": "The paper: VAE 182 s, graph 139 s.",
-    "emnist": "The paper: VAE 478 s, graph 731 s.",
-    "svhn": "The paper: VAE 276 s, graph 207 s.",
-    "cifar10": "The paper: VAE 208 s, graph 108 s.",
-    "cifar100": "The paper: VAE 1134 s, graph 125 s.",
-    "mini-imagenet": "The paper: VAE 864 s, graph 133 s.",
-}
-
-
-QUICK_TRAININGS = (
-    "VAE 8 epochs (300)",
-    "classifier Adam at 4e-3 for 30 epochs of batches of 32, dropout 0.2 (SGD at 1e-3 until the loss converges)",
-    "VAAL's adversary 3 epochs on 2,000 unlabelled rows, 8 filters",
-)
-
-
-def quick(experiment: Settings) -> Settings:
-    """For two cores and an hour: a small network, and fewer rows and rounds than the paper except on MNIST."""
-    if experiment.architecture == "lenet_waal":
-        return replace(experiment, n_seeds=3)
-    return replace(
-        experiment,
-        architecture="lenet_waal",
-        pretrained=False,
-        vae="conv",
-        n_steps="auto",
-        n_candidates=min(experiment.n_candidates, 1000),
-        n_rounds=10,
-        n_rows=10_000,
-        n_seeds=3,
-    )
+ENCODED = ("vae-seals", "dgmg", "dglc", "dgbadge", "dgcoreset")
 
 
 def make_vae(experiment: Settings, is_quick: bool) -> VAE:
@@ -274,7 +153,10 @@ class OneGraph(DGAL):
 
 
 def make_strategy(method: str, encoder: Any, experiment: Settings, is_shared: bool = True) -> QueryStrategy:
-    """A method's strategy, by the paper's names, except "vaal" (its GANVAE) and "random" (its RS)."""
+    """A method's strategy, by the paper's names, except "vaal" (its GANVAE) and "random" (its RS).
+
+    Those of `ENCODED` alone need the encoder.
+    """
     least_confidence = UncertaintySampling("least_confidence")
     n_candidates = experiment.n_candidates
     dgal = partial(
@@ -345,13 +227,18 @@ def trained_network(experiment: Settings, data: Any, options: Any) -> Any:
 
 
 def run(
-    method: str, seed: int, experiment: Settings, preparation: Preparation, data: Any, options: Any
+    method: str,
+    seed: int,
+    experiment: Settings,
+    prepared: Callable[[], Preparation],
+    data: Any,
+    options: Any,
 ) -> None:
     """One learner, if its file is not there yet."""
     if run_file(options.folder, method, seed).exists():
         return
     classifier = make_classifier(method, experiment, options.weights, options.quick)
-    strategy = make_strategy(method, preparation.encoder, experiment)
+    strategy = make_strategy(method, prepared().encoder if method in ENCODED else None, experiment)
     if seed == min(options.seeds) and method != "vaal":
         X, y = data[0][:100], data[1][:100]
         warm_up(strategy, data[0], clone(classifier).set_params(max_epochs=1, random_state=0).fit(X, y))
@@ -415,12 +302,12 @@ def main(arguments: list[str] | None = None) -> None:
         experiment = quick(experiment)
     output = options.folder = result_folder(options)
     data = experiment.data(name)
-    preparation = prepare(experiment, data[0], output, options.vae, options.quick)
+    prepared = cache(partial(prepare, experiment, data[0], output, options.vae, options.quick))
     options.seeds = options.seeds or list(range(experiment.n_seeds))
     for seed in options.seeds:
         for method in options.methods or METHODS:
-            run(method, seed, experiment, preparation, data, options)
-    histories = read_histories(output, METHODS, experiment.n_seeds)
+            run(method, seed, experiment, prepared, data, options)
+    histories, preparation = read_histories(output, METHODS, experiment.n_seeds), prepared()
     figures = draw(
         name,
         histories,

@@ -61,9 +61,15 @@ def test_dgal_runs_every_method_once(scripts, digits, tmp_path, monkeypatch):
         dgal, "make_classifier", lambda *args: make_classifier(*args).set_params(max_epochs=2)
     )
     monkeypatch.setattr(dgal, "make_vae", lambda *_: dgal.VAE(5, max_epochs=1))
+    prepare, output = dgal.prepare, tmp_path / "mnist-quick"
+
+    def prepare_late(*args):
+        assert {"random-0.npz", "seals-0.npz"} <= {file.name for file in (output / "runs").iterdir()}
+        return prepare(*args)
+
+    monkeypatch.setattr(dgal, "prepare", prepare_late)  # methods without a VAE do not wait for it
     arguments = ["mnist", "--quick", "--seeds", "0", "--output", str(tmp_path)]
     dgal.main(arguments)
-    output = tmp_path / "mnist-quick"
     runs = {method: read_arrays(output / "runs" / f"{method}-0.npz") for method in dgal.METHODS}
     for run in runs.values():
         assert_array_equal(run["n_labeled"], [12, 16, 20])
