@@ -186,12 +186,8 @@ def test_an_interrupt_stops_calls_that_run_and_begins_no_other(monkeypatch, n_th
 
 def interrupt_a_call(monkeypatch, n_threads):
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
-    stop, begun, submitted, submit = (
-        np.zeros(1, dtype=np.bool_),
-        [],
-        threading.Event(),
-        ThreadPoolExecutor.submit,
-    )
+    stop, begun, stopped = np.zeros(1, dtype=np.bool_), [], []
+    submitted, submit = threading.Event(), ThreadPoolExecutor.submit
 
     def noted(threads, function, part):
         future = submit(threads, function, part)
@@ -205,12 +201,14 @@ def interrupt_a_call(monkeypatch, n_threads):
         begun.append(part)
         if len(begun) == n_threads:
             submitted.wait()  # Python's own start of a thread may answer an interrupt with another error
-            signal.raise_signal(signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         for _ in range(1000):
             if stop[0]:
+                stopped.append(part)
                 return
             time.sleep(0.01)
 
     with pytest.raises(KeyboardInterrupt):
         in_threads(run, range(100), stop)
     assert len(begun) < 2 * n_threads + 1
+    assert len(stopped) >= n_threads
