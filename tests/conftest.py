@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
@@ -52,6 +53,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if _benchmarks_named(config) else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Most tests compare with networks on the CPU, so a GPU is for ``pytest -m gpu`` and the benchmarks."""
+    if config.option.markexpr != "gpu" and not _benchmarks_named(config):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[object]:
     """The modules of the tests stay to the end: no collector looks through them, which takes a quarter of the time."""
@@ -68,6 +75,9 @@ def pytest_collection() -> Iterator[object]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FIRST)
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a GPU, and -m gpu"))
 
 
 settings.register_profile(

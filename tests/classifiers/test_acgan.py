@@ -287,7 +287,7 @@ def test_unlabelled_rows_never_reach_it():
     assert all((labels >= 0).all() for _, labels in seen)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("base", ["dcgan", "sngan", "wgan_gp"])
 def test_cuda(base):
     before = torch.cuda.get_rng_state()

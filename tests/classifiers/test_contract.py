@@ -387,7 +387,7 @@ def test_divergence_of_the_training_is_told(kind):
         KINDS[kind].make(optimizer=torch.optim.SGD, lr=1e200).fit(*data(kind))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @each_kind
 def test_cuda(kind, monkeypatch):
     before = torch.cuda.get_rng_state()

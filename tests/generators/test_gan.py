@@ -306,6 +306,15 @@ def test_graphs_need_a_gpu(monkeypatch):
         tiny_gan(cuda_graph=True, device="cpu").fit(X)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("loss", ["wgan_gp", "wgan_ct", "dcgan"])
+def test_graphs_learn(loss):
+    gan = image_gan(loss=loss, cuda_graph=True).set_params(n_iter=20).fit(IMAGES)
+    assert gan.n_iter_ == gan.history_["step"][-1] == 20
+    assert np.isfinite(gan.sample(10)).all()
+    assert not same_tensors(weights(gan), weights(image_gan(loss=loss).fit(IMAGES)))
+
+
 def test_images_for_a_convolutional_network():
     with pytest.raises(ValueError, match="image_shape"):
         GAN(architecture="digits", n_iter=1).fit(X)

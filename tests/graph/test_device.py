@@ -27,7 +27,7 @@ def test_torch_computes_the_same(setting):
     np.testing.assert_allclose(hits, expected, atol=1e-6)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_cuda():
     M, labels = random_graph(3000), np.where(np.arange(3000) % 50, -1, np.arange(3000) // 50 % 7)
     on_cpu, on_gpu = LabelDiffusion(M, 5).diffuse(labels), LabelDiffusion(M, 5, device="cuda").diffuse(labels)

@@ -41,7 +41,7 @@ def test_few_rows_are_searched_again(monkeypatch):
     assert len(again) < 20
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_cuda():
     X = spectrum_pool(5000)
     for ours, theirs in zip(

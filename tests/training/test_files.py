@@ -103,7 +103,7 @@ def test_layouts_and_shared_memory(tmp_path):
         tensor.zero_()  # writable, with no warning
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_tensors_on_a_gpu_come_back_on_the_cpu(tmp_path):
     tensors = {name: tensor.cuda() for name, tensor in layouts().items()}
     write_file(tmp_path / "f", tensors, {})
