@@ -76,6 +76,8 @@ def test_claims_are_of_the_papers_and_every_result_file_serves_one(scripts):
         ("A (x): labels 75", [30, 20]),
         ("A (x): labels 85", [30, np.inf]),
         ("A (x): entropy", [1.5, 3.5]),
+        ("A (x): entropy 20", [1, 3]),
+        ("A (x): entropy end", [2, 4]),
         ("A (x): query", [2, 6]),
         ("A (x): training", [2, 5]),
         ("A (x): share 1", [200 / 3, 50]),

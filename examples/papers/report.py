@@ -9,9 +9,9 @@ what the runs leave out.
 
 A figure is the name of a number, ``graph construction``, or a method and a quantity: ``margin: score 300`` is the mean
 accuracy in percent at 300 labels (``score start`` and ``score end`` the first and the last), ``margin: labels 98.5``
-the labels with which 98.5 % were first reached, ``entropy`` the mean entropy of the queried rows, ``query`` and
-``training`` mean seconds, ``share 3`` the part of class 3 among the labels in percent. The score of another metric is
-named in full, ``score_accuracy end``.
+the labels with which 98.5 % were first reached, ``entropy`` the mean entropy of the queried rows, ``entropy 280`` that
+of the last ones before there were 280 labels, ``query`` and ``training`` mean seconds, ``share 3`` the part of class 3
+among the labels in percent. The score of another metric is named in full, ``score_accuracy end``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class Result:
             times = np.array(curve["query_time" if kind == "query" else "fit_time"], dtype=float)
             return times[:, 1:].mean(axis=1) if kind == "query" else times.mean(axis=1)
         if kind == "entropy":
-            return np.array(curve["query_entropy"], dtype=float)[:, 1:].mean(axis=1)
+            entropies = np.array(curve["query_entropy"], dtype=float)
+            if place:
+                return entropies[:, position(curve["n_labeled"], place)]
+            return entropies[:, 1:].mean(axis=1)
         if kind == "share":
             counts = np.array(curve["class_counts"], dtype=float)
             return 100 * counts[:, int(place)] / counts.sum(axis=1)
