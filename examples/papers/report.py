@@ -36,9 +36,10 @@ INTRODUCTION = """# Reproduction
 What the four papers claim, beside what was seen here. `python examples/papers/report.py` builds this page from
 `examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A claim holds by the
 checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do or where there are
-fewer than {n_seeds} seeds, *not reproduced* where none does. "Quick" runs are cut down for two cores without a GPU, and
-their figures are not comparable with the paper's: see the [runs](#runs) for what was cut. Spreads are [smallest,
-largest] over the seeds. Seconds are of a machine that others used at the same time: compare those of one run only.
+fewer than {n_seeds} seeds, *not reproduced* where none does. "Quick" runs are cut down for two cores without a GPU, or
+with one for minutes, and their figures are not comparable with the paper's: see the [runs](#runs) for what was cut.
+Spreads are [smallest, largest] over the seeds. Seconds are of a machine that others used at the same time: compare
+those of one run only.
 
 Tables 1 and 3 of ASAL, Table 1 of DGAL, and Tables 2 and 3 of WAAL state settings, which are in the scripts. The
 papers' figures from curves are what their texts say about them."""
