@@ -79,6 +79,8 @@ def test_claims_are_of_the_papers_and_every_result_file_serves_one(scripts):
         ("A (x): entropy 20", [1, 3]),
         ("A (x): entropy end", [2, 4]),
         ("A (x): query", [2, 6]),
+        ("A (x): query end", [3, 7]),
+        ("A (x): training start", [1, 4]),
         ("A (x): training", [2, 5]),
         ("A (x): share 1", [200 / 3, 50]),
         ("B: score end", [65]),

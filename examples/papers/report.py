@@ -9,9 +9,10 @@ what the runs leave out.
 
 A figure is the name of a number, ``graph construction``, or a method and a quantity: ``margin: score 300`` is the mean
 accuracy in percent at 300 labels (``score start`` and ``score end`` the first and the last), ``margin: labels 98.5``
-the labels with which 98.5 % were first reached, ``entropy`` the mean entropy of the queried rows, ``entropy 280`` that
-of the last ones before there were 280 labels, ``query`` and ``training`` mean seconds, ``share 3`` the part of class 3
-among the labels in percent. The score of another metric is named in full, ``score_accuracy end``.
+the labels with which 98.5 % were first reached, ``entropy`` the mean entropy of the queried rows, ``query`` the median
+and ``training`` the mean of the seconds, all three over the rounds or, as in ``entropy 280``, in the one that ended
+with 280 labels, ``share 3`` the part of class 3 among the labels in percent. The score of another metric is named in
+full, ``score_accuracy end``.
 """
 
 from __future__ import annotations
@@ -61,14 +62,13 @@ class Result:
         if curve is None or not quantity:
             known = [*self.content["numbers"], *(f"{name}: ..." for name in self.content["curves"])]
             raise KeyError(f"{self.name} has no figure {text!r}; it has {known}")
-        if kind in ("query", "training"):
-            times = np.array(curve["query_time" if kind == "query" else "fit_time"], dtype=float)
-            return times[:, 1:].mean(axis=1) if kind == "query" else times.mean(axis=1)
-        if kind == "entropy":
-            entropies = np.array(curve["query_entropy"], dtype=float)
+        if kind in KEYS:
+            values = np.array(curve[KEYS[kind]], dtype=float)
             if place:
-                return entropies[:, position(curve["n_labeled"], place)]
-            return entropies[:, 1:].mean(axis=1)
+                return values[:, position(curve["n_labeled"], place)]
+            if kind == "query":  # whatever else the machine did, a few queries waited for
+                return np.median(values[:, 1:], axis=1)
+            return (values if kind == "training" else values[:, 1:]).mean(axis=1)
         if kind == "share":
             counts = np.array(curve["class_counts"], dtype=float)
             return 100 * counts[:, int(place)] / counts.sum(axis=1)
@@ -85,6 +85,7 @@ class Result:
 
 
 ENDS = {"start": 0, "end": -1}
+KEYS = {"entropy": "query_entropy", "query": "query_time", "training": "fit_time"}  # no query is at the start
 PERCENT = ("score", "score_accuracy", "score_gan_test_accuracy")
 
 
