@@ -294,16 +294,16 @@ def test_fours_and_nines_among_the_latents(scripts, tmp_path, monkeypatch):
     assert (tmp_path / "figure-2-quick" / "latents.png").stat().st_size > 0
 
 
-def test_distances_of_diverse_and_other_queries(scripts):
+@pytest.mark.parametrize("b", [0.2, 0.5])
+def test_distances_of_diverse_and_other_queries(scripts, b):
     distances = scripts["_waal_distances"]
-    figures = distances.figure_2()
-    a, b = distances.A, distances.B
+    figures, a = distances.figure_2(b), distances.A
     assert_allclose(figures["W1(D1, D2), largest"], (a - b) / 2, atol=1e-3)
     assert_allclose(figures["W1(D1, D3), smallest"], a**2 / (2 * (a - b)) + a - b, atol=1e-3)
     for name in ("D2", "D3"):
         assert_allclose(
             figures[f"risk of D1 and {name}, weighed by length, smallest"], b / (a + b), atol=1e-3
         )
-    # Of D3 all lies above a, and of D1 a half; between D2's intervals nothing is gained.
+    # Of D3 all lies above a, and of D1 a half. D2 at the inner ends lies below a + b, and of D1 a half and that part.
     assert_allclose(figures["risk of D1 and D3, weighed alike, smallest"], b / (2 * a), atol=1e-3)
-    assert figures["risk of D1 and D2, weighed alike, smallest"] > 2 * b / (2 * a)
+    assert_allclose(figures["risk of D1 and D2, weighed alike, smallest"], (a + b) / (4 * a), atol=1e-3)

@@ -1,7 +1,7 @@
 """WAAL's Figure 2 and Equation 3: which distance tells a diverse query from one on one side only.
 
 The rows D1 lie evenly on [-2a, -a] and [a, 2a], a diverse query D2 on two intervals of length b around -x0 and x0, and
-another query D3 on one of length 2b around x0.
+another query D3 on one of length 2b around x0, which fits into [a, 2a] for b up to a / 2.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ from typing import Any
 import numpy as np
 from _results import write_results
 
-A, B = 1.0, 0.25
+A, WIDTHS = 1.0, (0.125, 0.25, 0.5)  # a and some b
 N_POINTS = 2001
 
 
 def distances_main(options: Any) -> None:
     """Print the distances, and write them to a result file."""
-    figures = figure_2()
+    figures = {f"b {b}, {name}": value for b in WIDTHS for name, value in figure_2(b).items()}
     for name, value in figures.items():
         print(f"{name}: {value:.4f}")
-    write_results(
-        options, Path(options.output), setting=f"a = {A}, b = {B}, x0 at 51 places", numbers=figures
-    )
+    write_results(options, Path(options.output), setting=f"a = {A}, x0 at 51 places", numbers=figures)
 
 
 def places(*intervals: tuple[float, float]) -> np.ndarray[Any, Any]:
@@ -45,7 +43,7 @@ def errors(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> np.ndar
     return np.hstack([[below[0], 1 - below[1]], [1 - below[0], below[1]]])
 
 
-def figure_2() -> dict[str, float]:
+def figure_2(b: float) -> dict[str, float]:
     """The distances at the places x0 where the paper's inequality is tightest, and the risks of the best thresholds.
 
     The paper weighs both distributions by the lengths of their intervals, so that taking all for D1 is best; the other
@@ -53,13 +51,13 @@ def figure_2() -> dict[str, float]:
     """
     whole = places((-2 * A, -A), (A, 2 * A))
     diverse = [
-        places((-x - B / 2, -x + B / 2), (x - B / 2, x + B / 2))
-        for x in np.linspace(A + B / 2, 2 * A - B / 2, 51)
+        places((-x - b / 2, -x + b / 2), (x - b / 2, x + b / 2))
+        for x in np.linspace(A + b / 2, 2 * A - b / 2, 51)
     ]
-    lonely = [places((x - B, x + B)) for x in np.linspace(A + B, 2 * A - B, 51)]
+    lonely = [places((x - b, x + b)) for x in np.linspace(A + b, 2 * A - b, 51)]
     figures = {"W1(D1, D2), largest": max(wasserstein(whole, query) for query in diverse)}
     figures["W1(D1, D3), smallest"] = min(wasserstein(whole, query) for query in lonely)
-    for weighing, shares in {"by length": (A, B), "alike": (1, 1)}.items():
+    for weighing, shares in {"by length": (A, b), "alike": (1, 1)}.items():
         weights = np.array(shares) / sum(shares)
         for name, queries in (("D2", diverse), ("D3", lonely)):
             risks = [float((weights @ errors(whole, query)).min()) for query in queries]
