@@ -20,7 +20,7 @@ import torch
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from skal import SimulatedLearner
+from skal import SimulatedLearner, show_progress
 
 COLORS = [mpl.colormaps["tab20"](number) for number in (*range(0, 20, 2), *range(1, 20, 2))]  # more than ten
 
@@ -154,21 +154,30 @@ def run_once(
 ) -> None:
     """Run one learner from the initial labels that all methods share for this seed, unless its file exists.
 
-    The history goes to the file, with what `keep` returns; the last value of `metric` is printed.
+    The history goes to the file, with what `keep` returns. How far it is is printed, and the last value of `metric`.
     """
     if run_file(output, method, seed).exists():
         return
     X, y, X_test, y_test = data
     started = time.perf_counter()
-    learner.set_params(random_state=seed).fit(X, y, X_val=X_test, y_val=y_test)
+    print(f"{method}, seed {seed}", flush=True)
+    with show_progress():
+        learner.set_params(random_state=seed).fit(X, y, X_val=X_test, y_val=y_test)
     history = learner.history_
     kept = {**history, "labeled_rows": learner.labeled_rows_, **keep(learner)}
-    np.savez(run_file(output, method, seed), **kept)
+    write_arrays(run_file(output, method, seed), kept)
     print(
         f"{method}, seed {seed}: {metric} {history[metric][-1]:.4f} at {history['n_labeled'][-1]} labels, "
         f"{time.perf_counter() - started:.0f} s",
         flush=True,
     )
+
+
+def write_arrays(file: Path, arrays: dict[str, Any]) -> None:
+    """Write an npz file, or none: a run that is stopped meanwhile leaves no half of it."""
+    part = file.with_suffix(".part.npz")
+    np.savez(part, **arrays)
+    part.replace(file)
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:

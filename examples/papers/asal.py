@@ -56,6 +56,7 @@ from _experiments import (
     some,
     spread,
     train_or_load,
+    write_arrays,
     write_report,
 )
 from _results import cuts, write_results
@@ -253,7 +254,8 @@ def codes_for_adba(networks: Networks, data: Any, output: Path, is_quick: bool) 
             FrozenEstimator(networks["gan"]), n_steps=100 if is_quick else 200, random_state=0
         ).fit(X)
         started = time.perf_counter()
-        np.savez(path, pool=inversion.transform(X), y=y, test=inversion.transform(X_test))
+        codes = {"pool": inversion.transform(X), "y": y, "test": inversion.transform(X_test)}
+        write_arrays(path, codes)
         print(f"codes: found in {time.perf_counter() - started:.0f} s", flush=True)
     return read_arrays(path)
 

@@ -4,8 +4,10 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
 FOLDER = Path(__file__).parents[2] / "examples"
 
@@ -47,3 +49,20 @@ def test_images_are_labelled(tmp_path, monkeypatch, capsys):
     assert names == "item,row,label,probability,n_answers"
     assert len(lines) == 60
     assert all(line.split("/")[0] == line.split(",")[2] for line in lines)
+
+
+def test_a_run_that_is_stopped_leaves_no_half_of_a_file(scripts, tmp_path, monkeypatch):
+    experiments, file = scripts["_experiments"], tmp_path / "margin-0.npz"
+
+    def stopped(half, **_):
+        half.write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            experiments.write_arrays(file, {"score": [0.5]})
+    assert not file.exists()
+    experiments.write_arrays(file, {"score": [0.5]})
+    assert_array_equal(experiments.read_arrays(file)["score"], [0.5])
+    assert list(tmp_path.iterdir()) == [file]
