@@ -398,7 +398,7 @@ def times_part(context: Context) -> str:
     n_unlabeled, n_deepfool = len(X) - experiment.n_initial, experiment.n_deepfool
     if n_deepfool and n_deepfool < n_unlabeled:
         seconds["deepfool"] *= n_unlabeled / n_deepfool
-        note = f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
+        note += f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
     context.results("times", numbers={f"query of {method}": value for method, value in seconds.items()})
     table = [
         (method, f"{value:.2f}", f"{value / seconds['waal']:.2f}", TIMES.get(method, ""))
