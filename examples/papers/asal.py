@@ -59,7 +59,7 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
-from _times import SIZES, add_times, augmented, measure
+from _times import add_times, augmented, measure
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -260,7 +260,7 @@ def codes_for_adba(networks: Networks, data: Any, output: Path, is_quick: bool) 
 
 def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
-    sizes = options.sizes or SIZES
+    sizes = options.sizes
     experiment = quick("mnist-ten", EXPERIMENTS["mnist-ten"]) if options.quick else EXPERIMENTS["mnist-ten"]
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
     output.mkdir(parents=True, exist_ok=True)

@@ -74,9 +74,8 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
 
 def test_preparation_pays_after_some_queries(scripts):
     pays_after = scripts["asal"].pays_after
-    assert (
-        pays_after((30.0, 0.1), (1.0, 3.0), 1000.0) == "355, 10"
-    )  # of 1029 and of 29 seconds, 2.9 at a time
+    # Of 1029 and of 29 seconds, 2.9 at a time.
+    assert pays_after((30.0, 0.1), (1.0, 3.0), 1000.0) == "355, 10"
     assert pays_after((0.5, 0.1), (1.0, 3.0), 0.0) == "0, 0"
     assert pays_after((30.0, 3.0), (1.0, 3.0), 0.0) == "never"
 
