@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from skal.utils.replacing import replacing
+
 SIZES = [10_000, 60_000, 250_000, 1_000_000]
 
 
@@ -60,5 +62,6 @@ def augmented(X: np.ndarray[Any, Any], n_rows: int, folder: Path) -> np.ndarray[
                 noisy = np.roll(block[part], shift, axis=(2, 3)) * rng.uniform(0.7, 1, (len(part), 1, 1, 1))
                 noisy += rng.normal(0, 4, noisy.shape) * (noisy > 0)
                 block[part] = np.clip(noisy, 0, 255)
-    np.save(file, pool)
+    with replacing(file) as stream:  # other processes may wait for it
+        np.save(stream, pool)
     return np.load(file, mmap_mode="r")
