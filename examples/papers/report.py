@@ -38,7 +38,7 @@ What the four papers claim, beside what was seen here. `python examples/papers/r
 `examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A claim holds by the
 checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do or where there are
 fewer than {n_seeds} seeds, *not reproduced* where none does. "Quick" runs are cut down for two cores without a GPU, or
-with one for minutes, and their figures are not comparable with the paper's: see the [runs](#runs) for what was cut.
+for minutes with one, and their figures are not comparable with the paper's: see the [runs](#runs) for what was cut.
 Spreads are [smallest, largest] over the seeds. Seconds are of a machine that others used at the same time: compare
 those of one run only.
 
