@@ -62,9 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[object]:
     """The modules of the tests stay to the end: no collector looks through them, which takes a quarter of the time."""
-    given(st.none())(
-        lambda _: None
-    )()  # on Python 3.14 hypothesis warns when what holds its generator is frozen
+    # On Python 3.14 hypothesis warns when what holds its generator is frozen.
+    given(st.none())(lambda _: None)()
     gc.disable()
     try:
         return (yield)
@@ -77,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FIRST)
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-            item.add_marker(pytest.mark.skip(reason="needs a GPU, and -m gpu"))
+            item.add_marker(pytest.mark.skip(reason="needs a GPU, and pytest -m gpu"))
 
 
 settings.register_profile(

@@ -31,29 +31,18 @@ from skal.strategies import ADBA, ASAL, GAAL, CoreSet, RandomSampling, RandomSub
 from skal.strategies.objectives import ObjectiveSampling
 
 NUMBERS = ("components", "generate", "neighbors", "subset")  # words beside which a number stands
-FEATURES = {PIXELS: "pixels", AUTOENCODER: None, DISCRIMINATOR: "discriminator", CLASSIFIER: "classifier"}
+FEATURES = {PIXELS: "pixels", DISCRIMINATOR: "discriminator", CLASSIFIER: "classifier"}
 SYNTHESIS = {"GAAL": GAAL, "ADBA": ADBA}
+BASES = (RANDOM, ENTROPY, CORE_SET, AUTOENCODER, *FEATURES, *SYNTHESIS)
 
 
-class Networks(dict[str, Any]):
-    """The networks that all runs share, by name: each is trained, or read, when a method first needs it.
-
-    They are "gan", those of Table 3 by the names there, "autoencoder" and "oracle", which replaces the annotators of
-    synthetic images.
-    """
-
-    def __init__(self, train: Callable[[str], Any]) -> None:
-        super().__init__()
-        self.train = train
-        self.seconds: dict[str, float] = {}  # of those that were trained
-
-    def __missing__(self, name: str) -> Any:
-        return self.setdefault(name, self.train(name))
-
-
-def parts_of(method: str) -> tuple[str, dict[str, Any]]:
+def parts_of(method: str, experiment: Settings) -> tuple[str, dict[str, Any]]:
     """The method of Table 1, and what is changed: words, and numbers by their word."""
     base, _, rest = method.rstrip(")").partition(" (")
+    if base not in BASES:
+        raise ValueError(
+            f"the method {method!r} is not known; give one of {BASES}, perhaps with changes in brackets"
+        )
     changes: dict[str, Any] = {}
     for change in rest.split(", ") if rest else ():
         numbers = [word for word in change.split() if word.isdigit()]
@@ -63,22 +52,23 @@ def parts_of(method: str) -> tuple[str, dict[str, Any]]:
                 f'"{change}" in the method {method!r} was not understood; numbers stand beside {NUMBERS}'
             )
         changes[word] = int(numbers[0]) if numbers else True
-    return base, changes
-
-
-def make_learner(method: str, experiment: Settings, networks: Networks) -> SimulatedLearner:
-    """A method's learner, in the terms of Table 1."""
-    base, changes = parts_of(method)
     unknown = changes.keys() - {MIN_DISTANCE, *NUMBERS, *experiment.gans}
     if unknown:
         raise ValueError(
             f"the method {method!r} has {sorted(unknown)}; give GANs of {[*experiment.gans]}, {MIN_DISTANCE!r}, or "
             f"numbers beside {NUMBERS}"
         )
+    return base, changes
+
+
+def make_learner(method: str, experiment: Settings, network: Callable[[str], Any]) -> SimulatedLearner:
+    """A method's learner, in the terms of Table 1; only the networks that it needs are asked for, by their names."""
+    base, changes = parts_of(method, experiment)
     by_distance = MIN_DISTANCE in changes
     objective = "min_distance" if by_distance else "entropy"
-    params: dict[str, Any] = {"objective": objective, "n_steps": experiment.n_steps}
-    asal = params | {
+    asal: dict[str, Any] = {
+        "objective": objective,
+        "n_steps": experiment.n_steps,
         "n_components": changes.get("components", 50),
         "n_candidates": changes.get("generate"),
         "n_neighbors": changes.get("neighbors", 1),
@@ -92,11 +82,11 @@ def make_learner(method: str, experiment: Settings, networks: Networks) -> Simul
     elif base == CORE_SET:
         strategy = CoreSet()
     else:
-        gan = FrozenEstimator(networks[next((name for name in changes if name in experiment.gans), "gan")])
+        gan = FrozenEstimator(network(next((name for name in changes if name in experiment.gans), "gan")))
         if base in SYNTHESIS:
-            strategy, annotator = SYNTHESIS[base](gan), FrozenEstimator(networks["oracle"])
+            strategy, annotator = SYNTHESIS[base](gan), FrozenEstimator(network("oracle"))
         else:
-            features = FEATURES.get(base) or FrozenEstimator(networks["autoencoder"])
+            features = FrozenEstimator(network("autoencoder")) if base == AUTOENCODER else FEATURES[base]
             strategy = ASAL(gan, features, **asal)
     classifier = hinge(experiment.classifier) if by_distance else experiment.classifier
     return experiment.learner(classifier, strategy, annotator=annotator)

@@ -261,10 +261,8 @@ PUBLISHED = {
 
 def quick(name: str, experiment: Settings) -> Settings:
     """For two cores and an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
-    n_iter = 3000 if name == "mnist-two" else 1000
-    gans = {key: clone(other).set_params(n_iter=n_iter) for key, other in experiment.gans.items()}
     if name == "mnist-two":
-        return with_gans(experiment, n_iter=n_iter)
+        return with_gans(experiment, n_iter=3000)
     gan = GAN(n_iter=1000)
     if name == "mnist-ten":
         gan = GAN(
@@ -277,10 +275,9 @@ def quick(name: str, experiment: Settings) -> Settings:
         )
     classifier = clone(experiment.classifier)
     return replace(
-        experiment,
+        with_gans(experiment, n_iter=1000),
         classifier=classifier.set_params(max_epochs=min(classifier.max_epochs, 10)),
         gan=gan,
-        gans=gans,
         autoencoder=clone(experiment.autoencoder).set_params(max_epochs=10),
         n_initial=100,
         n_queries=180,
@@ -292,7 +289,7 @@ def quick(name: str, experiment: Settings) -> Settings:
 
 
 def with_dense_gans(experiment: Settings) -> Settings:
-    """GANs of minutes, for a first look: the digits that they make are poor, and ASAL's matches with them."""
+    """GANs that train in minutes, for a first look: their digits are poor, and so are ASAL's matches."""
     return with_gans(
         experiment, architecture="dense", generator_params=None, critic_params=None, lr=2e-4, n_iter=3000
     )

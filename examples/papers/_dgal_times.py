@@ -23,11 +23,9 @@ def flat(images: Any) -> np.ndarray[Any, Any]:
     return np.asarray(images, dtype=np.float32).reshape(len(images), -1)
 
 
-def times_main(
-    options: Any, sizes: list[int], classifier: Any, make_strategy: Callable[[str, Any], Any]
-) -> None:
+def times_main(options: Any, classifier: Any, make_strategy: Callable[[str, Any], Any]) -> None:
     """Measure all methods in turns, with the graph of 50 principal components: they take the VAE's place."""
-    output = result_folder(options)
+    output, sizes = result_folder(options), options.sizes
     X, y = datasets.load_mnist(return_X_y=True)
     encoder = make_pipeline(FunctionTransformer(flat), PCA(50, random_state=0)).fit(X[:10_000])
     classifier.set_params(random_state=0).fit(X[:N_LABELED], y[:N_LABELED])

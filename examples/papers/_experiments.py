@@ -21,6 +21,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from skal import SimulatedLearner, show_progress
+from skal.utils.replacing import replacing
 
 COLORS = [mpl.colormaps["tab20"](number) for number in (*range(0, 20, 2), *range(1, 20, 2))]  # more than ten
 
@@ -165,7 +166,7 @@ def run_once(
         learner.set_params(random_state=seed).fit(X, y, X_val=X_test, y_val=y_test)
     history = learner.history_
     kept = {**history, "labeled_rows": learner.labeled_rows_, **keep(learner)}
-    write_arrays(run_file(output, method, seed), kept)
+    save_arrays(run_file(output, method, seed), kept)
     print(
         f"{method}, seed {seed}: {metric} {history[metric][-1]:.4f} at {history['n_labeled'][-1]} labels, "
         f"{time.perf_counter() - started:.0f} s",
@@ -173,11 +174,10 @@ def run_once(
     )
 
 
-def write_arrays(file: Path, arrays: dict[str, Any]) -> None:
-    """Write an npz file, or none: a run that is stopped meanwhile leaves no half of it."""
-    part = file.with_suffix(".part.npz")
-    np.savez(part, **arrays)
-    part.replace(file)
+def save_arrays(file: Path, arrays: dict[str, Any]) -> None:
+    """Write an npz file, whole or not at all: other processes may read it, and what is there is not computed again."""
+    with replacing(file) as stream:
+        np.savez(stream, **arrays)
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:

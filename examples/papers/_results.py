@@ -121,8 +121,7 @@ def differences(name: str, before: Any, after: Any) -> list[str]:
     elif isinstance(before, BaseEstimator) and type(before) is type(after):
         parts = [differences(name, before.get_params(deep=False), after.get_params(deep=False))]
     else:
-        texts = [
-            re.sub(r" at 0x\w+", "", repr(value)) for value in (before, after)
-        ]  # without places in memory
-        return [] if texts[0] == texts[1] else [f"{name} {after} ({before})"]
+        # Two functions or callbacks that are alike differ by their addresses in memory.
+        first, second = (re.sub(r" at 0x\w+", "", repr(value)) for value in (before, after))
+        return [] if first == second else [f"{name} {after} ({before})"]
     return [text for part in parts for text in part]

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from skal.utils.replacing import replacing
+
 SIZES = [10_000, 60_000, 250_000, 1_000_000]
 
 
 def add_times(parser: argparse.ArgumentParser) -> None:
     """The arguments of the experiment "times"."""
-    parser.add_argument("--sizes", type=int, nargs="+", help="pool sizes for times")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="pool sizes for times")
     parser.add_argument("--turns", type=int, default=4, help="queries of each method for times")
 
 
@@ -54,12 +56,12 @@ def augmented(X: np.ndarray[Any, Any], n_rows: int, folder: Path) -> np.ndarray[
         block = pool[start : start + len(X)]
         block[:] = X[: len(block)]
         if start:
-            for part in np.array_split(
-                np.arange(len(block)), 49
-            ):  # a shift for each part, images in random order
+            # A shift for each part; the images come in random order.
+            for part in np.array_split(np.arange(len(block)), 49):
                 shift = tuple(rng.integers(-3, 4, size=2))
                 noisy = np.roll(block[part], shift, axis=(2, 3)) * rng.uniform(0.7, 1, (len(part), 1, 1, 1))
                 noisy += rng.normal(0, 4, noisy.shape) * (noisy > 0)
                 block[part] = np.clip(noisy, 0, 255)
-    np.save(file, pool)
+    with replacing(file) as stream:  # other processes may wait for it
+        np.save(stream, pool)
     return np.load(file, mmap_mode="r")

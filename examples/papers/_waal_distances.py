@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from _results import write_results
 
-A, WIDTHS = 1.0, (0.125, 0.25, 0.5)  # a and some b
+A, WIDTHS = 1.0, (0.125, 0.25, 0.5)  # a, and values of b
 N_POINTS = 2001
 
 

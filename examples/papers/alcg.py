@@ -43,9 +43,9 @@ from _experiments import (
     run_file,
     run_once,
     save,
+    save_arrays,
     some,
     train_or_load,
-    write_arrays,
     write_report,
 )
 from _results import cuts, write_results
@@ -267,7 +267,8 @@ def follow(base: str, name: str, seed: int, context: Context) -> None:
         found.append(context.score(gan, *context.data[2:]))
     scores: dict[str, Any] = {key(metric): [values[metric] for values in found] for metric in found[0]}
     steps = n_steps * np.arange(1, N_JUDGED + 1)
-    write_arrays(file, {"n_labeled": steps, "fit_time": seconds, "query_time": np.zeros(N_JUDGED), **scores})
+    times = {"fit_time": seconds, "query_time": np.zeros(N_JUDGED)}
+    save_arrays(file, {"n_labeled": steps, **times, **scores})
     print(f"{base}-{name}, seed {seed}: {found[-1]}, {sum(seconds):.0f} s", flush=True)
 
 

@@ -1,11 +1,11 @@
 """The experiments of ASAL (Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020).
 
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
-``--quick`` with fewer steps and labels, for two cores without a GPU. Networks are trained when a method needs them, so
-that random rows and maximal entropy are there first. With ``--dense-gan``, too, the networks of ``mnist-two`` took half
-an hour on two busy cores, and then each method half a minute a seed; ``--gan-steps`` is for a time in between. The
-paper's settings want a GPU: alone on an H100, a step of the digits' GAN took 7.4 ms, which makes 5 minutes for
-``mnist-two`` and 12 for ``mnist-ten``, and runs beside it slow it down several times.
+``--quick`` with fewer steps and labels, for two cores without a GPU. A network is trained when a method first needs it,
+and random rows and maximal entropy, which need none, are done at once. With ``--dense-gan``, too, the networks of
+``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed; ``--gan-steps`` is for
+anything in between. The paper's settings want a GPU: alone on an H100, a step of the digits' GAN took 7.4 ms, which
+makes 5 minutes for ``mnist-two`` and 12 for ``mnist-ten``, and several times as long beside other runs.
 ``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
 queries the preparation has paid (Figure 6b). The data sets are read from the folder that SKAL_DATA names.
 
@@ -20,21 +20,20 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from _asal_methods import Networks, make_learner
+from _asal_methods import make_learner, parts_of
 from _asal_settings import (
     AUTOENCODER,
-    DISCRIMINATOR,
     ENTROPY,
     EXPERIMENTS,
     FIXED,
-    PIXELS,
     PUBLISHED,
     RANDOM,
     Settings,
@@ -53,14 +52,14 @@ from _experiments import (
     run_file,
     run_once,
     save,
+    save_arrays,
     some,
     spread,
     train_or_load,
-    write_arrays,
     write_report,
 )
 from _results import cuts, write_results
-from _times import SIZES, add_times, augmented, measure
+from _times import add_times, augmented, measure
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -71,37 +70,38 @@ from skal.generators import GANInversion
 from skal.nets import LeNet, Linear
 from skal.plotting import LearningCurveDisplay, MatchesDisplay
 from skal.simulation import labels_needed
-from skal.strategies import ASAL, UncertaintySampling
 
 
-def networks_of(experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None) -> Networks:
-    """The networks of an experiment, which are trained when they are needed, or those of an earlier run."""
-    times = output / "seconds.json"
-    gans = {"gan": experiment.gan, **experiment.gans}
+def network_of(name: str, experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None) -> Any:
+    """A network that all runs share, trained or read from an earlier run.
 
-    def train(name: str) -> Any:
-        data: tuple[Any, ...] = (X,)
-        if name == "oracle":  # on all labels of the pool
-            untrained, data = adam(LeNet, epochs=5, batch_size=64), some((X, y), 60_000)
-        else:
-            untrained = clone(gans.get(name, experiment.autoencoder)).set_params(verbose=1)
-        if name in gans:
-            untrained.set_params(
-                checkpoint=output / f"{name}.checkpoint",
-                cuda_graph=torch.cuda.is_available(),  # the digits' are bound by the launches of kernels
-            )
-        path = Path(gan_file) if gan_file and name == "gan" else output / f"{name}.skal"
-        was_there, started = path.exists(), time.perf_counter()
-        network = train_or_load(path, untrained.set_params(random_state=0), *data, **left_out(untrained))
-        if not was_there:
-            networks.seconds[name] = time.perf_counter() - started
-            times.write_text(json.dumps(networks.seconds))
-        return network
+    Its name is "gan", one of Table 3, "autoencoder", or "oracle", which replaces the annotators of synthetic images.
+    """
+    data: tuple[Any, ...] = (X,)
+    if name == "oracle":  # on all labels of the pool
+        untrained: Any = adam(LeNet, epochs=5, batch_size=64)
+        data = some((X, y), 60_000)
+    elif name == "autoencoder":
+        untrained = clone(experiment.autoencoder).set_params(verbose=1)
+    else:
+        untrained = clone({"gan": experiment.gan, **experiment.gans}[name]).set_params(
+            verbose=1,
+            checkpoint=output / f"{name}.checkpoint",
+            cuda_graph=torch.cuda.is_available(),  # the digits' are bound by the launches of kernels
+        )
+    path = Path(gan_file) if gan_file and name == "gan" else output / f"{name}.skal"
+    was_there, started = path.exists(), time.perf_counter()
+    network = train_or_load(path, untrained.set_params(random_state=0), *data, **left_out(untrained))
+    if not was_there:
+        seconds = training_seconds(output) | {name: time.perf_counter() - started}
+        (output / "seconds.json").write_text(json.dumps(seconds))
+    return network
 
-    networks = Networks(train)
-    if times.exists():
-        networks.seconds |= json.loads(times.read_text())
-    return networks
+
+def training_seconds(output: Path) -> dict[str, float]:
+    """How long the networks took that were trained in a folder."""
+    file = output / "seconds.json"
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def left_out(estimator: Any) -> dict[str, Any]:
@@ -111,15 +111,21 @@ def left_out(estimator: Any) -> dict[str, Any]:
 
 
 def run(
-    method: str, seed: int, experiment: Settings, networks: Networks, data: Any, output: Path, is_quick: bool
+    method: str,
+    seed: int,
+    experiment: Settings,
+    network: Callable[[str], Any],
+    data: Any,
+    output: Path,
+    is_quick: bool,
 ) -> None:
     """One learner, from the initial labels that all methods share for this seed; its history goes to a file."""
     if run_file(output, method, seed).exists():
         return
     X, y, X_test, y_test = data
-    learner = make_learner(method, experiment, networks)
+    learner = make_learner(method, experiment, network)
     if method == "ADBA":  # a linear model of the latents, which are no bytes
-        codes = codes_for_adba(networks, data, output, is_quick)
+        codes = codes_for_adba(network, data, output, is_quick)
         X, X_test, y = codes["pool"], codes["test"], codes["y"]
         learner.set_params(estimator=clone(experiment.classifier).set_params(module=Linear))
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
@@ -167,7 +173,7 @@ def draw(name: str, histories: dict[str, Any], classes: np.ndarray, y: np.ndarra
 def agreement(
     methods: Iterable[str],
     experiment: Settings,
-    networks: Networks,
+    network: Callable[[str], Any],
     data: Any,
     output: Path,
     n_samples: int,
@@ -182,10 +188,10 @@ def agreement(
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[rows], y[rows])
     scores = {}
     for method in methods:
-        strategy = make_learner(method, experiment, networks).strategy.set_params(random_state=0).fit(X)
+        strategy = make_learner(method, experiment, network).strategy.set_params(random_state=0).fit(X)
         strategy.query(X, n_queries=min(n_samples, len(X)), estimator=classifier)
         report = strategy.query_report_
-        annotated = networks["oracle"].predict(report.synthetic)
+        annotated = network("oracle").predict(report.synthetic)
         scores[method] = float(recall_score(annotated, y[report.rows[:, 0]], average="macro"))
         display = MatchesDisplay.from_report(report, X, y, n_columns=12)
         display.figure_.suptitle(method)
@@ -205,20 +211,18 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     output = result_folder(options)
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
-    networks = networks_of(experiment, X, y, output, options.gan)
+    network = cache(partial(network_of, experiment=experiment, X=X, y=y, output=output, gan_file=options.gan))
     for seed in options.seeds or range(experiment.n_seeds):
         for method in methods:
-            run(method, seed, experiment, networks, data, output, options.quick)
+            run(method, seed, experiment, network, data, output, options.quick)
     every = dict.fromkeys((*experiment.methods, *experiment.ablations, *methods))
     histories = read_histories(output, every, experiment.n_seeds)
     fixed = [method for method in FIXED if method in histories]
-    agreed = agreement(fixed, experiment, networks, data, output, n_samples=300 if options.quick else 1300)
-    agreement_rows = [(method, f"{score:.1%}") for method, score in agreed.items()]
-    report = [
-        table(experiment, histories),
-        PUBLISHED.get(name, ""),
-        markdown(["features", "agreement"], agreement_rows),
-    ]
+    agreed = agreement(fixed, experiment, network, data, output, n_samples=300 if options.quick else 1300)
+    report = [table(experiment, histories), PUBLISHED.get(name, "")]
+    if agreed:
+        rows = [(method, f"{score:.1%}") for method, score in agreed.items()]
+        report.append(markdown(["features", "agreement"], rows))
     draw(name, histories, np.unique(y), y, output)
     write_report(report, output)
     write_results(
@@ -239,52 +243,48 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         ],
         numbers={
             **{f"agreement of {method}": score for method, score in agreed.items()},
-            **{f"training of {network}": seconds for network, seconds in networks.seconds.items()},
+            **{f"training of {trained}": seconds for trained, seconds in training_seconds(output).items()},
         },
     )
 
 
-def codes_for_adba(networks: Networks, data: Any, output: Path, is_quick: bool) -> dict[str, Any]:
+def codes_for_adba(network: Callable[[str], Any], data: Any, output: Path, is_quick: bool) -> dict[str, Any]:
     """ADBA's classifier works in the latent space: the codes of the pool, or of a part, and of the test rows."""
     path = output / "codes.npz"
     if not path.exists():
         X, y, X_test, _ = data
         X, y = some((X, y), 1000 if is_quick else None)
         inversion = GANInversion(
-            FrozenEstimator(networks["gan"]), n_steps=100 if is_quick else 200, random_state=0
+            FrozenEstimator(network("gan")), n_steps=100 if is_quick else 200, random_state=0
         ).fit(X)
         started = time.perf_counter()
-        codes = {"pool": inversion.transform(X), "y": y, "test": inversion.transform(X_test)}
-        write_arrays(path, codes)
+        save_arrays(path, {"pool": inversion.transform(X), "y": y, "test": inversion.transform(X_test)})
         print(f"codes: found in {time.perf_counter() - started:.0f} s", flush=True)
     return read_arrays(path)
 
 
 def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
-    sizes = options.sizes or SIZES
+    sizes = options.sizes
     experiment = quick("mnist-ten", EXPERIMENTS["mnist-ten"]) if options.quick else EXPERIMENTS["mnist-ten"]
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
     output.mkdir(parents=True, exist_ok=True)
     X, y = datasets.load_mnist(return_X_y=True)
-    networks = networks_of(experiment, *some(mnist()("train"), experiment.n_rows), output, options.gan)
-    classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
-    params: dict[str, Any] = {"n_steps": experiment.n_steps, "random_state": 0}
+    X_train, y_train = some(mnist()("train"), experiment.n_rows)
+    network = cache(
+        partial(network_of, experiment=experiment, X=X_train, y=y_train, output=output, gan_file=options.gan)
+    )
     methods = {
-        ENTROPY: UncertaintySampling("entropy", random_state=0),
-        PIXELS: ASAL(FrozenEstimator(networks["gan"]), "pixels", **params),
-        AUTOENCODER: ASAL(
-            FrozenEstimator(networks["gan"]), FrozenEstimator(networks["autoencoder"]), **params
-        ),
-        DISCRIMINATOR: ASAL(FrozenEstimator(networks["gan"]), "discriminator", **params),
+        name: make_learner(name, experiment, network).strategy.set_params(random_state=0)
+        for name in options.methods or (ENTROPY, *FIXED)
     }
-    if options.methods:
-        methods = {name: methods[name] for name in options.methods}
+    classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
     pool = augmented(X, max(sizes), output)
+    seconds = training_seconds(output)
+    others = [name for name in methods if name != ENTROPY]
     training = {
-        name: networks.seconds.get("gan", 0.0)
-        + (networks.seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
-        for name in methods
+        name: seconds.get("gan", 0.0) + (seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
+        for name in others
     }
     measured, paying = [], []
     figures: dict[str, float] = {}
@@ -294,14 +294,14 @@ def times_main(options: argparse.Namespace) -> None:
             figures |= {f"{method}, {size} rows: fit": fit, f"{method}, {size} rows: query": query}
         measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.3f}" for fit, query in taken.values())])
         if ENTROPY in taken:
-            after = {name: pays_after(taken[name], taken[ENTROPY], training[name]) for name in methods}
-            paying.append([f"{size:,}", *(after[name] for name in methods if name != ENTROPY)])
+            after = [pays_after(taken[name], taken[ENTROPY], training[name]) for name in others]
+            paying.append([f"{size:,}", *after])
     report = [markdown(["pool", *(f"{name}: fit s, query s" for name in methods)], measured)]
     if paying:
-        others = [name for name in methods if name != ENTROPY]
+        trainings = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()) or "of another run"
         report.append(
-            "Queries after which all preparation is paid for (Figure 6b), and without the training of networks, which "
-            f"took {networks.seconds or 'place in another run'}:\n\n" + markdown(["pool", *others], paying)
+            f"After how many queries the preparation has paid (Figure 6b), with the training of networks ({trainings}) "
+            f"and without it:\n\n{markdown(['pool', *others], paying)}"
         )
     write_report(report, output, "times")
     write_results(
@@ -311,7 +311,7 @@ def times_main(options: argparse.Namespace) -> None:
         flags=["--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *methods],
         setting="10 rows of MNIST and shifted copies, seconds of a fit and the median of a query, methods in turns",
         cut=cuts(EXPERIMENTS["mnist-ten"], experiment),
-        numbers=figures | {f"training of {network}": taken for network, taken in networks.seconds.items()},
+        numbers=figures | {f"training of {name}": value for name, value in seconds.items()},
     )
 
 
@@ -335,7 +335,7 @@ def main(arguments: list[str] | None = None) -> None:
         "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
     )
     parser.add_argument(
-        "--dense-gan", action="store_true", help="dense GANs, of minutes instead of an hour, which are poor"
+        "--dense-gan", action="store_true", help="dense GANs: minutes instead of an hour, and poor images"
     )
     parser.add_argument(
         "--gan-steps",
@@ -344,6 +344,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add_times(parser)
     options = parser.parse_args(arguments)
+    if options.gan and not Path(options.gan).is_file():
+        parser.error(f"there is no {options.gan}; leave --gan out to train a GAN")
+    name = "mnist-ten" if options.experiment == "times" else options.experiment
+    try:
+        for method in options.methods or ():
+            parts_of(method, EXPERIMENTS[name])
+    except ValueError as error:
+        parser.error(str(error))
     times_main(options) if options.experiment == "times" else experiment_main(options.experiment, options)
 
 

@@ -3,9 +3,9 @@
 ``python examples/papers/dgal.py mnist`` runs a data set with the paper's settings (Table 1, appendix A), ``--quick``
 with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The weights
 of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` each method took two
-minutes a seed on two busy cores, seven where it scans the pool, and the VAE of MNIST, which is trained when a method
-needs it, ten. With the paper's settings the VAE took 5 s an epoch on an H100, 25 minutes for its 300. T is the paper's
-log_10 N, which is 5 for each data set.
+minutes a seed on two busy cores, or seven if it scans the pool, and the VAE of MNIST took ten. The VAE is trained when
+a method first needs it, or for the figures. With the paper's settings an epoch of it took 5 s on an H100, which makes
+25 minutes for its 300. T is the paper's log_10 N, which is 5 for each data set.
 
 Everything goes to the folder ``--output``: the VAE, a file per run (a run whose file exists is not repeated), the
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
@@ -45,7 +45,7 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
-from _times import SIZES, add_times
+from _times import add_times
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 
@@ -289,7 +289,6 @@ def main(arguments: list[str] | None = None) -> None:
         classifier = make_classifier("random", mnist, None, options.quick)
         times_main(
             options,
-            options.sizes or SIZES,
             classifier,
             partial(make_strategy, experiment=mnist, is_shared=False),
         )

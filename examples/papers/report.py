@@ -38,7 +38,7 @@ What the four papers claim, beside what was seen here. `python examples/papers/r
 `examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A claim holds by the
 checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do or where there are
 fewer than {n_seeds} seeds, *not reproduced* where none does. "Quick" runs are cut down for two cores without a GPU, or
-with one for minutes, and their figures are not comparable with the paper's: see the [runs](#runs) for what was cut.
+for minutes with one, and their figures are not comparable with the paper's: see the [runs](#runs) for what was cut.
 Spreads are [smallest, largest] over the seeds. Seconds are of a machine that others used at the same time: compare
 those of one run only.
 
@@ -62,13 +62,15 @@ class Result:
         if curve is None or not quantity:
             known = [*self.content["numbers"], *(f"{name}: ..." for name in self.content["curves"])]
             raise KeyError(f"{self.name} has no figure {text!r}; it has {known}")
-        if kind in KEYS:
-            values = np.array(curve[KEYS[kind]], dtype=float)
+        if kind in RECORDS:
+            values = np.array(curve[RECORDS[kind]], dtype=float)
             if place:
                 return values[:, position(curve["n_labeled"], place)]
-            if kind == "query":  # whatever else the machine did, a few queries waited for
-                return np.median(values[:, 1:], axis=1)
-            return (values if kind == "training" else values[:, 1:]).mean(axis=1)
+            if kind == "training":
+                return values.mean(axis=1)
+            queries = values[:, 1:]  # none led to the initial labels
+            # A mean would count the few that waited for other work of the machine.
+            return np.median(queries, axis=1) if kind == "query" else queries.mean(axis=1)
         if kind == "share":
             counts = np.array(curve["class_counts"], dtype=float)
             return 100 * counts[:, int(place)] / counts.sum(axis=1)
@@ -85,7 +87,7 @@ class Result:
 
 
 ENDS = {"start": 0, "end": -1}
-KEYS = {"entropy": "query_entropy", "query": "query_time", "training": "fit_time"}  # no query is at the start
+RECORDS = {"entropy": "query_entropy", "query": "query_time", "training": "fit_time"}
 PERCENT = ("score", "score_accuracy", "score_gan_test_accuracy")
 
 

@@ -3,7 +3,7 @@
 ``python examples/papers/waal.py fashion-mnist`` runs a data set with the paper's settings (Tables 2 and 3), ``--quick``
 with fewer epochs and rounds, for two cores without a GPU: there ``--parts initial`` took six minutes a seed, and
 ``rounds`` one to two and a half minutes a method and seed on an H100 that twenty runs shared. With the paper's settings
-a step of WAAL took 9 ms there, alone, which makes 8 minutes of a training, and a run has eleven. The data sets are read
+a step of WAAL took 9 ms on an H100 of its own: 8 minutes a training, of which a run has eleven. The data sets are read
 from the folder that SKAL_DATA names.
 
 ``--parts`` chooses among three: ``initial``, the accuracy before any query of WAAL's classifier, the plain one, the
@@ -398,7 +398,7 @@ def times_part(context: Context) -> str:
     n_unlabeled, n_deepfool = len(X) - experiment.n_initial, experiment.n_deepfool
     if n_deepfool and n_deepfool < n_unlabeled:
         seconds["deepfool"] *= n_unlabeled / n_deepfool
-        note = f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
+        note += f" DeepFool: {n_unlabeled / n_deepfool:.1f} times its seconds for {n_deepfool} rows."
     context.results("times", numbers={f"query of {method}": value for method, value in seconds.items()})
     table = [
         (method, f"{value:.2f}", f"{value / seconds['waal']:.2f}", TIMES.get(method, ""))

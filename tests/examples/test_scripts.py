@@ -55,14 +55,14 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file(scripts, tmp_path, monke
     experiments, file = scripts["_experiments"], tmp_path / "margin-0.npz"
 
     def stopped(half, **_):
-        half.write_bytes(b"PK")
+        half.write(b"PK")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(np, "savez", stopped)
         with pytest.raises(KeyboardInterrupt):
-            experiments.write_arrays(file, {"score": [0.5]})
+            experiments.save_arrays(file, {"score": [0.5]})
     assert not file.exists()
-    experiments.write_arrays(file, {"score": [0.5]})
+    experiments.save_arrays(file, {"score": [0.5]})
     assert_array_equal(experiments.read_arrays(file)["score"], [0.5])
     assert list(tmp_path.iterdir()) == [file]

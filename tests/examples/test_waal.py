@@ -60,6 +60,7 @@ def test_waal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert cells["h-margin"] == f"{100 * runs['h-margin']['score'][0]:.2f} ± 0.00 (68.88±1.19)"
     assert cells["waal-random"] == f"{100 * runs['waal-random']['score'][0]:.2f} ± 0.00"
     assert [line.split(" | ")[0][2:] for line in times[2:12]] == [*waal.METHODS, "learning-loss"]
+    assert times[-1].startswith("The least of up to three queries.")
     assert "times its seconds for 30 rows" in times[-1]
     assert (output / "curves.png").exists()
 
