@@ -36,6 +36,18 @@ SYNTHESIS = {"GAAL": GAAL, "ADBA": ADBA}
 BASES = (RANDOM, ENTROPY, CORE_SET, AUTOENCODER, *FEATURES, *SYNTHESIS)
 
 
+def changes_of(base: str, experiment: Settings) -> set[str]:
+    """What can be changed of a method."""
+    if base == "ADBA":  # its latents are found once, for the GAN of Table 1
+        return set()
+    if base in (RANDOM, CORE_SET):
+        return {MIN_DISTANCE}
+    if base == ENTROPY:
+        return {MIN_DISTANCE, "subset"}
+    own = () if base in SYNTHESIS else ("components", "generate", "neighbors")
+    return {MIN_DISTANCE, *experiment.gans, *own}
+
+
 def parts_of(method: str, experiment: Settings) -> tuple[str, dict[str, Any]]:
     """The method of Table 1, and what is changed: words, and numbers by their word."""
     base, _, rest = method.rstrip(")").partition(" (")
@@ -52,11 +64,11 @@ def parts_of(method: str, experiment: Settings) -> tuple[str, dict[str, Any]]:
                 f'"{change}" in the method {method!r} was not understood; numbers stand beside {NUMBERS}'
             )
         changes[word] = int(numbers[0]) if numbers else True
-    unknown = changes.keys() - {MIN_DISTANCE, *NUMBERS, *experiment.gans}
-    if unknown:
+    allowed = changes_of(base, experiment)
+    if unknown := changes.keys() - allowed:
         raise ValueError(
-            f"the method {method!r} has {sorted(unknown)}; give GANs of {[*experiment.gans]}, {MIN_DISTANCE!r}, or "
-            f"numbers beside {NUMBERS}"
+            f"the method {method!r} has {sorted(unknown)}; {base} can have {sorted(allowed) or 'no change'}, words of "
+            f"{NUMBERS} with their number"
         )
     return base, changes
 

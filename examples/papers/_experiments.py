@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,20 @@ class Experiment:
         return X, y, X_test, y_test
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """A type of arguments: whole numbers from the least one on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        return int(text)
+
+    return number
+
+
+count = whole(1)
+
+
 def argument_parser(
     script: str, description: str | None, experiments: Iterable[str]
 ) -> argparse.ArgumentParser:
@@ -72,7 +87,7 @@ def argument_parser(
     parser.add_argument("experiment", choices=experiments)
     parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
     parser.add_argument(
-        "--seeds", type=int, nargs="+", help="run only these; several processes can share the folder"
+        "--seeds", type=whole(0), nargs="+", help="run only these; several processes can share the folder"
     )
     parser.add_argument(
         "--output", default=f"{script}-results", help="folder of the runs, tables and figures"
@@ -186,14 +201,19 @@ def read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:
         return dict(arrays)
 
 
-def read_histories(
-    output: Path, methods: Iterable[str], n_seeds: int
-) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+def seeds_of(output: Path, method: str) -> list[int]:
+    """The seeds of a method whose runs have a file."""
+    found = (
+        re.fullmatch(rf"{re.escape(method)}-(\d+)\.npz", file.name) for file in (output / "runs").iterdir()
+    )
+    return sorted(int(match[1]) for match in found if match)
+
+
+def read_histories(output: Path, methods: Iterable[str]) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
     """The histories of all runs with a file, with a leading axis of seeds."""
     histories = {}
     for method in methods:
-        files = [run_file(output, method, seed) for seed in range(n_seeds)]
-        runs = [read_arrays(file) for file in files if file.exists()]
+        runs = [read_arrays(run_file(output, method, seed)) for seed in seeds_of(output, method)]
         if runs:
             shared = set.intersection(*(set(run) for run in runs))  # older files lack the rows
             histories[method] = {key: np.stack([run[key] for run in runs]) for key in sorted(shared)}

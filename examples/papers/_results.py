@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import sklearn
 import torch
-from _experiments import Experiment, read_arrays, run_file
+from _experiments import Experiment, read_arrays, run_file, seeds_of
 from sklearn.base import BaseEstimator
 
 import skal
@@ -71,7 +71,7 @@ def write_results(
 
 def curve(folder: Path, method: str) -> dict[str, Any]:
     """What the runs of a method have recorded, a list per seed; nothing if there are none."""
-    seeds = [seed for seed in range(100) if run_file(folder, method, seed).exists()]
+    seeds = seeds_of(folder, method)
     runs = [read_arrays(run_file(folder, method, seed)) for seed in seeds]
     if not runs:
         return {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _experiments import count
 
 from skal.utils.replacing import replacing
 
@@ -16,8 +17,8 @@ SIZES = [10_000, 60_000, 250_000, 1_000_000]
 
 def add_times(parser: argparse.ArgumentParser) -> None:
     """The arguments of the experiment "times"."""
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="pool sizes for times")
-    parser.add_argument("--turns", type=int, default=4, help="queries of each method for times")
+    parser.add_argument("--sizes", type=count, nargs="+", default=SIZES, help="pool sizes for times")
+    parser.add_argument("--turns", type=count, default=4, help="queries of each method for times")
 
 
 def measure(

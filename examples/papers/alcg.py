@@ -207,9 +207,7 @@ class Context:
 
     def histories(self, base: str) -> dict[str, Any]:
         """The histories of the runs that are there, by method."""
-        found = read_histories(
-            self.folder, [f"{base}-{method}" for method in EVERY_METHOD], self.experiment.n_seeds
-        )
+        found = read_histories(self.folder, [f"{base}-{method}" for method in EVERY_METHOD])
         return {name.removeprefix(f"{base}-"): history for name, history in found.items()}
 
 
@@ -279,7 +277,7 @@ def training_part(context: Context, options: Any) -> list[str]:
             for name in TRAININGS:
                 follow(base, name, seed, context)
     names = [f"{base}-{name}" for base in BASES for name in TRAININGS]
-    histories = read_histories(context.folder, names, context.experiment.n_seeds)
+    histories = read_histories(context.folder, names)
     context.results(options, "training", histories, ["--bases", *options.bases])
     return ["Along a training, by generator steps:", *metric_tables(histories, context.real_scores())]
 

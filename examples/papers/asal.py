@@ -45,6 +45,7 @@ from _asal_settings import (
 )
 from _experiments import (
     argument_parser,
+    count,
     markdown,
     read_arrays,
     read_histories,
@@ -127,7 +128,7 @@ def run(
     if method == "ADBA":  # a linear model of the latents, which are no bytes
         codes = codes_for_adba(network, data, output, is_quick)
         X, X_test, y = codes["pool"], codes["test"], codes["y"]
-        learner.set_params(estimator=clone(experiment.classifier).set_params(module=Linear))
+        learner.set_params(estimator=clone(experiment.classifier).set_params(module=Linear, scale="auto"))
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
 
@@ -199,15 +200,22 @@ def agreement(
     return scores
 
 
-def experiment_main(name: str, options: argparse.Namespace) -> None:
-    experiment = EXPERIMENTS[name]
-    if options.quick:
-        experiment = quick(name, experiment)
+def chosen(name: str, options: argparse.Namespace) -> tuple[Settings, list[str], list[str]]:
+    """An experiment with what the flags ask for, these flags but --quick, and their words in the names of files."""
+    experiment = quick(name, EXPERIMENTS[name]) if options.quick else EXPERIMENTS[name]
+    flags, words = [], []
     if options.dense_gan:
         experiment = with_dense_gans(experiment)
-        options.output = str(Path(options.output) / "dense")
+        flags, words = ["--dense-gan"], ["dense"]
     if options.gan_steps:
         experiment = with_gans(experiment, n_iter=options.gan_steps)
+        flags, words = [*flags, "--gan-steps", str(options.gan_steps)], [*words, f"{options.gan_steps}-steps"]
+    options.output = str(Path(options.output, *words))  # other networks, other runs
+    return experiment, flags, words
+
+
+def experiment_main(name: str, options: argparse.Namespace) -> None:
+    experiment, flags, words = chosen(name, options)
     output = result_folder(options)
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
@@ -216,7 +224,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         for method in methods:
             run(method, seed, experiment, network, data, output, options.quick)
     every = dict.fromkeys((*experiment.methods, *experiment.ablations, *methods))
-    histories = read_histories(output, every, experiment.n_seeds)
+    histories = read_histories(output, every)
     fixed = [method for method in FIXED if method in histories]
     agreed = agreement(fixed, experiment, network, data, output, n_samples=300 if options.quick else 1300)
     report = [table(experiment, histories), PUBLISHED.get(name, "")]
@@ -229,13 +237,8 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         options,
         output,
         histories,
-        part="dense" if options.dense_gan else "",
-        flags=[
-            *["--dense-gan"] * options.dense_gan,
-            *(["--gan-steps", str(options.gan_steps)] if options.gan_steps else []),
-            "--methods",
-            *histories,
-        ],
+        part="-".join(words),
+        flags=[*flags, "--methods", *histories],
         setting=f"{len(X):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
         cut=[
             *cuts(EXPERIMENTS[name], experiment),
@@ -266,7 +269,7 @@ def codes_for_adba(network: Callable[[str], Any], data: Any, output: Path, is_qu
 def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
     sizes = options.sizes
-    experiment = quick("mnist-ten", EXPERIMENTS["mnist-ten"]) if options.quick else EXPERIMENTS["mnist-ten"]
+    experiment, flags, words = chosen("mnist-ten", options)
     output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
     output.mkdir(parents=True, exist_ok=True)
     X, y = datasets.load_mnist(return_X_y=True)
@@ -307,8 +310,8 @@ def times_main(options: argparse.Namespace) -> None:
     write_results(
         options,
         output,
-        part="-".join([f"to-{max(sizes)}", *(options.methods or ())]).replace(" ", "_"),
-        flags=["--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *methods],
+        part="-".join([*words, f"to-{max(sizes)}", *(options.methods or ())]).replace(" ", "_"),
+        flags=[*flags, "--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *methods],
         setting="10 rows of MNIST and shifted copies, seconds of a fit and the median of a query, methods in turns",
         cut=cuts(EXPERIMENTS["mnist-ten"], experiment),
         numbers=figures | {f"training of {name}": value for name, value in seconds.items()},
@@ -339,7 +342,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--gan-steps",
-        type=int,
+        type=count,
         help="generator steps of all GANs, instead of the paper's or those of --quick",
     )
     add_times(parser)

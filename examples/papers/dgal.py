@@ -307,7 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
     for seed in options.seeds:
         for method in options.methods or METHODS:
             run(method, seed, experiment, prepared, data, options)
-    histories, preparation = read_histories(output, METHODS, experiment.n_seeds), prepared()
+    histories, preparation = read_histories(output, METHODS), prepared()
     figures = draw(
         name,
         histories,

@@ -24,7 +24,7 @@ import dgal
 import numpy as np
 import torch
 import waal
-from _experiments import Experiment
+from _experiments import Experiment, count
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help=", ".join(every))
-    parser.add_argument("--steps", type=int, default=200, help="generator steps of a GAN")
+    parser.add_argument("--steps", type=count, default=200, help="generator steps of a GAN")
     options = parser.parse_args(arguments)
     every, failed = cases(options.steps), []
     for name, make in every.items():

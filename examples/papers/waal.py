@@ -317,7 +317,7 @@ def initial_part(context: Context) -> str:
     paper = {"plain": first["plain"]["random"], "waal": first["plain"]["waal"]}
     paper["h"] = first.get("h", {}).get("random", "")
     rows = []
-    for name, history in read_histories(context.folder, names, context.experiment.n_seeds).items():
+    for name, history in read_histories(context.folder, names).items():
         accuracy, seconds, kind = 100 * history["score"][:, 0], history["fit_time"].mean(), names[name]
         rows.append([kind, mean_std(accuracy), paper.get(kind, ""), f"{seconds:.1f}", len(accuracy)])
     table = markdown(["classifier", "accuracy, %", "the paper", "a training, s", "seeds"], rows)
@@ -337,7 +337,7 @@ def rounds_part(context: Context) -> str:
         for method in context.methods:
             run(method, *parts_of(method), context.experiment.n_rounds, seed, context)
     every_method = (*METHODS, *ABLATIONS)
-    histories = read_histories(context.folder, every_method, context.experiment.n_seeds)
+    histories = read_histories(context.folder, every_method)
     context.results("rounds", histories, ["--methods", *histories])
     draw(context, histories)
     tables = published(context.name)

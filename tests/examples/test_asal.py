@@ -27,7 +27,7 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
         asal.EXPERIMENTS["mnist-two"],
         load=digits.get,
         gan=GAN(architecture="dense", n_iter=2, batch_size=16),
-        gans={"DCGAN": GAN("dcgan", architecture="dense", n_iter=3, batch_size=16), "unused": None},
+        gans={"DCGAN": GAN("dcgan", architecture="dense", n_iter=3, batch_size=16), "unused": GAN("none")},
         autoencoder=AutoEncoder("dense", max_epochs=1),
         methods=(asal.RANDOM, asal.ENTROPY, "ASAL-Gray", *changed[:1]),
         ablations=changed,
@@ -42,6 +42,16 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     asal.main(["mnist-two", "--output", str(tmp_path), "--methods", asal.RANDOM, asal.ENTROPY])
     assert not list(tmp_path.rglob("*.skal"))  # these need no network
     asal.main(["mnist-two", "--output", str(tmp_path)])
+    asal.main(
+        ["mnist-two", "--output", str(tmp_path), "--gan-steps", "1", "--seeds", "7", "--methods", asal.PIXELS]
+    )
+    more = tmp_path / "1-steps" / "mnist-two"  # other networks, other runs
+    assert (GAN.load(more / "gan.skal").n_iter_, GAN.load(tmp_path / "mnist-two" / "gan.skal").n_iter_) == (
+        1,
+        2,
+    )
+    assert (more / "runs" / "ASAL-Gray-7.npz").exists()
+    assert "| ASAL-Gray |" in (more / "tables.md").read_text()
     asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *changed[1:]])
     output = tmp_path / "mnist-two"
     lines = (output / "tables.md").read_text()
@@ -114,6 +124,8 @@ def test_every_method_of_asal_has_a_learner(scripts):
     for method, message in {
         "ASAL-Grey": "is not known; give one of",
         "Random (BigGAN)": "has \\['BigGAN'\\]",
+        "Random (10 components)": "Random can have \\['min-distance'\\]",
+        "ADBA (DCGAN)": "ADBA can have no change",
         "Random (7 lives)": "was not understood",
     }.items():
         with pytest.raises(ValueError, match=message):
@@ -125,6 +137,8 @@ def test_every_method_of_asal_has_a_learner(scripts):
     [
         (["--methods", "Random", "ASAL-Grey"], "'ASAL-Grey' is not known"),
         (["--gan", "lost"], "there is no lost"),
+        (["--gan-steps", "0"], "'0' is no whole number of at least 1"),
+        (["--seeds", "0", "-1"], "-1"),
     ],
 )
 def test_what_is_misspelled_is_refused_before_any_training(scripts, capsys, flags, message):
