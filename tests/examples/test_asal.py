@@ -43,7 +43,7 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.skal"))  # these need no network
     asal.main(["mnist-two", "--output", str(tmp_path)])
     asal.main(
-        ["mnist-two", "--output", str(tmp_path), "--gan-steps", "1", "--seeds", "7", "--methods", asal.PIXELS]
+        ["mnist-two", "--output", str(tmp_path), "--gan-steps", "1", "--seeds", "7", "--methods", "ASAL-Gray"]
     )
     more = tmp_path / "1-steps" / "mnist-two"  # other networks, other runs
     assert (GAN.load(more / "gan.skal").n_iter_, GAN.load(tmp_path / "mnist-two" / "gan.skal").n_iter_) == (
