@@ -178,7 +178,7 @@ def test_a_result_file_has_what_the_runs_recorded(scripts, tmp_path):
             labeled_rows=np.arange(20),
         )
     options = Namespace(
-        script="asal", experiment="mnist-two", quick=True, results=str(tmp_path / "files"), output="elsewhere"
+        script="asal", experiment="mnist-two", quick=True, results=tmp_path / "files", output="elsewhere"
     )
     scripts["_results"].write_results(
         options,

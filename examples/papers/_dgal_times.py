@@ -39,7 +39,7 @@ def times_main(options: Any, classifier: Any, make_strategy: Callable[[str, Any]
         methods = {name: make_strategy(name, encoder).set_params(random_state=0) for name in names}
         for strategy in methods.values():
             warm_up(strategy, X, classifier)
-        taken = measure(methods, pool[:size], labels, classifier, options.turns)
+        taken = measure(methods, pool[:size], labels, classifier, options.turns, output)
         for name, (fit, query) in taken.items():
             figures |= {f"{name}, {size} rows: fit": fit, f"{name}, {size} rows: query": query}
         measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.4f}" for fit, query in taken.values())])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,15 @@ def whole(least: int) -> Callable[[str], int]:
 count = whole(1)
 
 
+def start(main: Callable[[], None]) -> None:
+    """Run a script; Ctrl-C says what is kept."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped. Finished runs are kept, and the same command goes on after them.", file=sys.stderr)
+        sys.exit(130)  # as a shell has it
+
+
 def argument_parser(
     script: str, description: str | None, experiments: Iterable[str]
 ) -> argparse.ArgumentParser:
@@ -87,13 +97,20 @@ def argument_parser(
     parser.add_argument("experiment", choices=experiments)
     parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
     parser.add_argument(
-        "--seeds", type=whole(0), nargs="+", help="run only these; several processes can share the folder"
+        "--seeds",
+        type=whole(0),
+        nargs="+",
+        help="run only these, by default those from 0 on that the setting has; several processes can share the folder",
     )
     parser.add_argument(
-        "--output", default=f"{script}-results", help="folder of the runs, tables and figures"
+        "--output",
+        type=Path,
+        default=f"{script}-results",
+        help=f"folder of the runs, tables and figures; {script}-results by default",
     )
     parser.add_argument(
         "--results",
+        type=Path,
         help="folder of the file with all figures, of which report.py builds its page: docs/results",
     )
     return parser
@@ -124,11 +141,16 @@ def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> An
     return estimator
 
 
-def result_folder(options: argparse.Namespace) -> Path:
-    """The folder of an experiment's results, and of its runs."""
-    folder = Path(options.output) / (options.experiment + ("-quick" if options.quick else ""))
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
-    return folder
+def result_folder(options: argparse.Namespace, name: str | None = None) -> Path:
+    """The folder of an experiment's results; it and that of --results are made before a run, which may take hours."""
+    output: Path = options.output / ((name or options.experiment) + ("-quick" if options.quick else ""))
+    for folder in (output / "runs", options.results):
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            sys.exit(f"the folder {folder} cannot be made: {error.strerror}; give another one")
+    return output
 
 
 def warm_up(strategy: Any, X: Any, classifier: Any = None) -> None:

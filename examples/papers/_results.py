@@ -63,7 +63,7 @@ def write_results(
         "curves": curves,
         "numbers": {key: short(value) for key, value in (numbers or {}).items()},
     }
-    path = Path(options.results) / f"{name}.json"
+    path = options.results / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(dense(result) + "\n")
     print(f"figures in {path}", flush=True)

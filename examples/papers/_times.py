@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,21 @@ def add_times(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(
-    methods: dict[str, Any], pool: Any, labels: np.ndarray[Any, Any], classifier: Any, n_turns: int
+    methods: dict[str, Any],
+    pool: Any,
+    labels: np.ndarray[Any, Any],
+    classifier: Any,
+    n_turns: int,
+    folder: Path,
 ) -> dict[str, tuple[float, float]]:
-    """Seconds of fit, and the median of a query of ten rows: all methods in turns, the first of several not counted."""
+    """Seconds of fit, and the median of a query of ten rows: all methods in turns, the first of several not counted.
+
+    They are kept in a file of the folder, and what an earlier run has kept is not measured again.
+    """
+    file = folder / f"times-{len(pool)}-rows-{n_turns}-turns.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if methods.keys() <= kept.keys():
+        return {name: (kept[name][0], kept[name][1]) for name in methods}
     labels, fits = labels.copy(), {}
     for name, strategy in methods.items():
         started = time.perf_counter()
@@ -40,6 +53,7 @@ def measure(
     taken = {name: (fits[name], float(np.median(queries[name][n_turns > 1 :]))) for name in methods}
     for name, (fit, query) in taken.items():
         print(f"{len(pool):,} rows, {name}: fit {fit:.1f} s, query {query:.3f} s", flush=True)
+    file.write_text(json.dumps(taken))
     return taken
 
 

@@ -6,7 +6,6 @@ another query D3 on one of length 2b around x0, which fits into [a, 2a] for b up
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ def distances_main(options: Any) -> None:
     figures = {f"b {b}, {name}": value for b in WIDTHS for name, value in figure_2(b).items()}
     for name, value in figures.items():
         print(f"{name}: {value:.4f}")
-    write_results(options, Path(options.output), setting=f"a = {A}, x0 at 51 places", numbers=figures)
+    write_results(options, options.output, setting=f"a = {A}, x0 at 51 places", numbers=figures)
 
 
 def places(*intervals: tuple[float, float]) -> np.ndarray[Any, Any]:

@@ -45,6 +45,7 @@ from _experiments import (
     save,
     save_arrays,
     some,
+    start,
     train_or_load,
     write_report,
 )
@@ -429,4 +430,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

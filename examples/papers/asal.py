@@ -28,7 +28,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from _asal_methods import make_learner, parts_of
+from _asal_methods import BASES, make_learner, parts_of
 from _asal_settings import (
     AUTOENCODER,
     ENTROPY,
@@ -56,6 +56,7 @@ from _experiments import (
     save_arrays,
     some,
     spread,
+    start,
     train_or_load,
     write_report,
 )
@@ -80,7 +81,7 @@ def network_of(name: str, experiment: Settings, X: Any, y: Any, output: Path, ga
     """
     data: tuple[Any, ...] = (X,)
     if name == "oracle":  # on all labels of the pool
-        untrained: Any = adam(LeNet, epochs=5, batch_size=64)
+        untrained: Any = adam(LeNet, epochs=5, batch_size=64).set_params(verbose=1)
         data = some((X, y), 60_000)
     elif name == "autoencoder":
         untrained = clone(experiment.autoencoder).set_params(verbose=1)
@@ -210,7 +211,7 @@ def chosen(name: str, options: argparse.Namespace) -> tuple[Settings, list[str],
     if options.gan_steps:
         experiment = with_gans(experiment, n_iter=options.gan_steps)
         flags, words = [*flags, "--gan-steps", str(options.gan_steps)], [*words, f"{options.gan_steps}-steps"]
-    options.output = str(Path(options.output, *words))  # other networks, other runs
+    options.output = options.output.joinpath(*words)  # other networks, other runs
     return experiment, flags, words
 
 
@@ -220,6 +221,8 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
     network = cache(partial(network_of, experiment=experiment, X=X, y=y, output=output, gan_file=options.gan))
+    if options.gan:
+        network("gan")  # before anything is trained it is clear whether the file is one
     for seed in options.seeds or range(experiment.n_seeds):
         for method in methods:
             run(method, seed, experiment, network, data, output, options.quick)
@@ -270,8 +273,7 @@ def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
     sizes = options.sizes
     experiment, flags, words = chosen("mnist-ten", options)
-    output = Path(options.output) / ("mnist-ten" + ("-quick" if options.quick else ""))
-    output.mkdir(parents=True, exist_ok=True)
+    output = result_folder(options, "mnist-ten")
     X, y = datasets.load_mnist(return_X_y=True)
     X_train, y_train = some(mnist()("train"), experiment.n_rows)
     network = cache(
@@ -292,7 +294,7 @@ def times_main(options: argparse.Namespace) -> None:
     measured, paying = [], []
     figures: dict[str, float] = {}
     for size in sizes:
-        taken = measure(methods, pool[:size], np.full(size, -1), classifier, options.turns)
+        taken = measure(methods, pool[:size], np.full(size, -1), classifier, options.turns, output)
         for method, (fit, query) in taken.items():
             figures |= {f"{method}, {size} rows: fit": fit, f"{method}, {size} rows: query": query}
         measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.3f}" for fit, query in taken.values())])
@@ -334,7 +336,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        help="run only these, by their names in the tables, perhaps with changes, as in 'ASAL-Gray (DCGAN)': see "
+        metavar="METHOD",
+        help=f"run only these: {', '.join(BASES)}, perhaps with changes, as in 'ASAL-Gray (DCGAN)': see "
         "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
     )
     parser.add_argument(
@@ -359,4 +362,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -40,6 +40,7 @@ from _experiments import (
     run_once,
     some,
     spread,
+    start,
     train_or_load,
     warm_up,
     write_report,
@@ -332,4 +333,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -36,11 +36,15 @@ INTRODUCTION = """# Reproduction
 
 What the four papers claim, beside what was seen here. `python examples/papers/report.py` builds this page from
 `examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A claim holds by the
-checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do or where there are
-fewer than {n_seeds} seeds, *not reproduced* where none does. "Quick" runs are cut down for two cores without a GPU, or
-for minutes with one, and their figures are not comparable with the paper's: see the [runs](#runs) for what was cut.
-Spreads are [smallest, largest] over the seeds. Seconds are of a machine that others used at the same time: compare
-those of one run only.
+checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do, where there are
+fewer than {n_seeds} seeds, or where the run leaves out what the verdict names, *not reproduced* where none does.
+"Quick" runs are cut down for two cores without a GPU, or for minutes with one, and their figures are not comparable
+with the paper's: see the [runs](#runs) for what was cut. Spreads are [smallest, largest] over the seeds. Seconds are of
+a machine that others used at the same time: compare those of one run only.
+
+To begin yourself, `python examples/papers/asal.py mnist-two --quick --methods Random 'Maximal Entropy' --seeds 0` takes
+five minutes on two cores. Ctrl-C stops it, and the same command, with more methods or seeds, goes on after the runs
+that are there.
 
 Tables 1 and 3 of ASAL, Table 1 of DGAL, and Tables 2 and 3 of WAAL state settings, which are in the scripts. The
 papers' figures from curves are what their texts say about them."""
@@ -217,13 +221,13 @@ def described(result: Result) -> str:
     machine = content["machine"]
     seeds = {method: len(found["seeds"]) for method, found in content["curves"].items()}
     numbers = sorted(set(seeds.values()))
+    counted = " to ".join(map(str, (numbers[:1] + numbers[1:][-1:])))
     lines = [
         f"### {result.name}",
         f"`{content['command']} --results docs/results`",
         content["setting"],
         "Cut, with the paper's value in brackets: " + "; ".join(content["cut"]) if content["cut"] else "",
-        f"Seeds: {numbers[0]} to {numbers[-1]}, {len(seeds)} methods; {digits(content['seconds'])} s of trainings and "
-        "queries"
+        f"Seeds: {counted}, {len(seeds)} methods; {digits(content['seconds'])} s of trainings and queries"
         if seeds
         else "",
         f"Machine: {machine['cores']} cores, {machine['threads']} of them used, {machine['gpu'] or 'no GPU'}; "

@@ -43,6 +43,7 @@ from _experiments import (
     run_once,
     save,
     some,
+    start,
     warm_up,
     write_report,
 )
@@ -426,12 +427,13 @@ def main(arguments: list[str] | None = None) -> None:
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
         experiment = quick(experiment)
+    folder = result_folder(options)
     context = Context(
         name=options.experiment,
         experiment=experiment,
         data=experiment.data(options.experiment),
         held_out=some(experiment.load("validation"), experiment.n_validation),
-        folder=result_folder(options),
+        folder=folder,
         methods=options.methods or default_methods(options.experiment),
         seeds=options.seeds or list(range(experiment.n_seeds)),
         options=options,
@@ -442,4 +444,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -76,6 +76,9 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
     arguments = ["times", "--sizes", "100", "300", "--output", str(tmp_path), "--methods", *methods]
     asal.main(arguments)
     report = (tmp_path / "mnist-ten" / "times.md").read_text()
+    monkeypatch.setattr(asal.NetClassifier, "predict_proba", lambda *_: pytest.fail("it was measured again"))
+    asal.main(arguments)
+    assert (tmp_path / "mnist-ten" / "times.md").read_text() == report
     assert report.count("| 100 |") == report.count("| 300 |") == 2
     seconds = json.loads((tmp_path / "mnist-ten" / "seconds.json").read_text())
     assert seconds.keys() == {"gan", "autoencoder"}
