@@ -192,7 +192,7 @@ def run_once(
 ) -> None:
     """Run one learner from the initial labels that all methods share for this seed, unless its file exists.
 
-    The history goes to the file, with what `keep` returns. How far it is is printed, and the last value of `metric`.
+    The history goes to the file, with what `keep` returns. Progress and the last value of `metric` are printed.
     """
     if run_file(output, method, seed).exists():
         return

@@ -304,6 +304,8 @@ def main(arguments: list[str] | None = None) -> None:
     output = options.folder = result_folder(options)
     data = experiment.data(name)
     prepared = cache(partial(prepare, experiment, data[0], output, options.vae, options.quick))
+    if options.vae:
+        prepared()  # before anything is trained it is clear whether the file is one
     options.seeds = options.seeds or list(range(experiment.n_seeds))
     for seed in options.seeds:
         for method in options.methods or METHODS:
