@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
@@ -74,8 +73,13 @@ def pytest_collection() -> Iterator[object]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.partition("::")[0] not in FIRST)
-    for item in items:
-        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not for_gpu:
+        return
+    import torch  # not where other processes run the tests
+
+    if not torch.cuda.is_available():
+        for item in for_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a GPU, and pytest -m gpu"))
 
 
