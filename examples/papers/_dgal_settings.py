@@ -32,6 +32,18 @@ def mini_imagenet(split: str) -> tuple[Any, Any]:
     return X[rows], y[rows]
 
 
+CIFAR100 = Settings(
+    load=of(datasets.load_cifar100),
+    architecture="vit_small",
+    n_latent=100,
+    n_initial=100,
+    n_candidates=5000,
+    n_queries=200,
+    n_rounds=20,
+    pretrained=True,
+    vae="resnet18",
+)
+
 EXPERIMENTS = {
     "mnist": Settings(
         load=of(datasets.load_mnist),
@@ -73,28 +85,8 @@ EXPERIMENTS = {
         n_rounds=20,
         pretrained=True,
     ),
-    "cifar100": Settings(
-        load=of(datasets.load_cifar100),
-        architecture="vit_small",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=5000,
-        n_queries=200,
-        n_rounds=20,
-        pretrained=True,
-        vae="resnet18",
-    ),
-    "mini-imagenet": Settings(
-        load=mini_imagenet,
-        architecture="vit_small",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=5000,
-        n_queries=200,
-        n_rounds=20,
-        pretrained=True,
-        vae="resnet18",
-    ),
+    "cifar100": CIFAR100,
+    "mini-imagenet": replace(CIFAR100, load=mini_imagenet),
 }
 
 # Table 2; its other results are curves.

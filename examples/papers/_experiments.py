@@ -141,9 +141,13 @@ def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> An
     return estimator
 
 
-def result_folder(options: argparse.Namespace, name: str | None = None) -> Path:
-    """The folder of an experiment's results; it and that of --results are made before a run, which may take hours."""
-    output: Path = options.output / ((name or options.experiment) + ("-quick" if options.quick else ""))
+def result_folder(options: argparse.Namespace, name: str | None = None, words: Iterable[str] = ()) -> Path:
+    """The folder of an experiment's results, inside those that words name.
+
+    It and the one of --results are made before a run, which may take hours.
+    """
+    name = (name or options.experiment) + ("-quick" if options.quick else "")
+    output: Path = options.output.joinpath(*words, name)
     for folder in (output / "runs", options.results):
         try:
             if folder is not None:

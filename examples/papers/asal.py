@@ -202,7 +202,10 @@ def agreement(
 
 
 def chosen(name: str, options: argparse.Namespace) -> tuple[Settings, list[str], list[str]]:
-    """An experiment with what the flags ask for, these flags but --quick, and their words in the names of files."""
+    """An experiment with what the flags ask for, these flags but --quick, and their words in the names of files.
+
+    Runs with other networks have a folder of their own.
+    """
     experiment = quick(name, EXPERIMENTS[name]) if options.quick else EXPERIMENTS[name]
     flags, words = [], []
     if options.dense_gan:
@@ -211,13 +214,12 @@ def chosen(name: str, options: argparse.Namespace) -> tuple[Settings, list[str],
     if options.gan_steps:
         experiment = with_gans(experiment, n_iter=options.gan_steps)
         flags, words = [*flags, "--gan-steps", str(options.gan_steps)], [*words, f"{options.gan_steps}-steps"]
-    options.output = options.output.joinpath(*words)  # other networks, other runs
     return experiment, flags, words
 
 
 def experiment_main(name: str, options: argparse.Namespace) -> None:
     experiment, flags, words = chosen(name, options)
-    output = result_folder(options)
+    output = result_folder(options, words=words)
     X, y, *_ = data = experiment.data(name)
     methods = tuple(options.methods or experiment.methods)
     network = cache(partial(network_of, experiment=experiment, X=X, y=y, output=output, gan_file=options.gan))
@@ -273,7 +275,7 @@ def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
     sizes = options.sizes
     experiment, flags, words = chosen("mnist-ten", options)
-    output = result_folder(options, "mnist-ten")
+    output = result_folder(options, "mnist-ten", words)
     X, y = datasets.load_mnist(return_X_y=True)
     X_train, y_train = some(mnist()("train"), experiment.n_rows)
     network = cache(
