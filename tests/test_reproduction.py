@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 
 pytest.importorskip("matplotlib")
-NAMES = ("report", "_results", "waal", "asal", "alcg", "_dgal_figures", "_waal_distances")
+NAMES = ("report", "_results", "waal", "asal", "alcg", "_dgal_figures", "_dgal_two", "_waal_distances")
 FOLDER = Path(__file__).parents[1] / "examples" / "papers"
 
 
@@ -280,18 +280,39 @@ def test_how_mixed_the_classes_are_where_rows_are_queried(scripts):
 
 
 def test_fours_and_nines_among_the_latents(scripts, tmp_path, monkeypatch):
-    figures = scripts["_dgal_figures"]
+    two = scripts["_dgal_two"]
+    monkeypatch.setattr(two, "N_STEPS", (5, 3_000))
     X, y = load_digits(return_X_y=True)
     rows = np.isin(y, (4, 9))
     images = X[rows].reshape(-1, 1, 8, 8).repeat(2, axis=2).repeat(2, axis=3).astype(np.uint8)
-    monkeypatch.setattr(figures.datasets, "load_mnist", lambda **_: (images, y[rows]))
+    monkeypatch.setattr(two.datasets, "load_mnist", lambda **_: (images, y[rows]))
     options = Namespace(
-        script="dgal", experiment="figure-2", quick=True, output=tmp_path, results=tmp_path / "files"
+        script="dgal",
+        experiment="figure-2",
+        quick=True,
+        seeds=[0],
+        output=tmp_path,
+        results=tmp_path / "files",
     )
-    figures.draw_figure_2(options)
-    result = json.loads((tmp_path / "files" / "dgal-figure-2-quick.json").read_text())
-    assert 50 < result["numbers"]["neighbours of the same digit"] <= 100
+    two.two_main(options)
+    numbers = json.loads((tmp_path / "files" / "dgal-figure-2-quick.json").read_text())["numbers"]
+    assert 50 < numbers["neighbours of the same digit"] <= 100
+    assert 0 < numbers["distance to neighbours of the other digit"] < 100
+    assert_allclose(numbers["held, harmonic, 3000 steps"], [1])
     assert (tmp_path / "figure-2-quick" / "latents.png").stat().st_size > 0
+
+
+def test_a_diffusion_ends_at_the_second_eigenvector_only_where_labels_diffuse_away(scripts, monkeypatch):
+    """Two clouds side by side, which the second eigenvector tells apart."""
+    two = scripts["_dgal_two"]
+    monkeypatch.setattr(two, "N_STEPS", (5, 3_000))
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(200, 2)) + np.repeat([[0, 0], [3, 0]], 100, axis=0)
+    found = two.limits_of_diffusion(latents, np.repeat([4, 9], 100), [0, 1])
+    assert_allclose(found["free, eigenvector, 3000 steps"], [1, 1])
+    assert_allclose(found["held, harmonic, 3000 steps"], [1, 1])
+    assert max(found["held, eigenvector, 3000 steps"]) < 0.99
+    assert min(found["held, eigenvector, 3000 steps"]) > 0.1
 
 
 @pytest.mark.parametrize("b", [0.2, 0.5])

@@ -6,16 +6,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _experiments import COLORS, result_folder, save, train_or_load
-from _results import write_results
-from sklearn.decomposition import PCA
+from _experiments import COLORS, save
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
-from skal import datasets
-from skal.generators import VAE
 from skal.plotting import LearningCurveDisplay
-from skal.pool import blockwise
 from skal.strategies import DGAL
 
 N_NEAR = 10  # neighbours whose classes are compared
@@ -73,34 +68,6 @@ def near_boundaries(histories: dict[str, Any], latents: Any, y: Any) -> dict[str
                 queried = histories[method]["labeled_rows"][:, ends[first] : ends[-1]]
                 figures[f"other classes near {method}, {part}"] = [others(rows) for rows in queried]
     return figures
-
-
-def draw_figure_2(options: Any) -> None:
-    """Figure 2: fours and nines among the five latents of a VAE, and how many neighbours have the same digit."""
-    X, y = datasets.load_mnist(subset=(4, 9), return_X_y=True)
-    output, n_epochs = result_folder(options), 8 if options.quick else 300
-    vae = train_or_load(output / "vae.skal", VAE(5, max_epochs=n_epochs, random_state=0), X)
-    latents = blockwise(vae.transform, X)
-    index = NearestNeighbors(n_neighbors=N_NEAR + 1).fit(latents)
-    near = index.kneighbors(latents, return_distance=False)[:, 1:]
-    same = float(100 * np.mean(y[near] == y[:, None]))
-    figure, axis = plt.subplots(figsize=(7, 6), layout="constrained")
-    first, second = PCA(2).fit_transform(latents).T
-    axis.scatter(first, second, c=y, cmap="coolwarm", s=4, alpha=0.5, lw=0)
-    axis.set(
-        title=f"fours and nines; {same:.1f} % of {N_NEAR} neighbours have the same digit",
-        xticks=[],
-        yticks=[],
-    )
-    save(figure, output / "latents.png")
-    print(f"{same:.1f} % of the {N_NEAR} nearest neighbours have the same digit")
-    write_results(
-        options,
-        output,
-        setting=f"{len(X):,} fours and nines of MNIST, five latents, {N_NEAR} neighbours",
-        cut=["VAE 8 epochs (300)"] if options.quick else [],
-        numbers={"neighbours of the same digit": same},
-    )
 
 
 def draw_curves(name: str, histories: dict[str, Any], file: Path) -> None:

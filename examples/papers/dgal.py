@@ -11,7 +11,8 @@ Everything goes to the folder ``--output``: the VAE, a file per run (a run whose
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
 query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4),
 among the VAE's latents and in the space of a network that was trained with all labels. ``dgal.py figure-2`` draws the
-latents of fours and nines, ``dgal.py times`` compares query times over growing pools.
+latents of fours and nines and follows a diffusion on their graph to its limit (Lemma 4.1), ``dgal.py times`` compares
+query times over growing pools.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from _dgal_figures import draw, draw_figure_2
+from _dgal_figures import draw
 from _dgal_settings import EXPERIMENTS, PUBLISHED, QUICK_TRAININGS, Settings, quick
 from _dgal_times import times_main
+from _dgal_two import two_main
 from _experiments import (
     argument_parser,
     markdown,
@@ -283,7 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     name = options.experiment
     if name == "figure-2":
-        draw_figure_2(options)
+        two_main(options)
         return
     if name == "times":
         mnist = EXPERIMENTS["mnist"]
