@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _experiments import markdown, result_folder, warm_up, write_report
-from _results import write_results
-from _times import augmented, measure
+from _experiments import result_folder, warm_up
+from _times import Taken, augmented, measure, write_times
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -31,27 +30,13 @@ def times_main(options: Any, classifier: Any, make_strategy: Callable[[str, Any]
     classifier.set_params(random_state=0).fit(X[:N_LABELED], y[:N_LABELED])
     pool = augmented(X, max(sizes), output)
     names = options.methods or TIMED
-    measured: list[Any] = []
-    figures: dict[str, float] = {}
+    found: dict[int, Taken] = {}
     for size in sizes:
         labels = np.full(size, -1)
         labels[:N_LABELED] = y[:N_LABELED]
         methods = {name: make_strategy(name, encoder).set_params(random_state=0) for name in names}
         for strategy in methods.values():
             warm_up(strategy, X, classifier)
-        taken = measure(methods, pool[:size], labels, classifier, options.turns, output)
-        for name, (fit, query) in taken.items():
-            figures |= {f"{name}, {size} rows: fit": fit, f"{name}, {size} rows: query": query}
-        measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.4f}" for fit, query in taken.values())])
-    write_report(
-        [markdown(["pool", *(f"{name}: fit s, query s" for name in names)], measured)], output, "times"
-    )
-    write_results(
-        options,
-        output,
-        part="-".join([f"to-{max(sizes)}", *(options.methods or ())]),
-        flags=["--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *names],
-        setting=f"10 rows of MNIST and shifted copies, {N_LABELED} labels, 100 candidates, graph of 50 principal "
-        "components; seconds of a fit and the median of a query, methods in turns",
-        numbers=figures,
-    )
+        found[size] = measure(methods, pool[:size], labels, classifier, options, output)
+    setting = f"{N_LABELED} labels, 100 candidates, graph of 50 principal components"
+    write_times(options, output, found, setting=setting)

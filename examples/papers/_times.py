@@ -5,21 +5,31 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _experiments import count
+from _experiments import count, markdown, write_report
+from _results import write_results
 
 from skal.utils.replacing import replacing
 
 SIZES = [10_000, 60_000, 250_000, 1_000_000]
+N_ASKED = 10
+
+Taken = dict[
+    str, tuple[float, dict[int, float]]
+]  # of each method, seconds of its fit and of a query of so many rows
 
 
 def add_times(parser: argparse.ArgumentParser) -> None:
     """The arguments of the experiment "times"."""
     parser.add_argument("--sizes", type=count, nargs="+", default=SIZES, help="pool sizes for times")
     parser.add_argument("--turns", type=count, default=4, help="queries of each method for times")
+    parser.add_argument(
+        "--asked", type=count, nargs="+", default=[N_ASKED], help="rows that a query for times asks for"
+    )
 
 
 def measure(
@@ -27,34 +37,95 @@ def measure(
     pool: Any,
     labels: np.ndarray[Any, Any],
     classifier: Any,
-    n_turns: int,
+    options: argparse.Namespace,
     folder: Path,
-) -> dict[str, tuple[float, float]]:
-    """Seconds of fit, and the median of a query of ten rows: all methods in turns, the first of several not counted.
+) -> Taken:
+    """Seconds of fit, and the median of a query: all methods in turns, the first of several not counted.
 
     They are kept in a file of the folder, and what an earlier run has kept is not measured again.
     """
-    file = folder / f"times-{len(pool)}-rows-{n_turns}-turns.json"
+    n_turns, asked = options.turns, options.asked
+    file = folder / f"times-{len(pool)}-rows-{n_turns}-turns-{'-'.join(map(str, asked))}-asked.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if methods.keys() <= kept.keys():
-        return {name: (kept[name][0], kept[name][1]) for name in methods}
+        return {
+            name: (fit, dict(zip(asked, queries, strict=True)))
+            for name, (fit, *queries) in kept.items()
+            if name in methods
+        }
     labels, fits = labels.copy(), {}
     for name, strategy in methods.items():
         started = time.perf_counter()
         strategy.fit(pool)
         fits[name] = time.perf_counter() - started
-    queries: dict[str, list[float]] = {name: [] for name in methods}
+    seconds: dict[str, dict[int, list[float]]] = {name: {n: [] for n in asked} for name in methods}
     for _ in range(n_turns):
-        for name, strategy in methods.items():
-            started = time.perf_counter()
-            rows = strategy.query(pool, labels, n_queries=10, estimator=classifier)
-            queries[name].append(time.perf_counter() - started)
-        labels[rows] = 0
-    taken = {name: (fits[name], float(np.median(queries[name][n_turns > 1 :]))) for name in methods}
-    for name, (fit, query) in taken.items():
-        print(f"{len(pool):,} rows, {name}: fit {fit:.1f} s, query {query:.3f} s", flush=True)
-    file.write_text(json.dumps(taken))
+        for n_queries in asked:
+            for name, strategy in methods.items():
+                started = time.perf_counter()
+                rows = strategy.query(pool, labels, n_queries=n_queries, estimator=classifier)
+                seconds[name][n_queries].append(time.perf_counter() - started)
+            labels[rows] = 0
+    taken = {
+        name: (fits[name], {n: float(np.median(each[n_turns > 1 :])) for n, each in seconds[name].items()})
+        for name in methods
+    }
+    for name, (fit, queries) in taken.items():
+        found = ", ".join(f"query of {n} {query:.3f} s" for n, query in queries.items())
+        print(f"{len(pool):,} rows, {name}: fit {fit:.1f} s, {found}", flush=True)
+    file.write_text(json.dumps({name: [fit, *queries.values()] for name, (fit, queries) in taken.items()}))
     return taken
+
+
+def write_times(
+    options: argparse.Namespace,
+    output: Path,
+    found: dict[int, Taken],
+    *,
+    report: Iterable[str] = (),
+    words: Iterable[str] = (),
+    flags: Iterable[str] = (),
+    setting: str,
+    cut: Iterable[str] = (),
+    numbers: dict[str, float] | None = None,
+) -> None:
+    """Write the table and the figures, with their command and setting."""
+    methods = list(next(iter(found.values())))
+    rows = []
+    figures = numbers or {}
+    for size, taken in found.items():
+        rows.append([f"{size:,}"])
+        for name, (fit, queries) in taken.items():
+            rows[-1].append(", ".join(f"{each:.3f}" for each in (fit, *queries.values())))
+            figures[f"{name}, {size} rows: fit"] = fit
+            for n_queries, query in queries.items():
+                part = "query" if n_queries == N_ASKED else f"query of {n_queries}"
+                figures[f"{name}, {size} rows: {part}"] = query
+    table = markdown(["pool", *(f"{name}: fit s, query s" for name in methods)], rows)
+    write_report([table, *report], output, "times")
+    asked = [str(n) for n in options.asked]
+    is_usual = options.asked == [N_ASKED]
+    parts = [
+        *words,
+        f"to-{max(options.sizes)}",
+        *([] if is_usual else ["asked", *asked]),
+        *(options.methods or ()),
+    ]
+    write_results(
+        options,
+        output,
+        part="-".join(parts).replace(" ", "_"),
+        flags=[
+            *flags,
+            *("--sizes", *map(str, options.sizes), "--turns", str(options.turns)),
+            *([] if is_usual else ["--asked", *asked]),
+            *("--methods", *methods),
+        ],
+        setting=f"MNIST and shifted copies, {setting}; seconds of a fit and the median of a query of "
+        f"{' or '.join(asked)} rows, methods in turns",
+        cut=cut,
+        numbers=figures,
+    )
 
 
 def augmented(X: np.ndarray[Any, Any], n_rows: int, folder: Path) -> np.ndarray[Any, Any]:

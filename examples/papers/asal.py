@@ -61,7 +61,7 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
-from _times import add_times, augmented, measure
+from _times import Taken, add_times, augmented, measure, write_times
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -273,7 +273,6 @@ def codes_for_adba(network: Callable[[str], Any], data: Any, output: Path, is_qu
 
 def times_main(options: argparse.Namespace) -> None:
     """Seconds per query over growing pools of MNIST and shifted copies of it, with one classifier."""
-    sizes = options.sizes
     experiment, flags, words = chosen("mnist-ten", options)
     output = result_folder(options, "mnist-ten", words)
     X, y = datasets.load_mnist(return_X_y=True)
@@ -286,39 +285,42 @@ def times_main(options: argparse.Namespace) -> None:
         for name in options.methods or (ENTROPY, *FIXED)
     }
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
-    pool = augmented(X, max(sizes), output)
+    pool = augmented(X, max(options.sizes), output)
     seconds = training_seconds(output)
     others = [name for name in methods if name != ENTROPY]
     training = {
         name: seconds.get("gan", 0.0) + (seconds.get("autoencoder", 0.0) if name == AUTOENCODER else 0.0)
         for name in others
     }
-    measured, paying = [], []
-    figures: dict[str, float] = {}
-    for size in sizes:
-        taken = measure(methods, pool[:size], np.full(size, -1), classifier, options.turns, output)
-        for method, (fit, query) in taken.items():
-            figures |= {f"{method}, {size} rows: fit": fit, f"{method}, {size} rows: query": query}
-        measured.append([f"{size:,}", *(f"{fit:.1f}, {query:.3f}" for fit, query in taken.values())])
-        if ENTROPY in taken:
-            after = [pays_after(taken[name], taken[ENTROPY], training[name]) for name in others]
-            paying.append([f"{size:,}", *after])
-    report = [markdown(["pool", *(f"{name}: fit s, query s" for name in methods)], measured)]
-    if paying:
+    found: dict[int, Taken] = {}
+    for size in options.sizes:
+        found[size] = measure(methods, pool[:size], np.full(size, -1), classifier, options, output)
+    report = []
+    if ENTROPY in methods:
+        n_asked = options.asked[0]
+        costs = {
+            size: {name: (fit, queries[n_asked]) for name, (fit, queries) in taken.items()}
+            for size, taken in found.items()
+        }
+        paying = [
+            [f"{size:,}", *(pays_after(each[name], each[ENTROPY], training[name]) for name in others)]
+            for size, each in costs.items()
+        ]
         trainings = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()) or "of another run"
         report.append(
-            f"After how many queries the preparation has paid (Figure 6b), with the training of networks ({trainings}) "
-            f"and without it:\n\n{markdown(['pool', *others], paying)}"
+            f"After how many queries of {n_asked} rows the preparation has paid (Figure 6b), with the training of "
+            f"networks ({trainings}) and without it:\n\n{markdown(['pool', *others], paying)}"
         )
-    write_report(report, output, "times")
-    write_results(
+    write_times(
         options,
         output,
-        part="-".join([*words, f"to-{max(sizes)}", *(options.methods or ())]).replace(" ", "_"),
-        flags=[*flags, "--sizes", *map(str, sizes), "--turns", str(options.turns), "--methods", *methods],
-        setting="10 rows of MNIST and shifted copies, seconds of a fit and the median of a query, methods in turns",
+        found,
+        report=report,
+        words=words,
+        flags=flags,
+        setting="a network that knows 1,000 labels",
         cut=cuts(EXPERIMENTS["mnist-ten"], experiment),
-        numbers=figures | {f"training of {name}": value for name, value in seconds.items()},
+        numbers={f"training of {name}": value for name, value in seconds.items()},
     )
 
 

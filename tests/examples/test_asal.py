@@ -60,6 +60,9 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert GAN.load(output / "DCGAN.skal").n_iter_ == 3
 
 
+PARTS = ("fit", "query", "query of 20")  # ten rows are the usual
+
+
 def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
     asal = scripts["asal"]
     X, y = digits["train"]
@@ -73,8 +76,27 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
     monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
     methods = ["Maximal Entropy", "ASAL-Gray", "ASAL-Autoencoder"]
-    arguments = ["times", "--sizes", "100", "300", "--output", str(tmp_path), "--methods", *methods]
+    arguments = [
+        "times",
+        "--sizes",
+        "100",
+        "300",
+        "--asked",
+        "10",
+        "20",
+        "--turns",
+        "2",
+        "--output",
+        str(tmp_path),
+    ]
+    arguments += ["--results", str(tmp_path / "files"), "--methods", *methods]
     asal.main(arguments)
+    [file] = (tmp_path / "files").iterdir()
+    assert file.name == "asal-times-to-300-asked-10-20-Maximal_Entropy-ASAL-Gray-ASAL-Autoencoder.json"
+    result = json.loads(file.read_text())
+    assert "--sizes 100 300 --turns 2 --asked 10 20 --methods 'Maximal Entropy'" in result["command"]
+    figures = {f"{name}, {size} rows: {part}" for name in methods for size in (100, 300) for part in PARTS}
+    assert result["numbers"].keys() == figures | {"training of gan", "training of autoencoder"}
     report = (tmp_path / "mnist-ten" / "times.md").read_text()
     monkeypatch.setattr(asal.NetClassifier, "predict_proba", lambda *_: pytest.fail("it was measured again"))
     asal.main(arguments)
