@@ -1,6 +1,6 @@
 """k-medians: rows in the middle of clusters (Sener and Savarese, 2018)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, pending_first, sq_norms
 
 _N_WEISZFELD = 5
+_MOST_KEPT = 2**22  # numbers of a cluster, 32 MiB
 
 
 @one_blas_thread
@@ -107,13 +108,19 @@ def _assign(points: EuclideanPoints, medians: Positions) -> Positions:
 def _better_median(points: EuclideanPoints, members: Positions, median: int) -> int:
     """Return the member nearest to the cluster's geometric median where its sum of distances is smaller."""
 
+    def blocks() -> Iterable[tuple[slice, Floats]]:
+        return ((block, points.take(rows)) for block, rows in points.blocks(members, 0))
+
+    # They are read a dozen times: once from the pool, unless there are too many to keep.
+    kept = list(blocks()) if len(members) * points.width <= _MOST_KEPT else None
+
+    def parts() -> Iterable[tuple[slice, Floats]]:
+        return blocks() if kept is None else kept
+
     def distances_to(center: Floats) -> Floats:
-        return np.sqrt(np.concatenate([sq_norms(points.take(rows) - center) for _, rows in blocks()]))
+        return np.sqrt(np.concatenate([sq_norms(part - center) for _, part in parts()]))
 
-    def blocks() -> Iterator[tuple[slice, Positions]]:
-        return points.blocks(members, 0)
-
-    center = sum(points.take(rows).sum(axis=0) for _, rows in blocks()) / len(members)
+    center = sum(part.sum(axis=0) for _, part in parts()) / len(members)
     for _ in range(_N_WEISZFELD):
         distances = distances_to(center)
         smallest = 1e-9 * distances.max()
@@ -121,7 +128,7 @@ def _better_median(points: EuclideanPoints, members: Positions, median: int) -> 
             return median
         weights = 1 / np.maximum(distances, smallest)
         weights /= weights.sum()
-        center = sum(weights[block] @ points.take(rows) for block, rows in blocks())
+        center = sum(weights[block] @ part for block, part in parts())
     proposed = int(members[distances_to(center).argmin()])
     old, new = (distances_to(points.take([row])).sum() for row in (median, proposed))
     return proposed if new < old else median
