@@ -38,6 +38,7 @@ from _asal_settings import (
     RANDOM,
     Settings,
     adam,
+    changed,
     mnist,
     quick,
     with_dense_gans,
@@ -230,8 +231,8 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
             run(method, seed, experiment, network, data, output, options.quick)
     every = dict.fromkeys((*experiment.methods, *experiment.ablations, *methods))
     histories = read_histories(output, every)
-    fixed = [method for method in FIXED if method in histories]
-    agreed = agreement(fixed, experiment, network, data, output, n_samples=300 if options.quick else 1300)
+    matching = [method for method in (*FIXED, *changed(FIXED, *experiment.gans)) if method in histories]
+    agreed = agreement(matching, experiment, network, data, output, n_samples=300 if options.quick else 1300)
     report = [table(experiment, histories), PUBLISHED.get(name, "")]
     if agreed:
         rows = [(method, f"{score:.1%}") for method, score in agreed.items()]
