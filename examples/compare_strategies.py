@@ -89,6 +89,7 @@ STRATEGIES = {
     "DiscriminativeAL": DiscriminativeAL(),
     "SEALS": SEALS(),
     "DGAL": DGAL(),
+    "DGAL, PCA": DGAL(PCA(50)),
     "balanced margin": ClassBalanced(),
     "TypiClust, then margin": Switch(when=50),
     "expected error": ExpectedErrorReduction(n_candidates=100),
