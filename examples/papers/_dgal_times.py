@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _experiments import result_folder, warm_up
+from _experiments import flat, result_folder, warm_up
 from _times import Taken, augmented, measure, write_times
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -16,10 +16,6 @@ from skal import datasets
 
 TIMED = ("random", "rsmg", "dgmg", "margin", "badge", "coreset", "seals")
 N_LABELED = 100
-
-
-def flat(images: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(images, dtype=np.float32).reshape(len(images), -1)
 
 
 def times_main(options: Any, classifier: Any, make_strategy: Callable[[str, Any], Any]) -> None:

@@ -130,6 +130,10 @@ def some(data: tuple[Any, Any], n_rows: int | None) -> tuple[Any, Any]:
     return X[rows], y[rows]
 
 
+def flat(images: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(images, dtype=np.float32).reshape(len(images), -1)
+
+
 def train_or_load(path: Path, estimator: Any, *data: Any, **left_out: Any) -> Any:
     """Train and save an estimator, or read it from an earlier run; `left_out` has the parameters that no file holds."""
     if path.exists():

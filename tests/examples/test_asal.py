@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skal.classifiers import LinearClassifier
 from skal.generators import GAN, AutoEncoder
@@ -60,6 +63,27 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert GAN.load(output / "DCGAN.skal").n_iter_ == 3
 
 
+def test_matches_beside_an_annotator(scripts, digits, tmp_path):
+    """One gives the image the label of the nearest row, which gray values match it with, and one the other label."""
+    asal = scripts["asal"]
+    X, y = digits["train"]
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-two"], classifier=asal.adam(asal.Linear, 2, 50), n_rounds=5, n_steps=2
+    )
+    nearest = make_pipeline(FunctionTransformer(asal.flat), KNeighborsClassifier(1)).fit(X, y)
+    other = make_pipeline(FunctionTransformer(asal.flat), KNeighborsClassifier(1)).fit(
+        X, y.max() + y.min() - y
+    )
+    gan = GAN(architecture="dense", n_iter=2, batch_size=16, random_state=0).fit(X)
+    found = [
+        asal.agreement(["ASAL-Gray"], tiny, {"gan": gan, "oracle": oracle}.get, (X, y), tmp_path, 1)
+        for oracle in (nearest, other)
+    ]
+    assert [each["agreement of ASAL-Gray"] for each in found] == [1, 0]
+    assert 0 < found[0]["distance of ASAL-Gray"] < 1
+    assert (tmp_path / "matches-ASAL-Gray.png").exists()
+
+
 PARTS = ("fit", "query", "query of 20")  # ten rows are the usual
 
 
@@ -76,20 +100,9 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
     monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
     methods = ["Maximal Entropy", "ASAL-Gray", "ASAL-Autoencoder"]
-    arguments = [
-        "times",
-        "--sizes",
-        "100",
-        "300",
-        "--asked",
-        "10",
-        "20",
-        "--turns",
-        "2",
-        "--output",
-        str(tmp_path),
-    ]
-    arguments += ["--results", str(tmp_path / "files"), "--methods", *methods]
+    numbers = ["--sizes", "100", "300", "--asked", "10", "20", "--turns", "2"]
+    folders = ["--output", str(tmp_path), "--results", str(tmp_path / "files")]
+    arguments = ["times", *numbers, *folders, "--methods", *methods]
     asal.main(arguments)
     [file] = (tmp_path / "files").iterdir()
     assert file.name == "asal-times-to-300-asked-10-20-Maximal_Entropy-ASAL-Gray-ASAL-Autoencoder.json"
