@@ -260,19 +260,20 @@ PUBLISHED = {
 
 
 def quick(name: str, experiment: Settings) -> Settings:
-    """For two cores and an hour or two: fewer steps and labels, and beyond two digits a GAN of half the width."""
+    """For two cores and an hour or two: fewer steps and labels, and beyond two digits a narrow GAN.
+
+    The GANs of Table 3 keep their width: with 32x32 pixels a step of one takes seconds on two cores.
+    """
     if name == "mnist-two":
         return with_gans(experiment, n_iter=3000)
-    gan = GAN(n_iter=1000)
-    if name == "mnist-ten":
-        gan = GAN(
-            architecture=(ConvGenerator, ConvCritic),
-            generator_params={"channels": (128, 64, 32)},
-            critic_params={"channels": (32, 64, 128)},
-            n_iter=2500,
-            batch_size=50,
-            lr=2e-4,
-        )
+    gan = GAN(
+        architecture=(ConvGenerator, ConvCritic),
+        generator_params={"channels": (128, 64, 32)},
+        critic_params={"channels": (32, 64, 128)},
+        n_iter=2500 if name == "mnist-ten" else 1000,
+        batch_size=50,
+        lr=2e-4,
+    )
     classifier = clone(experiment.classifier)
     return replace(
         with_gans(experiment, n_iter=1000),
