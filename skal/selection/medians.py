@@ -9,7 +9,7 @@ from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, pending_first, sq_norms
 
 _N_WEISZFELD = 5
-_MOST_KEPT = 2**22  # numbers of a cluster, 32 MiB
+_MOST_KEPT = 2**22  # numbers of a cluster: 32 MiB
 
 
 @one_blas_thread
@@ -111,16 +111,13 @@ def _better_median(points: EuclideanPoints, members: Positions, median: int) -> 
     def blocks() -> Iterable[tuple[slice, Floats]]:
         return ((block, points.take(rows)) for block, rows in points.blocks(members, 0))
 
-    # They are read a dozen times: once from the pool, unless there are too many to keep.
+    # The members are read a dozen times, but only once from the pool unless they are too many to keep.
     kept = list(blocks()) if len(members) * points.width <= _MOST_KEPT else None
 
-    def parts() -> Iterable[tuple[slice, Floats]]:
-        return blocks() if kept is None else kept
-
     def distances_to(center: Floats) -> Floats:
-        return np.sqrt(np.concatenate([sq_norms(part - center) for _, part in parts()]))
+        return np.sqrt(np.concatenate([sq_norms(part - center) for _, part in kept or blocks()]))
 
-    center = sum(part.sum(axis=0) for _, part in parts()) / len(members)
+    center = sum(part.sum(axis=0) for _, part in kept or blocks()) / len(members)
     for _ in range(_N_WEISZFELD):
         distances = distances_to(center)
         smallest = 1e-9 * distances.max()
@@ -128,7 +125,7 @@ def _better_median(points: EuclideanPoints, members: Positions, median: int) -> 
             return median
         weights = 1 / np.maximum(distances, smallest)
         weights /= weights.sum()
-        center = sum(weights[block] @ part for block, part in parts())
+        center = sum(weights[block] @ part for block, part in kept or blocks())
     proposed = int(members[distances_to(center).argmin()])
     old, new = (distances_to(points.take([row])).sum() for row in (median, proposed))
     return proposed if new < old else median

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
 from skal.selection import k_medians
@@ -53,6 +54,13 @@ def test_k_medians_finds_the_best_rows_of_separate_clusters():
 )
 def test_k_medians_of_all_rows(X):
     assert sorted(k_medians(X, len(X), np.random.default_rng(0)).tolist()) == list(range(len(X)))
+
+
+def test_clusters_that_are_too_large_to_keep_have_the_same_medians(monkeypatch):
+    X = embedding(20_000, 0, "clusters")  # two blocks
+    kept = k_medians(X, 1, np.random.default_rng(0), max_iter=2)
+    monkeypatch.setattr("skal.selection.medians._MOST_KEPT", 0)
+    assert_array_equal(k_medians(X, 1, np.random.default_rng(0), max_iter=2), kept)
 
 
 @pytest.mark.parametrize("k", [0, 4])
