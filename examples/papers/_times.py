@@ -18,9 +18,8 @@ from skal.utils.replacing import replacing
 SIZES = [10_000, 60_000, 250_000, 1_000_000]
 N_ASKED = 10
 
-Taken = dict[
-    str, tuple[float, dict[int, float]]
-]  # of each method, seconds of its fit and of a query of so many rows
+# For each method, seconds of its fit and of a query of so many rows.
+Taken = dict[str, tuple[float, dict[int, float]]]
 
 
 def add_times(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +47,7 @@ def measure(
     file = folder / f"times-{len(pool)}-rows-{n_turns}-turns-{'-'.join(map(str, asked))}-asked.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if methods.keys() <= kept.keys():
-        return {
-            name: (fit, dict(zip(asked, queries, strict=True)))
-            for name, (fit, *queries) in kept.items()
-            if name in methods
-        }
+        return {name: (kept[name][0], dict(zip(asked, kept[name][1:], strict=True))) for name in methods}
     labels, fits = labels.copy(), {}
     for name, strategy in methods.items():
         started = time.perf_counter()
@@ -92,7 +87,7 @@ def write_times(
     """Write the table and the figures, with their command and setting."""
     methods = list(next(iter(found.values())))
     rows = []
-    figures = numbers or {}
+    figures = dict(numbers or {})
     for size, taken in found.items():
         rows.append([f"{size:,}"])
         for name, (fit, queries) in taken.items():

@@ -206,8 +206,8 @@ def agreement(
         recall = recall_score(annotated, y[matches], labels=labels, average="macro")
         figures[f"agreement of {method}"] = float(recall)
         near, far = (
-            np.median(paired_euclidean_distances(flat(report.synthetic), flat(X[rows])))
-            for rows in (matches, rng.integers(len(X), size=len(matches)))
+            np.median(paired_euclidean_distances(flat(report.synthetic), flat(X[found])))
+            for found in (matches, rng.integers(len(X), size=len(matches)))
         )
         figures[f"distance of {method}"] = float(near / far)
         display = MatchesDisplay.from_report(report, X, y, n_columns=12)
