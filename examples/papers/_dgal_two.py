@@ -33,14 +33,14 @@ def two_main(options: Any) -> None:
     latents = blockwise(vae.transform, X)
     figures = alike(X.reshape(len(X), -1) / 255.0, y, latents)
     print(*(f"{name}: {value:.3g}" for name, value in figures.items()), sep="\n")
-    draw_latents(
-        latents, y, f"{figures['neighbours of the same digit']:.1f} % of {N_NEAR} neighbours alike", output
-    )
+    same = figures["neighbours of the same digit"]
+    draw_latents(latents, y, f"{same:.1f} % of {N_NEAR} neighbours have the same digit", output)
     limits = limits_of_diffusion(latents, y, options.seeds or [0, 1, 2])
     print(*(f"{name}: {values}" for name, values in limits.items()), sep="\n")
     write_results(
         options,
         output,
+        flags=["--seeds", *map(str, options.seeds)] if options.seeds else [],
         setting=f"{len(X):,} fours and nines of MNIST, five latents, {N_NEAR} neighbours, five labels of each digit",
         cut=["VAE 8 epochs (300)"] if options.quick else [],
         numbers=figures | limits,
@@ -48,9 +48,9 @@ def two_main(options: Any) -> None:
 
 
 def alike(images: Floats, y: Any, latents: Any) -> dict[str, float]:
-    """How many neighbours among the latents have the same digit, and how alike the others' images are.
+    """How many neighbours among the latents have the same digit, and how far apart the images of the others are.
 
-    That is the distance of two images, as a share of the distance of two random images of the two digits.
+    The distance is a median, as a share of that between a random four and a random nine. Both are in percent.
     """
     index = NearestNeighbors(n_neighbors=N_NEAR + 1).fit(latents)
     near = index.kneighbors(latents, return_distance=False)[:, 1:]
@@ -77,8 +77,8 @@ def draw_latents(latents: Any, y: Any, title: str, output: Any) -> None:
 def limits_of_diffusion(latents: Any, y: Any, seeds: list[int]) -> dict[str, list[float]]:
     """Correlations of diffused labels with the second eigenvector and with the harmonic extension of the labels.
 
-    The labels are held fixed, as Equation 8 has it, or diffuse away, as Equation 6 does; there the constant that
-    everything ends at is taken off. All is in float64, on the largest connected part of the graph.
+    The labels are held fixed, as in Equations 6 and 8 and Algorithm 2, or they are free: then all values tend to one
+    constant, and what is left without it is compared. All is in float64, on the largest connected part of the graph.
     """
     M = transition_matrix(*nearest_neighbors(latents, N_NEAR)).astype(np.float64)
     M = sparse.csr_array(sparse.diags_array(1 / M.sum(axis=1)) @ M)
