@@ -302,9 +302,7 @@ def test_fours_and_nines_among_the_latents(scripts, tmp_path, monkeypatch):
     assert (tmp_path / "figure-2-quick" / "latents.png").stat().st_size > 0
 
 
-def test_a_diffusion_ends_at_the_second_eigenvector_only_where_labels_are_not_held_fixed(
-    scripts, monkeypatch
-):
+def test_a_diffusion_ends_at_the_second_eigenvector_only_where_labels_are_free(scripts, monkeypatch):
     """Two clouds side by side, which the second eigenvector tells apart."""
     two = scripts["_dgal_two"]
     monkeypatch.setattr(two, "N_STEPS", (5, 3_000))
