@@ -104,6 +104,7 @@ def limits_of_diffusion(latents: Any, y: Any, seeds: list[int]) -> dict[str, lis
             held, free = M @ held, M @ free
             held[labelled] = signs[labelled]
             free -= stationary @ free  # the constant, beside which the rest would be rounded away
+            free /= np.abs(free).max()  # correlations have no scale, and it would become zero
             if step in N_STEPS:
                 found = {
                     "held, eigenvector": correlation(held[rest], phi_2[rest]),

@@ -43,7 +43,7 @@ def measure(
 
     They are kept in a file of the folder, and what an earlier run has kept is not measured again.
     """
-    n_turns, asked = options.turns, options.asked
+    n_turns, asked = options.turns, tuple(dict.fromkeys(options.asked))
     file = folder / f"times-{len(pool)}-rows-{n_turns}-turns-{'-'.join(map(str, asked))}-asked.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if methods.keys() <= kept.keys():
@@ -116,8 +116,8 @@ def write_times(
             *([] if is_usual else ["--asked", *asked]),
             *("--methods", *methods),
         ],
-        setting=f"MNIST and shifted copies, {setting}; seconds of a fit and the median of a query of "
-        f"{' or '.join(asked)} rows, methods in turns",
+        setting=f"MNIST and shifted copies, {setting}; seconds of a fit and of a query of "
+        f"{' or '.join(asked)} rows, the median of {max(1, options.turns - 1)}, methods in turns",
         cut=cut,
         numbers=figures,
     )
