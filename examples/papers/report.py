@@ -31,6 +31,7 @@ from _experiments import COLORS, markdown, plt, save
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 N_SEEDS = 3  # that a claim needs to be called reproduced
+MOST_CURVES = 14  # of a picture
 PAPERS = ("ASAL", "ALCG", "DGAL", "WAAL")
 INTRODUCTION = """# Reproduction
 
@@ -248,16 +249,22 @@ def drawn(result: Result) -> dict[str, Any]:
 
 
 def draw(result: Result) -> None:
-    """Accuracy against labels, the mean over the seeds and their range, to a small file."""
-    figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    for (method, curve), color in zip(drawn(result).items(), COLORS, strict=False):
+    """Accuracy against labels, the mean over the seeds and their range, to a small file.
+
+    Where there are many methods, those with changes in brackets are left to the tables.
+    """
+    curves = drawn(result)
+    if len(curves) > MOST_CURVES:
+        curves = {method: curve for method, curve in curves.items() if "(" not in method}
+    figure, axis = plt.subplots(figsize=(7.5, 3.5), layout="constrained")
+    for (method, curve), color in zip(curves.items(), COLORS, strict=False):
         scores = 100 * np.array(curve["score"], dtype=float)
         axis.plot(curve["n_labeled"], scores.mean(axis=0), color=color, label=method)
         axis.fill_between(
             curve["n_labeled"], scores.min(axis=0), scores.max(axis=0), color=color, alpha=0.15, lw=0
         )
     axis.set(xlabel="labels", ylabel="accuracy, %")
-    axis.legend(fontsize="small")
+    figure.legend(loc="outside right center", fontsize="small")
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "skal"}):
         save(figure, DOCS / "results" / f"{result.name}.svg", metadata={"Date": None})
 
