@@ -9,7 +9,7 @@ from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, pending_first, sq_norms
 
 _N_WEISZFELD = 5
-_MOST_KEPT = 2**22  # numbers of a cluster: 32 MiB
+_PARTS, _MOST_KEPT = 16, 2**22  # a cluster is kept that has a 16th of the rows, and 32 MiB, at most
 
 
 @one_blas_thread
@@ -112,7 +112,8 @@ def _better_median(points: EuclideanPoints, members: Positions, median: int) -> 
         return ((block, points.take(rows)) for block, rows in points.blocks(members, 0))
 
     # The members are read a dozen times, but only once from the pool unless they are too many to keep.
-    kept = list(blocks()) if len(members) * points.width <= _MOST_KEPT else None
+    is_small = len(members) <= len(points) // _PARTS and len(members) * points.width <= _MOST_KEPT
+    kept = list(blocks()) if is_small else None
 
     def distances_to(center: Floats) -> Floats:
         return np.sqrt(np.concatenate([sq_norms(part - center) for _, part in kept or blocks()]))
