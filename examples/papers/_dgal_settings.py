@@ -32,17 +32,17 @@ def mini_imagenet(split: str) -> tuple[Any, Any]:
     return X[rows], y[rows]
 
 
-CIFAR100 = Settings(
-    load=of(datasets.load_cifar100),
-    architecture="vit_small",
+CIFAR10 = Settings(
+    load=of(datasets.load_cifar10),
+    architecture="resnet50",
     n_latent=100,
     n_initial=100,
     n_candidates=5000,
     n_queries=200,
     n_rounds=20,
     pretrained=True,
-    vae="resnet18",
 )
+CIFAR100 = replace(CIFAR10, load=of(datasets.load_cifar100), architecture="vit_small", vae="resnet18")
 
 EXPERIMENTS = {
     "mnist": Settings(
@@ -75,16 +75,7 @@ EXPERIMENTS = {
         n_queries=50,
         n_rounds=50,
     ),
-    "cifar10": Settings(
-        load=of(datasets.load_cifar10),
-        architecture="resnet50",
-        n_latent=100,
-        n_initial=100,
-        n_candidates=5000,
-        n_queries=200,
-        n_rounds=20,
-        pretrained=True,
-    ),
+    "cifar10": CIFAR10,
     "cifar100": CIFAR100,
     "mini-imagenet": replace(CIFAR100, load=mini_imagenet),
 }

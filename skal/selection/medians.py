@@ -9,7 +9,8 @@ from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, pending_first, sq_norms
 
 _N_WEISZFELD = 5
-_PARTS, _MOST_KEPT = 16, 2**22  # a cluster is kept that has a 16th of the rows, and 32 MiB, at most
+_PARTS = 16  # a cluster that is kept has one such part of the rows at most,
+_MOST_KEPT = 2**22  # and so many numbers, 32 MiB
 
 
 @one_blas_thread
@@ -56,7 +57,8 @@ def k_medians(
 
     Notes
     -----
-    A round takes O(n_samples * k * n_features) operations in blocked matrix products. Memory beyond X is O(n_samples).
+    A round takes O(n_samples * k * n_features) operations in blocked matrix products. Memory beyond X is O(n_samples),
+    and while a median is sought its cluster in float64, if that is a sixteenth of the rows and 32 MiB at most.
 
     References
     ----------
