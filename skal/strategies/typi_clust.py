@@ -14,14 +14,15 @@ from ..graph import nearest_neighbors
 from ..neighbors import make_index
 from ..pool import Pool, Rows
 from ..selection import k_means, top_k
-from ..selection.points import sq_norms
+from ..selection.points import blocks, sq_norms
+from ..utils.threads import one_blas_thread
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
 _ROUNDING = 1e-14  # of squared distances, relative to the largest row
-_COMPARED = 1024  # rows of a cluster whose distances to each other take less time than an index
+_COMPARED = 4096  # rows of a cluster that are compared before an index would be imported
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -141,11 +142,14 @@ class TypiClust(EmbeddingStrategy):
         return distances.mean(axis=1, dtype=np.float64)
 
 
+@one_blas_thread
 def _compared(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Return the mean distance of each row to the k nearest others, which are found among all of them."""
-    squares = sq_norms(rows)
-    sq_distances = squares[:, None] + squares - 2 * rows @ rows.T
-    sq_distances[sq_distances < _ROUNDING * squares.max()] = 0
-    np.fill_diagonal(sq_distances, np.inf)
-    sq_distances.partition(k - 1, axis=1)
-    return np.asarray(np.sqrt(sq_distances[:, :k]).mean(axis=1))
+    squares, distances = sq_norms(rows), np.empty(len(rows))
+    for block in blocks(len(rows), len(rows)):
+        sq_distances = squares[block, None] + squares - 2 * rows[block] @ rows.T
+        sq_distances[sq_distances < _ROUNDING * squares.max()] = 0
+        np.fill_diagonal(sq_distances[:, block], np.inf)
+        sq_distances.partition(k - 1, axis=1)
+        distances[block] = np.sqrt(sq_distances[:, :k]).mean(axis=1)
+    return distances

@@ -59,9 +59,9 @@ def test_a_round_is_exact_where_float32_is_not(offset, monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 6)) + offset * (np.arange(600)[:, None] % 2)
     points = EuclideanPoints(X)
-    monkeypatch.setattr("skal.selection.points.BLOCK_SIZE", 5_000)  # several blocks
+    monkeypatch.setattr(means, "_BLOCK", 5_000)  # several blocks
     centers = np.vstack([points.take(list(range(20))), np.full((1, 6), 1e13)])  # of the last are no rows
-    labels, total, found = means._Rounds(points).round(centers)
+    labels, total, found = means._Rounds(points, 21).round(centers)
     sq_distances = cdist(X - points.shift, centers, "sqeuclidean")
     assert_array_equal(labels, sq_distances.argmin(axis=1))
     assert_allclose(total, sq_distances.min(axis=1).sum(), rtol=1e-5)
@@ -75,7 +75,7 @@ def test_few_rows_are_converted_once(monkeypatch):
     monkeypatch.setattr(
         EuclideanPoints, "write", lambda self, rows, target: read.append(rows) or np.copyto(target, 0)
     )
-    rounds = means._Rounds(EuclideanPoints(np.arange(90.0).reshape(30, 3)))
+    rounds = means._Rounds(EuclideanPoints(np.arange(90.0).reshape(30, 3)), 2)
     for _ in range(3):
         rounds.round(np.eye(2, 3))
     assert len(read) == 1
@@ -111,11 +111,38 @@ def test_over_relaxed_rounds_lead_farther_down():
     """Than as many plain ones, from the same seeds of 50 overlapping clusters."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3_000, 20))
-    rounds = means._Rounds(EuclideanPoints(X))
+    rounds = means._Rounds(EuclideanPoints(X), 50)
     for _ in range(5):
         seeds = rounds.round(X[rng.choice(len(X), 50, replace=False)])[2]
         plain, over_relaxed = (rounds.descend(seeds, step, 0, 8)[1] for step in (1.0, 2.0))
         assert rounds.round(over_relaxed)[1] < rounds.round(plain)[1]
+
+
+def test_seeds_are_better_than_single_draws():
+    """Than those of k-means++, also where they are sought among few rows."""
+    X = embedding(3_000, 0, "gaussian")
+    points, sums = EuclideanPoints(X), []
+    for seed in range(5):
+        single = points.take(points.plus_plus([seed], 40, np.random.default_rng(seed)))
+        best = means._seeds(points, 40, np.random.default_rng(seed))
+        sums.append(
+            [
+                cdist(points.take(slice(None)), seeds, "sqeuclidean").min(axis=1).sum()
+                for seeds in (best, single)
+            ]
+        )
+    assert np.mean(sums, axis=0)[0] < 0.97 * np.mean(sums, axis=0)[1]
+
+
+@given(grids(), st.integers(0, 1000), st.data())
+def test_seeds_are_rows_and_equal_only_where_no_others_are_left(X, seed, data):
+    k = data.draw(st.integers(1, len(X)))
+    points = EuclideanPoints(X)
+    seeds = means._seeds(points, k, np.random.default_rng(seed))
+    n_equal = (cdist(points.take(slice(None)), seeds) == 0).any(axis=0)
+    assert len(seeds) == k
+    assert n_equal.all()
+    assert len(np.unique(seeds, axis=0)) == min(k, len(np.unique(X, axis=0)))
 
 
 def test_separate_clusters_are_found():
