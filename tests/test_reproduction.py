@@ -13,7 +13,17 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 
 pytest.importorskip("matplotlib")
-NAMES = ("report", "_results", "waal", "asal", "alcg", "_dgal_figures", "_dgal_two", "_waal_distances")
+NAMES = (
+    "report",
+    "_results",
+    "waal",
+    "asal",
+    "alcg",
+    "_alcg_settings",
+    "_dgal_figures",
+    "_dgal_two",
+    "_waal_distances",
+)
 FOLDER = Path(__file__).parents[1] / "examples" / "papers"
 
 
@@ -233,7 +243,7 @@ def test_what_quick_cuts_is_told_with_the_papers_value(scripts):
     assert not any(text.startswith("classifier") for text in dense)
     more = scripts["_results"].cuts(two, asal.with_gans(two, n_iter=50))
     assert more == ["gan n_iter 50 (40000)", "gans DCGAN n_iter 50 (40000)"]
-    judges = [scripts["alcg"].judge("lenet", n_epochs) for n_epochs in (30, 8)]
+    judges = [scripts["_alcg_settings"].judge("lenet", n_epochs) for n_epochs in (30, 8)]
     assert scripts["_results"].differences("judge", *judges) == ["judge max_epochs 8 (30)"]
 
 
@@ -245,7 +255,7 @@ def test_alcg_judges_a_training_on_its_way(scripts, tmp_path, monkeypatch, capsy
     tiny = replace(
         alcg.EXPERIMENTS["mnist"],
         load={"train": (X[:200], y[:200]), "test": (X[200:260], y[200:260])}.get,
-        judge=alcg.judge("lenet_waal", 1, module_params={"dropout": 0.0}),
+        judge=scripts["_alcg_settings"].judge("lenet_waal", 1, module_params={"dropout": 0.0}),
         n_initial=60,
         n_iter=20,
         n_samples=40,

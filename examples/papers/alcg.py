@@ -14,30 +14,32 @@ are named after it and cannot be compared with the paper's, which use Inception;
 which ``--inception`` names. The paper shows curves only, so the tables have none of its numbers.
 
 ``--parts training`` follows one training on the initial labels, with adversarial sampling and without (Figure 9): it
-is judged ten times on the way, and goes on each time with new moments of the optimizer.
+is judged ten times on the way, and goes on each time with new moments of the optimizer. ``--parts pictures`` trains on
+1,000 to 50,000 random labels (Figure 1), and after the first training it sorts the test rows by certainty (Figure 3):
+how many of each end the judge recognizes stands for how clean they are. ``--steps``, ``--labels`` and ``--width`` vary
+the setting, each in a folder of its own. ``cs-mc-balanced`` is not the paper's: as many certain rows of each class.
 
 Everything goes to the folder ``--output``: the judge, a file per run (a run whose file exists is not repeated),
-the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the samples of Figure 8.
+the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the pictures of Figures 1, 3 and 8.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
+from _alcg_pictures import ENDS, by_certainty, draw_certainty, draw_samples, samples_of
+from _alcg_settings import EXPERIMENTS, Settings, quick, varied
 from _experiments import (
     COLORS,
-    Experiment,
     argument_parser,
+    count,
     markdown,
     mean_std,
-    of,
     read_histories,
     result_folder,
     run_file,
@@ -47,14 +49,14 @@ from _experiments import (
     some,
     start,
     train_or_load,
+    whole,
     write_report,
 )
 from _results import cuts, write_results
 from sklearn.base import clone
-from skorch.callbacks import LRScheduler
 
-from skal import SimulatedLearner, datasets
-from skal.classifiers import ACGANClassifier, CNNClassifier
+from skal import SimulatedLearner, show_progress
+from skal.classifiers import ACGANClassifier
 from skal.metrics import (
     FeatureStatistics,
     GenerationScorer,
@@ -64,7 +66,7 @@ from skal.metrics import (
     inception_score,
 )
 from skal.plotting import LearningCurveDisplay
-from skal.strategies import ALCG, RandomSampling
+from skal.strategies import ALCG, ClassBalanced, RandomSampling
 
 BASES = {"dcgan": "AC-DCGAN", "sngan": "AC-SNGAN", "wgan_gp": "AC-WGAN-GP"}
 # The strategy, and how many candidates adversarial sampling has for each generated row; 1 is regular training.
@@ -76,8 +78,14 @@ METHODS = {
     "as": (RandomSampling(), 4),
     "alcg": (ALCG("most_confidence"), 4),
 }
+# Not the paper's: certain rows of every class in equal shares.
+BALANCED = {
+    "cs-mc-balanced": (ClassBalanced(ALCG("most_confidence")), 1),
+    "alcg-balanced": (ClassBalanced(ALCG("most_confidence")), 4),
+}
+CHOICES = METHODS | BALANCED
 SCRATCH = "-scratch"
-EVERY_METHOD = (*METHODS, *(method + SCRATCH for method in METHODS))
+EVERY_METHOD = (*CHOICES, *(method + SCRATCH for method in CHOICES))
 # The metrics in the tables, and their factor: accuracies are in percent.
 METRICS = {
     "GAN-test accuracy": 100,
@@ -87,80 +95,10 @@ METRICS = {
     "torchvision inception score": 1,
     "accuracy": 100,
 }
-PARTS = ("rounds", "training")
+PARTS = ("rounds", "training", "pictures")
 TRAININGS = {"regular-training": 1, "adversarial-training": 4}  # candidates for each generated row
 N_JUDGED = 10  # times along a training
-N_SHOWN = 8  # samples of each class
-
-
-def judge(architecture: str, max_epochs: int, lr: float = 0.05, **params: Any) -> CNNClassifier:
-    """The classifier that judges generated rows; like those, it takes bytes."""
-    return CNNClassifier(
-        architecture,
-        scale=(0, 255),  # whether in bytes or in floats
-        optimizer=torch.optim.SGD,
-        optimizer_params={"momentum": 0.9, "weight_decay": 5e-4},
-        lr=lr,
-        max_epochs=max_epochs,
-        callbacks=[("schedule", LRScheduler("CosineAnnealingLR", T_max=max_epochs))],
-        random_state=0,
-        **params,
-    )
-
-
-COLOUR_JUDGE = judge("resnet18", 30, batch_size=128)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(Experiment):
-    """A data set of section 4.1."""
-
-    n_initial: int = 1000
-    n_queries: int = 1000
-    n_rounds: int = 4
-    n_seeds: int = 3
-    judge: CNNClassifier = COLOUR_JUDGE
-    n_iter: int = 10_000
-    n_samples: int = 10_000  # generated rows that are judged
-    gan: dict[str, Any] = field(default_factory=dict)  # of the classifier; by default the paper's networks
-
-
-def tiny_imagenet(split: str) -> tuple[Any, Any]:
-    """Ten classes with 400 of their 500 images for training and 100 for testing; the paper does not say which."""
-    rng = np.random.default_rng(0)
-    classes = np.sort(rng.choice(200, 10, replace=False)).tolist()
-    X, y = datasets.load_tiny_imagenet(subset=classes, image_size=32, return_X_y=True)
-    orders = [rng.permutation(np.flatnonzero(y == label)) for label in classes]
-    rows = np.sort(np.concatenate([order[:400] if split == "train" else order[400:] for order in orders]))
-    return X[rows], y[rows]
-
-
-EXPERIMENTS = {
-    "mnist": Settings(
-        load=of(datasets.load_mnist), judge=judge("lenet_waal", 8, module_params={"dropout": 0.1})
-    ),
-    "cifar10": Settings(load=of(datasets.load_cifar10)),
-    "stl10": Settings(load=of(partial(datasets.load_stl10, image_size=32))),
-    "tiny-imagenet": Settings(load=tiny_imagenet, n_rounds=3),
-}
-
-# For two cores. At a learning rate of 1e-3 adversarial sampling failed after some 1,400 steps.
-QUICK: dict[str, Any] = {
-    "n_rounds": 2,
-    "n_iter": 1000,
-    "n_samples": 2000,
-    "gan": {
-        "generator_params": {"channels": (64, 32, 16, 8)},
-        "critic_params": {"channels": (8, 16, 32, 64)},
-        "lr": 5e-4,
-    },
-}
-
-
-def quick(experiment: Settings) -> Settings:
-    """For two cores: narrow networks, few steps and few rounds, and a small judge."""
-    small = {"judge": judge("lenet", 8, lr=0.01)} if experiment.judge is COLOUR_JUDGE else {}
-    return replace(experiment, **QUICK, **small)
+SIZES = (1000, 5000, 20_000, 50_000)  # labels of Figure 1
 
 
 @dataclass
@@ -172,6 +110,7 @@ class Context:
     data: Any
     folder: Path
     scorers: list[GenerationScorer]
+    varied: dict[str, int]  # by flag
 
     def score(self, estimator: Any, X: Any = None, y: Any = None) -> dict[str, float]:
         """All metrics of generated rows, and the accuracy of the auxiliary classifier."""
@@ -191,19 +130,22 @@ class Context:
             scores |= {distance.name: float(distance), score.name: float(score)}
         return scores
 
-    def results(self, options: Any, part: str, methods: Any, flags: Any) -> None:
+    def results(self, options: Any, part: str, methods: Any, flags: Any, numbers: Any = None) -> None:
         """Write the result file of a part."""
         experiment = self.experiment
+        words = [f"{name}-{value}" for name, value in self.varied.items()]
+        given = [word for name, value in self.varied.items() for word in (f"--{name}", str(value))]
         write_results(
             options,
             self.folder,
             methods,
-            part=part,
-            flags=["--parts", part, *flags],
+            part="-".join([part, *words]),
+            flags=["--parts", part, *flags, *given],
             setting=f"{len(self.data[0]):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a "
             f"round; {experiment.n_samples:,} generated rows are judged",
             cut=cuts(EXPERIMENTS[self.name], experiment),
-            numbers={f"real rows: {metric}": value for metric, value in self.real_scores().items()},
+            numbers={f"real rows: {metric}": value for metric, value in self.real_scores().items()}
+            | (numbers or {}),
         )
 
     def histories(self, base: str) -> dict[str, Any]:
@@ -231,7 +173,7 @@ def make_classifier(base: str, method: str, experiment: Settings) -> ACGANClassi
     """The class-conditional GAN of a method."""
     return ACGANClassifier(
         base,
-        candidates=METHODS[method.removesuffix(SCRATCH)][1],
+        candidates=CHOICES[method.removesuffix(SCRATCH)][1],
         architecture="dcgan",
         n_iter=experiment.n_iter,
         warm_start=not method.endswith(SCRATCH),
@@ -242,7 +184,7 @@ def make_classifier(base: str, method: str, experiment: Settings) -> ACGANClassi
 def run(base: str, method: str, seed: int, context: Context) -> None:
     """One learner, if its file is not there yet."""
     name, experiment = f"{base}-{method}", context.experiment
-    strategy, _ = METHODS[method.removesuffix(SCRATCH)]
+    strategy, _ = CHOICES[method.removesuffix(SCRATCH)]
     learner = experiment.learner(make_classifier(base, method, experiment), strategy, scoring=context.score)
     metric = key("GAN-test accuracy")
     run_once(context.folder, name, seed, learner, context.data, metric=metric, keep=samples_and_shares)
@@ -283,14 +225,59 @@ def training_part(context: Context, options: Any) -> list[str]:
     return ["Along a training, by generator steps:", *metric_tables(histories, context.real_scores())]
 
 
+def look(base: str, seed: int, context: Context) -> None:
+    """Train on more and more random labels; after the fewest, sort the test rows by certainty."""
+    file = run_file(context.folder, f"{base}-pictures", seed)
+    if file.exists():
+        return
+    experiment, (X, y, *test) = context.experiment, context.data
+    order = np.random.default_rng(seed).permutation(len(X))
+    sizes = sorted({min(size, len(X)) for size in SIZES})
+    found: list[dict[str, float]] = []
+    kept: dict[str, Any] = {"samples": [], "fit_time": []}
+    for size in sizes:
+        gan = make_classifier(base, "rand", experiment).set_params(random_state=seed)
+        started = time.perf_counter()
+        with show_progress():
+            gan.fit(X[order[:size]], y[order[:size]])
+        kept["fit_time"].append(time.perf_counter() - started)
+        kept["samples"].append(samples_of(gan))
+        found.append(context.score(gan, *test))
+        if size == sizes[0]:
+            kept |= by_certainty(gan, context.scorers[0].classifier, *test)
+        print(f"{base}, seed {seed}, {size:,} labels: {found[-1]}, {kept['fit_time'][-1]:.0f} s", flush=True)
+    scores: dict[str, Any] = {key(metric): [values[metric] for values in found] for metric in found[0]}
+    save_arrays(file, {"n_labeled": sizes, "query_time": np.zeros(len(sizes)), **kept, **scores})
+
+
+def pictures_part(context: Context, options: Any) -> list[str]:
+    """Figures 1 and 3: samples after trainings on more and more labels, and rows of low and of high certainty."""
+    for seed in options.seeds or range(context.experiment.n_seeds):
+        for base in options.bases:
+            look(base, seed, context)
+    histories = read_histories(context.folder, [f"{base}-pictures" for base in BASES])
+    numbers: dict[str, Any] = {}
+    for name, history in histories.items():
+        titles = (f"{size:,} labels" for size in history["n_labeled"][0])
+        draw_samples(dict(zip(titles, history["samples"][0], strict=True)), context.folder / f"{name}.png")
+        ends = [{end: history[end][run] for end in ENDS} for run in range(len(history["n_labeled"]))]
+        draw_certainty(ends, context.folder / f"certainty-{name}.png")
+        numbers |= {
+            f"{name}, recognized of {end} rows, %": 100 * history[f"{end}_recognized"] for end in ENDS
+        }
+    context.results(options, "pictures", histories, ["--bases", *options.bases], numbers)
+    lines = [f"{name}: {mean_std(values)}" for name, values in numbers.items()]
+    return [
+        "By the number of random labels:",
+        *metric_tables(histories, context.real_scores()),
+        f"Test rows that the judge takes for what they are:\n\n{chr(10).join(lines)}",
+    ]
+
+
 def samples_and_shares(learner: SimulatedLearner) -> dict[str, Any]:
     """Samples of each class at the end, and the share of each class among the kept rows of the last steps."""
     gan = learner.estimator_
-    samples = gan.sample(np.repeat(gan.classes_, N_SHOWN), random_state=0)
-    return {
-        "samples": np.rint(samples).clip(0, 255).astype(np.uint8),
-        "class_shares": gan.history_["class_shares"][-1],
-    }
+    return {"samples": samples_of(gan), "class_shares": gan.history_["class_shares"][-1]}
 
 
 def key(metric: str) -> str:
@@ -335,7 +322,7 @@ def classes_table(histories: dict[str, Any], classes: Any) -> str:
             f"queried, to {n_labels}": count / count.sum()
             for n_labels, count in zip(n_labeled[1:], counts, strict=True)
         }
-        if METHODS[method.removesuffix(SCRATCH)][1] > 1:
+        if CHOICES[method.removesuffix(SCRATCH)][1] > 1:
             shares["kept in the last steps"] = history["class_shares"].mean(axis=0)
         rows += [[method, name, *(f"{100 * share:.1f}" for share in row)] for name, row in shares.items()]
     table = markdown(["method", "rows", *classes], rows)
@@ -359,22 +346,6 @@ def draw_curves(context: Context, histories: dict[str, Any], real: dict[str, flo
             axis.set(ylabel=metric, title=f"{context.name}, {BASES[base]}")
             axis.legend(fontsize="small")
     save(figure, context.folder / "curves.png")
-
-
-def draw_samples(histories: dict[str, Any], file: Path) -> None:
-    """Figure 8: samples of each method after its last round, one row per class."""
-    figure, axes = plt.subplots(
-        1, len(histories), figsize=(3 * len(histories), 4), squeeze=False, layout="constrained"
-    )
-    for axis, (method, history) in zip(axes[0], histories.items(), strict=True):
-        images = history["samples"][0]
-        n_channels, height, width = images.shape[1:]
-        grid = images.reshape(-1, N_SHOWN, n_channels, height, width).transpose(0, 3, 1, 4, 2)
-        grid = grid.reshape(-1, N_SHOWN * width, n_channels)
-        axis.imshow(np.broadcast_to(grid, (*grid.shape[:2], 3)))
-        axis.set(title=f"{method}, {history['n_labeled'][0, -1]} labels")
-        axis.axis("off")
-    save(figure, file, dpi=150)
 
 
 def rounds_part(context: Context, options: Any) -> list[str]:
@@ -403,7 +374,11 @@ def report(context: Context) -> list[str]:
         f"{accuracy:.2f} %; the accuracy below is the auxiliary classifier's. Mean ± std over the seeds."
     ]
     for base, of_base in histories.items():
-        draw_samples(of_base, context.folder / f"samples-{base}.png")
+        last = {
+            f"{method}, {history['n_labeled'][0, -1]} labels": history["samples"][0]
+            for method, history in of_base.items()
+        }
+        draw_samples(last, context.folder / f"samples-{base}.png")
         parts += [f"## {BASES[base]}", *metric_tables(of_base, real), times_table(of_base)]
         parts += [classes_table(of_base, np.unique(context.data[1]))]
     return parts
@@ -413,19 +388,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser("alcg", __doc__, EXPERIMENTS)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="all by default")
     parser.add_argument("--bases", nargs="+", choices=BASES, default=list(BASES), help="all by default")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all by default")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=CHOICES,
+        metavar="METHOD",
+        default=list(METHODS),
+        help=f"of the rounds: {', '.join(CHOICES)}; those of the paper by default, which are not balanced",
+    )
     parser.add_argument("--scratch", action="store_true", help="train anew in each round")
+    parser.add_argument("--steps", type=count, help="generator steps of a training")
+    parser.add_argument("--labels", type=count, help="labels at the start, and more in each round")
+    parser.add_argument(
+        "--width", type=whole(8), help="maps before the last layer of the networks, 64 if quick"
+    )
     parser.add_argument("--inception", help="weights of torchvision's Inception v3, for further metrics")
     options = parser.parse_args(arguments)
     experiment = EXPERIMENTS[options.experiment]
     if options.quick:
         experiment = quick(experiment)
-    folder = result_folder(options)
+    experiment, flags = varied(experiment, options)
+    folder = result_folder(options, words=[f"{name}-{value}" for name, value in flags.items()])
     data = experiment.data(options.experiment)
-    scorers = make_scorers(experiment, *data[:2], folder, options.inception)
-    context = Context(options.experiment, experiment, data, folder, scorers)
+    scorers = make_scorers(experiment, *data[:2], result_folder(options), options.inception)
+    context = Context(options.experiment, experiment, data, folder, scorers, flags)
     for part in options.parts:
-        report = {"rounds": rounds_part, "training": training_part}[part](context, options)
+        report = {"rounds": rounds_part, "training": training_part, "pictures": pictures_part}[part](
+            context, options
+        )
         write_report(report, folder, "tables" if part == "rounds" else part)
 
 

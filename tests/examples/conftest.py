@@ -19,7 +19,16 @@ def scripts():
     try:
         yield {
             name: importlib.import_module(name)
-            for name in ("_experiments", "alcg", "asal", "dgal", "waal", "smoke")
+            for name in (
+                "_experiments",
+                "_alcg_pictures",
+                "_alcg_settings",
+                "alcg",
+                "asal",
+                "dgal",
+                "waal",
+                "smoke",
+            )
         }
     finally:
         sys.path.remove(str(FOLDER))

@@ -1,5 +1,6 @@
 """ALCG's experiments on a few digits: they run to their tables and figures, and go on where they were."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,18 +8,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skal import SimulatedLearner
+from skal.classifiers import CNNClassifier
 
 
 def test_alcg_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     read_arrays = scripts["_experiments"].read_arrays
-    alcg = scripts["alcg"]
+    alcg, settings = scripts["alcg"], scripts["_alcg_settings"]
     narrow = {"generator_params": {"channels": (8, 4, 2)}, "critic_params": {"channels": (2, 4, 8)}}
     tiny = {"n_initial": 60, "n_queries": 20, "n_rounds": 1, "n_iter": 3, "n_samples": 40, "n_seeds": 2}
     tiny |= {"gan": narrow | {"n_latent": 4, "batch_size": 16}}
-    small_judge = alcg.judge("lenet_waal", 3, module_params={"dropout": 0.0})
+    small_judge = settings.judge("lenet_waal", 3, module_params={"dropout": 0.0})
     experiment = replace(alcg.EXPERIMENTS["mnist"], load=digits.get, judge=small_judge)
     monkeypatch.setitem(alcg.EXPERIMENTS, "mnist", experiment)
-    monkeypatch.setattr(alcg, "QUICK", tiny)
+    monkeypatch.setattr(settings, "QUICK", tiny)
     arguments = ["mnist", "--quick", "--parts", "rounds", "--output", str(tmp_path)]
     rest = [*arguments, "--bases", "dcgan", "--methods", "alcg"]
     with monkeypatch.context() as undrawn:
@@ -91,9 +93,7 @@ def test_alcg_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
         "alcg-scratch",
     ]
 
-    judge = alcg.CNNClassifier.load(
-        output / "judge.skal", architecture=small_judge.architecture, callbacks=None
-    )
+    judge = CNNClassifier.load(output / "judge.skal", architecture=small_judge.architecture, callbacks=None)
     assert f"real test rows: {100 * judge.score(*alcg.some(digits['test'], 40)):.2f}" in sections[1]
     assert f"on all test rows is {100 * judge.score(*digits['test']):.2f} %" in sections[0]
     assert {"curves.png", "samples-dcgan.png", "samples-wgan_gp.png"} <= {
@@ -105,8 +105,61 @@ def test_alcg_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     alcg.main([*arguments, "--bases", "dcgan", "--seeds", "0"])
 
 
+def test_alcg_varies_its_setting_and_draws_its_pictures(scripts, digits, tmp_path, monkeypatch):
+    alcg, settings = scripts["alcg"], scripts["_alcg_settings"]
+    tiny = {"n_initial": 60, "n_rounds": 1, "n_iter": 3, "n_samples": 40, "n_seeds": 1}
+    tiny |= {"gan": settings.wide(8) | {"n_latent": 4, "batch_size": 16}}
+    judge = settings.judge("lenet_waal", 30, module_params={"dropout": 0.0})
+    monkeypatch.setitem(
+        alcg.EXPERIMENTS, "mnist", replace(alcg.EXPERIMENTS["mnist"], load=digits.get, judge=judge)
+    )
+    monkeypatch.setattr(settings, "QUICK", tiny)
+    monkeypatch.setattr(alcg, "SIZES", (80, 10_000))
+    arguments = ["mnist", "--quick", "--bases", "dcgan", "--output", str(tmp_path / "runs")]
+    arguments += ["--results", str(tmp_path / "files")]
+    alcg.main(
+        [*arguments, "--parts", "rounds", "--methods", "cs-mc-balanced", "--labels", "70", "--steps", "2"]
+    )
+    result = json.loads((tmp_path / "files" / "alcg-mnist-quick-rounds-steps-2-labels-70.json").read_text())
+    assert result["curves"]["dcgan-cs-mc-balanced"]["n_labeled"] == [70, 140]
+    assert result["command"].endswith("--steps 2 --labels 70 --seeds 0")
+    assert (tmp_path / "runs" / "steps-2" / "labels-70" / "mnist-quick" / "tables.md").exists()
+
+    alcg.main([*arguments, "--parts", "pictures", "--width", "16"])
+    result = json.loads((tmp_path / "files" / "alcg-mnist-quick-pictures-width-16.json").read_text())
+    assert result["curves"]["dcgan-pictures"]["n_labeled"] == [80, 200]
+    shares = [
+        result["numbers"][f"dcgan-pictures, recognized of {end} rows, %"][0]
+        for end in ("uncertain", "certain")
+    ]
+    assert all(0 <= share <= 100 for share in shares)
+    folder = tmp_path / "runs" / "width-16" / "mnist-quick"
+    run = scripts["_experiments"].read_arrays(folder / "runs" / "dcgan-pictures-0.npz")
+    assert run["samples"].shape == (2, 80, 1, 16, 16)
+    assert run["uncertain"].shape == (6, 1, 16, 16)
+    assert {"dcgan-pictures.png", "certainty-dcgan-pictures.png"} <= {file.name for file in folder.iterdir()}
+    assert (tmp_path / "runs" / "mnist-quick" / "judge.skal").exists()  # once, whatever varies
+
+
+def test_rows_are_sorted_by_certainty(scripts):
+    class Sure:
+        """Certain of large numbers, and right about the upper half."""
+
+        def predict_proba(self, X):
+            return np.column_stack([X[:, 0] / 200 + 0.5, 0.5 - X[:, 0] / 200])
+
+        def score(self, X, y):
+            return np.mean(X[:, 0] >= 50)
+
+    X = np.random.default_rng(0).permutation(100)[:, None].astype(float)
+    found = scripts["_alcg_pictures"].by_certainty(Sure(), Sure(), X, X[:, 0] >= 50)
+    assert_array_equal(found["uncertain"][:, 0], np.arange(8))
+    assert_array_equal(found["certain"][:, 0], 99 - np.arange(8))
+    assert (found["uncertain_recognized"], found["certain_recognized"]) == (0, 1)
+
+
 def test_ten_classes_of_tiny_imagenet(scripts, monkeypatch):
-    alcg = scripts["alcg"]
+    alcg = scripts["_alcg_settings"]
     labels = np.tile(np.arange(200), 500)
 
     def load(subset, image_size, return_X_y):
