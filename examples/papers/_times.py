@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 from _experiments import count, markdown, write_report
 from _results import write_results
+from PIL import Image
+from torch.utils.data import Dataset
 
 from skal.utils.replacing import replacing
 
@@ -31,6 +34,33 @@ def add_times(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class ImageFiles(Dataset[np.ndarray[Any, Any]]):
+    """The first of some images, each in a file of its own, from which it is read whenever it is asked for."""
+
+    def __init__(self, images: np.ndarray[Any, Any], n_rows: int, folder: Path) -> None:
+        self.files = [folder / f"{row // 1000}" / f"{row}.png" for row in range(n_rows)]
+        for file, image in zip(self.files, images, strict=False):
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(file) as stream:
+                    Image.fromarray(image[0]).save(stream, "png")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> np.ndarray[Any, Any]:
+        return np.asarray(Image.open(self.files[row]))[np.newaxis]
+
+    def forget(self) -> None:
+        """Let the system forget what it has read of the files, where it can be told to."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        for file in self.files:
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def measure(
     methods: dict[str, Any],
     pool: Any,
@@ -41,15 +71,20 @@ def measure(
 ) -> Taken:
     """Seconds of fit, and the median of a query: all methods in turns, the first of several not counted.
 
-    They are kept in a file of the folder, and what an earlier run has kept is not measured again.
+    They are kept in a file of the folder, and what an earlier run has kept is not measured again. Of a pool of files
+    the rows that were chosen are read, too, and the system has forgotten all of them before.
     """
     n_turns, asked = options.turns, tuple(dict.fromkeys(options.asked))
-    file = folder / f"times-{len(pool)}-rows-{n_turns}-turns-{'-'.join(map(str, asked))}-asked.json"
+    has_files = isinstance(pool, ImageFiles)
+    kind = "files" if has_files else "rows"
+    file = folder / f"times-{len(pool)}-{kind}-{n_turns}-turns-{'-'.join(map(str, asked))}-asked.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     if methods.keys() <= kept.keys():
         return {name: (kept[name][0], dict(zip(asked, kept[name][1:], strict=True))) for name in methods}
     labels, fits = labels.copy(), {}
     for name, strategy in methods.items():
+        if has_files:
+            pool.forget()
         started = time.perf_counter()
         strategy.fit(pool)
         fits[name] = time.perf_counter() - started
@@ -57,8 +92,12 @@ def measure(
     for _ in range(n_turns):
         for n_queries in asked:
             for name, strategy in methods.items():
+                if has_files:
+                    pool.forget()
                 started = time.perf_counter()
                 rows = strategy.query(pool, labels, n_queries=n_queries, estimator=classifier)
+                if has_files:
+                    _ = [pool[row] for row in rows]
                 seconds[name][n_queries].append(time.perf_counter() - started)
             labels[rows] = 0
     taken = {

@@ -7,7 +7,8 @@ and random rows and maximal entropy, which need none, are done at once. With ``-
 anything in between. The paper's settings want a GPU: alone on an H100, a step of the digits' GAN took 7.4 ms, which
 makes 5 minutes for ``mnist-two`` and 12 for ``mnist-ten``, and several times as long beside other runs.
 ``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
-queries the preparation has paid (Figure 6b). The data sets are read from the folder that SKAL_DATA names.
+queries the preparation has paid (Figure 6b); with ``--files`` each image is read from a file of its own (Table 2). The
+data sets are read from the folder that SKAL_DATA names.
 
 Everything goes to the folder ``--output``: the trained networks, a file per run (a run whose file exists is not
 repeated), the tables as text and the figures: accuracy and entropy of the selected rows (Figures 3 to 5), labels of the
@@ -63,7 +64,7 @@ from _experiments import (
     write_report,
 )
 from _results import cuts, write_results
-from _times import Taken, add_times, augmented, measure, write_times
+from _times import ImageFiles, Taken, add_times, augmented, measure, write_times
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
@@ -309,7 +310,8 @@ def times_main(options: argparse.Namespace) -> None:
     }
     found: dict[int, Taken] = {}
     for size in options.sizes:
-        found[size] = measure(methods, pool[:size], np.full(size, -1), classifier, options, output)
+        rows = ImageFiles(pool, size, output / "images") if options.files else pool[:size]
+        found[size] = measure(methods, rows, np.full(size, -1), classifier, options, output)
     report = []
     if ENTROPY in methods:
         n_asked = options.asked[0]
@@ -331,9 +333,11 @@ def times_main(options: argparse.Namespace) -> None:
         output,
         found,
         report=report,
-        words=words,
-        flags=flags,
-        setting="a network that knows 1,000 labels",
+        words=[*words, *["files"] * options.files],
+        flags=[*flags, *["--files"] * options.files],
+        setting="each image in a PNG file of its own, a network that knows 1,000 labels"
+        if options.files
+        else "a network that knows 1,000 labels",
         cut=cuts(EXPERIMENTS["mnist-ten"], experiment),
         numbers={f"training of {name}": value for name, value in seconds.items()},
     )
@@ -368,6 +372,9 @@ def main(arguments: list[str] | None = None) -> None:
         help="generator steps of all GANs, instead of the paper's or those of --quick",
     )
     add_times(parser)
+    parser.add_argument(
+        "--files", action="store_true", help="times with reading: each image in a file that is not in memory"
+    )
     options = parser.parse_args(arguments)
     if options.gan and not Path(options.gan).is_file():
         parser.error(f"there is no {options.gan}; leave --gan out to train a GAN")

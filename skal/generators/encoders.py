@@ -33,7 +33,7 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     encoder : transformer
         Left as it is. A ``FrozenEstimator`` stays fitted.
     X : array-like of shape (n_samples, ...)
-        The rows, in any container that the encoder takes.
+        The rows, in any container that the encoder takes; a ``FrozenEstimator`` reads none.
     seed : int
         Seeds every nested ``random_state`` of the clone that is None.
 
@@ -59,6 +59,8 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     True
     """
     encoder = clone(encoder)
+    if isinstance(encoder, FrozenEstimator):
+        return encoder.fit(None, None)  # which refuses what is not fitted, and reads no rows
     seed_random_states(encoder, seed)
     pool = as_pool(X)
     is_large = len(pool) * pool.float_bytes > _WHOLE_BYTES
@@ -66,13 +68,11 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
         # IncrementalPCA on its own takes five rows per column at a time, and a minute for a million of them.
         if is_large and (pool.is_lazy or (pool.is_in_file and hasattr(encoder, "partial_fit"))):
             return _fitted_in_parts(encoder, pool, seed)
-        return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)  # a FrozenEstimator requires y
+        return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)
 
 
 def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
     """Fit an encoder on a pool that is not to be read whole."""
-    if isinstance(encoder, FrozenEstimator):
-        return encoder
     if hasattr(encoder, "partial_fit"):
         for block, _ in pool.blocks():
             encoder.partial_fit(_shaped(encoder, block))

@@ -113,9 +113,9 @@ class LatentSearch(Strategy):
 
     def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
         super()._fit(X, y)
-        self.generator_ = fit_encoder(
-            GAN() if self.generator is None else self.generator, dense(X), self._seed
-        )
+        generator = GAN() if self.generator is None else self.generator
+        is_trained = isinstance(generator, FrozenEstimator)
+        self.generator_ = fit_encoder(generator, X if is_trained else dense(X), self._seed)
         _check_row_size(self.generator_, as_pool(X).row_shape)
 
     def _search(self, query: Query, n_samples: int) -> Synthesized:

@@ -121,6 +121,36 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
     assert f"(gan {seconds['gan']:.0f} s, autoencoder {seconds['autoencoder']:.0f} s)" in report
 
 
+def test_query_times_of_asal_with_reading(scripts, digits, tmp_path, monkeypatch):
+    asal = scripts["asal"]
+    X, y = digits["train"]
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-ten"],
+        classifier=asal.adam(asal.Linear, 2, 50),
+        gan=GAN(architecture="dense", n_iter=2, batch_size=16),
+        n_steps=2,
+    )
+    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
+    monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
+    read, forgotten = [], []
+    of_file = asal.ImageFiles.__getitem__
+    forget = asal.ImageFiles.forget
+    monkeypatch.setattr(
+        asal.ImageFiles, "__getitem__", lambda self, row: read.append(row) or of_file(self, row)
+    )
+    monkeypatch.setattr(asal.ImageFiles, "forget", lambda self: forgotten.append(len(read)) or forget(self))
+    arguments = ["times", "--files", "--sizes", "150", "--turns", "1", "--output", str(tmp_path)]
+    asal.main([*arguments, "--results", str(tmp_path), "--methods", "Random", "ASAL-Gray", "Maximal Entropy"])
+    # Each fit and each query begins without what was read; random queries and ASAL's read what they choose alone.
+    _, asal_fit, _, *queries = np.diff([*forgotten, len(read)])
+    assert asal_fit >= 150
+    assert [number < 150 for number in queries] == [True, True, False]
+    file = tmp_path / "asal-times-files-to-150-Random-ASAL-Gray-Maximal_Entropy.json"
+    assert "times --files --sizes 150" in json.loads(file.read_text())["command"]
+    images = asal.ImageFiles(X, 150, tmp_path / "mnist-ten" / "images")
+    assert_array_equal(images[149], X[149])
+
+
 def test_preparation_pays_after_some_queries(scripts):
     pays_after = scripts["asal"].pays_after
     # Of 1029 and of 29 seconds, 2.9 at a time.

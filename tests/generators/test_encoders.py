@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.random_projection import GaussianRandomProjection
+from torch.utils.data import Dataset
 
 from skal.generators import encode, fit_encoder
 
@@ -38,6 +40,20 @@ def test_a_frozen_encoder_stays_fitted():
     fitted = PCA(2).fit(X[:9])
     encoder = fit_encoder(FrozenEstimator(fitted), X, 0)
     np.testing.assert_array_equal(encoder.transform(X), fitted.transform(X))
+
+
+def test_a_frozen_encoder_reads_no_rows():
+    class Rows(Dataset):
+        def __len__(self):
+            return len(X)
+
+        def __getitem__(self, row):
+            pytest.fail("a row was read")
+
+    fitted = FrozenEstimator(PCA(2).fit(X))
+    assert fit_encoder(fitted, Rows(), 0) is fitted
+    with pytest.raises(NotFittedError):
+        fit_encoder(FrozenEstimator(PCA(2)), X, 0)
 
 
 def test_codes_are_those_of_transform_in_float32():

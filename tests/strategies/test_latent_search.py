@@ -142,3 +142,12 @@ def test_generators_are_checked():
     frozen = FrozenEstimator(AffineGenerator(np.ones((4, 2)), np.zeros(4)).fit(pool.X))
     assert GAAL(frozen).fit(pool).generator_.n_latent_ == 2
     GAAL().check(pool)
+
+
+def test_a_trained_generator_leaves_the_pool_where_it_is(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    generator = AffineGenerator(np.eye(3), np.zeros(3)).fit(X)
+    monkeypatch.setattr(
+        "skal.strategies.latent_search.dense", lambda _: pytest.fail("all rows were made an array")
+    )
+    assert GAAL(FrozenEstimator(generator)).fit(X).generator_.estimator is generator
