@@ -126,6 +126,12 @@ ALL_CNN = NetClassifier(
     callbacks=[("schedule", LRScheduler("MultiStepLR", milestones=[130, 140], gamma=0.1))],
 )
 FIXED = (PIXELS, AUTOENCODER, DISCRIMINATOR)
+TABLE_2 = (
+    RANDOM,
+    ENTROPY,
+    CORE_SET,
+    AUTOENCODER,
+)  # without the learning loss, which the paper did not measure either
 # Of the 32x32 pictures; with more steps a DCGAN of two classes collapses, as the paper says.
 RESIDUAL = {
     "Res-WGAN-GP": GAN(architecture="residual", n_iter=100_000),

@@ -37,6 +37,7 @@ from _asal_settings import (
     FIXED,
     PUBLISHED,
     RANDOM,
+    TABLE_2,
     Settings,
     adam,
     changed,
@@ -298,7 +299,7 @@ def times_main(options: argparse.Namespace) -> None:
     )
     methods = {
         name: make_learner(name, experiment, network).strategy.set_params(random_state=0)
-        for name in options.methods or (ENTROPY, *FIXED)
+        for name in options.methods or (TABLE_2 if options.files else (ENTROPY, *FIXED))
     }
     classifier = clone(experiment.classifier).set_params(random_state=0).fit(X[:1000], y[:1000])
     pool = augmented(X, max(options.sizes), output)

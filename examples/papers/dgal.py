@@ -12,7 +12,8 @@ tables as text, with the times of Table 2, and the figures: accuracy against lab
 query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4),
 among the VAE's latents and in the space of a network that was trained with all labels. ``dgal.py figure-2`` draws the
 latents of fours and nines and follows a diffusion on their graph to its limit (Lemma 4.1), ``dgal.py times`` compares
-query times over growing pools.
+query times over growing pools, and ``dgal.py early`` varies what the paper leaves open and compares the first hundred
+labels with those of random candidates (RSMG).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _dgal_early import early_main
 from _dgal_figures import draw
 from _dgal_settings import EXPERIMENTS, PUBLISHED, QUICK_TRAININGS, Settings, quick
 from _dgal_times import times_main
@@ -275,7 +277,7 @@ def times_table(seconds: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argument_parser("dgal", __doc__, [*EXPERIMENTS, "figure-2", "times"])
+    parser = argument_parser("dgal", __doc__, [*EXPERIMENTS, "figure-2", "early", "times"])
     parser.add_argument("--vae", help="a VAE that was saved before, instead of training one")
     parser.add_argument(
         "--weights", help="pretrained weights of the classifier, as torchvision or timm has them"
@@ -286,6 +288,14 @@ def main(arguments: list[str] | None = None) -> None:
     name = options.experiment
     if name == "figure-2":
         two_main(options)
+        return
+    if options.vae and not Path(options.vae).is_file():
+        parser.error(f"there is no {options.vae}; leave --vae out to train a VAE")
+    if name == "early":
+        vae = make_vae(EXPERIMENTS["mnist"], options.quick).set_params(random_state=0)
+        early_main(
+            options, partial(train_or_load, Path(options.vae or result_folder(options) / "vae.skal"), vae)
+        )
         return
     if name == "times":
         mnist = EXPERIMENTS["mnist"]
@@ -299,8 +309,6 @@ def main(arguments: list[str] | None = None) -> None:
     experiment = EXPERIMENTS[name]
     if experiment.pretrained and not (options.quick or options.weights):
         parser.error(f"{name} has a pretrained classifier; give --weights FILE, or --quick")
-    if options.vae and not Path(options.vae).is_file():
-        parser.error(f"there is no {options.vae}; leave --vae out to train a VAE")
     if options.quick:
         experiment = quick(experiment)
     output = options.folder = result_folder(options)

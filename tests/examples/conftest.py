@@ -22,6 +22,7 @@ def scripts():
             for name in (
                 "_experiments",
                 "_alcg_pictures",
+                "_dgal_early",
                 "_alcg_settings",
                 "alcg",
                 "asal",

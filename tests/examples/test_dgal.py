@@ -1,5 +1,6 @@
 """DGAL's experiments on a few digits: they run to their tables and figures, and go on where they were."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -92,3 +93,26 @@ def test_a_pretrained_classifier_needs_its_weights(scripts, capsys):
     with pytest.raises(SystemExit):
         scripts["dgal"].main(["cifar10"])
     assert "give --weights FILE" in capsys.readouterr().err
+
+
+def test_dgal_early_varies_one_thing_at_a_time(scripts, digits, tmp_path, monkeypatch):
+    dgal, early = scripts["dgal"], scripts["_dgal_early"]
+    vae = dgal.VAE(3, max_epochs=1, random_state=0).fit(digits["train"][0])
+    vae.save(tmp_path / "vae.skal")
+    monkeypatch.setattr(early.datasets, "load_mnist", lambda split="train", return_X_y=True: digits[split])
+    monkeypatch.setattr(early, "N_COMPONENTS", 20)
+    monkeypatch.setattr(early, "N_ROUNDS", 2)
+    kept = (early.PLAIN, "K 5", "cosine distance", "300 candidates")
+    monkeypatch.setattr(early, "VARIED", {name: early.VARIED[name] for name in kept})
+    arguments = ["early", "--quick", "--seeds", "0", "1", "--vae", str(tmp_path / "vae.skal")]
+    dgal.main([*arguments, "--output", str(tmp_path), "--results", str(tmp_path)])
+    numbers = json.loads((tmp_path / "dgal-early-quick.json").read_text())["numbers"]
+    assert {name for name in numbers if name.endswith("gain")} == {
+        f"{space}, {name}: gain" for space in ("VAE", "PCA") for name in kept
+    }
+    # 300 candidates are all rows there are: DGMG and RSMG are margin sampling then.
+    for space in ("VAE", "PCA"):
+        assert_allclose(numbers[f"{space}, 300 candidates: gain"], [0, 0], atol=1e-3)
+    assert numbers["margin"] == pytest.approx(numbers["RSMG, 300 candidates"])
+    table = (tmp_path / "early-quick" / "tables.md").read_text()
+    assert all(f"| {name} |" in table for name in kept)
