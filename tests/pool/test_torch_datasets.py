@@ -186,3 +186,12 @@ def test_other_parts_of_the_same_files_are_other_pools(photos):
     parts = [as_pool(Subset(make(), chosen)) for chosen in ([0, 1], [0, 1], [1, 2])]
     assert parts[0].same_as(parts[1])
     assert not parts[0].same_as(parts[2])
+
+
+def test_bytes_are_finite_without_being_decoded(photos):
+    dataset = photos[0]()
+    assert as_pool(dataset).flaw is None
+    assert dataset.n_decoded == 1  # to see what they are
+    rows = X.copy()
+    rows[13, 1, 2] = np.nan
+    assert as_pool(TensorDataset(torch.tensor(rows))).flaw == "NaN"
