@@ -124,8 +124,12 @@ class GANNet(ScaledNet):
             self._set_lr(self.lr * (1 - self._n_steps / self.n_iter))
         self._n_steps += 1
         losses = self._step(self.prepare_rows(batch))
-        advance("steps")
         return {"loss": losses["critic_loss"], "losses": losses}
+
+    def on_batch_end(self, net: Any, *args: Any, **params: Any) -> None:
+        """Say that a step is done, whoever made it."""
+        super().on_batch_end(net, *args, **params)
+        advance("steps")
 
     def step(self, real: Tensor) -> dict[str, Tensor]:
         """Make `n_critic` steps of the critic, each on its share of the real rows, and one of the generator."""

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from skal import SimulatedLearner, show_progress, simulate
-from skal.classifiers import LinearClassifier
+from skal.classifiers import ACGANClassifier, LinearClassifier
 from skal.generators import GAN
 from skal.graph import nearest_neighbors
 from skal.strategies import BAIT, DGAL, ExpectedErrorReduction, QueryByCommittee, RandomSampling
@@ -253,9 +254,21 @@ def test_trainings_are_told(impatient):
     tasks = heard(lambda: LinearClassifier(max_epochs=3, batch_size=20, random_state=0).fit(X, Y))
     assert "1 of 3 epochs, 2 of 3 batches" in map(str, tasks)
     assert str(tasks[-1]) == "3 of 3 epochs"
-    tasks = heard(lambda: GAN(n_latent=2, n_iter=130, n_critic=1, random_state=0).fit(X))
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        GAN(n_latent=2, n_iter=130, n_critic=1, random_state=0).fit,
+        partial(ACGANClassifier(n_latent=2, n_iter=130, n_critic=1, random_state=0).fit, y=Y),
+    ],
+    ids=["GAN", "ACGANClassifier"],
+)
+def test_steps_are_told(impatient, fit):
+    tasks = heard(lambda: fit(X))
     assert [task.n_done for task in tasks if task.unit == "steps"][-1] == 130
     assert {task.n_all for task in tasks if task.unit == "steps"} == {130}
+    assert len({task.n_done for task in tasks if task.unit == "steps"}) > 2
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
