@@ -84,9 +84,10 @@ def test_matches_beside_an_annotator(scripts, digits, tmp_path):
     assert (tmp_path / "matches-ASAL-Gray.png").exists()
 
 
-def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
+@pytest.fixture
+def timed(scripts, digits, monkeypatch):
+    """The script, whose query times are those of digits and tiny networks."""
     asal = scripts["asal"]
-    X, y = digits["train"]
     tiny = replace(
         asal.EXPERIMENTS["mnist-ten"],
         classifier=asal.adam(asal.Linear, 2, 50),
@@ -95,7 +96,12 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
         n_steps=2,
     )
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
-    monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
+    monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: digits["train"])
+    return asal
+
+
+def test_query_times_of_asal(timed, tmp_path, monkeypatch):
+    asal = timed
     methods = ["Maximal Entropy", "ASAL-Gray", "ASAL-Autoencoder"]
     numbers = ["--sizes", "100", "300", "--asked", "10", "20", "--turns", "2"]
     folders = ["--output", str(tmp_path), "--results", str(tmp_path / "files")]
@@ -121,17 +127,8 @@ def test_query_times_of_asal(scripts, digits, tmp_path, monkeypatch):
     assert f"(gan {seconds['gan']:.0f} s, autoencoder {seconds['autoencoder']:.0f} s)" in report
 
 
-def test_query_times_of_asal_with_reading(scripts, digits, tmp_path, monkeypatch):
-    asal = scripts["asal"]
-    X, y = digits["train"]
-    tiny = replace(
-        asal.EXPERIMENTS["mnist-ten"],
-        classifier=asal.adam(asal.Linear, 2, 50),
-        gan=GAN(architecture="dense", n_iter=2, batch_size=16),
-        n_steps=2,
-    )
-    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-ten", tiny)
-    monkeypatch.setattr(asal.datasets, "load_mnist", lambda **_: (X, y))
+def test_query_times_of_asal_with_reading(timed, digits, tmp_path, monkeypatch):
+    asal = timed
     read, forgotten = [], []
     of_file = asal.ImageFiles.__getitem__
     forget = asal.ImageFiles.forget
@@ -147,8 +144,8 @@ def test_query_times_of_asal_with_reading(scripts, digits, tmp_path, monkeypatch
     assert [number < 150 for number in queries] == [True, True, False]
     file = tmp_path / "asal-times-files-to-150-Random-ASAL-Gray-Maximal_Entropy.json"
     assert "times --files --sizes 150" in json.loads(file.read_text())["command"]
-    images = asal.ImageFiles(X, 150, tmp_path / "mnist-ten" / "images")
-    assert_array_equal(images[149], X[149])
+    images = asal.ImageFiles(digits["train"][0], 150, tmp_path / "mnist-ten" / "images")
+    assert_array_equal(images[149], digits["train"][0][149])
 
 
 def test_preparation_pays_after_some_queries(scripts):
