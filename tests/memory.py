@@ -46,6 +46,7 @@ from skal.strategies import (
     CostAware,
     DeepFool,
     DensityWeighted,
+    DiffusionSampling,
     DiscriminativeAL,
     DropQuery,
     ExpectedErrorReduction,
@@ -148,6 +149,10 @@ CASES = {
     "BADGE, pipeline": Case(lambda X: BADGE(), 80, 4, 8, "rows", "pipeline"),
     "BADGE, network": Case(lambda X: BADGE(), 80, 4, 8, "hidden", "network"),
     "BAIT, network": Case(lambda X: BAIT(), 256, 4, 0, "hidden", "network", most_classes=3),
+    "DiffusionSampling, network": Case(
+        lambda X: DiffusionSampling(), 512, 4, 8, "hidden", "network", more=512
+    ),
+    "DiffusionSampling(encoder)": Case(lambda X: DiffusionSampling(_codes()), 512, 4, 8, "codes", more=512),
     "DropQuery": Case(lambda X: DropQuery(max_iter=1), 96),
     "DropQuery, network": Case(lambda X: DropQuery(max_iter=1), 96, 4, 0, "hidden", "network"),
     "CoreSet": Case(lambda X: CoreSet(), 96),

@@ -36,6 +36,7 @@ from skal.strategies import (
     CostAware,
     DeepFool,
     DensityWeighted,
+    DiffusionSampling,
     DiscriminativeAL,
     DropQuery,
     ExpectedErrorReduction,
@@ -98,6 +99,7 @@ STRATEGIES = [
     CostAware(cost=RowCosts()),
     BatchBALD(n_members=2),
     DropQuery(),
+    DiffusionSampling(n_neighbors=5),
     BAIT(),
 ]
 VARIANTS = [

@@ -66,6 +66,7 @@ from skal.strategies import (
     VAAL,
     CandidateStrategy,
     CoreSet,
+    DiffusionSampling,
     QueryStrategy,
     RandomSampling,
     RandomSubset,
@@ -74,9 +75,9 @@ from skal.strategies import (
 
 METHODS = (
     *("random", "margin", "lc", "entropy", "badge", "coreset", "seals", "vae-seals", "vaal", "rsmg"),
-    *("dgmg", "dglc", "dgbadge", "dgcoreset"),
+    *("dgmg", "dglc", "dgbadge", "dgcoreset", "dgdiffusion"),
 )
-ENCODED = ("vae-seals", "dgmg", "dglc", "dgbadge", "dgcoreset")
+ENCODED = ("vae-seals", "dgmg", "dglc", "dgbadge", "dgcoreset", "dgdiffusion")
 
 
 def make_vae(experiment: Settings, is_quick: bool) -> VAE:
@@ -159,7 +160,9 @@ class OneGraph(DGAL):
 
 
 def make_strategy(method: str, encoder: Any, experiment: Settings, is_shared: bool = True) -> QueryStrategy:
-    """A method's strategy, by the paper's names, except "vaal" (its GANVAE) and "random" (its RS).
+    """A method's strategy, by the paper's names, except "vaal" (its GANVAE), "random" (its RS) and "dgdiffusion".
+
+    The last one is a suggestion of Section 4.3, without a name there.
 
     Those of `ENCODED` alone need the encoder.
     """
@@ -183,6 +186,7 @@ def make_strategy(method: str, encoder: Any, experiment: Settings, is_shared: bo
         "dglc": dgal(criterion=least_confidence),
         "dgbadge": dgal(criterion=BADGE()),
         "dgcoreset": dgal(criterion=CoreSet("classifier")),
+        "dgdiffusion": dgal(criterion=DiffusionSampling()),
     }[method]
 
 

@@ -16,6 +16,7 @@ from .cost_aware import CostAware
 from .deep_fool import DeepFool
 from .density_weighted import DensityWeighted
 from .dgal import DGAL
+from .diffusion import DiffusionSampling
 from .discriminative import DiscriminativeAL
 from .drop_query import DropQuery
 from .embedding import EmbeddingStrategy
@@ -58,6 +59,7 @@ __all__ = [
     "CostAware",
     "DeepFool",
     "DensityWeighted",
+    "DiffusionSampling",
     "DiscriminativeAL",
     "DropQuery",
     "EmbeddingStrategy",

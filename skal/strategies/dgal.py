@@ -68,7 +68,8 @@ class DGAL(CandidateStrategy):
     criterion : QueryStrategy, default=None
         The strategy that chooses among the candidates; margin sampling by default (DGMG). With
         ``UncertaintySampling("least_confidence")`` it is the paper's DGLC, with ``BADGE()`` DGBADGE, with
-        ``CoreSet("classifier")`` DGCoreSet.
+        ``CoreSet("classifier")`` DGCoreSet. :class:`DiffusionSampling` diffuses the labels once more, among the
+        candidates in the classifier's own space, as Section 4.3 suggests.
     device : str or torch.device, default="auto"
         Where labels are diffused and exact neighbours searched. "auto" is the GPU where CUDA has one, else the CPU.
     random_state : int, RandomState instance or None, default=None

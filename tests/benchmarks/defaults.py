@@ -44,6 +44,7 @@ PAIRS = [
     (strategies.DiscriminativeAL(), None),
     (strategies.ClassBalanced(), None),
     (strategies.DropQuery(), None),
+    (strategies.DiffusionSampling(), None),
     (strategies.BAIT(), None),
     (strategies.ExpectedErrorReduction(), None),
     (strategies.QueryByCommittee(), RandomForestClassifier(random_state=0)),

@@ -21,6 +21,7 @@ from skal.strategies import (
     ContrastiveAL,
     CoreSet,
     DensityWeighted,
+    DiffusionSampling,
     DiscriminativeAL,
     EmbeddingStrategy,
     KMedian,
@@ -177,6 +178,7 @@ def test_few_rows_are_less_than_half(n_rows, few):
         ProbCover,
         ContrastiveAL,
         DensityWeighted,
+        DiffusionSampling,
         DiscriminativeAL,
     ],
 )
