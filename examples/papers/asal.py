@@ -3,9 +3,11 @@
 ``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
 ``--quick`` with fewer steps and labels, for two cores without a GPU. A network is trained when a method first needs it,
 and random rows and maximal entropy, which need none, are done at once. With ``--dense-gan``, too, the networks of
-``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed; ``--gan-steps`` is for
-anything in between. The paper's settings want a GPU: alone on an H100, a step of the digits' GAN took 7.4 ms, which
-makes 5 minutes for ``mnist-two`` and 12 for ``mnist-ten``, and several times as long beside other runs.
+``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed; ``cifar-two`` took half an
+hour of one core, with one seed. ``--gan-steps`` is for anything in between. The paper's settings want a GPU: alone on
+an H100, a step of the digits' GAN took 7.4 ms, which makes 5 minutes for ``mnist-two`` and 12 for ``mnist-ten``,
+and several times as long beside other runs.
+
 ``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
 queries the preparation has paid (Figure 6b); with ``--files`` each image is read from a file of its own (Table 2). The
 data sets are read from the folder that SKAL_DATA names.
