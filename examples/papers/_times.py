@@ -57,7 +57,6 @@ class ImageFiles(Dataset[np.ndarray[Any, Any]]):
             return
         for file in self.files:
             with file.open("rb") as stream:
-                os.fsync(stream.fileno())
                 os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
