@@ -167,8 +167,8 @@ class DatasetPool(Pool):
         return "dataset", len(self), *((path, stat.st_size, stat.st_mtime_ns) for path, stat in seen)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if not any(array.dtype.kind in "fc" for array in parts(self._first)):
-            return  # bytes are finite, without decoding all of them
+        if all(array.dtype == np.uint8 for array in parts(self._first)):
+            return  # images in bytes are finite, without decoding all of them
         for block, _ in self.blocks():
             for array in parts(block):
                 if array.dtype.kind in "fc":

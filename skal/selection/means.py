@@ -9,7 +9,7 @@ from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
-# Seeds are sought among so many rows per cluster, and each is the best of so many rows. More of either made the
+# Seeds are sought among about so many rows per cluster, and each is the best of so many rows. More of either made the
 # clusters of MNIST no better.
 _SEEDED, _TRIALS = 32, 4
 _HELD = 2**22  # numbers of these rows, where they are wide: 32 MiB
@@ -21,7 +21,7 @@ _FAR = 1e-3  # where the nearest center is nearer, relative to the origin, float
 _LARGE, _SMALL = 1e15, 1e-15  # numbers whose squares fit into float32, with room for sums
 _KEPT = 2**22  # numbers in float32 that a round need not convert again: 16 MiB
 _BLOCK = 2**19  # numbers in float32 at a time: 2 MiB, which still fit into the caches of a core
-_EQUAL = 1e-14  # squared distances, relative to the largest square, that are rounding
+_EQUAL = 1e-14  # squared distances, relative to the squares of the two rows, that are rounding
 
 
 @one_blas_thread
@@ -30,7 +30,7 @@ def k_means(
 ) -> tuple[Positions, Floats]:
     """Cluster rows of X: close to a local minimum of the sum of their squared distances to the means of the clusters.
 
-    Lloyd's algorithm [1]_ from the seeds of greedy k-means++ [2]_ on a random part of the rows, over-relaxed [3]_: at
+    Lloyd's algorithm [1]_ from the seeds of greedy k-means++ [2]_ among some of the rows [4]_, over-relaxed [3]_: at
     first a center c moves twice as far as to the mean m of its rows, to 2 m - c, where their sum of squares is that of
     c. So no round raises the sum, and half of the rounds lead as far down. The last rounds are plain ones.
 
@@ -63,14 +63,15 @@ def k_means(
     Notes
     -----
     A round takes O(n_samples * k * n_features) operations in blocked matrix products, in float32 but for rows whose
-    nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features), and for the seeds twice 32 MiB at
-    most where k rows take no more.
+    nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features). The seeds take 64 MiB of that at
+    most, or three times k rows where these are more.
 
     References
     ----------
     .. [1] Lloyd, Least squares quantization in PCM, 1982.
     .. [2] Arthur & Vassilvitskii, k-means++: the advantages of careful seeding, SODA 2007.
     .. [3] Salakhutdinov & Roweis, Adaptive overrelaxed bound optimization methods, ICML 2003.
+    .. [4] Bachem, Lucic, Krause, Scalable k-means clustering via lightweight coresets, KDD 2018.
 
     Examples
     --------
@@ -152,28 +153,49 @@ def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
 
     It is an outlier less often than a single row that is drawn.
     """
-    n_rows = min(len(points), int(np.clip(_HELD // points.width, k, _SEEDED * k)))
-    rows = points.take(np.sort(rng.choice(len(points), n_rows, replace=False)))
+    positions, counts = _sampled(points, k, rng)
+    rows = points.take(positions)
+    if len(rows) == k:
+        return rows
     squares = sq_norms(rows)
-    columns = np.vstack([rows.T, np.ones(n_rows), squares])
-    least = np.full(n_rows, np.inf)
+    columns = np.vstack([rows.T, np.ones(len(rows)), squares])
+    least = np.full(len(rows), np.inf)
     picks: list[int] = []
-    drawn = rng.integers(n_rows, size=1)
-    while len(picks) < k:
+    drawn = rng.integers(len(rows), size=1)
+    while True:
         weights = np.column_stack([-2 * rows[drawn], squares[drawn], np.ones(len(drawn))])
-        sq_distances = np.minimum(weights @ columns, least)
-        best = sq_distances.sum(axis=1).argmin()
+        sq_distances = weights @ columns
+        sq_distances[sq_distances <= _EQUAL * (squares + squares[drawn, None])] = 0
+        np.minimum(sq_distances, least, out=sq_distances)
+        best = (sq_distances @ counts).argmin()
         picks.append(int(drawn[best]))
+        if len(picks) == k:
+            return rows[picks]
         least = sq_distances[best]
-        least[least <= _EQUAL * (squares + squares[picks[-1]])] = 0
-        cumulative = least.cumsum()
+        cumulative = (counts * least).cumsum()
         if cumulative[-1] == 0:  # all others equal seeds
-            left = np.delete(np.arange(n_rows), picks)
-            picks.extend(rng.choice(left, k - len(picks), replace=False).tolist())
-        drawn = cumulative.searchsorted(rng.random(_TRIALS) * cumulative[-1], side="right").clip(
-            max=n_rows - 1
-        )
-    return rows[picks]
+            left = np.delete(np.arange(len(rows)), picks)
+            return rows[picks + rng.choice(left, k - len(picks), replace=False).tolist()]
+        drawn = cumulative.searchsorted(rng.random(_TRIALS) * cumulative[-1], side="right")
+        drawn = drawn.clip(max=len(rows) - 1)
+
+
+def _sampled(points: EuclideanPoints, k: int, rng: np.random.Generator) -> tuple[Positions, Floats]:
+    """Draw rows among which seeds are sought, and how many rows each stands for.
+
+    A half of them is drawn alike, the other by their squared distances to the origin, which is near the mean: a few far
+    rows can have most of the sum ([4]_ of `k_means`).
+    """
+    n_points = len(points)
+    n_rows = min(n_points, int(np.clip(_HELD // max(1, points.width), k, _SEEDED * k)))
+    if n_rows < n_points:
+        squares = np.concatenate([sq_norms(points.take(block)) for block, _ in points.blocks(None, 0)])
+        shares = n_rows / 2 * (1 / n_points + squares / max(squares.sum(), np.finfo(float).tiny))
+        rows = np.flatnonzero(rng.random(n_points) < shares)
+        if len(rows) >= k:
+            return rows, 1 / np.minimum(shares[rows], 1)
+        return np.sort(rng.choice(n_points, k, replace=False)), np.ones(k)
+    return np.arange(n_points), np.ones(n_points)
 
 
 def _means(sums: Floats, labels: Positions, centers: Floats) -> Floats:

@@ -21,8 +21,8 @@ from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
-_ROUNDING = 1e-14  # of squared distances, relative to the largest row
-_COMPARED = 4096  # rows of a cluster that are compared before an index would be imported
+_ROUNDING = 1e-14  # of squared distances, relative to the squares of the two rows
+_COMPARED = 4096  # rows of a cluster: all pairs take no longer than an index, which has to be imported
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -148,7 +148,7 @@ def _compared(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     squares, distances = sq_norms(rows), np.empty(len(rows))
     for block in blocks(len(rows), len(rows)):
         sq_distances = squares[block, None] + squares - 2 * rows[block] @ rows.T
-        sq_distances[sq_distances < _ROUNDING * squares.max()] = 0
+        sq_distances[sq_distances < _ROUNDING * (squares[block, None] + squares)] = 0
         np.fill_diagonal(sq_distances[:, block], np.inf)
         sq_distances.partition(k - 1, axis=1)
         distances[block] = np.sqrt(sq_distances[:, :k]).mean(axis=1)

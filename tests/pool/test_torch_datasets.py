@@ -195,3 +195,14 @@ def test_bytes_are_finite_without_being_decoded(photos):
     rows = X.copy()
     rows[13, 1, 2] = np.nan
     assert as_pool(TensorDataset(torch.tensor(rows))).flaw == "NaN"
+
+
+def test_whole_numbers_first_do_not_hide_what_comes_later():
+    class Mixed(Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, row):
+            return np.array([1, 2]) if row == 0 else np.array([np.nan, 0.5])
+
+    assert as_pool(Mixed()).flaw == "NaN"

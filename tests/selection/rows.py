@@ -20,6 +20,9 @@ def embedding(n_rows, seed, kind, dtype=np.float32):
         X = 0.05 * X + 5 * rng.normal(size=(12, 8))[rng.integers(12, size=n_rows)]
     if kind == "offset":
         X += 1e4
+    if kind == "outlier":
+        X = 0.005 * X + rng.random(size=(11, 8))[rng.integers(11, size=n_rows)]
+        X[0] = 1e7
     if kind == "heavy":
         X /= rng.uniform(0.001, 1, size=(n_rows, 1))
     return X.astype(dtype)

@@ -32,9 +32,10 @@ def test_each_round_is_one_of_lloyd(X, seed, data):
     assert_allclose(sq_distances, own, rtol=1e-9, atol=1e-9 * (1 + np.abs(seen).max()))
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "clusters", "offset"])
-def test_k_means_is_as_good_as_that_of_scikit_learn(kind):
-    X = embedding(1_000, 0, kind)
+@pytest.mark.parametrize("kind", ["gaussian", "clusters", "offset", "heavy", "outlier"])
+def test_k_means_is_as_good_as_that_of_scikit_learn(kind, monkeypatch):
+    monkeypatch.setattr(means, "_SEEDED", 16)  # fewer than all rows
+    X = embedding(1_000, 0, kind, np.float64)
     sums = [k_means(X, 12, np.random.default_rng(seed))[1].sum() for seed in range(5)]
     theirs = [KMeans(12, n_init=1, random_state=seed).fit(X - X.mean(axis=0)).inertia_ for seed in range(5)]
     assert np.median(sums) <= 1.03 * np.median(theirs)
@@ -132,6 +133,18 @@ def test_seeds_are_better_than_single_draws():
             ]
         )
     assert np.mean(sums, axis=0)[0] < 0.97 * np.mean(sums, axis=0)[1]
+
+
+@pytest.mark.parametrize("n_held", [0, 40 * 8])
+def test_few_seeds_of_wide_rows_are_sought_among_few(n_held, monkeypatch):
+    """As few as there are seeds, all of which are taken; or a draw of few rows, which may be fewer still."""
+    monkeypatch.setattr(means, "_HELD", n_held)
+    X = embedding(1_000, 0, "gaussian", np.float64)
+    points = EuclideanPoints(X)
+    for seed in range(20):
+        seeds = means._seeds(points, 30, np.random.default_rng(seed))
+        assert len(np.unique(seeds, axis=0)) == 30
+        assert (cdist(seeds, points.take(slice(None))).min(axis=1) == 0).all()
 
 
 @given(grids(), st.integers(0, 1000), st.data())

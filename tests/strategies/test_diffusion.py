@@ -204,6 +204,27 @@ def test_few_rows(index):
     assert len(set(chosen.tolist()) - {0, 1}) == 5
 
 
+@pytest.mark.parametrize("offset", [0, 1e7])
+@pytest.mark.parametrize("scale", [1e-60, 1, 1e60])
+def test_units_and_offsets_change_nothing(scale, offset):
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    labels = np.where(np.arange(80) < 10, rows[:, 0] > 0, -1)
+    first, second = (
+        DiffusionSampling("input", n_neighbors=5, random_state=0).fit(each).query(each, labels, 10)
+        for each in (rows, scale * (rows + offset))
+    )
+    assert_array_equal(first, second)
+
+
+def test_what_is_to_be_small_is_a_parameter():
+    strategies = [
+        DiffusionSampling("input", uncertainty=measure, random_state=0).fit(X[:300])
+        for measure in ("min", "norm", "entropy")
+    ]
+    chosen = [frozenset(strategy.query(X[:300], Y, 10).tolist()) for strategy in strategies]
+    assert len(set(chosen)) == 3
+
+
 def test_a_query_leaves_nothing_behind():
     strategy = DiffusionSampling(random_state=0).fit(X[:300], Y)
     before = dict(vars(strategy))

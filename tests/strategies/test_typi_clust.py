@@ -78,8 +78,19 @@ def test_mean_distances_within_a_cluster_are_those_of_a_loop(n_neighbors, spread
     )
     strategy = TypiClust("input", n_neighbors=n_neighbors, random_state=0).fit(rows)
     assert_allclose(strategy._mean_distances(rows), expected, rtol=1e-3)
+    with monkeypatch.context() as several_blocks:
+        several_blocks.setattr("skal.selection.points.BLOCK_SIZE", 7 * len(rows))
+        assert_allclose(strategy._mean_distances(rows), expected, rtol=1e-3)
     monkeypatch.setattr(typi_clust, "_COMPARED", 0)
     assert_allclose(strategy._mean_distances(rows), expected, rtol=1e-3, atol=1e-7)
+
+
+def test_an_outlier_leaves_the_others_their_distances():
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    strategy = TypiClust("input", random_state=0).fit(rows)
+    alone = strategy._mean_distances(rows)
+    beside = strategy._mean_distances(np.vstack([rows, np.full((1, 3), 1e7)]))[:-1]
+    assert_allclose(beside / beside.sum(), alone / alone.sum(), rtol=1e-4)
 
 
 def test_every_cluster_without_a_label_gives_its_middle():
