@@ -114,7 +114,7 @@ class LatentSearch(Strategy):
     def _fit(self, X: Any, y: NDArray[np.int32] | None) -> None:
         super()._fit(X, y)
         generator = GAN() if self.generator is None else self.generator
-        is_trained = isinstance(generator, FrozenEstimator)
+        is_trained = isinstance(generator, FrozenEstimator)  # and looks at no rows, which may be in files
         self.generator_ = fit_encoder(generator, X if is_trained else dense(X), self._seed)
         _check_row_size(self.generator_, as_pool(X).row_shape)
 
