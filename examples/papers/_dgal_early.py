@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from _experiments import markdown, result_folder, some, spread, write_report
+from _experiments import flat, markdown, result_folder, some, spread, write_report
 from _results import write_results
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -49,9 +49,9 @@ def early_main(options: Any, make_vae: Callable[[Any], Any]) -> None:
     output = result_folder(options)
     X, y = some(datasets.load_mnist(return_X_y=True), N_ROWS)
     X_test, y_test = datasets.load_mnist(split="test", return_X_y=True)
-    vae, pca = make_vae(X), PCA(N_COMPONENTS, random_state=0).fit(flat_in_one(X))
+    vae, pca = make_vae(X), PCA(N_COMPONENTS, random_state=0).fit(in_one(X))
     pool, test = (
-        np.hstack([pca.transform(flat_in_one(each)), blockwise(vae.transform, each)]).astype(np.float32)
+        np.hstack([pca.transform(in_one(each)), blockwise(vae.transform, each)]).astype(np.float32)
         for each in (X, X_test)
     )
     own = {"VAE": slice(N_COMPONENTS, None), "PCA": slice(N_COMPONENTS)}
@@ -75,8 +75,10 @@ def early_main(options: Any, make_vae: Callable[[Any], Any]) -> None:
         return np.array(found)
 
     margin = UncertaintySampling("margin")
-    numbers, rows = {"random": areas(RandomSampling()), "margin": areas(margin)}, []
+    numbers: dict[str, Any] = {}
+    rows = []
     with show_progress():
+        numbers |= {"random": areas(RandomSampling()), "margin": areas(margin)}
         for name, params in VARIED.items():
             n_candidates = params.get("n_candidates", N_CANDIDATES)
             rsmg = f"RSMG, {n_candidates} candidates"
@@ -105,9 +107,9 @@ def early_main(options: Any, make_vae: Callable[[Any], Any]) -> None:
     )
 
 
-def flat_in_one(images: Any) -> np.ndarray[Any, Any]:
+def in_one(images: Any) -> np.ndarray[Any, Any]:
     """Images as rows of numbers up to one."""
-    return np.asarray(images, dtype=np.float32).reshape(len(images), -1) / np.float32(255)
+    return flat(images) / np.float32(255)
 
 
 def columns(part: slice) -> FunctionTransformer:

@@ -35,11 +35,11 @@ def add_times(parser: argparse.ArgumentParser) -> None:
 
 
 class ImageFiles(Dataset[np.ndarray[Any, Any]]):
-    """The first of some images, each in a file of its own, from which it is read whenever it is asked for."""
+    """Images, each in a file of its own, from which it is read whenever it is asked for."""
 
-    def __init__(self, images: np.ndarray[Any, Any], n_rows: int, folder: Path) -> None:
-        self.files = [folder / f"{row // 1000}" / f"{row}.png" for row in range(n_rows)]
-        for file, image in zip(self.files, images, strict=False):
+    def __init__(self, images: np.ndarray[Any, Any], folder: Path) -> None:
+        self.files = [folder / f"{row // 1000}" / f"{row}.png" for row in range(len(images))]
+        for file, image in zip(self.files, images, strict=True):
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with replacing(file) as stream:

@@ -313,7 +313,7 @@ def times_main(options: argparse.Namespace) -> None:
     }
     found: dict[int, Taken] = {}
     for size in options.sizes:
-        rows = ImageFiles(pool, size, output / f"images-{len(pool)}") if options.files else pool[:size]
+        rows = ImageFiles(pool[:size], output / f"images-{len(pool)}") if options.files else pool[:size]
         found[size] = measure(methods, rows, np.full(size, -1), classifier, options, output)
     report = []
     if ENTROPY in methods:

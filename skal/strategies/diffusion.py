@@ -120,9 +120,7 @@ class DiffusionSampling(EmbeddingStrategy):
         nodes = self._embed(query, None if len(seen) == len(query.pool) else seen)[0]
         if outside:  # their labels count as much; they stand after the rows of the pool
             nodes = np.concatenate([nodes, *(self._embed_samples(query, part) for part in outside)])
-        after = np.arange(
-            len(seen), len(nodes)
-        )  # the nodes: rows of the pool in their order, then those outside
+        after = np.arange(len(seen), len(nodes))
         known = np.concatenate([np.searchsorted(seen, labeled), after])
         codes = np.concatenate([query.labels.codes[labeled], *(part.codes for part in outside)])
         diffusion = self._graph(nodes).diffuse_rows(known, codes, max(2, len(query.labels.classes)))
@@ -135,8 +133,9 @@ class DiffusionSampling(EmbeddingStrategy):
 
     def _graph(self, nodes: NDArray[Any]) -> LabelDiffusion:
         # Neither an offset nor the units take digits of float32; halves and powers of two leave equal distances equal.
-        nodes = nodes - np.median(nodes[:: max(1, len(nodes) // 1024)].astype(np.float64), axis=0)
-        nodes = np.ldexp(nodes, -np.frexp(max(nodes.max(), -nodes.min()))[1])
+        middle = np.median(nodes[:: max(1, len(nodes) // 1024)].astype(np.float64), axis=0)
+        nodes = np.subtract(nodes, middle, dtype=np.result_type(nodes.dtype, np.float32))
+        np.ldexp(nodes, -np.frexp(max(nodes.max(), -nodes.min()))[1], out=nodes)
         neighbors = nearest_neighbors(nodes, self.n_neighbors, method=self.index, random_state=self._seed)
         walks = transition_matrix(*neighbors, kernel=self.kernel, symmetric=self.symmetric)
         n_steps = cover_steps(len(nodes), self.n_neighbors) if self.n_steps == "auto" else self.n_steps

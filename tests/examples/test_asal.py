@@ -144,7 +144,7 @@ def test_query_times_of_asal_with_reading(timed, digits, tmp_path, monkeypatch):
     assert [number < 150 for number in queries] == [True, True, False]
     file = tmp_path / "asal-times-files-to-150-Random-ASAL-Gray-Maximal_Entropy.json"
     assert "times --files --sizes 150" in json.loads(file.read_text())["command"]
-    images = asal.ImageFiles(digits["train"][0], 150, tmp_path / "mnist-ten" / "images-150")
+    images = asal.ImageFiles(digits["train"][0][:150], tmp_path / "mnist-ten" / "images-150")
     assert_array_equal(images[149], digits["train"][0][149])
 
 
