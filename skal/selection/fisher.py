@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..utils.kernels import compiled
 from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import Floats, Positions, blocks, check_k
+
+_FORMS = 512  # quadratic forms of the features that are computed by one matrix product
 
 
 class FisherSelection(NamedTuple):
@@ -66,15 +69,6 @@ class FisherRows:
     def _features(self, rows: Positions | slice) -> Floats:
         """Return the features of rows, of shape (n_rows, d), in float64."""
         return self.embeddings[rows].astype(np.float64)
-
-    def _covariances(self, rows: Positions | slice) -> Floats:
-        """Return diag(p) - p p^T of rows, of shape (n_rows, C, C)."""
-        p, labels = self.probabilities[rows].astype(np.float64), np.arange(self.n_classes)
-        covariances = -p[:, :, np.newaxis] * p[:, np.newaxis]
-        covariances[:, labels, labels] = 0
-        # p - p^2 is what the others of its row lack to zero: so it is not lost in rounding where p is nearly one.
-        covariances[:, labels, labels] = -covariances.sum(axis=2)
-        return covariances
 
     def traces(self) -> Floats:
         """Return the trace of the information of each row.
@@ -166,9 +160,9 @@ def bait(
 
     .. math:: \mathrm{tr}\big( P^\top A P \, \Lambda (I + P^\top M^{-1} P \, \Lambda)^{-1} \big)
 
-    and removing it, with a minus, raises it (Woodbury). The two matrices of shape (C, C), :math:`P^\top M^{-1} P` and
-    :math:`P^\top A P`, are kept for each candidate: after a pick, both lose what an update of rank C takes, in
-    O(d C\ :sup:`2` + C\ :sup:`3`) operations per row. The pick itself takes O((d C)\ :sup:`2` C).
+    and removing it, with a minus, raises it (Woodbury). :math:`P^\top M^{-1} P` and :math:`P^\top A P` are kept for
+    each candidate, between the factors of :math:`\Lambda`, of rank C - 1: after a pick, both lose what an update of
+    that rank takes, in O(d C\ :sup:`2` + C\ :sup:`3`) operations per row. The pick takes O((d C)\ :sup:`2` C).
 
     References
     ----------
@@ -209,58 +203,168 @@ def bait(
 
 
 class _State:
-    """What the trace depends on, for each of some rows, while rows are added and removed."""
+    r"""What the trace depends on, for each of some rows, while rows are added and removed.
+
+    With :math:`\Lambda = R R^\top` (`_Roots`), adding a row lowers the trace by
+    :math:`\mathrm{tr}(T (I + S)^{-1})`, where :math:`S = R^\top P^\top M^{-1} P R` and :math:`T = R^\top P^\top A P R`,
+    of shape (C - 1, C - 1), are kept: their lower triangles. Rows are the last axis of all arrays, along which a core
+    computes several at a time.
+    """
 
     def __init__(self, rows: FisherRows, candidates: Positions, inverse: Floats, weighted: Floats) -> None:
         self.rows, self.candidates = rows, candidates
         self.inverse, self.weighted = inverse, weighted  # M^-1 and M^-1 F M^-1
-        shape = (len(candidates), rows.n_classes, rows.n_classes)
-        self.own, self.seen = np.empty(shape), np.empty(shape)  # P^T of each of them P
-        for block in blocks(len(candidates), rows.d * rows.n_classes**2):
-            h = rows._features(candidates[block])
-            for matrix, projected in ((inverse, self.own), (weighted, self.seen)):
-                half = h @ matrix.reshape(rows.d, -1)
-                half = half.reshape(len(h), rows.n_classes, rows.d, rows.n_classes)
-                projected[block] = np.einsum("ncde,nd->nce", half, h)
+        self.own, self.seen = self._projected(inverse), self._projected(weighted)
+
+    def _projected(self, matrix: Floats) -> Floats:
+        """Return R^T P^T `matrix` P R of each row."""
+        d, n_classes = self.rows.d, self.rows.n_classes
+        forms = matrix.reshape(d, n_classes, d, n_classes)
+        one, other = np.tril_indices(n_classes)
+        step = max(1, _FORMS // len(one))
+        parts = []
+        for start in range(0, d, step):  # h_i h_j stands for h_j h_i as well
+            some = slice(start, start + step)
+            both = np.triu(forms[some, one, start:, other] + forms[some, other, start:, one])
+            both[:, range(both.shape[1]), range(both.shape[1])] /= 2
+            parts.append((some, both.reshape(-1, d - start)))
+        found = np.empty((n_classes - 1, n_classes - 1, len(self.candidates)))
+        for block in blocks(len(self.candidates), step * len(one)):
+            h = self.rows._features(self.candidates[block]).T
+            values = np.zeros((len(one), h.shape[1]))
+            for some, both in parts:
+                products = (both @ h[some.start :]).reshape(len(one), -1, h.shape[1])
+                products *= h[some]
+                values += products.sum(axis=1)
+            full = np.empty((n_classes, n_classes, h.shape[1]))
+            full[one, other] = full[other, one] = values
+            roots = self._roots(block)
+            found[:, :, block] = roots.times(roots.times(full).swapaxes(0, 1))
+        return found
+
+    def _roots(self, places: slice) -> _Roots:
+        return _Roots(self.rows.probabilities[self.candidates[places]])
 
     def restrict(self, places: list[int] | Positions) -> None:
         """Forget all rows but some."""
         self.candidates = self.candidates[places]
-        self.own, self.seen = self.own[places], self.seen[places]
+        self.own, self.seen = self.own[:, :, places], self.seen[:, :, places]
 
     def changes(self, sign: int) -> Floats:
         """Return how much the trace falls when each row is added, or rises when it is removed."""
         changes = np.empty(len(self.candidates))
-        for block in blocks(len(changes), 4 * self.rows.n_classes**2):
-            middle = self._middle(block, sign)
-            changes[block] = np.einsum("nij,nij->n", self.seen[block], middle)
+        for block in blocks(len(changes), 3 * len(self.own) ** 2):
+            compiled(trace_changes)(self.own[:, :, block], self.seen[:, :, block], sign, changes[block])
         return changes
-
-    def _middle(self, places: slice, sign: int) -> Floats:
-        """Return the middle factor of Woodbury's formula for rows that are added, sign 1, or removed, sign -1."""
-        covariances = self.rows._covariances(self.candidates[places])
-        return np.linalg.solve(
-            np.eye(self.rows.n_classes) + sign * covariances @ self.own[places], covariances
-        )
 
     def update(self, place: int, sign: int) -> None:
         """Add a row, sign 1, or remove it, sign -1."""
         d, n_classes = self.rows.d, self.rows.n_classes
-        middle = self._middle(slice(place, place + 1), sign)[0]
-        values, vectors = np.linalg.eigh((middle + middle.T) / 2)
-        root = vectors * np.sqrt(np.maximum(values, 0))
-        h = self.rows._features(self.candidates[[place]])[0]
+        here = slice(place, place + 1)
+        own, seen = (np.tril(each[:, :, place]) for each in (self.own, self.seen))
+        seen += np.tril(seen, -1).T
+        # The middle factor of Woodbury's formula is R (I + S)^-1 R^T = root root^T.
+        lower = np.linalg.cholesky(np.eye(n_classes - 1) + sign * (own + np.tril(own, -1).T))
+        inside = np.linalg.inv(lower).T
+        root = self._roots(here).times(np.eye(n_classes)[:, :, np.newaxis])[:, :, 0].T @ inside
+        h = self.rows._features(self.candidates[here])[0]
         lost = np.einsum("xdc,d->xc", self.inverse.reshape(-1, d, n_classes), h) @ root
         other = np.einsum("xdc,d->xc", self.weighted.reshape(-1, d, n_classes), h) @ root
-        other -= lost @ (root.T @ self.seen[place] @ root) * (sign / 2)
+        other -= lost @ (inside.T @ seen @ inside) * (sign / 2)
         self.inverse -= sign * lost @ lost.T
         both = other @ lost.T
         self.weighted -= sign * (both + both.T)
-        for block in blocks(len(self.candidates), 2 * n_classes**2 + d):
-            h = self.rows._features(self.candidates[block])
-            own, seen = (
-                (h @ each.reshape(d, -1)).reshape(-1, n_classes, n_classes) for each in (lost, other)
-            )
-            self.own[block] -= sign * own @ own.transpose(0, 2, 1)
-            both = seen @ own.transpose(0, 2, 1)
-            self.seen[block] -= sign * (both + both.transpose(0, 2, 1))
+        sides = [each.reshape(d, -1).T.copy() for each in (lost, other)]
+        for block in blocks(len(self.candidates), 4 * n_classes**2 + d):
+            h = self.rows._features(self.candidates[block]).T
+            roots = self._roots(block)
+            left, right = (roots.times((side @ h).reshape(n_classes, n_classes - 1, -1)) for side in sides)
+            compiled(subtract_products)(self.own[:, :, block], self.seen[:, :, block], left, right, sign)
+
+
+class _Roots:
+    r"""Factors R of diag(p) - p p^T = R R^T of some rows, with C - 1 columns for C classes.
+
+    They are Cholesky's, where with :math:`t_k = \sum_{l \ge k} p_l` and :math:`j > k`
+
+    .. math:: R_{kk} = \sqrt{p_k t_{k+1} / t_k}, \quad R_{jk} = -p_j \sqrt{p_k / (t_k t_{k+1})}
+
+    so nothing is lost in rounding where a probability is nearly one.
+    """
+
+    def __init__(self, probabilities: Floats) -> None:
+        p = np.ascontiguousarray(probabilities.T, dtype=np.float64)
+        tails = p[::-1].cumsum(axis=0)[::-1]
+        tiny = np.finfo(np.float64).tiny
+        shares = p[:-1] * tails[0] / np.maximum(tails[:-1], tiny)  # probabilities sum to one up to rounding
+        self.below = p[1:]
+        self.diagonal = np.sqrt(shares * tails[1:])
+        self.others = np.sqrt(np.divide(shares, tails[1:], out=np.zeros_like(shares), where=tails[1:] > tiny))
+
+    def times(self, values: Floats) -> Floats:
+        """Return R^T `values`, both of shape (C or C - 1, n_columns, n_rows)."""
+        products = np.empty_like(values[1:])
+        compiled(root_products)(values, self.below, self.diagonal, self.others, products)
+        return products
+
+
+def root_products(values: Floats, below: Floats, diagonal: Floats, others: Floats, products: Floats) -> None:
+    """Write R^T `values` of rows, the last axis."""
+    m, width, n_rows = products.shape
+    for column in range(width):
+        rest = np.zeros(n_rows)
+        for k in range(m - 1, -1, -1):
+            for row in range(n_rows):
+                rest[row] += below[k, row] * values[k + 1, column, row]
+                products[k, column, row] = (
+                    diagonal[k, row] * values[k, column, row] - others[k, row] * rest[row]
+                )
+
+
+def trace_changes(own: Floats, seen: Floats, sign: int, changes: Floats) -> None:
+    """Write tr(`seen` (I + sign `own`)^-1) of rows, the last axis."""
+    m, _, n_rows = own.shape
+    lower = np.empty((m, m, n_rows))  # of Cholesky, and in its place the inverse of it
+    for j in range(m):
+        for i in range(j, m):
+            for row in range(n_rows):
+                lower[i, j, row] = sign * own[i, j, row] + (1.0 if i == j else 0.0)
+            for k in range(j):
+                for row in range(n_rows):
+                    lower[i, j, row] -= lower[i, k, row] * lower[j, k, row]
+            for row in range(n_rows):
+                if i == j:
+                    lower[i, j, row] = np.sqrt(lower[i, j, row])
+                else:
+                    lower[i, j, row] /= lower[j, j, row]
+    for j in range(m):
+        for row in range(n_rows):
+            lower[j, j, row] = 1 / lower[j, j, row]
+        for i in range(j + 1, m):
+            for row in range(n_rows):
+                lower[i, j, row] *= lower[j, j, row]
+            for k in range(j + 1, i):
+                for row in range(n_rows):
+                    lower[i, j, row] += lower[i, k, row] * lower[k, j, row]
+            for row in range(n_rows):
+                lower[i, j, row] /= -lower[i, i, row]
+    changes[:] = 0
+    for i in range(m):
+        for j in range(i + 1):
+            for k in range(i, m):
+                for row in range(n_rows):
+                    both = lower[k, i, row] * lower[k, j, row] * seen[i, j, row]
+                    changes[row] += both if i == j else 2 * both
+
+
+def subtract_products(own: Floats, seen: Floats, left: Floats, right: Floats, sign: int) -> None:
+    """Take left left^T off `own`, and right left^T + left right^T off `seen`: the last axis are rows."""
+    m, width, n_rows = left.shape
+    for i in range(m):
+        for j in range(i + 1):
+            for k in range(width):
+                for row in range(n_rows):
+                    own[i, j, row] -= sign * left[i, k, row] * left[j, k, row]
+                    seen[i, j, row] -= sign * (
+                        right[i, k, row] * left[j, k, row] + left[i, k, row] * right[j, k, row]
+                    )

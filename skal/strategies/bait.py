@@ -56,8 +56,8 @@ class BAIT(QueryStrategy):
     where features have not been scaled.
 
     Matrices of d C rows and columns are kept, five at a time: more than 4096 rows, 134 MB each, are refused. About each
-    candidate 16 C\ :sup:`2` bytes are kept, up to 128 MiB: of more than 83,886 candidates of 10 classes, or 838 of 100,
-    so many are drawn at random.
+    candidate up to 16 C\ :sup:`2` bytes are kept, 128 MiB at most: of more than 83,886 candidates of 10 classes, or 838
+    of 100, so many are drawn at random.
 
     References
     ----------

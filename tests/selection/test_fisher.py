@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from skal.selection import FisherRows, bait, points
+from skal.selection.fisher import _Roots
 
 
 def information(h, p):
@@ -31,10 +32,29 @@ def test_totals(monkeypatch):
     assert_allclose(rows.total(np.array([5, 2])), each[[5, 2]].sum(axis=0), atol=1e-12)
     assert_allclose(rows.total(np.arange(0)), 0)
     assert_allclose(rows.traces(), each.trace(axis1=1, axis2=2))
-    assert_allclose(
-        rows._covariances(slice(0, 1))[0],
-        np.diag(rows.probabilities[0]) - np.outer(*rows.probabilities[[0, 0]]),
+
+
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(0, 5))
+def test_roots_are_those_of_the_covariances_of_labels(seed, n_classes, n_zeros):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.full(n_classes, 0.2), 20)
+    p[rng.integers(20, size=n_zeros), rng.integers(n_classes, size=n_zeros)] = 0
+    p[0] = np.eye(n_classes)[rng.integers(n_classes)]
+    whole = np.repeat(np.eye(n_classes)[:, :, np.newaxis], 20, axis=2)
+    roots = _Roots(p).times(whole)
+    found = np.einsum("kin,kjn->nij", roots, roots)
+    total = p.sum(axis=1)
+    expected = np.stack(
+        [np.diag(row) * each - np.outer(row, row) for row, each in zip(p, total, strict=True)]
     )
+    assert_allclose(found, expected, atol=1e-15)
+
+
+def test_nothing_is_lost_where_a_row_is_nearly_sure():
+    p = np.array([[1 - 1e-12, 0.75e-12, 0.25e-12]])
+    root = _Roots(p).times(np.eye(3)[:, :, np.newaxis])[:, :, 0]
+    assert_allclose((root.T @ root)[0, 0], 1e-12, rtol=1e-9)
+    assert_allclose((root.T @ root)[2, 2], 0.25e-12, rtol=1e-9)
 
 
 @given(
