@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skal import SimulatedLearner, datasets, show_progress
 from skal.pool import blockwise
 from skal.strategies import DGAL, QueryStrategy, RandomSampling, RandomSubset, UncertaintySampling
+from skal.utils.replacing import replacing
 
 N_ROWS = 20_000
 N_COMPONENTS = 50
@@ -58,37 +60,43 @@ def early_main(options: Any, make_vae: Callable[[Any], Any]) -> None:
     classifier = make_pipeline(columns(own["PCA"]), LogisticRegression(max_iter=1000))
     seeds = options.seeds or list(range(10))
 
-    def areas(strategy: QueryStrategy) -> Any:
-        """The mean accuracy over the rounds after a query, in percent, for each seed."""
-        found = []
-        for seed in seeds:
-            learner = SimulatedLearner(
-                classifier,
-                strategy,
-                n_initial=10,
-                n_queries=N_QUERIES,
-                budget=10 + N_QUERIES * N_ROUNDS,
-                random_state=seed,
-            )
-            history = learner.fit(pool, y, X_val=test, y_val=y_test).history_
-            found.append(100 * np.mean(history["score"][1:]))
-        return np.array(found)
+    file = output / f"areas-{'-'.join(map(str, seeds))}.json"
+    areas: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+
+    def area(name: str, strategy: QueryStrategy) -> Any:
+        """The mean accuracy over the rounds after a query, in percent, for each seed. They are kept in a file."""
+        if name not in areas:
+            found = []
+            for seed in seeds:
+                learner = SimulatedLearner(
+                    classifier,
+                    strategy,
+                    n_initial=10,
+                    n_queries=N_QUERIES,
+                    budget=10 + N_QUERIES * N_ROUNDS,
+                    random_state=seed,
+                )
+                history = learner.fit(pool, y, X_val=test, y_val=y_test).history_
+                found.append(100 * np.mean(history["score"][1:]))
+            areas[name] = found
+            with replacing(file) as stream:
+                stream.write(json.dumps(areas).encode())
+        return np.array(areas[name])
 
     margin = UncertaintySampling("margin")
     numbers: dict[str, Any] = {}
     rows = []
     with show_progress():
-        numbers |= {"random": areas(RandomSampling()), "margin": areas(margin)}
+        numbers |= {"random": area("random", RandomSampling()), "margin": area("margin", margin)}
         for name, params in VARIED.items():
             n_candidates = params.get("n_candidates", N_CANDIDATES)
             rsmg = f"RSMG, {n_candidates} candidates"
-            if rsmg not in numbers:
-                numbers[rsmg] = areas(RandomSubset(n_candidates, margin))
+            numbers[rsmg] = area(rsmg, RandomSubset(n_candidates, margin))
             gains = []
             for space, part in own.items():
                 strategy = DGAL(columns(part), **{"n_candidates": n_candidates, **params})
-                numbers[f"{space}, {name}: gain"] = areas(strategy) - numbers[rsmg]
-                gains.append(numbers[f"{space}, {name}: gain"])
+                gains.append(area(f"{space}, {name}", strategy) - numbers[rsmg])
+                numbers[f"{space}, {name}: gain"] = gains[-1]
             rows.append([name, *(f"{spread(gain, 1)}, {(gain > 0).mean():.0%}" for gain in gains)])
             print(*rows[-1], sep=" | ", flush=True)
     means = ", ".join(

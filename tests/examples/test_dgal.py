@@ -116,3 +116,6 @@ def test_dgal_early_varies_one_thing_at_a_time(scripts, digits, tmp_path, monkey
     assert numbers["margin"] == pytest.approx(numbers["RSMG, 300 candidates"])
     table = (tmp_path / "early-quick" / "tables.md").read_text()
     assert all(f"| {name} |" in table for name in kept)
+    monkeypatch.setattr(early, "SimulatedLearner", None)  # what is kept is not run again
+    dgal.main([*arguments, "--output", str(tmp_path), "--results", str(tmp_path)])
+    assert json.loads((tmp_path / "dgal-early-quick.json").read_text())["numbers"] == numbers
