@@ -278,7 +278,9 @@ class _State:
         for block in blocks(len(self.candidates), 4 * n_classes**2 + d):
             h = self.rows._features(self.candidates[block]).T
             roots = self._roots(block)
-            left, right = (roots.times((side @ h).reshape(n_classes, n_classes - 1, -1)) for side in sides)
+            left, right = (
+                roots.times((side @ h).reshape(n_classes, n_classes - 1, h.shape[1])) for side in sides
+            )
             compiled(subtract_products)(self.own[:, :, block], self.seen[:, :, block], left, right, sign)
 
 
