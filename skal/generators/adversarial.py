@@ -19,6 +19,7 @@ from ..utils.docstrings import inherits_doc
 from .base import GenerativeEstimator
 from .gan_net import GANNet
 from .maps import LatentsToRows, RowsToFeatures
+from .stepped_net import n_steps_for
 
 Module = Callable[..., nn.Module]
 
@@ -112,8 +113,7 @@ class AdversarialEstimator(GenerativeEstimator):
         return self.net_.n_latent
 
     def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
-        auto = min(max(round(5 * rows.size**0.5), 200), 3000)
-        return {"n_iter": auto if self.n_iter == "auto" else self.n_iter}
+        return {"n_iter": n_steps_for(rows, self.n_iter)}
 
     def _gan_params(
         self,

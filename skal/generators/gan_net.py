@@ -14,17 +14,15 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from ..training.batches import Rows, Stream
 from ..training.cuda_graph import CUDAGraph
 from ..training.estimator import evaluating, frozen
-from ..utils.progress import advance
 from .losses import consistency_term, discriminator_loss, gradient_penalty, interpolate
-from .scaled_net import ScaledNet, check_generated, check_parts
+from .scaled_net import check_generated, check_parts
+from .stepped_net import SteppedNet
 
-# Generator steps per record, skorch's epoch: the losses are averaged over them and read from the device once.
-RECORD_STEPS = 100
 # Batches of real rows by which batch normalisation is settled, at most.
 _SETTLING_BATCHES = 100
 
 
-class GANNet(ScaledNet):
+class GANNet(SteppedNet):
     """A skorch net with a generator and a critic, each with its optimizer.
 
     Parameters
@@ -33,8 +31,6 @@ class GANNet(ScaledNet):
         Build the generator and the critic; take no arguments.
     loss : {"wgan_gp", "wgan_ct", "dcgan"}
     n_latent : int
-    n_iter : int, default=0
-        Generator steps to make; a net that is loaded needs none.
     n_critic : int
         Critic steps per generator step.
     generator_share : int, default=1
@@ -47,7 +43,7 @@ class GANNet(ScaledNet):
         Whether the learning rate falls linearly to zero.
     cuda_graph : bool
     **params
-        Parameters of `ScaledNet`.
+        Parameters of `SteppedNet`; a step is one of the generator.
     """
 
     critic: Callable[[], nn.Module]
@@ -55,7 +51,6 @@ class GANNet(ScaledNet):
     n_latent: int
     n_critic: int
     penalty: float
-    n_iter: int = 0
     generator_share: int = 1
     consistency: float = 0.0
     noise: float = 0.0
@@ -63,26 +58,17 @@ class GANNet(ScaledNet):
     cuda_graph: bool = False
 
     @property
-    def remaining_epochs(self) -> int:
-        """Records of steps still to make; negative where too many are made."""
-        steps = self.n_iter - self.n_steps
-        return -(-steps // RECORD_STEPS) if steps >= 0 else -1
-
-    def length(self, n_epochs: int) -> tuple[str, int]:
-        """Return that the length is told in steps, which are what `n_iter` counts."""
-        return "steps", self.n_iter - self.n_steps
+    def batches_per_step(self) -> int:
+        """One for each critic step."""
+        return self.n_critic
 
     def build_modules(self) -> None:
         """Build the generator and the critic."""
         self.generator_ = self.prepare_module(self.module())
         self.critic_ = self.prepare_module(self.critic())
         check_parts(self.critic_, "critic", "embed", "head")
-        if self.loss.startswith("wgan") and self.penalty and batch_norms(self.critic_):
-            raise ValueError(
-                f"{type(self.critic_).__name__} has batch normalisation, so the score of a row depends on the others, "
-                f'and the gradient penalty of "{self.loss}" needs the score of a row alone. Use a critic without it, '
-                "or penalty=0"
-            )
+        if self.loss.startswith("wgan") and self.penalty:
+            check_scores_of_single_rows(self.critic_, f'the gradient penalty of "{self.loss}"')
         with evaluating(self.generator_), torch.no_grad():
             fake = self.generator_(torch.zeros(1, self.n_latent, dtype=self.dtype))
         check_generated(fake, 1, self.input_shape)
@@ -115,8 +101,7 @@ class GANNet(ScaledNet):
         self._set_training(True)
         self._step = CUDAGraph(self.step) if self.cuda_graph else self.step
         self._n_steps = self.n_steps
-        sizes = (self.batch_size, self.n_critic, RECORD_STEPS)
-        return Stream(dataset, *sizes, self.seed, start=self.n_steps, stop=self.n_iter)
+        return super().get_iterator(dataset, training)
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
         """Make one step on the batches, at the step's learning rate."""
@@ -125,11 +110,6 @@ class GANNet(ScaledNet):
         self._n_steps += 1
         losses = self._step(self.prepare_rows(batch))
         return {"loss": losses["critic_loss"], "losses": losses}
-
-    def on_batch_end(self, net: Any, *args: Any, **params: Any) -> None:
-        """Say that a step is done, whoever made it."""
-        super().on_batch_end(net, *args, **params)
-        advance("steps")
 
     def step(self, real: Tensor) -> dict[str, Tensor]:
         """Make `n_critic` steps of the critic, each on its share of the real rows, and one of the generator."""
@@ -229,6 +209,15 @@ class GANNet(ScaledNet):
 def mean_losses(records: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return the mean of each loss over the critic's steps, without its graph."""
     return {name: torch.stack([each[name].detach() for each in records]).mean() for name in records[0]}
+
+
+def check_scores_of_single_rows(critic: nn.Module, penalty: str) -> None:
+    """Raise ValueError if a critic has batch normalisation, with which a gradient penalty has no meaning."""
+    if batch_norms(critic):
+        raise ValueError(
+            f"{type(critic).__name__} has batch normalisation, so the score of a row depends on the others, and "
+            f"{penalty} needs the score of a row alone. Use a critic without it, or penalty=0"
+        )
 
 
 def batch_norms(module: nn.Module) -> list[BatchNorm]:

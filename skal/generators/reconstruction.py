@@ -1,4 +1,4 @@
-"""What autoencoders share: one module with an encoder and a decoder, trained epoch by epoch, early stopping."""
+"""What autoencoders share: a module that is trained to reconstruct rows, epoch by epoch, and early stopping."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from ..training.estimator import evaluating, module_builder, optimizer_params
+from ..training.estimator import module_builder, optimizer_params
 from ..utils.docstrings import inherits_doc
-from .base import GenerativeEstimator
+from .coding import CodingEstimator, check_coder
 from .losses import squared_error
-from .maps import LatentsToRows, RowsToFeatures
-from .scaled_net import ScaledNet, check_generated, check_parts
+from .scaled_net import ScaledNet
 
 Losses = dict[str, Tensor]
 RowLosses = Callable[..., Losses]  # of the module and the rows
@@ -43,10 +41,7 @@ class ReconstructionNet(ScaledNet):
     def build_modules(self) -> None:
         """Build the module, and check that it encodes and decodes."""
         super().build_modules()
-        check_parts(self.module_, "module", "encode", "decode", "n_latent")
-        with evaluating(self.module_), torch.no_grad():
-            rows = self.module_.decode(torch.zeros(1, self.module_.n_latent, dtype=self.dtype))
-        check_generated(rows, 1, self.input_shape)
+        check_coder(self)
 
     def losses(self, batch: Any) -> Losses:
         """Return the mean terms of the loss over a batch of rows of X."""
@@ -57,8 +52,8 @@ class ReconstructionNet(ScaledNet):
 
 @inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
-class Reconstructor(GenerativeEstimator):
-    """Base of `AutoEncoder` and `VAE`: an encoder to latents and a decoder back, in one module.
+class Reconstructor(CodingEstimator):
+    """Base of `AutoEncoder` and `VAE`: trained to reconstruct the rows.
 
     Parameters
     ----------
@@ -69,60 +64,23 @@ class Reconstructor(GenerativeEstimator):
         smaller loss on it, with the weights of the best epoch. None trains on all rows for `max_epochs`.
     patience : int, default=10
         Epochs without improvement before training stops; needs `validation_fraction`.
-
-    Attributes
-    ----------
-    module_ : torch.nn.Module
-        The trained network, in evaluation mode; rows are on its own scale there.
     """
 
-    _architectures: ClassVar[dict[str, type[nn.Module]]]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GenerativeEstimator._parameter_constraints,
-        "module_params": [dict, None],
+        **CodingEstimator._parameter_constraints,
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
     }
 
-    architecture: str | Callable[..., nn.Module] = "auto"
-    module_params: dict[str, Any] | None = None
     lr: float = 1e-3
     max_epochs: int = 40
     validation_fraction: float | None = None
     patience: int = 10
 
-    @property
-    def module_(self) -> nn.Module:
-        """The trained module, in evaluation mode; rows are on its own scale there."""
-        return self.net_.module_
-
-    @property
-    def n_latent_(self) -> int:
-        """Length of a latent vector."""
-        return self.module_.n_latent  # type: ignore[return-value]
-
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
-        """Compute the rows of latent vectors; the same as `decode`.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_latent)
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, ...)
-            On the scale and in the shape of the rows that `fit` saw.
-        """
-        return self.decode(Z)
-
     @abstractmethod
     def _row_losses(self) -> RowLosses:
         """Return the function that computes the terms of the loss; it must pickle."""
-
-    @abstractmethod
-    def _choose(self, input_shape: tuple[int, ...]) -> str:
-        """Return the name of the architecture for rows of the given shape."""
 
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> ScaledNet:
         module = self._module_class(input_shape)
@@ -143,14 +101,6 @@ class Reconstructor(GenerativeEstimator):
             **params,
         )
 
-    def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
-        """Return what builds the module for rows of the given shape."""
-        name = self._choose(input_shape) if self.architecture == "auto" else self.architecture
-        return self._architectures[name] if isinstance(name, str) else name
-
-    def _module_params(self) -> dict[str, Any] | None:
-        return self.module_params
-
     def _split(self, n_rows: int, rng: np.random.Generator) -> list[NDArray[np.intp] | None]:
         if self.validation_fraction is None:
             return [None]
@@ -162,12 +112,6 @@ class Reconstructor(GenerativeEstimator):
             )
         order = rng.permutation(n_rows)
         return [np.sort(order[n_held_out:]), np.sort(order[:n_held_out])]
-
-    def _encoder(self) -> nn.Module:
-        return RowsToFeatures(self.module_, "encode", self.net_)
-
-    def _decoder(self) -> nn.Module:
-        return LatentsToRows(self.module_, "decode", self.net_, self.row_shape_)
 
 
 def reconstruction_loss(module: nn.Module, rows: Tensor) -> Losses:

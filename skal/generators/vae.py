@@ -16,6 +16,7 @@ from torch import nn
 
 from ..nets import VAES
 from ..utils.docstrings import inherits_doc
+from .coding import posterior_architecture
 from .generator import GeneratorMixin
 from .losses import kl_divergence, squared_error
 from .reconstruction import Losses, Reconstructor, RowLosses
@@ -151,7 +152,7 @@ class VAE(GeneratorMixin, Reconstructor):
         return float(self.score_samples(X).mean(dtype=np.float64))
 
     def _choose(self, input_shape: tuple[int, ...]) -> str:
-        return "conv" if len(input_shape) == 3 and min(input_shape[1:]) >= 16 else "dense"
+        return posterior_architecture(input_shape)
 
     def _module_params(self) -> dict[str, Any]:
         return {"n_latent": self.n_latent, **(self.module_params or {})}

@@ -10,7 +10,7 @@ from sklearn.datasets import make_blobs
 from skal import ActiveLearner
 from skal.access import as_torch, dropout_proba
 from skal.classifiers import ACGANClassifier
-from skal.generators import GAN, gan_net
+from skal.generators import GAN, stepped_net
 from skal.nets import (
     ConvCritic,
     ConvGenerator,
@@ -175,7 +175,7 @@ def test_networks_are_chosen_by_shape():
 
 
 def test_class_shares_are_recorded(monkeypatch, capsys):
-    monkeypatch.setattr(gan_net, "RECORD_STEPS", 3)
+    monkeypatch.setattr(stepped_net, "RECORD_STEPS", 3)
     clf = quick(n_iter=7, candidates=4, verbose=1).fit(X, Y)
     assert "class_shares" not in capsys.readouterr().out
     history = clf.history_
@@ -213,7 +213,7 @@ def test_warm_start_continues(base):
 
 
 def test_training_goes_on_from_a_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(gan_net, "RECORD_STEPS", 3)
+    monkeypatch.setattr(stepped_net, "RECORD_STEPS", 3)
     whole = quick("sngan", n_iter=6).fit(X, Y)
     path = {"checkpoint": tmp_path / "checkpoint"}
     quick("sngan", n_iter=3, **path).fit(X, Y)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skal.generators import GAN, gan_net
+from skal.generators import GAN, stepped_net
 from skal.training.files import read_file
 
 from ..networks import X, tiny_gan
@@ -20,7 +20,7 @@ WIDE = {"critic_params": {"hidden": (500, 500)}}  # megabytes, so that a file ta
 
 def main(folder: Path, n: int, seed: int) -> None:
     torch.set_num_threads(1)  # others do not survive a fork
-    gan_net.RECORD_STEPS = 1  # a checkpoint after each step
+    stepped_net.RECORD_STEPS = 1  # a checkpoint after each step
     rng = np.random.default_rng(seed)
     model = tiny_gan(**WIDE).fit(X)
     model.save(folder / "model")

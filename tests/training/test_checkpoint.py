@@ -7,7 +7,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 
 from skal.exceptions import ModelFileError
-from skal.generators import GAN, gan_net
+from skal.generators import GAN, stepped_net
 from skal.nets import ConvCritic, ConvGenerator
 from skal.training import checkpoint as checkpoint_module
 from skal.training.files import read_file
@@ -42,7 +42,7 @@ class Crash(Callback):
 
 @pytest.fixture(autouse=True)
 def _short_records(monkeypatch):
-    monkeypatch.setattr(gan_net, "RECORD_STEPS", 3)
+    monkeypatch.setattr(stepped_net, "RECORD_STEPS", 3)
 
 
 def residual_gan(**params):
