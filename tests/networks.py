@@ -15,7 +15,7 @@ from skal.classifiers import (
     VAALClassifier,
     WassersteinClassifier,
 )
-from skal.generators import GAN, VAE, AutoEncoder
+from skal.generators import ALI, GAN, VAE, AutoEncoder
 
 HIDDEN = {"hidden": (4,)}
 X = np.random.default_rng(0).normal([5.0, -1.0, 0.2], [2.0, 0.1, 30.0], size=(60, 3))
@@ -32,6 +32,11 @@ def tiny_gan(loss="wgan_gp", **params):
 def tiny_vae(**params):
     defaults = {"n_latent": 2, "max_epochs": 2, "module_params": HIDDEN, "random_state": 0}
     return VAE(**{**defaults, **params})
+
+
+def tiny_ali(**params):
+    defaults = {"n_latent": 2, "n_iter": 2, "batch_size": 16, "random_state": 0}
+    return ALI(**{**defaults, "module_params": HIDDEN, "critic_params": HIDDEN, **params})
 
 
 def tiny_autoencoder(**params):
@@ -91,6 +96,7 @@ TINY = {
     "wgan_ct": lambda **params: tiny_gan("wgan_ct", **params),
     "dcgan": lambda **params: tiny_gan("dcgan", **params),
     "vae": tiny_vae,
+    "ali": tiny_ali,
     "autoencoder": tiny_autoencoder,
 }
 

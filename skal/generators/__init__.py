@@ -1,5 +1,6 @@
 """Generators and encoders: estimators that learn from rows without labels."""
 
+from .ali import ALI
 from .autoencoder import AutoEncoder
 from .cached import CachedEncoder
 from .encoders import check_encodable, encode, fit_encoder
@@ -8,6 +9,7 @@ from .inversion import GANInversion
 from .vae import VAE
 
 __all__ = [
+    "ALI",
     "GAN",
     "VAE",
     "AutoEncoder",

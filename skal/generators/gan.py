@@ -85,7 +85,8 @@ class GAN(GeneratorMixin, AdversarialEstimator):
 
     See Also
     --------
-    VAE : The other generator. It trains faster and its images are blurred.
+    ALI : Its generator is trained together with an encoder of rows.
+    VAE : Has an encoder too. It trains faster and its images are blurred.
 
     Notes
     -----

@@ -72,7 +72,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     See Also
     --------
-    VAE : Has an encoder, which is many times faster.
+    ALI, VAE : Have an encoder, which is many times faster.
 
     References
     ----------

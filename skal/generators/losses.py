@@ -67,6 +67,39 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tens
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def squared_slope(critic: Callable[..., Tensor], *points: Tensor) -> Tensor:
+    r"""Return the mean of :math:`\|\nabla_x D(x)\|_2^2` over points, which penalty R1 [1]_, Eq. 9, keeps small.
+
+    Parameters
+    ----------
+    critic : callable
+        Maps points to scores of shape (n_rows,), each of its own row alone: no batch normalisation.
+    *points : Tensor of shape (n_rows, ...)
+        The critic's arguments; the gradient is that with respect to all of them together.
+
+    Returns
+    -------
+    slope : Tensor of shape ()
+        Differentiable with respect to the critic's weights.
+
+    References
+    ----------
+    .. [1] Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do actually Converge?", ICML 2018.
+
+    Examples
+    --------
+    A linear critic has the same gradient everywhere, here of norm 5.
+
+    >>> import torch
+    >>> from skal.generators.losses import squared_slope
+    >>> squared_slope(lambda x: x @ torch.tensor([3.0, 4.0]), torch.zeros(7, 2)).item()
+    25.0
+    """
+    points = tuple(point.detach().requires_grad_() for point in points)
+    gradients = torch.autograd.grad(critic(*points).sum(), points, create_graph=True)
+    return sum(gradient.square().flatten(1).sum(dim=1) for gradient in gradients).mean()  # type: ignore[union-attr]
+
+
 def consistency_term(
     scores: Tensor,
     other_scores: Tensor,

@@ -74,7 +74,8 @@ class VAE(GeneratorMixin, Reconstructor):
 
     See Also
     --------
-    GAN : The other generator. Its images are sharper and it trains longer.
+    ALI : A GAN with an encoder.
+    GAN : Its images are sharper and it trains longer.
 
     References
     ----------

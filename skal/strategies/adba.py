@@ -69,6 +69,7 @@ class ADBA(SynthesisStrategy):
 
     See Also
     --------
+    skal.generators.ALI : The encoder and generator of [1]_.
     skal.generators.GANInversion : Codes of the rows of a pool, for a generator that has no encoder.
 
     Notes
@@ -116,7 +117,7 @@ class ADBA(SynthesisStrategy):
         if len(pool.row_shape) != 1:
             raise ValueError(
                 f"X has shape {(len(pool), *pool.row_shape)}; ADBA takes latent codes of shape (n_samples, n_features):"
-                " encode the rows with skal.generators.GANInversion or VAE."
+                " encode the rows with skal.generators.ALI, VAE or GANInversion."
             )
         if hasattr(self.decoder, "fit"):
             remedy = (

@@ -106,7 +106,7 @@ class LatentSearch(Strategy):
         if self.generator is not None and not hasattr(self.generator, "torch_decoder"):
             raise TypeError(
                 f"{type(self.generator).__name__} has no torch_decoder, through which latents are optimised. Use "
-                "skal.generators.GAN or VAE, or give yours torch_decoder() and n_latent_, as they have them."
+                "skal.generators.GAN, ALI or VAE, or give yours torch_decoder() and n_latent_, as they have them."
             )
         if isinstance(self.generator, FrozenEstimator):  # it is trained already
             _check_row_size(self.generator, pool.row_shape)

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from skal.generators import GAN, VAE, AutoEncoder
+from skal.generators import ALI, GAN, VAE, AutoEncoder
 from skal.nets import ConvCritic, ConvGenerator
 
 from ..networks import DIGITS, TINY, X
@@ -25,13 +25,23 @@ def image_vae(**params):
     return VAE(3, **{**defaults, **params})
 
 
+def image_ali(**params):
+    """A convolutional ALI of a few hundred weights."""
+    networks = {
+        "architecture": "conv",
+        "module_params": {"n_filters": 2},
+        "critic_params": {"channels": (2, 4)},
+    }
+    return ALI(3, **{**networks, "n_iter": 2, "batch_size": 8, "random_state": 0, **params})
+
+
 def image_autoencoder(**params):
     """A convolutional autoencoder of a few hundred weights."""
     params = {"architecture": "mnist", "module_params": {"channels": (2, 3)}, **params}
     return AutoEncoder(**{"max_epochs": 1, "random_state": 0, **params})
 
 
-ON_IMAGES = {"gan": image_gan, "vae": image_vae, "autoencoder": image_autoencoder}
+ON_IMAGES = {"gan": image_gan, "vae": image_vae, "ali": image_ali, "autoencoder": image_autoencoder}
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from skal.generators.losses import (
     interpolate,
     kl_divergence,
     squared_error,
+    squared_slope,
 )
 from skal.generators.vae import elbo_terms
 
@@ -44,6 +45,17 @@ def test_penalty_of_a_quadratic_critic():
     penalty = gradient_penalty(lambda x: (x @ matrix * x).sum(1) / 2, x)
     norms = ((x @ (matrix + matrix.T)) / 2).norm(dim=1)
     torch.testing.assert_close(penalty, ((norms - 1) ** 2).mean())
+
+
+def test_slope_of_a_quadratic_critic_of_pairs():
+    """The gradient of D(x, z) = x'Az is (Az, A'x)."""
+    matrix, x, z = normal(4, 3), normal(7, 4), normal(7, 3)
+    slope = squared_slope(lambda x, z: (x @ matrix * z).sum(1), x, z)
+    expected = (z @ matrix.T).square().sum(1) + (x @ matrix).square().sum(1)
+    torch.testing.assert_close(slope, expected.mean())
+    images = normal(2, 3, 3)
+    slope = squared_slope(lambda x: (x * images).sum(dim=(1, 2, 3)), normal(5, 2, 3, 3))
+    torch.testing.assert_close(slope, images.square().sum())
 
 
 def test_penalty_of_images_has_one_gradient_a_row():

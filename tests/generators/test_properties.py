@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skal.generators import GAN, VAE, AutoEncoder
+from skal.generators import ALI, GAN, VAE, AutoEncoder
 from skal.nets import ConvCritic, ConvGenerator
 
 from ..networks import HIDDEN
@@ -16,6 +16,7 @@ FLAT = {
     "gan": lambda **params: GAN(n_iter=1, n_latent=2, **DENSE, **params),
     "dcgan": lambda **params: GAN("dcgan", n_iter=1, n_latent=2, **DENSE, **params),
     "vae": lambda **params: VAE(2, max_epochs=1, validation_fraction=None, module_params=HIDDEN, **params),
+    "ali": lambda **params: ALI(2, n_iter=1, module_params=HIDDEN, critic_params=HIDDEN, **params),
     "autoencoder": lambda **params: AutoEncoder(max_epochs=1, module_params=HIDDEN, **params),
 }
 BOUNDED = {
@@ -28,6 +29,15 @@ BOUNDED = {
         max_epochs=1,
         validation_fraction=None,
         module_params={"n_filters": 1},
+        **params,
+    ),
+    "ali": lambda **params: ALI(
+        2,
+        architecture="conv",
+        n_iter=1,
+        module_params={"n_filters": 1},
+        critic=ConvCritic,
+        critic_params={"channels": (2,)},
         **params,
     ),
     "autoencoder": lambda **params: AutoEncoder(

@@ -19,6 +19,7 @@ from ..networks import (
     X,
     same_history,
     same_tensors,
+    tiny_ali,
     tiny_autoencoder,
     tiny_gan,
     tiny_vae,
@@ -81,6 +82,19 @@ TRAININGS = {
         ),
         IMAGES,
         8,
+    ),
+    "ali": (functools.partial(tiny_ali, n_iter=11), X, 8),
+    "conv_ali": (
+        functools.partial(
+            tiny_ali,
+            architecture="conv",
+            module_params={"n_filters": 2},
+            critic_params={"channels": (2, 4)},
+            n_iter=7,
+            batch_size=4,
+        ),
+        IMAGES,
+        5,
     ),
     "autoencoder": (functools.partial(tiny_autoencoder, max_epochs=6, batch_size=16), X, 14),
 }

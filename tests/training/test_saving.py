@@ -14,7 +14,7 @@ from skal import classifiers, generators
 from skal.classifiers import CNNClassifier, LinearClassifier, NetClassifier
 from skal.classifiers.base import BaseNetClassifier
 from skal.exceptions import ModelFileError
-from skal.generators import GAN, VAE, AutoEncoder
+from skal.generators import ALI, GAN, VAE, AutoEncoder
 from skal.nets import MLP, DenseAutoEncoder
 from skal.training.estimator import NetworkEstimator
 from skal.training.files import read_file, write_file
@@ -60,6 +60,10 @@ ESTIMATORS = {
     "conv vae": (
         VAE(2, architecture="conv", module_params=NARROW, max_epochs=1, random_state=0),
         IMAGES[:, 0],
+    ),
+    "conv ali": (
+        ALI(2, architecture="conv", module_params=NARROW, n_iter=1, batch_size=4, random_state=0),
+        IMAGES,
     ),
     "conv autoencoder": (
         AutoEncoder("mnist", module_params={"channels": (2, 3)}, max_epochs=1, random_state=0),

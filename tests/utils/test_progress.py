@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skal import SimulatedLearner, show_progress, simulate
 from skal.classifiers import ACGANClassifier, LinearClassifier
-from skal.generators import GAN
+from skal.generators import ALI, GAN
 from skal.graph import nearest_neighbors
 from skal.strategies import BAIT, DGAL, ExpectedErrorReduction, QueryByCommittee, RandomSampling
 from skal.utils import progress
@@ -260,9 +260,10 @@ def test_trainings_are_told(impatient):
     "fit",
     [
         GAN(n_latent=2, n_iter=130, n_critic=1, random_state=0).fit,
+        ALI(n_latent=2, n_iter=130, random_state=0).fit,
         partial(ACGANClassifier(n_latent=2, n_iter=130, n_critic=1, random_state=0).fit, y=Y),
     ],
-    ids=["GAN", "ACGANClassifier"],
+    ids=["GAN", "ALI", "ACGANClassifier"],
 )
 def test_steps_are_told(impatient, fit):
     tasks = heard(lambda: fit(X))
