@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.classifiers import (
+    BoundarySVC,
     LabelEncodedClassifier,
     LearningLossClassifier,
     NetClassifier,
@@ -114,6 +115,7 @@ VARIANTS = [
     SEALS(StandardScaler(), n_neighbors=5, metric="cosine", criterion=BADGE()),
 ]
 CLASSIFIERS = [
+    BoundarySVC(),
     LabelEncodedClassifier(LogisticRegression()),
     tiny_acgan(),
     tiny_vaal(),

@@ -1,7 +1,8 @@
-"""Torch modules as scikit-learn classifiers."""
+"""Torch modules as scikit-learn classifiers, and others whose loss belongs to a method."""
 
 from .acgan import ACGANClassifier
 from .batch import Batch
+from .boundary_svc import BoundarySVC
 from .cnn import CNNClassifier
 from .converged import Converged
 from .label_encoded import LabelEncodedClassifier
@@ -14,6 +15,7 @@ from .wasserstein import WassersteinClassifier
 __all__ = [
     "ACGANClassifier",
     "Batch",
+    "BoundarySVC",
     "CNNClassifier",
     "Converged",
     "LabelEncodedClassifier",
