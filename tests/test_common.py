@@ -122,7 +122,7 @@ CLASSIFIERS = [
     tiny_wasserstein(),
     tiny_learning_loss(),
 ]
-SYNTHESIS = [GAAL(tiny_gan(n_critic=1)), ADBA()]
+SYNTHESIS = [GAAL(tiny_gan(n_critic=1)), ADBA(), ADBA(answers="boundary")]
 LEARNERS = [
     ActiveLearner(LogisticRegression(), UncertaintySampling(), random_state=0),
     ActiveLearner(LogisticRegression(), GAAL(tiny_gan(n_critic=1)), random_state=0),

@@ -54,7 +54,7 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    skal.strategies.ADBA : Asks where a line crosses the boundary.
+    skal.strategies.ADBA : Asks for such points, with ``answers="boundary"``.
 
     Notes
     -----

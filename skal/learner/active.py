@@ -215,7 +215,7 @@ class ActiveLearner(Saving):
                 f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
                 "a learner trains it again whenever labels are added. Use checkpoint=None."
             )
-        params = self._route(fit_params)
+        params = self._route(self._completed(fit_params, len(labels), self.strategy.sample_params))
         # What has a value per row is masked with y, and asked for again by extend.
         per_row = frozenset(name for name, value in params.items() if has_length(value, len(labels)))
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:

@@ -212,7 +212,7 @@ class Changes(Audits):
             marker = state.labels.unlabeled
             new = Labels.none(n_new) if y is None else Labels.of(y, n_new, unlabeled=marker)
             self._check_known_classes(new.known)
-            params = self._route(fit_params)
+            params = self._route(self._completed(fit_params, n_new, state.per_row))
             self._check_fit_params(params, state.per_row, n_new)
             grown = replace(
                 state,

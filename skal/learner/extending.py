@@ -64,7 +64,8 @@ class Extending(Recording):
                     f"{others} belong to the rows from which the strategy chooses, and samples of extend are none; "
                     "leave them out."
                 )
-            params, changes = self._route(fit_params), {}
+            params = self._route(self._completed(fit_params, len(labels), state.per_row))
+            changes: dict[str, Any] = {}
             if params.get("sample_weight") is not None and "sample_weight" not in state.params:
                 params["sample_weight"] = self._checked_weight(params["sample_weight"], len(pool))
                 changes = state.with_weights(NO_ROWS, np.empty(0))

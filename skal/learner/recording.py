@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from .state import State
 class Recording(Knowledge):
     """Base of the learner: one step of recording, and `refit`."""
 
+    strategy: Any
     random_state: Any
     n_queries: int
     _seed: int
@@ -69,6 +71,11 @@ class Recording(Knowledge):
         if not _routing_enabled():
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
+
+    def _completed(self, fit_params: dict[str, Any], n_rows: int, names: Iterable[str]) -> dict[str, Any]:
+        """Fit parameters with those, of some names, that the strategy's samples come with and these rows do not."""
+        others = self.strategy.sample_params
+        return {name: np.full(n_rows, others[name]) for name in names if name in others} | fit_params
 
     def _route_to_strategy(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         """What the strategy's `fit` asks for, such as costs."""

@@ -190,9 +190,10 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self._check_known_classes(oracle.classes)
         stopping = self._checked_stopping()
         scoring = Scoring(self, self.scoring, X_val, y_val)
-        if annotate is not None and state.per_row:
+        others = sorted(state.per_row - self.strategy.sample_params.keys())
+        if annotate is not None and others:
             raise ValueError(
-                f"fit was given {sorted(state.per_row)} with a value per row, which synthetic samples do not have; "
+                f"fit was given {others} with a value per row, which synthetic samples do not have; "
                 "leave it out."
             )
         budget = self.budget if annotate is not None else min(self.budget, len(pool))
@@ -261,10 +262,10 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         query_time = time.perf_counter() - started
         entropy = self._mean_entropy(state.pool.like(np.asarray(samples)))
         classes = _codes(self.classes_, loop.oracle)
-        new, codes = state.strategy.annotate(samples, _coded(annotate, loop.oracle), classes)
+        new, codes, params = state.strategy.annotate(samples, _coded(annotate, loop.oracle), classes)
         started = time.perf_counter()
         if len(codes):
-            self.extend(new, loop.oracle.classes[codes])
+            self.extend(new, loop.oracle.classes[codes], **params)
             # What `undo` takes back is answered after the simulation.
             self._state = replace(self._state, before=None)
         measured = {

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..labels import check_partial_labels, labeled_mask
 from ..pool import NO_ROWS, Pool, Rows, blockwise
 from .base import POSITIVE_INTEGER
-from .lines import answered_lines, distance_to_lines, find_crossings, hyperplane
-from .query import Query
+from .lines import answered_lines, answered_rows, distance_to_lines, find_crossings, hyperplane
+from .query import Query, TrainingSet
 from .synthesis import SynthesisStrategy
 
 _PROBES = 100  # rows at which the gradient must be the same
@@ -38,8 +38,21 @@ class ADBA(SynthesisStrategy):
     Rows that are labelled, or on a line that was answered before, are not asked again.
 
     An annotator sees `n_points` decoded points of the line, evenly spaced (`show`), and answers with the class at its
-    beginning and the position where the class changes; `label_points` turns the answer into labelled codes for
-    ``learner.extend``. A line begins on the side where the classifier predicts the first class.
+    beginning and the position where the class changes. A line begins on the side where the classifier predicts the
+    first class. The answer becomes samples for ``learner.extend`` in one of two ways:
+
+    - As the authors have it, the row z with its class, and the point where the class changes, of which the classifier
+      :class:`~skal.classifiers.BoundarySVC` learns that it is on the boundary: ``answers="boundary"`` and
+      `label_boundary`. With the rows :math:`x_i` of the classes :math:`y_i = \pm 1`, and the points :math:`z_j`, it
+      minimises
+
+      .. math::
+          \frac{1}{2n} \sum_{i=1}^n \max(0, 1 - y_i (w^\top x_i + b)) + \frac{1}{2m} \sum_{j=1}^m (w^\top z_j + b)^2
+          + \lVert w \rVert^2
+
+      The row is learned as a sample, and not as a row of the pool: what was seen is its decoded image.
+    - As ASAL has it, `n_points` codes with their classes, for any linear classifier: ``answers="points"`` and
+      `label_points`.
 
     Parameters
     ----------
@@ -47,10 +60,14 @@ class ADBA(SynthesisStrategy):
         Its `decode` or `inverse_transform` makes the images that annotators see. Pass it in a ``FrozenEstimator``, as
         a learner's clone of it would not be fitted. None shows the codes.
     n_points : int, default=11
-        Points per line. ASAL, Section 5.3, has 11, and counts a line as one annotation.
+        Points per line. ASAL, Section 5.3, has 11, and counts a line as one annotation; the authors have 14.
+    answers : {"points", "boundary"}, default="points"
+        What the classifier learns of an answer: labelled points of the line, or the row and a point on the boundary.
+        For the latter its `fit` must take ``boundary``, as that of ``BoundarySVC`` does; the rows of the pool, and
+        samples that are given to `extend` without it, are on no boundary.
     n_candidates : int, default=1000
         The number of random unlabelled rows among which the nearest to the hyperplane are searched. None searches
-        all.
+        all, as the authors do.
     radius : float, default=None
         Radius r of the ball around the mean c of the pool. By default it reaches the farthest row. Rows outside the
         ball are no candidates.
@@ -71,6 +88,7 @@ class ADBA(SynthesisStrategy):
     --------
     skal.generators.ALI : The encoder and generator of [1]_.
     skal.generators.GANInversion : Codes of the rows of a pool, for a generator that has no encoder.
+    skal.classifiers.BoundarySVC : The classifier of the authors.
 
     Notes
     -----
@@ -94,23 +112,40 @@ class ADBA(SynthesisStrategy):
     array([-1.73, -0.87,  0.  ,  0.87,  1.73])
     >>> strategy.label_points(lines, crossings=[1.5], first=[0], classes=[0, 1])[1]
     array([0, 0, 1, 1, 1])
+
+    The same answer as the authors have it, if the row is of class 0:
+
+    >>> rows = strategy.query_report_.points
+    >>> points, labels, boundary = strategy.label_boundary(lines, crossings=[1.5], points=rows, labels=[0])
+    >>> points.round(2)
+    array([[ 0.  ,  1.  ],
+           [-0.43,  1.  ]])
+    >>> labels, boundary
+    (array([0, 0]), array([False,  True]))
     """
 
     requires = ("as_torch",)
 
     decoder: Any = field(default=None, kw_only=False)
     n_points: int = 11
+    answers: str = "points"
     n_candidates: int | None = 1000
     radius: float | None = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "decoder": [HasMethods(["decode"]), HasMethods(["inverse_transform"]), None],
         "n_points": [Interval(Integral, 2, None, closed="left")],
+        "answers": [StrOptions({"points", "boundary"})],
         "n_candidates": [*POSITIVE_INTEGER, None],
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     _takes_images = False
+
+    @property
+    def sample_params(self) -> dict[str, Any]:
+        """Whether a sample is a point on the boundary, where the answers are such points."""
+        return {"boundary": False} if self.answers == "boundary" else {}
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
@@ -157,7 +192,8 @@ class ADBA(SynthesisStrategy):
         rows = self._inside[query.candidates.isin(self._inside)]
         n_seen = min(max(self.n_candidates or len(rows), query.n_queries), len(rows))
         order = rows if n_seen == len(rows) else query.rng.permutation(rows)
-        lines = answered_lines(query.outside, len(self.center_))
+        asked = answered_lines if self.answers == "points" else answered_rows
+        lines = asked(query.outside, len(self.center_))
         found = NO_ROWS
         for start in range(0, len(order), max(n_seen, 1)):
             if len(found) < n_seen:
@@ -240,55 +276,127 @@ class ADBA(SynthesisStrategy):
         ValueError
             If lengths differ, a crossing is outside its line, or a label is not one of the two classes.
         """
-        check_is_fitted(self)
-        codes, classes, first = np.asarray(lines), np.asarray(classes), np.asarray(first)
-        positions = np.asarray(crossings, dtype=float)
-        if codes.ndim != 3 or not positions.shape == first.shape == codes.shape[:1]:
+        codes, positions = self._checked(lines, crossings)
+        classes, first = np.asarray(classes), np.asarray(first)
+        if len(classes) != 2 or first.shape != positions.shape or not np.isin(first, classes).all():
             raise ValueError(
-                f"lines of shape {codes.shape}, crossings of shape {positions.shape} and first of shape {first.shape} "
-                "were given; they must be (n_lines, n_points, n_features), (n_lines,) and (n_lines,)."
+                f"first={first[:5].tolist()} and classes={classes.tolist()} were given for {len(codes)} lines; there "
+                "must be two classes, and one of them for each line in first."
+            )
+        other = classes[(first == classes[0]).astype(np.intp)]
+        beyond = np.arange(codes.shape[1]) > positions[:, None]  # never for NaN
+        labels = np.where(beyond, other[:, None], first[:, None])
+        return self._pool.like(codes), labels.ravel()
+
+    def label_boundary(
+        self, lines: ArrayLike, crossings: ArrayLike, points: ArrayLike, labels: ArrayLike
+    ) -> tuple[Any, NDArray[Any], NDArray[np.bool_]]:
+        """Turn an annotator's answers into the rows with their classes, and points on the boundary.
+
+        Parameters
+        ----------
+        lines : array-like of shape (n_lines, n_points, n_features)
+            What `synthesize` returned.
+        crossings : array-like of float of shape (n_lines,)
+            Where the class changes, as in `label_points`. A line whose class does not change gives its row alone.
+        points : array-like of shape (n_lines, n_features)
+            The codes of the rows through which the lines go, ``query_report_.points``.
+        labels : array-like of shape (n_lines,)
+            The classes of these rows.
+
+        Returns
+        -------
+        X : ndarray or data frame of shape (n_lines + n_crossings, n_features)
+            The codes of the rows, and then the points where the class changes, for `ActiveLearner.extend`.
+        y : ndarray of shape (n_lines + n_crossings,)
+            Their classes; a point on the boundary has that of its row.
+        boundary : ndarray of bool of shape (n_lines + n_crossings,)
+            Which are points on the boundary, for ``extend(X, y, boundary=boundary)``.
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, or a crossing is outside its line.
+        """
+        codes, positions = self._checked(lines, crossings)
+        rows, known = np.asarray(points), np.asarray(labels)
+        if rows.shape != codes[:, 0].shape or known.shape != positions.shape:
+            raise ValueError(
+                f"points of shape {rows.shape} and labels of shape {known.shape} were given for {len(codes)} lines of "
+                f"{codes.shape[2]} features; give the code of the row of each, query_report_.points, and its class."
+            )
+        crossed = np.flatnonzero(~np.isnan(positions))
+        shares = positions[crossed, None] / (codes.shape[1] - 1)
+        crossing = (1 - shares) * codes[crossed, 0] + shares * codes[crossed, -1]
+        boundary = np.arange(len(rows) + len(crossed)) >= len(rows)
+        return (
+            self._pool.like(np.concatenate([rows, crossing])),
+            np.concatenate([known, known[crossed]]),
+            boundary,
+        )
+
+    def _checked(self, lines: ArrayLike, crossings: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        check_is_fitted(self)
+        codes, positions = np.asarray(lines), np.asarray(crossings, dtype=float)
+        if codes.ndim != 3 or positions.shape != codes.shape[:1]:
+            raise ValueError(
+                f"lines of shape {codes.shape} and crossings of shape {positions.shape} were given; they must be "
+                "(n_lines, n_points, n_features) and (n_lines,)."
             )
         last = codes.shape[1] - 1
         outside = positions[(positions < 0) | (positions > last)]
         if len(outside):
             raise ValueError(f"crossings {outside[:5]} were given; they must lie in [0, {last}], or be NaN.")
-        if len(classes) != 2 or not np.isin(first, classes).all():
-            raise ValueError(
-                f"first={first[:5].tolist()} and classes={classes.tolist()} were given; there must be two classes, and "
-                "one of them for each line in first."
-            )
-        other = classes[(first == classes[0]).astype(np.intp)]
-        beyond = np.arange(last + 1) > positions[:, None]  # never for NaN
-        labels = np.where(beyond, other[:, None], first[:, None])
-        return self._pool.like(codes), labels.ravel()
+        return codes, positions
 
-    def annotate(
-        self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None
-    ) -> tuple[Any, NDArray[Any]]:
+    def annotate(self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None) -> TrainingSet:
         """Ask a simulated annotator for the class of every point shown, and find the crossing of each line from that.
 
         Parameters
         ----------
         samples : ndarray of shape (n_lines, n_points, n_features)
-            The lines that `synthesize` returned.
+            The lines that `synthesize` returned; with ``answers="boundary"``, at its latest call.
         annotator : callable
-            Maps the points shown, of shape (n_lines * n_points, ...), to labels.
+            Maps the points shown, of shape (n_lines * n_points, ...), to labels; with ``answers="boundary"`` it is also
+            asked about the rows, of shape (n_lines, ...).
         classes : array-like of shape (2,)
             The classes of the classifier.
 
         Returns
         -------
-        X : ndarray or data frame of shape (n_labeled * n_points, n_features)
-            The points of the lines that were answered; a line whose points are all unlabelled was not.
-        y : ndarray of shape (n_labeled * n_points,)
+        X : ndarray or data frame of shape (n_samples, n_features)
+            What `label_points` or `label_boundary` makes of the lines that were answered. A line was not whose points
+            are all unlabelled, or whose row is.
+        y : ndarray of shape (n_samples,)
             Their labels.
+        params : dict
+            With ``answers="boundary"``, which of them are points on the boundary.
         """
-        images, classes = self.show(samples), np.asarray(classes)
-        points = images.reshape(-1, *images.shape[2:])
-        answers = check_partial_labels(annotator(points), len(points))
-        answered = labeled_mask(answers).reshape(images.shape[:2]).any(axis=1)
-        crossings, first = find_crossings(answers.reshape(images.shape[:2])[answered], classes)
-        return self.label_points(samples[answered], crossings, first, classes)
+        lines, classes = np.asarray(samples), np.asarray(classes)
+        answers = self._ask(lines, annotator)
+        answered = labeled_mask(answers.ravel()).reshape(answers.shape).any(axis=1)
+        if self.answers == "points":
+            crossings, first = find_crossings(answers[answered], classes)
+            return TrainingSet(*self.label_points(lines[answered], crossings, first, classes), {})
+        report = self.query_report_
+        if not np.array_equal(report.lines, lines):
+            raise ValueError(
+                f"{len(lines)} lines were given, which are not those of the latest synthesis, query_report_.lines; "
+                "give these, or call label_boundary with the codes of the rows through which your lines go."
+            )
+        labels = self._ask(report.points[:, None], annotator)[:, 0]
+        answered &= labeled_mask(labels)
+        crossings, _ = find_crossings(answers[answered], classes)
+        X, y, boundary = self.label_boundary(
+            lines[answered], crossings, report.points[answered], labels[answered]
+        )
+        return TrainingSet(X, y, {"boundary": boundary})
+
+    def _ask(self, codes: NDArray[Any], annotator: Callable[[Any], Any]) -> NDArray[Any]:
+        """What an annotator says of codes of shape (n_lines, n_codes, n_features)."""
+        images = self.show(codes)
+        shown = images.reshape(-1, *images.shape[2:])
+        return check_partial_labels(annotator(shown), len(shown)).reshape(images.shape[:2])
 
 
 def _numbers(rows: Any) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import ChainMap
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -133,6 +134,7 @@ class Strategy(ABC, BaseEstimator):
         self.check_params()
         if estimator is not None:
             check_requirements(self, self.requires, estimator)
+            self._check_sample_params(estimator)
         self._check_pool(pool, estimator)
 
     def check_params(self) -> None:
@@ -152,6 +154,26 @@ class Strategy(ABC, BaseEstimator):
     def reads_rows(self) -> bool:
         """Whether the strategy itself reads the rows as numbers, rather than its classifier or an encoder."""
         return False
+
+    @property
+    def sample_params(self) -> dict[str, Any]:
+        """What samples come with beside their labels: parameters of the classifier's `fit`, and their values elsewhere.
+
+        A learner gives these values to all rows and samples that are given without the parameter.
+        """
+        return {}
+
+    def _check_sample_params(self, estimator: Any) -> None:
+        """Refuse a classifier that does not learn what samples come with; metadata routing finds out by itself."""
+        if not self.sample_params:
+            return
+        taken = signature(estimator.fit).parameters
+        missing = sorted(self.sample_params.keys() - taken.keys())
+        if missing and not any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+            raise TypeError(
+                f"The samples of {self} come with {missing}, and {type(estimator).__name__}.fit takes no such "
+                "parameter; give the learner a classifier that does."
+            )
 
     def _encoder(self) -> Any:
         """Return the transformer, not fitted, in whose output the strategy looks at the rows; None if it has none."""

@@ -53,6 +53,35 @@ def answered_lines(outside: Iterable[Samples], n_features: int) -> NDArray[np.fl
     return np.concatenate(lines)
 
 
+def answered_rows(outside: Iterable[Samples], n_features: int) -> NDArray[np.float64]:
+    """Return labelled samples as lines without length.
+
+    Parameters
+    ----------
+    outside : iterable of Samples
+        The samples of `ActiveLearner.extend`.
+    n_features : int
+
+    Returns
+    -------
+    lines : ndarray of shape (n_samples, 2, n_features)
+        Twice the same point.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool import as_pool
+    >>> from skal.strategies.lines import answered_rows
+    >>> from skal.strategies.query import Samples
+    >>> points = as_pool(np.array([[0.0, 0.0], [1.0, 2.0]]))
+    >>> answered_rows([Samples(points, np.arange(2), np.zeros(2, dtype=np.int32))], 2)[1]
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    rows = [np.asarray(samples.pool.dense(samples.rows), dtype=np.float64) for samples in outside]
+    return np.repeat(np.concatenate([np.empty((0, n_features)), *rows])[:, None], 2, axis=1)
+
+
 def distance_to_lines(rows: NDArray[np.float64], lines: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how far rows are from the nearest of some lines, which go on beyond their ends.
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..labels import Labels, check_partial_labels, labeled_mask
@@ -16,7 +15,7 @@ from ..pool import as_pool, assuming_finite
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from .base import Strategy
-from .query import Query
+from .query import Query, TrainingSet
 
 
 class SynthesisStrategy(Strategy):
@@ -127,9 +126,7 @@ class SynthesisStrategy(Strategy):
         """
         return int(np.random.SeedSequence([self._seed, n_labeled]).generate_state(1)[0])
 
-    def annotate(
-        self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None
-    ) -> tuple[Any, NDArray[Any]]:
+    def annotate(self, samples: Any, annotator: Callable[[Any], Any], classes: Any = None) -> TrainingSet:
         """Ask a simulated annotator for the labels of samples.
 
         Parameters
@@ -148,11 +145,13 @@ class SynthesisStrategy(Strategy):
             The samples that were not declined, as `ActiveLearner.extend` takes them.
         y : ndarray of shape (n_labeled,)
             Their labels.
+        params : dict
+            What they come with beside, a value per sample by each name of `sample_params`.
         """
         made = as_pool(samples)
         labels = check_partial_labels(annotator(samples), len(made))
         known = np.flatnonzero(labeled_mask(labels))
-        return made.take(known), labels[known]
+        return TrainingSet(made.take(known), labels[known], {})
 
     @abstractmethod
     def _synthesize(self, query: Query) -> Any:

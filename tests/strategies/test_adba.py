@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -15,10 +16,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer
+from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
+from skal.classifiers import BoundarySVC
 from skal.strategies import ADBA
 from skal.strategies.lines import find_crossings
 
@@ -159,7 +161,7 @@ def test_the_crossing_of_a_known_plane_is_found():
     assert np.abs(crossings - exact)[inside].max() <= 0.5
     assert np.isnan(crossings[~inside]).all()
     assert_array_equal(first, (values[:, 0] > 0).astype(int))
-    points, labels = strategy.annotate(lines, truth.predict, [0, 1])
+    points, labels, _ = strategy.annotate(lines, truth.predict, [0, 1])
     assert_array_equal(labels, truth.predict(points))
 
 
@@ -167,11 +169,120 @@ def test_declined_lines_are_left_out():
     strategy = ADBA(n_points=3).fit(X)
     lines = strategy.synthesize(3, estimator=LinearSVC().fit(X, Y))
     answers = np.array([0, 1, 1, -1, -1, -1, -1, 0, -1])
-    points, labels = strategy.annotate(lines, lambda codes: answers, [0, 1])
+    points, labels, params = strategy.annotate(lines, lambda codes: answers, [0, 1])
+    assert params == {}
     assert_array_equal(points, lines[[0, 2]].reshape(6, 4))
     assert_array_equal(labels, [0, 1, 1, 0, 0, 0])
     with pytest.raises(ValueError, match="annotator answered 2"):
         strategy.annotate(lines, lambda codes: answers * 2, [0, 1])
+
+
+@pytest.mark.parametrize("classes", [[0, 1], ["cat", "dog"]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_label_boundary(classes, dtype):
+    strategy = ADBA(n_points=5).fit(X.astype(dtype))
+    a, b = classes
+    starts, along, rows = RNG.normal(size=(3, 4, 4))
+    lines = starts[:, None] + np.arange(5)[:, None] * along[:, None]
+    new, labels, boundary = strategy.label_boundary(lines, [1.5, np.nan, 0.25, 4.0], rows, [a, b, b, a])
+    assert new.dtype == dtype
+    assert_allclose(new[:4], rows, rtol=1e-5)
+    crossings = starts[[0, 2, 3]] + np.array([[1.5], [0.25], [4.0]]) * along[[0, 2, 3]]
+    assert_allclose(new[4:], crossings, rtol=1e-4, atol=1e-6)
+    assert_array_equal(labels, [a, b, b, a, a, b, a])
+    assert_array_equal(boundary, [False] * 4 + [True] * 3)
+    for points, known in ((rows[:3], [a, b, b, a]), (rows, [a, b, b]), (rows[:, :3], [a, b, b, a])):
+        with pytest.raises(ValueError, match=r"for 4 lines of 4 features; give the code of the row"):
+            strategy.label_boundary(lines, [1.5, np.nan, 0.25, 4.0], points, known)
+    with pytest.raises(ValueError, match=r"lie in \[0, 4\]"):
+        strategy.label_boundary(lines, [1.5, np.nan, 0.25, 4.1], rows, [a, b, b, a])
+
+
+def test_lines_whose_row_is_declined_are_left_out():
+    strategy = ADBA(n_points=3, answers="boundary").fit(X)
+    lines = strategy.synthesize(4, estimator=LinearSVC().fit(X, Y))
+    answers = iter([np.array([0, 1, 1, -1, -1, -1, 0, 0, 1, 1, 1, 1]), np.array([1, 0, -1, 1])])
+    new, labels, params = strategy.annotate(lines, lambda codes: next(answers), [0, 1])
+    rows = strategy.query_report_.points
+    assert_allclose(new, np.stack([rows[0], rows[3], lines[0, :2].mean(axis=0)]))
+    assert_array_equal(labels, [1, 1, 1])
+    assert_array_equal(params["boundary"], [False, False, True])
+
+
+def test_boundaries_of_a_known_plane_are_learned():
+    """An annotator who sees fine lines tells the plane, from which the classifier deviates by no more than a step."""
+    truth = with_hyperplane([1.0, 0.4, 0.0, 0.0], -2.0)
+    y = np.full(len(X), -1)
+    y[:8] = truth.predict(X[:8])
+    strategy = ADBA(n_points=1001, n_candidates=None, answers="boundary")
+    learner = ActiveLearner(BoundarySVC(alpha=1e-3), strategy, n_queries=6, random_state=0).fit(X, y)
+    before = learner.score(X, truth.predict(X))
+    for _ in range(3):
+        lines = learner.synthesize()
+        new, labels, params = learner.strategy_.annotate(lines, truth.predict, learner.classes_)
+        is_point = params["boundary"]
+        assert_array_equal(new[:6], X[learner.strategy_.query_report_.rows])
+        assert_array_equal(labels[:6], truth.predict(new[:6]))
+        step = np.linalg.norm(lines[0, 1] - lines[0, 0])
+        assert np.abs(truth.decision_function(new[is_point])).max() < 2 * step
+        learner.extend(new, labels, **params)
+    assert is_point.sum() > 0
+    assert learner.score(X, truth.predict(X)) > max(before, 0.95)
+    normal = learner.estimator_.coef_[0] / np.linalg.norm(learner.estimator_.coef_)
+    assert normal @ [1.0, 0.4, 0.0, 0.0] / np.hypot(1.0, 0.4) > 0.98
+
+
+def test_lines_of_another_synthesis_have_no_known_rows():
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary"), random_state=0).fit(X, Y)
+    y = np.where(np.arange(80) < 20, Y, -1)
+    lines = learner.fit(X, y).synthesize(2)
+    learner.synthesize(3)
+    with pytest.raises(ValueError, match=r"2 lines were given, which are not those of the latest synthesis"):
+        learner.strategy_.annotate(lines, lambda points: np.arange(len(points)) % 2, [0, 1])
+
+
+def test_the_classifier_must_learn_boundaries():
+    strategy = ADBA(answers="boundary")
+    with pytest.raises(
+        TypeError, match=r"come with \['boundary'\], and LogisticRegression.fit takes no such"
+    ):
+        ActiveLearner(LogisticRegression(), strategy).fit(X, Y)
+    pipeline = make_pipeline(StandardScaler(), BoundarySVC())
+    with pytest.raises(ValueError, match="does not accept the boundary parameter"):
+        ActiveLearner(pipeline, strategy).fit(X, Y)
+    y = np.where(np.arange(80) < 20, Y, -1)
+    with config_context(enable_metadata_routing=True):
+        learner = ActiveLearner(pipeline, strategy, random_state=0).fit(X, y)
+        points, labels, params = learner.strategy_.annotate(
+            learner.synthesize(3), lambda codes: (np.arange(len(codes)) % 11 > 4).astype(int), [0, 1]
+        )
+        learner.extend(points, labels, **params)
+        rows, is_point = np.r_[X[:20], points], np.r_[np.zeros(20, dtype=bool), params["boundary"]]
+        expected = pipeline.fit(rows, np.r_[y[:20], labels], boundary=is_point)
+    assert is_point.sum() == 3
+    assert_allclose(learner.estimator_[-1].coef_, expected[-1].coef_, rtol=1e-6)
+
+
+def test_boundaries_belong_to_a_learner_that_was_fitted_with_them():
+    learner = ActiveLearner(BoundarySVC(), ADBA(), random_state=0).fit(X, np.where(np.arange(80) < 20, Y, -1))
+    with pytest.raises(ValueError, match=r"fit parameters \['boundary'\] were given with new samples"):
+        learner.use(ADBA(answers="boundary")).extend(X[:2] + 1, [0, 1], boundary=[False, True])
+
+
+def test_samples_and_rows_without_boundary_are_on_none():
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary"), n_queries=3, random_state=0).fit(X, y)
+    new, labels, params = learner.strategy_.annotate(
+        learner.synthesize(), with_hyperplane([1, 0.4, 0, 0], -2).predict, [0, 1]
+    )
+    learner.extend(new, labels, **params).extend(X[:1] + 1, [0]).grow(np.r_[X, X[:2] + 0.1], [1, -1])
+    expected = BoundarySVC().fit(
+        np.r_[X[:20], X[:1] + 0.1, new, X[:1] + 1],
+        np.r_[y[:20], 1, labels, 0],
+        boundary=np.r_[np.zeros(21, dtype=bool), params["boundary"], False],
+    )
+    assert_allclose(learner.estimator_.coef_, expected.coef_, rtol=1e-6)
+    assert params["boundary"].any()
 
 
 def test_annotators_see_what_the_decoder_makes_of_the_codes():
@@ -211,7 +322,7 @@ def test_frames():
     assert len(points) == len(labels) == 22
 
 
-def lines_through(offset, dtype, n_candidates=None, n_rounds=12):
+def lines_through(offset, dtype, n_candidates=None, n_rounds=12, answers="points"):
     """Rows through which the lines of a learner go, three in a round, and the learner."""
     codes = np.random.default_rng(1).normal(size=(44, 6))
     y = np.full(len(codes), -1)
@@ -220,8 +331,9 @@ def lines_through(offset, dtype, n_candidates=None, n_rounds=12):
     y[first] = truth[first]
     codes = codes + offset
     oracle = LogisticRegression().fit(codes, truth)
-    strategy = ADBA(n_points=5, n_candidates=n_candidates)
-    learner = ActiveLearner(LogisticRegression(max_iter=2000), strategy, n_queries=3, random_state=0)
+    strategy = ADBA(n_points=5, n_candidates=n_candidates, answers=answers)
+    classifier = LogisticRegression(max_iter=2000) if answers == "points" else BoundarySVC(alpha=0.01)
+    learner = ActiveLearner(classifier, strategy, n_queries=3, random_state=0)
     learner.fit(codes.astype(dtype), y)
     rows = []
     for _ in range(n_rounds):
@@ -232,23 +344,26 @@ def lines_through(offset, dtype, n_candidates=None, n_rounds=12):
             distances = np.abs(learner.decision_function(codes[left].astype(dtype)))
             assert_array_equal(rows[-1], left[np.argsort(distances)[:3]])
         assert_array_equal(learner.synthesize(), lines)
-        learner.extend(*learner.strategy_.annotate(lines, oracle.predict, [0, 1]))
+        new, labels, params = learner.strategy_.annotate(lines, oracle.predict, [0, 1])
+        learner.extend(new, labels, **params)
     return np.concatenate(rows), first, learner
 
 
+@pytest.mark.parametrize("answers", ["points", "boundary"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_candidates", [None, 6])
 @pytest.mark.parametrize("offset", [0, 30])
-def test_lines_go_through_unlabelled_rows_once(dtype, n_candidates, offset):
-    rows, first, learner = lines_through(offset, dtype, n_candidates)
+def test_lines_go_through_unlabelled_rows_once(answers, dtype, n_candidates, offset):
+    rows, first, learner = lines_through(offset, dtype, n_candidates, answers=answers)
     assert_array_equal(np.sort(np.r_[rows, first]), np.arange(44))
     with pytest.raises(ValueError, match="No row is left to draw a line through: of the 44 rows"):
         learner.synthesize()
 
 
-def test_a_line_that_was_declined_may_be_asked_again():
-    *_, learner = lines_through(0, np.float64, n_rounds=1)
+@pytest.mark.parametrize("answers", ["points", "boundary"])
+def test_a_line_that_was_declined_may_be_asked_again(answers):
+    *_, learner = lines_through(0, np.float64, n_rounds=1, answers=answers)
     lines = learner.synthesize()
-    _, labels = learner.strategy_.annotate(lines, lambda points: np.full(len(points), -1), [0, 1])
+    _, labels, _ = learner.strategy_.annotate(lines, lambda points: np.full(len(points), -1), [0, 1])
     assert len(labels) == 0
     assert_array_equal(learner.synthesize(), lines)

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner, SimulatedLearner, simulate
+from skal.classifiers import BoundarySVC
 from skal.pool import as_pool
 from skal.strategies import ADBA, GAAL, RandomSampling, SynthesisStrategy, UncertaintySampling
 
@@ -65,7 +66,9 @@ def learner(strategy, classifier=None, **params):
 def answer(learner, samples, truth=TRUTH):
     """Labels by a classifier that knows everything, as rows for extend."""
     annotator = LogisticRegression(C=100.0).fit(X, truth)
-    return learner.strategy_.annotate(samples, annotator.predict, learner.classes_)
+    new, labels, params = learner.strategy_.annotate(samples, annotator.predict, learner.classes_)
+    assert params == {}
+    return new, labels
 
 
 @over_strategies
@@ -143,7 +146,7 @@ def test_frames_and_pipelines(strategy):
     frame = pd.DataFrame(X, columns=list("abcd"))
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     fitted = learner(strategy, pipeline).fit(frame, Y)
-    new, labels = fitted.strategy_.annotate(
+    new, labels, _ = fitted.strategy_.annotate(
         fitted.synthesize(), lambda rows: np.arange(len(rows)) % 2, fitted.classes_
     )
     assert list(new.columns) == list("abcd")
@@ -312,6 +315,32 @@ def test_the_loop_done_by_hand(strategy):
     assert_allclose(fitted.predict_proba(X), by_hand.predict_proba(X))
     assert np.isnan(history["query_entropy"][0])
     assert history["class_counts"].sum(axis=1)[-1] == (6 + 9 * 11 if isinstance(strategy, ADBA) else 15)
+
+
+def test_boundaries_in_the_loop(tmp_path):
+    params = {"validation_fraction": 0.3, "random_state": 0, "n_queries": 6, "budget": 24}
+    fitted = simulated(ADBA(answers="boundary"), **params).set_params(estimator=BoundarySVC(alpha=0.01))
+    fitted.fit(X, TRUTH)
+    history = fitted.history_
+    assert_array_equal(history["n_labeled"], [6, 12, 18, 24])
+    assert history["class_counts"][-1].sum() > 24  # a line is a row and perhaps a point on the boundary
+    assert history["score"][-1] > 0.8
+    samples = fitted.synthesize()
+    fitted.save(tmp_path / "learner")
+    again = SimulatedLearner.load(tmp_path / "learner", X[fitted.pool_rows_], clone(fitted))
+    assert_array_equal(again.synthesize(), samples)
+    answers = fitted.strategy_.annotate(samples, ANNOTATOR.predict, [0, 1])
+    for learner in (fitted, again):
+        learner.extend(answers.X, answers.y, **answers.params)
+    assert_allclose(again.estimator_.coef_, fitted.estimator_.coef_)
+    learners = {"points": simulated(ADBA(), **params), "boundary": fitted}
+    histories = simulate(learners, X, TRUTH, n_repeats=2, random_state=0)
+    starts = [each["class_counts"][:, 0] for each in histories.values()]
+    assert_array_equal(*starts)
+    with pytest.raises(ValueError, match=r"fit was given \['sample_weight'\] with a value per row"):
+        clone(fitted).set_params(estimator=LogisticRegression(), strategy=ADBA()).fit(
+            X, TRUTH, sample_weight=np.ones(60)
+        )
 
 
 def test_the_budget_is_not_bound_to_the_pool():
