@@ -3,7 +3,8 @@
 A name is one of Table 1, and in brackets what is changed: another GAN of Table 3; "min-distance" (a hinge loss, and the
 distance to the hyperplane for the entropy, as in GAAL); "10 components" (Figure 3d); "generate 250", "neighbors 5", or
 for maximal entropy "subset 250", the rows among which it searches (Figure 16). "GAAL (DCGAN, min-distance)" is what its
-authors have.
+authors have. "ADBA (own objective)" is what those of ADBA have, but for the encoder: 14 images a line, of which the
+classifier learns the class of the row and the point where the class changes.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from _asal_settings import (
     DISCRIMINATOR,
     ENTROPY,
     MIN_DISTANCE,
+    OWN_OBJECTIVE,
     PIXELS,
     RANDOM,
     Settings,
 )
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skal import SimulatedLearner
-from skal.classifiers import LinearClassifier, NetClassifier
+from skal.classifiers import BoundarySVC, LinearClassifier, NetClassifier
+from skal.nets import Linear
 from skal.strategies import ADBA, ASAL, GAAL, CoreSet, RandomSampling, RandomSubset, UncertaintySampling
 from skal.strategies.objectives import ObjectiveSampling
 
@@ -39,7 +43,7 @@ BASES = (RANDOM, ENTROPY, CORE_SET, AUTOENCODER, *FEATURES, *SYNTHESIS)
 def changes_of(base: str, experiment: Settings) -> set[str]:
     """What can be changed of a method."""
     if base == "ADBA":  # its latents are found once, for the GAN of Table 1
-        return set()
+        return {OWN_OBJECTIVE}
     if base in (RANDOM, CORE_SET):
         return {MIN_DISTANCE}
     if base == ENTROPY:
@@ -97,10 +101,16 @@ def make_learner(method: str, experiment: Settings, network: Callable[[str], Any
         gan = FrozenEstimator(network(next((name for name in changes if name in experiment.gans), "gan")))
         if base in SYNTHESIS:
             strategy, annotator = SYNTHESIS[base](gan), FrozenEstimator(network("oracle"))
+            if OWN_OBJECTIVE in changes:
+                strategy.set_params(n_points=14, n_candidates=None, answers="boundary")
         else:
             features = FrozenEstimator(network("autoencoder")) if base == AUTOENCODER else FEATURES[base]
             strategy = ASAL(gan, features, **asal)
-    classifier = hinge(experiment.classifier) if by_distance else experiment.classifier
+    classifier: Any = hinge(experiment.classifier) if by_distance else experiment.classifier
+    if OWN_OBJECTIVE in changes:
+        classifier = BoundarySVC()
+    elif base == "ADBA":  # a linear model of the latents, which are no bytes
+        classifier = clone(classifier).set_params(module=Linear, scale="auto")
     return experiment.learner(classifier, strategy, annotator=annotator)
 
 

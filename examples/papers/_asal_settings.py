@@ -29,6 +29,7 @@ PIXELS, AUTOENCODER, DISCRIMINATOR, CLASSIFIER = (
 )
 RANDOM, ENTROPY, CORE_SET = "Random", "Maximal Entropy", "CoreSet"
 MIN_DISTANCE = "min-distance"
+OWN_OBJECTIVE = "own objective"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +159,11 @@ EXPERIMENTS = {
         autoencoder=AutoEncoder(module_params={"channels": (1, 2, 4)}, max_epochs=40, batch_size=100),
         methods=(RANDOM, ENTROPY, *FIXED, "GAAL", "ADBA", CORE_SET),
         gans={"DCGAN": GAN("dcgan", n_iter=40_000, batch_size=50)},
-        ablations=(  # Figures 8, 9 and 11, and GAAL as its authors have it
+        ablations=(  # Figures 8, 9 and 11, and GAAL and ADBA as their authors have them
             *changed(FIXED, "DCGAN", MIN_DISTANCE, f"DCGAN, {MIN_DISTANCE}"),
             *changed((RANDOM, ENTROPY), MIN_DISTANCE),
             *changed(("GAAL",), f"DCGAN, {MIN_DISTANCE}"),
+            *changed(("ADBA",), OWN_OBJECTIVE),
         ),
         n_initial=50,
         n_queries=10,

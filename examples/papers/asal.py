@@ -76,7 +76,7 @@ from sklearn.metrics.pairwise import paired_euclidean_distances
 from skal import datasets
 from skal.classifiers import NetClassifier
 from skal.generators import GANInversion
-from skal.nets import LeNet, Linear
+from skal.nets import LeNet
 from skal.plotting import LearningCurveDisplay, MatchesDisplay
 from skal.simulation import labels_needed
 
@@ -133,10 +133,9 @@ def run(
         return
     X, y, X_test, y_test = data
     learner = make_learner(method, experiment, network)
-    if method == "ADBA":  # a linear model of the latents, which are no bytes
+    if parts_of(method, experiment)[0] == "ADBA":  # its rows are latents
         codes = codes_for_adba(network, data, output, is_quick)
         X, X_test, y = codes["pool"], codes["test"], codes["y"]
-        learner.set_params(estimator=clone(experiment.classifier).set_params(module=Linear, scale="auto"))
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
 
@@ -150,10 +149,13 @@ def table(experiment: Settings, histories: dict[str, Any]) -> str:
         text = spread(reached, 0) if len(reached) else "never"
         text += f" ({len(reached)} of {len(needed)})" if len(reached) < len(needed) else ""
         middle = history["score"].shape[1] // 2
-        gain = f"{entropy[name].mean() / entropy[RANDOM].mean() - 1:+.0%}" if RANDOM in entropy else ""
+        has_proba = not np.isnan(entropy[name]).any()
+        selected = spread(entropy[name], 3) if has_proba else ""
+        is_compared = has_proba and RANDOM in entropy
+        gain = f"{entropy[name].mean() / entropy[RANDOM].mean() - 1:+.0%}" if is_compared else ""
         ends = (spread(history["score"][:, number], 4) for number in (middle, -1))
         query = f"{np.median(history['query_time'][:, 1:]):.2f}"
-        rows.append([name, text, *ends, spread(entropy[name], 3), gain, query])
+        rows.append([name, text, *ends, selected, gain, query])
     header = ["method", f"labels for {experiment.target:.1%}", "score at the middle", "score at the end"]
     return markdown([*header, "entropy of selected rows", "over random", "query, s"], rows)
 

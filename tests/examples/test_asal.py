@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skal.classifiers import LinearClassifier
 from skal.generators import GAN, AutoEncoder
+from skal.nets import Linear
 
 from ..networks import X as TABLE
 from ..networks import tiny_autoencoder, tiny_gan
@@ -63,13 +64,40 @@ def test_asal_runs_to_its_tables(scripts, digits, tmp_path, monkeypatch):
     assert GAN.load(output / "DCGAN.skal").n_iter_ == 3
 
 
+def test_adba_in_latents(scripts, digits, tmp_path, monkeypatch):
+    """Its two classifiers, by the tables; one has no probabilities, of which the entropy is taken."""
+    asal = scripts["asal"]
+
+    def two(split):
+        X, y = digits[split]
+        return X[y < 2], y[y < 2]
+
+    tiny = replace(
+        asal.EXPERIMENTS["mnist-two"],
+        load=two,
+        gan=GAN(architecture="dense", n_iter=2, batch_size=8),
+        n_initial=8,
+        n_queries=3,
+        n_rounds=2,
+        n_seeds=1,
+    )
+    monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
+    methods = ["ADBA", "ADBA (own objective)"]
+    asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *methods])
+    lines = (tmp_path / "mnist-two" / "tables.md").read_text()
+    assert all(f"| {method} |" in lines for method in methods)
+    assert "nan" not in lines
+    histories = [np.load(tmp_path / "mnist-two" / "runs" / f"{method}-0.npz") for method in methods]
+    points, boundary = (history["class_counts"].sum(axis=1) for history in histories)
+    assert_array_equal(points, [8, 8 + 3 * 11, 8 + 6 * 11])
+    assert 14 <= boundary[-1] <= 20  # a row, and perhaps a point on the boundary
+
+
 def test_matches_beside_an_annotator(scripts, digits, tmp_path):
     """Matches by gray values always agree with the label of the nearest row, and never with the other label."""
     asal = scripts["asal"]
     X, y = digits["train"]
-    tiny = replace(
-        asal.EXPERIMENTS["mnist-two"], classifier=asal.adam(asal.Linear, 2, 50), n_rounds=5, n_steps=2
-    )
+    tiny = replace(asal.EXPERIMENTS["mnist-two"], classifier=asal.adam(Linear, 2, 50), n_rounds=5, n_steps=2)
     nearest = make_pipeline(FunctionTransformer(asal.flat), KNeighborsClassifier(1)).fit(X, y)
     other = make_pipeline(FunctionTransformer(asal.flat), KNeighborsClassifier(1)).fit(
         X, y.max() + y.min() - y
@@ -90,7 +118,7 @@ def timed(scripts, digits, monkeypatch):
     asal = scripts["asal"]
     tiny = replace(
         asal.EXPERIMENTS["mnist-ten"],
-        classifier=asal.adam(asal.Linear, 2, 50),
+        classifier=asal.adam(Linear, 2, 50),
         gan=GAN(architecture="dense", n_iter=2, batch_size=16),
         autoencoder=AutoEncoder("dense", max_epochs=1),
         n_steps=2,
@@ -185,13 +213,15 @@ def test_every_method_of_asal_has_a_learner(scripts):
         "hinge",
         10,
     )
+    adba = methods.make_learner("ADBA (own objective)", settings["mnist-two"], network)
+    assert (adba.strategy.answers, adba.strategy.n_points, adba.estimator.alpha) == ("boundary", 14, 1.0)
     subset = methods.make_learner("Maximal Entropy (subset 250)", ten, network).strategy
     assert (subset.n_candidates, subset.criterion.measure) == (250, "entropy")
     for method, message in {
         "ASAL-Grey": "is not known; give one of",
         "Random (BigGAN)": "has \\['BigGAN'\\]",
         "Random (10 components)": "Random can have \\['min-distance'\\]",
-        "ADBA (DCGAN)": "ADBA can have no change",
+        "ADBA (DCGAN)": "ADBA can have \\['own objective'\\]",
         "Random (7 lives)": "was not understood",
     }.items():
         with pytest.raises(ValueError, match=message):
