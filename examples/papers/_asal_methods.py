@@ -3,8 +3,8 @@
 A name is one of Table 1, and in brackets what is changed: another GAN of Table 3; "min-distance" (a hinge loss, and the
 distance to the hyperplane for the entropy, as in GAAL); "10 components" (Figure 3d); "generate 250", "neighbors 5", or
 for maximal entropy "subset 250", the rows among which it searches (Figure 16). "GAAL (DCGAN, min-distance)" is what its
-authors have. "ADBA (own objective)" is what those of ADBA have, but for the encoder: 14 images a line, of which the
-classifier learns the class of the row and the point where the class changes.
+authors have. "ADBA (ALI, own objective)" is what those of ADBA have: the codes of ALI, and 14 images a line, of which
+the classifier learns the class of the row and the point where the class changes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from _asal_settings import (
+    ALI_CODES,
     AUTOENCODER,
     BYTES,
     CLASSIFIER,
@@ -43,7 +44,7 @@ BASES = (RANDOM, ENTROPY, CORE_SET, AUTOENCODER, *FEATURES, *SYNTHESIS)
 def changes_of(base: str, experiment: Settings) -> set[str]:
     """What can be changed of a method."""
     if base == "ADBA":  # its latents are found once, for the GAN of Table 1
-        return {OWN_OBJECTIVE}
+        return {OWN_OBJECTIVE, *([ALI_CODES] if experiment.ali else [])}
     if base in (RANDOM, CORE_SET):
         return {MIN_DISTANCE}
     if base == ENTROPY:
@@ -98,7 +99,8 @@ def make_learner(method: str, experiment: Settings, network: Callable[[str], Any
     elif base == CORE_SET:
         strategy = CoreSet()
     else:
-        gan = FrozenEstimator(network(next((name for name in changes if name in experiment.gans), "gan")))
+        others = (*experiment.gans, ALI_CODES)
+        gan = FrozenEstimator(network(next((name for name in changes if name in others), "gan")))
         if base in SYNTHESIS:
             strategy, annotator = SYNTHESIS[base](gan), FrozenEstimator(network("oracle"))
             if OWN_OBJECTIVE in changes:

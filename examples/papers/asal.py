@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from _asal_methods import BASES, make_learner, parts_of
 from _asal_settings import (
+    ALI_CODES,
     AUTOENCODER,
     ENTROPY,
     EXPERIMENTS,
@@ -84,7 +85,8 @@ from skal.simulation import labels_needed
 def network_of(name: str, experiment: Settings, X: Any, y: Any, output: Path, gan_file: str | None) -> Any:
     """A network that all runs share, trained or read from an earlier run.
 
-    Its name is "gan", one of Table 3, "autoencoder", or "oracle", which replaces the annotators of synthetic images.
+    Its name is "gan", one of Table 3, "ALI", "autoencoder", or "oracle", which replaces the annotators of synthetic
+    images.
     """
     data: tuple[Any, ...] = (X,)
     if name == "oracle":  # on all labels of the pool
@@ -92,6 +94,8 @@ def network_of(name: str, experiment: Settings, X: Any, y: Any, output: Path, ga
         data = some((X, y), 60_000)
     elif name == "autoencoder":
         untrained = clone(experiment.autoencoder).set_params(verbose=1)
+    elif name == ALI_CODES:
+        untrained = clone(experiment.ali).set_params(verbose=1, checkpoint=output / f"{name}.checkpoint")
     else:
         untrained = clone({"gan": experiment.gan, **experiment.gans}[name]).set_params(
             verbose=1,
@@ -133,8 +137,9 @@ def run(
         return
     X, y, X_test, y_test = data
     learner = make_learner(method, experiment, network)
-    if parts_of(method, experiment)[0] == "ADBA":  # its rows are latents
-        codes = codes_for_adba(network, data, output, is_quick)
+    base, changes = parts_of(method, experiment)
+    if base == "ADBA":  # its rows are latents
+        codes = codes_for_adba(network, data, output, is_quick, by_ali=ALI_CODES in changes)
         X, X_test, y = codes["pool"], codes["test"], codes["y"]
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
@@ -268,7 +273,7 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
         setting=f"{len(X):,} rows, {experiment.n_initial} labels at first, {experiment.n_queries} a round",
         cut=[
             *cuts(EXPERIMENTS[name], experiment),
-            *(["1,000 rows for ADBA, and half of its steps"] * options.quick),
+            *(["1,000 rows for ADBA without ALI, and half of its steps"] * options.quick),
         ],
         numbers={
             **agreed,
@@ -277,17 +282,21 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     )
 
 
-def codes_for_adba(network: Callable[[str], Any], data: Any, output: Path, is_quick: bool) -> dict[str, Any]:
+def codes_for_adba(
+    network: Callable[[str], Any], data: Any, output: Path, is_quick: bool, *, by_ali: bool
+) -> dict[str, Any]:
     """ADBA's classifier works in the latent space: the codes of the pool, or of a part, and of the test rows."""
-    path = output / "codes.npz"
+    path = output / ("codes-ALI.npz" if by_ali else "codes.npz")
     if not path.exists():
         X, y, X_test, _ = data
-        X, y = some((X, y), 1000 if is_quick else None)
-        inversion = GANInversion(
-            FrozenEstimator(network("gan")), n_steps=100 if is_quick else 200, random_state=0
-        ).fit(X)
+        if by_ali:
+            encoder: Any = network(ALI_CODES)
+        else:
+            X, y = some((X, y), 1000 if is_quick else None)
+            n_steps = 100 if is_quick else 200
+            encoder = GANInversion(FrozenEstimator(network("gan")), n_steps=n_steps, random_state=0).fit(X)
         started = time.perf_counter()
-        save_arrays(path, {"pool": inversion.transform(X), "y": y, "test": inversion.transform(X_test)})
+        save_arrays(path, {"pool": encoder.transform(X), "y": y, "test": encoder.transform(X_test)})
         print(f"codes: found in {time.perf_counter() - started:.0f} s", flush=True)
     return read_arrays(path)
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skal.classifiers import LinearClassifier
-from skal.generators import GAN, AutoEncoder
+from skal.generators import ALI, GAN, AutoEncoder
 from skal.nets import Linear
 
 from ..networks import X as TABLE
@@ -76,21 +76,22 @@ def test_adba_in_latents(scripts, digits, tmp_path, monkeypatch):
         asal.EXPERIMENTS["mnist-two"],
         load=two,
         gan=GAN(architecture="dense", n_iter=2, batch_size=8),
+        ali=ALI(architecture="dense", n_iter=2, batch_size=8),
         n_initial=8,
         n_queries=3,
         n_rounds=2,
         n_seeds=1,
     )
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
-    methods = ["ADBA", "ADBA (own objective)"]
+    methods = ["ADBA", "ADBA (own objective)", "ADBA (ALI, own objective)"]
     asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *methods])
     lines = (tmp_path / "mnist-two" / "tables.md").read_text()
     assert all(f"| {method} |" in lines for method in methods)
     assert "nan" not in lines
     histories = [np.load(tmp_path / "mnist-two" / "runs" / f"{method}-0.npz") for method in methods]
-    points, boundary = (history["class_counts"].sum(axis=1) for history in histories)
+    points, *others = (history["class_counts"].sum(axis=1) for history in histories)
     assert_array_equal(points, [8, 8 + 3 * 11, 8 + 6 * 11])
-    assert 14 <= boundary[-1] <= 20  # a row, and perhaps a point on the boundary
+    assert all(14 <= boundary[-1] <= 20 for boundary in others)  # a row, and perhaps a point on the boundary
 
 
 def test_matches_beside_an_annotator(scripts, digits, tmp_path):
@@ -189,7 +190,7 @@ def test_every_method_of_asal_has_a_learner(scripts):
     own, other = (tiny_gan(n_iter=n).fit(TABLE) for n in (1, 2))
     code = tiny_autoencoder().fit(TABLE)
     oracle = scripts["asal"].adam(scripts["asal"].LeNet, 1, 10)
-    known = {"gan": own, "autoencoder": code, "oracle": oracle}
+    known = {"gan": own, "autoencoder": code, "oracle": oracle, "ALI": code}
     for experiment in settings.values():
         network = (known | dict.fromkeys(experiment.gans, other)).__getitem__
         for method in (*experiment.methods, *experiment.ablations):
@@ -215,6 +216,9 @@ def test_every_method_of_asal_has_a_learner(scripts):
     )
     adba = methods.make_learner("ADBA (own objective)", settings["mnist-two"], network)
     assert (adba.strategy.answers, adba.strategy.n_points, adba.estimator.alpha) == ("boundary", 14, 1.0)
+    assert adba.strategy.decoder.estimator is own
+    adba = methods.make_learner("ADBA (ALI, own objective)", settings["mnist-two"], network)
+    assert adba.strategy.decoder.estimator is code
     subset = methods.make_learner("Maximal Entropy (subset 250)", ten, network).strategy
     assert (subset.n_candidates, subset.criterion.measure) == (250, "entropy")
     for method, message in {
