@@ -4,7 +4,8 @@ A name is one of Table 1, and in brackets what is changed: another GAN of Table 
 distance to the hyperplane for the entropy, as in GAAL); "10 components" (Figure 3d); "generate 250", "neighbors 5", or
 for maximal entropy "subset 250", the rows among which it searches (Figure 16). "GAAL (DCGAN, min-distance)" is what its
 authors have. "ADBA (ALI, own objective)" is what those of ADBA have: the codes of ALI, and 14 images a line, of which
-the classifier learns the class of the row and the point where the class changes.
+the classifier learns the class of the row and the point where the class changes. "Random (ALI)" and "Maximal Entropy
+(ALI)" are in the same codes.
 """
 
 from __future__ import annotations
@@ -43,12 +44,15 @@ BASES = (RANDOM, ENTROPY, CORE_SET, AUTOENCODER, *FEATURES, *SYNTHESIS)
 
 def changes_of(base: str, experiment: Settings) -> set[str]:
     """What can be changed of a method."""
+    ali = [ALI_CODES] if experiment.ali else []
     if base == "ADBA":  # its latents are found once, for the GAN of Table 1
-        return {OWN_OBJECTIVE, *([ALI_CODES] if experiment.ali else [])}
-    if base in (RANDOM, CORE_SET):
+        return {OWN_OBJECTIVE, *ali}
+    if base == CORE_SET:
         return {MIN_DISTANCE}
+    if base == RANDOM:
+        return {MIN_DISTANCE, *ali}
     if base == ENTROPY:
-        return {MIN_DISTANCE, "subset"}
+        return {MIN_DISTANCE, "subset", *ali}
     own = () if base in SYNTHESIS else ("components", "generate", "neighbors")
     return {MIN_DISTANCE, *experiment.gans, *own}
 
@@ -76,6 +80,12 @@ def parts_of(method: str, experiment: Settings) -> tuple[str, dict[str, Any]]:
             f"{NUMBERS} with their number"
         )
     return base, changes
+
+
+def is_in_codes(method: str, experiment: Settings) -> bool:
+    """Whether the rows of a method are latents."""
+    base, changes = parts_of(method, experiment)
+    return base == "ADBA" or ALI_CODES in changes
 
 
 def make_learner(method: str, experiment: Settings, network: Callable[[str], Any]) -> SimulatedLearner:
@@ -111,8 +121,9 @@ def make_learner(method: str, experiment: Settings, network: Callable[[str], Any
     classifier: Any = hinge(experiment.classifier) if by_distance else experiment.classifier
     if OWN_OBJECTIVE in changes:
         classifier = BoundarySVC()
-    elif base == "ADBA":  # a linear model of the latents, which are no bytes
-        classifier = clone(classifier).set_params(module=Linear, scale="auto")
+    elif is_in_codes(method, experiment):  # which are no bytes
+        linear = {} if by_distance else {"module": Linear}
+        classifier = clone(classifier).set_params(scale="auto", **linear)
     return experiment.learner(classifier, strategy, annotator=annotator)
 
 

@@ -166,6 +166,7 @@ EXPERIMENTS = {
             *changed((RANDOM, ENTROPY), MIN_DISTANCE),
             *changed(("GAAL",), f"DCGAN, {MIN_DISTANCE}"),
             *changed(("ADBA",), OWN_OBJECTIVE, f"{ALI_CODES}, {OWN_OBJECTIVE}"),
+            *changed((RANDOM, ENTROPY), ALI_CODES),
         ),
         n_initial=50,
         n_queries=10,

@@ -31,7 +31,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from _asal_methods import BASES, make_learner, parts_of
+from _asal_methods import BASES, is_in_codes, make_learner, parts_of
 from _asal_settings import (
     ALI_CODES,
     AUTOENCODER,
@@ -137,9 +137,9 @@ def run(
         return
     X, y, X_test, y_test = data
     learner = make_learner(method, experiment, network)
-    base, changes = parts_of(method, experiment)
-    if base == "ADBA":  # its rows are latents
-        codes = codes_for_adba(network, data, output, is_quick, by_ali=ALI_CODES in changes)
+    if is_in_codes(method, experiment):
+        by_ali = ALI_CODES in parts_of(method, experiment)[1]
+        codes = codes_of(network, data, output, is_quick, by_ali=by_ali)
         X, X_test, y = codes["pool"], codes["test"], codes["y"]
     run_once(output, method, seed, learner, (X, y, X_test, y_test))
 
@@ -282,10 +282,10 @@ def experiment_main(name: str, options: argparse.Namespace) -> None:
     )
 
 
-def codes_for_adba(
+def codes_of(
     network: Callable[[str], Any], data: Any, output: Path, is_quick: bool, *, by_ali: bool
 ) -> dict[str, Any]:
-    """ADBA's classifier works in the latent space: the codes of the pool, or of a part, and of the test rows."""
+    """The latents of the pool, or of a part of it, and of the test rows: ADBA's classifier works in their space."""
     path = output / ("codes-ALI.npz" if by_ali else "codes.npz")
     if not path.exists():
         X, y, X_test, _ = data

@@ -83,14 +83,15 @@ def test_adba_in_latents(scripts, digits, tmp_path, monkeypatch):
         n_seeds=1,
     )
     monkeypatch.setitem(asal.EXPERIMENTS, "mnist-two", tiny)
-    methods = ["ADBA", "ADBA (own objective)", "ADBA (ALI, own objective)"]
+    methods = ["ADBA", "ADBA (own objective)", "ADBA (ALI, own objective)", "Random (ALI, min-distance)"]
     asal.main(["mnist-two", "--output", str(tmp_path), "--methods", *methods])
     lines = (tmp_path / "mnist-two" / "tables.md").read_text()
     assert all(f"| {method} |" in lines for method in methods)
     assert "nan" not in lines
     histories = [np.load(tmp_path / "mnist-two" / "runs" / f"{method}-0.npz") for method in methods]
-    points, *others = (history["class_counts"].sum(axis=1) for history in histories)
+    points, *others, random = (history["class_counts"].sum(axis=1) for history in histories)
     assert_array_equal(points, [8, 8 + 3 * 11, 8 + 6 * 11])
+    assert_array_equal(random, [8, 11, 14])
     assert all(14 <= boundary[-1] <= 20 for boundary in others)  # a row, and perhaps a point on the boundary
 
 
