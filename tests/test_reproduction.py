@@ -237,7 +237,7 @@ def test_what_quick_cuts_is_told_with_the_papers_value(scripts):
     two = asal.EXPERIMENTS["mnist-two"]
     small = asal.quick("mnist-two", two)
     found = scripts["_results"].cuts(two, small)
-    assert found == ["gan n_iter 3000 (40000)", "gans DCGAN n_iter 3000 (40000)"]
+    assert found == ["gan n_iter 3000 (40000)", "gans DCGAN n_iter 3000 (40000)", "ali n_iter 1500 (20000)"]
     dense = scripts["_results"].cuts(small, asal.with_dense_gans(small))
     assert {"gan architecture dense (auto)", "gans DCGAN architecture dense (auto)"} <= set(dense)
     assert not any(text.startswith("classifier") for text in dense)
