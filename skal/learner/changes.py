@@ -106,8 +106,10 @@ class Changes(Audits):
             prepared = {"strategy": self._prepared(strategy, state, **fit_params)}
             if self._strategy_changed:  # or it was the cold start
                 prepared["cold_start"] = self._prepared(self.cold_start, state)
-            before = None if state.before is None else replace(state.before, **prepared)
-            self.strategy, self._state = strategy, replace(state, **prepared, before=before)
+            others = self._route(strategy.sample_params)
+            before = None if state.before is None else replace(state.before.with_others(others), **prepared)
+            self._state = replace(state.with_others(others), **prepared, before=before)
+            self.strategy = strategy
             self._strategy_changed = False
         return self
 
@@ -212,7 +214,7 @@ class Changes(Audits):
             marker = state.labels.unlabeled
             new = Labels.none(n_new) if y is None else Labels.of(y, n_new, unlabeled=marker)
             self._check_known_classes(new.known)
-            params = self._route(self._completed(fit_params, n_new, state.per_row))
+            params = self._route(self._completed(fit_params, n_new, state.others))
             self._check_fit_params(params, state.per_row, n_new)
             grown = replace(
                 state,

@@ -64,7 +64,7 @@ class Extending(Recording):
                     f"{others} belong to the rows from which the strategy chooses, and samples of extend are none; "
                     "leave them out."
                 )
-            params = self._route(self._completed(fit_params, len(labels), state.per_row))
+            params = self._route(self._completed(fit_params, len(labels), state.others))
             changes: dict[str, Any] = {}
             if params.get("sample_weight") is not None and "sample_weight" not in state.params:
                 params["sample_weight"] = self._checked_weight(params["sample_weight"], len(pool))
@@ -141,6 +141,8 @@ def _goes_with(value: Any, known: Any) -> bool:
     """Whether a fit parameter can be appended to the one that `fit` was given."""
     new, old = np.asarray(value), np.asarray(known)
     if new.shape[1:] != old.shape[1:] or is_numeric(new) != is_numeric(old):
+        return False
+    if old.dtype == bool and new.dtype != bool:  # a mask would become numbers
         return False
     return not is_numeric(new) or bool(np.isfinite(new).all()) or not np.isfinite(old).all()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -23,7 +22,6 @@ from .state import State
 class Recording(Knowledge):
     """Base of the learner: one step of recording, and `refit`."""
 
-    strategy: Any
     random_state: Any
     n_queries: int
     _seed: int
@@ -72,10 +70,10 @@ class Recording(Knowledge):
             return fit_params
         return dict(process_routing(self, "fit", **fit_params).estimator.fit)
 
-    def _completed(self, fit_params: dict[str, Any], n_rows: int, names: Iterable[str]) -> dict[str, Any]:
-        """Fit parameters with those, of some names, that the strategy's samples come with and these rows do not."""
-        others = self.strategy.sample_params
-        return {name: np.full(n_rows, others[name]) for name in names if name in others} | fit_params
+    def _completed(self, fit_params: dict[str, Any], n_rows: int, others: dict[str, Any]) -> dict[str, Any]:
+        """Fit parameters with those that a strategy's samples come with, `others`, and these rows do not."""
+        given = {name: value for name, value in fit_params.items() if value is not None or name not in others}
+        return {name: np.full(n_rows, value) for name, value in others.items()} | given
 
     def _route_to_strategy(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         """What the strategy's `fit` asks for, such as costs."""

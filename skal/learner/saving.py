@@ -41,11 +41,12 @@ from .state import State
 from .writer import UnsavableError, Writer
 
 _FILE = "learner.skal"
-_VERSION = 3
+_VERSION = 4
 _VERSIONS: dict[int, dict[type, dict[str, Any]]] = {  # and what they lack
-    1: {State: {"draws": Draws, "arrivals": tuple}},
-    2: {State: {"arrivals": tuple}},
-    3: {},
+    1: {State: {"draws": Draws, "arrivals": tuple, "others": dict}},
+    2: {State: {"arrivals": tuple, "others": dict}},
+    3: {State: {"others": dict}},
+    4: {},
 }
 _TOLD = ("random_state", "classes")  # parameters that the learner gives its clone of the classifier
 _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
@@ -363,6 +364,8 @@ def _check_state(state: Any, pool: Pool) -> None:
             raise ModelFileError("holds draws of an audit that are none")
         if not are_arrivals(each.arrivals, len(pool), len(each.draws)):
             raise ModelFileError("holds numbers of rows that no pool had when it grew")
+        if not isinstance(each.others, dict) or not each.others.keys() <= each.per_row:
+            raise ModelFileError("holds values of parameters that have none per row")
         for rows in (each.audit, each.skipped):
             check_positions(rows, len(pool), distinct=True)
         strategies = (each.strategy, each.cold_start)

@@ -81,6 +81,8 @@ class State:
         Parameters of the classifier's `fit`.
     per_row : frozenset of str
         Those of them that have a value per row of the pool.
+    others : dict
+        Those of them that the samples of a strategy come with, and the value of rows and samples that come without.
     has_own_weights : bool
         Whether `fit` was given no ``sample_weight`` and answers came with one: all others weigh 1.
     extensions : tuple of Extension
@@ -109,6 +111,7 @@ class State:
     labels: Labels
     params: dict[str, Any]
     per_row: frozenset[str]
+    others: dict[str, Any] = field(default_factory=dict)
     ids: Ids | None = None
     audit: Rows = field(default_factory=NO_ROWS.copy)
     draws: Draws = field(default_factory=Draws)
@@ -215,6 +218,23 @@ class State:
             "has_own_weights": self.has_own_weights or before is None,
         }
 
+    def with_others(self, others: dict[str, Any]) -> Self:
+        """The state where all that is known has a value of the parameters that samples of a strategy come with."""
+        new = {name: value for name, value in others.items() if name not in self.per_row}
+
+        def completed(params: dict[str, Any], n_samples: int) -> dict[str, Any]:
+            return params | {name: np.full(n_samples, value) for name, value in new.items()}
+
+        return replace(
+            self,
+            params=completed(self.params, len(self.pool)),
+            per_row=self.per_row | new.keys(),
+            others=self.others | others,
+            extensions=tuple(
+                replace(each, params=completed(each.params, len(each.y))) for each in self.extensions
+            ),
+        )
+
     @property
     def coded(self) -> NDArray[Any] | None:
         """The classes, where one is -1: a classifier that takes -1 for unlabelled gets their positions instead."""
@@ -247,12 +267,13 @@ class State:
         if pool is self.pool:
             own = {name: self.params[name] for name in self.per_row}
             return dict(_check_method_params(pool.X, own, indices=rows))
-        if others := sorted(self.per_row - {"sample_weight"}):
+        defaults = {"sample_weight": 1.0} | self.others
+        if missing := sorted(self.per_row - defaults.keys()):
             raise ValueError(
-                f"fit was given {others} with a value per row of its pool, which rows of another pool do not have; ask "
-                "a strategy that does not train the classifier again."
+                f"fit was given {missing} with a value per row of its pool, which rows of another pool do not have; "
+                "ask a strategy that does not train the classifier again."
             )
-        return dict.fromkeys(self.per_row, np.ones(len(rows)))
+        return {name: np.full(len(rows), defaults[name]) for name in self.per_row}
 
     def stacked(self, params: dict[str, Any], more: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
         """The parameters with a value per row, with those of more samples and their number behind."""

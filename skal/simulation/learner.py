@@ -190,7 +190,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         self._check_known_classes(oracle.classes)
         stopping = self._checked_stopping()
         scoring = Scoring(self, self.scoring, X_val, y_val)
-        others = sorted(state.per_row - self.strategy.sample_params.keys())
+        others = sorted(state.per_row - state.others.keys())
         if annotate is not None and others:
             raise ValueError(
                 f"fit was given {others} with a value per row, which synthetic samples do not have; "

@@ -159,7 +159,8 @@ class Strategy(ABC, BaseEstimator):
     def sample_params(self) -> dict[str, Any]:
         """What samples come with beside their labels: parameters of the classifier's `fit`, and their values elsewhere.
 
-        A learner gives these values to all rows and samples that are given without the parameter.
+        A learner gives these values to all rows and samples that are given without the parameter, before and after
+        `use` of the strategy.
         """
         return {}
 

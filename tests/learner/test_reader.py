@@ -135,7 +135,7 @@ def test_forged_files_are_refused(tmp_path, n_mutants):
 @pytest.mark.skipif(
     "multi_class" in LogisticRegression().get_params(), reason="saved where it had other parameters"
 )
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_folder_of_every_version_is_read(tmp_path, version):
     """Made by ``python -m tests.learner.test_reader``; a new version adds one and keeps those before."""
     shutil.copytree(SAVED / f"version {version}", tmp_path, dirs_exist_ok=True)
@@ -154,4 +154,4 @@ def test_a_folder_of_every_version_is_read(tmp_path, version):
 
 
 if __name__ == "__main__":
-    taught(kept()).save(SAVED / "version 3")
+    taught(kept()).save(SAVED / "version 4")

@@ -21,7 +21,8 @@ from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
 from skal.classifiers import BoundarySVC
-from skal.strategies import ADBA
+from skal.pool import as_pool
+from skal.strategies import ADBA, RandomSampling
 from skal.strategies.lines import find_crossings
 
 from ..networks import generator_states, tiny_vae
@@ -263,10 +264,59 @@ def test_the_classifier_must_learn_boundaries():
     assert_allclose(learner.estimator_[-1].coef_, expected[-1].coef_, rtol=1e-6)
 
 
-def test_boundaries_belong_to_a_learner_that_was_fitted_with_them():
-    learner = ActiveLearner(BoundarySVC(), ADBA(), random_state=0).fit(X, np.where(np.arange(80) < 20, Y, -1))
+@pytest.mark.parametrize(
+    "boundary", [[0, 1], [0.0, 1.0], ["no", "yes"], [True], [[False], [True]], [None, True]]
+)
+def test_boundaries_that_are_no_masks_are_not_recorded(boundary):
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary"), random_state=0).fit(X, y)
     with pytest.raises(ValueError, match=r"fit parameters \['boundary'\] were given with new samples"):
-        learner.use(ADBA(answers="boundary")).extend(X[:2] + 1, [0, 1], boundary=[False, True])
+        learner.extend(X[:2] + 1, [0, 1], boundary=boundary)
+    assert len(learner.extension_keys_) == 0
+
+
+def test_boundaries_belong_to_a_learner_that_has_had_such_a_strategy(tmp_path):
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(), random_state=0).fit(X, y).extend(X[:1] + 2, [0])
+    with pytest.raises(ValueError, match=r"fit parameters \['boundary'\] were given with new samples"):
+        learner.extend(X[:2] + 1, [0, 1], boundary=[False, True])
+    learner.use(ADBA(answers="boundary")).extend(X[:2] + 1, [0, 1], boundary=[False, True])
+    expected = BoundarySVC().fit(
+        np.r_[X[:20], X[:1] + 2, X[:2] + 1], np.r_[y[:20], 0, 0, 1], boundary=np.arange(23) == 22
+    )
+    assert_allclose(learner.estimator_.coef_, expected.coef_, rtol=1e-6)
+    before = learner.undo().estimator_.coef_
+    assert_allclose(before, BoundarySVC().fit(np.r_[X[:20], X[:1] + 2], np.r_[y[:20], 0]).coef_, rtol=1e-6)
+    learner.extend(X[:2] + 1, [0, 1], boundary=[False, True])
+
+    # With another strategy they stay, and what comes without is on no boundary.
+    learner.use(RandomSampling())
+    learner.save(tmp_path)
+    learner = ActiveLearner.load(tmp_path, X, learner)
+    learner.extend(X[2:3] + 1, [0]).grow(np.r_[X, X[:1] + 3], [1])
+    expected = BoundarySVC().fit(
+        np.r_[X[:20], X[:1] + 3, X[:1] + 2, X[:3] + 1],
+        np.r_[y[:20], 1, 0, 0, 1, 0],
+        boundary=np.arange(25) == 23,
+    )
+    assert_allclose(learner.estimator_.coef_, expected.coef_, rtol=1e-6)
+
+
+def test_no_boundary_is_none_given():
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary"), random_state=0)
+    learner.fit(X, y, boundary=None).extend(X[:2] + 1, [0, 1], boundary=[False, True])
+    learner.extend(X[2:3] + 1, [0], boundary=None)
+    boundary = np.arange(23) == 21
+    expected = BoundarySVC().fit(np.r_[X[:20], X[:3] + 1], np.r_[y[:20], 0, 1, 0], boundary=boundary)
+    assert_allclose(learner.estimator_.coef_, expected.coef_, rtol=1e-6)
+
+
+def test_the_rows_of_another_pool_are_on_no_boundary():
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary"), random_state=0).fit(X, y)
+    params = learner._state.params_of(as_pool(X + 1), np.arange(3))
+    assert_array_equal(params["boundary"], [False] * 3)
 
 
 def test_samples_and_rows_without_boundary_are_on_none():
