@@ -129,17 +129,19 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
                 "labelled rows."
             )
         check_classes(self, np.unique(y[~is_point]))
-        signs, center = 2 * codes[~is_point] - 1, X.mean(axis=0)
-        X = np.c_[X - center, np.ones(len(X))]
-        penalty = np.diag([self.alpha] * len(center) + [0.0])
-        if is_point.any():
-            penalty += self.boundary_weight * X[is_point].T @ X[is_point] / is_point.sum()
-        share = (1 - self.boundary_weight) / len(signs)
         with np.errstate(over="ignore", invalid="ignore"):
-            v = least_hinge(signs[:, None] * X[~is_point], 2 * penalty / share)
+            signs, center = 2 * codes[~is_point] - 1, X.mean(axis=0)
+            centered = np.c_[X - center, np.ones(len(X))]
+            points = centered[is_point]
+            penalty = np.diag([self.alpha] * len(center) + [0.0])
+            if len(points):
+                penalty += self.boundary_weight * points.T @ points / len(points)
+            share = (1 - self.boundary_weight) / len(signs)
+            v = least_hinge(signs[:, None] * centered[~is_point], 2 * penalty / share)
         if not np.isfinite(v).all():
             raise ValueError(
-                f"X has values up to {np.abs(X).max():.3g}, whose squares overflow; scale the features."
+                f"X has values up to {np.abs(X).max():.3g}, and alpha is {self.alpha:.3g}: numbers overflow; scale the "
+                "features, or give a smaller alpha."
             )
         self.coef_, self.intercept_, self.classes_ = v[None, :-1], v[-1:] - v[:-1] @ center, classes
         return self

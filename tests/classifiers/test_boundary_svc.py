@@ -145,8 +145,11 @@ def test_the_minimum_is_found_whatever_the_scales():
 
 
 def test_other_refusals():
-    with pytest.raises(ValueError, match=r"values up to .*e\+16\d, whose squares overflow; scale"):
-        BoundarySVC().fit(1e160 * X, Y)
+    for scale, boundary in ((1e160, None), (1e160, BOUNDARY), (1e307, BOUNDARY)):
+        with pytest.raises(ValueError, match=r"values up to .*e\+(16|30)\d, .*numbers overflow; scale"):
+            BoundarySVC().fit(scale * X, Y, boundary=boundary)
+    with pytest.raises(ValueError, match=r"alpha is 1e\+308: numbers overflow; .*or give a smaller alpha"):
+        BoundarySVC(alpha=1e308).fit(X, Y)
     with pytest.warns(ConvergenceWarning, match="not found in 2 steps; scale the features"):
         least_hinge(X, np.eye(4), max_iter=2)
     with pytest.raises(ValueError, match="'boundary_weight' parameter"):
