@@ -340,10 +340,12 @@ class ADBA(SynthesisStrategy):
     def _checked(self, lines: ArrayLike, crossings: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64]]:
         check_is_fitted(self)
         codes, positions = np.asarray(lines), np.asarray(crossings, dtype=float)
-        if codes.ndim != 3 or positions.shape != codes.shape[:1]:
+        n_features = len(self.center_)
+        are_lines = codes.ndim == 3 and codes.shape[1] > 1 and codes.shape[2] == n_features
+        if not are_lines or positions.shape != codes.shape[:1]:
             raise ValueError(
                 f"lines of shape {codes.shape} and crossings of shape {positions.shape} were given; they must be "
-                "(n_lines, n_points, n_features) and (n_lines,)."
+                f"(n_lines, n_points, {n_features}), with two points or more, and (n_lines,)."
             )
         last = codes.shape[1] - 1
         outside = positions[(positions < 0) | (positions > last)]
@@ -380,17 +382,17 @@ class ADBA(SynthesisStrategy):
         if self.answers == "points":
             crossings, first = find_crossings(answers[answered], classes)
             return TrainingSet(*self.label_points(lines[answered], crossings, first, classes), {})
-        report = self.query_report_
-        if not np.array_equal(report.lines, lines):
+        report = getattr(self, "query_report_", {})  # a learner that was loaded has none
+        if not np.array_equal(report.get("lines"), lines):
             raise ValueError(
                 f"{len(lines)} lines were given, which are not those of the latest synthesis, query_report_.lines; "
                 "give these, or call label_boundary with the codes of the rows through which your lines go."
             )
-        labels = self._ask(report.points[:, None], annotator)[:, 0]
+        labels = self._ask(report["points"][:, None], annotator)[:, 0]
         answered &= labeled_mask(labels)
         crossings, _ = find_crossings(answers[answered], classes)
         X, y, boundary = self.label_boundary(
-            lines[answered], crossings, report.points[answered], labels[answered]
+            lines[answered], crossings, report["points"][answered], labels[answered]
         )
         return TrainingSet(X, y, {"boundary": boundary})
 

@@ -240,6 +240,18 @@ def test_lines_of_another_synthesis_have_no_known_rows():
     learner.synthesize(3)
     with pytest.raises(ValueError, match=r"2 lines were given, which are not those of the latest synthesis"):
         learner.strategy_.annotate(lines, lambda points: np.arange(len(points)) % 2, [0, 1])
+    with pytest.raises(ValueError, match=r"2 lines were given, which are not those of the latest synthesis"):
+        learner.fit(X, y).strategy_.annotate(lines, lambda points: np.arange(len(points)) % 2, [0, 1])
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 1, 4), (2, 4), (3, 5, 4)])
+def test_bad_lines(shape):
+    lines, strategy = np.zeros(shape), ADBA(answers="boundary").fit(X)
+    message = r"must be \(n_lines, n_points, 4\), with two points or more, and \(n_lines,\)"
+    with pytest.raises(ValueError, match=message):
+        strategy.label_points(lines, [0.0, 0.0], [0, 1], [0, 1])
+    with pytest.raises(ValueError, match=message):
+        strategy.label_boundary(lines, [0.0, 0.0], lines[:, 0], [0, 1])
 
 
 def test_the_classifier_must_learn_boundaries():
