@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..access import predict_proba
-from ..labels import UNLABELED, Labels, plain, read_labels
+from ..labels import Labels, plain
 from ..learner import ActiveLearner
 from ..learner.ids import Ids, check_orders
 from ..model_selection import labeled_part
@@ -28,6 +28,7 @@ from ..strategies import QueryStrategy, SynthesisStrategy
 from ..utils.callbacks import CallbackSupportMixin, with_callbacks
 from ..utils.progress import counted
 from ..utils.random import draw_seed, seed_random_states
+from .annotating import annotated
 from .histories import History
 from .initial import DRAWS, draw_initial, named_initial
 from .scoring import Scoring
@@ -261,8 +262,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         samples = self._synthesized(state, n_queries, loop.n_labeled)
         query_time = time.perf_counter() - started
         entropy = self._mean_entropy(state.pool.like(np.asarray(samples)))
-        classes = _codes(self.classes_, loop.oracle)
-        new, codes, params = state.strategy.annotate(samples, _coded(annotate, loop.oracle), classes)
+        new, codes, params = annotated(state.strategy, samples, annotate, self.classes_, loop.oracle)
         started = time.perf_counter()
         if len(codes):
             self.extend(new, loop.oracle.classes[codes], **params)
@@ -425,25 +425,3 @@ class _Loop:
         self.records.append(
             {"n_labeled": self.n_labeled + n_annotated, **scores, **measured, "class_counts": counts}
         )
-
-
-def _coded(annotate: Callable[[Any], Any], oracle: Labels) -> Callable[[Any], NDArray[np.intp]]:
-    """The annotator as a function that answers with codes, -1 where it declines: a label may be -1 itself."""
-
-    def answer(samples: Any) -> NDArray[np.intp]:
-        labels, known = read_labels(annotate(samples), unlabeled=oracle.unlabeled)
-        codes = np.full(len(labels), UNLABELED)
-        codes[known] = _codes(labels[known], oracle)
-        return codes
-
-    return answer
-
-
-def _codes(labels: NDArray[Any], oracle: Labels) -> NDArray[np.intp]:
-    """The positions of labels among the classes of the oracle."""
-    unknown = labels[~np.isin(labels, oracle.classes)]
-    if len(unknown):
-        raise ValueError(
-            f"The annotator answered {unknown.tolist()[0]!r}, and the classes of y are {oracle.classes.tolist()}."
-        )
-    return np.searchsorted(oracle.classes, labels)

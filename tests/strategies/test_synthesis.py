@@ -282,6 +282,20 @@ def test_an_authors_mistake_is_found():
         TooMany().fit(X).synthesize(3)
 
 
+class TwoParts(Jitter):
+    """As written before samples could come with more than their labels."""
+
+    def annotate(self, samples, annotator, classes=None):
+        return super().annotate(samples, annotator, classes)[:2]
+
+
+def test_an_answer_without_what_samples_come_with_is_an_authors_mistake():
+    with pytest.raises(
+        RuntimeError, match=r"TwoParts.annotate returned 2 parts; it must return samples, their"
+    ):
+        simulated(TwoParts()).fit(X, TRUTH)
+
+
 # Simulation.
 
 ANNOTATOR = FrozenEstimator(LogisticRegression(C=100.0).fit(X, TRUTH))
