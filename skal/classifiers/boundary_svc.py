@@ -60,7 +60,8 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
     -----
     The objective is convex. The authors take up to 100 steps of Adam towards its minimum. Here an interior point method
     finds it to eight digits or so. Its time grows with the number of rows times the square of that of the features,
-    and with the cube of the latter. Where several intercepts are as good, it is one between them.
+    and with the cube of the latter. Where several intercepts are as good, it is one between them. Where no hinge loss
+    is left and alpha is below 1e-12 or so, for rows of unit scale, rounding decides how steep the decision function is.
 
     As printed in the paper, the mean of the second term is over the points. The authors' code first fills them up with
     copies of their mean until they are as many as the labelled rows, and fits the classifier without a penalty while

@@ -13,6 +13,7 @@ from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 from skal.access import as_torch
 from skal.classifiers import BoundarySVC
@@ -142,6 +143,26 @@ def test_the_minimum_is_found_whatever_the_scales():
     ]
     assert_allclose(fitted[1], fitted[0], atol=1e-6)
     assert_allclose(fitted[2], fitted[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e8])
+def test_the_minimum_moves_with_the_rows(offset):
+    fitted, moved = (BoundarySVC(alpha=1e-4).fit(X + by, Y, boundary=BOUNDARY).coef_ for by in (0.0, offset))
+    assert_allclose(moved, fitted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [1e-12, 1e-30, 1e-300])
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_columns_that_are_the_same_count_together(alpha, beta):
+    """Between them rounding decides, and without a guard against it their equations cannot be solved."""
+    y = np.random.default_rng(0).integers(2, size=60)
+    twice = BoundarySVC(alpha=alpha, boundary_weight=beta).fit(np.c_[X, X], y, boundary=BOUNDARY)
+    once = BoundarySVC(alpha=alpha / 2, boundary_weight=beta).fit(X, y, boundary=BOUNDARY)
+    assert_allclose(twice.decision_function(np.c_[X, X]), once.decision_function(X), atol=1e-3)
+
+
+def test_it_tells_scikit_learn_that_it_has_two_classes():
+    assert not get_tags(BoundarySVC()).classifier_tags.multi_class
 
 
 def test_other_refusals():
