@@ -215,8 +215,8 @@ class ActiveLearner(Saving):
                 f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
                 "a learner trains it again whenever labels are added. Use checkpoint=None."
             )
-        others = self.strategy.sample_params
-        params = self._route(self._completed(fit_params, len(labels), others))
+        defaults = self.strategy.sample_params
+        params = self._route(self._completed(fit_params, len(labels), defaults))
         # What has a value per row is masked with y, and asked for again by extend.
         per_row = frozenset(name for name, value in params.items() if has_length(value, len(labels)))
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
@@ -234,9 +234,9 @@ class ActiveLearner(Saving):
         self._changes = Turns()  # what several threads teach is recorded one after the other
         # A warm start is for refits, and a training that fails leaves no classifier.
         labels = labels if known is None else labels.with_classes(known)
-        others = {name: value for name, value in others.items() if name in per_row}
+        defaults = {name: value for name, value in defaults.items() if name in per_row}
         self._state = State(
-            pool=pool, labels=labels, params=params, per_row=per_row, others=others, known=known, ids=names
+            pool=pool, labels=labels, params=params, per_row=per_row, others=defaults, known=known, ids=names
         )
         return self._state
 

@@ -106,9 +106,9 @@ class Changes(Audits):
             prepared = {"strategy": self._prepared(strategy, state, **fit_params)}
             if self._strategy_changed:  # or it was the cold start
                 prepared["cold_start"] = self._prepared(self.cold_start, state)
-            others = self._route(strategy.sample_params)
-            before = None if state.before is None else replace(state.before.with_others(others), **prepared)
-            self._state = replace(state.with_others(others), **prepared, before=before)
+            defaults = self._route(strategy.sample_params)
+            before = None if state.before is None else replace(state.before.with_others(defaults), **prepared)
+            self._state = replace(state.with_others(defaults), **prepared, before=before)
             self.strategy = strategy
             self._strategy_changed = False
         return self

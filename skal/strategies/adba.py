@@ -382,17 +382,17 @@ class ADBA(SynthesisStrategy):
         if self.answers == "points":
             crossings, first = find_crossings(answers[answered], classes)
             return TrainingSet(*self.label_points(lines[answered], crossings, first, classes), {})
-        report = getattr(self, "query_report_", {})  # a learner that was loaded has none
-        if not np.array_equal(report.get("lines"), lines):
+        report = getattr(self, "query_report_", None)  # a learner that was loaded has none
+        if report is None or not np.array_equal(report.lines, lines):
             raise ValueError(
                 f"{len(lines)} lines were given, which are not those of the latest synthesis, query_report_.lines; "
                 "give these, or call label_boundary with the codes of the rows through which your lines go."
             )
-        labels = self._ask(report["points"][:, None], annotator)[:, 0]
+        labels = self._ask(report.points[:, None], annotator)[:, 0]
         answered &= labeled_mask(labels)
         crossings, _ = find_crossings(answers[answered], classes)
         X, y, boundary = self.label_boundary(
-            lines[answered], crossings, report["points"][answered], labels[answered]
+            lines[answered], crossings, report.points[answered], labels[answered]
         )
         return TrainingSet(X, y, {"boundary": boundary})
 
