@@ -347,6 +347,14 @@ def test_samples_and_rows_without_boundary_are_on_none():
     assert params["boundary"].any()
 
 
+def test_a_row_between_two_samples_may_still_be_asked():
+    """With answers="boundary" samples are rows and crossings, and no points of one line."""
+    codes = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 3.0], [2.0, 3.0]])
+    learner = ActiveLearner(BoundarySVC(alpha=0.01), ADBA(answers="boundary"), random_state=0)
+    learner.fit(codes, [-1, -1, -1, 0, 1]).extend(codes[[0, 2]], [0, 1]).synthesize()
+    assert_array_equal(learner.strategy_.query_report_.rows, [1])
+
+
 def test_annotators_see_what_the_decoder_makes_of_the_codes():
     vae = tiny_vae().fit(X)
     strategy = ADBA(FrozenEstimator(vae), n_points=3, random_state=0)
