@@ -11,6 +11,7 @@ from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import Floats, Positions, blocks, check_k
 
+_NEGATIVE = 1e-6  # of the first trace: a trace that is as far below zero is no rounding of one that is not
 _FORMS = 512  # quadratic forms of the features that are computed by one matrix product
 
 
@@ -151,7 +152,8 @@ def bait(
     Raises
     ------
     ValueError
-        If k is not between 1 and the number of candidates.
+        If k is not between 1 and the number of candidates, or rounding makes the trace meaningless: M is nearly
+        singular beside the information of the rows.
 
     Notes
     -----
@@ -180,11 +182,13 @@ def bait(
     candidates = np.arange(len(rows.embeddings)) if candidates is None else candidates
     check_k(k, len(candidates))
     state = _State(rows, candidates, inverse, inverse @ fisher @ inverse)
-    objective, picks = float(np.vdot(inverse, fisher)), list[int]()
+    before, picks = float(np.vdot(inverse, fisher)), list[int]()
+    objective = before
     n_added = min(len(candidates), max(k, round(oversampling * k)))
     out = np.zeros(len(candidates), dtype=bool)
     for _ in counted(range(n_added), "picks"):
         changes = np.where(out, -np.inf, state.changes(1))
+        _check_sense(not np.isnan(changes).any())
         picked = int(rng.choice(np.flatnonzero(changes == changes.max())))
         objective -= changes[picked]
         out[picked] = True
@@ -194,12 +198,22 @@ def bait(
     kept = np.arange(n_added)
     for _ in counted(range(n_added - k), "picks to leave out"):
         changes = state.changes(-1)
+        _check_sense(not np.isnan(changes).any())
         left = int(rng.choice(np.flatnonzero(changes == changes.min())))
         objective += changes[left]
         state.update(left, -1)
         kept = np.delete(kept, left)
         state.restrict(np.delete(np.arange(len(kept) + 1), left))
+    _check_sense(objective >= -_NEGATIVE * before)
     return FisherSelection(candidates[np.array(picks)[kept]], objective)
+
+
+def _check_sense(has_sense: bool) -> None:
+    if not has_sense:
+        raise ValueError(
+            "Rounding has made the trace meaningless: the information that was known before is nearly singular beside "
+            "that of the rows. Scale the embeddings, or add a larger multiple of the unit matrix."
+        )
 
 
 class _State:

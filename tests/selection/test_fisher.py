@@ -125,3 +125,12 @@ def test_equal_rows_are_chosen_by_chance():
     assert len(first) > 5
     with pytest.raises(ValueError, match="k=21 rows asked of 20"):
         bait(rows, np.eye(4), rows.total(), 21, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_what_rounding_has_made_meaningless_is_refused(seed):
+    rng = np.random.default_rng(seed)
+    rows = FisherRows(1e6 * rng.normal(size=(30, 4)), rng.dirichlet(np.ones(3), 30))
+    inverse = np.linalg.inv(rows.total(np.arange(5)) + np.eye(12))
+    with pytest.raises(ValueError, match="Rounding has made the trace meaningless"):
+        bait(rows, (inverse + inverse.T) / 2, rows.total() / 30, 6, rng, np.arange(5, 30))
