@@ -12,7 +12,7 @@ from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 # Seeds are sought among about so many rows per cluster, a share of them drawn by their squares, and each is the best of
 # so many rows. More of either made the clusters of MNIST no better; without the share, heavy tails were missed.
 _SEEDED, _BY_SQUARES, _TRIALS = 40, 0.1, 4
-_HELD = 2**22  # numbers of these rows, where they are wide: 32 MiB
+_HELD = 2**20  # numbers of these rows, where they are wide: 8 MiB
 
 # Steps, as multiples of those to the means, and the share of the sum of squares that a round must take off.
 _OVER_RELAXED = 2.0, 4e-3
@@ -63,7 +63,7 @@ def k_means(
     Notes
     -----
     A round takes O(n_samples * k * n_features) operations in blocked matrix products, in float32 but for rows whose
-    nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features). The seeds take 64 MiB of that at
+    nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features). The seeds take 16 MiB of that at
     most, or three times k rows where these are more.
 
     References
