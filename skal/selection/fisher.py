@@ -107,7 +107,8 @@ class FisherRows:
             flat -= each.T @ each
         for label in range(n_classes):
             total[:, label, :, label] = 0
-        for label in range(n_classes):  # as in `_covariances`
+        # p - p^2 is what the others of its row lack to zero: so it is not lost in rounding where p is nearly one.
+        for label in range(n_classes):
             total[:, label, :, label] = -total[:, label].sum(axis=2)
         return flat
 
@@ -275,10 +276,10 @@ class _State:
         """Add a row, sign 1, or remove it, sign -1."""
         d, n_classes = self.rows.d, self.rows.n_classes
         here = slice(place, place + 1)
-        own, seen = (np.tril(each[:, :, place]) for each in (self.own, self.seen))
+        seen = np.tril(self.seen[:, :, place])
         seen += np.tril(seen, -1).T
-        # The middle factor of Woodbury's formula is R (I + S)^-1 R^T = root root^T.
-        lower = np.linalg.cholesky(np.eye(n_classes - 1) + sign * (own + np.tril(own, -1).T))
+        # The middle factor of Woodbury's formula is R (I + S)^-1 R^T = root root^T. Only lower triangles are read.
+        lower = np.linalg.cholesky(np.eye(n_classes - 1) + sign * self.own[:, :, place])
         inside = np.linalg.inv(lower).T
         root = self._roots(here).times(np.eye(n_classes)[:, :, np.newaxis])[:, :, 0].T @ inside
         h = self.rows._features(self.candidates[here])[0]
