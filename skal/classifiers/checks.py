@@ -13,7 +13,7 @@ def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs rows of at least two classes, got one class: "
-            f"{classes[0]!r}; add labelled rows of another class"
+            f"{classes[:1].tolist()[0]!r}; add labelled rows of another class"
         )
 
 

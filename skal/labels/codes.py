@@ -233,8 +233,8 @@ def _exactly_as(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
     largest = np.abs(labels).max(initial=0)
     if largest > 2**53:
         raise ValueError(
-            f"The labels so far are like {classes[0]!r} and the new ones go up to {largest}, which floats cannot hold; "
-            "give all of them as integers or as strings."
+            f"The labels so far are like {classes[:1].tolist()[0]!r} and the new ones go up to {largest}, which floats "
+            "cannot hold; give all of them as integers or as strings."
         )
     return labels.astype(classes.dtype)
 

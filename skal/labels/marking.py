@@ -79,8 +79,8 @@ def check_new_labels(labels: Any, rows: int, *, unlabeled: Any = None) -> NDArra
             "" if unlabeled is not None else " Where -1 is a class, unlabeled=... says what marks such a row."
         )
         raise ValueError(
-            f"The labels at positions {missing[:5].tolist()} are unlabelled ({y[missing[0]]!r}); leave those rows "
-            f"out of this call instead.{hint if is_numeric(y) else ''}"
+            f"The labels at positions {missing[:5].tolist()} are unlabelled ({y[missing[:1]].tolist()[0]!r}); leave "
+            f"those rows out of this call instead.{hint if is_numeric(y) else ''}"
         )
     return y
 
@@ -89,8 +89,8 @@ def check_same_kind(known: NDArray[Any], labels: NDArray[Any]) -> None:
     """The labels so far and the new ones must both be numbers, or both strings or objects."""
     if len(known) and len(labels) and is_numeric(known) != is_numeric(labels):
         raise ValueError(
-            f"The labels so far are like {known[0]!r} and the new ones like {labels[0]!r}; give all of them as numbers "
-            "or all as strings."
+            f"The labels so far are like {known[:1].tolist()[0]!r} and the new ones like "
+            f"{labels[:1].tolist()[0]!r}; give all of them as numbers or all as strings."
         )
 
 

@@ -78,8 +78,8 @@ def read_labels(
         raise ValueError(f"y has dtype {y.dtype}; labels are integers, strings or objects.")
     if isinstance(unlabeled, str) and y.dtype.kind in "bif" and known.any():
         raise ValueError(
-            f"unlabeled={unlabeled!r} was given, and the labels are numbers, such as {y[known][0]!r}; give a number, "
-            "or np.nan for what is missing."
+            f"unlabeled={unlabeled!r} was given, and the labels are numbers, such as "
+            f"{y[known][:1].tolist()[0]!r}; give a number, or np.nan for what is missing."
         )
     if known.any() and y.dtype.kind in "bif":
         check_classification_targets(y[known])

@@ -124,7 +124,7 @@ def test_strategies_see_its_hyperplane():
     [
         (Y, BOUNDARY[:-1], "True or False for each of the 60 rows"),
         (Y, BOUNDARY.astype(float), "type float64 was given; give True or False"),
-        (Y, Y == 0, "needs rows of at least two classes, got one class"),
+        (Y, Y == 0, "needs rows of at least two classes, got one class: 1;"),
         (Y, np.ones(60, dtype=bool), "needs rows of at least two classes, and all rows are on the boundary"),
         (np.arange(60) % 3, None, "Only binary classification is supported"),
     ],

@@ -49,8 +49,8 @@ def test_query_and_synthesize_name_one_another():
         ([1, 1], [0, 0], r"rows \[1\] are given more than once"),
         ([1, 10], [0, 2], r"rows \[10\] are labelled already"),
         ([150], [0], r"rows \[150\] are out of range"),
-        ([1], [-1], r"positions \[0\] are unlabelled"),
-        ([1], ["setosa"], "give all of them as numbers"),
+        ([1], [-1], r"positions \[0\] are unlabelled \(-1\)"),
+        ([1], ["setosa"], "are like 0 and the new ones like 'setosa'; give all of them as numbers"),
     ],
 )
 def test_bad_teaching_records_nothing(rows, labels, message):
