@@ -41,6 +41,10 @@ def vae() -> Case:
     return model("vae")
 
 
+def ali() -> Case:
+    return model("ali")
+
+
 def images() -> Case:
     return model("conv autoencoder")
 

@@ -30,7 +30,10 @@ needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 @needs_fork
 @pytest.mark.parametrize(
     "names",
-    [("gan", "vae", "images", "net", "bytes_of_images", "acgan"), ("gan_checkpoint", "vae_checkpoint")],
+    [
+        ("gan", "vae", "ali", "images", "net", "bytes_of_images", "acgan"),
+        ("gan_checkpoint", "vae_checkpoint"),
+    ],
     ids=["models", "checkpoints"],
 )
 def test_mutants_raise_documented_errors_and_take_little_memory(names, tmp_path):
