@@ -38,6 +38,7 @@ class Experiment:
     n_rounds: int
     n_seeds: int = 5
     n_rows: int | None = None  # of the pool; all by default
+    n_test: int | None = None  # rows that score; all by default
     initial: str = "random"  # which rows have labels at the start
 
     @property
@@ -58,7 +59,7 @@ class Experiment:
     def data(self, name: str) -> tuple[Any, Any, Any, Any]:
         """Images and labels of the pool, then of the test set."""
         X, y = some(self.load("train"), self.n_rows)
-        X_test, y_test = self.load("test")
+        X_test, y_test = some(self.load("test"), self.n_test)
         print(f"{name}: pool {X.shape}, test {X_test.shape}", flush=True)
         return X, y, X_test, y_test
 

@@ -95,6 +95,18 @@ def test_a_pretrained_classifier_needs_its_weights(scripts, capsys):
     assert "give --weights FILE" in capsys.readouterr().err
 
 
+def test_the_resnet18_of_quick_learns_some_rows(scripts, capsys):
+    dgal = scripts["dgal"]
+    experiment = dgal.quick(dgal.EXPERIMENTS["cifar10"], with_resnet18=True)
+    assert experiment.budget < experiment.n_rows < 10_000
+    classifier = dgal.make_classifier("rsmg", experiment, None, is_quick=True)
+    assert classifier.architecture == "resnet18"
+    assert "weights" not in (classifier.module_params or {})
+    with pytest.raises(SystemExit):
+        dgal.main(["cifar10", "--resnet18"])
+    assert "--resnet18 is a network of --quick" in capsys.readouterr().err
+
+
 def test_dgal_early_varies_one_thing_at_a_time(scripts, digits, tmp_path, monkeypatch):
     dgal, early = scripts["dgal"], scripts["_dgal_early"]
     vae = dgal.VAE(3, max_epochs=1, random_state=0).fit(digits["train"][0])
