@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,36 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner
-from skal.classifiers import NetClassifier
+from skal.classifiers import (
+    ACGANClassifier,
+    LearningLossClassifier,
+    NetClassifier,
+    VAALClassifier,
+    WassersteinClassifier,
+)
 from skal.strategies import (
+    ALCG,
     ASAL,
     BADGE,
     BAIT,
     BALD,
     DGAL,
     SEALS,
+    VAAL,
+    WAAL,
+    BatchBALD,
     ClassBalanced,
     ContrastiveAL,
     CoreSet,
     CostAware,
+    DeepFool,
     DensityWeighted,
+    DiffusionSampling,
     DiscriminativeAL,
     DropQuery,
     ExpectedErrorReduction,
     KMedian,
+    LearningLoss,
     MaxHerding,
     ProbCover,
     QueryByCommittee,
@@ -54,6 +68,10 @@ from skal.strategies import (
 from tests.networks import AffineGenerator
 
 COLUMNS, CLASSES, CLUSTERS, LABELS, BATCH = 50, 10, 100, 1000, 100
+LARGE = 8192  # rows of a step, where a network learns from all unlabelled ones
+BRIEF: dict[str, Any] = {
+    "max_epochs": 1
+}  # trainings whose length depends on the pool are measured for one epoch
 
 
 def linear() -> Any:
@@ -77,12 +95,19 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "margin per cost": (lambda X: CostAware(cost=lambda block: np.ones(len(block))), linear),
     "committee, forest": (lambda X: QueryByCommittee("kl"), forest),
     "BALD, network": (lambda X: BALD(5), network),
+    "BatchBALD, forest": (lambda X: BatchBALD(), forest),
+    "DeepFool, network": (lambda X: DeepFool(), network),
+    "learning loss": (lambda X: LearningLoss(), partial(LearningLossClassifier, max_epochs=2)),
+    "ALCG": (lambda X: ALCG(), partial(ACGANClassifier, n_iter=20)),
+    "VAAL": (lambda X: VAAL(), partial(VAALClassifier, vae_epochs=1, vae_batch_size=LARGE, **BRIEF)),
+    "WAAL": (lambda X: WAAL(), partial(WassersteinClassifier, batch_size=LARGE, **BRIEF)),
     "BADGE": (lambda X: BADGE(), linear),
     "core-set": (lambda X: CoreSet(), linear),
     "SEALS": (lambda X: SEALS(), linear),
     "SEALS, index": (lambda X: SEALS(IncrementalPCA(10)), linear),
     "ASAL": (lambda X: ASAL(FrozenEstimator(AffineGenerator().fit(X[:1000])), n_components=10), linear),
     "DGAL": (lambda X: DGAL(IncrementalPCA(10)), linear),
+    "diffusion": (lambda X: DiffusionSampling(), linear),
     "discriminative": (lambda X: DiscriminativeAL(), linear),
     "density": (lambda X: DensityWeighted(), linear),
     "contrastive": (lambda X: ContrastiveAL(), linear),
