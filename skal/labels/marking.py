@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .reading import UNLABELED, read_labels
+from .reading import UNLABELED, has_nan, read_labels
 
 
 def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
@@ -70,23 +70,35 @@ def labeled_mask(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 def check_new_labels(labels: Any, rows: int, *, unlabeled: Any = None) -> NDArray[Any]:
     """Validate the labels that an annotator gave: as many as rows, and none of them unlabelled."""
-    y, known = read_labels(np.atleast_1d(labels) if np.isscalar(labels) else labels, unlabeled=unlabeled)
+    labels = np.atleast_1d(labels) if np.isscalar(labels) else labels
+    # Whatever marks the rows that nobody has labelled, NaN is no answer.
+    y, known = read_labels(labels, unlabeled=np.nan if has_nan(labels) else unlabeled)
     if len(y) != rows:
         raise ValueError(f"{rows} rows and {len(y)} labels were given; give one label per row.")
     missing = np.flatnonzero(~known)
     if len(missing):
-        hint = (
-            "" if unlabeled is not None else " Where -1 is a class, unlabeled=... says what marks such a row."
-        )
+        label = y[missing[:1]].tolist()[0]
+        is_marker = unlabeled is None and label == UNLABELED
+        hint = " Where -1 is a class, unlabeled=... says what marks such a row." if is_marker else ""
         raise ValueError(
-            f"The labels at positions {missing[:5].tolist()} are unlabelled ({y[missing[:1]].tolist()[0]!r}); leave "
-            f"those rows out of this call instead.{hint if is_numeric(y) else ''}"
+            f"The labels at positions {missing[:5].tolist()} are unlabelled ({label!r}); leave those rows out of this "
+            f"call instead.{hint}"
         )
     return y
 
 
 def check_same_kind(known: NDArray[Any], labels: NDArray[Any]) -> None:
-    """The labels so far and the new ones must both be numbers, or both strings or objects."""
+    """The labels so far and the new ones must both be numbers, or both strings or objects.
+
+    Booleans go with numbers where these are 0 and 1.
+    """
+    if is_numeric(known) and is_numeric(labels) and (known.dtype.kind == "b") != (labels.dtype.kind == "b"):
+        others = np.setdiff1d(np.append(known, labels), [0, 1])
+        if len(known) and len(others):
+            raise ValueError(
+                f"The labels so far are {known[:5].tolist()} and the new ones {labels[:5].tolist()}; booleans go with "
+                "0 and 1 alone. Give numbers."
+            )
     if len(known) and len(labels) and is_numeric(known) != is_numeric(labels):
         raise ValueError(
             f"The labels so far are like {known[:1].tolist()[0]!r} and the new ones like "

@@ -102,6 +102,13 @@ def _as_array(y: Any) -> Any:
     return y
 
 
+def has_nan(y: Any) -> bool:
+    """Whether labels are floats, and NaN among them."""
+    values = _as_array(y)
+    values = np.asarray(values) if isinstance(values, list | tuple) else values
+    return getattr(getattr(values, "dtype", None), "kind", "") == "f" and bool(np.isnan(values).any())
+
+
 def _is_marked(y: NDArray[Any], unlabeled: Any) -> NDArray[np.bool_]:
     """Which entries of an array of numbers, booleans or strings are the marker."""
     marker = UNLABELED if unlabeled is None else unlabeled

@@ -356,11 +356,7 @@ class ActiveLearner(Saving):
         pool = state.pool
         if X is not None:
             pool = check_pool(self, X, reset=False, known=pool, tells_numbers=tells_numbers)
-        if not pool.is_unchanged():
-            raise ValueError(
-                "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "
-                "longer belong to it. Call fit again with the changed pool."
-            )
+        self._check_unchanged(pool)
         self._check_order(state, pool)
         return pool
 

@@ -203,6 +203,7 @@ class Changes(Audits):
         with self._changes:
             self._check_prepared()
             state = self._state
+            self._check_unchanged(state.pool)
             pool = check_pool(self, X, reset=False)
             if not has_other_index(state.pool, state.ids):
                 pool = with_new_rows_last(pool, state.ids, len(state.pool))

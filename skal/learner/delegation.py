@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -18,6 +18,7 @@ from ..access.wrappers import open_pipeline, rows_for
 from ..labels import plain
 from ..model_selection import labeled_part
 from ..pool import DaskPool, DatasetPool, MappingPool, Pool, StoredPool, as_pool, blockwise
+from ..utils.checks import InstanceParams
 from .known_classes import for_all_classes
 
 # What a learner passes on to its classifier, and what comes back.
@@ -59,7 +60,7 @@ def answer(estimator: Any, method: str, X: Any, *args: Any, **params: Any) -> An
         return getattr(answering, method)(X, *args, **params)
 
 
-class Delegation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class Delegation(MetaEstimatorMixin, ClassifierMixin, InstanceParams):
     """Base of the learners: a classifier that has what its own `estimator` has."""
 
     estimator: Any

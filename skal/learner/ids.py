@@ -310,7 +310,7 @@ def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool 
     ValueError
         If a row does not exist.
     """
-    given = _array(rows)
+    given = np.atleast_1d(np.asarray(rows)) if ids is None else _array(rows)
     is_index = hasattr(rows, "get_indexer")
     if given.dtype.kind == "O" and given.size and all(isinstance(row, Integral) for row in given):
         given = given.astype(np.intp)
@@ -318,6 +318,11 @@ def named_rows(rows: ArrayLike, ids: Ids | None, n_rows: int, *, distinct: bool 
         are_floats = given.dtype.kind == "f" and ids.names.dtype.kind == "f"
         if is_index or are_floats or given.dtype.kind not in "iufb":
             given = ids.positions(given)
+    elif given.dtype.kind in "OU" and given.ndim == 1 and given.size:
+        raise ValueError(
+            f"The rows {given[:5].tolist()} were given, and the rows of this pool have no ids; give positions, or name "
+            "the rows in fit(X, y, ids=...)."
+        )
     are_integers = ids is not None and ids.names.dtype.kind in "iu"
     remedy = " If these are ids, give them as an index: pd.Index(rows)." if are_integers else ""
     return check_positions(given, n_rows, distinct=distinct, remedy=remedy)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
-from ..pool import Rows
+from ..pool import Pool, Rows
 from ..strategies.base import Strategy
 from ..utils.arrays import as_objects
 from .delegation import Delegation
@@ -140,8 +140,18 @@ class Knowledge(Delegation):
 
     def _rows(self, rows: Any, *, distinct: bool = True) -> Rows:
         """Positions in the pool, of rows that were named by positions or by ids."""
+        self._check_unchanged(self._state.pool)
         ids: Ids | None = self._state.ids
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
+
+    def _check_unchanged(self, pool: Pool) -> None:
+        """Refuse a pool that no longer looks as it did: its labels are those of other rows."""
+        if not pool.is_unchanged():
+            raise ValueError(
+                "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "
+                "longer belong to it. Put the rows back as they were, or call fit again with the changed pool; "
+                "learner.labels_ has the labels."
+            )
 
     def _names(self, rows: Rows) -> Ids:
         """The ids of rows, or their positions where they have none."""

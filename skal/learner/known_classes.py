@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classifiers.base import BaseNetClassifier
-from ..labels import Labels, encode, plain
+from ..labels import Labels, encode, is_numeric, plain, read_labels
 
 # What stands for a class that the classifier has not seen: as scikit-learn's `cross_val_predict` has it.
 _UNSEEN = {"predict_proba": 0.0, "predict_log_proba": -np.inf, "decision_function": np.finfo(np.float64).min}
@@ -33,6 +33,11 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
     ValueError
         If a class is repeated or missing, or a label is none of them.
     """
+    if len(labels.classes) and is_numeric(labels.classes) != is_numeric(read_labels(classes)[0]):
+        raise ValueError(
+            f"classes={list(classes)!r} was given, and y has labels like {labels.classes[:1].tolist()[0]!r}; give both "
+            "as numbers, or both as strings."
+        )
     checked = labels.check_new(classes, len(classes))
     known, _ = encode(checked)
     if len(known) < max(2, len(checked)):

@@ -36,12 +36,15 @@ class Recording(Knowledge):
 
         Raises
         ------
+        ValueError
+            If the pool of `fit` was changed in place.
         BaseException
             Whatever the training raises, Ctrl-C included: the classifier is the last one that could be trained then.
         """
         check_is_fitted(self)
         with self._changes:
             try:
+                self._check_unchanged(self._state.pool)
                 self._state = self._refitted(self._state)
             except BaseException as error:
                 error.add_note(

@@ -103,6 +103,7 @@ class Saving(Changes):
         with self._changes:
             self._check_prepared()
             state = self._state
+            self._check_unchanged(state.pool)
         with locked(place):
             self._write(place, state)
 

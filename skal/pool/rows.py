@@ -48,7 +48,7 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False, rem
     if positions.ndim != 1 or positions.dtype.kind not in "iu":
         raise ValueError(
             f"rows of dtype {positions.dtype} and shape {positions.shape} were given; give a 1-D array of integer "
-            "positions, as query returns them: np.flatnonzero(mask) for a mask."
+            "positions, as query returns them, and not the rows themselves: np.flatnonzero(mask) for a mask."
         )
     outside = positions[(positions < 0) | (positions >= n_rows)]
     if len(outside):

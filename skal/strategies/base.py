@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
@@ -28,7 +28,7 @@ from ..labels import Labels
 from ..pool import NO_ROWS, Pool, Rows, assuming_finite
 from ..pool.validation import check_pool, check_readable, check_sparse, warn_of
 from ..training.devices import resolve_device
-from ..utils.checks import check_integer
+from ..utils.checks import InstanceParams, check_integer
 from ..utils.docstrings import inherits_doc
 from ..utils.parts import parts
 from ..utils.random import draw_seed
@@ -43,7 +43,7 @@ _UNPREPARED_BYTES = 1 << 18
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Strategy(ABC, BaseEstimator):
+class Strategy(ABC, InstanceParams):
     """Base of all strategies: those that choose rows, and those that make samples.
 
     Parameters

@@ -8,8 +8,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import InvalidParameterError
 
 _BLOCK_SIZE = 2**20  # numbers that are squared together
+
+
+class InstanceParams(BaseEstimator):
+    """An estimator that has others as parameters, and says so where a class was given in place of one.
+
+    Examples
+    --------
+    >>> from skal.strategies import BADGE, RandomSubset
+    >>> RandomSubset(5, BADGE).fit([[0.0], [1.0]])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    sklearn.utils._param_validation.InvalidParameterError: ... It is a class; write BADGE().
+    """
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            for name, value in self.get_params(deep=False).items():
+                if isinstance(value, type) and f"The {name!r} parameter" in str(error):
+                    raise InvalidParameterError(f"{error} It is a class; write {value.__name__}().") from None
+            raise
 
 
 def check_integer(name: str, value: Any, least: int = 1, most: float = inf) -> int:

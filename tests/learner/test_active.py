@@ -1,5 +1,6 @@
 """ActiveLearner with every kind of container and label that it promises to take."""
 
+import os
 import pickle
 
 import numpy as np
@@ -275,6 +276,51 @@ def test_a_pool_changed_in_place_is_noticed():
         fitted.query(pool)
     with pytest.raises(ValueError, match="changed in place"):
         fitted.query()
+
+
+VERBS = {
+    "teach": lambda fitted, folder: fitted.teach([120], [0]),
+    "teach, recorded only": lambda fitted, folder: fitted.teach([120], [0], refit=False),
+    "teach the audit": lambda fitted, folder: fitted.teach([120], [0], audit=True),
+    "forget": lambda fitted, folder: fitted.forget([0]),
+    "skip": lambda fitted, folder: fitted.skip([120]),
+    "audit": lambda fitted, folder: fitted.audit(3),
+    "grow": lambda fitted, folder: fitted.grow(np.append(fitted.X_, X[:2], axis=0)),
+    "refit": lambda fitted, folder: fitted.refit(),
+    "save": lambda fitted, folder: fitted.save(folder / "learner"),
+}
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["array", "file"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_takes_other_rows_for_those_of_fit(verb, in_file, tmp_path):
+    np.save(tmp_path / "pool.npy", X)
+    writing = np.load(tmp_path / "pool.npy", mmap_mode="r+")
+    pool = np.load(tmp_path / "pool.npy", mmap_mode="r") if in_file else writing.copy()
+    fitted = learner().fit(pool, Y)
+    before = fitted.labels_
+    if in_file:
+        os.utime(tmp_path / "pool.npy", (1, 1))  # as if written a while ago
+        fitted = learner().fit(pool, Y)
+        writing[:] = X[::-1]
+        writing.flush()
+    else:
+        pool[:] = X[::-1]
+    with pytest.raises(ValueError, match=r"changed in place.*learner.labels_ has the labels"):
+        VERBS[verb](fitted, tmp_path)
+    assert_array_equal(fitted.labels_, before)
+    assert not len(fitted.skipped_)
+    assert not (tmp_path / "learner").exists() or not list((tmp_path / "learner").iterdir())
+
+
+def test_samples_beside_a_changed_pool_are_kept():
+    pool = X.copy()
+    fitted = learner().fit(pool, Y)
+    pool[3] += 1
+    with pytest.raises(ValueError, match="changed in place") as caught:
+        fitted.extend(X[:1], [0])
+    assert "The answers are recorded" in caught.value.__notes__[0]
+    assert len(fitted.extension_keys_) == 1
 
 
 def test_pickle_keeps_one_pool():

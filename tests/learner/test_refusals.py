@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
+from skal import ActiveLearner
+from skal.strategies import BADGE, RandomSubset, UncertaintySampling
 from tests.learner.common import TRUTH, Noise, X, Y, learner, logistic
 
 
@@ -50,6 +53,22 @@ def test_query_and_synthesize_name_one_another():
         ([1, 10], [0, 2], r"rows \[10\] are labelled already"),
         ([150], [0], r"rows \[150\] are out of range"),
         ([1], [-1], r"positions \[0\] are unlabelled \(-1\)"),
+        (
+            [1, 2],
+            [0.0, np.nan],
+            r"positions \[1\] are unlabelled \(nan\); leave those rows out of this call instead.$",
+        ),
+        (
+            [1, 2],
+            [True, False],
+            r"are \[0, 1, 2\] and the new ones \[True, False\]; booleans go with 0 and 1",
+        ),
+        (X[:1], [0], r"float64 and shape \(1, 4\) were given.* not the rows themselves"),
+        (
+            ["x"],
+            [0],
+            r"rows \['x'\] were given, and the rows of this pool have no ids.* fit\(X, y, ids=...\)",
+        ),
         ([1], ["setosa"], "are like 0 and the new ones like 'setosa'; give all of them as numbers"),
     ],
 )
@@ -59,6 +78,37 @@ def test_bad_teaching_records_nothing(rows, labels, message):
     with pytest.raises(ValueError, match=message):
         fitted.teach(rows, labels)
     assert fitted._state is state
+
+
+@pytest.mark.parametrize("classes", [[0, 1], [False, True]])
+def test_booleans_are_zero_and_one(classes):
+    two = np.where(Y < 0, -1, np.minimum(Y, 1))
+    fitted = learner(classes=classes).fit(X, two).teach([1, 2], [True, False])
+    assert_array_equal(fitted.y_[[1, 2]], [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "classifier", "message"),
+    [
+        (
+            UncertaintySampling,
+            logistic(),
+            r"'strategy' parameter.*It is a class; write UncertaintySampling\(\)",
+        ),
+        (RandomSubset(3, BADGE), logistic(), r"'criterion' parameter.*It is a class; write BADGE\(\)"),
+        ("margin", logistic(), r"'strategy' parameter.*Got 'margin' instead.$"),
+    ],
+)
+def test_a_class_in_place_of_an_instance_is_named(strategy, classifier, message):
+    with pytest.raises(ValueError, match=message):
+        ActiveLearner(classifier, strategy).fit(X, Y)
+
+
+def test_classes_are_of_the_kind_of_labels():
+    with pytest.raises(
+        ValueError, match=r"classes=\['a', 'b'\] was given, and y has labels like 0; give both"
+    ):
+        learner(classes=["a", "b"]).fit(X, Y)
 
 
 def test_bad_extensions_record_nothing():
