@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..simulation.histories import History
+from ..simulation.histories import History, by_repeat
 from ..utils.frames import Table
 from .curves import check_baseline, scores_at, shared_numbers
 from .measures import Measure, measured
@@ -99,8 +99,8 @@ def paired_tests(
     Raises
     ------
     ValueError
-        If there are fewer than two repeats, or not equally many, if there is no such baseline, or a history lacks the
-        metric.
+        If there are fewer than two repeats, or not equally many, if there is no such baseline, a history lacks the
+        metric, or no repeat has a number for the baseline and any other learner.
 
     Examples
     --------
@@ -117,7 +117,15 @@ def paired_tests(
     """
     others = check_baseline(histories, baseline)
     values = {name: measured(history, measure, metric) for name, history in others.items()}
-    return _tests(values, baseline, measured(histories[baseline], measure, metric), test)
+    tests = _tests(values, baseline, measured(histories[baseline], measure, metric), test)
+    if not tests.n_pairs.any():
+        ends = {name: _ends(history) for name, history in histories.items()}
+        raise ValueError(
+            f"There is nothing to compare: in each repeat the measure of {baseline!r} or of the other is NaN, as an "
+            "area is of a curve that has one round only, or does not go from one end of between to the other. The "
+            f"first and last numbers of labels are {ends}."
+        )
+    return tests
 
 
 def paired_tests_by_labels(
@@ -168,6 +176,11 @@ def paired_tests_by_labels(
         int(number): _tests({name: values[i] for name, values in scores.items()}, baseline, base[i], test)
         for i, number in enumerate(numbers)
     }
+
+
+def _ends(history: History) -> tuple[int, int]:
+    numbers = by_repeat(history)["n_labeled"]
+    return int(np.nanmin(numbers)), int(np.nanmax(numbers))
 
 
 def _tests(

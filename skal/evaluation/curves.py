@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..simulation.histories import History, by_repeat
+from ..simulation.histories import History, by_repeat, check_metric
 
 Curve = tuple[NDArray[Any], NDArray[np.float64]]
 
@@ -42,18 +42,19 @@ def shared_numbers(histories: Mapping[Any, History], metric: str) -> NDArray[np.
     return np.asarray(reduce(np.intersect1d, found), dtype=np.intp)
 
 
-def check_metric(history: Mapping[str, Any], metric: str, name: Any = None) -> None:
-    """ValueError unless a history has a metric."""
-    if metric not in history:
-        whose = "The history" if name is None else f"The history {name!r}"
+def check_histories(histories: Mapping[Any, Any]) -> None:
+    """ValueError where one history was given in place of several."""
+    arrays = [name for name, history in histories.items() if not isinstance(history, Mapping)]
+    if arrays:
         raise ValueError(
-            f"{whose} has no {metric!r}; it has {sorted(history)}. A score needs validation rows: validation_fraction, "
-            "or X_val and y_val in fit."
+            f"One history was given, with the arrays {arrays}; give a dict of names to histories, the whole result of "
+            "simulate."
         )
 
 
 def check_baseline(histories: Mapping[Any, History], baseline: Any) -> dict[Any, History]:
     """The histories of the others; ValueError unless the baseline is among them and all have as many repeats."""
+    check_histories(histories)
     if baseline not in histories:
         raise ValueError(f"baseline={baseline!r} was given; the histories are those of {list(histories)}.")
     if len(histories) < 2:

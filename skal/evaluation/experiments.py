@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation.histories import History
-from .curves import check_repeats
+from .curves import check_histories, check_repeats
 
 Experiments = Mapping[Any, Mapping[Any, Any]]
 
@@ -24,6 +24,7 @@ def as_experiments(experiments: Experiments) -> dict[Any, Mapping[Any, History]]
     """
     if not experiments:
         raise ValueError("No results were given; give a dict of data sets to results of simulate.")
+    check_histories(experiments)
     is_single = all(
         not isinstance(array, Mapping) for history in experiments.values() for array in history.values()
     )

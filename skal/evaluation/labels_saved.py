@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation import labels_needed
-from ..simulation.histories import History, by_repeat
+from ..simulation.histories import History, by_repeat, check_metric
 from ..utils.checks import check_integer, check_share
 from ..utils.frames import Table
 from ..utils.random import draw_seed
-from .curves import check_baseline, check_metric
+from .curves import check_baseline, curves
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,10 @@ class LabelsSaved(Table):
         Repeats in which the baseline did.
     n_repeats : int
     confidence : float
+    best : ndarray of shape (n_learners,), default=None
+        The highest score that each learner had in any repeat.
+    baseline_best : float
+        The highest that the baseline had; NaN where it is not known.
 
     See Also
     --------
@@ -65,19 +69,25 @@ class LabelsSaved(Table):
     n_baseline_reached: int
     n_repeats: int
     confidence: float
+    best: NDArray[np.float64] | None = None
+    baseline_best: float = np.nan
 
     def __str__(self) -> str:
         lines = [
             f"Until {self.score:g}, which {self.baseline} reached in {self.n_baseline_reached} of {self.n_repeats} "
-            "repeats:"
+            f"repeats{_told(self.baseline_best, self.n_baseline_reached)}:"
         ]
-        for name, saved, low, high, n_reached in zip(
-            self.names, self.saved, self.low, self.high, self.n_reached, strict=True
+        best = np.full(len(self.names), np.nan) if self.best is None else self.best
+        for name, saved, low, high, n_reached, highest in zip(
+            self.names, self.saved, self.low, self.high, self.n_reached, best, strict=True
         ):
+            if not n_reached and not self.n_baseline_reached:
+                lines.append(f"{name} did not reach it either{_told(highest, n_reached)}.")
+                continue
             number = "an unknown number of" if np.isnan(saved) else f"{saved:g}"
             lines.append(
                 f"{name} saved {number} labels ({100 * self.confidence:g} % interval {low:g} to {high:g}), and reached "
-                f"it in {n_reached}."
+                f"it in {n_reached}{_told(highest, n_reached)}."
             )
         return "\n".join(lines)
 
@@ -144,6 +154,9 @@ def labels_saved(
     >>> print(labels_saved(histories, 0.9, baseline="random", random_state=0))
     Until 0.9, which random reached in 2 of 3 repeats:
     margin saved 10 labels (95 % interval 10 to inf), and reached it in 3.
+    >>> print(labels_saved(histories, 90, baseline="random", random_state=0))
+    Until 90, which random reached in 0 of 3 repeats (its highest score was 0.9):
+    margin did not reach it either (its highest score was 0.9).
     """
     others = check_baseline(histories, baseline)
     check_share("confidence", confidence)
@@ -170,7 +183,19 @@ def labels_saved(
         n_baseline_reached=int(np.count_nonzero(~np.isnan(needed[baseline]))),
         n_repeats=n_repeats,
         confidence=confidence,
+        best=np.array([_best(history, metric) for history in others.values()]),
+        baseline_best=_best(histories[baseline], metric),
     )
+
+
+def _best(history: History, metric: str) -> float:
+    """The highest score; NaN where there is none."""
+    return max((score for _, scores in curves(history, metric) for score in scores.tolist()), default=np.nan)
+
+
+def _told(best: float, n_reached: int) -> str:
+    """The highest score in words, where the one to reach was never reached."""
+    return "" if n_reached or np.isnan(best) else f" (its highest score was {best:g})"
 
 
 def _bounds(

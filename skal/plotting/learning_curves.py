@@ -9,9 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..evaluation import PairedTests, paired_tests_by_labels
-from ..evaluation.curves import check_metric
 from ..simulation import History
-from ..simulation.histories import by_repeat
+from ..simulation.histories import by_repeat, check_metric
 from .drawing import axes_or_new, filled, mean_over_repeats, over_repeats
 
 

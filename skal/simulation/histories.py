@@ -59,10 +59,30 @@ def by_repeat(history: Mapping[str, Any]) -> History:
     Returns
     -------
     history : dict of ndarray of shape (n_repeats, n_rounds, ...)
+
+    Raises
+    ------
+    ValueError
+        If several histories were given.
     """
+    several = [name for name, values in history.items() if isinstance(values, Mapping)]
+    if several:
+        raise ValueError(
+            f"The histories {several} were given; give one of them, such as histories[{several[0]!r}]."
+        )
     arrays = {key: np.asarray(values) for key, values in history.items()}
     is_single = arrays["n_labeled"].ndim == 1
     return {key: values[None] if is_single else values for key, values in arrays.items()}
+
+
+def check_metric(history: Mapping[str, Any], metric: str, name: Any = None) -> None:
+    """ValueError unless a history has a metric."""
+    if metric not in by_repeat(history):
+        whose = "The history" if name is None else f"The history {name!r}"
+        raise ValueError(
+            f"{whose} has no {metric!r}; it has {sorted(history)}. A score needs validation rows: validation_fraction, "
+            "or X_val and y_val in fit."
+        )
 
 
 def stack(histories: list[History]) -> History:

@@ -49,7 +49,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     strategy : QueryStrategy or SynthesisStrategy
         As in :class:`ActiveLearner`. The samples of a `SynthesisStrategy` are labelled by the `annotator`.
     n_initial : int, default=10
-        Number of labels at the start, unless `initial` names the rows.
+        Number of labels at the start, unless `initial` names the rows; at most the budget.
     n_queries : int, default=10
         Number of labels revealed, or samples annotated, per round.
     budget : int, default=100
@@ -171,8 +171,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         Raises
         ------
         ValueError
-            If a row has no label, all rows are of one class, or both kinds of validation rows are given; if the
-            strategy makes samples and there is no `annotator`, or does not and there is one; if `scoring` is no scorer.
+            If a row has no label, all rows are of one class, or both kinds of validation rows are given; if there
+            are more initial labels than the budget; if the strategy makes samples and there is no `annotator`, or does
+            not and there is one; if `scoring` is no scorer.
         TypeError
             If a scorer needs what the classifier lacks, such as `sample`, or returns no number.
         NotFittedError
@@ -322,6 +323,11 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
 
     def _check_initial(self, pool: Pool) -> None:
         """Refuse initial rows that cannot be had, before anything is trained."""
+        if isinstance(self.initial, str | QueryStrategy) and self.n_initial > self.budget:
+            raise ValueError(
+                f"n_initial={self.n_initial} and budget={self.budget} were given; the budget counts the initial "
+                "labels, too: raise it, or lower n_initial."
+            )
         if not isinstance(self.initial, QueryStrategy):
             return
         self.initial.check(pool)

@@ -10,14 +10,14 @@ import numpy as np
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 
 from ..utils.checks import check_integer
 from ..utils.progress import counted, is_shown
 from ..utils.random import draw_seed
-from .histories import Histories, History, stack
+from .histories import Histories, History, check_metric, stack
 from .learner import SimulatedLearner
 
 
@@ -65,6 +65,13 @@ def simulate(
         early has NaN for the rounds that it lacks, and then ``n_labeled`` and ``class_counts`` are floats. Its
         `to_frame` makes a table.
 
+    Raises
+    ------
+    TypeError
+        If the learners are neither a dict nor an iterable, or one of them is no SimulatedLearner.
+    ValueError
+        If several have no other name than the same strategy class, or `n_repeats` is invalid.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -85,14 +92,20 @@ def simulate(
     11  UncertaintySampling       1         30
     """
     n_repeats = check_integer("n_repeats", n_repeats)
+    if isinstance(learners, BaseEstimator) or not isinstance(learners, Iterable):
+        raise TypeError(
+            f"learners is of class {type(learners).__name__}; give a dict of names to learners, or a list of learners."
+        )
     if not isinstance(learners, Mapping):
         learners = list(learners)
+        _check_learners(dict(enumerate(learners)))
         names = [type(learner.strategy).__name__ for learner in learners]
         if len(set(names)) < len(names):
             raise ValueError(
                 f"Several learners have the same strategy class: {names}. Give a dict with a name for each."
             )
         learners = dict(zip(names, learners, strict=True))
+    _check_learners(learners)
     taken = {name: _taken(learner, fit_params) for name, learner in learners.items()}
     untaken = set(fit_params).difference(*taken.values())  # of which `fit` says what is wrong
     seeds = np.random.default_rng(draw_seed(random_state)).integers(np.iinfo(np.int32).max, size=n_repeats)
@@ -126,6 +139,15 @@ def simulate(
             for name, start in zip(learners, range(0, len(runs), n_repeats), strict=True)
         }
     )
+
+
+def _check_learners(learners: Mapping[Any, Any]) -> None:
+    for name, learner in learners.items():
+        if not isinstance(learner, SimulatedLearner):
+            raise TypeError(
+                f"The learner {name!r} is of class {type(learner).__name__}; give SimulatedLearner(classifier, "
+                "strategy), which reveals the labels round by round."
+            )
 
 
 def _taken(learner: SimulatedLearner, fit_params: dict[str, Any]) -> set[str]:
@@ -171,6 +193,11 @@ def labels_needed(history: History, score: float, *, metric: str = "score") -> N
     n_labeled : ndarray of float of shape (n_repeats,)
         The first number of labels with at least that score; NaN for a repeat that never had it.
 
+    Raises
+    ------
+    ValueError
+        If the history has no such metric, or several histories were given.
+
     Examples
     --------
     >>> import numpy as np
@@ -179,6 +206,7 @@ def labels_needed(history: History, score: float, *, metric: str = "score") -> N
     >>> labels_needed(history, 0.9)
     array([20., nan])
     """
+    check_metric(history, metric)
     scores, n_labeled = np.atleast_2d(history[metric]), np.atleast_2d(history["n_labeled"])
     reached = scores >= score
     first = reached.argmax(axis=1)[:, None]

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements
 from ..exceptions import ModelFileError
-from ..learner import RowState
+from ..learner import RowState, check_learner
 from ..pool import Rows, as_pool
 from ..training.files import parsing, read_file, write_file
 from ..training.saving import read_params, written_params
@@ -190,8 +190,9 @@ class StoppingCriterion(ABC, BaseEstimator):
         ValueError
             If a parameter is invalid.
         TypeError
-            If the learner lacks what the criterion measures.
+            If it is no ActiveLearner, or lacks what the criterion measures.
         """
+        check_learner(learner, type(self).__name__)
         self._validate_params()
         check_requirements(self, self.requires, getattr(learner, "estimator_", learner.estimator))
 
@@ -215,12 +216,12 @@ class StoppingCriterion(ABC, BaseEstimator):
         ValueError
             If a parameter is invalid, or the rows are not those of the last update.
         TypeError
-            If the learner lacks what the criterion measures.
+            If it is no ActiveLearner, or lacks what the criterion measures.
         NotFittedError
             If the learner is not fitted.
         """
-        check_is_fitted(learner)
         self.check(learner)
+        check_is_fitted(learner)
         seen, counts = self._seen, learner.class_counts_
         n_before = seen.rounds[-1][0] if seen.rounds else 0
         n_labeled = int(sum(counts.values())) if learner.is_trained_ else 0

@@ -7,7 +7,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from skal.evaluation import area_under_curve, final_score, paired_tests, paired_tests_by_labels
+from skal.evaluation import (
+    area_under_curve,
+    final_score,
+    labels_saved,
+    paired_tests,
+    paired_tests_by_labels,
+    penalty_matrix,
+    win_rates,
+)
+from skal.simulation import labels_needed
 
 from .common import history, noisy
 
@@ -68,6 +77,40 @@ def test_numbers_of_labels_that_one_lacks():
     found = paired_tests_by_labels(HISTORIES | {"other": other}, baseline="random")
     assert [*found] == [20]
     assert found[20].differences[2] == pytest.approx(1 - HISTORIES["random"]["score"][:, 1].mean())
+
+
+def test_nothing_to_compare():
+    outside = partial(area_under_curve, between=(5, 40))
+    with pytest.raises(
+        ValueError, match=r"nothing to compare.*between.*\{'a': \(10, 40\), 'random': \(10, 40\)"
+    ):
+        paired_tests(HISTORIES, baseline="random", measure=outside)
+    short = history(np.full((5, 4), [0.5, np.nan, np.nan, np.nan]))
+    with pytest.raises(ValueError, match=r"nothing to compare.*one round only"):
+        paired_tests({"a": HISTORIES["a"], "random": short}, baseline="random")
+    found = paired_tests(HISTORIES | {"short": short}, baseline="random")
+    assert_array_equal(found.n_pairs, [5, 5, 0])
+    assert np.isnan([found.differences[2], found.p_values[2], found.adjusted[2]]).all()
+
+
+def test_one_history_in_place_of_several_and_the_reverse():
+    one, experiments = HISTORIES["a"], {"digits": HISTORIES}
+    for call in (paired_tests, paired_tests_by_labels, partial(labels_saved, score=0.9)):
+        with pytest.raises(
+            ValueError, match=r"One history was given, with the arrays \['n_labeled', 'score'\]; give"
+        ):
+            call(one, baseline="random")
+    for call in (win_rates, penalty_matrix):
+        with pytest.raises(ValueError, match="One history was given"):
+            call(one)
+    for call in (area_under_curve, final_score, partial(labels_needed, score=0.9)):
+        match = r"histories \['a', 'random', 'b'\] were given; give one of them, such as histories\['a'\]"
+        with pytest.raises(ValueError, match=match):
+            call(HISTORIES)
+    with pytest.raises(ValueError, match=r"such as histories\['a'\]"):
+        paired_tests(experiments | {"letters": HISTORIES}, baseline="letters")
+    with pytest.raises(ValueError, match="The history has no 'f1'"):
+        labels_needed(one, 0.9, metric="f1")
 
 
 def test_bad_input():

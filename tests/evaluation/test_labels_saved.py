@@ -102,6 +102,25 @@ def test_a_learner_that_never_got_there_bounds_from_above():
     assert_array_equal([nobody.low[0], nobody.high[0]], [-np.inf, np.inf])
 
 
+def test_the_text_says_which_scores_were_never_reached():
+    never, late = history([[0.5, 0.85], [0.6, np.nan]]), history([[0.5, 0.95], [0.5, 0.7]])
+    text = str(labels_saved({"random": never, "m": late}, 0.9, baseline="random", random_state=0))
+    assert "random reached in 0 of 2 repeats (its highest score was 0.85):" in text
+    assert text.endswith("and reached it in 1.")
+    text = str(labels_saved({"random": late, "m": never}, 0.9, baseline="random", random_state=0))
+    assert "random reached in 1 of 2 repeats:" in text
+    assert text.endswith("and reached it in 0 (its highest score was 0.85).")
+    found = labels_saved({"random": late, "m": never}, 90, baseline="random", random_state=0)
+    assert str(found) == (
+        "Until 90, which random reached in 0 of 2 repeats (its highest score was 0.95):\n"
+        "m did not reach it either (its highest score was 0.85)."
+    )
+    assert (found.baseline_best, found.best.tolist()) == (0.95, [0.85])
+    nothing = history([[np.nan, np.nan]] * 2)
+    text = str(labels_saved({"random": nothing, "m": nothing}, 0.9, baseline="random"))
+    assert text == "Until 0.9, which random reached in 0 of 2 repeats:\nm did not reach it either."
+
+
 def test_repeats_that_ended_early_are_bounded_by_their_own_labels():
     early = reaching([None] * 3)
     early["n_labeled"] = np.where(np.arange(10) < 4, early["n_labeled"], np.nan)

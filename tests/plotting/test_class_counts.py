@@ -43,6 +43,11 @@ def test_shares_and_names():
     mpl.pyplot.close("all")
 
 
+def test_several_histories():
+    with pytest.raises(ValueError, match=r"give one of them, such as histories\['random'\]"):
+        ClassCountsDisplay.from_history({"random": HISTORY, "margin": HISTORY})
+
+
 def test_many_classes_have_colours_of_their_own():
     counts = np.ones((2, 25))
     display = ClassCountsDisplay.from_history({"n_labeled": np.array([25, 50]), "class_counts": counts})

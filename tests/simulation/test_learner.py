@@ -121,6 +121,16 @@ def test_initial_rows_that_cannot_be_had(initial, message):
         learner(initial=initial).fit(X, Y)
 
 
+@pytest.mark.parametrize("initial", ["random", "balanced", CoreSet("input")], ids=str)
+def test_more_initial_labels_than_the_budget(initial):
+    with pytest.raises(
+        ValueError, match="n_initial=20 and budget=19 were given; the budget counts the initial"
+    ):
+        learner(n_initial=20, initial=initial).fit(X, Y)
+    named = learner(n_initial=20, initial=[0, 75]).fit(X, Y)
+    assert named.history_["n_labeled"][0] == 2, "n_initial does not count where rows are named"
+
+
 def test_initial_rows_are_not_held_out():
     held_out = np.setdiff1d(np.arange(150), learner(validation_fraction=0.3).fit(X, Y).pool_rows_)
     with pytest.raises(

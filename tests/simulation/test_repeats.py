@@ -7,8 +7,10 @@ import pytest
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
 from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from skal import simulate
+from skal import ActiveLearner, simulate
 from skal.simulation import labels_needed
 from skal.strategies import CoreSet, RandomSampling
 from tests.simulation.common import X, Y, learner
@@ -37,6 +39,26 @@ def test_labels_needed():
 def test_a_number_of_repeats_that_is_none(n_repeats):
     with pytest.raises(ValueError, match=f"n_repeats={n_repeats} was given"):
         simulate([], X, Y, n_repeats=n_repeats)
+
+
+@pytest.mark.parametrize(
+    ("learners", "message"),
+    [
+        (learner(), "learners is of class SimulatedLearner; give a dict of names to learners, or a list"),
+        (make_pipeline(learner()), "learners is of class Pipeline; give"),  # its steps can be iterated over
+        (None, "learners is of class NoneType; give"),
+        (
+            {"a": LogisticRegression()},
+            r"The learner 'a' is of class LogisticRegression; give SimulatedLearner\(",
+        ),
+        ([learner(), LogisticRegression()], "The learner 1 is of class LogisticRegression; give"),
+        ({"a": ActiveLearner(LogisticRegression(), RandomSampling())}, "'a' is of class ActiveLearner; give"),
+    ],
+    ids=["one", "pipeline", "none", "classifier", "classifier in a list", "no simulation"],
+)
+def test_what_is_no_learner(learners, message):
+    with pytest.raises(TypeError, match=message):
+        simulate(learners, X, Y)
 
 
 def test_progress_is_told_run_by_run(capsys):

@@ -3,20 +3,21 @@
 from collections import Counter
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.naive_bayes import GaussianNB
 
-from skal import RowState
+from skal import ActiveLearner, RowState
+from skal.strategies import RandomSampling
 
 
-class Scripted(BaseEstimator):
+class Scripted(ActiveLearner):
     """What a criterion asks of a learner, each answer given by the test."""
 
-    estimator = GaussianNB()
+    X_ = class_counts_ = row_states_ = classes_ = None
+    estimator_ = GaussianNB()
     is_trained_ = True
 
-    def fit(self, X, y):
-        return self
+    def __init__(self):
+        super().__init__(self.estimator_, RandomSampling())
 
     def after(self, n_labeled, predicted, *, labeled=(), probabilities=None, classes=("a", "b", "c")):
         """The learner with so many labels, and what it says of its rows."""

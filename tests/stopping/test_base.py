@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
@@ -217,6 +218,19 @@ def test_before_the_first_update(criterion):
         _ = criterion.report_
     with pytest.raises(NotFittedError):
         criterion.update(ActiveLearner(LogisticRegression(), UncertaintySampling()))
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=str)
+def test_what_is_no_learner(criterion):
+    fitted = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [1]}).fit(X, Y)
+    name = type(criterion).__name__
+    for given in (fitted, fitted.best_estimator_):
+        for call in (criterion.update, criterion.check):
+            match = f"{name} was given an object of class {type(given).__name__}; give an ActiveLearner"
+            with pytest.raises(TypeError, match=match):
+                call(given)
+    with pytest.raises(TypeError, match="the class ActiveLearner; give an ActiveLearner"):
+        criterion.update(ActiveLearner)
 
 
 @pytest.mark.parametrize(
