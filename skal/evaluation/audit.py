@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted
 
-from ..learner import ActiveLearner, RowState
+from ..learner import ActiveLearner, RowState, check_learner
 from ..pool import as_pool
 from ..utils.checks import check_integer, check_share
 from ..utils.random import draw_seed, seed_random_states
 from .audited_rows import AuditedRows, audited_rows
-from .intervals import binomial_interval, weighted_interval
+from .intervals import binomial_interval, mean_interval, weighted_interval
 from .risk import Risk, lure_estimate
 
-_FEWEST = 10  # rows of a stratum that can be resampled
+_FEWEST = 10  # rows of a stratum, or of a class, that can be resampled
+_MOST_NAMED = 5  # rare classes in a text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,13 @@ class AuditReport:
         at most that.
     n_unseen : int
         Rows of which the estimate says nothing: they came with `grow`, and none of them was drawn since.
+    is_drawn : bool, default=True
+        Whether `audit` drew the rows.
+    is_bootstrapped : bool, default=False
+        Whether the interval is that of the bootstrap. Of a score that averages over classes it does not hold where a
+        class has fewer than ten rows.
+    class_counts : dict of label to int
+        How many of the rows are of each class, 0 of a class that the learner knows and the audit has missed.
 
     Examples
     --------
@@ -83,17 +94,26 @@ class AuditReport:
     share_taken: float
     n_learned_since: int = 0
     n_unseen: int = 0
+    is_drawn: bool = True
+    is_bootstrapped: bool = False
+    class_counts: dict[Any, int] = field(default_factory=dict)
 
     def __float__(self) -> float:
         return self.score
 
     def __str__(self) -> str:
         manner = "uniformly" if self.how == "uniform" else "by expected loss"
+        rows = f"{self.n_labeled} rows drawn {manner} from {self.n_population}."
+        if not self.is_drawn:
+            rows = (
+                f"{self.n_labeled} rows, none of which audit drew: the interval holds only if they were chosen at "
+                "random."
+            )
         counts = {
             "Not labelled yet": self.n_pending,
             "Skipped, and in no estimate": self.n_skipped,
             "Withdrawn": self.n_withdrawn,
-            "Not drawn by audit": self.n_own,
+            "Not drawn by audit": self.n_own if self.is_drawn else 0,
         }
         notes = [f"{what}: {count}." for what, count in counts.items() if count]
         if self.share_taken:
@@ -110,15 +130,34 @@ class AuditReport:
                 f"{self.n_unseen} rows came after the draws and are not in the estimate; audit(n, how={self.how!r}) "
                 "draws from them, too."
             )
+        notes += self._rare_classes()
         if not np.isnan(self.naive):
             notes.insert(0, f"Cross-validation over the training labels says {self.naive:.3f}.")
         interval = f"{100 * self.confidence:g} % interval {self.low:.3f} to {self.high:.3f}"
         if np.isnan(self.low):
             interval = "no interval from so few audited rows, or from so few of a part that came later"
-        return (
-            f"{self.scoring} {self.score:.3f} ({interval}), of {self.n_labeled} rows drawn {manner} from "
-            f"{self.n_population}.\n{' '.join(notes)}"
-        ).rstrip()
+        return f"{self.scoring} {self.score:.3f} ({interval}), of {rows}\n{' '.join(notes)}".rstrip()
+
+    def _rare_classes(self) -> list[str]:
+        """What rare classes mean for a score other than the accuracy."""
+        if self.scoring == "accuracy":
+            return []
+        fewest = _FEWEST if self.is_bootstrapped else 1
+        rare = sorted((n, i, label) for i, (label, n) in enumerate(self.class_counts.items()) if n < fewest)
+        if not rare:
+            return []
+        named = ", ".join(f"{label!r} ({n})" for n, _, label in rare[:_MOST_NAMED])
+        if len(rare) > _MOST_NAMED:
+            named += f" and {len(rare) - _MOST_NAMED} more"
+        if self.is_bootstrapped:
+            left_out = "" if rare[0][0] else " A class without a row is left out of such a score."
+            return [
+                f"Classes with fewer than {_FEWEST} audited rows: {named}. Of a score that averages over classes the "
+                f"interval does not hold.{left_out}"
+            ]
+        return [
+            f"Classes without an audited row: {named}. The score leaves them out, and the interval does not."
+        ]
 
 
 def audit_report(
@@ -155,10 +194,14 @@ def audit_report(
     learner : ActiveLearner
         With rows that were taught with ``audit=True``.
     scoring : str or callable, default=None
-        A scorer as in ``GridSearchCV``; the accuracy by default. Any other has a percentile interval of the bootstrap,
-        which is narrow for few rows. If rows were drawn by expected loss, or the pool grew between two draws, they have
-        weights, and the scorer must take ``sample_weight``; there is no interval then as long as a part of the pool has
-        fewer than ten rows.
+        A scorer as in ``GridSearchCV``; the accuracy by default. "balanced_accuracy" of rows drawn uniformly has an
+        interval for the mean over all classes of the learner, melded from the exact ones of the classes [2]_; it is
+        wide where a class has few rows, and a class without any counts in the interval as anything from 0 to 1. Any
+        other score has a percentile interval of the bootstrap, which is narrow for few rows: where a class has fewer
+        than ten of them, it does not hold for a score that averages over classes, such as "f1_macro", and the report
+        says so. It is also narrow where a class has hardly an error. If rows were drawn by expected loss, or the pool
+        grew between two draws, they have weights, and the scorer must take ``sample_weight``; there is no interval then
+        as long as a part of the pool has fewer than ten rows.
     how : {"uniform", "active"}, default=None
         Which rows to use. By default those drawn by expected loss, if one of them is labelled. If `audit` drew none at
         all, those that were taught with ``audit=True``, as if drawn uniformly.
@@ -168,7 +211,7 @@ def audit_report(
     n_resamples : int, default=200
         How often the rows are drawn for the bootstrap.
     random_state : int, RandomState instance or None, default=0
-        Of folds, of their classifiers, and of the bootstrap.
+        Of folds, of their classifiers, and of the bootstrap or the draws for an interval.
 
     Returns
     -------
@@ -179,13 +222,15 @@ def audit_report(
     ValueError
         If no row of the audit is labelled, or a parameter is invalid.
     TypeError
-        If rows have weights and `scoring` takes none.
+        If `learner` is no ActiveLearner, or rows have weights and `scoring` takes none.
     NotFittedError
         If there is no classifier yet.
 
     References
     ----------
     .. [1] Kossen, Farquhar, Gal, Rainforth. Active testing: sample-efficient model evaluation. ICML 2021.
+    .. [2] Fay, Proschan, Brittain. Combining one-sample confidence procedures for inference in the two-sample case.
+       Biometrics 71, 2015.
 
     Examples
     --------
@@ -206,6 +251,7 @@ def audit_report(
     accuracy 0.880 (95 % interval 0.800 to 0.936), of 100 rows drawn uniformly from 1757.
     Cross-validation over the training labels says 0.833. Taken by choice before they were drawn: 2.2 % of the pool.
     """
+    check_learner(learner, "audit_report")
     check_is_fitted(learner)
     check_share("confidence", confidence)
     check_integer("n_resamples", n_resamples)
@@ -215,11 +261,22 @@ def audit_report(
     seed = draw_seed(random_state) % 2**32
     audited = audited_rows(learner, how)
     X, y = as_pool(learner.X_).take(audited.rows), learner.labels_[audited.rows]
-    if scoring is None or scoring == "accuracy":
-        score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, audited, confidence)
-    else:
-        score, low, high = _bootstrapped(learner, scorer, audited, confidence, n_resamples, seed)
-    naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
+    class_counts = dict.fromkeys(learner.classes_.tolist(), 0) | Counter(y.tolist())
+    is_bootstrapped = False
+    with warnings.catch_warnings():
+        # The report says so itself, and once.
+        warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
+        if scoring is None or scoring == "accuracy":
+            score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, audited, confidence)
+        elif scoring == "balanced_accuracy" and audited.how == "uniform" and not audited.is_stratified:
+            score = float(scorer(learner, X, y))
+            right = Counter(y[np.asarray(learner.predict(X)) == y].tolist())
+            n_right = [right[label] for label in class_counts]
+            low, high = mean_interval(n_right, [*class_counts.values()], confidence=confidence, seed=seed)
+        else:
+            is_bootstrapped = True
+            score, low, high = _bootstrapped(learner, scorer, audited, confidence, n_resamples, seed)
+        naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
     what = "accuracy" if scoring is None else scoring if isinstance(scoring, str) else "score"
     return AuditReport(
         score=score,
@@ -229,6 +286,8 @@ def audit_report(
         naive=naive,
         scoring=what,
         how=audited.how,
+        is_bootstrapped=is_bootstrapped,
+        class_counts=class_counts,
         **audited.told,
     )
 
@@ -293,12 +352,14 @@ def _bootstrapped(
     if audited.is_stratified and min(map(len, strata)) < _FEWEST:
         return score, np.nan, np.nan  # resamples of a few rows say little of a whole stratum
     scores = []
-    for _ in range(n_resamples):
-        which = [each[rng.integers(len(each), size=len(each))] for each in strata]
-        try:
-            scores.append(score_of(np.concatenate(which)))
-        except ValueError:  # such as of a class that is missed
-            scores.append(np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # the audit as a whole has had its say
+        for _ in range(n_resamples):
+            which = [each[rng.integers(len(each), size=len(each))] for each in strata]
+            try:
+                scores.append(score_of(np.concatenate(which)))
+            except ValueError:  # such as of a class that is missed
+                scores.append(np.nan)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(scores, [tail, 1 - tail]) if not np.isnan(scores).all() else (np.nan, np.nan)
     return score, float(low), float(high)

@@ -67,7 +67,8 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     own = np.setdiff1d(learner.audit_, drawn[is_labeled])
     counts_by_default = (is_active & is_labeled).any() or (len(drawn) and is_active.all())
     how = how or ("active" if counts_by_default else "uniform")
-    if not len(drawn) and how == "uniform" and len(own):
+    is_drawn = bool(len(drawn)) or how == "active" or not len(own)
+    if not is_drawn:
         draws = _as_if_drawn(learner, own)
     else:
         draws = {name: values[sample["how"] == how] for name, values in sample.items()}
@@ -79,7 +80,7 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
             "not labelled yet. Draw rows with learner.audit(n), and teach them, in that order, with audit=True."
         )
     found = (_drawn_by_loss if how == "active" else _drawn_uniformly)(learner, draws)
-    told |= {"n_labeled": len(found.rows), "n_own": len(own)}
+    told |= {"n_labeled": len(found.rows), "n_own": len(own), "is_drawn": is_drawn}
     return replace(found, told=told | found.told)
 
 

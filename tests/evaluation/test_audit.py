@@ -1,5 +1,6 @@
 """The report of an audit, against what the rows themselves say."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, make_scorer
 from sklearn.naive_bayes import GaussianNB
 
 from skal import UNLABELED, ActiveLearner
@@ -73,6 +74,13 @@ def test_rows_that_somebody_drew_himself_count_if_there_are_no_others():
     report = audit_report(fitted)
     assert report.score == (fitted.predict(X[FREE[::3]]) == TRUTH[FREE[::3]]).mean()
     assert (report.n_labeled, report.n_own) == (45, 45)
+    text = str(report)
+    assert (
+        ", of 45 rows, none of which audit drew: the interval holds only if they were chosen at random.\n"
+        in text
+    )
+    assert "drawn uniformly" not in text
+    assert "Not drawn" not in text
     with pytest.raises(ValueError, match="No row of the audit counts"):
         audit_report(fitted, how="active")
 
@@ -187,6 +195,74 @@ def test_any_scorer_has_a_bootstrap_interval(how):
     assert audit_report(fitted, scoring=scorer, n_resamples=5).scoring == "score"
 
 
+def rare(seed, n):
+    """A learner with an audit, and the true mean of the recalls: four classes of a hundredth each."""
+    rng = np.random.default_rng(seed)
+    y = np.sort(rng.choice(5, 3000, p=[0.96] + [0.01] * 4))
+    pool = rng.normal(size=(3000, 4)) + 3 * np.eye(5)[y][:, 1:]
+    known = np.concatenate([np.flatnonzero(y == label)[:8] for label in range(5)])
+    labels = np.full(3000, UNLABELED)
+    labels[known] = y[known]
+    fitted = ActiveLearner(GaussianNB(), RandomSampling(), random_state=seed).fit(pool, labels)
+    rows = fitted.audit(n)
+    fitted.teach(rows, y[rows], audit=True)
+    left = np.setdiff1d(np.arange(3000), known)
+    return fitted, y[rows], balanced_accuracy_score(y[left], fitted.predict(pool[left]))
+
+
+@pytest.mark.parametrize("n", [100, 300])
+def test_the_interval_of_balanced_accuracy_covers_with_rare_classes(n):
+    covered = []
+    for seed in range(60):
+        fitted, _, true = rare(seed, n)
+        report = audit_report(fitted, scoring="balanced_accuracy", cv=None)
+        covered.append(report.low <= true <= report.high)
+    assert np.mean(covered) >= 0.95
+
+
+def test_the_report_tells_of_rare_classes():
+    fitted, labels, _ = rare(0, 100)
+    counts = np.bincount(labels, minlength=5).tolist()
+    assert counts == [98, 0, 1, 1, 0]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        macro, balanced, own = (
+            audit_report(fitted, scoring=scoring, n_resamples=20)
+            for scoring in ("f1_macro", "balanced_accuracy", make_scorer(balanced_accuracy_score))
+        )
+        plain = audit_report(fitted)
+    assert not caught
+    assert plain.class_counts == balanced.class_counts == macro.class_counts == dict(enumerate(counts))
+    assert "Classes with fewer than 10 audited rows: 1 (0), 4 (0), 2 (1), 3 (1). Of a score" in str(macro)
+    assert "does not hold. A class without a row is left out" in str(macro)
+    assert "does not hold" in str(own)
+    assert own.score == balanced.score
+    assert "Classes without an audited row: 1 (0), 4 (0). The score leaves them out" in str(balanced)
+    assert "Classes" not in str(plain)
+    assert balanced.low < 0.6, "two of five classes may have any recall"
+    many = replace(macro, class_counts=dict.fromkeys("abcdefgh", 3) | {"i": 20})
+    assert "rows: 'a' (3), 'b' (3), 'c' (3), 'd' (3), 'e' (3) and 3 more. Of" in str(many)
+    assert str(many).endswith("does not hold.")
+    assert "Classes" not in str(replace(macro, class_counts={"a": 10, "b": 10}))
+
+
+def test_an_audit_that_knows_a_class_that_the_learner_does_not():
+    fitted, _ = audited(60, truth=np.where(np.arange(150) > 120, 7, TRUTH))
+    assert 7 not in fitted.classes_
+    report = audit_report(fitted, scoring="balanced_accuracy")
+    assert report.class_counts[7] > 0
+    assert sum(report.class_counts.values()) == 60
+    assert report.high < 1
+
+
+def test_weighted_rows_keep_the_bootstrap():
+    fitted, _ = audited(80, how="active")
+    report = audit_report(fitted, scoring="balanced_accuracy", n_resamples=25)
+    assert report.is_bootstrapped
+    assert not audit_report(fitted).is_bootstrapped
+    assert not audit_report(audited(80)[0], scoring="balanced_accuracy").is_bootstrapped
+
+
 def test_resamples_that_miss_a_class_are_left_out():
     fitted, rows = audited(5)
     few = np.unique(X[rows], axis=0)
@@ -246,6 +322,10 @@ def test_bad_input():
             audit_report(fitted, **given)
     with pytest.raises(ValueError, match=r"learner\.audit"):
         audit_report(learner().fit(X, Y))
+    with pytest.raises(
+        TypeError, match="audit_report was given an object of class GaussianNB; give an ActiveLearner"
+    ):
+        audit_report(GaussianNB().fit(X, TRUTH))
     with pytest.raises(NotFittedError):
         audit_report(learner())
     unlabeled = ActiveLearner(GaussianNB(), RandomSampling()).fit(X, np.full(150, UNLABELED))

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import binom, hypergeom, norm, t
 
 from skal.evaluation import Risk, binomial_interval
-from skal.evaluation.intervals import weighted_interval
+from skal.evaluation.intervals import mean_interval, weighted_interval
 
 
 def test_known_values():
@@ -27,6 +27,33 @@ def test_the_interval_covers_whatever_the_proportion_is(confidence):
     for n_right in range(61):  # of a pool of 60 rows
         covers = (low <= n_right / 60) & (n_right / 60 <= high)
         assert hypergeom.pmf(np.arange(n + 1), 60, n_right, n)[covers].sum() >= confidence - 1e-12
+
+
+def test_the_mean_of_one_proportion_has_the_exact_interval():
+    for right, of in ((9, 10), (0, 10), (10, 10), (130, 400)):
+        found = mean_interval([right], [of], confidence=0.9)
+        assert_allclose(found, binomial_interval(right, of, confidence=0.9), atol=0.005)
+    assert mean_interval([0], [0]) == (0, 1)
+    assert mean_interval([3, 5], [4, 9], seed=1) == mean_interval([3, 5], [4, 9], seed=1)
+    low, high = mean_interval([95, 0], [95, 0])
+    assert 0.48 < low < 0.5
+    assert high == 1, "a proportion of no rows may be anything"
+
+
+@pytest.mark.parametrize("recall", [0.5, 0.95, 0.99])
+@pytest.mark.parametrize(
+    ("n", "shares"),
+    [(100, [0.95] + [0.01] * 5), (300, [0.95] + [0.01] * 5), (100, [0.9, 0.1]), (200, [0.25] * 4)],
+    ids=["hardly any", "few", "two classes", "many"],
+)
+def test_the_interval_of_a_mean_covers_with_rare_classes(n, shares, recall):
+    rng, recalls = np.random.default_rng(0), np.array([0.97] + [recall] * (len(shares) - 1))
+    covered = []
+    for seed in range(100):
+        counts = rng.multinomial(n, shares)
+        low, high = mean_interval(rng.binomial(counts, recalls), counts, seed=seed)
+        covered.append(low <= recalls.mean() <= high)
+    assert np.mean(covered) >= 0.95
 
 
 def test_weighted_rows_count_for_as_many_as_vary_like_them():
