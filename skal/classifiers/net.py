@@ -171,7 +171,15 @@ class Net(TrainingNet, NeuralNetClassifier):
         """Compute the losses of a batch and their gradients."""
         self._set_training(True)
         labeled, unlabeled = self.outputs(batch)
-        losses = self.trained.losses(self, labeled, unlabeled)
+        try:
+            losses = self.trained.losses(self, labeled, unlabeled)
+        except (AttributeError, TypeError) as error:
+            if labeled.features is None and "NoneType" in str(error):
+                error.add_note(
+                    f"Where losses looks at features, they are None unless {type(self.trained).__name__} has "
+                    "uses_features: ClassVar[bool] = True."
+                )
+            raise
         self._check_losses(losses, has_all=unlabeled is not None or not self.trained.uses_unlabeled)
         if "loss" not in losses:
             own = {f"{name}_loss" for name in self.rates}

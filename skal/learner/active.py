@@ -230,15 +230,17 @@ class ActiveLearner(Saving):
                     "all that it knows."
                 )
         names = Ids.of(ids, pool)
+        labels = labels if known is None else labels.with_classes(known)
+        defaults = {name: value for name, value in defaults.items() if name in per_row}
+        state = State(
+            pool=pool, labels=labels, params=params, per_row=per_row, others=defaults, known=known, ids=names
+        )
+        self._check_binary(state)
         self._seed = draw_seed(self.random_state)
         self._changes = Turns()  # what several threads teach is recorded one after the other
         # A warm start is for refits, and a training that fails leaves no classifier.
-        labels = labels if known is None else labels.with_classes(known)
-        defaults = {name: value for name, value in defaults.items() if name in per_row}
-        self._state = State(
-            pool=pool, labels=labels, params=params, per_row=per_row, others=defaults, known=known, ids=names
-        )
-        return self._state
+        self._state = state
+        return state
 
     def query(
         self,

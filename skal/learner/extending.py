@@ -87,18 +87,19 @@ class Extending(Recording):
         """Refuse parameters of new samples that cannot be appended to those of `fit`."""
         state = self._state
         optional = {"sample_weight"} if state.has_own_weights else set()
-        fits = per_row - optional <= set(params) <= per_row and all(
-            has_length(value, n_samples)
-            and (name not in state.params or _goes_with(value, state.params[name]))
+        has_names = per_row - optional <= set(params) <= per_row
+        flaws = [
+            f"{name} is {_told(value)}, and the learner has {_told(state.params.get(name, value))}"
             for name, value in params.items()
-        )
-        if fits and "sample_weight" in params:
-            fits = bool((np.asarray(params["sample_weight"]) >= 0).all())
-        if not fits:
+            if not has_length(value, n_samples)
+            or (name in state.params and not _goes_with(value, state.params[name]))
+            or (name == "sample_weight" and (np.asarray(value) < 0).any())
+        ]
+        if not has_names or flaws:
             raise ValueError(
                 f"The fit parameters {sorted(params)} were given with new samples; give those that fit was given a "
                 f"value per row of, {sorted(per_row)}, with a value for each of the {n_samples} samples, of the same "
-                "shape and kind, finite, and no weight negative."
+                f"shape and kind, finite, and no weight negative.{''.join(f' Here {flaw}.' for flaw in flaws)}"
             )
 
     def _with_relabeled(self, keys: list[Any], y: Any, overwrite: bool) -> State:
@@ -135,6 +136,12 @@ class Extending(Recording):
                 f"The keys {(unknown or keys)[:5]} are unknown or repeated; extension_keys_ has those of the samples "
                 "of extend. Give each once."
             )
+
+
+def _told(value: Any) -> str:
+    """The kind and the shape of a fit parameter, in words."""
+    array = np.asarray(value)
+    return f"{'True or False' if array.dtype == bool else array.dtype} of shape {array.shape}"
 
 
 def _goes_with(value: Any, known: Any) -> bool:

@@ -99,7 +99,13 @@ def new_keys(
         first = 1 + max((key for key in used if isinstance(key, int)), default=-1)
         given = list(range(first, first + n_samples))
     else:
-        given = as_keys(keys)
+        try:
+            given = as_keys(keys)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} If these are fit parameters, name them: extend(X, y, boundary=...), or extend(X, y, "
+                "**params)."
+            ) from error
     counts = Counter([*known, *given])
     repeated = [key for key in dict.fromkeys(given) if counts[key] > 1]
     if len(given) != n_samples or repeated:

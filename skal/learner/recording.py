@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import _routing_enabled, process_routing
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter
 
+from ..access.wrappers import last_step
 from ..pool import Rows, first_flawed
 from ..utils.threads import Turns
 from .columns import with_columns_as_classes
@@ -59,6 +62,7 @@ class Recording(Knowledge):
         return replace(self._state, before=replace(self._state, before=None))
 
     def _recorded(self, state: State, refit: bool) -> Self:
+        self._check_binary(state, self._state.classes.tolist())  # a third class of before can be corrected
         self._state = state
         return self.refit() if refit and not state.is_trained else self
 
@@ -111,6 +115,21 @@ class Recording(Knowledge):
                 "classifier that takes weights, or let scikit-learn's metadata routing pass them on to its parts."
             )
         return checked
+
+    def _check_binary(self, state: State, before: Sequence[Any] = ()) -> None:
+        """Refuse a third class where the classifier, by its tags, never learns one."""
+        tags = get_tags(self.estimator).classifier_tags
+        if tags is None or tags.multi_class:
+            return
+        classes = {*state.classes.tolist(), *([] if state.known is None else state.known.tolist())}
+        new = sorted(classes.difference(before))
+        if len(classes) > 2 and new:
+            raise ValueError(
+                f"Only binary classification is supported by {type(last_step(self.estimator)).__name__}, and with the "
+                f"labels {new[:5]} there are the classes {sorted(classes)[:5]}. Correct the labels, or those before "
+                "by undo() or overwrite=True; classes=, the two of the learner, refuses all others. For more classes "
+                "give another classifier, such as LogisticRegression()."
+            )
 
     def _check_known_classes(self, labels: NDArray[Any], rows: Rows | None = None) -> None:
         """Refuse labels that are not among the classes that were given, or that a pretrained classifier knows."""

@@ -161,6 +161,13 @@ class ADBA(SynthesisStrategy):
                 "Fit it, and pass it in a FrozenEstimator, as a learner's clone of it would not be fitted."
             )
             check_is_fitted(self.decoder, msg=f"The decoder %(name)s is not fitted. {remedy}")
+        try:
+            self.show(_numbers(pool.dense(np.array([0]))))
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"X has {pool.row_shape[0]} features, and the decoder makes no image of its rows: {error} The pool "
+                "must be codes of that decoder: give decoder.transform(X)."
+            ) from error
 
     def _prepare(self, pool: Pool) -> None:
         row_bytes = _N_COPIES * 8 * pool.row_shape[0]
@@ -230,16 +237,17 @@ class ADBA(SynthesisStrategy):
         return feet[:, None] + steps[..., None] * normal
 
     def show(self, lines: ArrayLike) -> NDArray[Any]:
-        """Decode the points of lines: what annotators see.
+        """Decode codes: what annotators see.
 
         Parameters
         ----------
-        lines : array-like of shape (n_lines, n_points, n_features)
-            What `synthesize` returned.
+        lines : array-like of shape (n_lines, n_points, n_features) or (n_codes, n_features)
+            What `synthesize` returned, or codes, such as those of the rows through which the lines go,
+            ``query_report_.points``.
 
         Returns
         -------
-        images : ndarray of shape (n_lines, n_points, ...)
+        images : ndarray of shape (n_lines, n_points, ...) or (n_codes, ...)
             The codes themselves without a `decoder`.
         """
         codes = np.asarray(lines)
@@ -247,7 +255,7 @@ class ADBA(SynthesisStrategy):
             return codes
         decode = getattr(self.decoder, "decode", None) or self.decoder.inverse_transform
         images = np.asarray(decode(codes.reshape(-1, codes.shape[-1])))
-        return images.reshape(*codes.shape[:2], *images.shape[1:])
+        return images.reshape(*codes.shape[:-1], *images.shape[1:])
 
     def label_points(
         self, lines: ArrayLike, crossings: ArrayLike, first: ArrayLike, classes: ArrayLike
@@ -291,7 +299,12 @@ class ADBA(SynthesisStrategy):
         return self._pool.like(codes), labels.ravel()
 
     def label_boundary(
-        self, lines: ArrayLike, crossings: ArrayLike, points: ArrayLike, labels: ArrayLike
+        self,
+        lines: ArrayLike,
+        crossings: ArrayLike,
+        points: ArrayLike,
+        labels: ArrayLike,
+        classes: ArrayLike | None = None,
     ) -> tuple[Any, NDArray[Any], NDArray[np.bool_]]:
         """Turn an annotator's answers into the rows with their classes, and points on the boundary.
 
@@ -305,6 +318,8 @@ class ADBA(SynthesisStrategy):
             The codes of the rows through which the lines go, ``query_report_.points``.
         labels : array-like of shape (n_lines,)
             The classes of these rows.
+        classes : array-like of shape (2,), default=None
+            The two classes, ``learner.classes_``; by default those of `labels`.
 
         Returns
         -------
@@ -318,7 +333,7 @@ class ADBA(SynthesisStrategy):
         Raises
         ------
         ValueError
-            If lengths differ, or a crossing is outside its line.
+            If lengths differ, a crossing is outside its line, or a label is not one of the two classes.
         """
         codes, positions = self._checked(lines, crossings)
         rows, known = np.asarray(points), np.asarray(labels)
@@ -326,6 +341,12 @@ class ADBA(SynthesisStrategy):
             raise ValueError(
                 f"points of shape {rows.shape} and labels of shape {known.shape} were given for {len(codes)} lines of "
                 f"{codes.shape[2]} features; give the code of the row of each, query_report_.points, and its class."
+            )
+        kinds = list(dict.fromkeys(known.tolist() if classes is None else np.asarray(classes).tolist()))
+        if len(kinds) > 2 or not set(known.tolist()) <= set(kinds):
+            raise ValueError(
+                f"labels={known[:5].tolist()} were given, and the classes are {kinds[:5]}; there must be two classes, "
+                "and one of them for each line in labels."
             )
         crossed = np.flatnonzero(~np.isnan(positions))
         shares = positions[crossed, None] / (codes.shape[1] - 1)
@@ -392,7 +413,7 @@ class ADBA(SynthesisStrategy):
         answered &= labeled_mask(labels)
         crossings, _ = find_crossings(answers[answered], classes)
         X, y, boundary = self.label_boundary(
-            lines[answered], crossings, report.points[answered], labels[answered]
+            lines[answered], crossings, report.points[answered], labels[answered], classes
         )
         return TrainingSet(X, y, {"boundary": boundary})
 

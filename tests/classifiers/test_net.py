@@ -168,6 +168,17 @@ def test_features_are_those_of_the_pass():
         )
 
 
+@pytest.mark.parametrize("use", [lambda features: features.sum(), lambda features: features @ features.T])
+def test_features_that_were_not_asked_for_are_named(use):
+    class Forgetful(NetClassifier):
+        def losses(self, net, labeled, unlabeled):
+            return {"loss": use(labeled.features)}
+
+    with pytest.raises((AttributeError, TypeError)) as caught:
+        make(Forgetful).fit(X, TRUTH)
+    assert "unless Forgetful has uses_features: ClassVar[bool] = True" in caught.value.__notes__[0]
+
+
 class PickleEachEpoch(Callback):
     def on_epoch_end(self, net, **_):
         assert pickle.loads(pickle.dumps(net)).critic_.weight.shape == (1, 5)

@@ -6,9 +6,12 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skal import ActiveLearner
-from skal.strategies import BADGE, RandomSubset, UncertaintySampling
+from skal import ActiveLearner, SimulatedLearner
+from skal.classifiers import BoundarySVC
+from skal.strategies import BADGE, RandomSampling, RandomSubset, UncertaintySampling
 from tests.learner.common import TRUTH, Noise, X, Y, learner, logistic
 
 
@@ -139,3 +142,53 @@ def test_a_pretrained_classifier_takes_no_new_class():
     for change in (lambda: fitted.teach([1], [3]), lambda: fitted.extend(X[:1], [3])):
         with pytest.raises(ValueError, match=r"\[3\] are unknown to the pretrained classifier"):
             change()
+
+
+def binary():
+    return ActiveLearner(make_pipeline(StandardScaler(), BoundarySVC()), RandomSampling(), random_state=0)
+
+
+PAIRS = np.where(np.arange(150) < 20, np.arange(150) % 2, -1)
+
+
+@pytest.mark.parametrize(
+    "teach",
+    [
+        lambda learner: learner.teach([30], [2]),
+        lambda learner: learner.teach([30, 31], [2, 3], refit=False),
+        lambda learner: learner.extend(X[:1] + 1, [2]),
+        lambda learner: learner.extend(X[:1] + 1, [0], keys=["a"]).teach(
+            extension=["a"], y=[2], overwrite=True
+        ),
+        lambda learner: learner.grow(np.r_[X, X[:1] + 1], [2]),
+        lambda learner: learner.set_params(classes=[0, 1, 2]).teach([30], [1]),
+    ],
+)
+def test_a_third_class_of_a_binary_classifier_is_not_recorded(teach):
+    learner = binary().fit(X, PAIRS)
+    with pytest.raises(
+        ValueError, match=r"by BoundarySVC, and with the labels \[2.* there are the classes \[0, 1, 2"
+    ):
+        teach(learner)
+    assert learner.class_counts_.get(2, 0) == 0
+    assert learner.set_params(classes=None).teach([30], [1]).is_trained_
+
+
+def test_the_classes_of_a_binary_classifier_can_be_corrected():
+    y = np.where(np.arange(150) < 1, 7, -1)
+    learner = binary().fit(X, y).teach([1], [1])
+    with pytest.raises(ValueError, match="Only binary"):
+        learner.teach([2], [0])
+    assert learner.teach([0], [0], overwrite=True).teach([2], [0]).class_counts_ == {0: 2, 1: 1}
+    assert learner.undo().teach([2], [7], audit=True).class_counts_ == {0: 1, 1: 1}  # nobody learns it
+
+
+@pytest.mark.parametrize(("y", "classes"), [(np.arange(150) % 3, None), (PAIRS, [0, 1, 2])])
+def test_a_binary_classifier_is_not_begun_with_three_classes(y, classes):
+    with pytest.raises(
+        ValueError, match=r"Only binary classification is supported by BoundarySVC, and .*\[0, 1, 2\]"
+    ):
+        binary().set_params(classes=classes).fit(X, y)
+    if classes is None:
+        with pytest.raises(ValueError, match="Only binary classification"):
+            SimulatedLearner(BoundarySVC(), RandomSampling()).fit(X, y)

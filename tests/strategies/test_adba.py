@@ -195,6 +195,9 @@ def test_label_boundary(classes, dtype):
     for points, known in ((rows[:3], [a, b, b, a]), (rows, [a, b, b]), (rows[:, :3], [a, b, b, a])):
         with pytest.raises(ValueError, match=r"for 4 lines of 4 features; give the code of the row"):
             strategy.label_boundary(lines, [1.5, np.nan, 0.25, 4.0], points, known)
+    for known, both in (([a, b, "c", a], None), ([a, b, b, a], [a, "c"])):
+        with pytest.raises(ValueError, match="two classes, and one of them for each line in labels"):
+            strategy.label_boundary(lines, [1.5, np.nan, 0.25, 4.0], rows, known, both)
     with pytest.raises(ValueError, match=r"lie in \[0, 4\]"):
         strategy.label_boundary(lines, [1.5, np.nan, 0.25, 4.1], rows, [a, b, b, a])
 
@@ -287,6 +290,32 @@ def test_boundaries_that_are_no_masks_are_not_recorded(boundary):
     assert len(learner.extension_keys_) == 0
 
 
+def test_a_kind_of_fit_parameter_that_is_not_kept_is_named():
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary"), random_state=0).fit(X, y)
+    message = r"boundary is int64 of shape \(2,\), and the learner has True or False of shape \(80,\)"
+    with pytest.raises(ValueError, match=message):
+        learner.extend(X[:2] + 1, [0, 1], boundary=[0, 1])
+    weighted = ActiveLearner(LogisticRegression(), RandomSampling()).fit(X, y, sample_weight=np.ones(80))
+    with pytest.raises(ValueError, match="sample_weight"):
+        weighted.extend(X[:2] + 1, [0, 1], sample_weight=["a", "b"])
+
+
+def test_fit_parameters_in_place_of_keys():
+    y = np.where(np.arange(80) < 20, Y, -1)
+    learner = ActiveLearner(BoundarySVC(), ADBA(answers="boundary", n_points=5), random_state=0).fit(X, y)
+    lines = learner.synthesize(2)
+    answers = learner.strategy_.label_boundary(
+        lines, [1.5, 2.0], learner.strategy_.query_report_.points, [0, 1]
+    )
+    for third in (answers[2], {"boundary": answers[2]}):
+        with pytest.raises(
+            ValueError, match=r"name them: extend\(X, y, boundary=...\), or extend\(X, y, \*\*p"
+        ):
+            learner.extend(*answers[:2], third)
+    assert len(learner.extension_keys_) == 0
+
+
 def test_boundaries_belong_to_a_learner_that_has_had_such_a_strategy(tmp_path):
     y = np.where(np.arange(80) < 20, Y, -1)
     learner = ActiveLearner(BoundarySVC(), ADBA(), random_state=0).fit(X, y).extend(X[:1] + 2, [0])
@@ -367,6 +396,27 @@ def test_annotators_see_what_the_decoder_makes_of_the_codes():
         ADBA(FrozenEstimator(pca)).show(lines), pca.inverse_transform(lines.reshape(6, 2)).reshape(2, 3, 4)
     )
     assert ADBA().show(lines) is lines
+
+
+def test_rows_are_shown_as_lines_are():
+    pca = PCA(2).fit(X)
+    strategy, codes = ADBA(FrozenEstimator(pca)), pca.transform(X)
+    assert_allclose(strategy.show(codes[:3]), pca.inverse_transform(codes[:3]))
+    assert_allclose(strategy.show(codes[:3, None])[:, 0], strategy.show(codes[:3]))
+
+
+@pytest.mark.parametrize("fitted", [tiny_vae(), PCA(2)], ids=["VAE", "PCA"])
+def test_a_pool_that_is_no_codes_of_the_decoder_is_refused(fitted):
+    class Untrained(LinearSVC):
+        def fit(self, X, y):
+            raise AssertionError
+
+    strategy = ADBA(FrozenEstimator(fitted.fit(X)))
+    message = r"(?s)X has 4 features, and the decoder makes no image.*2.* give decoder.transform\(X\)"
+    with pytest.raises(ValueError, match=message):
+        strategy.fit(X)
+    with pytest.raises(ValueError, match=message):
+        ActiveLearner(Untrained(), strategy).fit(X, Y)
 
 
 def test_nothing_is_changed_and_everything_repeats():
