@@ -12,10 +12,12 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
+from sklearn.utils.validation import _num_samples
 
 from ..access.wrappers import first_step, rows_for, working_bytes
 from ..pool import Pool, as_pool, blockwise, check_readable, dense
 from ..training.estimator import NetworkEstimator
+from ..utils.progress import is_shown, progress
 from ..utils.random import seed_random_states
 
 _ENCODER = "make_pipeline(TfidfVectorizer(), TruncatedSVD(64))"
@@ -68,18 +70,41 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
         # IncrementalPCA on its own takes five rows per column at a time, and a minute for a million of them.
         if is_large and (pool.is_lazy or (pool.is_in_file and hasattr(encoder, "partial_fit"))):
             return _fitted_in_parts(encoder, pool, seed)
-        return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)
+        with _told(encoder, len(pool)):
+            return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)
 
 
 def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
     """Fit an encoder on a pool that is not to be read whole."""
     if hasattr(encoder, "partial_fit"):
-        for block, _ in pool.blocks():
-            encoder.partial_fit(_shaped(encoder, block))
+        with _told(encoder, len(pool)):
+            for block, _ in pool.blocks():
+                encoder.partial_fit(_shaped(encoder, block))
         return encoder
     n_rows = min(len(pool), _SAMPLE_ROWS)
     rows = np.sort(np.random.default_rng(seed).choice(len(pool), n_rows, replace=False))
     return encoder.fit(_shaped(encoder, pool.dense(rows)), None)
+
+
+@contextmanager
+def _told(encoder: Any, n_rows: int) -> Iterator[None]:
+    """Tell how many rows `partial_fit` has seen, also where it is called by `fit`, as that of IncrementalPCA is."""
+    if not (is_shown() and hasattr(encoder, "partial_fit")):
+        yield
+        return
+    partial_fit = encoder.partial_fit
+    with progress(f"rows for {type(encoder).__name__}", n_rows) as advance:
+
+        def told(X: Any, *args: Any, **params: Any) -> Any:
+            fitted = partial_fit(X, *args, **params)
+            advance(_num_samples(X))
+            return fitted
+
+        encoder.partial_fit = told
+        try:
+            yield
+        finally:
+            del encoder.partial_fit
 
 
 def encode(encoder: Any, X: Any) -> NDArray[np.floating]:

@@ -15,6 +15,7 @@ from ..neighbors.base import positions_dtype
 from ..pool import check_positions
 from ..selection import bottom_k
 from ..utils.checks import check_integer
+from ..utils.progress import progress
 from .device import DeviceSteps
 from .nearest import Floats, Ints
 from .steps import KeptSteps, Positions
@@ -97,12 +98,15 @@ class LabelDiffusion:
         incremental: bool | str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        matrix = _checked(sparse.csr_array(transitions, dtype=np.float32))
-        order = np.arange(matrix.shape[0])
-        if positions_dtype(matrix.nnz) == np.int32:  # scipy renumbers no more entries
-            order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
-            matrix = matrix[order][:, order].tocsr()
-        matrix.sort_indices()
+        with progress("steps of the renumbering", 3) as advance:
+            matrix = _checked(sparse.csr_array(transitions, dtype=np.float32))
+            order = np.arange(matrix.shape[0])
+            if positions_dtype(matrix.nnz) == np.int32:  # scipy renumbers no more entries
+                order = reverse_cuthill_mckee(sparse.csr_matrix(matrix))
+                advance(1)
+                matrix = matrix[order][:, order].tocsr()
+                advance(1)
+            matrix.sort_indices()
         self._take_up(matrix, order, n_steps, incremental, device)
 
     def _take_up(self, matrix: Any, order: Ints, n_steps: Any, incremental: bool | str, device: Any) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from ..neighbors.base import positions_dtype
+from ..utils.progress import progress
 from .nearest import Floats, Ints
 
 # The least weight stays a positive number of float32: every edge counts, and no row is cut off.
@@ -90,15 +91,21 @@ def transition_matrix(
     if k and not 0 <= indices.min() <= indices.max() < n_samples:
         given = f"from {indices.min()} to {indices.max()}"
         raise ValueError(f"indices go {given}; they must be positions of the {n_samples} rows")
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        exponents = -KERNELS[kernel](distances, indices) if k else distances
-    weights = np.exp(np.maximum(exponents, _LEAST_EXPONENT))
-    weights[distances == 0] = 1
-    starts = np.arange(n_samples + 1) * k
-    directed = sparse.csr_array((weights.ravel(), indices.ravel(), starts), shape=(n_samples, n_samples))
-    walks = (directed + directed.T.tocsr()).tocsr() if symmetric else directed  # halving changes no share
-    sums = np.maximum(walks.sum(axis=1), np.finfo(np.float32).tiny)
-    walks.data /= np.repeat(sums, np.diff(walks.indptr))
+    with progress("steps of the transition matrix", 4) as advance:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            exponents = -KERNELS[kernel](distances, indices) if k else distances
+        weights = np.exp(np.maximum(exponents, _LEAST_EXPONENT))
+        weights[distances == 0] = 1
+        advance(1)
+        starts = np.arange(n_samples + 1) * k
+        walks = sparse.csr_array((weights.ravel(), indices.ravel(), starts), shape=(n_samples, n_samples))
+        transposed = walks.T.tocsr() if symmetric else None
+        advance(1)
+        walks = walks if transposed is None else (walks + transposed).tocsr()  # halving changes no share
+        advance(1)
+        sums = np.maximum(walks.sum(axis=1), np.finfo(np.float32).tiny)
+        walks.data /= np.repeat(sums, np.diff(walks.indptr))
+        advance(1)
     return walks
 
 

@@ -123,7 +123,9 @@ def _checksums(arrays: Arrays, chunks: NDArray[np.intp]) -> NDArray[np.uint64]:
         for each in words:
             kernel(chunks[part], each, sums[part], stop)
 
-    in_threads(add, range(0, len(chunks), step), stop if len(chunks) > step else None)
+    in_threads(
+        add, range(0, len(chunks), step), stop if len(chunks) > step else None, unit="blocks of checksums"
+    )
     return sums
 
 

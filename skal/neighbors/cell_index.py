@@ -106,7 +106,7 @@ class CellIndex(NeighborIndex):
         rows = np.full((n_chunks, WIDTH), -1, dtype=positions_dtype(n_samples))
         rows.ravel()[places] = np.arange(n_samples)
         features = np.full((n_chunks, pool.shape[1], WIDTH), np.inf, dtype=np.float32)
-        for block, where in float_blocks(pool):
+        for block, where in float_blocks(pool, "rows of the index"):
             chunk, lane = np.divmod(places[where], WIDTH)
             features[chunk, :, lane] = block
         farthest = np.where(rows >= 0, radii[rows], 0).max(axis=1)
@@ -141,7 +141,8 @@ class CellIndex(NeighborIndex):
                 raise self._damage(outside if cell < len(self.centers_) else "its rows are not finite")
 
         is_quick = len(queries) * self.features_.size <= _QUICK
-        in_threads(run, range(0, len(queries), size), None if is_quick else read[n_chunks:])
+        stop = None if is_quick else read[n_chunks:]
+        in_threads(run, range(0, len(queries), size), stop, unit="groups of neighbours")
         if self._checksums:
             self._checksums.check(self._arrays(), np.flatnonzero(read[:n_chunks]))
         if k > 1:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..utils.progress import counted, reported
 from .base import Floats, as_float32
 
 _BLOCK_ROWS = 4096
@@ -34,7 +35,7 @@ def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArra
     centers = (means.double() * scale + shift).float()
 
     cells, radii = np.empty(len(X), dtype=np.int32), np.empty(len(X))
-    for rows, where in float_blocks(X):
+    for rows, where in float_blocks(X, "rows in cells"):
         block = torch.from_numpy(rows).double()
         labels = cells_of(scaled(block))
         cells[where] = labels.numpy()
@@ -53,7 +54,8 @@ def _k_means(
 
     roots = lloyd(points, points[: round(n_cells**0.5)], _N_LLOYD)
     parts = []
-    for root, members in zip(roots, _members(points, roots), strict=True):
+    groups = zip(roots, _members(points, roots), strict=True)
+    for root, members in counted(groups, "groups of cells", len(roots)):
         n_own = max(1, len(members) * n_cells // len(points))
         own = points[members]
         parts.append(lloyd(own, own[:n_own], _N_LLOYD) if len(own) else root[None])
@@ -76,7 +78,7 @@ def _members(points: torch.Tensor, means: torch.Tensor) -> tuple[torch.Tensor, .
 
 def lloyd(points: torch.Tensor, means: torch.Tensor, n_rounds: int) -> torch.Tensor:
     """Return the means of cells after some rounds of Lloyd's algorithm; an empty cell keeps its mean."""
-    for _ in range(n_rounds):
+    for _ in counted(range(n_rounds), "rounds of k-means"):
         labels = nearest(points, means)
         counts = torch.bincount(labels, minlength=len(means))
         sums = torch.zeros_like(means).index_add_(0, labels, points)
@@ -91,8 +93,8 @@ def nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.addmm(norms, block, means.T, alpha=-1).argmin(dim=1) for block in blocks])
 
 
-def float_blocks(X: NDArray[Any]) -> Iterator[tuple[Floats, slice]]:
-    """Yield blocks of rows in float32, and where they are."""
-    for start in range(0, len(X), _BLOCK_ROWS):
-        where = slice(start, start + _BLOCK_ROWS)
-        yield as_float32(X[where]), where
+def float_blocks(X: NDArray[Any], unit: str) -> Iterator[tuple[Floats, slice]]:
+    """Yield blocks of rows in float32, and where they are; how many rows are done is told as `unit`."""
+    places = (slice(start, start + _BLOCK_ROWS) for start in range(0, len(X), _BLOCK_ROWS))
+    blocks = ((as_float32(X[where]), where) for where in places)
+    return reported(blocks, len(X), lambda pair: len(pair[0]), unit)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from ..utils.kernels import forgiving_caches
+from ..utils.progress import progress
 from ..utils.threads import Turns
 from .base import Answer, Floats, NeighborIndex, as_float32
 from .cell_index import CellIndex
@@ -94,9 +95,12 @@ class GraphIndex(NeighborIndex):
             self.index_: Any = CellIndex(random_state=seed).fit(pool)
         else:
             self._pool = as_float32(pool)  # the graph puts its own copy into another order
-            self.index_ = build_graph(self._pool, seed)
-            with _pynndescent():
-                self.index_.prepare()
+            with progress("steps of the graph", 2) as advance:  # pynndescent tells no more
+                self.index_ = build_graph(self._pool, seed)
+                advance(1)
+                with _pynndescent():
+                    self.index_.prepare()
+                advance(1)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..utils.kernels import compiled
+from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
 from .base import Floats
 from .cells import lloyd, nearest
@@ -47,7 +48,8 @@ class KMeansCells:
         n_near = min(len(centers), 4 * width // CELL_ROWS + 1)
         means = torch.from_numpy(centers)
         near = [
-            torch.cdist(part, means).topk(n_near, largest=False).indices for part in means.split(_BLOCK_ROWS)
+            torch.cdist(part, means).topk(n_near, largest=False).indices
+            for part in counted(means.split(_BLOCK_ROWS), "blocks of cells")
         ]
         self._near = torch.cat(near).numpy()
 
@@ -84,6 +86,7 @@ class KMeansCells:
                 for cell, (start, stop) in enumerate(pairwise(self._starts))
                 for first in range(start, stop, step)
             ],
+            unit="blocks of neighbours",
         )
 
     def _candidates(self, cell: int, first: int, last: int) -> Positions:
@@ -115,7 +118,7 @@ def _cut(
         order, starts, _ = _cut(points, rows, round(n_cells**0.5), rng)
         parts = [
             _cut(points, part, min(_n_cells(len(part)), _FLAT_CELLS), rng)
-            for part in np.split(order, starts[1:-1])
+            for part in counted(np.split(order, starts[1:-1]), "groups of cells")
         ]
         orders, all_starts, centers = zip(*parts, strict=True)
         sizes = np.concatenate([np.diff(each) for each in all_starts])
@@ -124,7 +127,7 @@ def _cut(
     seen = torch.from_numpy(points.points(sample)[0])
     means = lloyd(seen, seen[:n_cells], _N_LLOYD)
     cells = np.empty(len(rows), np.int32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
+    for start in counted(range(0, len(rows), _BLOCK_ROWS), "blocks of rows in cells"):
         part = slice(start, start + _BLOCK_ROWS)
         cells[part] = nearest(torch.from_numpy(points.points(rows[part])[0]), means).numpy()
     used, sizes = np.unique(cells, return_counts=True)  # equal means leave cells empty

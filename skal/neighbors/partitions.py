@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..utils.kernels import compiled
+from ..utils.progress import counted
 from ..utils.threads import in_threads
 from .base import Floats, positions_dtype
 from .k_means_cells import KMeansCells
@@ -101,7 +102,7 @@ def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[Floats, NDArray
         compiled(measure)(X, rows, found[start : start + _PART_ROWS], sq)
         distances[start : start + _PART_ROWS] = np.sqrt(sq)
 
-    in_threads(measured, range(0, n_samples, _PART_ROWS))
+    in_threads(measured, range(0, n_samples, _PART_ROWS), unit="blocks of distances")
     return distances, found
 
 
@@ -125,7 +126,7 @@ def _projected(centered: Centered, rng: np.random.Generator) -> Centered:
         return centered
     axes = axes[:, -n_components:].flip(1)
     components = torch.empty(n_samples, n_components)
-    for start in range(0, n_samples, _PART_ROWS):
+    for start in counted(range(0, n_samples, _PART_ROWS), "blocks of components"):
         part = components[start : start + _PART_ROWS]
         torch.mm(torch.from_numpy(centered.points(np.arange(start, start + len(part)))[0]), axes, out=part)
     return Centered(components.numpy(), shift=np.zeros(n_components), scale=1.0)
@@ -136,11 +137,15 @@ def _refined(X: Floats, order: Positions, sq: Floats, found: NDArray[Any]) -> Li
     n_samples, k = found.shape
     n_nearest = min(k, _MOST_AROUND)
     hearers, counts = np.full((n_samples, 2 * n_nearest), -1, found.dtype), np.zeros(n_samples, np.int32)
-    for place in range(n_nearest):
+    for place in counted(range(n_nearest), "rounds of neighbours"):
         compiled(reverse)(found, place, hearers, counts)
     table_size = 1 << (2 * (3 * n_nearest * (n_nearest + 1) + k + 1)).bit_length()  # never full
     lists = np.empty_like(sq), np.empty_like(found)
     kernel = compiled(refine, any_order=True)
     parts = [order[start : start + _PART_ROWS] for start in range(0, n_samples, _PART_ROWS)]
-    in_threads(lambda rows: kernel(X, rows, sq, found, hearers, n_nearest, table_size, *lists), parts)
+    in_threads(
+        lambda rows: kernel(X, rows, sq, found, hearers, n_nearest, table_size, *lists),
+        parts,
+        unit="blocks of neighbours' neighbours",
+    )
     return lists

@@ -121,5 +121,5 @@ def nearest_by_products(X: Floats, rows: Positions, k: int) -> tuple[NDArray[np.
             )
         compiled(measure)(X, rows[part], found[part], sq[part])
 
-    in_threads(search, range(0, len(rows), size), stop)
+    in_threads(search, range(0, len(rows), size), stop, unit="blocks of neighbours")
     return sq, found

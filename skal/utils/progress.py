@@ -64,10 +64,10 @@ Listener = Callable[[Task], object]
 def show_progress(listener: Listener | None = None, *, file: TextIO | None = None) -> Iterator[None]:
     """Show how far long work is: `fit`, `query`, `simulate` and everything else inside the ``with`` statement.
 
-    Passes over a pool, trainings of networks, rounds of simulations, searches for neighbours, picks of a strategy and
-    the like speak once they have taken two seconds. In terminals and notebooks one line with a bar is written over; in
-    a log there are lines at growing distances. Only this thread's work is shown, and nothing without a ``with``
-    statement.
+    Passes over a pool, trainings of networks and encoders, rounds of simulations, indexes, searches for neighbours,
+    picks of a strategy and the like speak once they have taken two seconds. In terminals and notebooks one line with a
+    bar is written over; in a log there are lines at growing distances. Only this thread's work is shown, and nothing
+    without a ``with`` statement.
 
     Parameters
     ----------

@@ -142,7 +142,11 @@ def _limit(library: Any, n_threads: int) -> bool:
 
 
 def in_threads(
-    function: Callable[[T], object], parts: Iterable[T], stop: NDArray[np.bool_] | None = None
+    function: Callable[[T], object],
+    parts: Iterable[T],
+    stop: NDArray[np.bool_] | None = None,
+    *,
+    unit: str = "blocks of rows",
 ) -> None:
     """Call a function that releases the GIL with each part, in as many threads as torch uses.
 
@@ -158,6 +162,8 @@ def in_threads(
         Becomes True after an error or an interrupt; `function` looks at it and ends early. Python notices an interrupt
         only between calls of compiled code: with `stop` even a single call gets a thread of its own, so that this one
         is free to notice.
+    unit : str, default="blocks of rows"
+        What the parts are, for `show_progress`.
 
     Examples
     --------
@@ -171,12 +177,12 @@ def in_threads(
     parts = list(parts)
     n_threads = min(torch.get_num_threads(), len(parts))
     if n_threads <= 1 and stop is None:
-        for part in counted(parts, "parts"):
+        for part in counted(parts, unit):
             function(part)
         return
     with ThreadPoolExecutor(max(n_threads, 1)) as threads:
         try:
-            for _ in counted(threads.map(function, parts), "parts", len(parts)):
+            for _ in counted(threads.map(function, parts), unit, len(parts)):
                 pass
         except BaseException:
             if stop is not None:

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from joblib import parallel_config
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from skal import SimulatedLearner, show_progress, simulate
 from skal.classifiers import ACGANClassifier, LinearClassifier
-from skal.generators import ALI, GAN
+from skal.generators import ALI, GAN, fit_encoder
 from skal.graph import nearest_neighbors
-from skal.strategies import BAIT, DGAL, ExpectedErrorReduction, QueryByCommittee, RandomSampling
+from skal.neighbors import CellIndex, GraphIndex
+from skal.strategies import BAIT, DGAL, SEALS, ExpectedErrorReduction, QueryByCommittee, RandomSampling
 from skal.utils import progress
 from skal.utils.progress import Task, advance, counted
 
@@ -304,6 +305,51 @@ def test_queries_are_told(impatient, strategy, unit):
 def test_searches_for_neighbours_are_told(impatient):
     rows = RNG.normal(size=(3000, 4)).astype(np.float32)
     assert heard(lambda: nearest_neighbors(rows, 5))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "wanted"),
+    [
+        (SEALS(IncrementalPCA(2)), {"rows for IncrementalPCA", "rows in cells", "rows of the index"}),
+        (
+            DGAL(IncrementalPCA(2), index="approximate", device="cpu"),
+            {
+                "rows for IncrementalPCA",
+                "rounds of k-means",
+                "blocks of neighbours",
+                "steps of the transition matrix",
+                "steps of the renumbering",
+            },
+        ),
+    ],
+    ids=["SEALS", "DGAL"],
+)
+def test_a_fit_says_what_it_counts(impatient, strategy, wanted):
+    rows = np.random.default_rng(0).normal(size=(9000, 3))
+    told = units(heard(lambda: strategy.fit(rows)))
+    assert wanted <= told
+    assert "parts" not in told
+
+
+def test_an_index_by_pynndescent_is_told(impatient, monkeypatch):
+    graph = SimpleNamespace(prepare=lambda: None)
+    monkeypatch.setattr("skal.neighbors.graph_index.build_graph", lambda X, seed: graph)
+    tasks = heard(lambda: GraphIndex().fit(np.zeros((5000, 1))))
+    assert [str(task) for task in tasks] == ["1 of 2 steps of the graph", "2 of 2 steps of the graph"]
+
+
+def test_cells_in_two_steps_are_told(impatient, monkeypatch):
+    monkeypatch.setattr("skal.neighbors.cells._FLAT_CELLS", 9)
+    assert "groups of cells" in units(heard(lambda: CellIndex(20).fit(RNG.normal(size=(400, 2)))))
+
+
+def test_an_encoder_is_told_and_stays_what_it_is(impatient):
+    encoders = []
+    tasks = heard(lambda: encoders.append(fit_encoder(IncrementalPCA(2), X, seed=0)))
+    encoders.append(fit_encoder(IncrementalPCA(2), X, seed=0))
+    assert str(tasks[0]) == "20 of 60 rows for IncrementalPCA"
+    assert vars(encoders[0]).keys() == vars(encoders[1]).keys()
+    np.testing.assert_array_equal(encoders[0].components_, encoders[1].components_)
 
 
 def test_a_task_says_what_it_is():
