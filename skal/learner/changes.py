@@ -226,6 +226,13 @@ class Changes(Audits):
                 params=state.params | state.stacked(state.params, [(params, n_new)]),
                 before=None,
             )
+            if len(new.rows):
+                rows = new.rows + len(state.pool)
+                labels = grown.labels.with_labels(rows, new.known)
+                grown = replace(
+                    grown.after("label", rows, new.known, labels=labels, is_trained=False), before=None
+                )
+                self._check_binary(grown, state.classes.tolist())
             self._try_flawed_row(grown)
             grown = replace(
                 grown,
@@ -233,11 +240,6 @@ class Changes(Audits):
                 cold_start=None if state.cold_start is None else state.cold_start.grown(pool),
             )
             if len(new.rows):
-                rows = new.rows + len(state.pool)
-                labels = grown.labels.with_labels(rows, new.known)
-                grown = replace(
-                    grown.after("label", rows, new.known, labels=labels, is_trained=False), before=None
-                )
                 return self._recorded(grown, refit)
             self._state = grown
             return self

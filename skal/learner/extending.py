@@ -17,6 +17,8 @@ from .ids import Ids, check_orders
 from .recording import Recording
 from .state import State
 
+_KINDS = {"b": "True or False", "i": "integers", "u": "integers", "f": "floats", "U": "strings"}
+
 
 class Extending(Recording):
     """Base of the learner: `extend`, and what can be said of its samples later."""
@@ -141,7 +143,7 @@ class Extending(Recording):
 def _told(value: Any) -> str:
     """The kind and the shape of a fit parameter, in words."""
     array = np.asarray(value)
-    return f"{'True or False' if array.dtype == bool else array.dtype} of shape {array.shape}"
+    return f"{_KINDS.get(array.dtype.kind, 'objects')} of shape {array.shape}"
 
 
 def _goes_with(value: Any, known: Any) -> bool:

@@ -165,8 +165,8 @@ class ADBA(SynthesisStrategy):
             self.show(_numbers(pool.dense(np.array([0]))))
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"X has {pool.row_shape[0]} features, and the decoder makes no image of its rows: {error} The pool "
-                "must be codes of that decoder: give decoder.transform(X)."
+                f"X has {pool.row_shape[0]} features, and the decoder makes no image of its rows. The pool must be "
+                f"codes: give decoder.transform(X). The decoder says: {error}"
             ) from error
 
     def _prepare(self, pool: Pool) -> None:

@@ -174,6 +174,16 @@ def test_a_third_class_of_a_binary_classifier_is_not_recorded(teach):
     assert learner.set_params(classes=None).teach([30], [1]).is_trained_
 
 
+def test_a_third_class_of_new_rows_is_refused_before_the_strategy_is_prepared():
+    class Growing(RandomSampling):
+        def _grow(self, pool):
+            pytest.fail("it was prepared")
+
+    learner = ActiveLearner(BoundarySVC(), Growing()).fit(X, PAIRS)
+    with pytest.raises(ValueError, match="Only binary"):
+        learner.grow(np.r_[X, X[:1] + 1], [2])
+
+
 def test_the_classes_of_a_binary_classifier_can_be_corrected():
     y = np.where(np.arange(150) < 1, 7, -1)
     learner = binary().fit(X, y).teach([1], [1])
