@@ -143,12 +143,19 @@ class Strategy(ABC, InstanceParams):
         Raises
         ------
         ValueError
+        TypeError
+            If the `requires` of one is a string.
         """
         for part in parts(self):
             if hasattr(part, "_parameter_constraints"):
                 part._validate_params()
             if hasattr(part, "device"):
                 resolve_device(part.device)
+            if isinstance(requires := getattr(type(part), "requires", ()), str):  # an author forgot the comma
+                raise TypeError(
+                    f"{type(part).__name__} has requires={requires!r}; it must be a tuple of names: write "
+                    f"({requires!r},)."
+                )
 
     @property
     def reads_rows(self) -> bool:

@@ -112,6 +112,22 @@ def check_query_permutation(strategy: QueryStrategy, problem: Problem) -> None:
     )
 
 
+def check_score_of_each_row(strategy: QueryStrategy, problem: Problem) -> None:
+    """A score strategy gives each row the same score whichever rows come with it in a block of the pool."""
+    if not isinstance(strategy, ScoreStrategy):
+        return
+    learner, n_first = problem.learner(strategy), len(problem.X) // 3
+    in_two = [learner.score_samples(part) for part in (problem.X[:n_first], problem.X[n_first:])]
+    assert_allclose(
+        np.concatenate(in_two),
+        learner.score_samples(problem.X),
+        rtol=1e-4,
+        atol=1e-6,
+        err_msg="scores depend on how the pool is cut into blocks: the X of _score is one of them, so each row must "
+        "be scored by itself; what is common to all rows belongs into _prepare",
+    )
+
+
 def check_labeled_rows_never_return(strategy: QueryStrategy, problem: Problem) -> None:
     """Taught round by round, every row of the pool is queried exactly once."""
     learner = problem.learner(strategy)
@@ -152,6 +168,7 @@ CHECKS: tuple[Callable[[QueryStrategy, Problem], None], ...] = (
     check_query_repeatable,
     check_query_changes_nothing,
     check_query_permutation,
+    check_score_of_each_row,
     check_labeled_rows_never_return,
     check_other_pool,
     check_changed_pool,

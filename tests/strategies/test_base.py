@@ -294,3 +294,18 @@ def test_the_answer_of_an_author_may_be_any_integers():
     assert_array_equal(rows, [10, 11])
     query = Query(pool=as_pool(X), labels=Labels.of(Y), n_queries=2)
     assert_array_equal(Listing().fit(X).answer(query), [10, 11])
+
+
+def test_requires_is_a_tuple_of_names():
+    class Forgetful(RandomSampling):
+        requires = "predict_proba"
+
+    X, y = np.eye(4), [0, 1, -1, -1]
+    message = (
+        r"Forgetful has requires='predict_proba'; it must be a tuple of names: write \('predict_proba',\)"
+    )
+    for strategy in (Forgetful(), RandomSubset(2, Forgetful())):
+        with pytest.raises(TypeError, match=message):
+            strategy.fit(X)
+        with pytest.raises(TypeError, match=message):
+            ActiveLearner(LogisticRegression(), strategy).fit(X, y)

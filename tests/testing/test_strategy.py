@@ -68,6 +68,16 @@ class Batchwise(SecondGuess):
         return super()._score(X, estimator) * np.arange(len(X))
 
 
+class Centred(ScoreStrategy):
+    """Scores that stay with their rows in any order, and yet depend on the block."""
+
+    requires = ("predict_proba",)
+
+    def _score(self, X, estimator):
+        p = predict_proba(estimator, X)
+        return (p - p.mean(axis=0)).max(axis=1)
+
+
 @pytest.mark.parametrize(
     ("strategy", "message"),
     [
@@ -77,6 +87,10 @@ class Batchwise(SecondGuess):
         (Scaling(), "changed: X|changed in place|differs"),
         (Refitting(), "changed: classifier"),
         (Batchwise(), "check_query_permutation"),
+        (
+            Centred(),
+            r"(?s)check_score_of_each_row.*scores depend on how the pool is cut into blocks: the X of _score",
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
