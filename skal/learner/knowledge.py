@@ -145,8 +145,11 @@ class Knowledge(Delegation):
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
 
     def _check_unchanged(self, pool: Pool) -> None:
-        """Refuse a pool that no longer looks as it did: its labels are those of other rows."""
-        if not pool.is_unchanged():
+        """Refuse a pool that no longer looks as it did: its labels are those of other rows.
+
+        What cannot be read now says so where it is read. Answers are recorded without reading.
+        """
+        if pool.is_open and not pool.is_unchanged():
             raise ValueError(
                 "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "
                 "longer belong to it. Put the rows back as they were, or call fit again with the changed pool; "

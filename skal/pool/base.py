@@ -242,6 +242,11 @@ class Pool(ABC):
         return None
 
     @property
+    def is_open(self) -> bool:
+        """Whether the rows can be read: somebody may have closed their file."""
+        return True
+
+    @property
     def is_in_file(self) -> bool:
         """Whether the rows are in a file, where their container says so."""
         return self.storage is not None

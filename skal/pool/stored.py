@@ -62,8 +62,12 @@ class StoredPool(LazyPool):
         read = getattr(self.X, "get_orthogonal_selection", self.X.__getitem__)  # of zarr, and of h5py
         return np.asarray(read(positions))[places]
 
+    @property
+    def is_open(self) -> bool:
+        return not type(self.X).__module__.startswith("h5py") or bool(self.X)
+
     def _check_open(self) -> None:
-        if type(self.X).__module__.startswith("h5py") and not self.X:
+        if not self.is_open:
             raise ValueError(
                 "The h5py file of the pool was closed; keep it open as long as the rows are asked for."
             )

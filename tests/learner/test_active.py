@@ -3,6 +3,7 @@
 import os
 import pickle
 
+import h5py
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -279,11 +280,11 @@ def test_a_pool_changed_in_place_is_noticed():
 
 
 VERBS = {
-    "teach": lambda fitted, folder: fitted.teach([120], [0]),
-    "teach, recorded only": lambda fitted, folder: fitted.teach([120], [0], refit=False),
-    "teach the audit": lambda fitted, folder: fitted.teach([120], [0], audit=True),
+    "teach": lambda fitted, folder: fitted.teach([121], [0]),
+    "teach, recorded only": lambda fitted, folder: fitted.teach([121], [0], refit=False),
+    "teach the audit": lambda fitted, folder: fitted.teach([121], [0], audit=True),
     "forget": lambda fitted, folder: fitted.forget([0]),
-    "skip": lambda fitted, folder: fitted.skip([120]),
+    "skip": lambda fitted, folder: fitted.skip([121]),
     "audit": lambda fitted, folder: fitted.audit(3),
     "grow": lambda fitted, folder: fitted.grow(np.append(fitted.X_, X[:2], axis=0)),
     "refit": lambda fitted, folder: fitted.refit(),
@@ -311,6 +312,20 @@ def test_no_verb_takes_other_rows_for_those_of_fit(verb, in_file, tmp_path):
     assert_array_equal(fitted.labels_, before)
     assert not len(fitted.skipped_)
     assert not (tmp_path / "learner").exists() or not list((tmp_path / "learner").iterdir())
+
+
+def test_answers_are_recorded_while_the_file_of_the_pool_is_closed(tmp_path):
+    with h5py.File(tmp_path / "pool.h5", "w") as file:
+        file["rows"] = X
+    with h5py.File(tmp_path / "pool.h5", "r") as file:
+        fitted = learner().fit(file["rows"], Y)
+    fitted.teach([121], [0], refit=False).skip([123])
+    with pytest.raises(ValueError, match="was closed") as caught:
+        fitted.teach([124], [1])
+    assert "The answers are recorded" in caught.value.__notes__[0]
+    assert_array_equal(fitted.labels_[[121, 124]], [0, 1])
+    with pytest.raises(ValueError, match="was closed"):
+        fitted.query()
 
 
 def test_samples_beside_a_changed_pool_are_kept():
