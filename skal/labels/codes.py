@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import as_objects
 from ..utils.warnings import callers_level
-from .marking import check_new_labels, check_same_kind, is_numeric
+from .marking import check_booleans, check_new_labels, check_same_kind, is_numeric
 from .reading import UNLABELED, is_missing, read_labels
 
 # What markers become on their way through arrays of strings and text files.
@@ -114,6 +114,7 @@ class Labels:
         ValueError
             If there is another number of labels, one is missing, or of another kind than those so far.
         """
+        check_booleans(self.classes, labels)
         labels = check_new_labels(labels, n_rows, unlabeled=self.unlabeled)
         check_same_kind(self.classes, labels)
         return _exactly_as(self.classes, labels)

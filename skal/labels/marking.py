@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .reading import UNLABELED, has_nan, read_labels
+from .reading import UNLABELED, has_booleans, has_nan, read_labels
 
 
 def check_partial_labels(y: Any, n_samples: int | None = None) -> NDArray[Any]:
@@ -88,21 +88,20 @@ def check_new_labels(labels: Any, rows: int, *, unlabeled: Any = None) -> NDArra
 
 
 def check_same_kind(known: NDArray[Any], labels: NDArray[Any]) -> None:
-    """The labels so far and the new ones must both be numbers, or both strings or objects.
-
-    Booleans go with numbers where these are 0 and 1.
-    """
-    if is_numeric(known) and is_numeric(labels) and (known.dtype.kind == "b") != (labels.dtype.kind == "b"):
-        others = np.setdiff1d(np.append(known, labels), [0, 1])
-        if len(known) and len(others):
-            raise ValueError(
-                f"The labels so far are {known[:5].tolist()} and the new ones {labels[:5].tolist()}; booleans go with "
-                "0 and 1 alone. Give numbers."
-            )
+    """The labels so far and the new ones must both be numbers, or both strings or objects."""
     if len(known) and len(labels) and is_numeric(known) != is_numeric(labels):
         raise ValueError(
             f"The labels so far are like {known[:1].tolist()[0]!r} and the new ones like "
             f"{labels[:1].tolist()[0]!r}; give all of them as numbers or all as strings."
+        )
+
+
+def check_booleans(known: NDArray[Any], labels: Any) -> None:
+    """Booleans go with numbers where these are 0 and 1: elsewhere they are a mask, or say whether a guess was right."""
+    if is_numeric(known) and has_booleans(labels) and not np.isin(known, [0, 1]).all():
+        raise ValueError(
+            f"The labels so far are {known[:5].tolist()} and the new ones booleans, which go with 0 and 1 alone; give "
+            "numbers."
         )
 
 

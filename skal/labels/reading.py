@@ -104,9 +104,16 @@ def _as_array(y: Any) -> Any:
 
 def has_nan(y: Any) -> bool:
     """Whether labels are floats, and NaN among them."""
-    values = _as_array(y)
-    values = np.asarray(values) if isinstance(values, list | tuple) else values
-    return getattr(getattr(values, "dtype", None), "kind", "") == "f" and bool(np.isnan(values).any())
+    values = np.asarray(_as_array(y))
+    return values.dtype.kind == "f" and bool(np.isnan(values).any())
+
+
+def has_booleans(y: Any) -> bool:
+    """Whether labels are booleans, or some of several objects are."""
+    values = np.asarray(_as_array(y))
+    return values.dtype.kind == "b" or (
+        values.dtype.kind == "O" and bool in map(type, values.ravel().tolist())
+    )
 
 
 def _is_marked(y: NDArray[Any], unlabeled: Any) -> NDArray[np.bool_]:

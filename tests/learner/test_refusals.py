@@ -1,6 +1,7 @@
 """What a learner refuses, before anything is trained or recorded."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
@@ -64,8 +65,9 @@ def test_query_and_synthesize_name_one_another():
         (
             [1, 2],
             [True, False],
-            r"are \[0, 1, 2\] and the new ones \[True, False\]; booleans go with 0 and 1",
+            r"are \[0, 1, 2\] and the new ones booleans, which go with 0 and 1",
         ),
+        ([1, 2], pd.array([True, False]), "the new ones booleans, which go with 0 and 1"),
         (X[:1], [0], r"float64 and shape \(1, 4\) were given.* not the rows themselves"),
         (
             ["x"],
