@@ -160,8 +160,8 @@ def quick(experiment: Settings) -> Settings:
     """For two cores: short trainings, few rounds, and always the small network.
 
     On Fashion-MNIST ten times the learning rate makes up for a thirteenth of the epochs: at the paper's rate the
-    network would fit so little that more labels do not help, and hard ones harm. Colours do not bear that rate: there
-    the pool is smaller, and WAAL makes a quarter of the paper's steps, each as the paper has it.
+    network would fit so little that more labels do not help, and hard ones harm. With colours that happens at either
+    rate: there the pool is smaller, and WAAL makes a quarter or half of the paper's steps, at the paper's rate.
     """
     small = replace(experiment, n_epochs=6, lr=0.1, n_rounds=3, n_seeds=3, n_deepfool=1000, n_validation=2000)
     if experiment.architecture == "lenet_waal":
