@@ -3,7 +3,8 @@
 ``python examples/papers/dgal.py mnist`` runs a data set with the paper's settings (Table 1, appendix A), ``--quick``
 with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The weights
 of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` each method took two
-minutes a seed on two busy cores, or seven if it scans the pool, and the VAE of MNIST took ten. The VAE is trained when
+minutes a seed on two busy cores, or seven if it scans the pool, and the VAE of MNIST took ten; with ``--resnet18``, 12
+to 36 minutes, on about half of a core. The VAE is trained when
 a method first needs it, or for the figures. With the paper's settings an epoch of it took 5 s on an H100, which makes
 25 minutes for its 300. T is the paper's log_10 N, which is 5 for each data set.
 
