@@ -140,16 +140,16 @@ class Knowledge(Delegation):
 
     def _rows(self, rows: Any, *, distinct: bool = True) -> Rows:
         """Positions in the pool, of rows that were named by positions or by ids."""
-        self._check_unchanged(self._state.pool)
+        self._check_unchanged(self._state.pool, quickly=True)
         ids: Ids | None = self._state.ids
         return named_rows(rows, ids, len(self._state.pool), distinct=distinct)
 
-    def _check_unchanged(self, pool: Pool) -> None:
+    def _check_unchanged(self, pool: Pool, *, quickly: bool = False) -> None:
         """Refuse a pool that no longer looks as it did: its labels are those of other rows.
 
         What cannot be read now says so where it is read. Answers are recorded without reading.
         """
-        if pool.is_open and not pool.is_unchanged():
+        if pool.is_open and not (pool.seems_unchanged() if quickly else pool.is_unchanged()):
             raise ValueError(
                 "The pool given to fit was changed in place since, so the labels and what the strategy prepared no "
                 "longer belong to it. Put the rows back as they were, or call fit again with the changed pool; "

@@ -47,7 +47,7 @@ class Recording(Knowledge):
         check_is_fitted(self)
         with self._changes:
             try:
-                self._check_unchanged(self._state.pool)
+                self._check_unchanged(self._state.pool, quickly=True)
                 self._state = self._refitted(self._state)
             except BaseException as error:
                 error.add_note(

@@ -70,6 +70,9 @@ class ArrayPool(Pool):
     def _values(self, rows: Rows | slice) -> NDArray[Any]:
         return np.asarray(self.X[rows])
 
+    def _glance(self) -> int | None:
+        return self._checksum_of_few(self._values)
+
     def same_as(self, other: Pool) -> bool:
         """Whether another pool has the same rows; the same memory is not compared."""
         return _memory(self.X) == _memory(other.X) or super().same_as(other)

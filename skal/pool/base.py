@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from ..utils.checks import squares_fit
 from .checksum import stamp_of
 from .equality import differing_rows, kind_of_numbers, same_values
 from .rows import Rows, as_slice, check_positions, cut
+from .watching import Watched
 
 # Of rows as floats: large enough that the fixed cost of a call vanishes, small enough to be no burden on memory.
 BLOCK_BYTES = 32 * 2**20
@@ -27,7 +28,7 @@ _COMPARED_BYTES = 4 * 2**20
 _SAMPLED_ROWS = 1000
 
 
-class Pool(ABC):
+class Pool(Watched):
     """The rows of a pool in one kind of container, and nothing else: no labels.
 
     Parameters
@@ -52,7 +53,6 @@ class Pool(ABC):
 
     def __init__(self, X: Any) -> None:
         self.X = X
-        self._seen: tuple[int, Hashable, Hashable] | None = None
         self._stamp: tuple[int, int] | None = None
         self.remark: str | None = None
 
@@ -73,11 +73,6 @@ class Pool(ABC):
     def obstacle(self) -> str | None:
         """Why the rows are no numbers, such as "its rows are texts"; None where they can be read as numbers."""
         return None
-
-    @property
-    @abstractmethod
-    def row_bytes(self) -> float:
-        """Bytes that a row takes in memory."""
 
     @property
     def float_bytes(self) -> float:
@@ -219,27 +214,8 @@ class Pool(ABC):
         return f"{type(self.X).__name__}{of_type} with {size}"
 
     @abstractmethod
-    def digest(self, max_bytes: int) -> Hashable:
-        """A checksum of the rows.
-
-        Parameters
-        ----------
-        max_bytes : int
-            About how much is read: all rows of a smaller pool, evenly spaced ones of a larger.
-
-        Returns
-        -------
-        digest : hashable
-        """
-
-    @abstractmethod
     def _numbers(self) -> Iterable[tuple[str, NDArray[Any]]]:
         """The arrays of floating-point numbers in `X`, with their names in errors."""
-
-    @property
-    def storage(self) -> Hashable | None:
-        """What identifies rows in storage that cannot have changed unnoticed; None for rows in memory."""
-        return None
 
     @property
     def is_open(self) -> bool:
@@ -317,25 +293,6 @@ class Pool(ABC):
                 input_name=name,
                 estimator_name=None if estimator is None else type(estimator).__name__,
             )
-
-    def watch(self, max_bytes: int) -> None:
-        """Remember how the rows look now, unless that was done, so that `is_unchanged` can tell.
-
-        Parameters
-        ----------
-        max_bytes : int
-            About how much is read. A smaller pool is read whole; of a larger one evenly spaced rows are, so that a
-            query on a large pool never scans it.
-        """
-        if self._seen is None:
-            self._seen = max_bytes, self.storage, self.digest(max_bytes)
-
-    def is_unchanged(self) -> bool:
-        """Whether the rows still look as they did when they were watched first."""
-        if self._seen is None:
-            return True
-        max_bytes, storage, digest = self._seen
-        return (storage is not None and storage == self.storage) or digest == self.digest(max_bytes)
 
     def blocks(
         self, rows: ArrayLike | None = None, max_bytes: float | None = None, row_bytes: float | None = None

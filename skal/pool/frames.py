@@ -49,6 +49,9 @@ class FramePool(Pool):
         # Columns of several types, or with missing values of their own kind.
         return taken.to_numpy(np.float64, na_value=np.nan) if self._is_pandas else array.astype(np.float64)
 
+    def _glance(self) -> int | None:
+        return self._checksum_of_few(self._values)
+
     def like(self, rows: NDArray[Any]) -> Any:
         names = "columns" if self._is_pandas else "schema"
         return type(self.X)(rows.reshape(-1, *self.row_shape), **{names: list(self.X.columns)})

@@ -43,6 +43,13 @@ class SparsePool(Pool):
     def _values(self, rows: Rows | slice) -> NDArray[Any]:
         return self.X[rows].toarray()
 
+    def _glance(self) -> int | None:
+        return self._checksum_of_few(self._entries_of)
+
+    def _entries_of(self, rows: Rows) -> NDArray[Any]:
+        few = _canonical(self.X[rows])
+        return np.concatenate([getattr(few, name) for name in _PARTS])
+
     def like(self, rows: NDArray[Any]) -> Any:
         return type(self.X)(rows.reshape(-1, *self.row_shape))
 

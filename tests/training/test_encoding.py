@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 
 from skal.exceptions import ModelFileError
 from skal.nets import LeNet
-from skal.strategies import RandomSampling, base
+from skal.stopping import base
+from skal.strategies import RandomSampling
 from skal.training import encoding
 from skal.training.encoding import decode, encode
 from tests.processes import run_fresh
@@ -194,7 +195,7 @@ def test_refused_values(value):
         "antigravity.Module",
         "torchvision.models.ResNet",
         "sklearn.linear_model.LogisticRegression",
-        "skal.strategies.base.BaseEstimator",  # of scikit-learn
+        "skal.stopping.base.BaseEstimator",  # of scikit-learn
         "skal.training.files.os.system",
         "skal.training.files.write_file",
         "skal.no_such_module.Net",

@@ -1,0 +1,96 @@
+"""How a change of a pool in place is noticed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checksum import checksum
+from .rows import Rows
+
+_FEW_BYTES = 2**18  # of the rows that `Watched.seems_unchanged` reads
+
+
+class Watched(ABC):
+    """Base of pools: what they remember of their rows.
+
+    A query reads evenly spaced rows, up to 64 MiB of them. What happens between queries, such as a label, reads a few.
+    """
+
+    _seen: tuple[int, Hashable, Hashable] | None = None
+    _few: int | None = None
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> float:
+        """Bytes that a row takes in memory."""
+
+    @property
+    def storage(self) -> Hashable | None:
+        """What identifies rows in storage that cannot have changed unnoticed; None for rows in memory."""
+        return None
+
+    @abstractmethod
+    def digest(self, max_bytes: int) -> Hashable:
+        """A checksum of the rows.
+
+        Parameters
+        ----------
+        max_bytes : int
+            About how much is read: all rows of a smaller pool, evenly spaced ones of a larger.
+
+        Returns
+        -------
+        digest : hashable
+        """
+
+    def watch(self, max_bytes: int) -> None:
+        """Remember how the rows look now, unless that was done, so that `is_unchanged` can tell.
+
+        Parameters
+        ----------
+        max_bytes : int
+            About how much is read. A smaller pool is read whole; of a larger one evenly spaced rows are, so that a
+            query on a large pool never scans it.
+        """
+        if self._seen is None:
+            self._seen = max_bytes, self.storage, self.digest(max_bytes)
+            self._few = self._glance()
+
+    def is_unchanged(self) -> bool:
+        """Whether the rows still look as they did when they were watched first."""
+        if self._seen is None:
+            return True
+        max_bytes, storage, digest = self._seen
+        return (storage is not None and storage == self.storage) or digest == self.digest(max_bytes)
+
+    def seems_unchanged(self) -> bool:
+        """Whether what the rows are stored in looks as it did when they were watched first, or a few rows in memory do.
+
+        It reads far less than `is_unchanged`, which belongs to a query: a reordering is noticed, a changed row is not.
+        """
+        if self._seen is None:
+            return True
+        storage = self._seen[1]
+        if storage is not None:
+            return storage == self.storage or self.is_unchanged()
+        return self._few == self._glance()
+
+    def _glance(self) -> int | None:
+        """What tells a few rows in memory from others; None where rows are objects, or read, made or decoded."""
+        return None
+
+    def _checksum_of_few(self, values: Callable[[Rows], NDArray[Any]]) -> int | None:
+        """A checksum of what evenly spaced rows hold, for `_glance`."""
+        if self.storage is not None or not len(self):
+            return None
+        n_rows = min(len(self), max(2, int(_FEW_BYTES // self.row_bytes)))
+        few = values(np.linspace(0, len(self) - 1, n_rows).astype(np.intp))
+        return checksum(few, max(1, few.nbytes))
