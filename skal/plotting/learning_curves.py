@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..evaluation import PairedTests, paired_tests_by_labels
+from ..evaluation.curves import check_histories
 from ..simulation import History
 from ..simulation.histories import by_repeat, check_metric
 from .drawing import axes_or_new, filled, mean_over_repeats, over_repeats
@@ -110,6 +111,7 @@ class LearningCurveDisplay:
             check_metric(history, metric, label)
         tests = None
         if baseline is not None:
+            check_histories(histories)
             tests = paired_tests_by_labels(named, baseline=baseline, test=test, metric=metric)
         return cls(named, metric=metric, tests=tests).plot(band=band, level=level, ax=ax, **line_kwargs)
 

@@ -383,3 +383,22 @@ def test_a_training_that_kills_its_process_is_given_up(tmp_path, monkeypatch):
     assert "killed 10 times" in progress.failure
     assert not progress.is_training
     campaign.close()
+
+
+def test_a_pool_that_changes_after_it_was_opened_is_not_trained_on(tmp_path):
+    np.save(tmp_path / "pool.npy", X)
+    file = np.load(tmp_path / "pool.npy", mmap_mode="r+")
+    with Campaign(
+        tmp_path / "c", learner(), file, classes=[0, 1], retrain_every=5, training="foreground"
+    ) as c:
+        label(c, 10)
+    with Campaign.open(tmp_path / "c", file, training="foreground") as c:
+        file[:] = X[::-1].copy()  # before the newest learner was loaded
+        label(c, 10)
+        assert "is not the pool of the campaign" in c.progress().failure
+        assert c.progress().n_labelled == 20
+        with pytest.raises(ValueError, match="is not the pool of the campaign"):
+            c.learner()
+        file[:] = X
+        assert c.train()
+        assert c.progress().failure is None

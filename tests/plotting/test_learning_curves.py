@@ -59,6 +59,8 @@ def test_marks_are_where_the_corrected_tests_say():
     assert not LearningCurveDisplay.from_history(histories).marks_
     with pytest.raises(ValueError, match="baseline='none' was given"):
         LearningCurveDisplay.from_history(histories, baseline="none")
+    with pytest.raises(ValueError, match="One history was given"):
+        LearningCurveDisplay.from_history(histories["random"], baseline="random")
     mpl.pyplot.close("all")
 
 
