@@ -74,7 +74,7 @@ class Changes(Audits):
         Raises
         ------
         ValueError, TypeError
-            As `fit` raises them for a strategy.
+            As `fit` raises them for a strategy, and if the pool of `fit` was changed in place.
 
         Examples
         --------
@@ -100,6 +100,7 @@ class Changes(Audits):
             )
         with self._changes:
             state = self._state
+            self._check_unchanged(state.pool)
             check_orders(None, fit_params, state.ids or Ids.of_index(state.pool))
             strategy.check(state.pool, self.estimator, **fit_params)
             self._check_cold_start(state.pool, strategy)

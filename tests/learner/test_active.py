@@ -288,6 +288,7 @@ VERBS = {
     "audit": lambda fitted, folder: fitted.audit(3),
     "grow": lambda fitted, folder: fitted.grow(np.append(fitted.X_, X[:2], axis=0)),
     "refit": lambda fitted, folder: fitted.refit(),
+    "use": lambda fitted, folder: fitted.use(CoreSet("input")),
     "save": lambda fitted, folder: fitted.save(folder / "learner"),
 }
 
