@@ -169,7 +169,7 @@ class Net(TrainingNet, NeuralNetClassifier):
 
     def train_step_single(self, batch: LabeledBatch, **_: Any) -> dict[str, Any]:
         """Compute the losses of a batch and their gradients."""
-        self._set_training(True)
+        self.resume_training()
         labeled, unlabeled = self.outputs(batch)
         try:
             losses = self.trained.losses(self, labeled, unlabeled)

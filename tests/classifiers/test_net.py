@@ -192,6 +192,32 @@ def test_a_net_can_be_pickled_in_training_and_forgets_the_classifier_after_it():
         clf.net_.train_step(((torch.from_numpy(X), None, None), torch.from_numpy(TRUTH)))
 
 
+class Moody(MLP):
+    """Keeps the modes of its layers at each pass, and whether it was one of training."""
+
+    seen: ClassVar[set] = set()
+
+    def forward(self, rows):
+        modes = frozenset(part.training for part in self.modules())
+        self.seen.add((torch.is_grad_enabled(), modes))
+        return super().forward(rows)
+
+
+class Disturbing(Callback):
+    def on_train_begin(self, net, **_):
+        next(net.module_.children()).eval()
+
+    def on_batch_end(self, net, training, **_):
+        net.module_.train(not training)
+
+
+def test_each_batch_is_seen_in_its_own_mode():
+    make(NetClassifier, module=Moody, batch_size=5, validation_fraction=0.4, callbacks=[Disturbing()]).fit(
+        X, TRUTH
+    )
+    assert Moody.seen == {(True, frozenset({True})), (False, frozenset({False}))}
+
+
 def test_held_out_rows_have_a_loss_and_an_accuracy():
     clf = make(NetClassifier, validation_fraction=0.4, max_epochs=3).fit(X, TRUTH)
     held_out = clf._split(TRUTH, np.random.default_rng(clf.net_.seed))[1]
