@@ -219,11 +219,11 @@ def main() -> None:
         for strategy, file in files.items()
         if not (file.exists() or options.table)
     ]
-    # The last, as they have the autoencoders of few labels.
+    # Last: they have the autoencoders that were trained for few labels.
     missing.sort(key=lambda cell: cell[2:4] == ("many", "DGAL"))
     if options.jobs > 1 and missing:
         with ProcessPoolExecutor(options.jobs, get_context("spawn")) as processes:
-            list(processes.map(keep, *zip(*missing, strict=True)))  # the first that fails ends the others
+            list(processes.map(keep, *zip(*missing, strict=True)))  # none begins after one that fails
     else:
         for cell in missing:
             keep(*cell)

@@ -230,7 +230,8 @@ class Opened:
         """What was written when the campaign began."""
         if not hasattr(self, "_facts_"):
             with self._database.glance() as connection:
-                self._facts_ = journal.facts(connection)
+                row = connection.execute("SELECT detail FROM events WHERE kind = 'begin'").fetchone()
+            self._facts_: dict[str, Any] = json.loads(row[0])
         return self._facts_
 
     def close(self) -> None:

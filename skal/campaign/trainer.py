@@ -21,7 +21,6 @@ from . import jobs, journal
 from .agreed import agreed, partial_labels
 from .database import Database
 from .description import describe, differences, restore
-from .identity import check_identity
 from .models import Models
 from .offers import add_batch, predictions, random_rows, utilities
 from .scores import scored
@@ -177,9 +176,8 @@ class Trainer:
             models = jobs.chain(connection, model.version)
         learner: ActiveLearner | None = None
         later: list[jobs.Model] = []
-        X = self._unchanged_pool()
         for each in reversed(models):
-            learner = self._models.load(each.folder, X, self._learner)
+            learner = self._models.load(each.folder, self._X, self._learner)
             if learner is not None:
                 break
             later.insert(0, each)
@@ -190,13 +188,6 @@ class Trainer:
         assert learner is not None
         self._newest = model.version, learner
         return learner
-
-    def _unchanged_pool(self) -> Any:
-        """The pool, for a learner that never saw it; its rows may have changed since the campaign was opened."""
-        with self._database.glance() as connection:
-            then = journal.facts(connection)["pool"]
-        check_identity(then, self._X, None)
-        return self._X
 
     def _criterion(self, base: jobs.Model | None) -> Any:
         """The stopping criterion as it was after a model: at hand, from its folder, or one that begins."""
@@ -219,7 +210,7 @@ class Trainer:
         if learner is None:
             unlabeled = self._learner.unlabeled
             y = partial_labels(len(as_pool(self._X)), rows[~is_audit], labels[False], values, unlabeled)
-            learner = clone(self._learner).fit(self._unchanged_pool(), y)
+            learner = clone(self._learner).fit(self._X, y)
             refit = False
         else:
             learner = copy.copy(learner)  # whoever reads the other one is not disturbed

@@ -232,7 +232,7 @@ class TrainingNet(NeuralNet):
                 loss.backward(inputs=weights, retain_graph=True)  # losses may share a part of it
 
     def resume_training(self) -> None:
-        """Return to the mode of training that the epoch began in, if a callback of a batch left it.
+        """Return to the mode of training that the epoch began in, if a callback of a batch left it for a whole module.
 
         To visit all layers at each step would take up to a tenth of the time of a small network.
         """

@@ -395,9 +395,9 @@ def test_a_pool_that_changes_after_it_was_opened_is_not_trained_on(tmp_path):
     with Campaign.open(tmp_path / "c", file, training="foreground") as c:
         file[:] = X[::-1].copy()  # before the newest learner was loaded
         label(c, 10)
-        assert "is not the pool of the campaign" in c.progress().failure
+        assert "is not the pool of the learner" in c.progress().failure
         assert c.progress().n_labelled == 20
-        with pytest.raises(ValueError, match="is not the pool of the campaign"):
+        with pytest.raises(ValueError, match="is not the pool of the learner"):
             c.learner()
         file[:] = X
         assert c.train()
