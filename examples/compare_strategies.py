@@ -223,7 +223,7 @@ def main() -> None:
     missing.sort(key=lambda cell: cell[2:4] == ("many", "DGAL"))
     if options.jobs > 1 and missing:
         with ProcessPoolExecutor(options.jobs, get_context("spawn")) as processes:
-            list(processes.map(keep, *zip(*missing, strict=True)))  # none begins after one that fails
+            list(processes.map(keep, *zip(*missing, strict=True)))  # one that fails cancels what is queued
     else:
         for cell in missing:
             keep(*cell)
@@ -250,6 +250,7 @@ def wanted(pool: str, setting: str, *, quick: bool) -> list[str]:
 
 @cache
 def read(pool: str) -> Split:
+    """A pool, once per process."""
     return POOLS[pool]()
 
 
@@ -263,6 +264,7 @@ def keep(file: Path, pool: str, setting: str, strategy: str, quick: bool) -> Non
 
 
 def run(pool: str, setting: str, strategy: str, folder: Path, *, quick: bool) -> dict[str, Any]:
+    """The history of a strategy on a pool."""
     X, y, X_test, y_test = read(pool)
     classifier, chooser = NETWORKS.get(strategy) or (LogisticRegression(max_iter=1000), STRATEGIES[strategy])
     if strategy == "DGAL":  # its autoencoder trains for minutes, and is the same for few labels and for many

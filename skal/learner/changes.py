@@ -74,7 +74,7 @@ class Changes(Audits):
         Raises
         ------
         ValueError, TypeError
-            As `fit` raises them for a strategy, and if the pool of `fit` was changed in place.
+            As `fit` raises them for a strategy; ValueError also if the pool of `fit` was changed in place.
 
         Examples
         --------
