@@ -180,10 +180,10 @@ def audit_report(
       of rows, without skipped ones. Rows that came after the last draw are in no estimate, and the report counts them.
       The rest of the pool becomes easier as a strategy takes its hard rows: there the classifier is better than that.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
-      rows of the pool that were not trained on, if the classifier is still the same; of a pool that has grown, the
-      draws since then count, once one of them is labelled. A classifier that has learned
-      since from what those draws left has seen fewer hard rows, and the report says so; draw again for it. Labels
-      count up to the first row that is still to be labelled.
+      rows of the pool that were not trained on, if the classifier is still the same. The draws since the pool last
+      grew, or a label was last taught for training, stand alone once one of them is labelled. Until then the older
+      ones count; a classifier that has learned since from what they left has seen fewer hard rows, and the report says
+      so. Labels count up to the first row that is still to be labelled.
 
     Rows that annotators skip are in no estimate: it speaks of rows that can be labelled. An interval is that of one
     classifier; the best of many rounds looks better than it is. A classifier or a strategy that learns from unlabelled

@@ -71,15 +71,17 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     if not is_drawn:
         draws = _as_if_drawn(learner, own)
     else:
+        sample["place"] = np.flatnonzero(learner.record_["action"] == "draw")
         draws = {name: values[sample["how"] == how] for name, values in sample.items()}
     states = ("pending", "skipped", "withdrawn")
     told: dict[str, Any] = {f"n_{each}": int(np.count_nonzero(draws["state"] == each)) for each in states}
-    if not (draws["state"][: _first_pending(draws) if how == "active" else None] == "labelled").any():
+    part = _latest(learner, draws) if how == "active" else draws
+    if not (part["state"] == "labelled").any():
         raise ValueError(
             f"No row of the audit counts: {len(draws['row'])} were drawn ({how}), and {told['n_pending']} of them are "
             "not labelled yet. Draw rows with learner.audit(n), and teach them, in that order, with audit=True."
         )
-    found = (_drawn_by_loss if how == "active" else _drawn_uniformly)(learner, draws)
+    found = (_drawn_by_loss if how == "active" else _drawn_uniformly)(learner, part)
     told |= {"n_labeled": len(found.rows), "n_own": len(own), "is_drawn": is_drawn}
     return replace(found, told=told | found.told)
 
@@ -95,24 +97,47 @@ def _as_if_drawn(learner: ActiveLearner, rows: Rows) -> dict[str, NDArray[Any]]:
         "n_left": n_left,
         "n_taken": np.zeros(len(rows), dtype=np.intp),
         "n_rows": sizes[np.searchsorted(sizes, rows, side="right")],
+        "place": np.zeros(len(rows), dtype=np.intp),
     }
 
 
-def _first_pending(draws: dict[str, NDArray[Any]]) -> int | None:
-    """By expected loss, a later draw means nothing without those before it."""
-    return next(iter(np.flatnonzero(draws["state"] == "pending").tolist()), None)
+def _latest(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The latest draws by the expected loss of one classifier on one pool of which some are labelled.
+
+    Those from the first pending one on are left out: a draw means nothing without those before it.
+    """
+    n_learned = np.cumsum(learner.record_["action"] == "label")[draws["place"]]
+    since = draws["n_rows"] + n_learned  # neither ever falls
+    for each in np.unique(since)[::-1]:
+        own = {name: values[since == each] for name, values in draws.items()}
+        is_pending = own["state"] == "pending"
+        n_settled = is_pending.argmax() if is_pending.any() else None
+        own = {name: values[:n_settled] for name, values in own.items()}
+        if (own["state"] == "labelled").any():
+            return own
+    return {name: values[:0] for name, values in draws.items()}
+
+
+def _n_known(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> NDArray[np.intp]:
+    """How many rows of the draws before each one were still out of the pool then."""
+    record, place = learner.record_, draws["place"]
+    n_known = np.arange(len(place))
+    for i in np.flatnonzero(draws["state"] == "withdrawn"):
+        is_labeled = False
+        for entry in place[i] + 1 + np.flatnonzero(record["row"][place[i] + 1 :] == draws["row"][i]):
+            action = record["action"][entry]
+            if action == "label" or (action == "forget" and not is_labeled):
+                n_known[place > entry] -= 1
+                break
+            is_labeled = action == "audit"
+    return n_known
 
 
 def _drawn_by_loss(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> AuditedRows:
-    """The draws since the pool grew, or before it did as long as none of these is labelled."""
-    draws = {name: values[: _first_pending(draws)] for name, values in draws.items()}
-    is_labeled = draws["state"] == "labelled"
-    size = draws["n_rows"][is_labeled].max()
-    draws = {name: values[draws["n_rows"] == size] for name, values in draws.items()}
-    is_labeled = draws["state"] == "labelled"
-    record, known = learner.record_, np.arange(len(is_labeled))
-    n_drawn_from = draws["n_left"] + known
-    is_first = (record["action"] == "draw") & (record["row"] == draws["row"][0])
+    """Draws of one classifier on one pool."""
+    is_labeled, known = draws["state"] == "labelled", _n_known(learner, draws)
+    n_drawn_from, size = draws["n_left"] + known, draws["n_rows"][0]
+    actions = learner.record_["action"][draws["place"][0] :]
     weights = lure_weights(draws["probability"], draws["n_left"])[is_labeled]
     return AuditedRows(
         how="active",
@@ -123,7 +148,7 @@ def _drawn_by_loss(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> Au
         probability=draws["probability"],
         n_left=draws["n_left"],
         told={
-            "n_learned_since": int(np.count_nonzero(record["action"][is_first.argmax() :] == "label")),
+            "n_learned_since": int(np.count_nonzero(actions == "label")),
             "n_population": int(n_drawn_from[-1]),
             "n_unseen": int(np.isin(learner.row_states_[size:], [RowState.UNLABELED, RowState.AUDIT]).sum()),
             "share_taken": _mean_share(draws["n_taken"] - known, n_drawn_from),
@@ -144,7 +169,7 @@ def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> 
         np.bincount(stratum[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)
     )
     weights = (n_rows / np.maximum(n_settled, 1))[stratum[is_labeled]]
-    n_drawn_from = draws["n_left"] + np.arange(len(stratum))
+    n_drawn_from = draws["n_left"] + _n_known(learner, draws)
     n_population = n_drawn_from[-1] if len(ends) == 1 else n_rows[n_labeled > 0].sum()
     return AuditedRows(
         how="uniform",

@@ -20,7 +20,7 @@ from skorch import NeuralNet
 
 from ..exceptions import ModelFileError, PoolWarning
 from ..labels import Labels
-from ..pool import Pool, check_pool, check_positions
+from ..pool import NO_ROWS, Pool, check_pool, check_positions
 from ..pool.checksum import what_differs
 from ..strategies.base import Strategy
 from ..training.encoding import MALFORMED
@@ -376,6 +376,9 @@ def _check_state(state: Any, pool: Pool) -> None:
         are_codes = codes.dtype == np.int32 and ((codes >= -1) & (codes < n_classes)).all()
         if not are_codes or not are_known:
             raise ModelFileError("holds labels, samples or strategies that are none")
+        drawn = [NO_ROWS, *(entry.rows for entry in each.record if entry.action == "draw")]
+        if not np.array_equal(np.concatenate(drawn), each.draws.rows):
+            raise ModelFileError("holds draws of an audit that its record lacks")
 
 
 def _is_reproducible(fitted: Any, estimator: Any) -> bool:

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import f1_score
 from sklearn.naive_bayes import GaussianNB
 
-from skal import UNLABELED, ActiveLearner
+from skal import UNLABELED, ActiveLearner, RowState
 from skal.evaluation import audit_report, lure_weights
 from skal.strategies import RandomSampling
 from tests.learner.common import TRUTH, X, Y
@@ -142,6 +142,83 @@ def test_rows_drawn_by_expected_loss_count_since_the_pool_grew():
     weights = lure_weights(sample["probability"], sample["n_left"])
     assert report.score == pytest.approx(1 - weights @ wrong / 15)
     assert (report.n_labeled, report.n_unseen) == (15, 0)
+
+
+def test_an_old_pending_row_hides_no_draws_since_the_pool_grew():
+    learner = ActiveLearner(GaussianNB(), RandomSampling(), random_state=0).fit(X[:140], Y[:140])
+    old = learner.audit(5, how="active")
+    learner.teach(old[1:], TRUTH[old[1:]], audit=True).grow(X)
+    rows = learner.audit(10, how="active")
+    learner.teach(rows, TRUTH[rows], audit=True)
+    report = audit_report(learner)
+    assert (report.n_labeled, report.n_pending, report.n_unseen) == (10, 1, 0)
+    assert report.n_population == 150 - 14 - 5
+
+
+def test_draws_for_the_present_classifier_stand_alone_once_one_is_labelled():
+    learner = ActiveLearner(GaussianNB(), RandomSampling(), random_state=0).fit(X, Y)
+    old = learner.audit(20, how="active")
+    learner.teach(old, TRUTH[old], audit=True)
+    taught = learner.query(n_queries=7)
+    learner.teach(taught, TRUTH[taught])
+    rows = learner.audit(10, how="active")
+    before = audit_report(learner)
+    assert (before.n_labeled, before.n_learned_since) == (20, 7)
+    learner.teach(rows, TRUTH[rows], audit=True)
+    report = audit_report(learner)
+    sample = {name: values[20:] for name, values in learner.audit_sample_.items()}
+    weights = lure_weights(sample["probability"], sample["n_left"])
+    assert report.score == pytest.approx(1 - weights @ (learner.predict(X[rows]) != TRUTH[rows]) / 10)
+    assert (report.n_labeled, report.n_learned_since) == (10, 0)
+    assert report.n_population == 135 - 20 - 7
+    assert report.share_taken == pytest.approx(42 / 150)
+    assert "Biased" not in str(report)
+
+
+@pytest.mark.parametrize("how", ["uniform", "active"])
+@pytest.mark.parametrize("seed", range(15))
+def test_rows_that_leave_the_audit_are_counted_once(seed, how):
+    """Whatever becomes of rows, each draw is from those that are left and those drawn before that are still out."""
+    rng = np.random.default_rng(seed)
+    learner = ActiveLearner(GaussianNB(), RandomSampling(), random_state=seed).fit(X, Y)
+    drawn_from, out = [], set()
+
+    def draw(n):
+        left = np.count_nonzero(learner.row_states_ == RowState.UNLABELED)
+        rows = learner.audit(n, how=how).tolist()
+        drawn_from.extend([left + len(out)] * n)
+        out.update(rows)
+        return rows
+
+    def some(rows, n):
+        return rng.permutation(np.asarray(rows, dtype=int))[:n]
+
+    for _ in range(8):
+        match rng.integers(5):
+            case 0:
+                draw(4)
+            case 1:
+                rows = some(learner.audit_pending_, 3)
+                learner.teach(rows, TRUTH[rows], audit=True)
+            case 2:  # a labelled one is to be labelled again, a pending one leaves
+                rows = some([*learner.audit_, *learner.audit_pending_], 4)
+                out -= set(np.intersect1d(rows, learner.audit_pending_).tolist())
+                learner.forget(rows)
+            case 3 if how == "uniform":
+                rows = some([*learner.audit_, *learner.audit_pending_], 2)
+                out -= set(rows.tolist())
+                learner.teach(rows, TRUTH[rows], overwrite=True)
+            case _:
+                learner.skip(some(np.flatnonzero(learner.row_states_ == RowState.UNLABELED), 3))
+    rows = draw(3)
+    learner.teach(pending := learner.audit_pending_, TRUTH[pending], audit=True)
+    report = audit_report(learner, how=how, cv=None)
+    assert report.n_population == drawn_from[-1]
+    assert set(rows) <= out
+    share = 1 - np.mean(drawn_from) / len(X)
+    assert abs(report.share_taken - share) < 0.2, "but for skipped rows, which nobody chose"
+    if not (learner.record_["action"] == "skip").any():
+        assert report.share_taken == pytest.approx(share)
 
 
 def test_a_scorer_of_a_pool_that_grew_takes_weights():

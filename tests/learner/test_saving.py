@@ -3,6 +3,7 @@
 import copy
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -254,6 +255,15 @@ class Opaque(DecisionTreeClassifier):
     def fit(self, X, y):
         self.opaque_ = lambda: None
         return super().fit(X, y)
+
+
+def test_draws_that_the_record_lacks_are_refused(tmp_path):
+    fitted = ActiveLearner(GaussianNB(), RandomSampling(), random_state=0).fit(X, Y)
+    fitted.audit(3)
+    fitted._state = replace(fitted._state, record=fitted._state.record[:-1])
+    fitted.save(tmp_path)
+    with pytest.raises(ModelFileError, match="holds draws of an audit that its record lacks"):
+        ActiveLearner.load(tmp_path, X, clone(fitted))
 
 
 def test_a_classifier_of_other_parameters_is_not_trained_again(tmp_path):
