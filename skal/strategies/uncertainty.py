@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import StrOptions
 from ..access import decision_function, predict_proba
 from .score import ScoreStrategy
 
+_FEW_CLASSES = 40  # of which columns are faster than rows
+
 
 def margin(probabilities: NDArray[Any]) -> NDArray[Any]:
     """Minus the difference of the two largest probabilities of each row, of shape (n_samples,).
@@ -24,6 +26,11 @@ def margin(probabilities: NDArray[Any]) -> NDArray[Any]:
     >>> margin(np.array([[0.5, 0.25, 0.25]]))
     array([-0.25])
     """
+    if probabilities.shape[1] > _FEW_CLASSES:
+        rest, rows = probabilities.copy(), np.arange(len(probabilities))
+        likeliest = rest.argmax(axis=1)
+        rest[rows, likeliest] = -np.inf
+        return rest.max(axis=1) - probabilities[rows, likeliest]
     # Two running columns, each contiguous in memory: a partition of every row takes four times as long.
     columns = np.ascontiguousarray(probabilities.T)
     first, second = np.maximum(columns[0], columns[1]), np.minimum(columns[0], columns[1])
@@ -35,7 +42,9 @@ def margin(probabilities: NDArray[Any]) -> NDArray[Any]:
 
 def least_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
     """Minus the largest probability of each row, of shape (n_samples,)."""
-    return -probabilities.max(axis=1)
+    if probabilities.shape[1] > _FEW_CLASSES:
+        return -probabilities.max(axis=1)
+    return -np.ascontiguousarray(probabilities.T).max(axis=0)  # a fourth of the time for ten classes
 
 
 def entropy(probabilities: NDArray[Any]) -> NDArray[Any]:

@@ -28,6 +28,18 @@ def test_measures_are_their_formulas(values):
     assert_allclose(min_distance(p[:, 0] - 0.5), -np.abs(p[:, 0] - 0.5))
 
 
+@pytest.mark.parametrize("n_classes", [2, 3, 40, 41, 300])
+def test_few_and_many_classes_are_compared_alike(n_classes):
+    rng = np.random.default_rng(n_classes)
+    p = np.concatenate(
+        [rng.dirichlet(np.ones(n_classes), size=50), np.eye(n_classes)[:2], [[1 / n_classes] * n_classes]]
+    )
+    given, ordered = p.copy(), np.sort(p, axis=1)
+    assert_array_equal(margin(p), ordered[:, -2] - ordered[:, -1])
+    assert_array_equal(least_confidence(p), -ordered[:, -1])
+    assert_array_equal(p, given)
+
+
 def test_entropy_of_a_sure_row_is_zero():
     assert entropy(np.array([[1.0, 0.0]])) == 0
 
