@@ -256,6 +256,13 @@ def offered_rows(connection: Connection, model: int | None, cut: int) -> Rows:
     )
 
 
+def facts(connection: Connection) -> dict[str, Any]:
+    """What was written when the campaign began."""
+    (detail,) = connection.execute("SELECT detail FROM events WHERE kind = 'begin'").fetchone()
+    found: dict[str, Any] = json.loads(detail)
+    return found
+
+
 def described_learner(connection: Connection) -> tuple[int, Any]:
     """The learner of now, in words, and the event that told of it."""
     event, detail = connection.execute(

@@ -230,8 +230,7 @@ class Opened:
         """What was written when the campaign began."""
         if not hasattr(self, "_facts_"):
             with self._database.glance() as connection:
-                row = connection.execute("SELECT detail FROM events WHERE kind = 'begin'").fetchone()
-            self._facts_: dict[str, Any] = json.loads(row[0])
+                self._facts_: dict[str, Any] = journal.facts(connection)
         return self._facts_
 
     def close(self) -> None:

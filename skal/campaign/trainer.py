@@ -21,6 +21,7 @@ from . import jobs, journal
 from .agreed import agreed, partial_labels
 from .database import Database
 from .description import describe, differences, restore
+from .identity import check_identity
 from .models import Models
 from .offers import add_batch, predictions, random_rows, utilities
 from .scores import scored
@@ -204,10 +205,12 @@ class Trainer:
             how = journal.settings(connection, cut).consensus
             said = agreed(journal.standings(connection, cut), len(values), how)
             audit = journal.audit_rows(connection, cut)
+            pool = journal.facts(connection)["pool"]
         rows, codes = said.known
         is_audit = np.isin(rows, audit)
         labels = {part: [values[code] for code in codes[is_audit == part]] for part in (False, True)}
         if learner is None:
+            check_identity(pool, self._X, None)  # no learner has watched it since the campaign was opened
             unlabeled = self._learner.unlabeled
             y = partial_labels(len(as_pool(self._X)), rows[~is_audit], labels[False], values, unlabeled)
             learner = clone(self._learner).fit(self._X, y)

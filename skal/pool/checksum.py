@@ -20,6 +20,8 @@ _BLOCK_BYTES = 1 << 22
 # What prints all that it holds; to pickle it takes longer.
 _PRINTED = {str, bytes, bool, int, float, complex, type(None), date, datetime, Decimal}
 
+_SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in those that it starts
+
 
 def checksum(X: NDArray[Any], max_bytes: int) -> int:
     """A checksum of evenly spaced rows of an array, and of its last one, of about `max_bytes` in all."""
@@ -83,15 +85,23 @@ def what_differs(then: str | None, now: str) -> str:
 
 
 class _Hasher(NumpyHasher):  # type: ignore[misc]
-    """A hash of values: joblib's own knows tensors by their memory, and some sets and dicts by the order of items."""
+    """A hash of values, the same after pickling and in every process.
+
+    joblib's own knows tensors by their memory, arrays by their strides, some sets and dicts by the order of their
+    items, and classes of a script by the name that the script has in the process.
+    """
 
     def save(self, obj: Any) -> None:
         if isinstance(obj, torch.Tensor):
             obj = "tensor", obj.numpy(force=True)
+        elif isinstance(obj, type) and obj.__module__ in _SCRIPT:
+            obj = "class", obj.__qualname__
         elif isinstance(obj, set | frozenset):
             obj = type(obj).__name__, sorted(map(object_checksum, obj))
         elif type(obj) is dict and not all(isinstance(key, str) for key in obj):
             obj = "dict", sorted((object_checksum(key), object_checksum(value)) for key, value in obj.items())
+        elif type(obj) in (np.ndarray, np.memmap) and not obj.dtype.hasobject:
+            obj = np.array(obj, order="A")  # a view has strides that its pickle lacks
         super().save(obj)
 
 

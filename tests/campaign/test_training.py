@@ -1,5 +1,6 @@
 """When a classifier is trained, on what, and which rows come next: the same after any crash."""
 
+import shutil
 import sqlite3
 
 import numpy as np
@@ -400,5 +401,36 @@ def test_a_pool_that_changes_after_it_was_opened_is_not_trained_on(tmp_path):
         with pytest.raises(ValueError, match="is not the pool of the learner"):
             c.learner()
         file[:] = X
+        assert c.train()
+        assert c.progress().failure is None
+
+
+def test_a_pool_that_changes_before_any_learner_has_seen_it_is_not_trained_on(tmp_path):
+    rows = X.copy()
+    with Campaign(tmp_path, learner(), rows, classes=[0, 1], retrain_every=5, training=None) as c:
+        rows[:] = X[::-1]
+        label(c, 6)
+        c.work()
+        assert "is not the pool of the campaign" in c.progress().failure
+        assert c.progress().n_labelled == 6
+        rows[:] = X
+        c.train()
+        c.work()
+        assert c.progress().failure is None
+
+
+def test_a_pool_that_changes_is_not_trained_on_where_the_models_are_gone(tmp_path):
+    rows = X.copy()
+    plan = {"classes": [0, 1], "retrain_every": 5, "training": "foreground"}
+    with Campaign(tmp_path, learner(), rows, **plan) as c:
+        label(c, 5)
+    for model in (tmp_path / "models").iterdir():
+        shutil.rmtree(model)
+    with Campaign.open(tmp_path, rows, training="foreground") as c:
+        rows[:] = X[::-1]
+        label(c, 6)
+        assert "is not the pool of the campaign" in c.progress().failure
+        assert c.progress().n_labelled == 11
+        rows[:] = X
         assert c.train()
         assert c.progress().failure is None

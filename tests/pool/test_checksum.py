@@ -1,6 +1,7 @@
 """Checksums read about as much as they may, in pieces, and every piece counts."""
 
 import pickle
+import sys
 import threading
 import zlib
 
@@ -84,6 +85,8 @@ OBJECTS = {
     "tensors": [torch.zeros(2), torch.zeros(3)],
     "things": [Thing(1), Thing({"b", "a", None})],
     "sets": [frozenset([frozenset("ab"), frozenset("c")]), {"a", None, 3}],
+    "views": [np.arange(60.0).reshape(6, 10)[:, 1], np.arange(60.0).reshape(6, 10)[1:2, ::3]],
+    "orders": [np.arange(6.0).reshape(2, 3).T, np.arange(60).reshape(6, 10)[::2, 3:5]],
     "keys": [{"a": 1, None: {"b", "c"}, 3: "b"}, {}],
 }
 
@@ -98,6 +101,16 @@ def test_objects_are_known_in_another_process():
     )
     given = pickle.dumps([(each, cells(*each)) for each in OBJECTS.values()])
     run_fresh(code, given=given, expected=expected)
+
+
+def test_classes_of_a_script_are_known_in_processes_that_it_starts(monkeypatch):
+    monkeypatch.setattr(Thing, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Thing", Thing, raising=False)
+    expected = object_checksum([Thing(1), Thing])
+    assert object_checksum([Thing(2), Thing]) != expected
+    monkeypatch.setattr(Thing, "__module__", "__mp_main__")
+    monkeypatch.setitem(sys.modules, "__mp_main__", sys.modules["__main__"])
+    assert object_checksum([Thing(1), Thing]) == expected
 
 
 def test_objects_are_watched_whole():
