@@ -58,7 +58,9 @@ def read_labels(
             "ActiveLearner requires y to be passed, but the target y is None. For a pool without any label pass "
             "np.full(len(X), UNLABELED)."
         )
-    y = column_or_1d(_as_array(y), warn=True)
+    y = _as_array(y)
+    if not (type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "bi"):
+        y = column_or_1d(y, warn=True)  # which takes a while on small pools
     if n_samples is not None and len(y) != n_samples:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_samples} rows and y has {len(y)} "
@@ -81,7 +83,7 @@ def read_labels(
             f"unlabeled={unlabeled!r} was given, and the labels are numbers, such as "
             f"{y[known][:1].tolist()[0]!r}; give a number, or np.nan for what is missing."
         )
-    if known.any() and y.dtype.kind in "bif":
+    if y.dtype.kind == "f" and known.any():  # no other kind can be continuous
         check_classification_targets(y[known])
     return y, known
 
