@@ -100,7 +100,7 @@ class _Hasher(NumpyHasher):  # type: ignore[misc]
             obj = type(obj).__name__, sorted(map(object_checksum, obj))
         elif type(obj) is dict and not all(isinstance(key, str) for key in obj):
             obj = "dict", sorted((object_checksum(key), object_checksum(value)) for key, value in obj.items())
-        elif type(obj) in (np.ndarray, np.memmap) and not obj.dtype.hasobject:
+        elif type(obj) in (np.ndarray, np.memmap):
             obj = np.array(obj, order="A")  # a view has strides that its pickle lacks
         super().save(obj)
 

@@ -86,6 +86,7 @@ OBJECTS = {
     "things": [Thing(1), Thing({"b", "a", None})],
     "sets": [frozenset([frozenset("ab"), frozenset("c")]), {"a", None, 3}],
     "views": [np.arange(60.0).reshape(6, 10)[:, 1], np.arange(60.0).reshape(6, 10)[1:2, ::3]],
+    "views of files": [np.arange(60.0)[::2].view(np.memmap), np.arange(3)],
     "orders": [np.arange(6.0).reshape(2, 3).T, np.arange(60).reshape(6, 10)[::2, 3:5]],
     "keys": [{"a": 1, None: {"b", "c"}, 3: "b"}, {}],
 }
