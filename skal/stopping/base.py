@@ -379,7 +379,7 @@ class StoppingCriterion(ABC, BaseEstimator):
             return np.nan
         with np.errstate(over="ignore"):
             meets = np.exp((np.log(self.threshold) - intercept) / slope)
-        return float(max(meets - n_labeled[-1], 0))
+        return float(max(meets - n_labeled[-1], 1))  # as the mean is still above the threshold
 
     @property
     def report_(self) -> StoppingReport:

@@ -108,6 +108,13 @@ def test_nothing_is_left_when_labelling_may_stop():
     assert "Stop" in str(criterion.report_)
 
 
+def test_a_label_is_left_where_the_line_is_below_the_threshold_and_the_mean_is_not():
+    criterion = measured([0.2, 0.15, 0.1, 0.02, 5e-4, 5e-4, 6e-3], range(20, 90, 10), threshold=5e-3)
+    assert not criterion.should_stop_
+    assert criterion.labels_left_ == 1
+    assert "a few labels are still worth buying" in str(replace(criterion.report_, n_left=50))
+
+
 def test_a_round_without_a_new_label_is_none():
     learner = Scripted().after(4, ["a", "b"])
     criterion = ClassificationChange().update(learner).update(learner)
