@@ -205,6 +205,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         callbacks.call_on_fit_task_begin(estimator=self)
 
         self._state = self._with_strategy(state, fit_params)
+        self.__dict__.pop("stopping_", None)  # of an earlier fit
         loop = _Loop(oracle, scoring, records=[], labeled=NO_ROWS)
         for _ in counted(range(n_rounds), "rounds"):
             task = callbacks.subcontext(task_name="round")

@@ -41,6 +41,11 @@ def test_a_simulation_ends_where_the_criterion_says(stopping):
     assert learner.history_["score"][-1] > 0.98 * whole.history_["score"][-1]
 
 
+def test_the_criterion_of_an_earlier_fit_is_forgotten():
+    learner = simulated(StabilizingPredictions(), budget=40).fit(X, Y)
+    assert not hasattr(learner.set_params(stopping=None).fit(X, Y), "stopping_")
+
+
 def test_it_stops_by_hand_where_the_simulation_does():
     learner = simulated(StabilizingPredictions(random_state=3)).fit(X, Y)
     rows = learner.labeled_rows_
