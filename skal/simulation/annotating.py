@@ -44,7 +44,8 @@ def annotated(
     RuntimeError
         If the strategy does not return three parts.
     """
-    answers = strategy.annotate(samples, _coded(annotate, oracle), _codes(classes, oracle))
+    shown = classes[np.isin(classes, oracle.classes)]  # others were declared, and no row is of them
+    answers = strategy.annotate(samples, _coded(annotate, oracle), _codes(shown, oracle))
     if len(answers) != 3:
         raise RuntimeError(
             f"{type(strategy).__name__}.annotate returned {len(answers)} parts; it must return samples, their labels, "

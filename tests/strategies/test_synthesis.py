@@ -357,6 +357,14 @@ def test_boundaries_in_the_loop(tmp_path):
         )
 
 
+@pytest.mark.parametrize("classes", [[0, 1, 2], [-5, 0, 1]])
+def test_a_class_without_a_row_may_be_declared(classes):
+    counts, expected = (
+        simulated(ADBA(), classes=given).fit(X, TRUTH).history_["class_counts"] for given in (classes, None)
+    )
+    assert_array_equal(counts, expected)
+
+
 def test_the_budget_is_not_bound_to_the_pool():
     history = simulated(Jitter(), budget=70, n_queries=30).fit(X, TRUTH).history_
     assert_array_equal(history["n_labeled"], [6, 36, 66, 70])
