@@ -57,13 +57,13 @@ def _random(codes: Codes, n_initial: int, rng: np.random.Generator) -> Rows:
 
 def _one_per_class(codes: Codes, n_initial: int, rng: np.random.Generator) -> Rows:
     """One of each class, and the rest at random."""
-    order, n_classes = rng.permutation(len(codes)), codes.max() + 1
-    if n_initial < n_classes:
+    order = rng.permutation(len(codes))
+    firsts = np.unique(codes[order], return_index=True)[1]
+    if n_initial < len(firsts):
         raise ValueError(
-            f"n_initial={n_initial} rows cannot hold one of each of {n_classes} classes; raise n_initial (and "
+            f"n_initial={n_initial} rows cannot hold one of each of {len(firsts)} classes; raise n_initial (and "
             "the budget), or use initial='random'."
         )
-    firsts = np.unique(codes[order], return_index=True)[1]
     return np.concatenate([order[firsts], np.delete(order, firsts)])[:n_initial]
 
 

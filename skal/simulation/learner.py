@@ -171,9 +171,9 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         Raises
         ------
         ValueError
-            If a row has no label, all rows are of one class, or both kinds of validation rows are given; if there
-            are more initial labels than the budget; if the strategy makes samples and there is no `annotator`, or does
-            not and there is one; if `scoring` is no scorer.
+            If a row has no label, all rows of the pool are of one class, or both kinds of validation rows are given; if
+            there are more initial labels than the budget; if the strategy makes samples and there is no `annotator`, or
+            does not and there is one; if `scoring` is no scorer.
         TypeError
             If a scorer needs what the classifier lacks, such as `sample`, or returns no number.
         NotFittedError
@@ -320,6 +320,13 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         fit_params = _check_method_params(pool.X, fit_params, indices=self.pool_rows_)
         X_val, y_val = pool.take(held), plain(oracle.known[held])
         oracle = replace(oracle, codes=oracle.codes[self.pool_rows_])
+        left = np.unique(oracle.codes)
+        if len(left) < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves {len(kept)} rows in the pool, all of class "
+                f"{oracle.classes.tolist()[left[0]]!r}; at least two classes are needed: lower it, or give X_val and "
+                "y_val instead."
+            )
         return as_pool(pool.take(self.pool_rows_)), oracle, X_val, y_val, fit_params
 
     def _check_initial(self, pool: Pool) -> None:

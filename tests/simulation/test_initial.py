@@ -33,6 +33,11 @@ def test_rows_are_distinct_and_as_many_as_asked(kind, sizes, n_initial, seed):
         assert counts.min() >= 1
 
 
+def test_a_class_that_was_held_out_whole_needs_no_row():
+    rows = draw_initial("one_per_class", np.array([0, 0, 2, 2, 2]), 2, np.random.default_rng(0))
+    assert {*(rows >= 2).tolist()} == {False, True}
+
+
 @given(SIZES, st.integers(0, 40), st.integers(0, 1000))
 def test_balanced_counts(sizes, n_initial, seed):
     """Classes that have rows left differ by one at most, and those that are used up have no more than these."""

@@ -18,6 +18,13 @@ from skal.strategies import CoreSet, RandomSampling, UncertaintySampling
 from tests.simulation.common import X, Y, learner
 
 
+class Untouched(LogisticRegression):
+    """Must not be trained."""
+
+    def fit(self, X, y):
+        raise AssertionError("nothing is to be trained")
+
+
 def test_history_is_that_of_the_loop_done_by_hand():
     simulated = learner().fit(X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2])
     pool, oracle, history = X[::2], Y[::2], simulated.history_
@@ -155,6 +162,17 @@ def test_the_oracle_must_be_complete_and_of_several_classes():
         learner().fit(X, np.where(np.arange(150) == 7, -1, Y))
     with pytest.raises(ValueError, match="only one class"):
         learner().fit(X, np.zeros(150, dtype=int))
+
+
+@pytest.mark.parametrize("initial", ["random", "balanced", "one_per_class", RandomSampling()], ids=str)
+def test_validation_rows_leave_two_classes(initial):
+    labels = np.repeat(["often", "rare"], [98, 2])
+    simulated = learner(initial=initial, validation_fraction=0.9, estimator=Untouched())
+    with pytest.raises(
+        ValueError,
+        match=r"validation_fraction=0\.9 leaves 10 rows in the pool, all of class 'often'; at least two",
+    ):
+        simulated.fit(X[:100], labels)
 
 
 def test_string_labels_and_frames():
