@@ -14,6 +14,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted
 
+from ..classifiers import LabelEncodedClassifier
 from ..learner import ActiveLearner, RowState, check_learner
 from ..pool import as_pool
 from ..utils.checks import check_integer, check_share
@@ -266,6 +267,8 @@ def audit_report(
     with warnings.catch_warnings():
         # The report says so itself, and once.
         warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
+        # The naive score is made of labels alone, whatever the classifier learns from beside.
+        warnings.filterwarnings("ignore", "y contains no unlabeled samples", UserWarning)
         if scoring is None or scoring == "accuracy":
             score, low, high = _accuracy(np.asarray(learner.predict(X)) == y, audited, confidence)
         elif scoring == "balanced_accuracy" and audited.how == "uniform" and not audited.is_stratified:
@@ -379,6 +382,8 @@ def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
         train, test = rows[fold != held_out], rows[fold == held_out]
         fitted = clone(learner.estimator)
         seed_random_states(fitted, seed)
+        if isinstance(learner.estimator_, LabelEncodedClassifier):  # to which -1 is no class, but the marker
+            fitted = LabelEncodedClassifier(fitted)
         try:
             fitted.fit(pool.take(train), y[fold != held_out])
             scores.append(scorer(fitted, pool.take(test), y[fold == held_out]))

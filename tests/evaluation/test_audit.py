@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score, f1_score, make_scorer
 from sklearn.naive_bayes import GaussianNB
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skal import UNLABELED, ActiveLearner
 from skal.evaluation import Risk, audit_report, binomial_interval, lure_estimate, lure_weights
@@ -295,6 +296,22 @@ def test_the_naive_score_is_that_of_the_labels_that_are_trained_on():
     assert np.isfinite(audit_report(one.teach(rows, TRUTH[rows], audit=True), cv=2).naive)
     one.forget([1])
     assert np.isnan(audit_report(one, cv=2).naive), "without the first class one class is left to learn"
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "f1_macro", "neg_log_loss"])
+@pytest.mark.parametrize(
+    "names", [[-1, 0, 1], [-1.0, 0.0, 1.0], ["a", "b", "c"]], ids=["integers", "floats", "words"]
+)
+def test_the_naive_score_where_minus_one_is_a_class(names, scoring):
+    def naive(names, unlabeled):
+        names = np.array(names)
+        fitted = ActiveLearner(
+            SelfTrainingClassifier(GaussianNB()), RandomSampling(), unlabeled=unlabeled, random_state=0
+        ).fit(X, [unlabeled if code < 0 else names[code] for code in Y])
+        rows = fitted.audit(20)
+        return audit_report(fitted.teach(rows, names[TRUTH[rows]], audit=True), scoring=scoring).naive
+
+    assert naive(names, None if isinstance(names[0], str) else -99) == naive([0, 1, 2], -1)
 
 
 def test_words_as_labels_and_a_frame_with_an_index():
