@@ -82,8 +82,7 @@ class QueryMapDisplay:
         Parameters
         ----------
         learner : ActiveLearner or SimulatedLearner
-            Fitted. A `SimulatedLearner` tells its rounds by ``labeled_rows_``, any other learner by ``record_``: rows
-            that were labelled between two trainings are one round.
+            Fitted. Rows that were labelled between two trainings, as its ``record_`` has them, are one round.
         transformer : transformer, default=None
             Maps rows to two numbers; ``PCA(2)`` by default. Also one without a `transform`, such as ``TSNE()``; texts
             and tables need a pipeline that reads them; a ``FrozenEstimator`` is not trained.
@@ -156,11 +155,8 @@ class QueryMapDisplay:
         return self
 
 
-def _rounds(learner: Any) -> tuple[Rows, NDArray[np.intp]]:
+def _rounds(learner: ActiveLearner) -> tuple[Rows, NDArray[np.intp]]:
     """The labelled rows of the pool, and the rounds in which they were labelled first."""
-    if hasattr(learner, "labeled_rows_"):
-        rows, ends = learner.labeled_rows_, learner.history_["n_labeled"]
-        return rows, np.searchsorted(ends, np.arange(len(rows)), side="right")
     record = learner.record_
     is_label = (record["action"] == "label") & (record["row"] >= 0)
     rows, first = np.unique(record["row"][is_label], return_index=True)

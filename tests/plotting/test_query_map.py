@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skal import ActiveLearner
+from skal import ActiveLearner, RowState
 from skal.plotting import QueryMapDisplay
 from skal.strategies import RandomSampling
 from tests.simulation.common import X, Y, learner
@@ -38,6 +38,22 @@ def test_rounds_of_a_simulation():
     assert_allclose(display.queried_.get_offsets(), display.embedding[rounds >= 0])
     assert_array_equal(display.queried_.get_array(), rounds[rounds >= 0])
     assert len(display.pool_.get_offsets()) == 135
+
+
+def test_rounds_after_a_simulation():
+    simulated = learner(budget=15).fit(X, Y)
+    first, *_, last = simulated.labeled_rows_
+    new = np.flatnonzero(simulated.row_states_ == RowState.UNLABELED)[:5]
+    simulated.teach(new, Y[new]).forget([first])
+    rounds = QueryMapDisplay.from_learner(simulated).rounds
+    assert_array_equal(rounds >= 0, simulated.row_states_ == RowState.LABELED)
+    assert (rounds[first], rounds[last], {*rounds[new].tolist()}) == (-1, 3, {4})
+
+
+def test_rounds_of_a_simulation_without_initial_labels():
+    simulated = learner(n_initial=0, budget=10, cold_start=RandomSampling()).fit(X, Y)
+    rounds = QueryMapDisplay.from_learner(simulated).rounds
+    assert_array_equal(rounds[simulated.labeled_rows_], np.repeat([1, 2, 3], [4, 4, 2]))
 
 
 @pytest.mark.parametrize("budget", [6, 10, 14, 30])
