@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..simulation.histories import by_repeat
 from ..utils.checks import check_share
 from ..utils.frames import Table
 from .curves import scores_at, shared_numbers
@@ -82,9 +83,9 @@ def penalty_matrix(
     alpha : float, default=0.05
         A learner is better where the p-value is below; no correction is made, as in the paper.
     between : tuple of (float, float), default=None
-        The smallest and largest number of labels that count. By default all count that both learners of a pair have,
-        except for the first round, whose labels no strategy has chosen. Where all curves have met, nobody beats
-        anybody, so end before that.
+        The smallest and largest number of labels that count. By default all count that both learners of a pair have a
+        score at, after the first round of both, whose labels no strategy has chosen. Where all curves have met, nobody
+        beats anybody, so end before that.
 
     Returns
     -------
@@ -125,7 +126,9 @@ def penalty_matrix(
     for data_set, histories in found.items():
         for i, j in permutations(range(len(names)), 2):
             pair = {name: histories[name] for name in (names[i], names[j])}
-            numbers = shared_numbers(pair, metric)[1:]
+            first = max(np.nanmin(by_repeat(history)["n_labeled"]) for history in pair.values())
+            numbers = shared_numbers(pair, metric)
+            numbers = numbers[numbers > first]
             if between is not None:
                 numbers = numbers[(numbers >= between[0]) & (numbers <= between[1])]
             if not len(numbers):

@@ -56,6 +56,18 @@ def test_some_numbers_of_labels():
         penalty_matrix(histories, between=(50, 60))
 
 
+def test_what_was_chosen_first_counts():
+    """Without initial labels, or with a score that begins later, the first score is of rows that were chosen."""
+    scores = np.array([[np.nan, 0.5, 0.9], [np.nan, 0.52, 0.9], [np.nan, 0.54, 0.9]])
+    better = {"n_labeled": np.broadcast_to([0, 10, 20], (3, 3)), "score": scores + np.array([0, 0.2, 0])}
+    histories = {"better": better, "worse": history(scores, [0, 10, 20])}
+    better["score"][0, 1] += 0.01  # or the differences would be equal
+    assert_allclose(penalty_matrix(histories).penalties, [[0, 1 / 2], [0, 0]])
+    # The two share 10 labels alone, which both have chosen.
+    early = history(scores[:, 1:] - 0.4, [5, 10])
+    assert_allclose(penalty_matrix({"better": better, "early": early}).penalties, [[0, 1], [0, 0]])
+
+
 def test_a_p_value_at_the_bound_is_no_penalty():
     """The BADGE paper asks for less than alpha."""
     better, worse = [[0.5, 0.6], [0.5, 0.7], [0.5, 0.7]], [[0.5, 0.1], [0.5, 0.3], [0.5, 0.2]]
