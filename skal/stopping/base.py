@@ -228,6 +228,17 @@ class StoppingCriterion(ABC, BaseEstimator):
         if seen.rounds and n_labeled <= n_before:
             return self
         rows = seen.rows
+        if seen.rounds and (rows is None) == (X is None):
+            given, remedy = "No rows were given, and some before", "Give those of before"
+            if X is not None and rows is not None:
+                given, remedy = (
+                    f"{len(as_pool(X))} rows were given and {len(rows)} drawn before",
+                    "Leave X out",
+                )
+            raise ValueError(
+                f"{given}; a criterion looks at the same rows in each round. {remedy}, or begin another one with "
+                "clone(criterion)."
+            )
         if rows is None and X is None:
             rows = self._draw(len(as_pool(learner.X_)))
         X, is_open = self._stop_set(learner, X, rows)

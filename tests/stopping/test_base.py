@@ -277,6 +277,20 @@ def test_other_rows_are_refused():
     assert criterion.history_["n_labeled"].tolist() == [4, 6]
 
 
+@pytest.mark.parametrize("first", [list("aab"), list("aaa")], ids=["predicted", "one class"])
+def test_rows_are_given_in_all_rounds_or_in_none(first):
+    learner, rows = Scripted(), np.array([[0.0], [1.0], [2.0]])
+    given = ClassificationChange().update(learner.after(len(set(first)), first), rows)
+    drawn = ClassificationChange().update(learner.after(len(set(first)), first))
+    with pytest.raises(ValueError, match=r"No rows were given, and some before; .* Give those of before, or"):
+        given.update(learner.after(5, list("aab")))
+    with pytest.raises(ValueError, match=r"3 rows were given and 3 drawn before; .* Leave X out, or begin"):
+        drawn.update(learner.after(5, list("aab")), rows)
+    for criterion, X in ((given, rows), (drawn, None)):
+        assert len(criterion.history_["value"]) == 1
+        assert len(criterion.update(learner, X).history_["value"]) == 2
+
+
 def test_rows_of_a_set_of_its_own_are_all_open():
     learner = Scripted()
     rows = np.array([[0.0], [2.0]])
