@@ -153,7 +153,7 @@ def paired_tests_by_labels(
     Raises
     ------
     ValueError
-        As in :func:`paired_tests`.
+        As in :func:`paired_tests`, or if there is no such number of labels.
 
     Examples
     --------
@@ -170,6 +170,12 @@ def paired_tests_by_labels(
     """
     others = check_baseline(histories, baseline)
     numbers = shared_numbers(histories, metric)
+    if not len(numbers):
+        ends = {name: _ends(history) for name, history in histories.items()}
+        raise ValueError(
+            f"There is no number of labels at which all learners have a {metric!r}; the first and last are {ends}. "
+            "Give all the same n_initial and n_queries, leave a learner out, or compare areas with paired_tests."
+        )
     base = scores_at(histories[baseline], metric, numbers).T
     scores = {name: scores_at(history, metric, numbers).T for name, history in others.items()}
     return {

@@ -103,7 +103,8 @@ class LearningCurveDisplay:
         Raises
         ------
         ValueError
-            If the histories have no such metric, or there are not two repeats to test.
+            If the histories have no such metric, or, with a `baseline`, fewer than two repeats or no number of labels
+            in common.
         """
         several = all(isinstance(value, Mapping) for value in histories.values())
         named: Any = histories if several else {name or "": histories}

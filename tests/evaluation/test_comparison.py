@@ -79,6 +79,15 @@ def test_numbers_of_labels_that_one_lacks():
     assert found[20].differences[2] == pytest.approx(1 - HISTORIES["random"]["score"][:, 1].mean())
 
 
+def test_no_number_of_labels_that_all_have():
+    other = history(np.ones((5, 2)), [15, 25])
+    with pytest.raises(
+        ValueError,
+        match=r"no number of labels .* have a 'score'; .*'random': \(10, 40\), 'other': \(15, 25\)",
+    ):
+        paired_tests_by_labels({"random": HISTORIES["random"], "other": other}, baseline="random")
+
+
 def test_nothing_to_compare():
     outside = partial(area_under_curve, between=(5, 40))
     with pytest.raises(
