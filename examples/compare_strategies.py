@@ -19,10 +19,11 @@ import ast
 import importlib
 import os
 import re
+import signal
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -204,9 +205,10 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     if left_out := [name for name in options.pools if name in REAL and "SKAL_DATA" not in os.environ]:
         print(f"{', '.join(left_out)}: set SKAL_DATA")
+    quick = "-quick" if options.quick else ""
     tables = {
         (name, setting): {
-            strategy: options.folder / f"{name}-{setting}-{strategy.replace(' ', '_')}.npz"
+            strategy: options.folder / f"{name}-{setting}-{strategy.replace(' ', '_')}{quick}.npz"
             for strategy in options.strategies or wanted(name, setting, quick=options.quick)
         }
         for name in options.pools
@@ -222,7 +224,9 @@ def main() -> None:
     # Last: they have the autoencoders that were trained for few labels.
     missing.sort(key=lambda cell: cell[2:4] == ("many", "DGAL"))
     if options.jobs > 1 and missing:
-        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as processes:
+        # Ctrl-C ends a process: it would have ended a cell, and the process would have gone on with the next one.
+        begin, context = partial(signal.signal, signal.SIGINT, signal.SIG_DFL), get_context("spawn")
+        with ProcessPoolExecutor(options.jobs, context, begin) as processes:
             list(processes.map(keep, *zip(*missing, strict=True)))  # one that fails cancels what is queued
     else:
         for cell in missing:

@@ -25,6 +25,9 @@ def test_strategies_and_criteria_are_compared(tmp_path, monkeypatch, capsys):
         first, second = capsys.readouterr().out.split("digits, few labels: 2 repeats")[1:]
         assert [line.split()[0] for line in second.splitlines()[2:5]] == ["TypiClust", "margin", "random"]
         assert first.splitlines()[2:5] == second.splitlines()[2:5]
+        monkeypatch.setattr(sys, "argv", ["compare_strategies", *arguments[1:], "--table"])
+        runpy.run_path(str(FOLDER / "compare_strategies.py"), run_name="__main__")
+        assert "repeats" not in capsys.readouterr().out, "a result of --quick stands for no other"
         monkeypatch.setattr(sys, "argv", ["compare_stopping", "--quick", "--pools", "digits"])
         runpy.run_path(str(FOLDER / "compare_stopping.py"), run_name="__main__")
         assert "classification change     " in capsys.readouterr().out
