@@ -63,7 +63,7 @@ def bootstrap_scorer(
     row_bytes : float
         What a row becomes in it.
     """
-    members, classes = bootstrap_members(query, n_members), query.estimator.classes_
+    members, classes = bootstrap_members(query, n_members), query.trainee.classes_
 
     def answer(block: Any) -> NDArray[Any]:
         return summary(np.stack([member_proba(member, classes, block) for member in members], axis=1))
@@ -94,11 +94,11 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
         If no row is labelled.
     """
     X, y, params = query.training_set()
-    pool, is_labeled, members = as_pool(X), np.isin(y, query.estimator.classes_), []
+    pool, is_labeled, members = as_pool(X), np.isin(y, query.trainee.classes_), []
     seeds = query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist()
     for seed in counted(seeds, "members"):
         rows = _resampled(y, is_labeled, np.random.default_rng(seed))
-        member, own = clone(query.estimator), _check_method_params(X, params, indices=rows)
+        member, own = clone(query.trainee), _check_method_params(X, params, indices=rows)
         seed_random_states(member, seed)
         sample = rows_for(member, as_pool(pool.take(rows)))
         if isinstance(member, NeuralNet):

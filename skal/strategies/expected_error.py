@@ -135,7 +135,7 @@ class ExpectedErrorReduction(QueryStrategy):
         """Yield blocks of candidates, and the mean loss after each of their labels, of shape (n_block, n_classes)."""
         training, measure = query.training_set(), _LOSSES[self.loss]
         transformers, classifier = open_pipeline(query.estimator)
-        classes, update = query.estimator.classes_, updates_of(classifier)
+        classes, update = query.trainee.classes_, updates_of(classifier)
         knows_all = np.array_equal(np.unique(training.y), classes)  # not where labels wait for a training
         if update is None or not knows_all or set(training.params) - {"sample_weight"}:
             yield from _trained_again(query, rows, shares, evaluated, measure)
@@ -173,7 +173,7 @@ def _trained_again(
     query: Query, rows: Rows, shares: NDArray[Any], evaluated: Rows, measure: Callable[..., Any]
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Train a clone for each candidate and class that it may have."""
-    training, params, classes = query.training_set(), query.row_params(rows), query.estimator.classes_
+    training, params, classes = query.training_set(), query.row_params(rows), query.trainee.classes_
     n_known = len(training.y)
     stacked = as_pool(as_pool(training.X).stack([query.pool.take(rows)]))
     U = as_pool(query.pool.take(evaluated))
@@ -186,7 +186,7 @@ def _trained_again(
         X = as_pool(stacked.take(np.append(np.arange(n_known), n_known + i)))
         losses = np.zeros((1, len(classes)))
         for code in np.flatnonzero(shares[i]):
-            member = clone(query.estimator)
+            member = clone(query.trainee)
             seed_random_states(member, seed)
             y, sample = np.append(training.y, classes[code]), rows_for(member, X)
             if isinstance(member, NeuralNet):

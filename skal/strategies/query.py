@@ -116,8 +116,20 @@ class Query:
         """Which rows of the pool are labelled: a mask of shape (n_samples,)."""
         return self.labels.codes >= 0
 
+    @property
+    def trainee(self) -> Any:
+        """The classifier that `training_set` is for, fitted, to be cloned where it is trained again.
+
+        It is the `estimator`, but for one that takes -1 for unlabelled where -1 is a class: the learner has trained it
+        on codes, and put a classifier around it that makes labels of them again.
+        """
+        is_around = getattr(type(self.estimator), "delegates", False)
+        if is_around and self.estimator.estimator is self.estimator.estimator_:  # its own `fit` makes a clone
+            return self.estimator.estimator
+        return self.estimator
+
     def training_set(self) -> TrainingSet:
-        """What the classifier is fitted on: as its learner says, or the labelled rows of the pool.
+        """What the `trainee` is fitted on: as its learner says, or the labelled rows of the pool.
 
         Returns
         -------

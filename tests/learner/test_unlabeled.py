@@ -12,7 +12,16 @@ from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTraini
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.model_selection import LabeledSplit, labeled_scorer
-from skal.strategies import GAAL, VAAL, WAAL, CoreSet, RandomSampling, UncertaintySampling
+from skal.strategies import (
+    GAAL,
+    VAAL,
+    WAAL,
+    CoreSet,
+    ExpectedErrorReduction,
+    QueryByCommittee,
+    RandomSampling,
+    UncertaintySampling,
+)
 
 from ..networks import tiny_gan, tiny_vaal, tiny_wasserstein
 
@@ -62,6 +71,8 @@ def test_answers_keep_their_marker():
         (SelfTrainingClassifier(logistic()), UncertaintySampling()),
         (LabelPropagation(), UncertaintySampling()),
         (make_pipeline(StandardScaler(), LabelSpreading()), CoreSet()),
+        (make_pipeline(StandardScaler(), LabelSpreading()), QueryByCommittee("kl", n_members=3)),
+        (SelfTrainingClassifier(logistic()), ExpectedErrorReduction(n_candidates=5)),
         (tiny_vaal(), VAAL()),
         (tiny_wasserstein(), WAAL()),
     ],
