@@ -208,7 +208,8 @@ def audit_report(
         all, those that were taught with ``audit=True``, as if drawn uniformly.
     confidence : float, default=0.95
     cv : int, default=5
-        Folds of the naive score, for which the classifier is fitted as often; None leaves it out.
+        Folds of the naive score, for which the classifier is fitted as often, on labelled rows alone and without fit
+        parameters; None leaves it out.
     n_resamples : int, default=200
         How often the rows are drawn for the bootstrap.
     random_state : int, RandomState instance or None, default=0

@@ -205,7 +205,8 @@ class StoppingCriterion(ABC, BaseEstimator):
             Fitted. It is left as it is. A learner is measured again once it has more labels than at the last update,
             and its classifier has learned them: not after ``teach(refit=False)``, or a training that failed.
         X : array-like, sparse matrix or data frame of shape (n_rows, ...), default=None
-            The rows to look at, the same in each round, where they are not to be drawn from the pool.
+            The rows to look at, the same in each round, where they are not to be drawn from the pool. They are given in
+            all rounds or in none; whether equally many are the same ones is not checked.
 
         Returns
         -------
