@@ -38,6 +38,9 @@ def test_few_and_many_classes_are_compared_alike(n_classes):
     assert_array_equal(margin(p), ordered[:, -2] - ordered[:, -1])
     assert_array_equal(least_confidence(p), -ordered[:, -1])
     assert_array_equal(p, given)
+    decisions = rng.normal(-5, 1, size=(50, n_classes))
+    ordered = np.sort(decisions, axis=1)
+    assert_array_equal(min_distance(decisions), ordered[:, -2] - ordered[:, -1])
 
 
 def test_entropy_of_a_sure_row_is_zero():
