@@ -29,7 +29,7 @@ from .extending import has_length
 from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
 from .order import has_rows_of, places_of
-from .refit import explaining, is_prefitted, uses_unlabeled
+from .refit import explaining, is_prefitted, uses_unlabeled, wanted_codes
 from .saving import Saving
 from .state import State
 
@@ -307,11 +307,13 @@ class ActiveLearner(Saving):
 
     def _ask(self, state: State, pool: Pool, n_queries: int, **params: Any) -> Any:
         """The strategy's answer about a pool, given what the learner knows."""
-        with_unlabeled = uses_unlabeled(self.estimator)
+        with_unlabeled, coded = uses_unlabeled(self.estimator), wanted_codes(self.estimator, state)
         is_cold = state.guide is None and state.cold_start is not None
         strategy = state.cold_start if is_cold else state.strategy
         with explaining(state):
-            return strategy.answer(state.query(pool, n_queries, with_unlabeled=with_unlabeled, **params))
+            return strategy.answer(
+                state.query(pool, n_queries, with_unlabeled=with_unlabeled, coded=coded, **params)
+            )
 
     def synthesize(self, n_queries: int | None = None, *, random_state: Any = None) -> Any:
         """Make samples to annotate, where the strategy is a `SynthesisStrategy`; `extend` takes their labels.

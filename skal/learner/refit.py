@@ -25,7 +25,7 @@ from skorch import NeuralNet
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import last_step, rows_for
 from ..classifiers import LabelEncodedClassifier
-from ..labels import plain
+from ..labels import UNLABELED, is_numeric, plain
 from ..pool import as_pool, assuming_finite
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
@@ -81,11 +81,11 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
     if seeds:
         seed_random_states(estimator, seed)
     _tell_n_queries(estimator, n_queries)
-    coded = state.coded if uses_unlabeled(estimator) else None
+    coded = wanted_codes(estimator, state)
     if state.known is not None:
         tell_classes(estimator, state.known if coded is None else np.arange(len(coded)))
     _warm_start(estimator, state.estimator, classes)
-    X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator))
+    X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator), coded=coded)
     X = rows_for(estimator, X)
     try:
         if isinstance(estimator, NeuralNet):
@@ -184,6 +184,19 @@ def uses_unlabeled(estimator: Any) -> bool:
     """Whether `fit` wants the unlabelled rows too, marked by -1."""
     last = last_step(estimator)
     return getattr(last, "uses_unlabeled", isinstance(last, SelfTrainingClassifier | BaseLabelPropagation))
+
+
+def wanted_codes(estimator: Any, state: State) -> NDArray[Any] | None:
+    """The classes whose positions a classifier that takes -1 for unlabelled gets, where it cannot tell their labels.
+
+    One of them is -1, or they are strings, which label propagation compares with it.
+    """
+    if not uses_unlabeled(estimator):
+        return None
+    classes = state.classes if state.known is None else state.known
+    if is_numeric(classes):
+        return classes if (classes == UNLABELED).any() else None
+    return classes if isinstance(last_step(estimator), BaseLabelPropagation) else None
 
 
 def _tell_n_queries(estimator: Any, n_queries: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_method_params
 
-from ..labels import UNLABELED, Labels, encode, is_numeric, plain
+from ..labels import Labels, encode, plain
 from ..pool import NO_ROWS, Candidates, Pool, Rows, as_pool
 from ..strategies.query import Query, Samples, TrainingSet
 from .draws import Draws
@@ -235,16 +235,9 @@ class State:
             ),
         )
 
-    @property
-    def coded(self) -> NDArray[Any] | None:
-        """The classes, where one is -1: a classifier that takes -1 for unlabelled gets their positions instead."""
-        classes = self.classes if self.known is None else self.known
-        return classes if is_numeric(classes) and (classes == UNLABELED).any() else None
-
-    def training_set(self, *, with_unlabeled: bool) -> TrainingSet:
-        """What the classifier is fitted on."""
+    def training_set(self, *, with_unlabeled: bool, coded: NDArray[Any] | None = None) -> TrainingSet:
+        """What the classifier is fitted on; labels are positions in `coded`, where that is given."""
         labels = self.learned
-        coded = self.coded if with_unlabeled else None
         if with_unlabeled:
             y = labels.for_semi_supervised() if coded is None else labels.codes_among(coded)
             own = TrainingSet(self.pool.X, y, self.params)
@@ -292,6 +285,7 @@ class State:
         n_queries: int,
         *,
         with_unlabeled: bool,
+        coded: NDArray[Any] | None = None,
         pending: Rows = NO_ROWS,
         excluded: Rows = NO_ROWS,
         **params: Any,
@@ -323,7 +317,7 @@ class State:
             n_queries=n_queries,
             estimator=self.guide,
             outside=tuple(outside),
-            training=partial(self.training_set, with_unlabeled=with_unlabeled),
+            training=partial(self.training_set, with_unlabeled=with_unlabeled, coded=coded),
             params_of=partial(self.params_of, pool),
             **params,
         )

@@ -94,6 +94,32 @@ def test_classifiers_that_take_the_marker_are_given_codes(classifier, strategy, 
     assert named.score(X, TRUTH) == plain.score(X, CODES)
 
 
+@pytest.mark.parametrize("classes", [None, ["a", "b", "c", "d"]])
+@pytest.mark.parametrize(
+    ("classifier", "strategy"),
+    [
+        (LabelPropagation(), UncertaintySampling()),
+        (make_pipeline(StandardScaler(), LabelSpreading()), QueryByCommittee("kl", n_members=3)),
+        (SelfTrainingClassifier(logistic()), UncertaintySampling()),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_strings_are_learned_beside_unlabelled_rows(classifier, strategy, classes):
+    words, given = np.array(["a", "b", "c"], dtype=object), {"n_queries": 3, "random_state": 0}
+    named = ActiveLearner(classifier, strategy, classes=classes, **given)
+    named.fit(X, np.where(Y == -99, None, words[CODES]))
+    given["classes"] = None if classes is None else [0, 1, 2, 3]
+    plain = ActiveLearner(classifier, strategy, **given).fit(X, np.where(Y == -99, -1, CODES))
+    for _ in range(2):
+        rows = named.query()
+        np.testing.assert_array_equal(rows, plain.query())
+        named.teach(rows, words[CODES[rows]])
+        plain.teach(rows, CODES[rows])
+    assert named.classes_.tolist() == ["abcd"[code] for code in plain.classes_]
+    np.testing.assert_array_equal(named.predict_proba(X), plain.predict_proba(X))
+    np.testing.assert_array_equal(named.predict(X), words[plain.predict(X)])
+
+
 def test_labels_minus_one_and_one_alone_are_warned_about():
     y = np.where(np.arange(150) % 10 == 0, 1, -1)
     for labels in (y, y.astype(float), y.tolist()):
