@@ -314,6 +314,7 @@ class State:
             labels=labels,
             candidates=Candidates(unavailable, complement_in=len(pool)),
             pending=np.unique(pending),
+            skipped=self.skipped if own else NO_ROWS,
             n_queries=n_queries,
             estimator=self.guide,
             outside=tuple(outside),

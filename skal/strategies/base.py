@@ -257,9 +257,13 @@ class Strategy(ABC, InstanceParams):
             self._check_pool(pool, estimator)
         if not self.requires:
             return
-        if estimator is None:
+        known = getattr(estimator, "classes_", None)
+        if estimator is None or (known is not None and len(known) < 2):
+            given = (
+                "there is none yet" if known is None else f"the one given knows {np.asarray(known).tolist()}"
+            )
             raise NotFittedError(
-                f"{type(self).__name__} needs a fitted classifier of at least two classes, and there is none yet. "
+                f"{type(self).__name__} needs a fitted classifier of at least two classes, and {given}. "
                 "Label the first rows with a strategy that needs no classifier, such as RandomSampling() or "
                 "TypiClust('input'): as cold_start= of a learner, or with Switch()."
             )

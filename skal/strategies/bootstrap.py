@@ -132,7 +132,7 @@ def member_proba(member: Any, classes: NDArray[Any], X: Any) -> NDArray[Any]:
     probabilities : ndarray of shape (n_rows, n_classes)
     """
     answer = predict_proba(member, X)
-    if answer.shape[1] == len(classes):
+    if np.array_equal(member.classes_, classes):
         return answer
     probabilities = np.zeros((len(answer), len(classes)))
     probabilities[:, np.searchsorted(classes, member.classes_)] = answer

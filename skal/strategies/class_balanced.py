@@ -36,7 +36,8 @@ class ClassBalanced(CandidateStrategy):
     shares : {"equal", "inverse"} or dict, default="equal"
         Shares of the predicted classes: the same for each; in inverse proportion to one more than a class has labels;
         or weights by label, zero for classes that are left out; a query warns of labels that the classifier does not
-        know. Classes whose candidates run out leave their seats to the others.
+        know. Classes whose candidates run out leave their seats to the others. Pending rows have the first seats of
+        the batch.
     {random_state}
 
     Attributes
@@ -83,15 +84,18 @@ class ClassBalanced(CandidateStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows, estimator = query.candidates.rows, query.estimator
-        predicted = blockwise(
-            lambda block: predict_proba(estimator, block).argmax(axis=1),
-            query.pool,
-            rows,
-            row_bytes=working_bytes(estimator, query.pool),
+        predicted, pending = (
+            blockwise(
+                lambda block: predict_proba(estimator, block).argmax(axis=1),
+                query.pool,
+                some,
+                row_bytes=working_bytes(estimator, query.pool),
+            )
+            for some in (rows, np.setdiff1d(query.pending, query.skipped))
         )
         classes = np.asarray(estimator.classes_)
-        available = np.bincount(predicted, minlength=len(classes))
-        seats = divided(query.n_queries, self._weights(query, classes), available, query.rng)
+        available, taken = (np.bincount(codes, minlength=len(classes)) for codes in (predicted, pending))
+        seats = divided(query.n_queries, self._weights(query, classes), available, query.rng, taken)
         chosen = np.empty(query.n_queries, dtype=np.intp)
         for code in np.unique(seats):
             where = np.flatnonzero(seats == code)
@@ -113,14 +117,19 @@ class ClassBalanced(CandidateStrategy):
         if self.shares == "equal":
             return np.ones(len(classes))
         known, labels = query.labels.classes.tolist(), query.labels
+        codes = [labels.codes[labels.rows], *(samples.codes for samples in query.outside)]
         counts = dict(
-            zip(known, np.bincount(labels.codes[labels.rows], minlength=len(known)).tolist(), strict=True)
+            zip(known, np.bincount(np.concatenate(codes), minlength=len(known)).tolist(), strict=True)
         )
         return np.array([1 / (1 + counts.get(label, 0)) for label in classes.tolist()])
 
 
 def divided(
-    n_seats: int, weights: NDArray[np.float64], available: NDArray[np.intp], rng: np.random.Generator
+    n_seats: int,
+    weights: NDArray[np.float64],
+    available: NDArray[np.intp],
+    rng: np.random.Generator,
+    taken: NDArray[np.intp] | None = None,
 ) -> NDArray[np.intp]:
     """Give seats to classes, one by one, each to the one that is furthest below its share.
 
@@ -134,6 +143,8 @@ def divided(
         How many seats each can take.
     rng : numpy.random.Generator
         Orders classes of equal claim.
+    taken : ndarray of int of shape (n_classes,), default=None
+        Seats that each has already.
 
     Returns
     -------
@@ -151,7 +162,8 @@ def divided(
     order = rng.permutation(len(weights))
     weights = np.ones(len(weights)) if not weights.any() else weights / weights.max()
     weights, left = np.maximum(weights, _NONE)[order], available[order].copy()
-    taken, seats = np.zeros(len(weights)), np.empty(n_seats, dtype=np.intp)
+    taken = np.zeros(len(weights), dtype=np.intp) if taken is None else taken[order]
+    seats = np.empty(n_seats, dtype=np.intp)
     for seat in range(n_seats):
         claims = np.where(left > 0, (taken + 0.5) / weights, np.inf)
         best = int(np.argmin(claims))

@@ -70,6 +70,8 @@ class Query:
     pending : ndarray of int of shape (n_pending,)
         Rows that annotators have been asked about and have not answered yet, or skipped. They are no candidates; a
         strategy that spreads a batch counts them as chosen.
+    skipped : ndarray of int of shape (n_skipped,)
+        Those of them that were skipped: no label of theirs will come.
     outside : tuple of Samples
         Labelled rows outside this pool: the samples of `ActiveLearner.extend` and, where the query is about another
         pool than that of `fit`, the labelled rows of the pool of `fit`.
@@ -101,6 +103,7 @@ class Query:
     estimator: Any = None
     rng: Any = None
     pending: Rows = field(default_factory=NO_ROWS.copy)
+    skipped: Rows = field(default_factory=NO_ROWS.copy)
     outside: tuple[Samples, ...] = ()
     training: Callable[[], TrainingSet] | None = None
     params_of: Callable[[Rows], dict[str, Any]] | None = None

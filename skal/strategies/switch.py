@@ -149,7 +149,7 @@ class Switch(QueryStrategy):
         rows = self._answer("first", query)
         n_seen = len(query.labels.rows) + len(query.pending) + len(query.candidates)
         share = 1.0 if isinstance(self.when, str) else self.when
-        if query.report.n_unreached > (1 - share) * n_seen:
+        if (n_seen - query.report.n_unreached) / n_seen < share:
             return rows
         query.report.clear()
         return self._answer("then", query)

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -246,6 +247,22 @@ def test_a_pool_changed_in_place_is_prepared_anew():
     before = strategy.query(pool)
     pool[7] += 100
     assert strategy.query(pool) == 7 != before
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [UncertaintySampling("margin"), strategies.ALCG("large_margin"), strategies.ClassBalanced()],
+    ids=str,
+)
+def test_a_classifier_of_one_class_cannot_guide(strategy):
+    X = np.arange(8.0).reshape(4, 2)
+    one = DummyClassifier().fit(X, ["only"] * 4)
+    with pytest.raises(
+        NotFittedError, match=r"of at least two classes, and the one given knows \['only'\]\."
+    ):
+        strategy.fit(X).query(X, estimator=one)
+    with pytest.raises(NotFittedError, match=r"of at least two classes, and there is none yet\."):
+        strategy.query(X)
 
 
 def test_checks_come_before_training():

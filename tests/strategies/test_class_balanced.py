@@ -50,6 +50,28 @@ def test_inverse_and_given_shares():
     )
 
 
+def test_rows_that_are_asked_about_one_by_one_have_the_same_shares():
+    fitted = learner(ClassBalanced(), n_queries=20)
+    batch, singles = fitted.query(), []
+    for _ in range(20):
+        singles.extend(fitted.query(n_queries=1, pending=singles).tolist())
+    assert singles == batch.tolist()
+    fitted.skip(batch[:10])
+    counts = np.bincount(fitted.predict(X)[fitted.query()], minlength=10)
+    assert_array_equal(counts, 2, err_msg="rows that nobody will label take no seats for good")
+
+
+def test_labels_outside_the_pool_count_for_inverse_shares():
+    strategy, ones = ClassBalanced(shares="inverse"), np.flatnonzero((TRUTH == 1) & (Y < 0))[:60]
+    X_pool, y_pool = np.delete(X, ones, axis=0), np.delete(Y, ones)
+    fitted = ActiveLearner(LogisticRegression(max_iter=1000), strategy, n_queries=30, random_state=0)
+    fitted.fit(X_pool, y_pool).extend(X[ones], TRUTH[ones])
+    predicted = fitted.predict(X_pool)
+    assert np.bincount(predicted[fitted.query()], minlength=10)[1] == 0
+    other = X[::-1] + 0.01
+    assert np.bincount(fitted.predict(other)[fitted.query(other)], minlength=10)[1] == 0
+
+
 def test_classes_that_run_out_leave_their_seats():
     fitted = learner(ClassBalanced(shares={0: 1, "no class": 5}))
     left = np.flatnonzero(Y < 0)

@@ -118,6 +118,23 @@ def test_a_share_of_rows_that_are_reached(when, n_first):
     assert fitted.strategy_.query_report_ == {"stage": "then"}
 
 
+@pytest.mark.parametrize("share", [0.05 * i for i in range(1, 20)] + [0.9, 0.8, 0.6, 0.7])
+def test_a_share_that_is_reached_exactly(share):
+    share = round(share, 2)
+    n_seen = 20
+    n_labeled = round(share * n_seen)
+    y = np.where(np.arange(n_seen) < n_labeled, np.arange(n_seen) % 2, -1)
+
+    class Alone(Reaching):
+        radius = 1
+
+    for when, expected in ((share, "then"), (np.nextafter(share, 1), "first")):
+        plan = ActiveLearner(LogisticRegression(), Switch(Alone(), Last(), when), random_state=0)
+        fitted = plan.fit(X[:n_seen], y)
+        fitted.query(n_queries=1)
+        assert stage(fitted) == (expected if n_labeled > 1 else "first")
+
+
 def test_pending_rows_are_reached_too():
     fitted = learner(Switch(Reaching(), Last(), 0.65), np.where(np.arange(90) < 2, np.arange(90), -1))
     fitted.query(pending=np.arange(11, 51))  # 30 of 90 rows are left
