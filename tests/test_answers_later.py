@@ -239,6 +239,31 @@ def test_a_class_is_found_later():
         fitted.set_params(classes=[0, 1])
 
 
+def test_classes_that_were_told_outlive_an_answer_that_is_taken_back():
+    y = np.where(Y == 2, UNLABELED, Y)
+    fitted = learner(classes=[0, 1]).fit(X, y).teach(FREE[:1], [1])
+    fitted.set_params(classes=[0, 1, 2]).undo()
+    assert fitted.y_[FREE[0]] == UNLABELED
+    assert 2 in fitted.teach(FREE[:1], [2]).y_
+    with pytest.raises(ValueError, match="none of classes"):
+        fitted.set_params(classes=[0, 1])
+    assert fitted.classes == [0, 1, 2], "what is refused changes nothing"
+    fitted.teach(FREE[:1], [1], overwrite=True).set_params(classes=[0, 1])
+    with pytest.raises(ValueError, match="no answer to take back"):
+        fitted.undo()  # to a label that is none of the classes
+
+
+def test_a_marker_that_was_told_outlives_an_answer_that_is_taken_back():
+    fitted = learner().fit(X, Y).teach(FREE[:1], [1]).set_params(unlabeled=-99)
+    assert (fitted.undo().y_[FREE] == -99).all()
+    assert fitted.teach(FREE[:1], [-1]).y_[FREE[0]] == -1
+    with pytest.raises(
+        ValueError, match=r"unlabeled=1 was given, which is one of the classes, \[-1, 0, 1, 2\]"
+    ):
+        fitted.set_params(unlabeled=1)
+    assert fitted.unlabeled == -99
+
+
 def test_a_weight_goes_with_its_answer():
     fitted = learner().fit(X, Y).teach(FREE[:1], [0], sample_weight=[50.0])
     assert fitted.sample_weight_[FREE[0]] == 50

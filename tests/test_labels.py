@@ -322,6 +322,28 @@ def test_bytes_are_no_labels(y):
         Labels.of(y)
 
 
+@pytest.mark.parametrize(
+    ("so_far", "new"),
+    [
+        (np.int8([0, 1, -1]), [200.0]),
+        (np.int8([0, 1, -1]), [257.0]),
+        (np.int16([0, 1, -1]), np.array([70000.0])),
+        (np.int32([0, 1, -1]), [2.0**53]),
+        (np.float16([0, 1, -1]), [2049]),
+        (np.float16([0, 1, -1]), [70000]),
+        (np.float32([0, 1, -1]), [2**24 + 1]),
+    ],
+    ids=str,
+)
+def test_no_label_is_too_large_for_those_so_far(so_far, new):
+    labels = Labels.of(so_far)
+    taught = labels.with_labels([2], labels.check_new(new, 1))
+    assert taught.to_array().tolist() == [0, 1, *new]
+    assert taught.classes.dtype.kind == so_far.dtype.kind
+    fitting = labels.with_labels([2], labels.check_new([2.0] if so_far.dtype.kind == "i" else [2], 1))
+    assert fitting.classes.dtype == so_far.dtype
+
+
 def test_narrow_floats_are_labels():
     assert Labels.of(np.array([0, 1, -1], dtype=np.float16)).codes.tolist() == [0, 1, -1]
 

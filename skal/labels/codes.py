@@ -237,7 +237,11 @@ def _exactly_as(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
             f"The labels so far are like {classes[:1].tolist()[0]!r} and the new ones go up to {largest}, which floats "
             "cannot hold; give all of them as integers or as strings."
         )
-    return labels.astype(classes.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        narrow = labels.astype(classes.dtype)
+    if np.array_equal(narrow, labels):
+        return narrow
+    return labels.astype(np.int64 if classes.dtype.kind == "i" else np.float64)
 
 
 def _warn_of_markers(classes: set[Any]) -> None:

@@ -48,7 +48,8 @@ class Answers(Extending):
             Keys of samples of `extend` whose labels are corrected, in place of `rows`.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of these answers in training, where the classifier takes any. A row keeps its weight until it gets
-            another, or `forget` withdraws the answer; rows without one weigh 1, unless `fit` was given their weights.
+            another; rows without one weigh 1, and do so again once `forget` has withdrawn the answer. Where `fit` was
+            given weights, rows have those, and a weight that came in place of one stays after `forget`.
             ``sample_weight_`` has all.
         audit : bool, default=False
             Whether to keep these rows out of training, for an honest estimate: `labels_` has their labels, `y_` does

@@ -129,18 +129,14 @@ class Changes(Audits):
         -------
         self : ActiveLearner
         """
-        super().set_params(**params)
-        if self._state is not None and "classes" in params:
+        told = {name: value for name, value in params.items() if name in ("classes", "unlabeled")}
+        if self._state is None or not told:
+            super().set_params(**params)
+        else:
             with self._changes:
-                labels, known = self._state.labels, None
-                if self.classes is not None:
-                    known = known_classes(self.classes, labels)
-                    labels = labels.with_classes(known)
-                self._state = replace(self._state, labels=labels, known=known, is_trained=False)
-        if self._state is not None and "unlabeled" in params:
-            with self._changes:
-                labels = replace(self._state.labels, unlabeled=params["unlabeled"])
-                self._state = replace(self._state, labels=labels)
+                state = _retold(self._state, told)
+                super().set_params(**params)
+                self._state = state
         if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
             self._strategy_changed = True
         return self
@@ -283,3 +279,25 @@ class Changes(Audits):
                 "The strategy was set after fit, and is not prepared for the pool, which no query does: call "
                 "learner.use(strategy), or fit again."
             )
+
+
+def _retold(state: State, told: dict[str, Any]) -> State:
+    """What is known where other classes, or another marker, are told; by `undo`, too."""
+    labels, before = state.labels, state.before
+    if before is not None:
+        try:
+            before = _retold(before, told)
+        except ValueError:  # it has labels that the last answer corrected
+            before = None
+    if "unlabeled" in told:
+        if told["unlabeled"] in labels.classes.tolist():
+            raise ValueError(
+                f"unlabeled={told['unlabeled']!r} was given, which is one of the classes, "
+                f"{labels.classes.tolist()[:10]}; give a value that is none."
+            )
+        labels = replace(labels, unlabeled=told["unlabeled"])
+    if "classes" not in told:
+        return replace(state, labels=labels, before=before)
+    known = None if told["classes"] is None else known_classes(told["classes"], labels)
+    labels = labels if known is None else labels.with_classes(known)
+    return replace(state, labels=labels, known=known, before=before, is_trained=False)

@@ -42,7 +42,8 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
     known, _ = encode(checked)
     if len(known) < max(2, len(checked)):
         raise ValueError(f"classes={list(classes)!r} was given; give two distinct classes or more.")
-    others = sorted(set(labels.classes.tolist()) - set(known.tolist()))
+    in_use = labels.classes[np.unique(labels.codes[labels.rows])]  # labels that were corrected are none
+    others = sorted(set(in_use.tolist()) - set(known.tolist()))
     if others:
         raise ValueError(
             f"y has the labels {others[:5]}, which are none of classes={known.tolist()}; correct them, or give more "

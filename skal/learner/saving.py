@@ -252,7 +252,7 @@ def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
     """The rows of the saved learner, in its order, with a warning if there are others, too."""
     n_saved = content.get("n_rows", len(given) if ids is None else len(ids))
     pool, warning = in_saved_order(given, ids, n_saved, by_index=content.get("is_named_by_index", True))
-    if repr(pool.digest(_COMPARED_BYTES)) != content["pool"]:
+    if not pool.has_digest(content["pool"], _COMPARED_BYTES):
         why, remedy = what_differs(content.get("container"), pool.description), ""
         if len(pool) > n_saved:  # of a lazy pool
             remedy = " Load it without new rows, and then grow."

@@ -62,6 +62,17 @@ class SparsePool(Pool):
         return SparsePool(self.like(other.X)) if is_dense else super().matching(other)
 
     def digest(self, max_bytes: int) -> Hashable:
+        """A checksum of evenly spaced rows, whatever the order of the entries in each."""
+        step = max(1, -(-int(self.row_bytes * len(self)) // max_bytes))
+        X = _canonical(self.X[::step])
+        places = (checksum(part.astype(np.int64), max_bytes) for part in (X.indptr, X.indices))
+        return "sparse", self.X.shape, *places, checksum(X.data, max_bytes)
+
+    def has_digest(self, digest: str, max_bytes: int) -> bool:
+        """Whether it is theirs, as `digest` has it or, in older files, with the order of the entries."""
+        return super().has_digest(digest, max_bytes) or digest == repr(self._look(max_bytes))
+
+    def _look(self, max_bytes: int) -> Hashable:
         sums: list[int] = []
         for part in (getattr(self.X, name) for name in _PARTS):
             # Single entries at even distances could all be of one column; some of many runs are of all.
@@ -74,7 +85,7 @@ class SparsePool(Pool):
 
     def watch(self, max_bytes: int) -> None:
         if self._seen is None and not self.X.has_canonical_format:
-            self._entries = self._digest_of_entries(max_bytes)
+            self._entries = self.digest(max_bytes)
         super().watch(max_bytes)
 
     def is_unchanged(self) -> bool:
@@ -82,16 +93,10 @@ class SparsePool(Pool):
         if super().is_unchanged():
             return True
         max_bytes = self._seen[0]  # type: ignore[index]
-        if self._entries is None or self._entries != self._digest_of_entries(max_bytes):
+        if self._entries is None or self._entries != self.digest(max_bytes):
             return False
-        self._seen = max_bytes, None, self.digest(max_bytes)  # the same rows, which cost less to know again
+        self._seen = max_bytes, None, self._look(max_bytes)  # the same rows, which cost less to know again
         return True
-
-    def _digest_of_entries(self, max_bytes: int) -> Hashable:
-        """A checksum of evenly spaced rows, whatever the order of the entries in each."""
-        step = max(1, -(-int(self.row_bytes * len(self)) // max_bytes))
-        X = _canonical(self.X[::step])
-        return len(self), *(checksum(getattr(X, name), max_bytes) for name in _PARTS)
 
     def _numbers(self) -> Iterator[tuple[str, NDArray[Any]]]:
         if self.X.dtype.kind in "fc":

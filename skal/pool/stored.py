@@ -76,6 +76,11 @@ class StoredPool(LazyPool):
         self._check_open()
         return super().is_unchanged()
 
+    def matching(self, other: Pool) -> Pool:
+        return super().matching(
+            ArrayPool(other.take(slice(None))) if isinstance(other, StoredPool) else other
+        )
+
     def stack(self, others: list[Any]) -> NDArray[Any]:
         return ArrayPool(self.whole()).stack(others)
 

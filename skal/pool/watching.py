@@ -51,6 +51,14 @@ class Watched(ABC):
         digest : hashable
         """
 
+    def has_digest(self, digest: str, max_bytes: int) -> bool:
+        """Whether a file that holds ``repr(digest(max_bytes))`` was written for these rows."""
+        return digest == repr(self.digest(max_bytes))
+
+    def _look(self, max_bytes: int) -> Hashable:
+        """What a query compares with that of the first: `digest`, or a faster one of rows as they are stored."""
+        return self.digest(max_bytes)
+
     def watch(self, max_bytes: int) -> None:
         """Remember how the rows look now, unless that was done, so that `is_unchanged` can tell.
 
@@ -61,7 +69,7 @@ class Watched(ABC):
             query on a large pool never scans it.
         """
         if self._seen is None:
-            self._seen = max_bytes, self.storage, self.digest(max_bytes)
+            self._seen = max_bytes, self.storage, self._look(max_bytes)
             self._few = self._glance()
 
     def is_unchanged(self) -> bool:
@@ -69,7 +77,7 @@ class Watched(ABC):
         if self._seen is None:
             return True
         max_bytes, storage, digest = self._seen
-        return (storage is not None and storage == self.storage) or digest == self.digest(max_bytes)
+        return (storage is not None and storage == self.storage) or digest == self._look(max_bytes)
 
     def seems_unchanged(self) -> bool:
         """Whether what the rows are stored in looks as it did when they were watched first, or a few rows in memory do.

@@ -72,3 +72,15 @@ def test_a_pool_on_disk_is_asked_for_the_rows_of_one_in_memory(kind, name, tmp_p
     assert len(found) == len(expected) == 13
     for ours, theirs in zip(found, expected, strict=True):
         assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", ["memmap", "h5py", "zarr", "dask"])
+def test_samples_on_disk_are_learned_as_those_in_memory(kind, tmp_path):
+    y = np.where(np.arange(BEFORE) < 12, TRUTH[:BEFORE], -1)
+    asked = []
+    for samples in (X, on_disk(kind, tmp_path, AFTER)):
+        learner = ActiveLearner(LogisticRegression(), UncertaintySampling(), n_queries=6, random_state=0)
+        learner.fit(on_disk(kind, tmp_path, BEFORE), y).extend(samples, TRUTH)
+        assert learner.is_trained_
+        asked.append(learner.teach([20], TRUTH[20:21]).query())
+    assert_array_equal(*asked)

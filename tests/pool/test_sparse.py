@@ -35,6 +35,16 @@ def test_the_form_of_the_entries_does_not_matter(form):
     assert not pool.same_as(as_pool(FORMS[form] * 2))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_digest_is_that_of_the_entries_in_any_form(form):
+    pool, other = as_pool(FORMS["in order"]), as_pool(FORMS[form])
+    assert pool.digest(1000) == other.digest(1000)
+    assert other.has_digest(repr(pool.digest(1000)), 1000)
+    for changed in (FORMS[form] * 2, sparse.csr_array(DENSE[::-1]), sparse.csr_array(DENSE[:, :2])):
+        assert not as_pool(changed).has_digest(repr(pool.digest(1000)), 1000)
+    assert pool.has_digest(repr(pool._look(1000)), 1000), "as files of earlier versions have it"
+
+
 def test_comparing_changes_nothing():
     other = FORMS["in two parts"].copy()
     before = other.copy()
