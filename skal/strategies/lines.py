@@ -102,7 +102,8 @@ def distance_to_lines(rows: NDArray[np.float64], lines: NDArray[np.float64]) -> 
     >>> distance_to_lines(np.array([[3.0, 4.0]]), np.array([[[0.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, 5.0]]]))
     array([2.])
     """
-    starts, along = lines[:, 0], lines[:, 1] - lines[:, 0]
+    shift = lines[:, 0].mean(axis=0)  # a common offset would drown the differences
+    rows, starts, along = rows - shift, lines[:, 0] - shift, lines[:, 1] - lines[:, 0]
     units = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), np.finfo(float).tiny)
     projected = rows @ units.T - (starts * units).sum(axis=1)
     squared = euclidean_distances(rows, starts, squared=True) - projected**2

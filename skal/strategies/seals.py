@@ -134,10 +134,14 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
             )
         best, distances = np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32)
         pool = as_pool(embedding)
-        row_bytes = pool.float_bytes + _PAIR_BYTES * len(rows)
+        row_bytes = pool.float_bytes + 8 * embedding.shape[1] + _PAIR_BYTES * len(rows)
+        # A common offset would drown the differences.
+        shift: Any = queries.mean(axis=0, dtype=np.float64) if self.metric == "euclidean" else 0
+        queries = queries - shift
         for block, where in pool.blocks(max_bytes=_BLOCK_BYTES, row_bytes=row_bytes):
             with np.errstate(over="ignore", invalid="ignore"):  # what is refused below
-                found = euclidean_distances(queries, self._compared(block), squared=True).astype(np.float32)
+                found = euclidean_distances(queries, self._compared(block) - shift, squared=True)
+                found = found.astype(np.float32)
             if not np.isfinite(found).all():
                 raise ValueError(
                     "Squared distances between embeddings overflow in float32; scale the rows that they come from."

@@ -97,3 +97,8 @@ def test_distance_to_lines(seed, n_features, n_lines):
         for row in rows
     ]
     assert_allclose(distance_to_lines(rows, lines), expected, atol=1e-6)
+
+
+def test_distance_to_lines_far_from_the_origin():
+    lines = np.array([[[0.0, 0.0], [1.0, 0.0]], [[0.0, 8.0], [1.0, 8.0]]]) + 1e9
+    assert_allclose(distance_to_lines(np.array([[3.0, 3.0], [5.0, 6.0]]) + 1e9, lines), [3, 2])

@@ -60,6 +60,14 @@ def test_candidates_are_the_neighbors_of_labelled_rows(embedding, metric, monkey
         assert_array_equal(strategy.query_report_.rows, expected)
 
 
+def test_an_offset_of_all_rows_changes_nothing():
+    rows = 1.7e9 + np.arange(300.0)[:, None] * [1, 0.5]  # such as times in seconds
+    labels = np.where(np.isin(np.arange(300), [10, 150]), 0, UNLABELED)
+    strategy = SEALS("input", n_neighbors=4, criterion=RandomSampling(), random_state=0).fit(rows)
+    strategy.query(rows, labels, 2)
+    assert_array_equal(strategy.query_report_.rows, [8, 9, 11, 12, 148, 149, 151, 152])
+
+
 def test_auto_is_the_classifier_where_there_is_one():
     strategy = SEALS(n_neighbors=4, criterion=RandomSampling(), random_state=0).fit(X, Y)
     strategy.query(X, Y, 5, estimator=CLASSIFIER)
