@@ -141,8 +141,12 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 f"the generator makes rows of shape {generated.shape}, and the rows of X have shape "
                 f"{self._row_shape}; give a generator that was trained on rows like those of X"
             )
-        mean = rows.mean(axis=0)
-        variance = blockwise(lambda block: np.square(block - mean).reshape(len(block), -1).mean(axis=1), rows)
+        mean = rows.mean(axis=0, dtype=np.float64)
+        variance = blockwise(
+            lambda block: np.square(block - mean).reshape(len(block), -1).mean(axis=1),
+            rows,
+            row_bytes=16 * self.n_features_in_,
+        )
         self.scale_ = float(variance.mean()) or 1.0
         return self
 

@@ -46,7 +46,8 @@ def principal_components(
     Returns
     -------
     pca : PCA
-        A fitted one, for its `transform`. Its components have the number type of the features, if they are floats.
+        A fitted one, for its `transform`. Its components have the number type of the features, if they are floats, and
+        float32 at least.
 
     References
     ----------
@@ -89,7 +90,7 @@ class _FeatureRows:
         self._pool, self._features = as_pool(X), dense if features is None else features
         one = self._of(self._pool.read(slice(0, 1)))
         self.n_features = one.shape[1]
-        self.dtype = one.dtype if one.dtype.kind == "f" else np.dtype(np.float32)
+        self.dtype = np.result_type(one.dtype if one.dtype.kind == "f" else np.float32, np.float32)
 
     def __len__(self) -> int:
         return len(self._pool)

@@ -114,12 +114,12 @@ class DiscriminativeAL(EmbeddingStrategy):
         default = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
         discriminator = default if self.discriminator is None else clone(self.discriminator)
         seed_random_states(discriminator, int(rng.integers(np.iinfo(np.int32).max)))
-        both = np.concatenate([labeled, sample]).astype(
-            np.result_type(embedding.dtype, np.float32), copy=False
-        )
+        dtype = np.result_type(embedding.dtype, np.float32)
+        both = np.concatenate([labeled, sample]).astype(dtype, copy=False)
         discriminator.fit(both, np.repeat([0, 1], [len(labeled), n_sample]))
 
         def unlabeled(block: NDArray[Any]) -> NDArray[Any]:
+            block = block.astype(dtype, copy=False)  # as it was trained
             if hasattr(discriminator, "decision_function"):  # probabilities round to one
                 return discriminator.decision_function(block)
             return discriminator.predict_proba(block)[:, 1]

@@ -53,6 +53,13 @@ def test_rows_of_the_generator_are_found_again():
     assert_array_equal(inversion.get_feature_names_out(), ["ganinversion0", "ganinversion1"])
 
 
+def test_the_scale_of_rows_in_float16():
+    rows = (300 * np.random.default_rng(0).normal(size=(40, 6)) + 2000).astype(np.float16)  # squares overflow
+    inversion = linear(n_steps=10).fit(rows)
+    assert_allclose(inversion.scale_, rows.astype(float).var(axis=0).mean())
+    assert_allclose(inversion.transform(rows), linear(n_steps=10).fit(rows * 1.0).transform(rows))
+
+
 def test_penalty_is_ridge_regression():
     rows = RNG.normal(size=(9, 6))
     scale = rows.var(axis=0).mean()

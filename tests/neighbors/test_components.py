@@ -49,6 +49,14 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(base, "BLOCK_BYTES", 4000)
 
 
+def test_components_of_rows_in_float16_are_float32():
+    rng = np.random.default_rng(0)
+    rows = (30000 + rng.normal(0, 500, (60, 1)) + rng.normal(0, 100, (60, 30))).astype(np.float16)
+    pca, expected = principal_components(rows, 5), PCA(5, svd_solver="full").fit(rows.astype(float))
+    assert pca.components_.dtype == pca.mean_.dtype == np.float32
+    assert_allclose(pca.transform(rows), expected.transform(rows.astype(float)), atol=1)
+
+
 @given(st.integers(0, 10_000), st.integers(2, 9), st.integers(10, 60), st.sampled_from([0.0, 1e3]))
 def test_the_components_of_scikit_learn(seed, n_features, n_samples, offset):
     X = pool(seed, n_samples, n_features, offset)

@@ -43,6 +43,22 @@ def test_every_round_equals_the_naive_algorithm(embedding):
         learner.teach(expected, TRUTH[expected])
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.uint8])
+def test_rows_are_scored_in_the_numbers_that_the_discriminator_is_trained_on(kind):
+    class Watched(LogisticRegression):
+        def fit(self, X, y):
+            seen.append(X.dtype)
+            return super().fit(X, y)
+
+        def decision_function(self, X):
+            seen.append(X.dtype)
+            return super().decision_function(X)
+
+    seen, rows = [], (X * 20 + 100).astype(kind)
+    DiscriminativeAL("input", discriminator=Watched(), n_parts=1).fit(rows).query(rows, Y)
+    assert set(seen) == {np.dtype(np.float32)}
+
+
 def test_pending_rows_and_samples_count_as_labelled():
     discriminator = LinearDiscriminantAnalysis()
     strategy = DiscriminativeAL("input", discriminator=discriminator, n_parts=1, n_unlabeled=ALL)
