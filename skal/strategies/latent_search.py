@@ -120,8 +120,11 @@ class LatentSearch(Strategy):
 
     def _search(self, query: Query, n_samples: int) -> Synthesized:
         """Search from random latents for rows that the classifier of a query is unsure about."""
-        latents = query.rng.standard_normal((n_samples, self.generator_.n_latent_))
-        return self._maximize(latents, query.estimator)
+        n_before = len(
+            query.pending
+        )  # queries one by one, with pending rows, start where those of a batch do
+        latents = query.rng.standard_normal((n_before + n_samples, self.generator_.n_latent_))
+        return self._maximize(latents[n_before:], query.estimator)
 
     def _maximize(self, latents: NDArray[Any], classifier: Any) -> Synthesized:
         """Maximise the objective at G(z) by Adam over z alone, from the latents given.

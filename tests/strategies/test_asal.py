@@ -213,6 +213,30 @@ def test_rounds_draw_other_latents_and_repeat_themselves():
     assert not np.array_equal(strategy.query_report_.latents, latents)
 
 
+def test_queries_one_by_one_choose_the_rows_of_a_batch():
+    learner = ActiveLearner(FrozenEstimator(CLASSIFIER), asal(), random_state=0).fit(X, Y)
+    batch, pending = learner.query(n_queries=5), []
+    latents = learner.strategy_.query_report_.latents
+    for n in range(5):
+        pending += learner.query(pending=pending).tolist()
+        np.testing.assert_allclose(learner.strategy_.query_report_.latents, latents[n : n + 1], rtol=1e-5)
+    assert set(pending) == set(batch)
+
+
+def test_rows_in_float16_are_matched_as_in_float32():
+    # The product of their mean and the first component overflows in float16.
+    rng = np.random.default_rng(0)
+    rows = (30000 + rng.normal(0, 500, (80, 1)) + rng.normal(0, 100, (80, 30))).astype(np.float16)
+    labels, answers = np.where(np.arange(80) < 20, rows[:, 0] > 30000, -1), []
+    for dtype in (np.float16, np.float32):
+        pool = rows.astype(dtype)
+        classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(pool[:20], labels[:20])
+        strategy = ASAL(tiny_gan(n_iter=2), n_steps=2, n_components=5, random_state=0).fit(pool)
+        answers.append(strategy.query(pool, labels, 4, estimator=classifier))
+        assert np.isfinite(strategy.query_report_.distances).all()
+    np.testing.assert_array_equal(*answers)
+
+
 def test_the_whole_pool_can_be_asked_for():
     for params in ({}, {"n_neighbors": 3}, {"n_candidates": 200}):
         strategy = asal(**params).fit(X)
