@@ -69,13 +69,15 @@ class CriterionStrategy(QueryStrategy):
         self.criterion_ = self.criterion_.prepared_for(pool)
 
     def _grow(self, pool: Pool) -> None:
+        self.criterion_ = self.criterion_.grown(pool)  # first: `_prepare` finds it prepared
         self._prepare(pool)
-        self.criterion_ = self.criterion_.grown(pool)
 
     def _worths(self, query: Query, rows: Rows) -> NDArray[np.float64]:
         """Return the criterion's scores of rows, for products and ratios: none is negative."""
         scores = self.criterion_._query_scores(query, rows).astype(np.float64)
-        return np.asarray(scores - min(0.0, scores.min()))
+        is_lowest = np.isneginf(scores)
+        least = scores.min(where=~is_lowest, initial=0.0)
+        return np.where(is_lowest, 0.0, scores - least)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

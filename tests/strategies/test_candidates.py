@@ -12,11 +12,15 @@ from skal.labels import Labels
 from skal.pool import as_pool
 from skal.strategies import (
     ASAL,
+    SEALS,
     CandidateStrategy,
     CoreSet,
+    CostAware,
+    DensityWeighted,
     QueryStrategy,
     RandomSampling,
     RandomSubset,
+    ScoreStrategy,
     UncertaintySampling,
 )
 
@@ -113,6 +117,47 @@ def test_encoded_rows_of_the_criterion_are_those_of_the_pool_asked_about():
             covered.append(picks[-1])
         assert_array_equal(found, picks)
     assert_array_equal(strategy.query(X, Y, 4), own)
+
+
+def test_a_criterion_is_prepared_once_for_a_grown_pool():
+    prepared = []
+
+    class Prepared(UncertaintySampling):
+        def _prepare(self, pool):
+            prepared.append(len(pool))
+
+    strategies = [
+        RandomSubset(30, RandomSubset(20, Prepared())),
+        SEALS("input", criterion=Prepared()),
+        CostAware(Prepared(), lambda block: np.ones(len(block))),
+    ]
+    longer = as_pool(np.concatenate([X, X[:5]]))
+    for strategy in strategies:
+        fitted = strategy.fit(X, Y)
+        prepared.clear()
+        fitted.grown(longer)
+        assert prepared == [65]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda criterion: CostAware(criterion, lambda block: np.ones(len(block))),
+        lambda criterion: DensityWeighted(criterion, similarity="euclidean", beta=0),
+    ],
+)
+def test_scores_of_minus_infinity_come_last(wrapped):
+    class Scored(ScoreStrategy):
+        def _score(self, block, estimator):
+            return np.where(block[:, 0] > 0, -np.inf, block[:, 0] - 1)
+
+    rows = wrapped(Scored()).set_params(random_state=0).fit(X).query(X, Y, 48)
+    n_finite = (X[12:, 0] <= 0).sum()
+    finite = 12 + np.flatnonzero(X[12:, 0] <= 0)
+    assert_array_equal(
+        rows[: n_finite - 1], finite[np.argsort(-X[finite, 0])][:-1]
+    )  # the least ties with infinity
+    assert len(set(rows.tolist())) == 48
 
 
 def test_requirements_are_those_of_the_criterion():
