@@ -60,10 +60,10 @@ def bottom_k(values: NDArray[np.float32], k: int, rng: np.random.Generator, with
 
 
 def count(bits, step, shift, known, counts):  # type: ignore[no-untyped-def]
-    """Add a step for each value by some of its bits, in an order of bits that is the order of the floats."""
+    """Add a step for each value by some of its bits, in an order of bits that is the order of the floats; -0 is 0."""
     for i in range(len(bits)):
         value = np.int64(bits[i])
-        value = 0xFFFFFFFF - value if value >= 0x80000000 else value + 0x80000000
+        value = 0x100000000 - value if value >= 0x80000000 else value + 0x80000000
         if shift == 0 and value >> 16 != known >> 16:
             continue
         counts[(value >> shift) & 0xFFFF] += step
@@ -75,7 +75,7 @@ def collect(bits, kth, key, without, lower, equal, ranks):  # type: ignore[no-un
     size = len(ranks)
     for i in range(len(bits)):
         value = np.int64(bits[i])
-        value = 0xFFFFFFFF - value if value >= 0x80000000 else value + 0x80000000
+        value = 0x100000000 - value if value >= 0x80000000 else value + 0x80000000
         if value > kth:
             continue
         while skipped < len(without) and without[skipped] < i:
