@@ -33,7 +33,7 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         if training is repeatable: train a network first, and freeze it.
     folder : str or path-like, default=None
         Where the codes are kept, made if it is not there. None keeps nothing. Remove it when the codes are not needed
-        any more: they take 4 bytes per row and code.
+        any more: they take 4 bytes per row and code, or 8 where the encoder makes float64.
 
     Attributes
     ----------
