@@ -133,7 +133,7 @@ def load_tiny_imagenet(
         return load_images(request, root, list_images(root / "train", names), names)
     table = root / "val" / "val_annotations.txt"
     numbers = {name: number for number, name in enumerate(names)}
-    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    rows = [line.split("\t") for line in table.read_text().removesuffix("\n").split("\n")]
     if any(len(row) < 2 or row[1] not in numbers for row in rows):
         raise ValueError(
             f"{table} is damaged: a line has no file and class of the training set; get it again"

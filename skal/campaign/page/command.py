@@ -117,7 +117,7 @@ def _campaign(options: argparse.Namespace, folder: Path, items: Items) -> Campai
 def _classes(options: argparse.Namespace) -> Sequence[str] | None:
     if options.classes_file is None:
         return options.classes  # type: ignore[no-any-return]
-    lines = options.classes_file.read_text("utf-8-sig").splitlines()
+    lines = options.classes_file.read_text("utf-8-sig").split("\n")  # and not at what may be in a name
     return [*(options.classes or ()), *(line.strip() for line in lines if line.strip())]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def read_items(
     ----------
     path : str or path-like
         A folder of images, or a file: CSV, TSV or JSON Lines with names of columns, or anything else with a text per
-        line.
+        line. Texts and cells are shown as they are written in it.
     folder : str or path-like, default=None
         Of the campaign, which remembers what images there were; by default the name of `path` and ``.campaign``.
     column : str, default=None
@@ -78,16 +78,16 @@ def read_items(
     if root.suffix.lower() not in _TABLES:
         if kind == "table" or column is not None:
             raise ValueError(f"{root} has no columns; give a file that ends with one of {sorted(_TABLES)}.")
-        return Texts(_checked(root, root.read_text("utf-8-sig", errors="replace").splitlines()))
-    frame = _frame(root)
+        return Texts(_checked(root, lines_of(root)))
+    frame, written = _frames(root)
     _checked(root, frame)
     if column is None and kind != "table":
         column = _texts_in(frame, needed=kind == "text")
     if column is None:
-        return Table(frame)
-    if column not in frame.columns:
-        raise ValueError(f"{root} has no column {column!r}; there are {list(map(str, frame.columns[:20]))}.")
-    return Texts(["" if each != each or each is None else str(each) for each in frame[column].tolist()])
+        return Table(frame, written)
+    if column not in written.columns:
+        raise ValueError(f"{root} has no column {column!r}; there are {list(written.columns[:20])}.")
+    return Texts(written[column].tolist())
 
 
 def campaign_folder(root: Path) -> Path:
@@ -96,14 +96,52 @@ def campaign_folder(root: Path) -> Path:
     return root.with_name(f"{root.name}.campaign")
 
 
-def _frame(root: Path) -> Any:
+def lines_of(file: Path) -> list[str]:
+    """The lines of a file; `str.splitlines` would end them at other characters, too, which are parts of texts."""
+    lines = file.read_text("utf-8-sig", errors="replace").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _frames(root: Path) -> tuple[Any, Any]:
+    """A table to learn from, and the same as it is written in the file, which annotators see."""
     import pandas as pd
 
-    csv.field_size_limit(2**31 - 1)
     if root.suffix.lower() in _LINES:
-        return pd.read_json(root, lines=True, dtype=False)
-    separator = "\t" if root.suffix.lower() == ".tsv" else ","
-    return pd.read_csv(root, sep=separator, encoding="utf-8-sig", encoding_errors="replace")
+        pairs = [_record(root, line) for line in lines_of(root) if line.strip()]
+        written = pd.DataFrame([cells for _, cells in pairs], dtype=object)
+        return pd.DataFrame([record for record, _ in pairs]), written.fillna("")
+    how: dict[str, Any] = {"sep": "\t" if root.suffix.lower() == ".tsv" else ",", "encoding": "utf-8-sig"}
+    how["encoding_errors"] = "replace"
+    try:
+        frame, why = pd.read_csv(root, **how), ""
+    except pd.errors.ParserError as error:
+        frame, why = None, f" ({error})"
+    # The first cells would be names of rows, which nobody sees.
+    if frame is None or not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(
+            f"{root} has rows with more cells than there are names of columns; put texts that hold the separator in "
+            f"quotes, and name each column.{why}"
+        )
+    return frame, pd.read_csv(root, dtype=str, keep_default_na=False, **how)
+
+
+def _record(root: Path, line: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a line of JSON holds, and its cells as they are written."""
+    try:
+        record = json.loads(line)
+    except (RecursionError, ValueError) as error:
+        raise ValueError(
+            f"{root} holds {line[:80]!r}, which is no JSON ({error}); mend this line."
+        ) from error
+    if not isinstance(record, dict):
+        raise ValueError(
+            f'{root} holds {line[:80]!r}; each line must be an object, such as {{"text": "one"}}.'
+        )
+    cells = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+    for name, cell in cells.items():
+        if not isinstance(cell, str):
+            cells[name] = "" if cell is None else json.dumps(record[name], ensure_ascii=False)
+    return record, cells
 
 
 def _texts_in(frame: Any, *, needed: bool) -> str | None:

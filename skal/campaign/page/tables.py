@@ -18,12 +18,15 @@ class Table(Items):
     Parameters
     ----------
     frame : pandas.DataFrame
+    written : pandas.DataFrame, default=None
+        The cells as the file has them, which are shown: numbers and missing values can be written in several ways.
     """
 
     kind, noun = "table", "row"
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Any, written: Any = None) -> None:
         self.frame = frame
+        self._written = frame if written is None else written
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -42,13 +45,13 @@ class Table(Items):
         return self.frame
 
     def _cells(self, row: int, n_columns: int) -> list[tuple[str, str]]:
-        columns = self.frame.columns[:n_columns]
-        return [(_text(name), _text(self.frame[name].iloc[row])) for name in columns]
+        columns = self._written.columns[:n_columns]
+        return [(_text(name), _text(self._written[name].iloc[row])) for name in columns]
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:
+    if value is None or value != value or value == "":
         return "–"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value)
     text = text if len(text) <= _CELL else f"{text[:_CELL]} … ({len(text)} characters)"
     return text.encode(errors="replace").decode()

@@ -92,6 +92,13 @@ def test_classes_come_from_a_file(tmp_path, served):
         assert campaign.settings.is_closed
 
 
+def test_a_class_of_a_file_is_a_line(tmp_path, served, capsys):
+    classes = tmp_path / "classes.txt"
+    classes.write_text("a\nb\u2028c\n", "utf-8")  # one class, and none that can be a label
+    assert label(text_file(tmp_path, ["one", "two"]), "--classes-file", str(classes)) == 1
+    assert r"the label 'b\u2028c' was given" in capsys.readouterr().err
+
+
 def test_a_campaign_that_began_open_is_closed_by_names(tmp_path, served):
     texts = text_file(tmp_path, ["one", "two"])
     assert label(texts, "--classes", "a", "b") == 0

@@ -1,5 +1,6 @@
 """What is read from folders and files, and how it is shown."""
 
+import json
 import shutil
 
 import numpy as np
@@ -134,6 +135,55 @@ def test_a_column_is_named(tmp_path):
         read_items(path, column="word")
     with pytest.raises(ValueError, match=r"--column, one of \['id', 'words', 'more'\]"):
         read_items(path, kind="text")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl"])
+def test_texts_are_shown_as_they_are_written(tmp_path, name):
+    texts = ["None", "NA is bad", "NA", "null", "nan", "", "007", "1e5", "3", "1.50", "TRUE"]
+    texts += ["one\u2028one", "two\x85two", "three\x0cthree", "four\x1cfour", " spaces "]
+    if name == "a.jsonl":
+        lines = [json.dumps({"id": i, "words": text}) for i, text in enumerate(texts)]
+    else:
+        separator = {"a.csv": ",", "a.tsv": "\t"}.get(name, "")
+        lines = [f"{i}{separator}{text}" for i, text in enumerate(texts)] if separator else texts
+        lines = [f"id{separator}words", *lines] if separator else lines
+    path = tmp_path / name
+    path.write_bytes("\r\n".join([*lines, ""]).encode())
+    column = None if name == "a.txt" else "words"
+    assert read_items(path, column=column).raw() == texts
+
+
+def test_numbers_of_json_are_shown_as_they_are_written(tmp_path):
+    cells = ["12345678901234567", "1.50", "null", "true", '{"a": [1, "é"]}', "123456789012345678901", '"x"']
+    path = written(tmp_path, "a.jsonl", "".join(f'{{"a": {cell}}}\n' for cell in cells) + '{"b": 1}\n')
+    expected = [*cells[:2], "", *cells[3:6], "x", ""]
+    assert read_items(path, column="a").raw() == expected
+
+
+def test_cells_are_shown_as_they_are_written_and_numbers_are_learned(tmp_path):
+    for name, text in (
+        ("a.csv", "a,b,c\n007,1234567.50,NA\n,12345678901234567,x\n"),
+        ("a.jsonl", '{"a": 7, "b": 1234567.50, "c": "NA"}\n{"b": 12345678901234567, "c": "x"}\n'),
+    ):
+        items = read_items(written(tmp_path, name, text), kind="table")
+        first = "007" if name == "a.csv" else "7"
+        assert items.shown(0)["fields"] == [("a", first), ("b", "1234567.50"), ("c", "NA")]
+        assert items.shown(1)["fields"] == [("a", "–"), ("b", "12345678901234567"), ("c", "x")]
+        assert [kind.kind for kind in items.raw().dtypes[:2]] == ["f", "f"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "match"),
+    [
+        ("a.csv", "text\nhello, world\nb, c\n", "more cells than there are names of columns; put texts"),
+        ("a.csv", "text\nhello\nb, c\n", "more cells than there are names of columns; put texts"),
+        ("a.jsonl", '{"a": 1}\n{"a": \n', r"holds '\{\"a\": ', which is no JSON .*; mend this line"),
+        ("a.jsonl", '["a"]\n', "each line must be an object"),
+    ],
+)
+def test_rows_that_would_lose_something_are_refused(tmp_path, name, text, match):
+    with pytest.raises(ValueError, match=match):
+        read_items(written(tmp_path, name, text))
 
 
 @pytest.mark.parametrize(
