@@ -24,7 +24,8 @@ export class Outbox {
     try {
       for (let i = 0; i < localStorage.length; i++) {
         const key = localStorage.key(i);
-        if (key.startsWith(this.prefix)) found.push(JSON.parse(localStorage.getItem(key)));
+        const isOurs = key.startsWith(this.prefix) && !key.slice(this.prefix.length).includes(":");
+        if (isOurs) found.push(JSON.parse(localStorage.getItem(key))); // "team:" begins what "team:anna:" keeps, too
       }
     } catch {
       // nothing is kept then
