@@ -26,6 +26,7 @@ from ..utils.arrays import as_objects
 from ..utils.threads import Kept
 from .record import Entry
 from .restorable import PART, is_frozen, is_restored, own_params
+from .spelling import KINDS, unspelled
 from .state import State
 
 _MAPPED_BYTES = 1 << 16  # smaller arrays are read: what a query changes is small
@@ -93,6 +94,8 @@ class Reader:
         """Return the object that a reference stands for."""
         if not isinstance(reference, list):
             return reference
+        if reference and reference[0] in KINDS:
+            return unspelled(*reference)
         kind, where = reference
         if kind == "known":
             return self._known[where]
@@ -138,9 +141,23 @@ class Reader:
         shape, items = content
         return as_objects(self._all(items)).reshape(shape)
 
+    def _make_tuples(self, content: Any, where: int = -1) -> NDArray[Any]:
+        shape, levels = content
+        columns = [self._array(level).tolist() for level in levels]
+        return as_objects(list(zip(*columns, strict=True))).reshape(shape)
+
+    def _make_spelled(self, content: Any, where: int = -1) -> NDArray[Any]:
+        shape, kind, own, rest = content
+        if kind not in KINDS:
+            raise ModelFileError(f"spells {kind!r}, which is no kind of value")
+        return as_objects([unspelled(kind, each, *rest) for each in self._array(own).tolist()]).reshape(shape)
+
     def _array(self, node: Any) -> NDArray[Any]:
         ((kind, content),) = node.items()
-        return self._make_array(content) if kind == "array" else self._make_objects(content)
+        if kind not in ("array", "objects", "tuples", "spelled"):
+            raise ModelFileError(f"holds a {kind} as an array")
+        made: NDArray[Any] = getattr(self, f"_make_{kind}")(content)
+        return made
 
     def _make_numpy(self, content: Any, where: int) -> Any:
         return array_dtype(content, [])
@@ -155,10 +172,29 @@ class Reader:
     def _make_frame(self, content: Any, where: int) -> Any:
         names, columns, index = content
         pandas = importlib.import_module("pandas")
-        series = [pandas.Series(self.get(values), dtype=dtype) for dtype, values in columns]
-        frame = pandas.DataFrame(dict(enumerate(series))).set_axis(self.get(index))
+        series = []
+        for dtype, values, *more in columns:
+            if more:
+                categories = pandas.Index(self.get(more[1]), dtype=more[0])
+                dtype = pandas.CategoricalDtype(categories, ordered=more[2])
+            series.append(pandas.Series(self.get(values), dtype=dtype))
+        labels = self.get(index)
+        if len(labels) and all(isinstance(label, tuple) for label in labels):
+            labels = pandas.MultiIndex.from_tuples(labels)
+        frame = pandas.DataFrame(dict(enumerate(series))).set_axis(labels)
         frame.columns = self.get(names)
         return frame
+
+    def _make_polars(self, content: Any, where: int) -> Any:
+        polars = importlib.import_module("polars")
+        try:
+            return polars.read_ipc(self._file(content).read_bytes())
+        except (Exception, polars.exceptions.PanicException) as error:
+            raise ModelFileError(f"{content} holds no frame of polars ({error!r})") from error
+
+    def _make_series(self, content: Any, where: int) -> Any:
+        frame, name = self._all(content)
+        return frame.iloc[:, 0].rename(name) if hasattr(frame, "iloc") else frame.to_series()
 
     def _make_mapping(self, content: Any, where: int) -> Any:
         return SliceDict(**{name: self.get(each) for name, each in content})

@@ -137,10 +137,7 @@ class Saving(Changes):
         except BaseException as error:
             writer.discard()
             if isinstance(error, UnsavableError):
-                error.add_note(
-                    "Nothing was saved. Give the learner another part in its place; a classifier that random_state "
-                    "seeds is trained again on the answers that it was trained on."
-                )
+                error.add_note(f"Nothing was saved. {_remedy(error.path)}")
             raise
         for path in place.iterdir():  # of an earlier save, or one that was killed
             if PART.fullmatch(path.name) and path.name not in writer.files:
@@ -264,6 +261,18 @@ def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
     if warning is not None:
         warnings.warn(warning, PoolWarning, stacklevel=callers_level())
     return pool
+
+
+def _remedy(path: str) -> str:
+    """What to do about a part that cannot be saved."""
+    if path.endswith("._names"):
+        return "Name the rows by integers, strings or dates: give an index of these, or fit(X, y, ids=...)."
+    if "extensions[" in path:
+        return "Give extend, and the pool, numbers, strings or dates in place of these values."
+    return (
+        "Give the learner another part in its place; a classifier that random_state seeds is trained again on the "
+        "answers that it was trained on."
+    )
 
 
 def _digest(path: Path) -> str:

@@ -20,9 +20,11 @@ from ..neighbors import CellIndex
 from ..training.encoding import encode
 from ..training.estimator import NetworkEstimator
 from ..training.files import read_file
+from ..utils.arrays import as_objects
 from ..utils.threads import Kept
 from .record import Entry
 from .restorable import attributes, is_restored
+from .spelling import spelled, spelled_all
 
 _NUMBERS = "biuf"  # arrays that are tensors in the file
 
@@ -38,6 +40,7 @@ class UnsavableError(TypeError):
     """
 
     def __init__(self, path: str, value: Any) -> None:
+        self.path = path
         kind = type(value)
         super().__init__(
             f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be saved and restored exactly"
@@ -77,7 +80,7 @@ class Writer:
 
         Returns
         -------
-        reference : None, bool, int, float, str, or list with the place
+        reference : None, bool, int, float, str, or list with the place, or with what is spelled
 
         Raises
         ------
@@ -88,6 +91,8 @@ class Writer:
             return value
         if id(value) in self._known:
             return ["known", self._known[id(value)]]
+        if (letters := spelled(value)) is not None:
+            return letters
         if id(value) not in self._places:
             self._kept.append(value)
             self._places[id(value)] = place = len(self.nodes)
@@ -117,8 +122,12 @@ class Writer:
             return {"slice": [self.add(each, path) for each in (value.start, value.stop, value.step)]}
         if kind is torch.Tensor:
             return {"tensor": self._tensor(value.detach())}
-        if kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame":
-            return self._frame(value, path)
+        if (owner := kind.__module__.partition(".")[0]) in ("pandas", "polars"):
+            if kind.__name__ == "DataFrame":
+                return self._frame(value, path) if owner == "pandas" else self._polars(value, path)
+            if kind.__name__ == "Series":
+                frame = value.to_frame() if owner == "polars" else value.to_frame("values")
+                return {"series": [self.add(frame, path), self.add(value.name, path)]}
         if kind is SliceDict:
             return {"mapping": [[name, self.add(value[name], f"{path}[{name!r}]")] for name in value]}
         if sparse.issparse(value):
@@ -160,11 +169,23 @@ class Writer:
         columns = []
         for i, name in enumerate(frame.columns):
             column, where = frame.iloc[:, i], f"{path}[{name!r}]"
-            if not column.equals(type(column)(column.to_numpy(), index=frame.index, dtype=str(column.dtype))):
+            dtype, more = str(column.dtype), []
+            if dtype == "category":  # its categories may have an order, and be more than are here
+                values = column.cat.categories
+                more = [str(values.dtype), self.add(values.to_numpy(), where), column.cat.ordered]
+            elif not column.equals(type(column)(column.to_numpy(), index=frame.index, dtype=dtype)):
                 raise UnsavableError(where, column)
-            columns.append([str(column.dtype), self.add(column.to_numpy(), where)])
+            columns.append([dtype, self.add(column.to_numpy(), where), *more])
         names, index = self.add(list(frame.columns), path), self.add(frame.index.to_numpy(), path)
         return {"frame": [names, columns, index]}
+
+    def _polars(self, frame: Any, path: str) -> Any:
+        file = self._new_file()
+        try:
+            frame.write_ipc(self._folder / file)
+        except Exception as error:  # such as of columns that hold objects
+            raise UnsavableError(path, frame) from error
+        return {"polars": file}
 
     def _skops(self, value: Any) -> str | None:
         """The name of a file that skops has written; None where it would not trust what is in it."""
@@ -178,13 +199,24 @@ class Writer:
 
     def _array(self, array: NDArray[Any], path: str) -> Any:
         if array.dtype.kind == "O":
-            return {"objects": [list(array.shape), [self.add(item, path) for item in array.ravel().tolist()]]}
+            return self._objects(list(array.shape), array.ravel().tolist(), path)
         shape, dtype = list(array.shape), array.dtype.str
         if array.dtype.kind not in "biufcSUmM":
             raise UnsavableError(path, array)
         if array.dtype.kind not in _NUMBERS or array.itemsize > 8 or not array.dtype.isnative:
             array = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         return {"array": [self._tensor(torch.from_numpy(np.array(array, order="C"))), dtype, shape]}
+
+    def _objects(self, shape: list[int], items: list[Any], path: str) -> Any:
+        """Objects; many times, or rows of an index of several levels, as arrays: a node for each would be too many."""
+        lengths = {len(item) if type(item) is tuple else 0 for item in items}
+        if len(lengths) == 1 and lengths != {0}:
+            levels = [self._array(_level(level), path) for level in zip(*items, strict=True)]
+            return {"tuples": [shape, levels]}
+        if (together := spelled_all(items)) is not None:
+            kind, own, rest = together
+            return {"spelled": [shape, kind, self._array(own, path), rest]}
+        return {"objects": [shape, [self.add(item, path) for item in items]]}
 
     def _tensor(self, tensor: torch.Tensor) -> str:
         name = str(len(self.tensors))
@@ -204,6 +236,11 @@ class Writer:
     def _new_file(self) -> str:
         self.files.append(f"{self._name}-{len(self.files)}.skal")
         return self.files[-1]
+
+
+def _level(names: tuple[Any, ...]) -> NDArray[Any]:
+    are_small = all(type(name) is int and abs(name) < 1 << 63 for name in names)
+    return np.array(names, np.int64) if are_small else as_objects(names)
 
 
 def _is_plain(value: Any) -> bool:
