@@ -94,13 +94,20 @@ def class_folders(root: Path) -> list[str]:
 
 
 def list_images(root: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
-    """Image files in folders named like the classes: class by class, each in the order of their names."""
+    """Image files in folders named like the classes: class by class, each in the order of their names; none hidden."""
     folder = import_torchvision().datasets.folder
     numbers = {name: number for number, name in enumerate(classes)}
+    endings = image_endings()
+
+    def is_image(path: str) -> bool:
+        return path.lower().endswith(endings) and f"{os.sep}." not in path.removeprefix(str(root))
+
     try:
-        return folder.make_dataset(str(root), numbers, extensions=folder.IMG_EXTENSIONS)
+        return folder.make_dataset(str(root), numbers, is_valid_file=is_image)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{root} lacks images. {error}") from error
+        raise FileNotFoundError(
+            f"{root} lacks images. {error}Supported extensions are: {', '.join(endings)}"
+        ) from error
 
 
 def list_unlabeled(root: Path, *, deep: bool) -> list[str]:

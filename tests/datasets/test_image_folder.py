@@ -142,6 +142,22 @@ def test_an_unlabelled_folder_is_a_pool(tmp_path, strategy):
         )  # the labelled ones, in each epoch, and a look at the first
 
 
+@pytest.mark.parametrize("place", [".photos", "photos"])
+def test_hidden_files_and_folders_are_left_out(tmp_path, monkeypatch, place):
+    root = tmp_path / place
+    for name in ("cat/1.png", "dog/2.png", "dog/more/3.png", "cat/.thumbs/1.png", "dog/more/.a/b/3.png"):
+        photo(root / name, "red")
+    for name in ("cat/._1.png", "dog/more/._3.png", "._top.png"):  # as macOS leaves them in archives
+        (root / name).write_bytes(b"no image")
+    names = ["cat/1.png", "dog/2.png", "dog/more/3.png"]
+    monkeypatch.chdir(tmp_path)
+    for folder in (root, place, f"./{place}", f"../{tmp_path.name}/{place}"):
+        assert load_image_folder(folder, cache=False).filenames.tolist() == names
+        assert load_image_folder(folder, cache=False, classes=False).filenames.tolist() == names
+    monkeypatch.chdir(root)
+    assert load_image_folder(".", cache=False).filenames.tolist() == names
+
+
 def test_image_folder_without_images(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere is no folder; give one"):
         load_image_folder(tmp_path / "nowhere")
