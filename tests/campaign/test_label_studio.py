@@ -138,6 +138,26 @@ def test_corrections_skips_and_deletions_are_read(campaign, server):
         assert actions == ["sync"] * 7
 
 
+def test_annotators_whose_accounts_were_removed_are_kept_apart(campaign, server):
+    with joined(campaign, server) as tool:
+        tool.push()
+        task, other = list(server.tasks)[:2]
+        row, second = (server.tasks[each]["data"]["skal_row"] for each in (task, other))
+        numbers = [server.annotate(task, "1", ANNA), server.annotate(task, "0", BOB)]
+        numbers.append(server.annotate(other, "0", BOB))
+    for number in numbers:
+        server.annotations[number]["completed_by"] = None
+    expected = {("unknown", row): 1, ("unknown 2", row): 0, ("unknown", second): 0}
+    for n_labels in (3, 0):
+        with joined(campaign, server) as tool:
+            assert tool.pull().n_labels == n_labels
+            assert said(campaign) == expected
+    with joined(campaign, server) as tool:
+        server.delete(numbers[0])
+        tool.pull()
+        assert said(campaign) == {("unknown", row): 0, ("unknown", second): 0}
+
+
 def test_what_was_said_elsewhere_since_is_left_alone(campaign, server):
     with joined(campaign, server) as tool:
         tool.push()
