@@ -112,7 +112,7 @@ class Ids:
             If a name is unknown, or that of several rows.
         """
         wanted = _array(ids)
-        if self._are_objects:
+        if self._are_objects or _has_nul_at_ends(wanted):
             found = np.array([self._rows.get(name, -1) for name in wanted.tolist()], dtype=np.intp)
         else:
             names, order = self._sorted
@@ -221,13 +221,20 @@ def _array(ids: Any) -> NDArray[Any]:
     array = np.asarray(ids)
     if array.ndim == 2:  # tuples, such as those of an index of several levels
         array = as_objects([tuple(each) for each in ids])
-    if (
-        array.dtype.kind == "U"
-        and isinstance(ids, list | tuple)
-        and not all(isinstance(each, str) for each in ids)
-    ):
-        array = np.array(ids, dtype=object)  # where numbers would become strings
+    if array.dtype.kind in "US" and not isinstance(ids, np.ndarray):
+        listed = np.asarray(ids, dtype=object)
+        if (
+            array.tolist() != listed.tolist()
+        ):  # numbers become strings there, and strings lose NULs at their ends
+            array = listed
     return np.atleast_1d(array)
+
+
+def _has_nul_at_ends(names: NDArray[Any]) -> bool:
+    """Whether there are strings that an array of strings cannot hold."""
+    return names.dtype.kind == "O" and any(
+        isinstance(name, str | bytes) and name[-1:] in ("\0", b"\0") for name in names
+    )
 
 
 def _without_na(index: Any) -> Any:

@@ -19,6 +19,7 @@ _PLAIN: dict[str, tuple[type, Any, Any]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
     "Decimal": (Decimal, str, Decimal),
     "UUID": (UUID, str, UUID),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
 }
 _PANDAS = {"Timestamp": "Timestamp", "Period": "Period", "NaTType": "NaT", "NAType": "NA"}
 _ZONE = re.compile(r"(?!dateutil)[\w+:-]+(/[\w+-]+)*")  # and no file of another place

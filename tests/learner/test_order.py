@@ -262,6 +262,28 @@ def test_a_name_that_is_not_a_number(tmp_path):
     assert_array_equal(ActiveLearner.load(tmp_path, frame, PLAN).query(), fitted.query(frame.copy()))
 
 
+@pytest.mark.parametrize("names", [["a", "a\0", "a\0\0"], [b"a", b"a\0", b"a\0\0"]], ids=["texts", "bytes"])
+@pytest.mark.parametrize("is_index", [True, False])
+def test_names_that_differ_in_what_numpy_drops(tmp_path, names, is_index):
+    names = [*names, *NAMES[3:]]
+    pool, ids = (FRAME.set_axis(pd.Index(names, dtype=object)), None) if is_index else (X, names)
+    fitted = clone(PLAN).fit(pool, Y, ids=ids)
+    for row in range(3):
+        fitted.teach(names[row : row + 1], [row], overwrite=True)
+        fitted.teach(names[row], [row], overwrite=True)
+    assert_array_equal(fitted.labels_[:3], [0, 1, 2])
+    fitted.save(tmp_path)
+    assert ActiveLearner.load(tmp_path, pool, PLAN).ids_.tolist() == names
+
+
+@pytest.mark.parametrize("row", [NAMES[0] + "\0", [NAMES[0] + "\0"], np.array([NAMES[0] + "\0"], object)])
+def test_a_name_with_more_at_its_end_is_another_one(row):
+    for pool, ids in ((FRAME, None), (X, NAMES), (X, NAMES.tolist())):
+        fitted = clone(PLAN).fit(pool, Y, ids=ids)
+        with pytest.raises(ValueError, match="are those of no row"):
+            fitted.teach(row, [1], overwrite=True)
+
+
 @pytest.mark.parametrize("kind", ["named", "shuffled", "array"])
 def test_a_pool_with_new_rows_is_asked_after_it_was_taken_in(kind):
     today = {"named": FRAME, "shuffled": FRAME.sample(frac=1, random_state=0), "array": X}[kind]
