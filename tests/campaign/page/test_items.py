@@ -65,6 +65,29 @@ def test_turned_photos_are_shown_upright(tmp_path):
     assert b"where" not in data
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_grey_values_of_many_bits_are_stretched(tmp_path, dtype):
+    from io import BytesIO
+
+    from PIL import Image
+
+    steps = np.arange(256).reshape(16, 16)
+    values = (steps * 200 + 1000).astype(dtype) / (1 if dtype != np.float32 else dtype(1e6))
+    (tmp_path / "photos").mkdir()
+    for name, each in (("0.tif", values), ("1.tif", np.full_like(values, 70))):
+        Image.fromarray(each).save(tmp_path / "photos" / name)
+    if dtype == np.float32:
+        values[0, :2] = np.nan, np.inf
+        Image.fromarray(values).save(tmp_path / "photos" / "2.tif")
+    items = read_items(tmp_path / "photos")
+    shown = [np.asarray(Image.open(BytesIO(items.image(row)[0])))[..., 0] for row in range(len(items))]
+    assert_array_equal(shown[0], steps)
+    assert not shown[1].any()
+    assert len(items) == 2 or shown[2][0, :2].tolist() == [0, 255]
+    features = items.pool(tmp_path / "campaign")
+    assert np.abs(features.dense()[0] - features.dense()[1]).max() > 0
+
+
 def test_a_campaign_goes_on_when_images_come_and_go(tmp_path):
     folder = image_folder(tmp_path, 4)
     campaign, _ = begun(folder, folder=campaign_folder(folder))
