@@ -351,6 +351,21 @@ def test_classes_that_are_made_up(digits, serve, browse, tmp_path):
     assert labels[second] == "ze" or labels[second] == "Zebra"
 
 
+def test_an_answer_that_is_refused_is_not_called_saved(serve, browse, tmp_path):
+    (tmp_path / "texts.txt").write_text("one\ntwo\n")
+    page = browse(serve(tmp_path / "texts.txt"), "anna")
+    first = page.await_item()
+    page.press("a\u00adb", Keys.ENTER)  # with a hyphen that nobody sees
+    page.await_that(lambda: page.has_text("printable characters"))
+    page.await_item(other_than=first)
+    page.press("cat", Keys.ENTER)
+    page.await_that(lambda: page.item == first)  # it comes again
+    page.await_that(lambda: page.n_unsent() == 0 and page.find("#saved").text == "1 answer was not recorded.")
+    page.press("dog", Keys.ENTER)
+    page.await_saved()
+    assert said_by(tmp_path, "anna") == {first: "dog", 1 - first: "cat"}
+
+
 @pytest.mark.parametrize("size", [(1280, 860), PHONE], ids=["desktop", "phone"])
 def test_accessibility(digits, serve, browse, tmp_path, size):
     if "AXE_CORE" not in os.environ:

@@ -18,6 +18,7 @@ let queue = []; // items ahead: { row, element, guess }
 let current = null;
 let shownAt = 0;
 let history = []; // items of this page that were answered, the last at the end
+const refused = new Set(); // rows of which the last word was not recorded
 let showsGuesses = recall("guesses") === "yes";
 let wants = FIRST;
 let isAsking = false;
@@ -215,7 +216,11 @@ async function exchange() {
   }
   wait = 0;
   outbox.remove(told.done);
-  for (const { reason } of told.refused) tell(`Not recorded: ${reason}`, "problem");
+  for (const { id, row } of ops) if (told.done.includes(id)) refused.delete(row);
+  for (const { id, reason } of told.refused) {
+    refused.add(ops.find((op) => op.id === id)?.row);
+    tell(`Not recorded: ${reason}`, "problem");
+  }
   if (told.trouble !== null) return failed(told.trouble);
   take(told.rows);
   if (told.others.length && current?.row === body.current) {
@@ -263,9 +268,11 @@ function failed(reason) {
 function status(problem) {
   const n = outbox.ops.length;
   const saved = find("saved");
-  saved.classList.toggle("problem", problem !== undefined);
+  saved.classList.toggle("problem", problem !== undefined || refused.size > 0);
   const kept = n ? ` ${n} ${n === 1 ? "answer is" : "answers are"} kept here until then.` : "";
-  const text = problem !== undefined ? `${problem}${kept}` : n ? `Saving ${n} …` : "All saved";
+  const left = `${refused.size} ${refused.size === 1 ? "answer was" : "answers were"} not recorded.`;
+  const calm = refused.size ? left : "All saved"; // the note with the reason goes when the next item comes
+  const text = problem !== undefined ? `${problem}${kept}` : n ? `Saving ${n} …` : calm;
   if (saved.textContent !== text) saved.textContent = text;
 }
 
