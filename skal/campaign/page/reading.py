@@ -113,14 +113,16 @@ def _frames(root: Path) -> tuple[Any, Any]:
     how: dict[str, Any] = {"sep": "\t" if root.suffix.lower() == ".tsv" else ",", "encoding": "utf-8-sig"}
     how["encoding_errors"] = "replace"
     try:
-        frame, why = pd.read_csv(root, **how), ""
+        frame = pd.read_csv(root, **how)
     except pd.errors.ParserError as error:
-        frame, why = None, f" ({error})"
-    # The first cells would be names of rows, which nobody sees.
-    if frame is None or not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(
+            f"{root} is no such table ({str(error).strip()}); put texts that hold the separator, quotes or line "
+            "ends in quotes."
+        ) from error
+    if not isinstance(frame.index, pd.RangeIndex):  # the first cells would name rows, unseen
         raise ValueError(
             f"{root} has rows with more cells than there are names of columns; put texts that hold the separator in "
-            f"quotes, and name each column.{why}"
+            "quotes, and name each column."
         )
     return frame, pd.read_csv(root, dtype=str, keep_default_na=False, **how)
 

@@ -199,7 +199,12 @@ def test_cells_are_shown_as_they_are_written_and_numbers_are_learned(tmp_path):
     ("name", "text", "match"),
     [
         ("a.csv", "text\nhello, world\nb, c\n", "more cells than there are names of columns; put texts"),
-        ("a.csv", "text\nhello\nb, c\n", "more cells than there are names of columns; put texts"),
+        (
+            "a.csv",
+            "text\nhello\nb, c\n",
+            "Expected 1 fields in line 3, saw 2.*put texts that hold the separator",
+        ),
+        ("a.csv", 'text\nhello\n"b\n', "EOF inside string.*put texts that hold the separator, quotes"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', r"holds '\{\"a\": ', which is no JSON .*; mend this line"),
         ("a.jsonl", '["a"]\n', "each line must be an object"),
     ],
