@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,3 +136,13 @@ class Items(ABC):
         note : str
         """
         return ""
+
+
+def note_on_unreadable(texts: Iterable[str], noun: str) -> str:
+    """What to say where a file is not in UTF-8: annotators see what could not be read as the character for that."""
+    n = sum("\ufffd" in text for text in texts)
+    return (
+        f"{n} {noun}s have characters that cannot be read, shown as \ufffd; is the file in UTF-8?"
+        if n
+        else ""
+    )

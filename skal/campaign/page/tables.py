@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .items import Items
+from .items import Items, note_on_unreadable
 
 _COLUMNS = 200  # that the page shows
 _CELL = 2_000  # characters of a cell
@@ -43,6 +43,10 @@ class Table(Items):
 
     def pool(self, folder: Path) -> Any:
         return self.frame
+
+    def note(self) -> str:
+        rows = ("".join(map(str, row)) for row in self._written.itertuples(index=False))
+        return note_on_unreadable(rows, self.noun)
 
     def _cells(self, row: int, n_columns: int) -> list[tuple[str, str]]:
         columns = self._written.columns[:n_columns]

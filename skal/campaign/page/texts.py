@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.display import shortened
-from .items import Items
+from .items import Items, note_on_unreadable
 
 PART = 20_000  # characters that the page shows at once
 _LONG = 1500  # characters, above which a text is in smaller type, from the top
@@ -36,6 +36,9 @@ class Texts(Items):
 
     def pool(self, folder: Path) -> list[str]:
         return self.texts
+
+    def note(self) -> str:
+        return note_on_unreadable(self.texts, self.noun)
 
     def text(self, row: int, start: int) -> dict[str, Any]:
         text = self.texts[row]

@@ -261,6 +261,17 @@ def test_wide_tables_and_long_cells_are_cut(tmp_path):
     assert shown["fields"][0][1] == "x" * 2000 + " … (5000 characters)"
 
 
+@pytest.mark.parametrize(("name", "noun"), [("a.txt", "text"), ("a.csv", "row"), ("a.jsonl", "row")])
+def test_what_is_not_in_utf8_is_told(tmp_path, name, noun):
+    text = {"a.txt": "\xe9t\xe9\ntea\n", "a.csv": "a,b\n\xe9t\xe9,1\ntea,2\n"}
+    text["a.jsonl"] = '{"a": "\xe9t\xe9", "b": 1}\n{"a": "tea", "b": 2}\n'
+    for encoding, note in (("latin-1", f"1 {noun}s have characters that cannot be read"), ("utf-8", "")):
+        (tmp_path / name).write_bytes(text[name].encode(encoding))
+        found = read_items(tmp_path / name, kind="table" if noun == "row" else None).note()
+        assert found.startswith(note)
+        assert bool(found) == bool(note)
+
+
 def test_half_characters_are_shown():
     assert Texts(["half \ud83d"]).shown(0)["part"] == "half ?"
 
