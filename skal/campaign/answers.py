@@ -12,6 +12,12 @@ from .journal import LABELLED, LEASED, OPEN, SKIPPED, STATES, Settings, add_entr
 
 _SAID = ("labelled", "skipped")
 _DEEDS = "('answer', 'skip', 'correct', 'withdraw', 'undo')"
+_NOT_TOLD_SINCE = """
+    SELECT e.row, e.id FROM entries e WHERE e.event = ? AND NOT EXISTS (
+        SELECT 1 FROM entries n JOIN events v ON v.id = n.event
+        WHERE n.row = e.row AND n.annotator = e.annotator AND n.id > e.id AND v.kind IN ('import', 'sync'))
+    ORDER BY e.id
+"""
 
 Standing = tuple[str, Any]  # state, and the number of the class where there is one
 
@@ -102,26 +108,24 @@ def _record(
 
 
 def undo(
-    connection: Connection, annotator: int, now: float, settings: Settings
+    connection: Connection, annotator: int, now: float, settings: Settings, *, only_row: int | None = None
 ) -> tuple[int | None, list[int]]:
     """Take back what an annotator did last, and has not taken back yet; returns the event and its rows.
 
-    Rows get the standing that they had; those that were on loan are lent again, if nobody else took the place.
+    Rows get the standing that they had; those that were on loan are lent again, if nobody else took the place. With
+    `only_row`, nothing happens unless it was about that row alone.
     """
-    last = _last(connection, annotator)
-    if last is None:
+    last, entries = _last(connection, annotator)
+    rows = [row for row, _ in entries]
+    if last is None or (only_row is not None and rows != [only_row]):
         return None, []
-    rows = []
     event = add_event(connection, now, "undo", annotator, undoes=last)
-    for row, entry in connection.execute(
-        "SELECT row, id FROM entries WHERE event = ? ORDER BY id", (last,)
-    ).fetchall():
+    for row, entry in entries:
         before: Any = connection.execute(
             "SELECT state, class FROM entries WHERE row = ? AND annotator = ? AND id < ? ORDER BY id DESC LIMIT 1",
             (row, annotator, entry),
         ).fetchone()
         state, label = before or ("open", None)
-        rows.append(row)
         if state in _SAID:
             classes: Any = [label] if state == "labelled" else None
             add_entries(connection, event, annotator, [row], STATES.index(state), classes=classes)
@@ -133,7 +137,8 @@ def undo(
     return event, rows
 
 
-def _last(connection: Connection, annotator: int) -> int | None:
+def _last(connection: Connection, annotator: int) -> tuple[int | None, list[tuple[int, int]]]:
+    """The event to undo, and its rows with their entries, without those that another program told of since."""
     undone = set()
     # The first condition is that of the index of an annotator's events, which SQLite uses only where it is said.
     for event, kind, detail in connection.execute(
@@ -143,9 +148,9 @@ def _last(connection: Connection, annotator: int) -> int | None:
     ):
         if kind == "undo":
             undone.add(json.loads(detail)["undoes"])
-        elif event not in undone:
-            return int(event)
-    return None
+        elif event not in undone and (entries := connection.execute(_NOT_TOLD_SINCE, (event,)).fetchall()):
+            return int(event), entries
+    return None, []
 
 
 def standings_of(connection: Connection, annotator: int, rows: Sequence[int]) -> dict[int, Standing]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..pool import as_pool
 from . import answers, exporting, importing, journal, syncing
-from .checks import checked_name
+from .checks import checked_name, plain_name
 from .importing import Conflict, ImportReport
 from .progress import Progress, progress
 from .syncing import SyncReport, Told
@@ -291,7 +291,7 @@ class Campaign(Views):
         1 labels, 0 skips, 0 withdrawn.
         0 labels, 0 skips, 1 withdrawn.
         """
-        all_told = [each._replace(annotator=str(each.annotator).strip()) for each in told]
+        all_told = [each._replace(annotator=plain_name(str(each.annotator))) for each in told]
         pairs = {(each.annotator, each.row) for each in all_told}
         if len(pairs) < len(all_told):
             raise ValueError(

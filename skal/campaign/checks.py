@@ -36,6 +36,11 @@ def checked_name(name: Any) -> str:
         raise ValueError(
             f"annotator={str(name)[:50]!r} was given; a name is a text of 1 to {_LONGEST_NAME} printable characters."
         )
+    return plain_name(name)
+
+
+def plain_name(name: str) -> str:
+    """A name as it is in the journal, whether it is a good one or not."""
     return unicodedata.normalize("NFC", name.strip())
 
 

@@ -287,14 +287,18 @@ class Verbs(Changing):
         rows = self._rows(rows)
         return self._recorded(annotator, lambda c, number, now: answers.withdraw(c, number, rows, now))
 
-    def undo(self, annotator: str) -> Rows:
+    def undo(self, annotator: str, *, only_row: int | None = None) -> Rows:
         """Take back what an annotator did last: an answer, skip, correction or withdrawal. Again, the one before.
 
         Rows become what they were; those without an answer then are the annotator's again, and come first in `next`.
+        What an import or `sync` has said of a row since stays.
 
         Parameters
         ----------
         annotator : str
+        only_row : int, default=None
+            The position of the row that is meant: nothing is taken back unless the annotator's last step was about it
+            alone.
 
         Returns
         -------
@@ -309,7 +313,9 @@ class Verbs(Changing):
         undone: list[int] = []
 
         def record(connection: Connection, number: int, now: float) -> int | None:
-            event, rows = answers.undo(connection, number, now, journal.settings(connection))
+            event, rows = answers.undo(
+                connection, number, now, journal.settings(connection), only_row=only_row
+            )
             undone.extend(rows)
             return event
 

@@ -15,6 +15,7 @@ from . import agreed as agreeing
 from . import jobs, journal
 from .agreement import Agreement, agreement
 from .background import wait_for
+from .checks import plain_name
 from .trainer import Trainer
 from .verbs import Verbs
 
@@ -149,9 +150,10 @@ class Views(Verbs):
             known; ``time`` in UTC; ``model``, the version that was the newest then, 0 before the first; ``holds``,
             whether it is what the annotator says of the row now.
         """
+        name = None if annotator is None else plain_name(annotator)
         with self._database.reading() as connection:
             # SQLite takes -1 for no limit.
-            found = connection.execute(_ANSWERS, (annotator, -1 if last is None else last))
+            found = connection.execute(_ANSWERS, (name, -1 if last is None else last))
             columns = [each[::-1] for each in journal.columns_of(found, 8)]
             models = [e for (e,) in connection.execute("SELECT event FROM models ORDER BY version")]
         rows, annotators, labels, seconds, times, actions, events, holds = columns

@@ -217,13 +217,22 @@ class Journal(RuleBasedStateMachine):
                 if held != what:
                     self.said[key] = what
                     self.lent.pop(key, None)
+                    self.not_undone(*key)
                     self.read[key] = (True, version)
                 else:
                     self.read[key] = (self.read.get(key, (False,))[0], version)
             elif key in self.read:
                 if self.read[key][0] and held is not None:
                     del self.said[key]
+                    self.not_undone(*key)
                 self.read[key] = (False, version)
+
+    def not_undone(self, name, row):
+        """What another program said since stays."""
+        steps = [
+            [(each, before) for each, before in step if each != row] for step in self.deeds.get(name, [])
+        ]
+        self.deeds[name] = [step for step in steps if step]
 
     @rule()
     def add_a_class(self):

@@ -132,3 +132,10 @@ def test_rows_are_prepared_without_anybody_asking(tmp_path):
         assert len(campaign.queue()) == 0
         assert len(campaign.refill().queue()) == 8
         assert not set(campaign.queue()) & set(queue)
+
+
+def test_a_name_is_the_same_however_its_accents_were_typed(campaign):
+    told = [Told(1, "Jose\u0301", 0, "a")]
+    campaign.sync("there", told)
+    assert [campaign.sync("there", told).n_changes for _ in range(3)] == [0, 0, 0]
+    assert holding(campaign) == {("Jos\u00e9", 1): 0}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skal.campaign import Campaign
+from skal.campaign import Campaign, Told
 from skal.strategies import UncertaintySampling
 
 from .common import TRUTH, Clock, X, begun, learner
@@ -245,6 +245,36 @@ def test_undo_is_ones_own(campaign):
     campaign.answer("anna", 1, 1).answer("bob", 2, 1)
     assert campaign.undo("anna").tolist() == [1]
     assert campaign.labels()[2] == 1
+
+
+def test_undo_leaves_what_another_program_said_since(campaign, tmp_path):
+    path = tmp_path / "told.csv"
+    path.write_text("row,label,annotator\n3,1,anna\n")
+    campaign.answer("anna", 5, 0).answer("anna", [1, 2], [0, 0]).skip("anna", 3)
+    campaign.sync("there", [Told(2, "anna", 1, "a")])
+    campaign.import_labels(path, overwrite=True)
+    assert campaign.undo("anna").tolist() == [1]
+    assert campaign.labels()[[1, 2, 3]].tolist() == [-1, 1, 1]
+    assert campaign.undo("anna").tolist() == [5]
+    campaign.correct("anna", 3, 0).undo("anna")
+    assert campaign.labels()[3] == 1
+
+
+def test_undo_of_one_row_takes_back_no_other(campaign):
+    campaign.answer("anna", 1, 1).answer("anna", [2, 3], [1, 1])
+    for row in (1, 2):
+        assert campaign.undo("anna", only_row=row).tolist() == []
+    campaign.answer("anna", 4, 1)
+    assert campaign.undo("anna", only_row=4).tolist() == [4]
+    assert campaign.undo("anna", only_row=4).tolist() == []
+    assert (campaign.labels() >= 0).sum() == 3
+
+
+def test_answers_are_found_however_the_accents_of_a_name_were_typed(campaign):
+    typed, known = "Jose\u0301", "Jos\u00e9"
+    campaign.answer(typed, 1, 1)
+    for name in (typed, known, f" {known} "):
+        assert campaign.answers(name)["row"].tolist() == [1]
 
 
 def test_disagreements_first(tmp_path):

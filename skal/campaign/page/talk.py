@@ -9,11 +9,13 @@ from typing import Any, TypeGuard
 
 from ...exceptions import JournalError
 from ..campaign import Campaign
+from ..checks import plain_name
 from ..exporting import plain
 
 _MOST_ROWS = 50  # that a page has in advance
 _PATIENCE = 1.5  # seconds that a page waits for rows of the strategy before it shows any
 _REMEMBERED = 100_000  # operations, to know those that are sent twice
+_TURNS = 64  # annotators that record at a time
 _LOOKED_AT = 200  # last answers, for what is to be undone
 
 
@@ -33,7 +35,7 @@ class Talk:
     def __init__(self, campaign: Campaign, fragment: Callable[[int], str]) -> None:
         self._campaign, self._fragment = campaign, fragment
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()  # the oldest first
-        self._lock = Lock()
+        self._lock, self._turns = Lock(), [Lock() for _ in range(_TURNS)]
 
     def sync(self, said: dict[str, Any]) -> dict[str, Any]:
         """Record operations, and give rows.
@@ -55,6 +57,7 @@ class Talk:
         annotator, ops = said.get("annotator"), said.get("ops", [])
         if not isinstance(annotator, str) or not isinstance(ops, list):
             raise TypeError("annotator and ops are wanted")
+        annotator = plain_name(annotator)
         done, refused, trouble = self._recorded(annotator, ops)
         n = said.get("n", 1)
         rows: list[int] = []
@@ -85,21 +88,23 @@ class Talk:
             if not isinstance(name, str):
                 raise TypeError("each operation has an id")
             key = annotator, name  # nobody is kept from answering by an id of somebody else
-            with self._lock:
-                is_known = key in self._known
-            if not is_known:
-                try:
-                    self._record(annotator, op)
-                except (OSError, JournalError) as error:  # it may be recorded later
-                    return done, refused, str(error)
-                except (TypeError, ValueError) as error:
-                    refused.append({"id": name, "reason": str(error)})
-                with self._lock:
-                    self._known[key] = None
-                    if len(self._known) > _REMEMBERED:
-                        self._known.popitem(last=False)
+            with self._turns[hash(annotator) % len(self._turns)]:  # two tabs may send the same one at once
+                if key not in self._known:
+                    try:
+                        self._record(annotator, op)
+                    except (OSError, JournalError) as error:  # it may be recorded later
+                        return done, refused, str(error)
+                    except (TypeError, ValueError) as error:
+                        refused.append({"id": name, "reason": str(error)})
+                    self._remember(key)
             done.append(name)
         return done, refused, None
+
+    def _remember(self, key: tuple[str, str]) -> None:
+        with self._lock:
+            self._known[key] = None
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
 
     def _record(self, annotator: str, op: dict[str, Any]) -> None:
         kind, row, label = op.get("kind"), op.get("row"), op.get("label")
@@ -123,10 +128,7 @@ class Talk:
         """Take back what an annotator says of a row; nothing where that is nothing, as after the same request."""
         if annotator not in self._campaign.said(row):
             return
-        last = self._campaign.answers(annotator, last=1)
-        if last["row"].tolist() == [row] and last["action"][0] in ("answer", "skip"):
-            self._campaign.undo(annotator)  # the row stays with the annotator
-        else:
+        if not len(self._campaign.undo(annotator, only_row=row)):  # then the row stays with the annotator
             self._campaign.withdraw(annotator, row)
 
     def _is_row(self, row: Any) -> TypeGuard[int]:

@@ -1,6 +1,9 @@
 """Answers go in, each once and in order, and rows come back."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -98,6 +101,51 @@ def test_an_older_answer_is_taken_back(browser):
     )
     assert browser.campaign.said(3) == {}
     assert browser.campaign.said(4) == {"anna": "cat"}
+
+
+def test_an_undo_that_is_sent_twice_at_once_takes_back_one_answer(browser, monkeypatch):
+    browser.sync(browser.op("answer", 3, label="dog"))
+    browser.sync(browser.op("answer", 4, label="cat"), browser.op("answer", 4, label="dog"))
+    undo, campaign, both = browser.op("undo", 4), browser.campaign, threading.Barrier(2)
+    said = campaign.said
+
+    def slow(row):
+        found = said(row)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # until the other one has looked, too, where it may
+        return found
+
+    monkeypatch.setattr(campaign, "said", slow)
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda _: browser.sync(undo), range(2)))
+    assert [each["done"] for each in told] == [[undo["id"]]] * 2
+    monkeypatch.undo()
+    assert (campaign.said(3), campaign.said(4)) == ({"anna": "dog"}, {"anna": "cat"})
+
+
+def test_an_undo_takes_back_no_other_answer(texts):
+    """Somebody undoes the same answer elsewhere, just after the page has looked."""
+    browser = Browser(*texts)
+    browser.sync(browser.op("answer", 3, label="dog"), browser.op("answer", 4, label="cat"))
+    campaign, undo = browser.campaign, browser.campaign.undo
+
+    def second(name, **params):
+        undo(name)
+        return undo(name, **params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "undo", second)
+        browser.sync(browser.op("undo", 4))
+    assert (campaign.said(3), campaign.said(4)) == ({"anna": "dog"}, {})
+
+
+def test_a_name_is_the_same_however_its_accents_were_typed(texts):
+    browser = Browser(*texts, annotator="Jose\u0301")
+    browser.sync(browser.op("answer", 3, label="dog"), browser.op("answer", 4, label="cat"))
+    assert browser.get("/last", params={"annotator": browser.annotator}).json()["row"] == 4
+    assert browser.sync(current=4)["others"] == []
+    browser.sync(browser.op("undo", 4))
+    assert browser.campaign.said(4) == {}
 
 
 def test_the_last_answer_that_holds_is_told(browser):
