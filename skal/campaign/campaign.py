@@ -14,6 +14,8 @@ from ..pool import as_pool
 from . import answers, exporting, importing, journal, syncing
 from .checks import checked_name, plain_name
 from .importing import Conflict, ImportReport
+from .naming import id_column, positions_of
+from .opened import UNKNOWN_IDS
 from .progress import Progress, progress
 from .syncing import SyncReport, Told
 from .views import Views
@@ -129,8 +131,8 @@ class Campaign(Views):
         path : str or path-like, default=None
             Its end says the format: ``.csv``, ``.jsonl`` or ``.parquet``. Without it, rows and labels are returned.
         what : {"labels", "answers"}, default="labels"
-            A line per labelled row, with its position, its id if it has one, the label and its probability, and the
-            number of answers; or a line for each thing that an annotator said, see `answers`.
+            A line per labelled row, with its position ``row``, its ``id`` if it has one, the label and its probability,
+            and the number of answers; or a line for each thing that an annotator said, see `answers`.
 
         Returns
         -------
@@ -140,7 +142,8 @@ class Campaign(Views):
         Raises
         ------
         ValueError
-            If the format or `what` is unknown, or rows are wanted of a campaign that was opened without its pool.
+            If the format or `what` is unknown, different ids have the same text, or rows are wanted of a campaign that
+            was opened without its pool.
         ImportError
             If parquet is wanted, and neither polars nor pandas with pyarrow is there.
         OSError
@@ -165,13 +168,14 @@ class Campaign(Views):
         columns = {name: exporting.plain(column) for name, column in table.items()}
         if self._ids is None:
             return columns
-        return {"row": columns.pop("row"), "id": exporting.plain(self._ids.names[table["row"]]), **columns}
+        ids = id_column(self._ids)
+        return {"row": columns["row"], "id": [ids[row] for row in columns["row"]], **columns}
 
     def import_labels(
         self,
         path: str | os.PathLike[str],
         *,
-        row: str = "row",
+        row: str | None = None,
         label: str = "label",
         annotator: str = "annotator",
         default_annotator: str = "import",
@@ -183,8 +187,11 @@ class Campaign(Views):
         ----------
         path : str or path-like
             With the names of the columns in the first line.
-        row, label, annotator : str
-            The columns. Rows are positions from 0 on, or the ids of a data frame. Lines without a label are left out.
+        row : str, default=None
+            The column of the rows. These are positions from 0 on; where the pool has an index that names its rows,
+            they are ids. By default ``row``; for ids ``id``, if there is one.
+        label, annotator : str
+            The other columns. Lines without a label are left out.
         default_annotator : str, default="import"
             Who gave the labels, where the file has no such column, or nothing in it.
         overwrite : bool, default=False
@@ -198,12 +205,14 @@ class Campaign(Views):
         Raises
         ------
         ValueError
-            If a line names no row or no class, an annotator is not welcome, or the file says two things of one row and
-            annotator. Nothing is recorded then.
+            If a line names no row or no class, an annotator is not welcome, the file says two things of one row and
+            annotator, or a column ``row`` may have positions or ids. Nothing is recorded then.
         OSError
             If the file cannot be read, or the journal written.
         """
-        lines = importing.read_lines(path, row, label, annotator, default_annotator)
+        if self._has_unknown_ids:
+            raise ValueError(UNKNOWN_IDS)
+        lines = importing.read_lines(path, row or self._row_column, label, annotator, default_annotator)
         rows = importing.parse_rows(lines, len(self), self._position)
         given = importing.parse_labels(lines, self.classes, are_all=self.has_fixed_classes)
         given = self._labels(given, len(lines)) if lines else []
@@ -349,10 +358,33 @@ class Campaign(Views):
                 accepted.append(each._replace(annotator=name, label=label))
         return accepted
 
+    def _row_column(self, columns: list[str]) -> str:
+        """The column of the rows, where none is named."""
+        if self._ids is None or "row" not in columns:
+            return "id" if self._ids is not None and "id" in columns else "row"
+        texts = (text for text, row in self._positions.items() if text.isdecimal() and int(text) != row)
+        if (some := next((text for text in texts if int(text) < len(self)), None)) is not None:
+            raise ValueError(
+                f"The column 'row' may have positions or ids, as {some} is an id here. Name the column of the ids: "
+                f"import_labels(path, row={'id' if 'id' in columns else 'row'!r}). Nothing was recorded."
+            )
+        return "id" if "id" in columns else "row"
+
+    @property
+    def _positions(self) -> dict[str, int]:
+        """The position of each id, by its text."""
+        if self._names is None:
+            assert self._ids is not None
+            self._names = positions_of(self._ids)
+        return self._names
+
     def _position(self, text: str) -> int | None:
         """The position of a row that a file names."""
         if self._ids is None:
             return int(text) if text.isdecimal() else None
-        if self._names is None:
-            self._names = {str(name): i for i, name in enumerate(self._ids.names.tolist())}
-        return self._names.get(text)
+        if (found := self._positions.get(text)) == -1:
+            raise ValueError(
+                f"{text!r} is the id of several rows; answer(annotator, rows, labels) takes positions. Nothing was "
+                "recorded."
+            )
+        return found

@@ -8,6 +8,7 @@ from ..learner.ids import Ids
 from ..pool import as_pool
 from ..pool.checksum import object_checksum, what_differs
 from ..utils.arrays import as_objects
+from .naming import ids_in_order
 
 _READ_BYTES = 1 << 26  # of a pool; of a larger one, evenly spaced rows are read
 
@@ -25,10 +26,12 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
     -------
     identity : dict
         ``n_rows``; ``container``, in words; ``rows``, a checksum; ``ids``, one of the names of the rows in any order,
-        None where they have none; ``items``, a checksum or None.
+        None where they have none; ``ids_in_order``, another one, None also where they are the positions; ``items``, a
+        checksum or None.
     """
     pool = as_pool(X)
     ids = Ids.of(None, pool)
+    in_order = ids_in_order(ids)
     if items is not None and len(items) != len(pool):
         raise ValueError(f"items has {len(items)} entries and X has {len(pool)} rows; give one item per row.")
     return {
@@ -36,6 +39,7 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
         "container": pool.description,
         "rows": repr(pool.digest(_READ_BYTES)),
         "ids": None if ids is None else object_checksum(sorted(map(repr, ids.names.tolist()))),
+        "ids_in_order": None if in_order is None else object_checksum(in_order),
         "items": None if items is None else _items_digest(items),
     }
 
@@ -58,6 +62,11 @@ def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
             f"X is not the pool of the campaign: {what_differs(then.get('container'), now['container'])} Give the "
             "original one, in its original order. A pool with other rows is another campaign: import_labels takes "
             "labels over."
+        )
+    if "ids_in_order" in then and now["ids_in_order"] != then["ids_in_order"]:  # older campaigns lack it
+        raise ValueError(
+            "X has the rows of the campaign's pool, and another index: labels by ids would go to other rows. Give it "
+            "with the original index, X.set_axis(index)."
         )
     if items is not None and then["items"] is not None and now["items"] != then["items"]:
         raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,9 +78,13 @@ class ImportReport:
 
 
 def read_lines(
-    path: str | os.PathLike[str], row: str, label: str, annotator: str, default: str
+    path: str | os.PathLike[str],
+    row: str | Callable[[list[str]], str],
+    label: str,
+    annotator: str,
+    default: str,
 ) -> list[Line]:
-    """The lines of a file that have a label.
+    """The lines of a file that have a label; the column of the rows may depend on which there are.
 
     Raises
     ------
@@ -90,10 +94,11 @@ def read_lines(
     with open(path, newline="", encoding="utf-8-sig") as file:
         try:
             reader = csv.DictReader(file)
-            names = reader.fieldnames or []
+            names = list(reader.fieldnames or [])
+            row = row if isinstance(row, str) else row(names)
             if missing := [name for name in (row, label) if name not in names]:
                 raise ValueError(
-                    f"{os.fspath(path)} has the columns {list(names)[:20]}, and not {missing}; say which they are: "
+                    f"{os.fspath(path)} has the columns {names[:20]}, and not {missing}; say which they are: "
                     "import_labels(path, row=..., label=...)."
                 )
             lines = [

@@ -30,6 +30,7 @@ from .identity import check_identity, identity
 from .journal import Settings
 from .trainer import Trainer
 
+UNKNOWN_IDS = "Ids are known with the pool that has them alone; give it: Campaign.open(folder, X)."
 _PREPARED = 5  # batches, at least
 
 
@@ -358,5 +359,14 @@ class Opened:
         more = {each: i for i, each in enumerate(new, start=len(values) + 1)}  # known once it is committed
         return [(numbers | more)[each] for each in wanted]
 
+    @property
+    def _has_unknown_ids(self) -> bool:
+        """Whether the rows have ids, which are in the pool, and the campaign was opened without it."""
+        pool = self._facts["pool"]
+        return self._X is None and pool.get("ids_in_order", pool["ids"]) is not None
+
     def _rows(self, rows: ArrayLike) -> list[int]:
+        are_ids = hasattr(rows, "get_indexer") or np.asarray(rows).dtype.kind == "U"
+        if are_ids and self._has_unknown_ids:
+            raise ValueError(UNKNOWN_IDS)
         return [int(row) for row in named_rows(rows, self._ids, len(self), distinct=True)]

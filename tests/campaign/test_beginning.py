@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from skal.campaign import Campaign
+from skal.campaign.identity import check_identity, identity
 from skal.strategies import RandomSampling
 
 from .common import TRUTH, X, begun, learner
@@ -60,3 +61,37 @@ def test_another_learner_or_pool_is_refused(tmp_path):
         begun(tmp_path)
     with Campaign.open(tmp_path, X, learner(RandomSampling()), items=items, training=None) as campaign:
         assert campaign.items == items
+
+
+@pytest.mark.parametrize("index", ["none", "moved", "strings"])
+def test_the_rows_under_another_index_are_refused(tmp_path, index):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, index=np.arange(60)[::-1])
+    begun_over(tmp_path, frame).close()
+    others = {
+        "none": frame.reset_index(drop=True),
+        "moved": frame.set_axis(np.roll(frame.index, 1)),
+        "strings": frame.set_axis(frame.index.astype(str)),
+    }
+    with pytest.raises(ValueError, match="another index"):
+        Campaign.open(tmp_path, others[index])
+    Campaign.open(tmp_path, frame, training=None).close()
+
+
+def test_an_index_that_was_not_written_down_is_taken(tmp_path):
+    """As campaigns of before have it."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, index=np.arange(60)[::-1])
+    then = identity(frame)
+    del then["ids_in_order"]
+    check_identity(then, frame.reset_index(drop=True), None)
+
+
+def test_an_index_that_counts_the_rows_is_none(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    begun_over(tmp_path, pandas.DataFrame(X)).close()
+    Campaign.open(tmp_path, pandas.DataFrame(X, index=list(range(60))), training=None).close()
+
+
+def begun_over(folder, pool):
+    return Campaign(folder, learner(), pool, classes=[0, 1], training=None)

@@ -189,6 +189,70 @@ def test_import_by_ids(tmp_path):
         assert written(tmp_path / "out.csv")[0]["id"] == "r7"
 
 
+@pytest.fixture
+def numbered(tmp_path):
+    """A campaign whose rows have integers as ids, none of which is its position."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, index=np.roll(np.arange(60), 1))
+    with Campaign(tmp_path / "c", learner(), frame, classes=["cat", "dog"], training=None) as campaign:
+        yield campaign
+
+
+def test_a_column_that_may_have_ids_or_positions_is_named(numbered, tmp_path):
+    numbered.answer("anna", [1, 2], ["cat", "dog"]).export(tmp_path / "out.csv")
+    before = numbered.labels().tolist()
+    with pytest.raises(ValueError, match=r"positions or ids.*row='id'"):
+        numbered.import_labels(tmp_path / "out.csv")
+    with pytest.raises(ValueError, match=r"positions or ids.*row='row'"):
+        numbered.import_labels(told(tmp_path, "row,label\n0,cat\n"))
+    assert numbered.labels().tolist() == before
+    assert numbered.import_labels(tmp_path / "out.csv", row="id", default_annotator="anna").n_same == 2
+    assert numbered.import_labels(told(tmp_path, "row,label\n5,cat\n"), row="row").n_new == 1
+    assert numbered.import_labels(told(tmp_path, "id,label\n6,cat\n")).n_new == 1
+    assert np.flatnonzero(numbered.labels() == "cat").tolist() == [1, 6, 7]
+
+
+def test_an_export_by_ids_is_imported_as_it_was(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, index=[f"r{i}" for i in range(60)])
+    with Campaign(tmp_path / "c", learner(), frame, classes=[0, 1], training=None) as campaign:
+        campaign.answer("anna", [1, 2], [0, 1]).export(tmp_path / "out.csv")
+        assert campaign.import_labels(tmp_path / "out.csv", default_annotator="anna").n_same == 2
+
+
+def test_positions_as_an_index_need_no_name(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, index=list(range(60)))
+    with Campaign(tmp_path / "c", learner(), frame, classes=[0, 1], training=None) as campaign:
+        assert campaign.import_labels(told(tmp_path, "row,label\n5,1\n")).n_new == 1
+    with Campaign.open(tmp_path / "c", training=None) as campaign:
+        assert campaign.import_labels(told(tmp_path, "row,label\n6,1\n")).n_new == 1
+        assert np.flatnonzero(campaign.labels() == 1).tolist() == [5, 6]
+
+
+def test_ids_are_refused_without_the_pool_that_has_them(numbered, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    with Campaign.open(numbered.path, training=None) as campaign:
+        for row in (None, "row"):
+            with pytest.raises(ValueError, match=r"Campaign\.open\(folder, X\)"):
+                campaign.import_labels(told(tmp_path, "row,label\n5,cat\n"), row=row)
+        for rows in (pandas.Index([5]), ["a"], "a"):
+            with pytest.raises(ValueError, match=r"Campaign\.open\(folder, X\)"):
+                campaign.answer("bob", rows, "cat")
+        assert campaign.answer("bob", 5, "cat").labels()[5] == "cat"
+
+
+def test_an_id_of_several_rows_names_none(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, index=["a", "b", *["c"] * 58])
+    with Campaign(tmp_path / "c", learner(), frame, classes=[0, 1], training=None) as campaign:
+        assert campaign.import_labels(told(tmp_path, "row,label\na,1\n")).n_new == 1
+        with pytest.raises(ValueError, match="'c' is the id of several rows"):
+            campaign.import_labels(told(tmp_path, "row,label\nb,1\nc,1\n"))
+        campaign.answer("anna", 2, 1).export(tmp_path / "out.csv")
+        assert [line["id"] for line in written(tmp_path / "out.csv")] == ["a", "c"]
+
+
 def test_an_export_is_imported_as_it_was(campaign, tmp_path):
     campaign.export(tmp_path / "a.csv", what="answers")
     with Campaign(tmp_path / "d", learner(), X, classes=["cat", "dog"], training=None) as other:
