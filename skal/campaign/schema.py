@@ -165,6 +165,11 @@ CREATE TRIGGER offer_queues AFTER INSERT ON offered
 END;
 """
 
+# Also a row that an answer came late to, when a newer batch had taken its place, and one of an import wait for more.
+_AFTER_ANY_ENTRY = "DROP TRIGGER entry_stands;\n" + _AFTER_ENTRY.replace(
+    "        AND NEW.state IN ('open', 'leased')\n", ""
+)
+
 JOURNAL = ("annotators", "classes", "events", "settings", "models", "batches", "offered", "entries")
 
 _ONLY_ADDED = "".join(
@@ -176,4 +181,5 @@ _ONLY_ADDED = "".join(
 
 # What version n of the schema adds to version n - 1. A released one is never changed: a newer one is added.
 # The second has new kinds of events, which an older skal would pass over: "learner", "classes" and "sync".
-MIGRATIONS = (_JOURNAL + _ONLY_ADDED + _STANDING + _AFTER_ENTRY + _AFTER_BATCH, "")
+# The third queues rows again.
+MIGRATIONS = (_JOURNAL + _ONLY_ADDED + _STANDING + _AFTER_ENTRY + _AFTER_BATCH, "", _AFTER_ANY_ENTRY)

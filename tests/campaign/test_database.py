@@ -232,3 +232,12 @@ def test_a_forked_process_has_a_connection_of_its_own(folder):
         assert os.waitpid(child, 0)[1] == 0
         campaign.answer("bob", 3, 1)
         assert campaign.annotators == ["anna", "bob", "cleo"]
+
+
+def test_an_older_journal_queues_late_answers_from_now_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(Database.__init__, "__kwdefaults__", {"create": False, "migrations": MIGRATIONS[:2]})
+    begun(tmp_path, n_annotators_per_row=2).answer("anna", 1, 1).close()
+    monkeypatch.undo()
+    with Campaign.open(tmp_path, X, training=None) as campaign:
+        assert campaign.answer("anna", 2, 1).queue().tolist() == [2]
+        assert campaign.withdraw("anna", [1, 2]).answer("anna", 1, 1).queue().tolist() == [2, 1]

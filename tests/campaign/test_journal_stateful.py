@@ -290,6 +290,7 @@ class Journal(RuleBasedStateMachine):
         assert {row: n for row, n in tallies.items() if n} == n_said
         queued = {row for (row,) in connection.execute("SELECT row FROM queue")}
         assert not queued & {row for row, n in n_said.items() if n >= self.places}
+        assert queued >= {row for row, n in n_said.items() if n < self.places}
         connection.close()
 
 

@@ -69,6 +69,28 @@ def test_an_answer_after_the_lease_counts(campaign):
     assert campaign.consensus()["n_answers"].tolist() == [2]
 
 
+def test_a_row_that_is_answered_late_gets_its_second_annotator(tmp_path):
+    with begun(tmp_path, n_annotators_per_row=2, n_prepared=5) as campaign:
+        (late,) = campaign.next("anna").tolist()
+        campaign._clock.now += 601
+        while late in campaign.queue():
+            others = np.setdiff1d(np.arange(60), [late, *np.flatnonzero(campaign.labels() >= 0)])[:2]
+            campaign.answer("bob", others, [0, 1]).answer("cleo", others, [0, 1]).train()
+            campaign._clock.now += 1
+        campaign.answer("anna", late, 0)
+        assert late in campaign.next("bob", 60)
+        campaign.answer("bob", late, 0)
+        assert late not in campaign.next("cleo", 60)
+
+
+def test_a_row_whose_label_was_imported_gets_its_second_annotator(tmp_path):
+    (tmp_path / "told.csv").write_text("row,label\n0,0\n1,1\n")
+    with begun(tmp_path / "c", n_annotators_per_row=2) as campaign:
+        campaign.import_labels(tmp_path / "told.csv", default_annotator="anna")
+        assert {0, 1} <= set(campaign.next("bob", 60).tolist())
+        assert not {0, 1} & set(campaign.next("anna", 60).tolist())
+
+
 def test_an_answer_to_a_row_that_was_not_given_counts(campaign):
     campaign.answer("anna", [7, 9], [1, 0])
     assert campaign.labels()[[7, 9]].tolist() == [1, 0]
