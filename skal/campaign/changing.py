@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..learner import ActiveLearner
 from . import journal
-from .checks import check_settings, checked_learner, checked_name, in_given_order
+from .checks import check_settings, checked_learner, checked_name, plain_classes
 from .description import describe
 from .journal import Settings
 from .opened import Opened
@@ -79,11 +79,12 @@ class Changing(Opened):
         Raises
         ------
         ValueError
-            If they are not like the others, numbers or strings, or one is repeated.
+            If they are not like the others, numbers or strings, or one is repeated, missing or what marks unlabelled
+            rows.
         OSError
             As `answer`.
         """
-        given = in_given_order(None, classes)
+        given = plain_classes(classes, self._marker)
         with self._database.writing() as connection:
             values = journal.class_values(connection)
             new = [value for value in given if value not in values]

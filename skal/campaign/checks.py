@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from ..labels import read_labels
 from ..learner import ActiveLearner
 from ..pool import check_pool
 from ..strategies import QueryStrategy
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
-from .journal import Settings
+from .journal import Settings, check_label_texts
 
 _LONGEST_NAME = 200
 
@@ -85,7 +86,10 @@ def checked_learner(learner: Any, X: Any, classes: Any, seed: int | None = None)
         drawn = draw_seed(template.random_state) % 2**31 if seed is None else seed
         template.set_params(random_state=drawn)
     template.set_params(random_state=int(template.random_state))  # not one of NumPy's
-    own, given = (None if each is None else np.asarray(each).tolist() for each in (template.classes, classes))
+    own, given = (
+        None if each is None else plain_classes(each, template.unlabeled)
+        for each in (template.classes, classes)
+    )
     if own is not None and given is not None and set(own) != set(given):
         raise ValueError(
             f"classes={given[:10]} were given, and the learner has classes={own[:10]}; give the same."
@@ -97,9 +101,22 @@ def checked_learner(learner: Any, X: Any, classes: Any, seed: int | None = None)
     return template
 
 
-def in_given_order(known: Any, classes: Any) -> list[Any]:
-    """The classes as plain values, in the order in which they were given."""
-    values = np.asarray(known if classes is None else classes).tolist()
-    if len(set(values)) < len(values) or not values:
-        raise ValueError(f"classes={values[:10]} were given; give one or more, each once.")
-    return list(values)
+def plain_classes(classes: Any, unlabeled: Any = None) -> list[Any]:
+    """The classes as plain values, in the order in which they were given; those that no training takes are refused."""
+    listed = classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
+    some = f"classes={listed[:10]} were given"
+    try:
+        values, are_known = read_labels(listed, unlabeled=unlabeled)
+    except ValueError as error:
+        raise ValueError(f"{some}, which cannot be labels: {error}") from error
+    if not are_known.all():
+        marker = listed[int(np.flatnonzero(~are_known)[0])]
+        raise ValueError(
+            f"{some}, and {marker!r} marks the rows that nobody has labelled; leave it out, or say what else marks "
+            "them: ActiveLearner(..., unlabeled=...)."
+        )
+    plain: list[Any] = values.tolist()
+    if len(set(plain)) < len(plain) or not plain:
+        raise ValueError(f"{some}; give one or more, each once.")
+    check_label_texts(plain)
+    return plain

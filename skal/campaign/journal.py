@@ -155,14 +155,19 @@ def add_settings(connection: Connection, event: int, new: Settings) -> None:
 def add_classes(connection: Connection, values: Iterable[Any]) -> None:
     """Write labels that have not been seen before, in their order."""
     values = list(values)
-    for each in values:
+    check_label_texts(values)
+    connection.executemany("INSERT INTO classes (value) VALUES (?)", [(json.dumps(each),) for each in values])
+
+
+def check_label_texts(labels: Iterable[Any]) -> None:
+    """Refuse a text that no page can show."""
+    for each in labels:
         if isinstance(each, str) and not (
             each.strip() and each.isprintable() and len(each) <= _LONGEST_LABEL
         ):
             raise ValueError(
                 f"the label {each[:50]!r} was given; a text has 1 to {_LONGEST_LABEL} printable characters."
             )
-    connection.executemany("INSERT INTO classes (value) VALUES (?)", [(json.dumps(each),) for each in values])
 
 
 def class_values(connection: Connection) -> list[Any]:

@@ -23,7 +23,7 @@ from ..learner.ids import Ids, named_rows
 from ..pool import as_pool
 from . import journal
 from .background import Background, Elsewhere, Foreground
-from .checks import check_settings, check_training, checked_learner, checked_name, in_given_order, nearest
+from .checks import check_settings, check_training, checked_learner, checked_name, nearest, plain_classes
 from .database import Database
 from .description import describe, differences, restore
 from .identity import check_identity, identity
@@ -72,7 +72,12 @@ class Opened:
         check_settings(chosen)
         names = [checked_name(name) for name in annotators or ()]
         template = checked_learner(learner, X, classes)
-        values = None if template.classes is None else in_given_order(learner.classes, classes)
+        chosen_classes = learner.classes if classes is None else classes
+        values = None if chosen_classes is None else plain_classes(chosen_classes, template.unlabeled)
+        if values is not None and len(values) < 2:
+            raise ValueError(
+                f"classes={values} were given; give two or more, or none of them: then any label is welcome."
+            )
         facts = {"learner": describe(template), "pool": identity(X, items), "classes": values is not None}
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
@@ -341,11 +346,11 @@ class Opened:
         if all(each in known for each in wanted):
             return [known[each] for each in wanted]
         values = journal.class_values(connection)
-        numbers = {json.dumps(value): i for i, value in enumerate(values, start=1)}
-        known.update(numbers)
-        new = {each: label for each, label in zip(wanted, labels, strict=True) if each not in numbers}
+        known.update({json.dumps(value): i for i, value in enumerate(values, start=1)})
+        numbers = {value: i for i, value in enumerate(values, start=1)}  # 0, 0.0 and False are the same one
+        new = [label for label in dict.fromkeys(labels) if label not in numbers]
         if new and self.has_fixed_classes:
-            some = list(new.values())[:5]
+            some = new[:5]
             raise ValueError(
                 f"The labels {some} are none of the classes {values[:10]}{nearest(str(some[0]), map(str, values))}. "
                 "Correct them; nothing was recorded."
@@ -355,9 +360,9 @@ class Opened:
                 f"The labels so far are like {values[0]!r} and the new ones like {labels[0]!r}; give all of them as "
                 "numbers or all as strings."
             )
-        journal.add_classes(connection, new.values())
-        more = {each: i for i, each in enumerate(new, start=len(values) + 1)}  # known once it is committed
-        return [(numbers | more)[each] for each in wanted]
+        journal.add_classes(connection, new)
+        numbers.update({label: i for i, label in enumerate(new, start=len(values) + 1)})
+        return [numbers[label] for label in labels]  # the new ones are known once they are committed
 
     @property
     def _has_unknown_ids(self) -> bool:

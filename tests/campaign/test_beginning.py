@@ -29,6 +29,45 @@ def test_bad_parameters_leave_nothing(tmp_path, change, message):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize(
+    ("classes", "unlabeled", "message"),
+    [
+        ([-1, 1], None, "-1 marks the rows"),
+        (["a", None], None, "None marks the rows"),
+        (["a", float("nan")], None, "nan marks the rows"),
+        ([0.0, float("nan")], None, "cannot be labels"),
+        (["?", "a"], "?", r"'\?' marks the rows"),
+        ([0, 1, 2], 0, "0 marks the rows"),
+        (["a", 1], None, "several kinds"),
+        ([1.5, 2.5], None, "continuous"),
+        ([], None, "one or more"),
+        (["a"], None, "two or more"),
+        (["a", "b\nc"], None, "printable"),
+    ],
+)
+def test_classes_that_no_training_takes_leave_nothing(tmp_path, classes, unlabeled, message):
+    for given, own in ((classes, None), (None, classes)):
+        with pytest.raises(ValueError, match=message):
+            Campaign(tmp_path / "c", learner(unlabeled=unlabeled, classes=own), X, classes=given)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    "classes", [[-1, 1], np.array(["b", "a"]), range(3), [True, False], [0.0, 1.0], [2**60, 1]]
+)
+def test_classes_that_a_training_takes(tmp_path, classes):
+    marker = -9 if -1 in classes else None
+    with Campaign(
+        tmp_path / "c", learner(unlabeled=marker), X, classes=classes, training="foreground"
+    ) as campaign:
+        assert campaign.classes == list(classes)
+        for label in campaign.classes:
+            campaign.answer("anna", campaign.next("anna"), label)
+        campaign.train()
+        assert campaign.progress().failure is None
+        assert campaign.learner().predict(X[:1]).shape == (1,)
+
+
 def test_learners_that_are_refused(tmp_path):
     with pytest.raises(ValueError, match="fitted already"):
         Campaign(tmp_path / "c", learner().fit(X, TRUTH), X)

@@ -91,6 +91,24 @@ def test_a_row_whose_label_was_imported_gets_its_second_annotator(tmp_path):
         assert not {0, 1} & set(campaign.next("anna", 60).tolist())
 
 
+@pytest.mark.parametrize(("classes", "labels"), [([0.0, 1.0], [0, 1, True]), ([True, False], [1, 0, 1.0])])
+def test_an_answer_that_equals_a_class_is_that_class(tmp_path, classes, labels):
+    with begun(tmp_path, classes=classes) as campaign:
+        for row, label in enumerate(labels):
+            campaign.answer("anna", row, label)
+        assert [*map(repr, campaign.classes)] == [*map(repr, classes)]
+        assert campaign.labels()[:3].tolist() == labels
+        with pytest.raises(ValueError, match="none of the classes"):
+            campaign.answer("anna", 3, 2)
+
+
+def test_equal_labels_are_one_class_where_any_is_welcome(tmp_path):
+    with begun(tmp_path, classes=None) as campaign:
+        campaign.answer("anna", 0, True).answer("anna", [1, 2], [1, 0]).answer("anna", 3, False)
+        assert campaign.classes == [True, 0]
+        assert campaign.consensus()["label"].tolist() == [1, 1, 0, 0]
+
+
 def test_an_answer_to_a_row_that_was_not_given_counts(campaign):
     campaign.answer("anna", [7, 9], [1, 0])
     assert campaign.labels()[[7, 9]].tolist() == [1, 0]

@@ -114,7 +114,7 @@ class Talk:
         if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
             seconds = None
         if kind == "answer":
-            if not isinstance(label, str | int | float) or isinstance(label, bool):
+            if not isinstance(label, str | int | float):
                 raise TypeError("a label is a text or a number")
             self._campaign.answer(annotator, row, label, seconds=seconds, overwrite=True)
         elif kind == "skip":

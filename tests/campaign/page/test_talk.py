@@ -293,3 +293,13 @@ def test_closed_campaigns_know_their_annotators(tmp_path):
         told = Browser(campaign, items, "bob").post()
         assert told.status_code == 400
         assert "bob" in told.json()["error"]
+
+
+@pytest.mark.parametrize(("classes", "sent"), [([0.0, 1.0], 0), ([True, False], True)])
+def test_classes_that_are_numbers_or_booleans_are_answered(tmp_path, classes, sent):
+    """JavaScript has one kind of numbers: it sends 0 for 0.0."""
+    campaign, items = begun(text_file(tmp_path, [f"text {i}" for i in range(5)]), classes=classes)
+    with campaign:
+        browser = Browser(campaign, items)
+        assert browser.sync(browser.op("answer", 3, label=sent))["refused"] == []
+        assert campaign.said(3) == {"anna": sent}
