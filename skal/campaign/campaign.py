@@ -260,6 +260,8 @@ class Campaign(Views):
     def sync(self, source: str, told: Iterable[Told], *, rows: ArrayLike | None = None) -> SyncReport:
         """Take over what annotators say in another program: each thing once, and again when it has changed there.
 
+        It counts from now on: what an annotator said here before gives way.
+
         Parameters
         ----------
         source : str

@@ -156,4 +156,4 @@ def _listed(lines: Iterable[Line], what: str) -> str:
 
 
 def _is_integer(line: Line) -> bool:
-    return line.label.lstrip("-").isdecimal()
+    return line.label.removeprefix("-").isdecimal()

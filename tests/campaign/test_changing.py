@@ -216,3 +216,9 @@ def test_an_older_skal_does_not_pass_over_what_it_does_not_know(tmp_path):
     with Campaign.open(tmp_path) as campaign:
         campaign.sync("there", [Told(1, "anna", 0, "a")])
         assert np.flatnonzero(campaign.labels() >= 0).tolist() == [1]
+
+
+def test_done_rows_stay_so_where_more_annotators_are_wanted(tmp_path):
+    with begun(tmp_path) as campaign:
+        campaign.answer("anna", 1, 1).set(n_annotators_per_row=2).train()
+        assert 1 not in campaign.next("bob", 60)

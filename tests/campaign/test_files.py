@@ -179,6 +179,13 @@ def test_import_of_numbers_where_any_label_is_welcome(tmp_path):
         assert campaign.labels()[:4].tolist() == [-1, 4, 7, 4]
 
 
+@pytest.mark.parametrize("label", ["--1", "-", "1.5x"])
+def test_a_label_that_is_almost_a_number_is_a_text(tmp_path, label):
+    with begun(tmp_path / "c", classes=None) as campaign:
+        campaign.import_labels(told(tmp_path, f"row,label\n1,{label}\n2,7\n"))
+        assert campaign.classes == [label, "7"]
+
+
 def test_import_by_ids(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, index=[f"r{i}" for i in range(60)])
