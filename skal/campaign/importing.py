@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -111,14 +112,18 @@ def read_lines(
 
 
 def parse_labels(lines: Sequence[Line], classes: Sequence[Any], *, are_all: bool) -> list[Any]:
-    """Labels from their texts: the known ones, and new ones as numbers where all of them are numbers.
+    """Labels from their texts: the known ones, also by another text of their number, and new ones as whole numbers
+    where all of them are.
 
     Raises
     ------
     ValueError
         If a label is none of the classes, and these are all.
     """
-    known = {str(value): value for value in classes}
+    numbers = {value: value for value in classes if not isinstance(value, str)}
+    texts = {line.label for line in lines}
+    known = {text: numbers[number] for text in texts if (number := _number(text)) in numbers}
+    known |= {str(value): value for value in classes}
     unknown = [line for line in lines if line.label not in known]
     if unknown and are_all:
         raise ValueError(
@@ -153,6 +158,13 @@ def _listed(lines: Iterable[Line], what: str) -> str:
     some = list(lines)
     words = [f"{getattr(line, what)!r} in line {line.number}" for line in some[:10]]
     return ", ".join(words) + (f" and {len(some) - 10} more" if len(some) > 10 else "")
+
+
+def _number(text: str) -> float | None:
+    """The number that a text is, as long as it is that exactly."""
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{1,15}\.0*", text) else None
 
 
 def _is_integer(line: Line) -> bool:

@@ -186,6 +186,24 @@ def test_a_label_that_is_almost_a_number_is_a_text(tmp_path, label):
         assert campaign.classes == [label, "7"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "texts"),
+    [
+        ([0, 1], ["0.0", "1."]),
+        ([0.0, 1.0], ["0", "-0"]),
+        ([True, False], ["1", "0.0"]),
+        ([2**53, 1], ["1.0", "1"]),
+    ],
+)
+def test_a_number_that_equals_a_class_is_that_class(tmp_path, classes, texts):
+    with begun(tmp_path / "c", classes=classes) as campaign:
+        campaign.import_labels(told(tmp_path, f"row,label\n1,{texts[0]}\n2,{texts[1]}\n"))
+        assert campaign.labels()[[1, 2]].tolist() == [float(text) for text in texts]
+        for wrong in (str(2**53 + 1), "0.5", "1_0", "nan", " 1"):
+            with pytest.raises(ValueError, match="none of the classes"):
+                campaign.import_labels(told(tmp_path, f"row,label\n3,{wrong}\n"))
+
+
 def test_import_by_ids(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, index=[f"r{i}" for i in range(60)])
