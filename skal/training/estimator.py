@@ -25,6 +25,7 @@ from .net import TrainingNet
 from .saving import SavedEstimator
 
 _CHANNELS = (1, 3, 4)  # of images
+_EXACT_IN_FLOAT32 = 2**24  # integers up to that
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
@@ -54,8 +55,8 @@ class NetworkEstimator(SavedEstimator):
         Shape of a row, such as (C, H, W), where X has 2-D rows and the network wants images. N-D X brings its own
         shape; both give the same answer.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
-        Bytes stay bytes until a batch is cast.
+        Numbers of the network. "auto" follows X: rows of float64, or of integers beyond 2**24, train a float64 network,
+        all others a float32 one. Bytes stay bytes until a batch is cast.
     amp : bool, default=False
         Whether to train and predict under bfloat16 autocast, with about three significant digits; "auto" then means
         float32. Faster on GPUs and on CPUs with bfloat16 arithmetic (AVX-512 BF16, AMX), several times slower on CPUs
@@ -257,9 +258,18 @@ class NetworkEstimator(SavedEstimator):
             raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
         follows_X = self.dtype == "auto" and not self.amp
         rows = X.first if isinstance(X, DatasetRows) else X
-        is_wide = any(part.dtype.newbyteorder("=") == np.float64 for part in parts(rows))
+        is_wide = any(map(_is_wide, parts(rows)))
         wide = is_wide if follows_X else self.dtype == "float64"
         return torch.float64 if wide else torch.float32
+
+
+def _is_wide(rows: NDArray[Any]) -> bool:
+    """Whether rows are float64, or integers of which float32 would make equal ones, such as times in seconds."""
+    if rows.dtype.newbyteorder("=") == np.float64:
+        return True
+    if rows.dtype.kind not in "iu" or rows.dtype.itemsize < 4 or not rows.size:
+        return False
+    return max(int(rows.max()), -int(rows.min())) > _EXACT_IN_FLOAT32
 
 
 def optimizer_params(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from skal.generators import AutoEncoder
 from skal.training import scaling as scaling_module
 from skal.training.scaling import Scaling, learn_scaling
 
@@ -115,3 +116,14 @@ def test_the_inverse():
 def test_numbers_whose_variance_overflows():
     with pytest.raises(ValueError, match=r"from -?\d.* to .*scale X"):
         learn_scaling(X * 1e160, None, is_image=False)
+
+
+@pytest.mark.parametrize("dtype", ["int64", ">i8", "uint32"])
+def test_integers_that_float32_cannot_tell_apart_are_told_apart(dtype):
+    near = np.arange(60).reshape(20, 3)
+    codes = []
+    for rows in (near, near + 1_700_000_000):
+        encoder = AutoEncoder(max_epochs=3, random_state=0).fit(rows.astype(dtype))
+        codes.append(encoder.transform(rows.astype(dtype)))
+    assert len(np.unique(codes[1], axis=0)) == 20
+    np.testing.assert_allclose(codes[1], codes[0], rtol=1e-3, atol=1e-4)
