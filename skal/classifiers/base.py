@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -20,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight
 from torch import nn
 
 from ..labels import UNLABELED, check_partial_labels, labeled_mask
+from ..pool import as_pool
 from ..training.batches import LabeledRows, Rows
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
@@ -399,7 +399,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
             if not len(labeled):
                 raise ValueError("y has no labelled row, so there is nothing to score; label at least one")
             if len(labeled) < len(y):
-                X, y = _safe_indexing(X, labeled), y[labeled]
+                X, y = as_pool(X).take(labeled), y[labeled]
                 sample_weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
         return super().score(X, y, sample_weight)
 

@@ -267,6 +267,22 @@ def test_score_is_that_of_the_labelled_rows(kind):
     assert np.isfinite(cross_val_score(KINDS[kind].make(), X, PARTIAL, cv=2)).all()
     with pytest.raises(ValueError, match="no labelled row"):
         clf.score(X, np.full(60, -1))
+    dataset = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(TRUTH))
+    assert clf.score(dataset, PARTIAL, weight) == clf.score(X, PARTIAL, weight)
+
+
+def test_score_takes_mappings_with_partial_labels():
+    class TwoParts(MLP):
+        def forward(self, left, right):
+            return super().forward(torch.cat([left, right], 1))
+
+    def module(n_classes):
+        return TwoParts((6,), n_classes)
+
+    parts = {"left": X[:, :2], "right": X[:, 2:]}
+    clf = tiny_net(module, EntropyMinimization).fit(parts, PARTIAL)
+    right = clf.predict(parts)[LABELED] == TRUTH[LABELED]
+    assert clf.score(parts, PARTIAL) == right.mean()
 
 
 @each_partial_kind
