@@ -167,7 +167,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
 
     def _early_stopping(self) -> BestEpoch:
         """Return the callback that decides when to stop."""
-        return BestEpoch(patience=self.patience)
+        return BestEpoch(patience=self.patience, load_best=True)
 
     # Training.
 

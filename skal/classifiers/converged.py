@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from skorch.callbacks import EarlyStopping
+
+from .net import BestEpoch
 
 
-class Converged(EarlyStopping):
+class Converged(BestEpoch):
     """Ends a training when the loss on its own rows no longer falls, measured in evaluation mode.
 
     `validation_fraction` needs rows to spare, which the first rounds of active learning do not have. The losses of the
@@ -24,7 +25,7 @@ class Converged(EarlyStopping):
         Epochs without a smaller loss before training stops.
     **params
         Further parameters of skorch's ``EarlyStopping``: ``threshold``, 1e-4 of the loss by default, is how much
-        smaller it must be; ``load_best=True`` returns to the best epoch.
+        smaller it must be; ``load_best=True`` returns to the best epoch, with all modules of the classifier.
 
     Examples
     --------

@@ -234,15 +234,15 @@ class Net(TrainingNet, NeuralNetClassifier):
 
 
 class BestEpoch(EarlyStopping):
-    """Early stopping that gives all modules of a net the weights of their best epoch; skorch's own restores one."""
+    """Early stopping whose `load_best` gives all modules of a net their best weights; skorch's own restores one."""
 
     def on_epoch_end(self, net: Any, **params: Any) -> None:
         """Keep the weights of a better epoch."""
         super().on_epoch_end(net, **params)
-        if not self.misses_:
+        if self.load_best and not self.misses_:
             self.best_model_weights_ = deepcopy(net.state_dict())
 
     def on_train_end(self, net: Any, **params: Any) -> None:
         """Return to the best epoch."""
-        if self.misses_:
+        if self.misses_ and self.best_model_weights_ is not None:
             net.load_state_dict(self.best_model_weights_)

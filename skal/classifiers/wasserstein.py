@@ -280,7 +280,9 @@ class WassersteinClassifier(AnyRowsClassifier):
         return [("lr_drops", LearningRateDrops(self.lr_drops)), *super()._callbacks()]
 
     def _early_stopping(self) -> BestEpoch:
-        return BestEpoch("valid_accuracy", patience=self.patience, threshold=0, lower_is_better=False)
+        return BestEpoch(
+            "valid_accuracy", patience=self.patience, threshold=0, lower_is_better=False, load_best=True
+        )
 
 
 class FeatureRecorder(Recorder):

@@ -2,18 +2,23 @@
 
 import copy
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 from skal import SimulatedLearner
-from skal.classifiers import Converged, NetClassifier, WassersteinClassifier
+from skal.classifiers import Converged, LearningLossClassifier, NetClassifier, WassersteinClassifier
 from skal.strategies import RandomSampling
+
+from ..networks import same_tensors
 
 X, Y = load_digits(n_class=4, return_X_y=True)
 X, Y = (X[:120] / 16).astype(np.float32), Y[:120]
@@ -53,6 +58,36 @@ def test_the_best_epoch_comes_back():
     clf = net(Converged(patience=5, load_best=True)).fit(X, Y)
     shares = clf.predict_proba(X)[np.arange(len(Y)), Y].astype(float)
     assert_allclose(-np.log(shares).mean(), min(clf.net_.history[:, "converging_loss"]), rtol=1e-5)
+
+
+class Remember(Callback):
+    """Keeps the weights of each epoch, and trains to no good after the eighth."""
+
+    states: ClassVar[list] = []
+
+    def on_epoch_begin(self, net, **_):
+        for name in net._optimizers:
+            for group in getattr(net, f"{name}_").param_groups:
+                group["lr"] = 0.02 if len(net.history) <= 8 else 1.0
+
+    def on_epoch_end(self, net, **_):
+        self.states.append(copy.deepcopy(net.state_dict()))
+
+
+@pytest.mark.parametrize("kind", [LearningLossClassifier, WassersteinClassifier])
+def test_the_best_epoch_comes_back_with_all_modules(kind):
+    Remember.states.clear()
+    labels = np.where(np.arange(len(Y)) < 60, Y, -1) if kind is WassersteinClassifier else Y
+    calls = [("states", Remember()), ("stop", Converged(patience=2, load_best=True))]
+    params = {"optimizer": torch.optim.Adam, "max_epochs": 100, "callbacks": calls, "random_state": 0}
+    clf = kind(**params).fit(X, labels)
+    best = int(np.argmin(clf.net_.history[:, "converging_loss"]))
+    assert 0 < best < len(Remember.states) - 1
+    found = clf.net_.state_dict()
+    assert same_tensors(found, Remember.states[best])
+    assert not any(
+        torch.equal(part, Remember.states[-1][name]) for name, part in found.items() if part.ndim > 1
+    )
 
 
 def test_unlabelled_rows_have_no_part_in_it():
