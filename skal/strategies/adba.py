@@ -224,8 +224,11 @@ class ADBA(SynthesisStrategy):
             lambda block: distance_to_lines(_numbers(block), lines), pool, rows, row_bytes=row_bytes
         )
         kind = pool.dense(rows[:1]).dtype
-        precision = max(np.finfo(kind).eps if kind.kind == "f" else 0, 1e-8)
-        return distances <= 20 * precision * (np.linalg.norm(self.center_) + self.radius_)
+        rounding = max(np.finfo(kind).eps if kind.kind == "f" else 0, np.finfo(float).eps)
+        # Points are rounded where they lie. Their distances are computed about the lines, as roots of differences.
+        return distances <= 20 * (
+            rounding * (np.linalg.norm(self.center_) + self.radius_) + 1e-8 * self.radius_
+        )
 
     def _lines(self, points: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
         offsets = points - self.center_

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer
+from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skal import ActiveLearner
@@ -278,6 +278,22 @@ def test_lines_go_through_unlabelled_rows_once(answers, dtype, n_candidates, off
     assert_array_equal(np.sort(np.r_[rows, first]), np.arange(44))
     with pytest.raises(ValueError, match="No row is left to draw a line through: of the 44 rows"):
         learner.synthesize()
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e9])
+def test_an_offset_of_the_codes_changes_no_rows(offset):
+    asked = []
+    for codes in (X, X + offset):
+        classifier = make_pipeline(StandardScaler(), LogisticRegression())
+        learner = ActiveLearner(classifier, ADBA(n_candidates=None), n_queries=5, random_state=0)
+        learner.fit(codes, np.where(np.arange(80) % 10 == 0, Y, -1))
+        for _ in range(5):
+            lines = learner.synthesize()
+            asked.append(learner.strategy_.query_report_.rows)
+            answers = learner.predict(lines[:, 0])
+            learner.extend(*learner.strategy_.label_points(lines, [5.5] * 5, answers, [0, 1]))
+    assert_array_equal(asked[:5], asked[5:])
+    assert len({*np.ravel(asked[5:])}) == 25
 
 
 @pytest.mark.parametrize("answers", ["points", "boundary"])
