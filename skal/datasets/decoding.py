@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 
 def pixels(item: Any, channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """Decode one image, a path or a record, to an array of shape (channels, height, width)."""
-    from PIL import Image
+    """Decode one image, a path or a record, upright, to an array of shape (channels, height, width)."""
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(item if isinstance(item, str) else item.open()) as stored:
             if stored.mode[0] in "IF":
                 raise ValueError("it has more than 8 bits per channel")
-            return _fitted(stored.convert("RGB" if channels == 3 else "L"), size)
+            return _fitted(ImageOps.exif_transpose(stored).convert("RGB" if channels == 3 else "L"), size)
     except Exception as error:  # decoders raise anything
         raise ValueError(f"{item} cannot be decoded ({error}); replace or remove it") from error
 

@@ -22,7 +22,8 @@ def load_image_folder(
 
     The files are decoded once, a few at a time, into a file of the cache, and later calls only map that file. It is
     written again when the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
-    .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class.
+    .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class. Photos come upright, as their
+    metadata has it.
 
     Photos that are too many to keep decoded, or are to be decoded anew each time, are a torch dataset instead:
     :class:`skal.pool.DatasetPool` reads rows when they are asked for. The guide to data sets shows how.

@@ -22,7 +22,7 @@ from ..utils.torchvision import import_torchvision
 from .decoding import pixels
 from .request import Request, Result
 
-_CACHE_VERSION = 1  # to be raised when the same files decode to other pixels
+_CACHE_VERSION = 2  # to be raised when the same files decode to other pixels
 _BLOCK_BYTES = 1 << 22  # of decoded images, in each thread
 
 

@@ -32,6 +32,15 @@ def test_jpeg_is_decoded_as_pillow_does(tmp_path):
         np.testing.assert_array_equal(image.transpose(1, 2, 0), np.asarray(Image.open(path).convert("RGB")))
 
 
+def test_turned_photos_are_upright(tmp_path):
+    image = pixels(4, 6, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned to the left
+    write_image(tmp_path / "a" / "0.png", image, exif=exif)
+    X = load_image_folder(tmp_path, cache=False).data
+    np.testing.assert_array_equal(X[0].transpose(1, 2, 0), np.rot90(image, -1))
+
+
 def test_images_are_cut_about_their_centre(tmp_path):
     wide, tall = pixels(6, 10), pixels(12, 6)
     write_image(tmp_path / "a" / "0.png", wide)
