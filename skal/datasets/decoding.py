@@ -19,6 +19,22 @@ def pixels(item: Any, channels: int, size: tuple[int, int] | None) -> NDArray[np
         raise ValueError(f"{item} cannot be decoded ({error}); replace or remove it") from error
 
 
+def in_8_bits(image: Any) -> Any:
+    """Return an image of Pillow with grey values of more than 8 bits stretched from the darkest to the brightest.
+
+    Pillow itself would show all above 255 as white. Other images stay what they are.
+    """
+    from PIL import Image
+
+    if image.mode[0] not in "IF":  # integers of 16 and 32 bits, and floats
+        return image
+    values = np.asarray(image, np.float64)
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    shares = np.nan_to_num((values - low) / max(high - low, 1e-300), posinf=1, neginf=0)
+    return Image.fromarray((255 * shares).round().astype(np.uint8))
+
+
 def resize(images: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
     """Cut images (N, C, H, W) to the aspect ratio of `size` (height, width) about their centre and resize them."""
     from PIL import Image

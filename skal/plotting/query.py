@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from ..datasets.decoding import in_8_bits
 from ..datasets.images import image_endings
 from ..labels import is_missing, read_labels
 from ..learner import ActiveLearner, RowState
@@ -244,7 +245,7 @@ def _read(path: Any) -> NDArray[Any]:
     from PIL import Image, ImageOps
 
     with Image.open(path) as file:
-        image = ImageOps.exif_transpose(file)
+        image = in_8_bits(ImageOps.exif_transpose(file))
         image.thumbnail((256, 256))  # a strip shows no more
         return np.asarray(image if image.mode == "L" else image.convert("RGB"))
 

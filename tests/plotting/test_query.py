@@ -81,6 +81,11 @@ def test_images_of_every_kind(learner, tmp_path):
         image_module.fromarray(last[row]).save(files[row])
     for items in (files, [str(file) for file in files]):
         assert_array_equal(drawn(QueryDisplay.from_learner(learner, [9], items))[0], last[9] / 255)
+    deep = np.arange(256).reshape(16, 16)
+    for dtype, scale, ending in ((np.uint16, 257, "png"), (np.float32, 1 / 255, "tif")):
+        files = [tmp_path / f"{i}.{ending}" for i in range(12)]
+        image_module.fromarray((deep * scale).astype(dtype)).save(files[4])
+        assert_array_equal(drawn(QueryDisplay.from_learner(learner, [4], files))[0], deep / 255)
 
 
 def test_images_share_one_scale(learner):

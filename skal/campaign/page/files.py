@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps
+
+from ...datasets.decoding import in_8_bits
 
 # Formats that Pillow decodes. SVG is none: it is a document that may hold scripts.
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -30,8 +31,7 @@ def list_images(root: Path) -> list[str]:
 def upright(root: Path, name: str, side: int) -> Image.Image:
     """An image as a camera was held, decoded to less than its size, as JPEG can be, where `side` pixels are enough.
 
-    Grey values of more than 8 bits are stretched from the darkest to the brightest; Pillow would show all above 255 as
-    white.
+    Grey values of more than 8 bits are stretched, as `in_8_bits` does.
 
     Raises
     ------
@@ -40,17 +40,7 @@ def upright(root: Path, name: str, side: int) -> Image.Image:
     """
     with Image.open(_inside(root, name)) as stored:
         stored.draft("RGB", (side, side))
-        return _in_8_bits(ImageOps.exif_transpose(stored))
-
-
-def _in_8_bits(image: Image.Image) -> Image.Image:
-    if image.mode[0] not in "IF":  # integers of 16 and 32 bits, and floats
-        return image
-    values = np.asarray(image, np.float64)
-    known = values[np.isfinite(values)]
-    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
-    shares = np.nan_to_num((values - low) / max(high - low, 1e-300), posinf=1, neginf=0)
-    return Image.fromarray((255 * shares).round().astype(np.uint8))
+        return in_8_bits(ImageOps.exif_transpose(stored))
 
 
 def _inside(root: Path, name: str) -> Path:
