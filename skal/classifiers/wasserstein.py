@@ -316,11 +316,16 @@ class LearningRateDrops(Callback):
 
     def on_epoch_begin(self, net: Any, **_: Any) -> None:
         """Set the rates of the epoch."""
-        reached = [math.ceil(share * net.max_epochs) for share in self.shares].count(len(net.history) - 1)
+        reached = self.reached(len(net.history) - 1, net.max_epochs)
         for name in net._optimizers:
             for group in getattr(net, f"{name}_").param_groups:
                 group["lr"] *= 0.1**reached
         net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+
+    def reached(self, epoch: int, n_epochs: int) -> int:
+        """Return how many drops come with an epoch, which are counted from 0."""
+        # As floats, 0.55 * 100 is above 55.
+        return [math.ceil(share * n_epochs - 1e-9) for share in self.shares].count(epoch)
 
 
 def bias_of_labeled(n_labeled: int, n_unlabeled: int, n_queries: int, kind: str) -> float:

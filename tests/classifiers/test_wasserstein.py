@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import Bernoulli
 
 from skal.classifiers import CNNClassifier, NetClassifier, WassersteinClassifier
-from skal.classifiers.wasserstein import adversarial_weight, bias_of_labeled
+from skal.classifiers.wasserstein import LearningRateDrops, adversarial_weight, bias_of_labeled
 from skal.nets import MLP, LeNet, Linear, WAALLeNet
 
 from ..networks import DIGITS, same_tensors, tiny_wasserstein
@@ -341,6 +341,8 @@ def test_learning_rates():
     np.testing.assert_allclose(net.history[:, "lr"], [1e-2] * 4 + [1e-3] * 2 + [1e-4] * 2)
     assert net.critic_optimizer_.param_groups[0]["lr"] == pytest.approx(0.002)
     assert net.critic_optimizer_.param_groups[0]["momentum"] == 0.3
+    drops = LearningRateDrops((0.55, 0.07))  # 0.55 * 100 is above 55, as floats are
+    assert [epoch for epoch in range(100) if drops.reached(epoch, 100)] == [7, 55]
     np.testing.assert_allclose(quick(lr=0.01).fit(X, Y).net_.history[:, "lr"], [0.01, 0.01])
     assert quick(lr=0.07).fit(X, Y).net_.critic_optimizer_.param_groups[0]["lr"] == 0.07
     adam = quick(optimizer=torch.optim.Adam, lr=1e-3).fit(X, Y).net_
