@@ -50,8 +50,9 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         Rows of a training step. A last batch of a single row joins the one before.
     validation_fraction : float, default=None
         Share of the rows, in (0, 1), that is held out, class by class, and decides when to stop: after `patience`
-        epochs without a smaller cross entropy on it, with the weights of the best epoch. At least one row of every
-        class stays in training. None trains on all rows for `max_epochs`.
+        epochs without a cross entropy on it that is smaller by more than 1e-4 of the best before, with the weights of
+        the last epoch that had one. At least one row of every class stays in training. None trains on all rows for
+        `max_epochs`.
     patience : int, default=10
         Epochs without improvement before training stops; needs `validation_fraction`.
     dtype : {"auto", "float32", "float64"}, default="auto"

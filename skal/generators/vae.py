@@ -58,7 +58,8 @@ class VAE(GeneratorMixin, Reconstructor):
     {batch_size}
     validation_fraction : float, default=0.1
         Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs without a
-        smaller loss on it, with the weights of the best epoch. None trains on all rows for `max_epochs`.
+        loss on it that is smaller by more than 1e-4 of the best before, with the weights of the last epoch that had
+        one. None trains on all rows for `max_epochs`.
     patience : int, default=20
         Epochs without improvement before training stops; needs `validation_fraction`.
     {image_shape, dtype, amp, compile, device, checkpoint, checkpoint_every, callbacks, verbose, random_state}
