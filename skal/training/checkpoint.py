@@ -30,6 +30,10 @@ class Checkpoint(Callback):
     It holds the weights, the optimizers, the history, the counters of early stopping and the states of torch's random
     generators. The order of the batches follows from the seed and the step.
 
+    Of other callbacks it holds nothing. skorch's ``LRScheduler`` goes on as before with ``ExponentialLR``, ``LambdaLR``
+    and ``CosineAnnealingLR``; ``StepLR`` and ``MultiStepLR`` drop twice if the checkpoint was written at a drop, and
+    ``ReduceLROnPlateau`` counts anew. Of two callbacks ``EarlyStopping`` both go on with the counters of the last.
+
     Parameters
     ----------
     path : str or path-like

@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from skal.exceptions import ModelFileError
 from skal.generators import GAN, stepped_net
@@ -219,6 +219,23 @@ def test_more_steps_go_on(make, shorter, longer, tmp_path):
     resumed, whole = make(**longer, checkpoint=tmp_path / "checkpoint").fit(X), make(**longer).fit(X)
     assert same_training(resumed, whole)
     assert resumed.history_["step"][-1] == whole.history_["step"][-1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "params"),
+    [
+        ("ExponentialLR", {"gamma": 0.5}),
+        ("LambdaLR", {"lr_lambda": lambda epoch: 0.5**epoch}),
+        ("CosineAnnealingLR", {"T_max": 5}),
+    ],
+)
+def test_schedules_that_follow_the_number_of_the_epoch_go_on(policy, params, tmp_path):
+    def train(n_epochs, **checkpoint):
+        schedule = LRScheduler(policy, **params)
+        return tiny_autoencoder(max_epochs=n_epochs, callbacks=[schedule], **checkpoint).fit(X)
+
+    train(3, checkpoint=tmp_path / "checkpoint")
+    assert same_tensors(weights(train(5, checkpoint=tmp_path / "checkpoint")), weights(train(5)))
 
 
 @pytest.mark.parametrize(
