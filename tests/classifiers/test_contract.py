@@ -271,6 +271,16 @@ def test_score_is_that_of_the_labelled_rows(kind):
     assert clf.score(dataset, PARTIAL, weight) == clf.score(X, PARTIAL, weight)
 
 
+@each_partial_kind
+def test_weights_of_unlabelled_rows_may_be_missing(kind):
+    weight = np.random.default_rng(0).random(60)
+    make = KINDS[kind].make
+    first, second = (
+        make().fit(X, PARTIAL, sample_weight=np.where(LABELED, weight, other)) for other in (1, np.nan)
+    )
+    assert same_tensors(states(first), states(second))
+
+
 def test_score_takes_mappings_with_partial_labels():
     class TwoParts(MLP):
         def forward(self, left, right):
