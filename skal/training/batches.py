@@ -31,7 +31,7 @@ def as_tensor(array: NDArray[Any]) -> torch.Tensor:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f" and array.itemsize > 8:
         array = array.astype(np.float64)
-    if any(stride < 0 for stride in array.strides):
+    if any(stride < 0 or stride % array.itemsize for stride in array.strides):  # the latter in packed records
         array = array.copy()
     if not array.flags.writeable:
         # torch warns of read-only memory, such as that of a memory map. Nothing here writes to it, and to silence a

@@ -68,7 +68,9 @@ def test_tensors_share_the_memory_of_arrays(tmp_path):
     mapped = np.memmap(tmp_path / "X", mode="r", shape=(2, 3))
     for array in (X, X.T, mapped):
         assert as_tensor(array).data_ptr() == array.ctypes.data
-    for array in (X[::-1], X.astype(">f8")):
+    records = np.zeros(2, dtype=[("flag", "u1"), ("x", "f8", 3)])
+    records["x"] = X
+    for array in (X[::-1], X.astype(">f8"), records["x"]):
         assert torch.equal(as_tensor(array), torch.tensor(array.astype(float)))
 
 
