@@ -127,7 +127,7 @@ class MatchesDisplay:
         low, high = np.nanmin(drawn), np.nanmax(drawn)
         for (row, column), axis in np.ndenumerate(self.axes_):
             image = drawn[column, row]
-            if image.ndim == 3 and len(image) in (1, 3):
+            if image.ndim == 3 and len(image) in (1, 3, 4):
                 image = np.moveaxis(image, 0, -1)
             # Colours lie in [0, 1] for matplotlib; gray images are shown on one common scale.
             axis.imshow((image - low) / max(high - low, np.finfo(float).tiny), cmap=cmap, vmin=0, vmax=1)

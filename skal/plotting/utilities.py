@@ -174,13 +174,14 @@ class UtilityDisplay:
             self.boundary_ = ax.contour(self.xx0, self.xx1, self.predicted, levels=between, colors="black")
         is_labeled = self.codes >= 0
         self.pool_ = ax.scatter(*self.X[~is_labeled].T, s=6, color="grey", linewidths=0)
+        last = max(9, self.codes.max(initial=0))
         self.labeled_ = ax.scatter(
             *self.X[is_labeled].T,
             c=self.codes[is_labeled],
             s=30,
-            cmap="tab10",
+            cmap="tab10" if last == 9 else "turbo",
             vmin=0,
-            vmax=9,
+            vmax=last,
             edgecolors="black",
         )
         ax.set(xlabel=self.names[0], ylabel=self.names[1])

@@ -26,3 +26,12 @@ def test_matches_lie_below_their_images():
     with pytest.raises(ValueError, match=r"image_shape=\(3, 2\) was given"):
         MatchesDisplay.from_report(REPORT, IMAGES, image_shape=(3, 2))
     mpl.pyplot.close("all")
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 4])
+def test_channels(n_channels):
+    images = np.arange(20.0 * n_channels).reshape(5, n_channels, 2, 2)
+    display = MatchesDisplay.from_report(Bunch(**{**REPORT, "synthetic": images[:2]}), images)
+    shown = display.axes_[0, 1].images[0].get_array()
+    assert_allclose(np.squeeze(shown), np.squeeze(np.moveaxis(images[1] / images[3].max(), 0, -1)))
+    mpl.pyplot.close("all")

@@ -46,6 +46,14 @@ def test_the_plane_has_what_the_learner_says():
     assert_allclose(display.pool_.get_offsets(), X[12:])
 
 
+@pytest.mark.parametrize("n_classes", [10, 12, 30])
+def test_each_class_has_its_colour(n_classes):
+    y = np.where(np.arange(60) < 2 * n_classes, np.arange(60) % n_classes, -1)
+    display = UtilityDisplay.from_learner(fitted(y=y), grid_resolution=3)
+    display.figure_.canvas.draw()
+    assert len(np.unique(display.labeled_.get_facecolors(), axis=0)) == n_classes
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_frames_and_names_of_classes(library):
     frames = pytest.importorskip(library)
