@@ -212,9 +212,12 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
                 f"{type(self).__name__} needs labelled rows of at least two classes, and y has no label; label some "
                 "rows"
             )
-        if np.shape(sample_weight) == labeled.shape and not labeled.all():
-            sample_weight = np.where(labeled, sample_weight, 0)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)[labeled]
+        weight = None
+        if sample_weight is not None:
+            given = np.asarray(sample_weight)
+            if given.shape == labeled.shape and not labeled.all():
+                sample_weight = np.where(labeled, given, 0)
+            weight = _check_sample_weight(sample_weight, rows)[labeled]
         seed = draw_seed(self.random_state)
         self.__dict__.update(self._train(rows, labels[labeled], labeled, weight, device, seed))
         raise_interrupt(self.net_)
