@@ -258,10 +258,22 @@ def test_a_marker_that_was_told_outlives_an_answer_that_is_taken_back():
     assert (fitted.undo().y_[FREE] == -99).all()
     assert fitted.teach(FREE[:1], [-1]).y_[FREE[0]] == -1
     with pytest.raises(
-        ValueError, match=r"unlabeled=1 was given, which is one of the classes, \[-1, 0, 1, 2\]"
+        ValueError, match=r"unlabeled=1 was given, and 1 is one of the classes, \[-1, 0, 1, 2\]"
     ):
         fitted.set_params(unlabeled=1)
     assert fitted.unlabeled == -99
+
+
+def test_a_class_whose_labels_were_corrected_may_be_the_marker():
+    y = np.where(Y == 2, UNLABELED, Y)
+    fitted = learner(unlabeled=-9).fit(X, np.where(y == UNLABELED, -9, y)).teach(FREE[:1], [2])
+    with pytest.raises(ValueError, match="unlabeled=2 was given, and 2 is one of the classes"):
+        fitted.set_params(unlabeled=2)
+    fitted.teach(FREE[:1], [1], overwrite=True).set_params(unlabeled=2)
+    assert fitted.y_[FREE[1]] == 2
+    fitted.teach(FREE[1:2], [-1])
+    with pytest.raises(ValueError, match="unlabeled=None was given, and -1 is one of the classes"):
+        fitted.set_params(unlabeled=None)
 
 
 def test_a_weight_goes_with_its_answer():

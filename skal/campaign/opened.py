@@ -347,7 +347,9 @@ class Opened:
             return [known[each] for each in wanted]
         values = journal.class_values(connection)
         known.update({json.dumps(value): i for i, value in enumerate(values, start=1)})
-        numbers = {value: i for i, value in enumerate(values, start=1)}  # 0, 0.0 and False are the same one
+        numbers: dict[Any, int] = {}
+        for i, value in enumerate(values, start=1):
+            numbers.setdefault(value, i)  # 0, 0.0 and False are the same one
         new = [label for label in dict.fromkeys(labels) if label not in numbers]
         if new and self.has_fixed_classes:
             some = new[:5]
@@ -362,7 +364,8 @@ class Opened:
             )
         journal.add_classes(connection, new)
         numbers.update({label: i for i, label in enumerate(new, start=len(values) + 1)})
-        return [numbers[label] for label in labels]  # the new ones are known once they are committed
+        # The new ones are known once they are committed.
+        return [known.get(each) or numbers[label] for each, label in zip(wanted, labels, strict=True)]
 
     @property
     def _has_unknown_ids(self) -> bool:

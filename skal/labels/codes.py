@@ -138,6 +138,11 @@ class Labels:
         """
         return self._recorded(rows, self.check_new(labels, len(rows)))
 
+    @property
+    def in_use(self) -> NDArray[Any]:
+        """The classes of which there is a label, in increasing order; one whose labels were corrected is none."""
+        return self.classes[np.unique(self.codes[self.rows])]
+
     def without(self, rows: NDArray[np.intp]) -> Self:
         """These labels without those of some rows.
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ..labels import Labels
+from ..labels import UNLABELED, Labels
 from ..pool import Pool, as_pool, check_pool
 from ..strategies import QueryStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
@@ -290,10 +290,11 @@ def _retold(state: State, told: dict[str, Any]) -> State:
         except ValueError:  # it has labels that the last answer corrected
             before = None
     if "unlabeled" in told:
-        if told["unlabeled"] in labels.classes.tolist():
+        marker = UNLABELED if told["unlabeled"] is None else told["unlabeled"]
+        if marker in (in_use := labels.in_use.tolist()):
             raise ValueError(
-                f"unlabeled={told['unlabeled']!r} was given, which is one of the classes, "
-                f"{labels.classes.tolist()[:10]}; give a value that is none."
+                f"unlabeled={told['unlabeled']!r} was given, and {marker!r} is one of the classes, {in_use[:10]}; give "
+                "a value that is none."
             )
         labels = replace(labels, unlabeled=told["unlabeled"])
     if "classes" not in told:

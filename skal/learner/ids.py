@@ -223,9 +223,8 @@ def _array(ids: Any) -> NDArray[Any]:
         array = as_objects([tuple(each) for each in ids])
     if array.dtype.kind in "US" and not isinstance(ids, np.ndarray):
         listed = np.asarray(ids, dtype=object)
-        if (
-            array.tolist() != listed.tolist()
-        ):  # numbers become strings there, and strings lose NULs at their ends
+        # As strings, numbers would be others, and strings lose NULs at their ends.
+        if array.tolist() != listed.tolist():
             array = listed
     return np.atleast_1d(array)
 

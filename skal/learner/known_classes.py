@@ -42,8 +42,7 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
     known, _ = encode(checked)
     if len(known) < max(2, len(checked)):
         raise ValueError(f"classes={list(classes)!r} was given; give two distinct classes or more.")
-    in_use = labels.classes[np.unique(labels.codes[labels.rows])]  # labels that were corrected are none
-    others = sorted(set(in_use.tolist()) - set(known.tolist()))
+    others = sorted(set(labels.in_use.tolist()) - set(known.tolist()))
     if others:
         raise ValueError(
             f"y has the labels {others[:5]}, which are none of classes={known.tolist()}; correct them, or give more "

@@ -29,6 +29,7 @@ from .restorable import PART, is_frozen, is_restored, own_params
 from .spelling import KINDS, unspelled
 from .state import State
 
+_MARKS = np.array([0x184D2204, 0xFD2FB528], np.uint32)  # of LZ4 and Zstandard
 _MAPPED_BYTES = 1 << 16  # smaller arrays are read: what a query changes is small
 _COLLECTIONS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _SPARSE = {f"{fmt}_{kind}" for fmt in ("csr", "csc", "coo") for kind in ("array", "matrix")}
@@ -187,8 +188,11 @@ class Reader:
 
     def _make_polars(self, content: Any, where: int) -> Any:
         polars = importlib.import_module("polars")
+        data = self._file(content).read_bytes()
+        if _is_compressed(data):
+            raise ModelFileError(f"{content} is compressed, which no saved frame is")
         try:
-            return polars.read_ipc(self._file(content).read_bytes())
+            return polars.read_ipc(data)
         except (Exception, polars.exceptions.PanicException) as error:
             raise ModelFileError(f"{content} holds no frame of polars ({error!r})") from error
 
@@ -288,3 +292,13 @@ class Reader:
         ):
             raise ModelFileError(f"names {name}, which is no class that a learner's folder holds")
         return found
+
+
+def _is_compressed(data: bytes) -> bool:
+    """Whether a file of Arrow has compressed parts, which may be small and become any size.
+
+    Such a part begins, at a multiple of 8, with its length and then the mark of LZ4 or Zstandard.
+    """
+    words = np.frombuffer(data, "<u8", count=len(data) // 8)
+    is_mark = np.isin((words[1:] & 0xFFFFFFFF).astype(np.uint32), _MARKS)
+    return bool((is_mark & (words[:-1] < 2**48)).any())

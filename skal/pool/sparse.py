@@ -69,7 +69,7 @@ class SparsePool(Pool):
         return "sparse", self.X.shape, *places, checksum(X.data, max_bytes)
 
     def has_digest(self, digest: str, max_bytes: int) -> bool:
-        """Whether it is theirs, as `digest` has it or, in older files, with the order of the entries."""
+        """Whether a file's digest is that of these rows, also in the form of older files."""
         return super().has_digest(digest, max_bytes) or digest == repr(self._look(max_bytes))
 
     def _look(self, max_bytes: int) -> Hashable:

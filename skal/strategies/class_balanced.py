@@ -84,17 +84,19 @@ class ClassBalanced(CandidateStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows, estimator = query.candidates.rows, query.estimator
-        predicted, pending = (
-            blockwise(
+        classes = np.asarray(estimator.classes_)
+
+        def predictions(rows: Rows) -> NDArray[np.intp]:
+            return blockwise(
                 lambda block: predict_proba(estimator, block).argmax(axis=1),
                 query.pool,
-                some,
+                rows,
                 row_bytes=working_bytes(estimator, query.pool),
             )
-            for some in (rows, np.setdiff1d(query.pending, query.skipped))
-        )
-        classes = np.asarray(estimator.classes_)
-        available, taken = (np.bincount(codes, minlength=len(classes)) for codes in (predicted, pending))
+
+        predicted = predictions(rows)
+        available = np.bincount(predicted, minlength=len(classes))
+        taken = np.bincount(predictions(query.awaited), minlength=len(classes))
         seats = divided(query.n_queries, self._weights(query, classes), available, query.rng, taken)
         chosen = np.empty(query.n_queries, dtype=np.intp)
         for code in np.unique(seats):

@@ -120,7 +120,7 @@ class LatentSearch(Strategy):
 
     def _search(self, query: Query, n_samples: int) -> Synthesized:
         """Search from random latents for rows that the classifier of a query is unsure about."""
-        n_before = len(query.pending)  # one by one, queries start where those of a batch do
+        n_before = len(query.awaited)  # one by one, queries start where those of a batch do
         latents = query.rng.standard_normal((n_before + n_samples, self.generator_.n_latent_))
         return self._maximize(latents[n_before:], query.estimator)
 

@@ -120,6 +120,11 @@ class Query:
         return self.labels.codes >= 0
 
     @property
+    def awaited(self) -> Rows:
+        """The pending rows of which a label may come: those that nobody skipped."""
+        return np.setdiff1d(self.pending, self.skipped)
+
+    @property
     def trainee(self) -> Any:
         """The classifier that `training_set` is for, fitted, to be cloned where it is trained again.
 

@@ -4,9 +4,11 @@ import sys
 
 import cloudpickle
 import numpy as np
+import pytest
 from scipy import sparse
 
-from skal.campaign.identity import identity
+from skal.campaign.identity import check_identity, identity
+from skal.pool import as_pool
 from tests.pool.kinds import COUNTS, containers
 from tests.processes import run_fresh
 
@@ -48,3 +50,11 @@ def test_a_pool_is_the_same_where_it_is_sent(tmp_path, monkeypatch):
         given=given,
         expected=expected,
     )
+
+
+def test_a_sparse_pool_is_known_by_what_older_campaigns_kept():
+    X = sparse.csr_array(COUNTS)
+    then = identity(X) | {"rows": repr(as_pool(X)._look(1 << 26))}
+    check_identity(then, X, None)
+    with pytest.raises(ValueError, match="is not the pool of the campaign"):
+        check_identity(then, sparse.csr_array(COUNTS[::-1]), None)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -155,3 +156,15 @@ def test_a_folder_of_every_version_is_read(tmp_path, version):
 
 if __name__ == "__main__":
     taught(kept()).save(SAVED / "version 4")
+
+
+@pytest.mark.parametrize("compression", ["uncompressed", "lz4", "zstd"])
+def test_compressed_frames_are_refused(compression, tmp_path):
+    rng = np.random.default_rng(0)
+    columns = {
+        "zeros": np.zeros(4000),
+        "numbers": rng.integers(2**62, size=4000),
+        "texts": ["a long text"] * 4000,
+    }
+    polars.DataFrame(columns).write_ipc(tmp_path / "frame", compression=compression)
+    assert reader._is_compressed((tmp_path / "frame").read_bytes()) == (compression != "uncompressed")

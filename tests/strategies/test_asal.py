@@ -221,6 +221,9 @@ def test_queries_one_by_one_choose_the_rows_of_a_batch():
         pending += learner.query(pending=pending).tolist()
         np.testing.assert_allclose(learner.strategy_.query_report_.latents, latents[n : n + 1], rtol=1e-5)
     assert set(pending) == set(batch)
+    skipped = np.setdiff1d(np.flatnonzero(Y < 0), batch)[:3]
+    learner.skip(skipped).query(n_queries=5)
+    np.testing.assert_array_equal(learner.strategy_.query_report_.latents, latents)
 
 
 def test_rows_in_float16_are_matched_as_in_float32():
