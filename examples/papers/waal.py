@@ -189,7 +189,9 @@ class BestOfAll(BestEpoch):
     """
 
     def __init__(self, X: Any, y: Any) -> None:
-        super().__init__("held_out_accuracy", patience=10**6, threshold=0, lower_is_better=False)
+        super().__init__(
+            "held_out_accuracy", patience=10**6, threshold=0, lower_is_better=False, load_best=True
+        )
         self.X, self.y = X, y
 
     def on_epoch_end(self, net: Any, **params: Any) -> None:
