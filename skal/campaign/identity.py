@@ -29,6 +29,11 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
         None where they have none; ``ids_in_order``, another one, None also where they are the positions; ``items``, a
         checksum or None.
     """
+    return _outline(X, items) | {"rows": repr(as_pool(X).digest(_READ_BYTES))}
+
+
+def _outline(X: Any, items: Any) -> dict[str, Any]:
+    """All of an identity but the checksum of the rows."""
     pool = as_pool(X)
     ids = Ids.of(None, pool)
     in_order = ids_in_order(ids)
@@ -37,7 +42,6 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
     return {
         "n_rows": len(pool),
         "container": pool.description,
-        "rows": repr(pool.digest(_READ_BYTES)),
         "ids": None if ids is None else object_checksum(sorted(map(repr, ids.names.tolist()))),
         "ids_in_order": None if in_order is None else object_checksum(in_order),
         "items": None if items is None else _items_digest(items),
@@ -46,7 +50,7 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
 
 def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
     """Refuse another pool than that of a campaign."""
-    now = identity(X, items)
+    now = _outline(X, items)
     if now["n_rows"] != then["n_rows"]:
         raise ValueError(
             f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give that pool. "

@@ -136,11 +136,13 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         pool = as_pool(embedding)
         row_bytes = pool.float_bytes + 8 * embedding.shape[1] + _PAIR_BYTES * len(rows)
         # A common offset would drown the differences.
-        shift: Any = queries.mean(axis=0, dtype=np.float64) if self.metric == "euclidean" else 0
-        queries = queries - shift
+        shift = queries.mean(axis=0, dtype=np.float64) if self.metric == "euclidean" else None
+        queries = queries if shift is None else queries - shift
         for block, where in pool.blocks(max_bytes=_BLOCK_BYTES, row_bytes=row_bytes):
             with np.errstate(over="ignore", invalid="ignore"):  # what is refused below
-                found = euclidean_distances(queries, self._compared(block) - shift, squared=True)
+                compared = self._compared(block)
+                compared = compared if shift is None else compared - shift
+                found = euclidean_distances(queries, compared, squared=True)
                 found = found.astype(np.float32)
             if not np.isfinite(found).all():
                 raise ValueError(

@@ -258,8 +258,7 @@ class NetworkEstimator(SavedEstimator):
             raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
         follows_X = self.dtype == "auto" and not self.amp
         rows = X.first if isinstance(X, DatasetRows) else X
-        is_wide = any(map(_is_wide, parts(rows)))
-        wide = is_wide if follows_X else self.dtype == "float64"
+        wide = any(map(_is_wide, parts(rows))) if follows_X else self.dtype == "float64"
         return torch.float64 if wide else torch.float32
 
 
