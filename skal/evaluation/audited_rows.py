@@ -12,6 +12,8 @@ from ..learner import ActiveLearner, RowState
 from ..pool import Rows
 from .risk import lure_weights
 
+Columns = dict[str, NDArray[Any]]  # of equal length
+
 
 @dataclass(frozen=True, eq=False)
 class AuditedRows:
@@ -62,7 +64,7 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     ValueError
         If none of them is labelled.
     """
-    sample = learner.audit_sample_
+    sample, record = learner.audit_sample_, learner.record_
     drawn, is_active, is_labeled = sample["row"], sample["how"] == "active", sample["state"] == "labelled"
     own = np.setdiff1d(learner.audit_, drawn[is_labeled])
     counts_by_default = (is_active & is_labeled).any() or (len(drawn) and is_active.all())
@@ -71,22 +73,22 @@ def audited_rows(learner: ActiveLearner, how: str | None) -> AuditedRows:
     if not is_drawn:
         draws = _as_if_drawn(learner, own)
     else:
-        sample["place"] = np.flatnonzero(learner.record_["action"] == "draw")
+        sample["place"] = np.flatnonzero(record["action"] == "draw")
         draws = {name: values[sample["how"] == how] for name, values in sample.items()}
     states = ("pending", "skipped", "withdrawn")
     told: dict[str, Any] = {f"n_{each}": int(np.count_nonzero(draws["state"] == each)) for each in states}
-    part = _latest(learner, draws) if how == "active" else draws
+    part = _latest(record, draws) if how == "active" else draws
     if not (part["state"] == "labelled").any():
         raise ValueError(
             f"No row of the audit counts: {len(draws['row'])} were drawn ({how}), and {told['n_pending']} of them are "
             "not labelled yet. Draw rows with learner.audit(n), and teach them, in that order, with audit=True."
         )
-    found = (_drawn_by_loss if how == "active" else _drawn_uniformly)(learner, part)
+    found = (_drawn_by_loss if how == "active" else _drawn_uniformly)(learner, record, part)
     told |= {"n_labeled": len(found.rows), "n_own": len(own), "is_drawn": is_drawn}
     return replace(found, told=told | found.told)
 
 
-def _as_if_drawn(learner: ActiveLearner, rows: Rows) -> dict[str, NDArray[Any]]:
+def _as_if_drawn(learner: ActiveLearner, rows: Rows) -> Columns:
     """Rows that somebody chose without `audit`, as if drawn uniformly from each part of the pool."""
     n_left = np.count_nonzero(learner.row_states_ != RowState.LABELED) - np.arange(len(rows))
     sizes = learner.pool_sizes_
@@ -101,12 +103,12 @@ def _as_if_drawn(learner: ActiveLearner, rows: Rows) -> dict[str, NDArray[Any]]:
     }
 
 
-def _latest(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _latest(record: Columns, draws: Columns) -> Columns:
     """The latest draws by the expected loss of one classifier on one pool of which some are labelled.
 
     Those from the first pending one on are left out: a draw means nothing without those before it.
     """
-    n_learned = np.cumsum(learner.record_["action"] == "label")[draws["place"]]
+    n_learned = np.cumsum(record["action"] == "label")[draws["place"]]
     since = draws["n_rows"] + n_learned  # neither ever falls
     for each in np.unique(since)[::-1]:
         own = {name: values[since == each] for name, values in draws.items()}
@@ -118,9 +120,9 @@ def _latest(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> dict[str,
     return {name: values[:0] for name, values in draws.items()}
 
 
-def _n_known(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> NDArray[np.intp]:
+def _n_known(record: Columns, draws: Columns) -> NDArray[np.intp]:
     """How many rows of the draws before each one were still out of the pool then."""
-    record, place = learner.record_, draws["place"]
+    place = draws["place"]
     n_known = np.arange(len(place))
     for i in np.flatnonzero(draws["state"] == "withdrawn"):
         is_labeled = False
@@ -133,11 +135,11 @@ def _n_known(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> NDArray[
     return n_known
 
 
-def _drawn_by_loss(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> AuditedRows:
+def _drawn_by_loss(learner: ActiveLearner, record: Columns, draws: Columns) -> AuditedRows:
     """Draws of one classifier on one pool."""
-    is_labeled, known = draws["state"] == "labelled", _n_known(learner, draws)
+    is_labeled, known = draws["state"] == "labelled", _n_known(record, draws)
     n_drawn_from, size = draws["n_left"] + known, draws["n_rows"][0]
-    actions = learner.record_["action"][draws["place"][0] :]
+    actions = record["action"][draws["place"][0] :]
     weights = lure_weights(draws["probability"], draws["n_left"])[is_labeled]
     return AuditedRows(
         how="active",
@@ -156,7 +158,7 @@ def _drawn_by_loss(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> Au
     )
 
 
-def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> AuditedRows:
+def _drawn_uniformly(learner: ActiveLearner, record: Columns, draws: Columns) -> AuditedRows:
     """All draws: those of rows that were there at the same draws are a stratum."""
     is_labeled = draws["state"] == "labelled"
     is_settled = is_labeled | (draws["state"] == "skipped")
@@ -169,7 +171,7 @@ def _drawn_uniformly(learner: ActiveLearner, draws: dict[str, NDArray[Any]]) -> 
         np.bincount(stratum[which], minlength=len(n_rows)) for which in (slice(None), is_settled, is_labeled)
     )
     weights = (n_rows / np.maximum(n_settled, 1))[stratum[is_labeled]]
-    n_drawn_from = draws["n_left"] + _n_known(learner, draws)
+    n_drawn_from = draws["n_left"] + _n_known(record, draws)
     n_population = n_drawn_from[-1] if len(ends) == 1 else n_rows[n_labeled > 0].sum()
     return AuditedRows(
         how="uniform",
