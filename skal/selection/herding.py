@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from ..utils.progress import counted
-from ..utils.threads import one_blas_thread
+from ..utils.threads import in_threads, one_blas_thread
 from .lazy import lazy_argmax
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
@@ -63,11 +63,8 @@ class KernelHerding:
             bandwidth = float(sq_norms(self._targets - self._targets.mean(axis=0)).mean() ** 0.5) or 1.0
         self.bandwidth = bandwidth
         self.similarities: Floats = np.zeros(len(self._targets))
-        self._bounds = np.full(len(X), np.inf)
-        everything = np.arange(len(X))
-        for start in range(0, len(X), _TOGETHER):
-            rows = everything[start : start + _TOGETHER]
-            self._bounds[rows] = self._gains(rows, self.similarities)
+        self._n_rows = len(X)
+        self._bounds: Floats | None = None
 
     @one_blas_thread
     def add(self, rows: Positions) -> None:
@@ -104,7 +101,7 @@ class KernelHerding:
         """
         check_k(k, len(candidates))
         similarities = self._with(self.similarities, pending)
-        bounds = self._bounds[candidates]
+        bounds = self._first_bounds()[candidates]
         picks: list[int] = []
         for _ in counted(range(k), "picks"):
             gains = partial(self._gains_among, candidates, similarities)
@@ -113,6 +110,19 @@ class KernelHerding:
             picks.append(int(candidates[picked]))
             similarities = self._with(similarities, candidates[[picked]])
         return np.array(picks, dtype=np.intp), float(similarities.mean())
+
+    def _first_bounds(self) -> Floats:
+        """Return what each row would add; measured once, after the first labels, which make them tighter."""
+        if self._bounds is None:
+            bounds = np.empty(self._n_rows)
+
+            def measure(start: int) -> None:
+                rows = np.arange(start, min(start + _TOGETHER, self._n_rows))
+                bounds[rows] = self._gains(rows, self.similarities)
+
+            in_threads(measure, range(0, self._n_rows, _TOGETHER))
+            self._bounds = bounds
+        return self._bounds
 
     def _similar(self, rows: Positions, part: slice) -> Floats:
         """Return the similarity of some rows to some targets, of shape (n_rows, n_targets)."""

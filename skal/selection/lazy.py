@@ -40,14 +40,23 @@ def lazy_argmax(
     >>> lazy_argmax(bounds, [values.take], np.random.default_rng(0), together=1), bounds
     (1, array([1.5, 3. , 2. ]))
     """
-    unknown, values, best = bounds > -np.inf, np.full(len(bounds), -np.inf), -np.inf
-    while len(stale := np.flatnonzero(unknown & (bounds >= best))):
-        if len(stale) > together:
-            stale = stale[np.argpartition(-bounds[stale], together)[:together]]
-        for measure in measures:
-            # No more than the bound, whose rounding may differ.
-            bounds[stale] = np.minimum(measure(stale), bounds[stale])
+    rest = np.flatnonzero(bounds > -np.inf)
+    measured, best, n_next = [], -np.inf, together
+    while len(rest):
+        # What is looked through for the largest bounds shrinks as fast as what was measured grows.
+        order = np.argpartition(-bounds[rest], min(n_next, len(rest)) - 1)
+        largest, rest = rest[order[:n_next]], rest[order[n_next:]]
+        largest = largest[np.argsort(-bounds[largest])]
+        for start in range(0, len(largest), together):
+            stale = largest[start : start + together]
             stale = stale[bounds[stale] >= best]
-        values[stale], unknown[stale] = bounds[stale], False
-        best = values.max()
-    return int(rng.choice(np.flatnonzero(values == best)))
+            for measure in measures:
+                # No more than the bound, whose rounding may differ.
+                bounds[stale] = np.minimum(measure(stale), bounds[stale])
+                stale = stale[bounds[stale] >= best]
+            measured.append(stale)
+            best = bounds[stale].max(initial=best)
+        rest = rest[bounds[rest] >= best]
+        n_next *= 8
+    values = np.sort(np.concatenate(measured))
+    return int(rng.choice(values[bounds[values] == best]))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from ..utils.progress import counted
-from ..utils.threads import one_blas_thread
+from ..utils.threads import in_threads, one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
 
 # Seeds are sought among about so many rows per cluster, a share of them drawn by their squares, and each is the best of
@@ -21,7 +21,8 @@ _FAR = 1e-3  # where the nearest center is nearer, relative to the origin, float
 _LARGE, _SMALL = 1e15, 1e-15  # numbers whose squares fit into float32, with room for sums
 _KEPT = 2**22  # numbers in float32 that a round need not convert again: 16 MiB
 _BLOCK = 2**19  # numbers in float32 at a time: 2 MiB, which still fit into the caches of a core
-_EQUAL = 1e-14  # squared distances, relative to the squares of the two rows, that are rounding
+_SUMS = 2**22  # numbers in the sums of parts: 16 MiB
+_NEAR = 1e-5  # where two rows are nearer, relative to their squares, float32 has too few digits for a seed
 
 
 @one_blas_thread
@@ -64,7 +65,7 @@ def k_means(
     -----
     A round takes O(n_samples * k * n_features) operations in blocked matrix products, in float32 but for rows whose
     nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features). The seeds take 16 MiB of that at
-    most, or three times k rows where these are more.
+    most, or three times k rows where these are more, and the sums of threads another 16 MiB.
 
     References
     ----------
@@ -97,8 +98,7 @@ class _Rounds:
     def __init__(self, points: EuclideanPoints, k: int) -> None:
         self._points = points
         self._step = max(1, _BLOCK // (points.width + k))
-        largest = max(float(points.X.max()), -float(points.X.min()))
-        self._dtype: type[np.floating[Any]] = np.float32 if _SMALL < largest < _LARGE else np.float64
+        self._dtype = _dtype_of(points.X)
         self._kept: dict[int, Floats] = {}
 
     def descend(
@@ -118,22 +118,31 @@ class _Rounds:
         """Return the nearest center of each point, the sum of squared distances to them, and the clusters' means."""
         norms, points = sq_norms(centers), self._points
         weights = np.vstack([-2 * centers.T, norms, np.ones(len(norms))]).astype(self._dtype)
-        labels, sums, total = np.empty(len(points), np.intp), np.zeros(weights.T.shape, self._dtype), 0.0
-        room = np.empty((self._step, len(centers)), self._dtype)
-        for start in range(0, len(points), self._step):
-            rows = self._rows(start)
-            scores = np.matmul(rows, weights, out=room[: len(rows)])  # squared distances
-            nearest = scores.argmin(axis=1)
-            least = scores[np.arange(len(rows)), nearest]
-            unclear = np.flatnonzero(least <= _FAR * rows[:, -1])
-            if len(unclear):
-                exact = points.take(start + unclear)
-                nearest[unclear] = (norms - 2 * exact @ centers.T).argmin(axis=1)
-                least[unclear] = sq_norms(exact - centers[nearest[unclear]])
-            labels[start : start + len(rows)] = nearest
-            total += float(least.sum(dtype=np.float64))
-            _add(sums, nearest, rows)
-        return labels, total, _means(sums[:, :-2], labels, centers)
+        # As many parts for any number of threads, so that sums are rounded alike.
+        starts = range(0, len(points), self._step)
+        n_together = max(1, -(-len(starts) * weights.size // _SUMS))
+        parts = [starts[first : first + n_together] for first in range(0, len(starts), n_together)]
+        labels, totals = np.empty(len(points), np.intp), np.zeros(len(parts))
+        sums = np.zeros((len(parts), *weights.T.shape), self._dtype)
+
+        def assign(part: int) -> None:
+            room = np.empty((self._step, len(centers)), self._dtype)
+            for start in parts[part]:
+                rows = self._rows(start)
+                scores = np.matmul(rows, weights, out=room[: len(rows)])  # squared distances
+                nearest = scores.argmin(axis=1)
+                least = scores[np.arange(len(rows)), nearest]
+                unclear = np.flatnonzero(least <= _FAR * rows[:, -1])
+                if len(unclear):
+                    exact = points.take(start + unclear)
+                    nearest[unclear] = (norms - 2 * exact @ centers.T).argmin(axis=1)
+                    least[unclear] = sq_norms(exact - centers[nearest[unclear]])
+                labels[start : start + len(rows)] = nearest
+                totals[part] += least.sum(dtype=np.float64)
+                _add(sums[part], nearest, rows)
+
+        in_threads(assign, range(len(parts)))
+        return labels, float(totals.sum()), _means(sums.sum(axis=0)[:, :-2], labels, centers)
 
     def _rows(self, start: int) -> Floats:
         """Return points, one and their squares: with the weights of a center they make the squared distance to it."""
@@ -148,6 +157,12 @@ class _Rounds:
         return rows
 
 
+def _dtype_of(rows: Floats) -> type[np.floating[Any]]:
+    """Return the precision in which squares of rows fit."""
+    largest = max(float(rows.max()), -float(rows.min()))
+    return np.float32 if _SMALL < largest < _LARGE else np.float64
+
+
 def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
     """Return seeds of greedy k-means++: of a few rows that are drawn, the next one takes most off the sum.
 
@@ -158,16 +173,21 @@ def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
     if len(rows) == k:
         return rows
     squares = sq_norms(rows)
-    columns = np.vstack([rows.T, np.ones(len(rows)), squares])
-    least = np.full(len(rows), np.inf)
+    dtype = _dtype_of(rows)
+    # In C order, which a product of four rows needs a third of the time for.
+    columns = np.vstack([rows.T, np.ones(len(rows)), squares]).astype(dtype, order="C")
+    near, shares = (_NEAR * squares).astype(dtype), counts.astype(dtype)
+    least = np.full(len(rows), np.inf, dtype)
     picks: list[int] = []
     drawn = rng.integers(len(rows), size=1)
     while True:
         weights = np.column_stack([-2 * rows[drawn], squares[drawn], np.ones(len(drawn))])
-        sq_distances = weights @ columns
-        sq_distances[sq_distances <= _EQUAL * (squares + squares[drawn, None])] = 0
+        sq_distances = weights.astype(dtype) @ columns
+        unclear = np.flatnonzero(sq_distances <= near + near[drawn, None])
+        draw, row = np.divmod(unclear, len(rows))
+        sq_distances.flat[unclear] = sq_norms(rows[row] - rows[drawn[draw]])
         np.minimum(sq_distances, least, out=sq_distances)
-        best = (sq_distances @ counts).argmin()
+        best = (sq_distances @ shares).argmin()
         picks.append(int(drawn[best]))
         if len(picks) == k:
             return rows[picks]

@@ -67,3 +67,20 @@ def test_rows_in_one_place_are_all_similar():
     )
     assert len(set(picks.tolist())) == 4
     assert coverage == 1
+
+
+def test_rows_are_measured_once_after_the_labels(monkeypatch):
+    X, measured = embedding(600, 0, "clusters"), []
+    gains = KernelHerding._gains
+    monkeypatch.setattr(
+        KernelHerding,
+        "_gains",
+        lambda self, rows, known: measured.append(len(rows)) or gains(self, rows, known),
+    )
+    known = KernelHerding(X)
+    known.add(np.arange(100))
+    known.pick(1, np.arange(100, 600), np.arange(0), np.random.default_rng(0))
+    assert 600 <= sum(measured) <= 600 + 128
+    known.add(np.arange(100, 110))
+    known.pick(1, np.arange(110, 600), np.arange(0), np.random.default_rng(0))
+    assert sum(measured) < 2 * 600
