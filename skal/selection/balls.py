@@ -1,6 +1,7 @@
 """Balls around rows: how many rows each would cover, and how large they may be."""
 
 import copy
+import threading
 from collections.abc import Iterator
 from typing import Self
 
@@ -8,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..utils.progress import counted
-from ..utils.threads import one_blas_thread
-from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
+from ..utils.threads import in_threads, one_blas_thread
+from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms, square_dtype
 
 _BLOCK_ROWS = 1024
 
@@ -35,8 +36,8 @@ class BallCover:
     Notes
     -----
     No graph is kept. A pass over all pairs counts the neighbours of each row; from then on rows count once more, when
-    they become covered: each pair is measured at most twice, whatever the number of picks. Products in the precision
-    of the data decide all pairs but those near the radius, whose distances are those of their differences in float64.
+    they become covered: each pair is measured at most twice, whatever the number of picks. Products in float32
+    decide all pairs but those near the radius, whose distances are those of their differences in float64.
     Memory beyond X is O(n_samples).
 
     References
@@ -58,15 +59,21 @@ class BallCover:
     @one_blas_thread
     def __init__(self, X: Floats, sq_radius: float, candidates: Positions | None = None) -> None:
         self._points = EuclideanPoints(X, candidates)
-        self._sq_radius = sq_radius
+        self._sq_radius, self._dtype = sq_radius, square_dtype(self._points.X)
         n_points = len(self._points)
         self.gains, self.covered = np.zeros(n_points, np.int64), np.zeros(n_points, bool)
-        for start in range(0, n_points, _BLOCK_ROWS):
+        lock = threading.Lock()
+
+        def count(start: int) -> None:
             rows = np.arange(start, min(start + _BLOCK_ROWS, n_points))
             for where, near in self._near(rows, start):
-                self.gains[where] += near.sum(axis=0)
                 after = near[:, max(rows[-1] + 1 - where.start, 0) :]  # each pair of two blocks is seen once
-                self.gains[rows] += after.sum(axis=1)
+                columns, own = near.sum(axis=0), after.sum(axis=1)
+                with lock:
+                    self.gains[where] += columns
+                    self.gains[rows] += own
+
+        in_threads(count, range(0, n_points, _BLOCK_ROWS))
 
     @one_blas_thread
     def add(self, centers: Positions | list[int]) -> None:
@@ -139,26 +146,34 @@ class BallCover:
 
     def _near(self, rows: Positions, first: int = 0) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
         """Yield parts of the points from the first one, and which of them are near each of some rows."""
-        points = self._points
-        shifted = points.take(rows).astype(points.dtype)
+        points, dtype = self._points, self._dtype
+        shifted = points.take(rows).astype(dtype)
         norms = sq_norms(shifted)[:, np.newaxis]
-        error = (points.width + 16) * np.finfo(points.dtype).eps
         others = np.arange(first, len(points))
         for block, chosen in points.blocks(others, len(rows)):
-            targets = points.take(chosen).astype(points.dtype)
+            targets = points.take(chosen).astype(dtype)
             own = sq_norms(targets)
             excess = shifted @ targets.T
             excess *= -2
             excess += norms
-            excess += own - points.dtype.type(min(self._sq_radius, np.finfo(points.dtype).max))
+            excess += own - np.asarray(min(self._sq_radius, np.finfo(dtype).max), dtype)
             near = excess < 0
-            margin = 2 * error * (norms.max() + own.max() + min(self._sq_radius, norms.max() + own.max()))
-            close = np.nonzero(np.abs(excess, out=excess) <= margin)
-            for part in range(0, len(close[0]), _BLOCK_ROWS):
-                left, right = close[0][part : part + _BLOCK_ROWS], close[1][part : part + _BLOCK_ROWS]
-                exact = sq_norms(points.take(rows[left]) - points.take(chosen[right]))
-                near[left, right] = exact < self._sq_radius
+            np.abs(excess, out=excess)
+            # The largest norms of a block first: few of its pairs need a look at their own.
+            close = np.flatnonzero(excess <= self._rounding(norms.max() + own.max()))
+            left, right = np.divmod(close, len(chosen))
+            is_close = excess.flat[close] <= self._rounding(norms[left, 0] + own[right])
+            left, right = left[is_close], right[is_close]
+            for start in range(0, len(left), _BLOCK_ROWS):
+                part = slice(start, start + _BLOCK_ROWS)
+                exact = sq_norms(points.take(rows[left[part]]) - points.take(chosen[right[part]]))
+                near[left[part], right[part]] = exact < self._sq_radius
             yield slice(first + block.start, first + block.stop), near
+
+    def _rounding(self, squares: Floats) -> Floats:
+        """Return how far squared distances may be off, given the sum of the squares of the two rows."""
+        error = 2 * (self._points.width + 16) * np.finfo(self._dtype).eps
+        return error * (squares + np.minimum(squares, self._sq_radius))
 
 
 @one_blas_thread

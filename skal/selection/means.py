@@ -1,13 +1,11 @@
 """k-means: clusters of rows, in blocks and without a copy of the rows."""
 
-from typing import Any
-
 import numpy as np
 from scipy.sparse import csc_array
 
 from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
-from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
+from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms, square_dtype
 
 # Seeds are sought among about so many rows per cluster, a share of them drawn by their squares, and each is the best of
 # so many rows. More of either made the clusters of MNIST no better; without the share, heavy tails were missed.
@@ -18,7 +16,6 @@ _HELD = 2**20  # numbers of these rows, where they are wide: 8 MiB
 _OVER_RELAXED = 2.0, 4e-3
 _PLAIN = 1.0, 1e-3
 _FAR = 1e-3  # where the nearest center is nearer, relative to the origin, float32 has too few digits
-_LARGE, _SMALL = 1e15, 1e-15  # numbers whose squares fit into float32, with room for sums
 _KEPT = 2**22  # numbers in float32 that a round need not convert again: 16 MiB
 _BLOCK = 2**19  # numbers in float32 at a time: 2 MiB, which still fit into the caches of a core
 _SUMS = 2**22  # numbers in the sums of parts: 16 MiB
@@ -98,7 +95,7 @@ class _Rounds:
     def __init__(self, points: EuclideanPoints, k: int) -> None:
         self._points = points
         self._step = max(1, _BLOCK // (points.width + k))
-        self._dtype = _dtype_of(points.X)
+        self._dtype = square_dtype(points.X)
         self._kept: dict[int, Floats] = {}
 
     def descend(
@@ -157,12 +154,6 @@ class _Rounds:
         return rows
 
 
-def _dtype_of(rows: Floats) -> type[np.floating[Any]]:
-    """Return the precision in which squares of rows fit."""
-    largest = max(float(rows.max()), -float(rows.min()))
-    return np.float32 if _SMALL < largest < _LARGE else np.float64
-
-
 def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
     """Return seeds of greedy k-means++: of a few rows that are drawn, the next one takes most off the sum.
 
@@ -173,7 +164,7 @@ def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
     if len(rows) == k:
         return rows
     squares = sq_norms(rows)
-    dtype = _dtype_of(rows)
+    dtype = square_dtype(rows)
     # In C order, which a product of four rows needs a third of the time for.
     columns = np.vstack([rows.T, np.ones(len(rows)), squares]).astype(dtype, order="C")
     near, shares = (_NEAR * squares).astype(dtype), counts.astype(dtype)

@@ -16,6 +16,10 @@ Positions = NDArray[np.intp]
 BLOCK_SIZE = 2**17
 
 
+# Numbers whose squares fit into float32, with room for sums.
+_LARGE, _SMALL = 1e15, 1e-15
+
+
 class Points(ABC):
     """Some rows of a pool, or all of them, counted from zero without a copy.
 
@@ -188,6 +192,12 @@ class EuclideanPoints(Points):
         rows = np.flatnonzero(bounds >= best)
         exact = [sq_norms(self.take(chosen) - mean) for _, chosen in self.blocks(rows, 0)]
         return int(rows[np.concatenate(exact).argmax()])
+
+
+def square_dtype(X: Floats) -> type[np.floating[Any]]:
+    """Return the precision in which squares of rows fit: float32 where that does."""
+    largest = max(float(X.max()), -float(X.min()))
+    return np.float32 if _SMALL < largest < _LARGE else np.float64
 
 
 def blocks(n_rows: int, n_numbers: int) -> Iterator[slice]:

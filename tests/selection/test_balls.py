@@ -38,6 +38,18 @@ def test_counts_are_those_of_all_pairs(X, data):
             assert_array_equal(cover.gains, near[:, ~covered].sum(axis=1))
 
 
+# Points are shifted by the mean, which an outlier takes far from the others.
+@pytest.mark.parametrize(("outlier", "tolerance"), [(1.0, 1e-9), (1e4, 1e-9), (1e12, 1e-5)])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_float64_decides_near_the_edge(outlier, tolerance, side):
+    X = np.random.default_rng(0).normal(size=(300, 20))
+    X[7] *= outlier  # beside it float32 tells none of the others apart
+    distances = sq_distances(X)
+    for other in range(20, 30):
+        sq_radius = distances[10, other] * (1 + side * tolerance)  # the edge runs beside that row
+        assert_array_equal(BallCover(X, sq_radius).gains, (distances < sq_radius).sum(axis=1))
+
+
 @given(grids(), st.integers(0, 1000), st.data())
 def test_each_pick_covers_most(X, seed, data):
     sq_radius = some_radius(data, X)
