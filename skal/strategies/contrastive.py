@@ -12,6 +12,7 @@ from ..access import predict_proba
 from ..pool import Rows
 from ..selection import top_k
 from ..selection.points import squares_fit
+from ..utils.threads import in_threads, one_blas_thread
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, are_few
 from .query import Query
@@ -114,7 +115,8 @@ class ContrastiveAL(EmbeddingStrategy):
         norms = np.einsum("ij,ij->i", known, known)
         step = max(1, _BLOCK_NUMBERS // max(known.shape[1], len(known), k * known_p.shape[1]))
         scores = np.empty(len(places))
-        for start in range(0, len(places), step):
+
+        def measure(start: int) -> None:
             block = slice(start, start + step)
             distances = (
                 norms - 2 * (embedding[places[block]] - shift) @ known.T
@@ -123,4 +125,7 @@ class ContrastiveAL(EmbeddingStrategy):
             logarithms = np.log(np.maximum(probabilities[block], tiny), dtype=np.float64)
             crosses = np.einsum("ij,ij->i", known_p[nearest].mean(axis=1), logarithms)
             scores[block] = -crosses - surprises[nearest].mean(axis=1)
+
+        with one_blas_thread:
+            in_threads(measure, range(0, len(places), step))
         return np.maximum(scores, 0)
