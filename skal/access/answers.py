@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..pool import as_pool, blockwise, check_positions
+from ..pool import as_pool, blockwise, check_positions, owned
 from ..utils.docstrings import inherits_doc
 from .embeddings import are_narrow, check_n_features, embeds_as_rows, narrowed
 from .networks import batch_rows
 from .questions import QUESTIONS, Answer, Question, provides
-from .wrappers import open_pipeline, working_bytes
+from .wrappers import open_pipeline, working_bytes, works_in_place
 
 _MAX_PROBABILITIES = 1 << 24  # of all passes with dropout, in memory at a time
 
@@ -78,8 +78,10 @@ def opened(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
 def in_blocks(estimator: Any, function: Answer, X: Any, rows: ArrayLike | None, *, beside: float = 0) -> Any:
     """What a function of what reaches the classifier returns for the wanted rows, in blocks."""
     transformers = open_pipeline(estimator)[0]
+    in_place = any(works_in_place(transformer) for transformer in transformers)
 
     def transformed(block: Any) -> Any:
+        block = owned(block) if in_place else block
         for transformer in transformers:
             block = transformer.transform(block)
         return function(block)

@@ -189,6 +189,14 @@ def working_bytes(estimator: Any, X: Any) -> float:
     return (pool.row_bytes if is_network else pool.float_bytes) + 8 * np.size(classes)
 
 
+def works_in_place(transformer: Any) -> bool:
+    """Return whether a part of a transformer writes to the rows that it is given, as ``copy=False`` lets it."""
+    inside = transformer.get_params().values() if hasattr(transformer, "get_params") else ()
+    return getattr(transformer, "copy", None) is False or any(
+        works_in_place(part) for part in inside if hasattr(part, "get_params") and not isinstance(part, type)
+    )
+
+
 def rows_for(estimator: Any, X: Any) -> Any:
     """Return all rows of a container in one that an estimator can be fitted on.
 

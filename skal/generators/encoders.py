@@ -14,8 +14,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _num_samples
 
-from ..access.wrappers import first_step, rows_for, working_bytes
-from ..pool import Pool, as_pool, blockwise, check_readable, dense
+from ..access.wrappers import first_step, rows_for, working_bytes, works_in_place
+from ..pool import Pool, as_pool, blockwise, check_readable, dense, owned
 from ..training.estimator import NetworkEstimator
 from ..utils.progress import is_shown, progress
 from ..utils.random import seed_random_states
@@ -71,15 +71,18 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
         if is_large and (pool.is_lazy or (pool.is_in_file and hasattr(encoder, "partial_fit"))):
             return _fitted_in_parts(encoder, pool, seed)
         with _told(encoder, len(pool)):
-            return encoder.fit(_shaped(encoder, rows_for(encoder, pool)), None)
+            rows = rows_for(encoder, pool)
+            rows = rows.copy() if works_in_place(encoder) else rows  # as it does itself without copy=False
+            return encoder.fit(_shaped(encoder, rows), None)
 
 
 def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
     """Fit an encoder on a pool that is not to be read whole."""
     if hasattr(encoder, "partial_fit"):
+        in_place = works_in_place(encoder)
         with _told(encoder, len(pool)):
             for block, _ in pool.blocks():
-                encoder.partial_fit(_shaped(encoder, block))
+                encoder.partial_fit(_shaped(encoder, owned(block) if in_place else block))
         return encoder
     n_rows = min(len(pool), _SAMPLE_ROWS)
     rows = np.sort(np.random.default_rng(seed).choice(len(pool), n_rows, replace=False))
@@ -132,8 +135,10 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
     (50, 2)
     """
 
+    in_place = works_in_place(encoder)
+
     def codes(block: Any) -> NDArray[np.floating]:
-        rows = dense(encoder.transform(_shaped(encoder, block)))
+        rows = dense(encoder.transform(_shaped(encoder, owned(block) if in_place else block)))
         if rows.dtype != np.float16:  # which takes half the memory, and is asked for on purpose
             rows = rows.astype(np.float32, copy=False)
         if not np.isfinite(rows).all():

@@ -1,7 +1,7 @@
 """The one idea of a pool: rows of any container, validated once, never copied."""
 
 from .base import Pool
-from .blocks import as_pool, dense, first_flawed, row_blocks
+from .blocks import as_pool, dense, first_flawed, owned, row_blocks
 from .dask_arrays import DaskPool
 from .mappings import MappingPool, parts
 from .passes import blockwise, executed, kept
@@ -33,6 +33,7 @@ __all__ = [
     "executed",
     "first_flawed",
     "kept",
+    "owned",
     "parts",
     "row_blocks",
     "warn_of",

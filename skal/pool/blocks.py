@@ -127,6 +127,30 @@ def dense(X: Any) -> NDArray[Any]:
     return X if isinstance(X, np.ndarray) else as_pool(X).dense()
 
 
+def owned(block: Any) -> Any:
+    """A block of a pool as a transformer may have it, which may work in place, as with ``copy=False``.
+
+    Parameters
+    ----------
+    block : container of rows
+
+    Returns
+    -------
+    block : container of rows
+        A copy of an array or a pandas frame; nothing writes to others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skal.pool import owned
+    >>> X = np.array([[1.0], [3.0], [9.0]])
+    >>> StandardScaler(copy=False).fit_transform(owned(X[:2])).tolist(), X.tolist()
+    ([[-1.0], [1.0]], [[1.0], [3.0], [9.0]])
+    """
+    return block.copy() if isinstance(block, np.ndarray) or hasattr(block, "iloc") else block
+
+
 def row_blocks(
     X: Any, rows: ArrayLike | None = None, max_bytes: float | None = None
 ) -> Iterator[tuple[Any, slice]]:

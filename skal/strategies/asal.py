@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from ..access import embed
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match, principal_components
-from ..pool import Pool, Rows, blockwise, dense
+from ..pool import Pool, Rows, blockwise, dense, owned
 from .base import POSITIVE_INTEGER, QueryStrategy
 from .candidates import CandidateStrategy
 from .latent_search import LatentSearch
@@ -191,7 +191,7 @@ class ASAL(LatentSearch, CandidateStrategy):
         if self.features == "pixels":
             return dense
         encoder = self.generator_ if self.features == "discriminator" else self.encoder_
-        return lambda rows: dense(encoder.transform(dense(rows)))
+        return lambda rows: dense(encoder.transform(owned(dense(rows))))
 
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:

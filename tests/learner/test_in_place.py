@@ -1,0 +1,74 @@
+"""A transformer that works in place, as with ``copy=False``, does not write to the pool."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.decomposition import PCA, IncrementalPCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skal import ActiveLearner
+from skal.access import predict_proba
+from skal.generators import encode, fit_encoder
+from skal.strategies import DGAL, ClassBalanced, CoreSet, UncertaintySampling
+
+LABELED = 20
+
+
+def in_memory(X, folder):
+    return X
+
+
+def mapped(X, folder):
+    np.save(folder / "X.npy", X)
+    return np.load(folder / "X.npy", mmap_mode="r+")
+
+
+def framed(X, folder):
+    return pd.DataFrame(X, columns=list("abc"))
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).normal(size=(60, 3)) * 3 + 5
+
+
+def learner(copy, strategy):
+    classifier = make_pipeline(StandardScaler(copy=copy), LogisticRegression())
+    return ActiveLearner(classifier, strategy(copy), n_queries=3, random_state=0)
+
+
+@pytest.mark.parametrize("container", [in_memory, mapped, framed])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        lambda copy: UncertaintySampling(),
+        lambda copy: ClassBalanced(),  # two passes
+        lambda copy: CoreSet(),
+        lambda copy: DGAL(make_pipeline(StandardScaler(copy=copy), PCA(2))),
+    ],
+    ids=["margin", "balanced", "core-set", "DGAL"],
+)
+def test_queries_leave_the_pool_as_it_was(container, strategy, rows, tmp_path):
+    y = np.where(np.arange(60) < LABELED, rows[:, 0] > 5, -1)
+    expected = learner(True, strategy).fit(rows, y).query()
+    X = container(rows.copy(), tmp_path)
+    asked = learner(False, strategy).fit(X, y)
+    assert_array_equal(asked.query(), expected)
+    assert_array_equal(asked.query(), expected)
+    assert_array_equal(np.asarray(X), rows)
+
+
+def test_questions_and_encoders_leave_rows_as_they_were(rows):
+    X = rows.copy()
+    classifier = make_pipeline(StandardScaler(copy=False), LogisticRegression()).fit(
+        rows.copy(), rows[:, 0] > 5
+    )
+    predict_proba(classifier, X)
+    encoder = fit_encoder(make_pipeline(StandardScaler(copy=False), IncrementalPCA(2)), X, seed=0)
+    encode(encoder, X)
+    encode(FrozenEstimator(StandardScaler(copy=False).fit(rows)), X)
+    assert_array_equal(X, rows)
