@@ -68,6 +68,8 @@ class StoppingReport:
         How many rows of the pool have no label, where that is known.
     is_first : bool, default=False
         Whether there were no predictions before, so that nothing can be said of changes.
+    unseen : tuple of label, default=()
+        The classes that have no label yet. A criterion looks at predictions, and such a class is never predicted.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class StoppingReport:
     changes: dict[tuple[Any, Any], int]
     n_left: int | None = None
     is_first: bool = False
+    unseen: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         changed = ""
@@ -103,8 +106,15 @@ class StoppingReport:
         mean = "not known yet" if np.isnan(self.mean) else f"{self.mean:.3g}"
         return (
             f"{self.n_labeled} labels, {self.n_new} of them new.{changed}\n"
-            f"Criterion: {mean}, to fall to {self.threshold:.3g}. {self._advice}"
+            f"Criterion: {mean}, to fall to {self.threshold:.3g}. {self._advice}{self._warning}"
         )
+
+    @property
+    def _warning(self) -> str:
+        if not self.unseen:
+            return ""
+        names = ", ".join(map(repr, self.unseen[:5])) + ", ..." * (len(self.unseen) > 5)
+        return f"\nNo label yet of {names}: no criterion knows whether the classifier would tell such rows."
 
     @property
     def _advice(self) -> str:
@@ -259,6 +269,7 @@ class StoppingCriterion(ABC, BaseEstimator):
             changes={} if before is None or predicted is None else changes(before, predicted),
             is_first=before is None,
             n_left=int((learner.row_states_ == RowState.UNLABELED).sum()),
+            unseen=tuple(label for label, n in counts.items() if n == 0),
         )
         return self
 
@@ -410,4 +421,5 @@ class StoppingCriterion(ABC, BaseEstimator):
             changes=seen.changes,
             n_left=seen.n_left,
             is_first=seen.is_first,
+            unseen=seen.unseen,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -32,6 +33,8 @@ class Seen:
         Whether there were no predictions before the last round.
     n_left : int, default=0
         How many rows of the pool had no label after it.
+    unseen : tuple of label, default=()
+        The classes that had no label after it.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class Seen:
     changes: dict[tuple[Any, Any], int] = field(default_factory=dict)
     is_first: bool = True
     n_left: int = 0
+    unseen: tuple[Any, ...] = ()
 
     def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """What goes into a file: what there is for each row as tensors, predictions as positions among the classes."""
@@ -62,6 +66,7 @@ class Seen:
             "changes": list(self.changes.items()),  # JSON has no pairs as keys
             "is_first": self.is_first,
             "n_left": self.n_left,
+            "unseen": self.unseen,
         }
 
     @classmethod
@@ -78,7 +83,7 @@ class Seen:
         if classes is not None:
             if not isinstance(classes, np.ndarray) or classes.ndim != 1 or found["codes"].dtype != np.int32:
                 raise TypeError("predictions are positions in a list of classes")
-            if not all(isinstance(label, str | int | float) for label in classes.tolist()):
+            if not _are_labels(classes.tolist()):
                 raise TypeError("classes are texts or numbers")
             if (found["codes"] < 0).any():
                 raise ValueError("a prediction has no class")
@@ -93,6 +98,8 @@ class Seen:
             raise ValueError("the numbers of labels do not grow")
         if type(seen.is_first) is not bool or type(seen.n_left) is not int or seen.n_left < 0:
             raise TypeError("is_first is no truth value, or n_left no number of rows")
+        if type(seen.unseen) is not tuple or not _are_labels(seen.unseen):
+            raise TypeError("classes without a label are texts or numbers")
         for array in (seen.rows, seen.predicted):
             if array is not None and not (array.ndim == 1 and array.size):
                 raise ValueError("rows and predictions are lists")
@@ -106,6 +113,10 @@ class Seen:
         ):
             raise TypeError("a change has two classes and a number of rows")
         return seen
+
+
+def _are_labels(found: Iterable[Any]) -> bool:
+    return all(isinstance(label, str | int | float) for label in found)
 
 
 def changes(before: NDArray[Any], after: NDArray[Any]) -> dict[tuple[Any, Any], int]:

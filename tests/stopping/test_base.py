@@ -184,6 +184,19 @@ def test_what_the_report_advises(labels_left, n_left, says):
     assert says in str(report)
 
 
+def test_the_report_names_classes_without_a_label(tmp_path):
+    learner = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling(), classes=[0, 1, 2, 5])
+    learner.fit(X, np.where((np.arange(len(X)) % 3 > 0) & (Y != 2), Y, -1))
+    criterion = ClassificationChange().update(learner)
+    assert criterion.report_.unseen == (2, 5)
+    assert "No label yet of 2, 5: no criterion knows" in str(criterion.report_)
+    criterion.save(tmp_path / "criterion")
+    assert ClassificationChange.load(tmp_path / "criterion").report_.unseen == (2, 5)
+    report = ClassificationChange().update(clone(learner).set_params(classes=None).fit(X, Y)).report_
+    assert report.unseen == ()
+    assert "No label yet" not in str(report)
+
+
 @pytest.mark.parametrize("criterion", CRITERIA, ids=str)
 def test_a_classifier_that_has_not_learned_the_labels_yet_is_not_measured(criterion):
     learner = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling(), random_state=0)

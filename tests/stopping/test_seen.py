@@ -146,6 +146,8 @@ def test_other_files_are_refused(tmp_path):
         {"is_first": 1},
         {"n_left": -1},
         {"n_left": 1.5},
+        {"unseen": ["c"]},
+        {"unseen": (None,)},
         {"changes": [(("a", "b"), 1.5)]},
         {"changes": [("ab", 1)]},
         {"changes": [(("a", "b", "c"), 1)]},
