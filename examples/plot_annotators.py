@@ -63,7 +63,7 @@ found = campaign.agreement()
 print(f"{found.n_items} rows with two answers or more, {found.n_disputed} of them without a majority")
 print(
     f"Fleiss' kappa {found.fleiss:.2f}; "
-    + ", ".join(f"{names[a]} and {names[b]} {kappa:.2f}" for (a, b), kappa in found.cohen.items())
+    + ", ".join(f"{one} and {other} {kappa:.2f}" for (one, other), kappa in found.cohen.items())
 )
 
 # %%

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,9 +23,9 @@ class Agreement:
         The share of pairs of answers to the same item that are the same; NaN without any.
     fleiss : float
         Fleiss' kappa: 1 is agreement, 0 is chance. NaN where it is not defined.
-    cohen : dict of (int, int) to float
-        Cohen's kappa of each two annotators with items in common.
-    n_common : dict of (int, int) to int
+    cohen : dict of (annotator, annotator) to float
+        Cohen's kappa of each two annotators with items in common; by name from a campaign, else by number.
+    n_common : dict of (annotator, annotator) to int
         How many items those are.
 
     Examples
@@ -38,8 +39,8 @@ class Agreement:
     n_disputed: int
     raw: float
     fleiss: float
-    cohen: dict[tuple[int, int], float] = field(default_factory=dict)
-    n_common: dict[tuple[int, int], int] = field(default_factory=dict)
+    cohen: dict[tuple[Any, Any], float] = field(default_factory=dict)
+    n_common: dict[tuple[Any, Any], int] = field(default_factory=dict)
 
 
 def agreement(items: ArrayLike, annotators: ArrayLike, classes: ArrayLike) -> Agreement:

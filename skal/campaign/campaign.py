@@ -131,8 +131,9 @@ class Campaign(Views):
         path : str or path-like, default=None
             Its end says the format: ``.csv``, ``.jsonl`` or ``.parquet``. Without it, rows and labels are returned.
         what : {"labels", "answers"}, default="labels"
-            A line per labelled row, with its position ``row``, its ``id`` if it has one, the label and its probability,
-            and the number of answers; or a line for each thing that an annotator said, see `answers`.
+            A line per row with answers: its position ``row``, its ``id`` if it has one, the label (nothing where the
+            row is `disputed`) and its probability, and the number of answers; or a line for each thing that an
+            annotator said, see `answers`.
 
         Returns
         -------

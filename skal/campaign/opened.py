@@ -240,7 +240,7 @@ class Opened:
         return self._facts_
 
     def close(self) -> None:
-        """End the process that trains, and close the journal. Everything is on the disk already."""
+        """End the process that trains, and close the journal, until a later call. Everything is on the disk already."""
         self._place.close()
         self._database.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
 
@@ -89,7 +90,7 @@ class Views(Verbs):
         }
 
     def agreement(self) -> Agreement:
-        """How far annotators agree, by numbers of annotators as in `annotators`.
+        """How far annotators agree, each two of them by their names.
 
         Returns
         -------
@@ -97,7 +98,12 @@ class Views(Verbs):
         """
         with self._database.reading() as connection:
             said = journal.standings(connection).labelled
-        return agreement(said.rows, said.annotators, said.classes)
+        found, names = agreement(said.rows, said.annotators, said.classes), self.annotators
+        cohen, n_common = (
+            {(names[one], names[other]): value for (one, other), value in each.items()}
+            for each in (found.cohen, found.n_common)
+        )
+        return replace(found, cohen=cohen, n_common=n_common)
 
     def said(self, row: int) -> dict[str, Any]:
         """What each annotator says of a row now.

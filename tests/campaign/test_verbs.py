@@ -317,6 +317,13 @@ def test_answers_are_found_however_the_accents_of_a_name_were_typed(campaign):
         assert campaign.answers(name)["row"].tolist() == [1]
 
 
+def test_annotators_agree_by_name(tmp_path):
+    with begun(tmp_path, n_annotators_per_row=2) as campaign:
+        campaign.answer("anna", [1, 2], [0, 0]).answer("bob", [1, 2], [1, 0])
+        assert campaign.agreement().n_common == {("anna", "bob"): 2}
+        assert list(campaign.agreement().cohen) == [("anna", "bob")]
+
+
 def test_disagreements_first(tmp_path):
     campaign = begun(tmp_path, n_annotators_per_row=2, disagreements_first=True)
     campaign.answer("anna", [1, 2], [0, 0]).answer("bob", [1, 2], [1, 0])
