@@ -58,6 +58,11 @@ def as_pool(X: Any) -> Pool:
     """
     if isinstance(X, Pool):
         return X
+    if hasattr(X, "to_dask_array"):
+        raise TypeError(
+            f"A dask {type(X).__name__} was given, whose rows cannot be read by position; give "
+            "X.to_dask_array(lengths=True), or X.compute() if it fits into memory."
+        )
     if isinstance(X, torch.Tensor):
         X = X.numpy(force=True)
     elif isinstance(X, SliceDataset):

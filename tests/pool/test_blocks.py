@@ -218,3 +218,14 @@ def test_the_first_flawed_row(row):
     X = np.zeros((7, 2))
     X[row:, 1] = np.nan
     assert first_flawed(as_pool(X)) == row
+
+
+def test_a_dask_data_frame_is_refused_with_the_remedy():
+    class DaskFrame:  # dask's own needs pyarrow
+        shape, columns = (3, 2), ("a", "b")
+
+        def to_dask_array(self, lengths=None):
+            raise AssertionError("it is not read")
+
+    with pytest.raises(TypeError, match=r"A dask DaskFrame was given.* X\.to_dask_array\(lengths=True\)"):
+        as_pool(DaskFrame())
