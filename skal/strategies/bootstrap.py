@@ -1,4 +1,4 @@
-"""Copies of a classifier, each trained on labelled rows that are drawn with replacement."""
+"""Copies of a classifier that are trained again, such as each on labelled rows that are drawn with replacement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skorch import NeuralNet
 from ..access import predict_proba, working_bytes
 from ..access.raw_training import fit_raw_net
 from ..access.wrappers import last_step, rows_for
-from ..pool import as_pool
+from ..pool import Pool, as_pool
 from ..utils.progress import counted
 from ..utils.random import seed_random_states
 from .query import Query
@@ -98,15 +98,21 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
     seeds = query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist()
     for seed in counted(seeds, "members"):
         rows = _resampled(y, is_labeled, np.random.default_rng(seed))
-        member, own = clone(query.trainee), _check_method_params(X, params, indices=rows)
-        seed_random_states(member, seed)
-        sample = rows_for(member, as_pool(pool.take(rows)))
-        if isinstance(member, NeuralNet):
-            fit_raw_net(member, sample, y[rows], own, seed)
-        else:
-            member.fit(sample, y[rows], **own)
-        members.append(member)
+        own = _check_method_params(X, params, indices=rows)
+        members.append(trained_clone(query.trainee, as_pool(pool.take(rows)), y[rows], own, seed))
     return members
+
+
+def trained_clone(classifier: Any, pool: Pool, y: NDArray[Any], params: dict[str, Any], seed: int) -> Any:
+    """Train a seeded clone of a classifier on all rows of a pool."""
+    member = clone(classifier)
+    seed_random_states(member, seed)
+    X = rows_for(member, pool)
+    if isinstance(member, NeuralNet):
+        fit_raw_net(member, X, y, params, seed)
+    else:
+        member.fit(X, y, **params)
+    return member
 
 
 def _resampled(y: NDArray[Any], is_labeled: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:

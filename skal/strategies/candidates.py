@@ -37,6 +37,7 @@ class CriterionStrategy(QueryStrategy):
 
     criterion: QueryStrategy | None = None
 
+    _default_measure: ClassVar[str] = "margin"  # of uncertainty sampling, where no criterion is given
     _parameter_constraints: ClassVar[dict[str, Any]] = {"criterion": [QueryStrategy, None]}
 
     @property
@@ -44,7 +45,7 @@ class CriterionStrategy(QueryStrategy):
         return self._criterion().requires
 
     def _criterion(self) -> QueryStrategy:
-        return UncertaintySampling("margin") if self.criterion is None else self.criterion
+        return UncertaintySampling(self._default_measure) if self.criterion is None else self.criterion
 
     @property
     def _prepares(self) -> bool:

@@ -14,7 +14,7 @@ from ..selection import top_k
 from ..selection.points import squares_fit
 from ..utils.threads import in_threads, one_blas_thread
 from .base import POSITIVE_INTEGER
-from .embedding import EmbeddingStrategy, are_few
+from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 from .uncertainty import entropy
 
@@ -76,13 +76,9 @@ class ContrastiveAL(EmbeddingStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows, labeled = query.candidates.rows, query.labels.rows
-        if are_few(rows, query.pool):
-            seen = np.concatenate([labeled, rows])
-            embedding = self._embed(query, seen, keep_integers=True)[0]
-            known, places = embedding[: len(labeled)], np.arange(len(labeled), len(seen))
-        else:
-            embedding = self._embed(query, keep_integers=True)[0]
-            known, places = embedding[labeled], rows
+        embedded, places = rows_to_embed(np.concatenate([labeled, rows]), query.pool)
+        embedding = self._embed(query, embedded, keep_integers=True)[0]
+        known, places = embedding[places[: len(labeled)]], places[len(labeled) :]
         answers = [predict_proba(query.estimator, query.pool, labeled)] if len(labeled) else []
         answers += [predict_proba(query.estimator, part.pool, part.rows) for part in query.outside]
         if not answers:
@@ -118,9 +114,8 @@ class ContrastiveAL(EmbeddingStrategy):
 
         def measure(start: int) -> None:
             block = slice(start, start + step)
-            distances = (
-                norms - 2 * (embedding[places[block]] - shift) @ known.T
-            )  # less what all have in common
+            # Less what all have in common.
+            distances = norms - 2 * (embedding[places[block]] - shift) @ known.T
             nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
             logarithms = np.log(np.maximum(probabilities[block], tiny), dtype=np.float64)
             crosses = np.einsum("ij,ij->i", known_p[nearest].mean(axis=1), logarithms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..pool import Pool, Rows
+from ..pool import Rows
 from ..selection import FarthestFirst
 from ..utils.threads import Kept
 from .embedding import EmbeddingStrategy, are_few, newly_labeled
@@ -42,10 +42,6 @@ class CoreSet(EmbeddingStrategy):
     >>> CoreSet("input").fit(X).query(X, y=[0, -1, -1, -1], n_queries=2)
     array([3, 2])
     """
-
-    def _prepare(self, pool: Pool) -> None:
-        super()._prepare(pool)
-        self._kept: Kept[tuple[Rows, FarthestFirst]] = Kept()
 
     def _query(self, query: Query) -> Rows:
         labeled, candidates, pending = query.labels.rows, query.candidates.rows, query.pending

@@ -18,7 +18,6 @@ from .base import QueryStrategy
 from .candidates import CriterionStrategy
 from .query import Query
 from .score import ScoreStrategy
-from .uncertainty import UncertaintySampling
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -76,13 +75,11 @@ class CostAware(CriterionStrategy):
     criterion: QueryStrategy | None = field(default=None, kw_only=False)
     cost: Callable[[Any], Any] | None = field(default=None, kw_only=False)
 
+    _default_measure = "entropy"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "criterion": [ScoreStrategy, None],
         "cost": [callable, None],
     }
-
-    def _criterion(self) -> QueryStrategy:
-        return UncertaintySampling("entropy") if self.criterion is None else self.criterion
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, *, cost: ArrayLike | None = None) -> Self:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..pool import Pool, Rows
+from ..pool import Rows
 from ..selection import mean_closeness, mean_cosine, top_k
 from ..utils.threads import Kept
 from .base import QueryStrategy
@@ -17,7 +17,6 @@ from .candidates import CriterionStrategy
 from .embedding import EmbeddingStrategy, are_few
 from .query import Query
 from .score import ScoreStrategy
-from .uncertainty import UncertaintySampling
 
 
 class DensityWeighted(EmbeddingStrategy, CriterionStrategy):
@@ -70,6 +69,7 @@ class DensityWeighted(EmbeddingStrategy, CriterionStrategy):
     array([3, 2, 4])
     """
 
+    _default_measure = "entropy"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "criterion": [ScoreStrategy, None],
         "beta": [Interval(Real, 0, None, closed="left")],
@@ -89,17 +89,6 @@ class DensityWeighted(EmbeddingStrategy, CriterionStrategy):
         self.criterion = criterion
         self.beta = beta
         self.similarity = similarity
-
-    @property
-    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (*super().requires, *self._criterion().requires)
-
-    def _criterion(self) -> QueryStrategy:
-        return UncertaintySampling("entropy") if self.criterion is None else self.criterion
-
-    def _prepare(self, pool: Pool) -> None:
-        super()._prepare(pool)
-        self._kept: Kept[NDArray[Any]] = Kept()
 
     def _query(self, query: Query) -> Rows:
         rows = query.candidates.rows

@@ -18,7 +18,7 @@ from ..selection import top_k
 from ..utils.progress import counted
 from ..utils.random import seed_random_states
 from .base import POSITIVE_INTEGER
-from .embedding import EmbeddingStrategy, are_few
+from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 
@@ -81,10 +81,8 @@ class DiscriminativeAL(EmbeddingStrategy):
 
     def _query(self, query: Query) -> Rows:
         before, rows = np.concatenate([query.labels.rows, query.pending]), query.candidates.rows
-        if are_few(seen := np.concatenate([before, rows]), query.pool):
-            embedding, places = self._embed(query, seen)[0], np.arange(len(seen))
-        else:
-            embedding, places = self._embed(query, keep_integers=True)[0], seen
+        embedded, places = rows_to_embed(np.concatenate([before, rows]), query.pool)
+        embedding = self._embed(query, embedded, keep_integers=True)[0]
         known = embedding[places[: len(before)]]
         known = np.concatenate([known, *(self._embed_samples(query, part) for part in query.outside)])
         picks = self._picks(known, embedding, places[len(before) :], query)

@@ -55,7 +55,8 @@ class EmbeddingStrategy(QueryStrategy):
 
     @property
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
-        return ("embed",) if isinstance(self.embedding, str) and self.embedding == "classifier" else ()
+        own = ("embed",) if isinstance(self.embedding, str) and self.embedding == "classifier" else ()
+        return (*own, *super().requires)
 
     @property
     def reads_rows(self) -> bool:
@@ -76,6 +77,7 @@ class EmbeddingStrategy(QueryStrategy):
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
+        self._kept: Kept[Any] = Kept()  # what one query leaves to later ones while the embedding stays
         if not isinstance(self.embedding, str):
             self._encoded = encode(self.encoder_, pool)
 

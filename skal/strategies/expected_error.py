@@ -9,19 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import StrOptions
-from skorch import NeuralNet
 
 from ..access import predict_proba
-from ..access.raw_training import fit_raw_net
-from ..access.wrappers import last_step, open_pipeline, rows_for
+from ..access.wrappers import last_step, open_pipeline
 from ..pool import Candidates, Pool, Rows, as_pool, dense
 from ..selection import top_k
 from ..utils.progress import counted
-from ..utils.random import seed_random_states
 from .base import POSITIVE_INTEGER, QueryStrategy
+from .bootstrap import trained_clone
 from .query import Query
 from .uncertainty import entropy
 from .updates import MOST_PARAMETERS, Seen, updates_of
@@ -186,12 +183,6 @@ def _trained_again(
         X = as_pool(stacked.take(np.append(np.arange(n_known), n_known + i)))
         losses = np.zeros((1, len(classes)))
         for code in np.flatnonzero(shares[i]):
-            member = clone(query.trainee)
-            seed_random_states(member, seed)
-            y, sample = np.append(training.y, classes[code]), rows_for(member, X)
-            if isinstance(member, NeuralNet):
-                fit_raw_net(member, sample, y, own, seed)
-            else:
-                member.fit(sample, y, **own)
+            member = trained_clone(query.trainee, X, np.append(training.y, classes[code]), own, seed)
             losses[0, code] = measure(predict_proba(member, U)).mean()
         yield slice(i, i + 1), losses

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..pool import Pool, Rows
+from ..pool import Rows
 from ..selection import KernelHerding
 from ..utils.threads import Kept
 from .base import POSITIVE_INTEGER
@@ -72,10 +72,6 @@ class MaxHerding(EmbeddingStrategy):
         "bandwidth": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_covered": POSITIVE_INTEGER,
     }
-
-    def _prepare(self, pool: Pool) -> None:
-        super()._prepare(pool)
-        self._kept: Kept[tuple[Rows, KernelHerding]] = Kept()
 
     def _query(self, query: Query) -> Rows:
         labeled, pending, candidates = query.labels.rows, query.pending, query.candidates.rows

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..pool import NO_ROWS, Pool, Rows
+from ..pool import NO_ROWS, Rows
 from ..selection import BallCover, k_means, pure_sq_radius
 from ..utils.threads import Kept
 from .base import POSITIVE_INTEGER
@@ -85,10 +85,6 @@ class ProbCover(EmbeddingStrategy):
         "n_clusters": POSITIVE_INTEGER,
         "purity": [Interval(Real, 0, 1, closed="right")],
     }
-
-    def _prepare(self, pool: Pool) -> None:
-        super()._prepare(pool)
-        self._kept: Kept[tuple[Rows, tuple[BallCover, float]]] = Kept()
 
     def _query(self, query: Query) -> Rows:
         labeled, pending, candidates = query.labels.rows, query.pending, query.candidates.rows

@@ -96,17 +96,12 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         "index": [StrOptions({"exact", "approximate"}), HasMethods(["fit"])],
     }
 
-    @property
-    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (*super().requires, *self._criterion().requires)
-
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
         make_index(self.index)  # refuses a class in place of an index
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
-        self._kept: Kept[tuple[Rows, Any]] = Kept()
         if not isinstance(self.embedding, str):
             self.index_ = make_index(self.index, self._seed).fit(self._compared(self._encoded))
 
