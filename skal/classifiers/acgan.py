@@ -24,14 +24,12 @@ from ..generators.maps import RowsToFeatures
 from ..nets.spectral_norm import normalize_spectrally
 from ..training.devices import resolve_device
 from ..utils.callbacks import with_callbacks
-from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .acgan_net import ACGANNet
 from .checks import check_classes, check_continues
 from .prediction import PredictionMixin
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     r"""A generator of rows of given classes, and a classifier that shares all but its last layer with the critic.
@@ -157,7 +155,6 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AdversarialEstimator._parameter_constraints,
         "base": [StrOptions({"dcgan", "sngan", "wgan_gp"})],
         "candidates": [Interval(Integral, 1, None, closed="left")],
         "stratified": ["boolean"],

@@ -26,7 +26,6 @@ from ..training.estimator import NetworkEstimator, module_builder, optimizer_par
 from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.net import Scale
 from ..training.recording import EmbeddingRecorder
-from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .checks import check_classes, check_continues, coded
 from .net import BestEpoch, Net
@@ -35,7 +34,6 @@ from .prediction import PredictionMixin
 from .scales import are_bytes, check_scale, resolve_scale
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     """Base of the classifiers that train one torch module.
@@ -94,7 +92,6 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **NetworkEstimator._parameter_constraints,
         "scale": [StrOptions({"auto", "imagenet"}), tuple, list, None],
         "augment": [callable, None],
         "classes": ["array-like", None],

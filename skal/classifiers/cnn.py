@@ -14,7 +14,6 @@ from torch import nn
 from ..nets import ARCHITECTURES, MLP, DigitsNet, LeNet
 from ..nets.packages import package_network
 from ..nets.torchvision_net import TorchvisionNet
-from ..utils.docstrings import inherits_doc
 from .base import BaseNetClassifier
 from .net import Net
 
@@ -22,7 +21,6 @@ from .net import Net
 _SMALLEST_LENET = 16
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class CNNClassifier(BaseNetClassifier):
     """A convolutional classifier whose architecture is chosen by name or by the size of the images.
@@ -64,7 +62,6 @@ class CNNClassifier(BaseNetClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseNetClassifier._parameter_constraints,
         "architecture": [str, callable],
         "module_params": [dict, None],
     }
@@ -99,7 +96,6 @@ class CNNClassifier(BaseNetClassifier):
         return own or package_network(self.architecture, type(self).__name__, ARCHITECTURES)
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class AnyRowsClassifier(CNNClassifier):
     """Base of the classifiers that take plain rows as they are: "auto" is :class:`skal.nets.MLP` for them.

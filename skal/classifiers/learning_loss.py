@@ -14,13 +14,11 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..utils.docstrings import inherits_doc
 from .batch import Batch
 from .cnn import AnyRowsClassifier
 from .stages import StageRecorder
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class LearningLossClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` that also predicts the loss of each row [1]_.
@@ -95,7 +93,6 @@ class LearningLossClassifier(AnyRowsClassifier):
     uses_features: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AnyRowsClassifier._parameter_constraints,
         "stages": [tuple, list, None],
         "n_hidden": [Interval(Integral, 1, None, closed="left")],
         "margin": [Interval(Real, 0, None, closed="left")],

@@ -11,12 +11,10 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
 from ..nets import Linear
-from ..utils.docstrings import inherits_doc
 from .base import BaseNetClassifier
 from .batch import Batch
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class LinearClassifier(BaseNetClassifier):
     r"""Softmax regression on the flattened row, by one linear layer, :class:`skal.nets.Linear`, or a linear SVM.
@@ -59,7 +57,6 @@ class LinearClassifier(BaseNetClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseNetClassifier._parameter_constraints,
         "loss": [StrOptions({"cross_entropy", "hinge"})],
     }
 

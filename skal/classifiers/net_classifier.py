@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 from torch import nn
 
 from ..nets import MLP
-from ..utils.docstrings import inherits_doc
 from .base import BaseNetClassifier
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class NetClassifier(BaseNetClassifier):
     """A torch module as a scikit-learn classifier, trained by skorch.
@@ -59,7 +57,6 @@ class NetClassifier(BaseNetClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseNetClassifier._parameter_constraints,
         "module": [callable],
         "module_params": [dict, None],
     }

@@ -24,12 +24,10 @@ from ..training.devices import seeded
 from ..training.estimator import module_builder, optimizer_params
 from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.scaling import learn_scaling
-from ..utils.docstrings import inherits_doc
 from .cnn import AnyRowsClassifier
 from .vaal_net import VAALNet
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class VAALClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` with VAAL's [1]_ adversary, which tells labelled rows from unlabelled ones.
@@ -129,7 +127,6 @@ class VAALClassifier(AnyRowsClassifier):
     _nets: ClassVar[tuple[str, ...]] = ("net_", "vae_net_")
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AnyRowsClassifier._parameter_constraints,
         "vae": [StrOptions({"auto", *VAES}), callable],
         "vae_params": [dict, None],
         "n_latent": [Interval(Integral, 1, None, closed="left")],

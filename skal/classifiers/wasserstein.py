@@ -21,13 +21,11 @@ from ..generators.losses import gradient_penalty, interpolate
 from ..nets import MLP
 from ..training.estimator import evaluating, module_builder
 from ..training.recording import EmbeddingRecorder, Recorder
-from ..utils.docstrings import inherits_doc
 from .batch import Batch
 from .cnn import AnyRowsClassifier
 from .net import BestEpoch, Net
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class WassersteinClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` with WAAL's [1]_ loss, which matches the features of labelled and unlabelled rows.
@@ -141,7 +139,6 @@ class WassersteinClassifier(AnyRowsClassifier):
     uses_features: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AnyRowsClassifier._parameter_constraints,
         "divergence": [StrOptions({"wasserstein", "h"})],
         "mu": [Interval(Real, 0, None, closed="left")],
         "n_queries": [Interval(Integral, 1, None, closed="left"), None],

@@ -15,7 +15,6 @@ from torch import nn
 from ..nets import GANS
 from ..nets.shapes import architecture_for
 from ..training.estimator import module_builder, optimizer_params
-from ..utils.docstrings import inherits_doc
 from .base import GenerativeEstimator
 from .gan_net import GANNet
 from .maps import LatentsToRows, RowsToFeatures
@@ -24,7 +23,6 @@ from .stepped_net import n_steps_for
 Module = Callable[..., nn.Module]
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class AdversarialEstimator(GenerativeEstimator):
     """Base of the GANs.
@@ -70,7 +68,6 @@ class AdversarialEstimator(GenerativeEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GenerativeEstimator._parameter_constraints,
         "architecture": [StrOptions({"auto", *GANS}), tuple, list],
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "n_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

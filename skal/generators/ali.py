@@ -15,14 +15,12 @@ from torch import nn
 
 from ..nets import VAES, ConvCritic, DenseCritic
 from ..training.estimator import module_builder, optimizer_params
-from ..utils.docstrings import inherits_doc
 from .ali_net import ALINet
 from .coding import CodingEstimator, posterior_architecture
 from .generator import GeneratorMixin
 from .stepped_net import n_steps_for
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class ALI(GeneratorMixin, CodingEstimator):
     r"""Adversarially learned inference [1]_: a GAN with an encoder, trained against one critic of pairs.
@@ -140,7 +138,6 @@ class ALI(GeneratorMixin, CodingEstimator):
 
     _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CodingEstimator._parameter_constraints,
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "architecture": [StrOptions({"auto", *VAES}), callable],
         "critic": [StrOptions({"auto"}), callable],

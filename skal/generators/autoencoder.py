@@ -15,11 +15,9 @@ from torch import nn
 
 from ..nets import AUTOENCODERS
 from ..nets.shapes import architecture_for
-from ..utils.docstrings import inherits_doc
 from .reconstruction import Reconstructor, RowLosses, reconstruction_loss
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class AutoEncoder(Reconstructor):
     """Autoencoder: short codes of rows, from which the rows can be reconstructed.
@@ -74,7 +72,6 @@ class AutoEncoder(Reconstructor):
 
     _architectures: ClassVar[dict[str, type[nn.Module]]] = AUTOENCODERS
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Reconstructor._parameter_constraints,
         "architecture": [StrOptions({"auto", *AUTOENCODERS}), callable],
     }
 

@@ -30,7 +30,6 @@ from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.recording import in_evaluation
 from ..training.scaling import learn_scaling
 from ..utils.callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
-from ..utils.docstrings import inherits_doc
 from ..utils.random import draw_seed
 from .scaled_net import ScaledNet
 
@@ -41,7 +40,6 @@ _LENGTH = frozenset({"n_iter", "max_epochs"})
 _SETTING = frozenset({"device", "checkpoint", "checkpoint_every", "callbacks", "verbose", "random_state"})
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class GenerativeEstimator(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator
@@ -73,7 +71,6 @@ class GenerativeEstimator(
     _min_samples: ClassVar[int] = 2  # batch normalisation cannot train on one row
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **NetworkEstimator._parameter_constraints,
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "compile": ["boolean"],
         "checkpoint": [str, os.PathLike, None],

@@ -13,13 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from ..training.estimator import evaluating
-from ..utils.docstrings import inherits_doc
 from .base import GenerativeEstimator
 from .maps import LatentsToRows, RowsToFeatures
 from .scaled_net import ScaledNet, check_generated, check_parts
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class CodingEstimator(GenerativeEstimator):
     """Base of the estimators that have a module with an encoder to latents and a decoder back.
@@ -32,7 +30,6 @@ class CodingEstimator(GenerativeEstimator):
 
     _architectures: ClassVar[dict[str, type[nn.Module]]]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GenerativeEstimator._parameter_constraints,
         "module_params": [dict, None],
     }
 

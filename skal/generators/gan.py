@@ -8,13 +8,11 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..utils.docstrings import inherits_doc
 from .adversarial import AdversarialEstimator
 from .gan_net import GANNet
 from .generator import GeneratorMixin
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class GAN(GeneratorMixin, AdversarialEstimator):
     """Generative adversarial network: a generator of rows, trained against a critic that tells them from real ones.
@@ -117,7 +115,6 @@ class GAN(GeneratorMixin, AdversarialEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AdversarialEstimator._parameter_constraints,
         "loss": [StrOptions({"wgan_gp", "wgan_ct", "dcgan"})],
         "consistency": [Interval(Real, 0, None, closed="left")],
         "cuda_graph": ["boolean"],

@@ -15,7 +15,6 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ..training.estimator import module_builder, optimizer_params
-from ..utils.docstrings import inherits_doc
 from .coding import CodingEstimator, check_coder
 from .losses import squared_error
 from .scaled_net import ScaledNet
@@ -50,7 +49,6 @@ class ReconstructionNet(ScaledNet):
         return {name: term.to(self.dtype).mean() for name, term in terms.items()}
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class Reconstructor(CodingEstimator):
     """Base of `AutoEncoder` and `VAE`: trained to reconstruct the rows.
@@ -68,7 +66,6 @@ class Reconstructor(CodingEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **CodingEstimator._parameter_constraints,
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],

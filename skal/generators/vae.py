@@ -15,14 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ..nets import VAES
-from ..utils.docstrings import inherits_doc
 from .coding import posterior_architecture
 from .generator import GeneratorMixin
 from .losses import kl_divergence, squared_error
 from .reconstruction import Losses, Reconstructor, RowLosses
 
 
-@inherits_doc()
 @dataclass(eq=False, repr=False, kw_only=True)
 class VAE(GeneratorMixin, Reconstructor):
     r"""Variational autoencoder [1]_: latents of rows that are normally distributed, and rows from such latents.
@@ -97,7 +95,6 @@ class VAE(GeneratorMixin, Reconstructor):
 
     _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Reconstructor._parameter_constraints,
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "architecture": [StrOptions({"auto", *VAES}), callable],

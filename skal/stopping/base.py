@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +20,7 @@ from ..learner import RowState, check_learner
 from ..pool import Rows, as_pool
 from ..training.files import parsing, read_file, write_file
 from ..training.saving import read_params, written_params
-from ..utils.docstrings import inherits_doc
+from ..utils.inheriting import Inheriting
 from ..utils.random import draw_seed
 from .seen import Seen, changes
 
@@ -134,7 +133,7 @@ class StoppingReport:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class StoppingCriterion(ABC, BaseEstimator):
+class StoppingCriterion(ABC, Inheriting):
     """Base class of the criteria that say when further labels are not worth their price.
 
     A criterion measures one number after each round, which falls while the classifier settles. Labelling may stop
@@ -182,10 +181,6 @@ class StoppingCriterion(ABC, BaseEstimator):
         "n_rows": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
     }
-
-    def __init_subclass__(cls, **params: Any) -> None:
-        super().__init_subclass__(**params)
-        inherits_doc()(cls)
 
     def check(self, learner: Any) -> None:
         """Refuse parameters, and a learner that the criterion cannot measure, before anything is trained.

@@ -62,7 +62,6 @@ class MaximumUtility(StoppingCriterion):
     threshold: float = 0.1
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **StoppingCriterion._parameter_constraints,
         "criterion": [ScoreStrategy, None],
         "statistic": [StrOptions({"max", "mean"})],
         "threshold": [Interval(Real, None, None, closed="neither")],  # utilities may be negative

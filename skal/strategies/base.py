@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from collections import ChainMap
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
@@ -29,7 +28,7 @@ from ..pool import NO_ROWS, Pool, Rows, assuming_finite
 from ..pool.validation import check_pool, check_readable, check_sparse, warn_of
 from ..training.devices import resolve_device
 from ..utils.checks import InstanceParams, check_integer
-from ..utils.docstrings import inherits_doc
+from ..utils.inheriting import Inheriting
 from ..utils.parts import parts
 from ..utils.random import draw_seed
 from ..utils.warnings import callers_level
@@ -43,7 +42,7 @@ _UNPREPARED_BYTES = 1 << 18
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Strategy(ABC, InstanceParams):
+class Strategy(ABC, Inheriting, InstanceParams):
     """Base of all strategies: those that choose rows, and those that make samples.
 
     Parameters
@@ -70,13 +69,6 @@ class Strategy(ABC, InstanceParams):
     )
 
     random_state: Any = None
-
-    def __init_subclass__(cls, **params: Any) -> None:
-        """Inherit the constraints of parameters, and the texts that a line such as ``{random_state}`` stands for."""
-        super().__init_subclass__(**params)
-        inherits_doc()(cls)
-        own = [vars(each).get("_parameter_constraints", {}) for each in cls.__mro__]
-        cls._parameter_constraints = dict(ChainMap(*own))
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"random_state": ["random_state"]}
 

@@ -37,7 +37,7 @@ class NetworkEstimator(SavedEstimator):
     """Base of the estimators whose work is done by networks in a skorch net.
 
     A subclass is a dataclass too: its fields are its parameters, and a field of the same name changes a default. Its
-    docstring takes the texts of inherited parameters by name, see :func:`skal.utils.docstrings.inherits_doc`. Instead,
+    docstring takes the texts of inherited parameters by name, see :class:`skal.utils.inheriting.Inheriting`. Instead,
     a subclass may have its own ``__init__``, as in scikit-learn.
 
     Parameters

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ModelFileError
+from ..utils.inheriting import Inheriting
 from .devices import resolve_device, seeded
 from .encoding import decode, encode
 from .files import parsing, read_file, write_file
@@ -21,7 +22,7 @@ from .loading import with_weights
 from .net import part
 
 
-class SavedEstimator(BaseEstimator):
+class SavedEstimator(Inheriting):
     """Base of the estimators with networks, which are saved to a file and loaded from it.
 
     Attributes whose names end in an underscore are saved with the networks; the class declares each with its type, such
