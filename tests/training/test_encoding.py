@@ -16,10 +16,10 @@ from hypothesis.extra import numpy as hnp
 
 from skal.exceptions import ModelFileError
 from skal.nets import LeNet
-from skal.stopping import base
 from skal.strategies import RandomSampling
 from skal.training import encoding
 from skal.training.encoding import decode, encode
+from skal.utils import inheriting
 from tests.processes import run_fresh
 
 CLASSES = {
@@ -144,7 +144,7 @@ class Number(float):
         torch.Tensor,
         dict,
         np.float32,
-        base.BaseEstimator,  # of scikit-learn
+        inheriting.BaseEstimator,  # of scikit-learn
         Local,
         Impostor,
         LeNet((1, 8, 8), 2),
@@ -195,7 +195,7 @@ def test_refused_values(value):
         "antigravity.Module",
         "torchvision.models.ResNet",
         "sklearn.linear_model.LogisticRegression",
-        "skal.stopping.base.BaseEstimator",  # of scikit-learn
+        "skal.utils.inheriting.BaseEstimator",  # of scikit-learn
         "skal.training.files.os.system",
         "skal.training.files.write_file",
         "skal.no_such_module.Net",
