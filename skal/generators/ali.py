@@ -16,13 +16,12 @@ from torch import nn
 from ..nets import VAES, ConvCritic, DenseCritic
 from ..training.estimator import module_builder, optimizer_params
 from .ali_net import ALINet
-from .coding import CodingEstimator, posterior_architecture
-from .generator import GeneratorMixin
+from .coding import CodingEstimator, PosteriorMixin
 from .stepped_net import n_steps_for
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ALI(GeneratorMixin, CodingEstimator):
+class ALI(PosteriorMixin, CodingEstimator):
     r"""Adversarially learned inference [1]_: a GAN with an encoder, trained against one critic of pairs.
 
     The encoder draws a latent for each row, :math:`\hat z \sim E(x) = N(\mu(x), \sigma^2(x))`, and the generator makes
@@ -136,10 +135,7 @@ class ALI(GeneratorMixin, CodingEstimator):
     ((150, 2), (150, 4), (5, 4))
     """
 
-    _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "n_latent": [Interval(Integral, 1, None, closed="left")],
-        "architecture": [StrOptions({"auto", *VAES}), callable],
         "critic": [StrOptions({"auto"}), callable],
         "critic_params": [dict, None],
         "penalty": [Interval(Real, 0, None, closed="left")],
@@ -168,12 +164,6 @@ class ALI(GeneratorMixin, CodingEstimator):
 
     def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
         return {"n_iter": n_steps_for(rows, self.n_iter)}
-
-    def _choose(self, input_shape: tuple[int, ...]) -> str:
-        return posterior_architecture(input_shape)
-
-    def _module_params(self) -> dict[str, Any]:
-        return {"n_latent": self.n_latent, **(self.module_params or {})}
 
     def _critic_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
         if not isinstance(self.critic, str):

@@ -5,15 +5,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from ..nets import VAES
 from ..training.estimator import evaluating
 from .base import GenerativeEstimator
+from .generator import GeneratorMixin
 from .maps import LatentsToRows, RowsToFeatures
 from .scaled_net import ScaledNet, check_generated, check_parts
 
@@ -84,9 +88,23 @@ def check_coder(net: ScaledNet) -> None:
     check_parts(net.module_, "module", "encode", "decode", "n_latent")
     with evaluating(net.module_), torch.no_grad():
         rows = net.module_.decode(torch.zeros(1, net.module_.n_latent, dtype=net.dtype))
-    check_generated(rows, 1, net.input_shape)
+    check_generated(rows, net.input_shape)
 
 
-def posterior_architecture(input_shape: tuple[int, ...]) -> str:
-    """Return the name in `skal.nets.VAES` of the architecture for rows of the given shape."""
-    return "conv" if len(input_shape) == 3 and min(input_shape[1:]) >= 16 else "dense"
+class PosteriorMixin(GeneratorMixin):
+    """Adds what generators have whose encoder gives the posterior of `n_latent` latents, by a module of `VAES`."""
+
+    _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "architecture": [StrOptions({"auto", *VAES}), callable],
+    }
+
+    n_latent: int
+    module_params: dict[str, Any] | None
+
+    def _choose(self, input_shape: tuple[int, ...]) -> str:
+        return "conv" if len(input_shape) == 3 and min(input_shape[1:]) >= 16 else "dense"
+
+    def _module_params(self) -> dict[str, Any]:
+        return {"n_latent": self.n_latent, **(self.module_params or {})}

@@ -71,7 +71,7 @@ class GANNet(SteppedNet):
             check_scores_of_single_rows(self.critic_, f'the gradient penalty of "{self.loss}"')
         with evaluating(self.generator_), torch.no_grad():
             fake = self.generator_(torch.zeros(1, self.n_latent, dtype=self.dtype))
-        check_generated(fake, 1, self.input_shape)
+        check_generated(fake, self.input_shape)
 
     def modules_to_compile(self) -> list[nn.Module]:
         """Return the generator, and the critic of a DCGAN: torch cannot compile what is differentiated twice."""

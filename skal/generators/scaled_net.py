@@ -82,12 +82,12 @@ def check_parts(module: nn.Module, kind: str, *names: str) -> None:
         )
 
 
-def check_generated(rows: Tensor, n_rows: int, input_shape: tuple[int, ...]) -> None:
-    """Raise ValueError if generated rows do not have the shape of the rows of X."""
-    if rows.shape != (n_rows, *input_shape):
+def check_generated(rows: Tensor, input_shape: tuple[int, ...]) -> None:
+    """Raise ValueError if what was generated is not one row of the shape of those of X."""
+    if rows.shape != (1, *input_shape):
         raise ValueError(
-            f"the network generated shape {tuple(rows.shape)} for {n_rows} rows; it must generate "
-            f"{(n_rows, *input_shape)}, which follows from its argument input_shape"
+            f"the network generated shape {tuple(rows.shape)} for 1 rows; it must generate "
+            f"{(1, *input_shape)}, which follows from its argument input_shape"
         )
 
 

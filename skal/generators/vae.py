@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from ..nets import VAES
-from .coding import posterior_architecture
-from .generator import GeneratorMixin
+from .coding import PosteriorMixin
 from .losses import kl_divergence, squared_error
 from .reconstruction import Losses, Reconstructor, RowLosses
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class VAE(GeneratorMixin, Reconstructor):
+class VAE(PosteriorMixin, Reconstructor):
     r"""Variational autoencoder [1]_: latents of rows that are normally distributed, and rows from such latents.
 
     An encoder gives the mean and variance of each row's latents, q(z|x); the loss is the negative evidence lower bound
@@ -93,11 +90,8 @@ class VAE(GeneratorMixin, Reconstructor):
     True
     """
 
-    _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "n_latent": [Interval(Integral, 1, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "architecture": [StrOptions({"auto", *VAES}), callable],
     }
 
     n_latent: int = field(default=50, kw_only=False)
@@ -150,18 +144,12 @@ class VAE(GeneratorMixin, Reconstructor):
         """
         return float(self.score_samples(X).mean(dtype=np.float64))
 
-    def _choose(self, input_shape: tuple[int, ...]) -> str:
-        return posterior_architecture(input_shape)
-
-    def _module_params(self) -> dict[str, Any]:
-        return {"n_latent": self.n_latent, **(self.module_params or {})}
-
     def _row_losses(self) -> RowLosses:
         return partial(elbo_terms, beta=self.beta)
 
 
 def elbo_terms(
-    module: nn.Module,
+    module: torch.nn.Module,
     rows: torch.Tensor,
     beta: float = 1.0,
     noise: torch.Tensor | None = None,
