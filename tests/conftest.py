@@ -107,3 +107,13 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
     if "SKAL_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("SKAL_DATA names no folder with MNIST/raw")
     return read_idx(folder / "train-images-idx3-ubyte"), read_idx(folder / "train-labels-idx1-ubyte")
+
+
+@pytest.fixture
+def local_random_state() -> Iterator[None]:
+    """A seed for torch's global generator, whose state is put back afterwards."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield

@@ -1,5 +1,6 @@
 """Tiny network estimators, their data, and what their tests compare."""
 
+import math
 import random
 
 import numpy as np
@@ -127,6 +128,44 @@ class AffineGenerator(BaseEstimator):
         return np.asarray(X).reshape(len(X), -1)
 
 
+class LinearVAE(nn.Module):
+    """mu(x) = A x and x(z) = B z, with one variance for all rows."""
+
+    output_range = (0.0, 1.0)
+
+    def __init__(self, input_shape, n_latent=2):
+        super().__init__()
+        size = math.prod(input_shape)
+        generator = torch.Generator().manual_seed(0)
+        self.input_shape, self.n_latent = input_shape, n_latent
+        self.encoder = nn.Parameter(torch.randn(n_latent, size, generator=generator) / size)
+        self.log_variance = nn.Parameter(torch.randn(n_latent, generator=generator))
+        self.decoder = nn.Parameter(torch.randn(size, n_latent, generator=generator) / n_latent)
+
+    def encode(self, x):
+        return x.flatten(1) @ self.encoder.T, self.log_variance.expand(len(x), -1)
+
+    def decode(self, z):
+        return (z @ self.decoder.T).reshape(-1, *self.input_shape)
+
+
+class Normed(nn.Module):
+    """BatchNorm, no `embed`, a signature that names one of the two known arguments."""
+
+    def __init__(self, n_classes, width=4):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(6, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(width, n_classes),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
 def weights(estimator):
     """All numbers that training learned: weights, buffers, and the map onto the networks' scale."""
     return estimator.net_.state_dict()
@@ -134,6 +173,10 @@ def weights(estimator):
 
 def same_tensors(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def same_weights(a, b):
+    return same_tensors(a.module_.state_dict(), b.module_.state_dict())
 
 
 def same_history(a, b):

@@ -24,6 +24,8 @@ from skal.strategies import ALCG, WAAL
 
 from ..networks import DIGITS, generator_states, same_history, same_tensors, tiny_acgan, weights
 
+pytestmark = pytest.mark.usefixtures("local_random_state")
+
 X, Y = make_blobs(60, n_features=6, centers=3, random_state=0)
 
 
@@ -43,13 +45,6 @@ narrow = partial(
     critic_params={"channels": (2, 4)},
     batch_size=8,
 )
-
-
-@pytest.fixture(autouse=True)
-def local_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 RUN = {"dtype": torch.float64, "amp": False, "seed": 0}

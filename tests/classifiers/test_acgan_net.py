@@ -20,6 +20,8 @@ from skal.training.batches import LabeledRows, Stream
 
 from ..networks import DIGITS, same_tensors, tiny_acgan
 
+pytestmark = pytest.mark.usefixtures("local_random_state")
+
 X, Y = make_blobs(60, n_features=6, centers=3, random_state=0)
 
 
@@ -37,13 +39,6 @@ IMAGE_LABELS = np.arange(30) % 3
 
 
 quick = partial(tiny_acgan, n_iter=2)
-
-
-@pytest.fixture(autouse=True)
-def local_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 # The training step

@@ -13,29 +13,9 @@ from torch import nn
 
 from skal.classifiers import NetClassifier
 
+from ..networks import Normed, same_weights
+
 X, Y = make_blobs(90, n_features=6, centers=3, cluster_std=3.0, random_state=0)
-
-
-class Normed(nn.Module):
-    """BatchNorm, no `embed`, a signature that names one of the two known arguments."""
-
-    def __init__(self, n_classes, width=4):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(6, width),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(width, n_classes),
-        )
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-def same_weights(a, b):
-    a, b = a.module_.state_dict(), b.module_.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

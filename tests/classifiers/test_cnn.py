@@ -7,6 +7,8 @@ from sklearn.model_selection import train_test_split
 from skal.classifiers import CNNClassifier
 from skal.nets import ARCHITECTURES, DigitsNet, LeNet
 
+from ..networks import same_weights
+
 IMAGES, DIGITS = load_digits(return_X_y=True)
 
 
@@ -14,11 +16,6 @@ IMAGES = IMAGES[:200].astype(np.float32).reshape(-1, 1, 8, 8)
 
 
 DIGITS = DIGITS[:200]
-
-
-def same_weights(a, b):
-    a, b = a.module_.state_dict(), b.module_.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_gray_images_need_no_channel_axis():

@@ -1,6 +1,5 @@
 import copy
 import pickle
-import random
 
 import numpy as np
 import pytest
@@ -12,6 +11,8 @@ from torch import nn
 from skal.classifiers import CNNClassifier, NetClassifier
 from skal.nets import MLP, DigitsNet
 
+from ..networks import Normed, generator_states, same_weights
+
 X, Y = make_blobs(90, n_features=6, centers=3, cluster_std=3.0, random_state=0)
 
 
@@ -22,23 +23,6 @@ IMAGES = IMAGES[:200].astype(np.float32).reshape(-1, 1, 8, 8)
 
 
 DIGITS = DIGITS[:200]
-
-
-class Normed(nn.Module):
-    """BatchNorm, no `embed`, a signature that names one of the two known arguments."""
-
-    def __init__(self, n_classes, width=4):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(6, width),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(width, n_classes),
-        )
-
-    def forward(self, x):
-        return self.layers(x)
 
 
 class Detour(nn.Module):
@@ -67,19 +51,6 @@ class Headless(nn.Module):
 class WrongShape(Headless):
     def forward(self, x):
         return x
-
-
-def generator_states():
-    return (
-        torch.get_rng_state().numpy().tobytes(),
-        str(np.random.get_state()),  # noqa: NPY002
-        random.getstate(),
-    )
-
-
-def same_weights(a, b):
-    a, b = a.module_.state_dict(), b.module_.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
-import math
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_blobs
-from torch import nn
 
 from skal.classifiers import CNNClassifier, NetClassifier
 from skal.nets import MLP, ConvVAE, DenseGenerator, DenseVAE
 
-from ..networks import DIGITS, same_tensors, tiny_vaal
+from ..networks import DIGITS, LinearVAE, same_tensors, tiny_vaal
+
+pytestmark = pytest.mark.usefixtures("local_random_state")
 
 X, TRUTH = make_blobs(60, n_features=6, centers=3, cluster_std=3.0, random_state=0)
 
@@ -37,35 +37,6 @@ def states(clf):
         for net in ("net_", "vae_net_")
         for name, tensor in getattr(clf, net).state_dict().items()
     }
-
-
-# The losses
-class LinearVAE(nn.Module):
-    """mu(x) = A x and x(z) = B z, with one variance for all rows."""
-
-    output_range = (0.0, 1.0)
-
-    def __init__(self, input_shape, n_latent=2):
-        super().__init__()
-        size = math.prod(input_shape)
-        generator = torch.Generator().manual_seed(0)
-        self.input_shape, self.n_latent = input_shape, n_latent
-        self.encoder = nn.Parameter(torch.randn(n_latent, size, generator=generator) / size)
-        self.log_variance = nn.Parameter(torch.randn(n_latent, generator=generator))
-        self.decoder = nn.Parameter(torch.randn(size, n_latent, generator=generator) / n_latent)
-
-    def encode(self, x):
-        return x.flatten(1) @ self.encoder.T, self.log_variance.expand(len(x), -1)
-
-    def decode(self, z):
-        return (z @ self.decoder.T).reshape(-1, *self.input_shape)
-
-
-@pytest.fixture(autouse=True)
-def local_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 # The classifier

@@ -1,10 +1,8 @@
-import math
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from skal.classifiers.vaal_net import PairedBatches, VAALNet
@@ -12,29 +10,12 @@ from skal.generators.vae import elbo_terms
 from skal.nets import MLP
 from skal.training.batches import Rows
 
+from ..networks import LinearVAE
+
+pytestmark = pytest.mark.usefixtures("local_random_state")
+
 
 # The losses
-class LinearVAE(nn.Module):
-    """mu(x) = A x and x(z) = B z, with one variance for all rows."""
-
-    output_range = (0.0, 1.0)
-
-    def __init__(self, input_shape, n_latent=2):
-        super().__init__()
-        size = math.prod(input_shape)
-        generator = torch.Generator().manual_seed(0)
-        self.input_shape, self.n_latent = input_shape, n_latent
-        self.encoder = nn.Parameter(torch.randn(n_latent, size, generator=generator) / size)
-        self.log_variance = nn.Parameter(torch.randn(n_latent, generator=generator))
-        self.decoder = nn.Parameter(torch.randn(size, n_latent, generator=generator) / n_latent)
-
-    def encode(self, x):
-        return x.flatten(1) @ self.encoder.T, self.log_variance.expand(len(x), -1)
-
-    def decode(self, z):
-        return (z @ self.decoder.T).reshape(-1, *self.input_shape)
-
-
 def linear_net(**params):
     losses = partial(elbo_terms, beta=1.7)
     defaults = {"row_losses": losses, "adversary_weight": 2.5, "rates": {"discriminator": 1e-3}, "lr": 1e-3}
@@ -58,13 +39,6 @@ def linear_net(**params):
 def batch():
     """Three labelled and five unlabelled rows."""
     return torch.randn(8, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64).split([3, 5])
-
-
-@pytest.fixture(autouse=True)
-def local_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def expected_losses(net, batch):

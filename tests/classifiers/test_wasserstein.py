@@ -16,6 +16,8 @@ from skal.nets import MLP, LeNet, Linear, WAALLeNet
 
 from ..networks import DIGITS, same_tensors, tiny_wasserstein
 
+pytestmark = pytest.mark.usefixtures("local_random_state")
+
 X, TRUTH = make_blobs(60, n_features=6, centers=3, cluster_std=3.0, random_state=0)
 
 
@@ -118,13 +120,6 @@ def batch():
     labeled, unlabeled = torch.randn(10, 4, generator=generator, dtype=torch.float64).split(5)
     weight = torch.tensor([1.0, 2.0, 1.0, 0.5, 3.0], dtype=torch.float64)
     return (labeled, weight, unlabeled), torch.tensor([0, 1, 2, 1, 0])
-
-
-@pytest.fixture(autouse=True)
-def local_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def expected_losses(net, batch):

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from skal.nets import DCGANCritic, DCGANGenerator
 from skal.nets.spectral_norm import SpectralNorm, normalize_spectrally
 
+pytestmark = pytest.mark.usefixtures("local_random_state")
+
 NARROW = (2, 3, 4, 5)
 
 
@@ -53,13 +55,6 @@ def test_too_small_an_image_is_refused():
 # Spectral normalisation
 
 LAYERS = [nn.Linear(5, 4), nn.Linear(6, 1), nn.Conv2d(2, 3, 3), nn.Conv2d(3, 2, (1, 4), stride=2, bias=False)]
-
-
-@pytest.fixture(autouse=True)
-def local_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def converged(layer):
