@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ..utils.checks import squares_fit
 from .arrays import NUMBERS, ArrayPool
-from .base import Pool
 from .checksum import checksum
 from .lazy import LazyPool
 from .rows import Part, Rows, Share, n_positions
@@ -72,9 +71,6 @@ class DaskPool(LazyPool):
 
         new = ArrayPool(self.take(slice(0))).stack(others)
         return da.concatenate([self._rows, da.from_array(new, chunks=(-1,) * new.ndim)])
-
-    def matching(self, other: Pool) -> Pool:
-        return super().matching(ArrayPool(other.take(slice(None))) if isinstance(other, DaskPool) else other)
 
     @property
     def storage(self) -> Hashable:

@@ -69,6 +69,8 @@ class LazyPool(Pool):
         return ArrayPool(self.take(slice(1))).like(rows)
 
     def matching(self, other: Pool) -> Pool:
+        if type(other) is type(self):
+            other = ArrayPool(other.take(slice(None)))
         if isinstance(other, ArrayPool):
             return ArrayPool(self.take(slice(1))).matching(other)
         return super().matching(other)

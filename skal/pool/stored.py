@@ -76,11 +76,6 @@ class StoredPool(LazyPool):
         self._check_open()
         return super().is_unchanged()
 
-    def matching(self, other: Pool) -> Pool:
-        return super().matching(
-            ArrayPool(other.take(slice(None))) if isinstance(other, StoredPool) else other
-        )
-
     def stack(self, others: list[Any]) -> NDArray[Any]:
         return ArrayPool(self.whole()).stack(others)
 
@@ -116,12 +111,8 @@ class StoredPool(LazyPool):
             return False
         if isinstance(other, StoredPool) and type(self.X) is type(other.X):
             # h5py compares what is open, whatever its name.
-            is_same = (
-                self.X == other.X
-                if hasattr(self.X, "file")
-                else str(self.X.store_path) == str(other.X.store_path)
-            )
-            if is_same and self.row_shape == other.row_shape:
+            stores = [pool.X if hasattr(pool.X, "file") else str(pool.X.store_path) for pool in (self, other)]
+            if stores[0] == stores[1] and self.row_shape == other.row_shape:
                 return True
         return super().same_as(other)
 
