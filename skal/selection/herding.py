@@ -1,6 +1,6 @@
 """Greedy maximum of the mean largest kernel similarity (Bae et al., 2024)."""
 
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -64,7 +64,6 @@ class KernelHerding:
         self.bandwidth = bandwidth
         self.similarities: Floats = np.zeros(len(self._targets))
         self._n_rows = len(X)
-        self._bounds: Floats | None = None
 
     @one_blas_thread
     def add(self, rows: Positions) -> None:
@@ -101,7 +100,7 @@ class KernelHerding:
         """
         check_k(k, len(candidates))
         similarities = self._with(self.similarities, pending)
-        bounds = self._first_bounds()[candidates]
+        bounds = self._first_bounds[candidates]
         picks: list[int] = []
         for _ in counted(range(k), "picks"):
             gains = partial(self._gains_among, candidates, similarities)
@@ -111,18 +110,17 @@ class KernelHerding:
             similarities = self._with(similarities, candidates[[picked]])
         return np.array(picks, dtype=np.intp), float(similarities.mean())
 
+    @cached_property
     def _first_bounds(self) -> Floats:
-        """Return what each row would add; measured once, after the first labels, which make them tighter."""
-        if self._bounds is None:
-            bounds = np.empty(self._n_rows)
+        """What each row would add; measured once, after the first labels, which make them tighter."""
+        bounds = np.empty(self._n_rows)
 
-            def measure(start: int) -> None:
-                rows = np.arange(start, min(start + _TOGETHER, self._n_rows))
-                bounds[rows] = self._gains(rows, self.similarities)
+        def measure(start: int) -> None:
+            rows = np.arange(start, min(start + _TOGETHER, self._n_rows))
+            bounds[rows] = self._gains(rows, self.similarities)
 
-            in_threads(measure, range(0, self._n_rows, _TOGETHER))
-            self._bounds = bounds
-        return self._bounds
+        in_threads(measure, range(0, self._n_rows, _TOGETHER))
+        return bounds
 
     def _similar(self, rows: Positions, part: slice) -> Floats:
         """Return the similarity of some rows to some targets, of shape (n_rows, n_targets)."""
