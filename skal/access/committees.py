@@ -52,26 +52,25 @@ def committee(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
 
 def _forest(forest: Any, X: Any) -> NDArray[Any]:
     X = forest._validate_X_predict(X)  # once, as every tree would convert the rows again
-    trees = forest.estimators_
-    return _filled(forest, len(trees), (tree.predict_proba(X, check_input=False) for tree in trees), X)
+    return _filled(forest, (tree.predict_proba(X, check_input=False) for tree in forest.estimators_), X)
 
 
 def _bagging(ensemble: Any, X: Any) -> NDArray[Any]:
     X = _validated(ensemble, X)
     pairs = zip(ensemble.estimators_, ensemble.estimators_features_, strict=True)
     answers = (_among(len(ensemble.classes_), member, X[:, features]) for member, features in pairs)
-    return _filled(ensemble, len(ensemble.estimators_), answers, X)
+    return _filled(ensemble, answers, X)
 
 
 def _voting(ensemble: Any, X: Any) -> NDArray[Any]:
     answers = (_among(len(ensemble.classes_), member, X) for member in ensemble.estimators_)
-    return _filled(ensemble, len(ensemble.estimators_), answers, X)
+    return _filled(ensemble, answers, X)
 
 
 def _boosting(ensemble: Any, X: Any) -> NDArray[Any]:
     X, classes = _validated(ensemble, X), ensemble.classes_
     answers = (_among(len(classes), member, X, classes) for member in ensemble.estimators_)
-    return _filled(ensemble, len(ensemble.estimators_), answers, X)
+    return _filled(ensemble, answers, X)
 
 
 _ANSWERS: dict[type, Callable[[Any, Any], NDArray[Any]]] = {
@@ -88,10 +87,10 @@ def _validated(ensemble: Any, X: Any) -> Any:
     )
 
 
-def _filled(ensemble: Any, n_members: int, answers: Any, X: Any) -> NDArray[Any]:
+def _filled(ensemble: Any, answers: Any, X: Any) -> NDArray[Any]:
     """Return the answers of members, one after another, in one array."""
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-    probabilities = np.empty((n_rows, n_members, len(ensemble.classes_)))
+    probabilities = np.empty((n_rows, len(ensemble.estimators_), len(ensemble.classes_)))
     for place, answer in enumerate(answers):
         probabilities[:, place] = answer
     return probabilities

@@ -11,8 +11,8 @@ from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
 from .base import Floats
 from .cells import lloyd, nearest
-from .pairs import LANES, select
-from .products import Centered, Positions
+from .pairs import select
+from .products import Centered, Positions, padded
 
 CELL_ROWS = 256  # on average
 _FLAT_CELLS = 1024  # more are cut in two steps, whose time does not grow with their number
@@ -102,8 +102,7 @@ class KMeansCells:
             if other != cell:
                 spans.append(self.order[self._starts[other] : self._starts[other + 1]][:n_left])
                 n_left -= len(spans[-1])
-        n_rows = self._width - n_left
-        return np.concatenate([*spans, np.full(-n_rows % LANES, -1)])
+        return padded(np.concatenate(spans))
 
 
 def _n_cells(n_rows: int) -> int:

@@ -145,18 +145,13 @@ def refine(X, rows, sq, found, hearers, n_nearest, table_size, new_sq, new_found
                 while seen[slot] >= 0:
                     slot = (slot + 1) & mask
                 seen[slot] = row
-        n_around = 0
-        for place in range(n_nearest):
-            around[n_around] = best[place]
-            n_around += 1
-        for place in range(hearers.shape[1]):
-            around[n_around] = hearers[i, place]
-            n_around += 1
-        for step in range(n_around):
-            if around[step] < 0:
+        around[:n_nearest] = best[:n_nearest]
+        around[n_nearest:] = hearers[i]
+        for other in around:
+            if other < 0:
                 continue
             for place in range(-1, n_nearest):
-                row = around[step] if place < 0 else found[around[step], place]
+                row = other if place < 0 else found[other, place]
                 if row < 0:
                     continue
                 slot = (row * 40503) & mask

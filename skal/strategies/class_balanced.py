@@ -120,9 +120,8 @@ class ClassBalanced(CandidateStrategy):
             return np.ones(len(classes))
         known, labels = query.labels.classes.tolist(), query.labels
         codes = [labels.codes[labels.rows], *(samples.codes for samples in query.outside)]
-        counts = dict(
-            zip(known, np.bincount(np.concatenate(codes), minlength=len(known)).tolist(), strict=True)
-        )
+        n_labels = np.bincount(np.concatenate(codes), minlength=len(known)).tolist()
+        counts = dict(zip(known, n_labels, strict=True))
         return np.array([1 / (1 + counts.get(label, 0)) for label in classes.tolist()])
 
 

@@ -123,11 +123,8 @@ class CostAware(CriterionStrategy):
         """
         super().check(pool, estimator)
         if (cost is None) == (self.cost is None):
-            given = (
-                "none were given"
-                if cost is None
-                else "they were given twice, as cost= of fit and as a parameter"
-            )
+            twice = "they were given twice, as cost= of fit and as a parameter"
+            given = "none were given" if cost is None else twice
             raise ValueError(
                 f"CostAware needs the costs of the rows, and {given}. Give a function of a block of rows, "
                 "CostAware(cost=lambda block: ...), or pass cost= to fit, with a value per row of the pool. A learner "

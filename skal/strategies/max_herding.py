@@ -92,12 +92,9 @@ class MaxHerding(EmbeddingStrategy):
     def _herding(self, embedding: NDArray[Any]) -> KernelHerding:
         bandwidth = None if isinstance(self.bandwidth, str) else float(self.bandwidth)
         rng = np.random.default_rng(self._seed)  # covers the same rows at every query
-        n_rows = len(embedding)
-        covered = (
-            np.sort(rng.choice(n_rows, self.max_covered, replace=False))
-            if n_rows > self.max_covered
-            else None
-        )
+        covered = None
+        if len(embedding) > self.max_covered:
+            covered = np.sort(rng.choice(len(embedding), self.max_covered, replace=False))
         return KernelHerding(embedding, bandwidth, covered)
 
     def _picks(self, query: Query, herding: KernelHerding, candidates: Rows, pending: Rows) -> Rows:

@@ -124,9 +124,8 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         queries = self._compared(embedding[rows])
         if not isinstance(self.embedding, str):
             answer = self.index_.kneighbors(queries, n_neighbors=k)
-            return (
-                checked_answer(answer, len(queries), k, len(embedding))[1].ravel().astype(np.intp, copy=False)
-            )
+            found = checked_answer(answer, len(queries), k, len(embedding))[1]
+            return found.ravel().astype(np.intp, copy=False)
         best, distances = np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32)
         pool = as_pool(embedding)
         row_bytes = pool.float_bytes + 8 * embedding.shape[1] + _PAIR_BYTES * len(rows)

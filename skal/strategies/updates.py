@@ -110,10 +110,9 @@ def gaussian(classifier: GaussianNB, rows: Seen) -> After:
     variances = np.zeros_like(means)
     for code in np.flatnonzero(counts):
         own = rows.codes == code
-        means[code] = np.average(rows.labeled[own], axis=0, weights=rows.weights[own])
-        variances[code] = np.average(
-            (rows.labeled[own] - means[code]) ** 2, axis=0, weights=rows.weights[own]
-        )
+        members, weights = rows.labeled[own], rows.weights[own]
+        means[code] = np.average(members, axis=0, weights=weights)
+        variances[code] = np.average((members - means[code]) ** 2, axis=0, weights=weights)
     n_rows = len(rows.labeled)
     center, spread = rows.labeled.mean(axis=0), rows.labeled.var(axis=0)
     is_fixed = classifier.priors is not None
