@@ -169,10 +169,9 @@ class WassersteinClassifier(AnyRowsClassifier):
         module : torch.nn.Module
         n_classes : int
         """
-        part = getattr(module, "features", None)
-        return (
-            FeatureRecorder(module) if isinstance(part, nn.Module) else EmbeddingRecorder(module, n_classes)
-        )
+        if isinstance(getattr(module, "features", None), nn.Module):
+            return FeatureRecorder(module)
+        return EmbeddingRecorder(module, n_classes)
 
     def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
         """Build the critic for as many features as the network has.

@@ -142,7 +142,7 @@ def _from_objects(y: NDArray[Any], unlabeled: Any) -> tuple[NDArray[Any], NDArra
     for label in labels:
         if not isinstance(label, (str, Real)):
             raise _refusal(label)
-    examples = {_kind(label): label for label in labels}
+    examples = {Real if isinstance(label, Real) else str: label for label in labels}
     if len(examples) > 1:
         one, other = list(examples.values())[:2]
         raise ValueError(
@@ -208,10 +208,6 @@ def _scalar(label: Any) -> Any:
     if isinstance(label, str):
         return str.__str__(label)
     return label.item() if hasattr(label, "item") and np.ndim(label) == 0 else label
-
-
-def _kind(label: Any) -> type:
-    return Real if isinstance(label, Real) else str
 
 
 def _is_number(label: Any) -> bool:

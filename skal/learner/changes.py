@@ -273,9 +273,8 @@ class Changes(Audits):
         return own
 
     def _check_prepared(self) -> None:
-        if (
-            not self.__sklearn_is_fitted__()
-        ):  # scikit-learn's check builds all tags first: a quarter of a small query
+        # scikit-learn's check builds all tags first: a quarter of a small query.
+        if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         if self._strategy_changed:
             raise ValueError(

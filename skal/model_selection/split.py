@@ -89,9 +89,8 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
         known = plain(labels.known)
         own_groups = None if groups is None else groups[rows]
         cv = check_cv(self.cv, known, classifier=True)
-        given = cv.split(
-            _safe_indexing(X, rows), known, own_groups
-        )  # of lists, too, where somebody wrote them
+        given = cv.split(_safe_indexing(X, rows), known, own_groups)
+        # Positions are lists where somebody wrote them.
         folds = ((np.asarray(train), np.asarray(test)) for train, test in given)
         ahead = []
         for train, test in folds:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..generators import encode, fit_encoder
 from ..learner import ActiveLearner, RowState
-from ..pool import NO_ROWS, Rows, as_pool
+from ..pool import Rows, as_pool
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed, seed_random_states
 from .drawing import axes_or_new
@@ -162,8 +162,6 @@ def _rounds(learner: ActiveLearner) -> tuple[Rows, NDArray[np.intp]]:
     rows, first = np.unique(record["row"][is_label], return_index=True)
     is_labeled = learner.row_states_[rows] == RowState.LABELED  # not taken back later
     rows, trainings = rows[is_labeled], record["round"][is_label][first][is_labeled]
-    if not len(rows):
-        return NO_ROWS, NO_ROWS
     return rows, np.unique(np.append(trainings, 0), return_inverse=True)[1][:-1]
 
 
