@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from sqlite3 import Connection
 from typing import Any
 
@@ -110,8 +111,6 @@ class Campaign(Views):
     {'n_labels': 1, 'n_skips': 1, 'seconds': nan}
     >>> folder.cleanup()
     """
-
-    _names: dict[str, int] | None = None
 
     def progress(self) -> Progress:
         """How the campaign goes: answers by class, annotator and model, agreement, scores, and what went wrong.
@@ -373,13 +372,11 @@ class Campaign(Views):
             )
         return "id" if "id" in columns else "row"
 
-    @property
+    @cached_property
     def _positions(self) -> dict[str, int]:
         """The position of each id, by its text."""
-        if self._names is None:
-            assert self._ids is not None
-            self._names = positions_of(self._ids)
-        return self._names
+        assert self._ids is not None
+        return positions_of(self._ids)
 
     def _position(self, text: str) -> int | None:
         """The position of a row that a file names."""

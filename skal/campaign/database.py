@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
+from typing import Any, TypeVar
 
 from ..exceptions import JournalError
 from ..utils.replacing import locked
 from .schema import APPLICATION, MIGRATIONS
+
+T = TypeVar("T")
 
 FILE = "journal.sqlite"
 _PATIENCE = 60.0  # seconds that a writer waits for others; a transaction takes about a millisecond
@@ -98,8 +101,7 @@ class Database:
         connection = self._own
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        n_tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not n_tables and application in (0, APPLICATION):
+        if not self.has_tables() and application in (0, APPLICATION):
             if 0 < self._path.stat().st_size < _LEAST_PAGE:  # which SQLite takes for an empty database
                 raise sqlite3.DatabaseError("it has less than a page")
             return None
@@ -160,6 +162,11 @@ class Database:
         """What is committed now, for a short question."""
         with self._reporting(), self._lock:
             yield self._own
+
+    def asked(self, question: Callable[..., T], *args: Any) -> T:
+        """The answer to a short question about what is committed now."""
+        with self.glance() as connection:
+            return question(connection, *args)
 
     def checkpoint(self) -> None:
         """Copy the log into the file, as far as nobody has to wait for that."""

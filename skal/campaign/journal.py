@@ -236,29 +236,23 @@ def columns_of(found: Cursor, n_columns: int) -> list[tuple[Any, ...]]:
     return list(zip(*found, strict=True)) or [()] * n_columns
 
 
-def rows_of(found: Cursor) -> Rows:
-    """An answer of one column, the rows of a pool."""
-    return np.array([row for (row,) in found], dtype=np.intp)
+def rows_of(connection: Connection, question: str, values: Sequence[Any] = ()) -> Rows:
+    """The answer to a question about one column, the rows of a pool."""
+    return np.array([row for (row,) in connection.execute(question, values)], dtype=np.intp)
 
 
 def audit_rows(connection: Connection, cut: int) -> Rows:
     """The rows that were drawn for an audit up to an event, in increasing order."""
-    return rows_of(
-        connection.execute(
-            "SELECT row FROM offered JOIN batches ON event = batch WHERE is_audit AND event <= ? ORDER BY row",
-            (cut,),
-        )
+    question = (
+        "SELECT row FROM offered JOIN batches ON event = batch WHERE is_audit AND event <= ? ORDER BY row"
     )
+    return rows_of(connection, question, (cut,))
 
 
 def offered_rows(connection: Connection, model: int | None, cut: int) -> Rows:
     """The rows that were offered by a model up to an event."""
-    return rows_of(
-        connection.execute(
-            "SELECT row FROM offered JOIN batches ON event = batch WHERE model IS ? AND event <= ?",
-            (model, cut),
-        )
-    )
+    question = "SELECT row FROM offered JOIN batches ON event = batch WHERE model IS ? AND event <= ?"
+    return rows_of(connection, question, (model, cut))
 
 
 def facts(connection: Connection) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from sqlite3 import Connection
@@ -202,8 +203,7 @@ class Opened:
 
     def _template(self, learner: ActiveLearner | None, *, needed: bool) -> ActiveLearner | None:
         """The learner of the journal, or the one that is given in its place."""
-        with self._database.glance() as connection:
-            _, then = journal.described_learner(connection)
+        _, then = self._database.asked(journal.described_learner)
         if learner is None:
             try:
                 return restore(then)
@@ -231,13 +231,10 @@ class Opened:
     def _seed(self) -> int:
         return int(self._facts["learner"]["params"]["random_state"]["value"])
 
-    @property
+    @cached_property
     def _facts(self) -> dict[str, Any]:
         """What was written when the campaign began."""
-        if not hasattr(self, "_facts_"):
-            with self._database.glance() as connection:
-                self._facts_: dict[str, Any] = journal.facts(connection)
-        return self._facts_
+        return self._database.asked(journal.facts)
 
     def close(self) -> None:
         """End the process that trains, and close the journal, until a later call. Everything is on the disk already."""
@@ -271,8 +268,7 @@ class Opened:
     @property
     def classes(self) -> list[Any]:
         """The possible labels: those that were given, in their order, or those that were used so far."""
-        with self._database.glance() as connection:
-            return journal.class_values(connection)
+        return self._database.asked(journal.class_values)
 
     @property
     def has_fixed_classes(self) -> bool:
@@ -282,14 +278,12 @@ class Opened:
     @property
     def annotators(self) -> list[str]:
         """The names of the annotators, in the order in which they came."""
-        with self._database.glance() as connection:
-            return journal.annotator_names(connection)
+        return self._database.asked(journal.annotator_names)
 
     @property
     def settings(self) -> Settings:
         """What may be changed by `set`."""
-        with self._database.glance() as connection:
-            return journal.settings(connection)
+        return self._database.asked(journal.settings)
 
     @property
     def items(self) -> Any:
@@ -319,9 +313,8 @@ class Opened:
             return known
         given = [None] if labels is None else labels
         values = check_new_labels(given, n_rows, unlabeled=self._marker).tolist()
-        if any(isinstance(value, float) for value in values) and not any(
-            isinstance(value, float) for value in self.classes
-        ):  # 1.0 is the class 1
+        has_floats = [any(isinstance(value, float) for value in part) for part in (values, self.classes)]
+        if has_floats == [True, False]:  # 1.0 is the class 1
             values = [int(value) if value == int(value) else value for value in values]
         return list(values)
 

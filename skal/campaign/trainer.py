@@ -74,7 +74,7 @@ class Trainer:
     def work_in_turn(self) -> int:
         """Do what there is to do, where the turn is one's own already."""
         n_jobs = 0
-        while (job := self._next_job()) is not None:
+        while (job := self._database.asked(jobs.next_job)) is not None:
             if isinstance(job, jobs.Train):
                 self._train(job)
             else:
@@ -84,16 +84,11 @@ class Trainer:
 
     def learner(self) -> ActiveLearner | None:
         """The newest learner that was trained; it may be asked, and must not be taught."""
-        with self._database.glance() as connection:
-            model = jobs.newest_model(connection)
+        model = self._database.asked(jobs.newest_model)
         if model is None:
             return None
         self._keep_up()
         return self._of(model)
-
-    def _next_job(self) -> jobs.Train | jobs.Ask | None:
-        with self._database.glance() as connection:
-            return jobs.next_job(connection)
 
     def _train(self, job: jobs.Train) -> None:
         with self._database.writing() as connection:
@@ -144,8 +139,7 @@ class Trainer:
 
     def _keep_up(self) -> None:
         """Take the learner of now, where another process has changed it."""
-        with self._database.glance() as connection:
-            event, now = journal.described_learner(connection)
+        event, now = self._database.asked(journal.described_learner)
         if event == self._described:
             return
         then = json.loads(json.dumps(describe(self._learner)))
@@ -173,8 +167,7 @@ class Trainer:
         """The learner of a model: at hand, from its folder, or trained again as it was."""
         if self._newest is not None and self._newest[0] == model.version:
             return self._newest[1]
-        with self._database.glance() as connection:
-            models = jobs.chain(connection, model.version)
+        models = self._database.asked(jobs.chain, model.version)
         learner: ActiveLearner | None = None
         later: list[jobs.Model] = []
         for each in reversed(models):

@@ -133,10 +133,7 @@ class Views(Verbs):
         -------
         rows : ndarray of int of shape (n_disputed,)
         """
-        with self._database.glance() as connection:
-            return journal.rows_of(
-                connection.execute("SELECT row FROM tallies WHERE is_disputed ORDER BY row")
-            )
+        return self._database.asked(journal.rows_of, "SELECT row FROM tallies WHERE is_disputed ORDER BY row")
 
     def answers(self, annotator: str | None = None, *, last: int | None = None) -> dict[str, NDArray[Any]]:
         """All that annotators said, in that order, also what they took back.
@@ -181,10 +178,7 @@ class Views(Verbs):
         -------
         rows : ndarray of int of shape (n_prepared,)
         """
-        with self._database.glance() as connection:
-            return journal.rows_of(
-                connection.execute("SELECT row FROM queue ORDER BY is_audit DESC, position")
-            )
+        return self._database.asked(journal.rows_of, "SELECT row FROM queue ORDER BY is_audit DESC, position")
 
     def batches(self) -> list[dict[str, Any]]:
         """The batches that were asked for, in that order.
@@ -307,11 +301,7 @@ class Views(Verbs):
         -------
         is_done : bool
         """
-        return wait_for(self._is_idle, timeout)
-
-    def _is_idle(self) -> bool:
-        with self._database.glance() as connection:
-            return jobs.next_job(connection) is None
+        return wait_for(lambda: self._database.asked(jobs.next_job) is None, timeout)
 
     def learner(self) -> ActiveLearner | None:
         """The learner as it was trained last, to be asked, for predictions say, and not to be taught.

@@ -51,10 +51,9 @@ def _guessed(campaign: Campaign, progress: Progress) -> list[tuple[int, float]]:
         return []
     said = campaign.consensus()
     labels = dict(zip(said["row"].tolist(), said["label"].tolist(), strict=True))
-    offered: dict[int, int] = {}  # the last batch that had the row
     batches = campaign.batches()
-    for i, batch in enumerate(batches):
-        offered.update(dict.fromkeys(batch["rows"].tolist(), i))
+    # The last batch that had the row.
+    offered = {row: i for i, batch in enumerate(batches) for row in batch["rows"].tolist()}
     right: dict[int, list[bool]] = {}
     for i, batch in enumerate(batches):
         for row, guess in zip(batch["rows"].tolist(), batch["predicted"].tolist(), strict=True):

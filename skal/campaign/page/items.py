@@ -141,8 +141,5 @@ class Items(ABC):
 def note_on_unreadable(texts: Iterable[str], noun: str) -> str:
     """What to say where a file is not in UTF-8: annotators see what could not be read as the character for that."""
     n = sum("\ufffd" in text for text in texts)
-    return (
-        f"{n} {noun}s have characters that cannot be read, shown as \ufffd; is the file in UTF-8?"
-        if n
-        else ""
-    )
+    told = f"{n} {noun}s have characters that cannot be read, shown as \ufffd; is the file in UTF-8?"
+    return told if n else ""
