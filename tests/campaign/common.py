@@ -40,3 +40,10 @@ def label(campaign, n, name="anna"):
     for _ in range(n):
         rows = campaign.next(name)
         campaign.answer(name, rows, TRUTH[rows])
+
+
+def said(campaign):
+    """What holds, by annotator and row."""
+    found = campaign.answers()
+    held = zip(found["annotator"], found["row"], found["label"], found["holds"], strict=True)
+    return {(name, row): label for name, row, label, holds in held if holds}

@@ -13,17 +13,11 @@ from skal.campaign.trainer import Trainer
 from skal.exceptions import JournalError
 from skal.strategies import CoreSet, RandomSampling, UncertaintySampling
 
-from .common import TRUTH, Clock, X, begun, learner
+from .common import TRUTH, Clock, X, begun, label, learner
 
 
 class Own(LogisticRegression):
     """A classifier that the journal has no words for."""
-
-
-def label(campaign, n, name="anna"):
-    for _ in range(n):
-        rows = campaign.next(name)
-        campaign.answer(name, rows, TRUTH[rows])
 
 
 def others(campaign, **params):

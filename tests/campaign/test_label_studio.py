@@ -10,7 +10,7 @@ from skal.campaign.label_studio.forms import config
 from skal.exceptions import LabelStudioError
 from skal.strategies import CoreSet, UncertaintySampling
 
-from .common import TRUTH, Clock, X, begun, learner
+from .common import TRUTH, Clock, X, begun, learner, said
 from .fake_label_studio import TOKEN, FakeLabelStudio
 
 URL = "http://labels.example"
@@ -31,13 +31,6 @@ def campaign(tmp_path):
 
 def joined(campaign, server, **params):
     return LabelStudio(campaign, URL, TOKEN, transport=server.transport, **params)
-
-
-def said(campaign):
-    """What holds, by annotator and row."""
-    found = campaign.answers()
-    held = zip(found["annotator"], found["row"], found["label"], found["holds"], strict=True)
-    return {(name, row): label for name, row, label, holds in held if holds}
 
 
 def rows_of(server):

@@ -4,13 +4,7 @@ import pytest
 
 from skal.campaign import Told, journal
 
-from .common import begun
-
-
-def holding(campaign):
-    found = campaign.answers()
-    held = zip(found["annotator"], found["row"], found["label"], found["holds"], strict=True)
-    return {(name, row): label for name, row, label, holds in held if holds}
+from .common import begun, said
 
 
 @pytest.fixture
@@ -24,7 +18,7 @@ def test_each_thing_is_recorded_once(campaign):
     report = campaign.sync("there", told)
     assert (report.n_labels, report.n_skips, report.n_withdrawn, report.n_changes) == (2, 1, 0, 3)
     assert campaign.sync("there", told).n_changes == 0
-    assert holding(campaign) == {("anna", 1): 0, ("anna", 2): None, ("bob", 1): 1}
+    assert said(campaign) == {("anna", 1): 0, ("anna", 2): None, ("bob", 1): 1}
     assert len(campaign.answers()["row"]) == 3
     assert campaign.answers("anna")["seconds"][0] == 2.0
 
@@ -45,7 +39,7 @@ def test_a_new_version_of_a_skip_changes_nothing(campaign):
 def test_what_is_told_no_more_is_withdrawn_in_the_rows_that_were_looked_at(campaign):
     campaign.sync("there", [Told(row, "anna", 0, "a") for row in range(3)])
     assert campaign.sync("there", [], rows=[1]).n_withdrawn == 1
-    assert set(holding(campaign)) == {("anna", 0), ("anna", 2)}
+    assert set(said(campaign)) == {("anna", 0), ("anna", 2)}
     assert campaign.sync("there", [], rows=[1]).n_changes == 0
     assert campaign.sync("there", []).n_withdrawn == 2
     assert campaign.sync("there", [Told(1, "anna", 0, "a")]).n_labels == 1  # brought back
@@ -56,7 +50,7 @@ def test_sources_do_not_know_of_each_other(campaign):
     assert campaign.sync("elsewhere", []).n_changes == 0
     campaign.sync("elsewhere", [Told(1, "anna", 1, "a")])
     assert campaign.sync("there", []).n_changes == 0  # somebody else's word stands
-    assert holding(campaign) == {("anna", 1): 1}
+    assert said(campaign) == {("anna", 1): 1}
 
 
 def test_labels_that_are_refused_are_told_and_tried_again(tmp_path):
@@ -68,11 +62,11 @@ def test_labels_that_are_refused_are_told_and_tried_again(tmp_path):
             Told(4, " ", 1, "d"),
         ]
         report = campaign.sync("there", told)
-        assert holding(campaign) == {("anna", 3): 1}
+        assert said(campaign) == {("anna", 3): 1}
         assert [each.partition(":")[0] for each in report.refused] == ["row 1", "row 2", "row 4"]
         campaign.add_annotator("bob")
         assert campaign.sync("there", told).n_labels == 1
-        assert holding(campaign) == {("anna", 3): 1, ("bob", 2): 0}
+        assert said(campaign) == {("anna", 3): 1, ("bob", 2): 0}
 
 
 def test_a_label_of_another_kind_is_refused(tmp_path):
@@ -86,7 +80,7 @@ def test_a_label_of_another_kind_is_refused(tmp_path):
 def test_names_are_known_by_what_stands_between_their_blanks(campaign):
     campaign.sync("there", [Told(1, " anna ", 0, "a")])
     assert campaign.sync("there", [Told(1, " anna ", 0, "a")]).n_changes == 0
-    assert holding(campaign) == {("anna", 1): 0}
+    assert said(campaign) == {("anna", 1): 0}
 
 
 def test_two_things_of_one_row_and_rows_that_are_none_are_refused(campaign):
@@ -94,7 +88,7 @@ def test_two_things_of_one_row_and_rows_that_are_none_are_refused(campaign):
         campaign.sync("there", [Told(1, "anna", 0, "a"), Told(1, "anna ", 1, "b")])
     with pytest.raises(ValueError, match="60"):
         campaign.sync("there", [Told(60, "anna", 0, "a")])
-    assert holding(campaign) == {}
+    assert said(campaign) == {}
 
 
 def test_a_training_that_is_due_takes_place(campaign):
@@ -120,7 +114,7 @@ def test_a_transaction_that_fails_leaves_no_annotator_behind(campaign, monkeypat
             campaign.sync("there", told)
     campaign.answer("cleo", 5, 0)
     campaign.sync("there", told)
-    assert holding(campaign) == {("anna", 1): 0, ("bob", 1): 1, ("cleo", 5): 0}
+    assert said(campaign) == {("anna", 1): 0, ("bob", 1): 1, ("cleo", 5): 0}
 
 
 def test_rows_are_prepared_without_anybody_asking(tmp_path):
@@ -138,4 +132,4 @@ def test_a_name_is_the_same_however_its_accents_were_typed(campaign):
     told = [Told(1, "Jose\u0301", 0, "a")]
     campaign.sync("there", told)
     assert [campaign.sync("there", told).n_changes for _ in range(3)] == [0, 0, 0]
-    assert holding(campaign) == {("Jos\u00e9", 1): 0}
+    assert said(campaign) == {("Jos\u00e9", 1): 0}

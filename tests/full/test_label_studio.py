@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from skal.campaign import Campaign
+from tests.campaign.common import said
 
 TOKEN, ANNA, BOB = "d7a54f6f9d0c4d6d8b8f", "anna@example.org", "bob@example.org"
 N_IMAGES = 300
@@ -218,9 +219,3 @@ def label_three_rounds(folder, truth, server, side, anna, bob):
 def is_ready(person, version):
     state = person.say("GET", f"/api/projects/{person.project}/")
     return state["model_version"] == version
-
-
-def said(campaign):
-    found = campaign.answers()
-    held = zip(found["annotator"], found["row"], found["label"], found["holds"], strict=True)
-    return {(name, row): label for name, row, label, holds in held if holds}

@@ -1,13 +1,11 @@
 """Labels of each class by round."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from skal.plotting import ClassCountsDisplay
 
-mpl.use("Agg")
 COUNTS = np.array([[[1, 1, 0], [3, 1, 2], [4, 2, 4]], [[0, 1, 1], [3, 3, 0], [np.nan] * 3]])
 HISTORY = {"n_labeled": np.array([[2, 6, 10], [2, 6, np.nan]]), "class_counts": COUNTS}
 
@@ -29,7 +27,6 @@ def test_areas_are_the_means_over_the_repeats_that_go_on():
     assert single.ax_ is display.ax_
     assert_allclose(single.counts, COUNTS[0])
     assert single.areas_[0].get_alpha() == 0.5
-    mpl.pyplot.close("all")
 
 
 def test_shares_and_names():
@@ -40,7 +37,6 @@ def test_shares_and_names():
     assert display.ax_.get_ylabel() == "Share of the labels"
     with pytest.raises(ValueError, match="2 names of classes were given, and the history counts labels of 3"):
         ClassCountsDisplay.from_history(HISTORY, classes=["a", "b"])
-    mpl.pyplot.close("all")
 
 
 def test_several_histories():
@@ -52,4 +48,3 @@ def test_many_classes_have_colours_of_their_own():
     counts = np.ones((2, 25))
     display = ClassCountsDisplay.from_history({"n_labeled": np.array([25, 50]), "class_counts": counts})
     assert len({tuple(area.get_facecolor()[0]) for area in display.areas_}) == 25
-    mpl.pyplot.close("all")

@@ -1,6 +1,5 @@
 """Displays of learning curves."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -8,8 +7,6 @@ from numpy.testing import assert_allclose
 from skal.evaluation import paired_tests_by_labels
 from skal.plotting import LearningCurveDisplay
 from tests.evaluation.common import history, noisy
-
-mpl.use("Agg")
 
 
 def test_display_shows_mean_and_band_of_several_strategies():
@@ -34,7 +31,6 @@ def test_display_shows_mean_and_band_of_several_strategies():
         LearningCurveDisplay.from_history(histories, metric="query_time")
     with pytest.raises(ValueError, match="band="):
         LearningCurveDisplay.from_history(histories, band="iqr")
-    mpl.pyplot.close("all")
 
 
 def test_marks_are_where_the_corrected_tests_say():
@@ -61,7 +57,6 @@ def test_marks_are_where_the_corrected_tests_say():
         LearningCurveDisplay.from_history(histories, baseline="none")
     with pytest.raises(ValueError, match="One history was given"):
         LearningCurveDisplay.from_history(histories["random"], baseline="random")
-    mpl.pyplot.close("all")
 
 
 def test_repeats_that_ended_early_leave_the_mean_to_the_others():
@@ -70,4 +65,3 @@ def test_repeats_that_ended_early_leave_the_mean_to_the_others():
     display = LearningCurveDisplay.from_history({"early": early}, band="min_max")
     assert_allclose(display.lines_["early"].get_xydata(), [[10, 0.5], [20, 0.5], [30, 0.75]])
     assert_allclose(display.bands_["early"].get_paths()[0].get_extents().intervaly, [0.25, 1])
-    mpl.pyplot.close("all")

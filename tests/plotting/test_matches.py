@@ -1,6 +1,5 @@
 """Synthetic images above their matches."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -8,7 +7,6 @@ from sklearn.utils import Bunch
 
 from skal.plotting import MatchesDisplay
 
-mpl.use("Agg")
 IMAGES = np.arange(20.0).reshape(5, 4)
 REPORT = Bunch(
     synthetic=IMAGES[:2] + 0.5, rows=np.array([[3, -1], [1, 0]]), entropy_after=np.array([0.6, 0.5])
@@ -25,7 +23,6 @@ def test_matches_lie_below_their_images():
     assert_allclose(shown, IMAGES[1].reshape(2, 2) / 15)
     with pytest.raises(ValueError, match=r"image_shape=\(3, 2\) was given"):
         MatchesDisplay.from_report(REPORT, IMAGES, image_shape=(3, 2))
-    mpl.pyplot.close("all")
 
 
 @pytest.mark.parametrize("n_channels", [1, 3, 4])
@@ -34,4 +31,3 @@ def test_channels(n_channels):
     display = MatchesDisplay.from_report(Bunch(**{**REPORT, "synthetic": images[:2]}), images)
     shown = display.axes_[0, 1].images[0].get_array()
     assert_allclose(np.squeeze(shown), np.squeeze(np.moveaxis(images[1] / images[3].max(), 0, -1)))
-    mpl.pyplot.close("all")

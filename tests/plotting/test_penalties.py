@@ -1,6 +1,5 @@
 """The penalty matrix as a picture."""
 
-import matplotlib as mpl
 import numpy as np
 from numpy.testing import assert_allclose
 
@@ -8,7 +7,6 @@ from skal.evaluation import penalty_matrix
 from skal.plotting import PenaltyMatrixDisplay
 from tests.evaluation.common import noisy
 
-mpl.use("Agg")
 EXPERIMENTS = {str(i): {"a": noisy(2 * i), "b": noisy(2 * i + 1, 0.06)} for i in range(1, 4)}
 
 
@@ -26,4 +24,3 @@ def test_the_picture_shows_the_matrix_and_the_means():
     again = PenaltyMatrixDisplay.from_matrix(expected, ax=display.ax_, cmap="Blues")
     assert again.ax_ is display.ax_
     assert again.im_.get_cmap().name == "Blues"
-    mpl.pyplot.close("all")

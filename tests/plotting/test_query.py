@@ -14,7 +14,6 @@ from skal import ActiveLearner
 from skal.plotting import QueryDisplay
 from skal.strategies import QueryStrategy
 
-mpl.use("Agg")
 GRAY = np.arange(12 * 20, dtype=np.uint8).reshape(12, 4, 5)
 COLOUR = np.random.default_rng(0).integers(256, size=(12, 3, 6, 5)).astype(np.uint8)
 TEXTS = [f"text {i}: " + "some words " * 5 * i for i in range(12)]
@@ -25,12 +24,6 @@ class NoQuery(QueryStrategy):
 
     def _query(self, query):
         raise AssertionError("a query")
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    mpl.pyplot.close("all")
 
 
 @pytest.fixture

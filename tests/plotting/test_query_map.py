@@ -1,6 +1,5 @@
 """A map of what was asked."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -15,14 +14,6 @@ from skal import ActiveLearner, RowState
 from skal.plotting import QueryMapDisplay
 from skal.strategies import RandomSampling
 from tests.simulation.common import X, Y, learner
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    mpl.pyplot.close("all")
 
 
 def test_rounds_of_a_simulation():

@@ -1,6 +1,5 @@
 """What a stopping criterion has measured."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -9,8 +8,6 @@ from sklearn.exceptions import NotFittedError
 from skal.plotting import StoppingDisplay
 from skal.stopping import MaximumUtility, StabilizingPredictions
 from tests.simulation.common import X, Y, learner
-
-mpl.use("Agg")
 
 
 def test_the_display_shows_values_means_and_the_threshold():
@@ -25,7 +22,6 @@ def test_the_display_shows_values_means_and_the_threshold():
     assert display.ax_.get_yscale() == "log"
     with pytest.raises(NotFittedError):
         StoppingDisplay.from_criterion(stopping)
-    mpl.pyplot.close("all")
 
 
 def test_where_it_is_expected_to_stop():
@@ -39,7 +35,6 @@ def test_where_it_is_expected_to_stop():
     again = StoppingDisplay(np.array([10, 20, 30]), values, threshold=0.1, labels_left=np.nan)
     assert again.plot(ax=display.ax_).end_ is None
     assert again.ax_ is display.ax_
-    mpl.pyplot.close("all")
 
 
 def test_an_end_beyond_the_pool_is_not_drawn():
@@ -50,4 +45,3 @@ def test_an_end_beyond_the_pool_is_not_drawn():
     assert display.ax_.get_xlim()[1] < 100
     # A mean of one round is what was measured, and needs no name of its own.
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["each round", "threshold"]
-    mpl.pyplot.close("all")

@@ -1,6 +1,5 @@
 """Utilities over a plane."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,16 +11,9 @@ from skal import ActiveLearner
 from skal.plotting import UtilityDisplay
 from skal.strategies import RandomSampling, UncertaintySampling
 
-mpl.use("Agg")
 X, TRUTH = make_blobs(60, centers=3, random_state=0)
 NAMES = np.array(["a", "b", "c"])[TRUTH]
 Y = np.where(np.arange(60) < 12, TRUTH, -1)
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    mpl.pyplot.close("all")
 
 
 def fitted(X=X, y=Y, strategy=None, classifier=None):
