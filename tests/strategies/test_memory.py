@@ -90,8 +90,8 @@ def test_no_copy_of_the_pool(strategy, pool):
     assert peak < X.nbytes / 2
 
 
-def test_asal_scans_nothing(pool):
-    X, y = pool
+def watched():
+    """A classifier, and a list of how many rows each of its predictions is about."""
     seen = []
 
     class Watched(LogisticRegression):
@@ -99,9 +99,15 @@ def test_asal_scans_nothing(pool):
             seen.append(len(X))
             return super().predict_proba(X)
 
+    return Watched(), seen
+
+
+def test_asal_scans_nothing(pool):
+    X, y = pool
+    classifier, seen = watched()
     generator = FrozenEstimator(AffineGenerator().fit(X[:1000]))
     strategy = ASAL(generator, "pixels", n_components=5, n_steps=3, n_neighbors=2)
-    learner = ActiveLearner(Watched(), strategy, n_queries=20, random_state=0)
+    learner = ActiveLearner(classifier, strategy, n_queries=20, random_state=0)
     learner.fit(X[:200], y[:200]).query()  # imports what it needs
     seen.clear()
     tracemalloc.start()
@@ -120,15 +126,9 @@ def test_asal_scans_nothing(pool):
 
 def test_dgal_keeps_a_sparse_graph_and_scans_nothing(pool):
     X, y = pool
-    seen = []
-
-    class Watched(LogisticRegression):
-        def predict_proba(self, X):
-            seen.append(len(X))
-            return super().predict_proba(X)
-
+    classifier, seen = watched()
     strategy = DGAL(PCA(3), n_neighbors=5, n_candidates=500)
-    learner = ActiveLearner(Watched(), strategy, n_queries=20, random_state=0)
+    learner = ActiveLearner(classifier, strategy, n_queries=20, random_state=0)
     learner.fit(X[:200], y[:200]).query()  # imports what it needs
     tracemalloc.start()
     learner.fit(X, y)
@@ -158,15 +158,9 @@ def test_dgal_keeps_a_sparse_graph_and_scans_nothing(pool):
 )
 def test_a_criterion_looks_at_its_candidates_alone(criterion, pool, monkeypatch):
     X, y = pool
-    seen = []
-
-    class Watched(LogisticRegression):
-        def predict_proba(self, X):
-            seen.append(len(X))
-            return super().predict_proba(X)
-
+    classifier, seen = watched()
     strategy = RandomSubset(500, criterion)
-    learner = ActiveLearner(Watched(), strategy, n_queries=20, random_state=0).fit(X, y)
+    learner = ActiveLearner(classifier, strategy, n_queries=20, random_state=0).fit(X, y)
     tracemalloc.start()
     rows = learner.query(X)
     peak = tracemalloc.get_traced_memory()[1]
