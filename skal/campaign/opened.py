@@ -313,8 +313,9 @@ class Opened:
             return known
         given = [None] if labels is None else labels
         values = check_new_labels(given, n_rows, unlabeled=self._marker).tolist()
-        has_floats = [any(isinstance(value, float) for value in part) for part in (values, self.classes)]
-        if has_floats == [True, False]:  # 1.0 is the class 1
+        if any(isinstance(value, float) for value in values) and not any(
+            isinstance(value, float) for value in self.classes
+        ):  # 1.0 is the class 1
             values = [int(value) if value == int(value) else value for value in values]
         return list(values)
 
