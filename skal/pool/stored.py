@@ -12,20 +12,24 @@ from numpy.typing import NDArray
 
 from .arrays import ArrayPool
 from .base import BLOCK_BYTES, Pool
-from .checksum import checksum
+from .checksum import as_text, checksum
 from .lazy import LazyPool
 from .rows import Rows
 
 # Chunks that hold more, such as those of a column each, are read in pieces: time for memory.
 _CHUNK_BYTES = 1 << 28
-_DIGESTED_ROWS = 64  # each may lie in a compressed chunk of its own
+_SPANS = 64  # of chunks, in which a large pool is read to be known again
+_SAMPLED_ROWS = 100  # from which the size of texts is estimated
 
 
 class StoredPool(LazyPool):
     """An array of h5py or zarr, of shape (n_rows, ...): rows are read when they are asked for.
 
-    It is known by its file, or the files of its store, or else by some of its rows. One of h5py pickles by its name.
+    It is known by its file, or the files of its store, or else by its rows: all of a small pool, evenly spaced ones of
+    a large one. One of h5py pickles by its name.
     """
+
+    _n_rows = 0  # until it is known; others may append to the array later
 
     def __init__(self, X: Any) -> None:
         super().__init__(X)
@@ -35,7 +39,7 @@ class StoredPool(LazyPool):
                 f"{type(X).__module__.partition('.')[0]}.{type(X).__name__} was given, which holds no rows itself; "
                 "give one of its arrays, such as X['rows']."
             )
-        self._n_rows = int(X.shape[0]) if X.ndim else 0  # others may append to the array later
+        self._n_rows = int(X.shape[0]) if X.ndim else 0
 
     def __len__(self) -> int:
         return self._n_rows
@@ -70,6 +74,11 @@ class StoredPool(LazyPool):
         if not self.is_open:
             raise ValueError(
                 "The h5py file of the pool was closed; keep it open as long as the rows are asked for."
+            )
+        if self._n_rows and self.X.shape[0] < self._n_rows:
+            raise ValueError(
+                f"The {type(self.X).__module__.partition('.')[0]} array of the pool has {self.X.shape[0]} rows, and "
+                f"had {self._n_rows} when it was given; put the others back, or fit again with those that are left."
             )
 
     def is_unchanged(self) -> bool:
@@ -117,10 +126,32 @@ class StoredPool(LazyPool):
         return super().same_as(other)
 
     def digest(self, max_bytes: int) -> Hashable:
-        rows = np.arange(0, len(self), max(1, -(-len(self) // _DIGESTED_ROWS)))
-        chunks = np.split(rows, np.searchsorted(rows, self.chunk_ends))  # each is read once
+        n_rows = max(_SPANS, int(max_bytes // self._digested_bytes))
+        if len(self) <= n_rows:
+            rows = self.whole()
+        else:
+            spans = list(self.spans(n_rows // _SPANS))  # each chunk is read once
+            some = [spans[i] for i in np.linspace(0, len(spans) - 1, min(_SPANS, len(spans))).astype(int)]
+            step = -(-sum(span.stop - span.start for span in some) // n_rows)
+            rows = np.concatenate([self.take(slice(span.start, span.stop, step)) for span in some])
+        return "stored", len(self), self.row_shape, str(self.X.dtype), checksum(rows, max(1, rows.nbytes))
+
+    @property
+    def _digested_bytes(self) -> float:
+        """Bytes of a row that the checksum reads; a text takes more than its place in an array."""
+        if self.obstacle is None:
+            return self.row_bytes
+        few = self.take(slice(_SAMPLED_ROWS))
+        return max(self.row_bytes, len(as_text(few.ravel().tolist())) / max(1, len(few)))
+
+    def has_digest(self, digest: str, max_bytes: int) -> bool:
+        """Whether a file's digest is that of these rows, also in the form of older files: of 64 rows, by chunks."""
+        if super().has_digest(digest, max_bytes):
+            return True
+        rows = np.arange(0, len(self), max(1, -(-len(self) // 64)))
+        chunks = np.split(rows, np.searchsorted(rows, self.chunk_ends))
         found = (checksum(self.take(part), max_bytes) for part in chunks if len(part))
-        return "stored", len(self), self.row_shape, str(self.X.dtype), *found
+        return digest == repr(("stored", len(self), self.row_shape, str(self.X.dtype), *found))
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_open()

@@ -23,6 +23,7 @@ class Watched(ABC):
 
     _seen: tuple[int, Hashable, Hashable] | None = None
     _few: int | None = None
+    _n_watched: int | None = None  # whoever has a list may append to it
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -70,26 +71,36 @@ class Watched(ABC):
         """
         if self._seen is None:
             self._seen = max_bytes, self.storage, self._look(max_bytes)
-            self._few = self._glance()
+            self._few, self._n_watched = self._glance(), len(self)
 
     def is_unchanged(self) -> bool:
         """Whether the rows still look as they did when they were watched first."""
         if self._seen is None:
             return True
+        if self._has_other_length:
+            return False
         max_bytes, storage, digest = self._seen
         return (storage is not None and storage == self.storage) or digest == self._look(max_bytes)
 
     def seems_unchanged(self) -> bool:
         """Whether what the rows are stored in looks as it did when they were watched first, or a few rows in memory do.
 
-        It reads far less than `is_unchanged`, which belongs to a query: a reordering is noticed, a changed row is not.
+        It reads far less than `is_unchanged`, which belongs to a query: a reordering or another number of rows is
+        noticed, a changed row is not.
         """
         if self._seen is None:
             return True
+        if self._has_other_length:
+            return False
         storage = self._seen[1]
         if storage is not None:
             return storage == self.storage or self.is_unchanged()
         return self._few == self._glance()
+
+    @property
+    def _has_other_length(self) -> bool:
+        """Whether there are more rows, or fewer, than were watched; pools that older versions pickled do not tell."""
+        return self._n_watched not in (None, len(self))
 
     def _glance(self) -> int | None:
         """What tells a few rows in memory from others; None where rows are objects, or read, made or decoded."""

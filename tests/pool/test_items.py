@@ -64,6 +64,10 @@ def test_items_of_any_kind_are_compared_and_watched(item, other):
     assert pool.is_unchanged()
     items[3] = other
     assert not pool.is_unchanged()
+    items[3] = item
+    items.append("last")
+    assert not pool.is_unchanged()
+    assert not pool.seems_unchanged()
 
 
 def test_kinds_are_named():

@@ -5,11 +5,14 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from skal import ActiveLearner
+from skal.campaign.identity import check_identity, identity
 from skal.pool import as_pool, blockwise
-from skal.strategies import UncertaintySampling
+from skal.strategies import RandomSampling, UncertaintySampling
 
 h5py = pytest.importorskip("h5py")
 zarr = pytest.importorskip("zarr")
@@ -196,10 +199,83 @@ def test_a_pool_that_others_append_to_grows(tmp_path):
 
 
 def test_a_digest_reads_each_chunk_once(stored, monkeypatch):
+    monkeypatch.setattr("skal.pool.base._BLOCK_ROWS", 8)
     pool = as_pool(stored())
     read, take = [], pool.take
-    monkeypatch.setattr(pool, "take", lambda rows: read.append(rows) or take(rows))
+    monkeypatch.setattr(pool, "take", lambda rows: read.append(np.arange(50)[rows]) or take(rows))
     first = pool.digest(1 << 20)
     assert_array_equal([rows[0] // 8 for rows in read], np.arange(7))
     assert_array_equal(np.concatenate(read), np.arange(50))
     assert first == as_pool(stored(name="again.zarr")).digest(1 << 20)
+
+
+def test_a_digest_of_a_large_pool_reads_some_rows_of_each_chunk(stored, monkeypatch):
+    values = np.arange(2400.0).reshape(600, 2, 2)
+    pool = as_pool(stored(values))
+    read, take = [], pool.take
+    monkeypatch.setattr(pool, "take", lambda rows: read.append(np.arange(600)[rows]) or take(rows))
+    first = pool.digest(32 * 150)  # bytes of a quarter of the rows
+    assert len({rows[0] // 8 for rows in read}) == len(read) == 64
+    assert 100 < sum(map(len, read)) <= 150
+    assert read[-1][-1] > 590
+    assert first != as_pool(stored(values[::-1], name="turned")).digest(32 * 150)
+
+
+def test_a_digest_of_texts_counts_their_letters(tmp_path):
+    texts = np.array(["letter " * 100 + str(i) for i in range(1000)], dtype=object)
+    with h5py.File(tmp_path / "texts.h5", "w") as file:
+        pool = as_pool(file.create_dataset("rows", data=texts, dtype=h5py.string_dtype(), chunks=(10,)))
+        first, small = pool.digest(1 << 20), pool.digest(1 << 16)
+        file["rows"][995] = "another"
+        assert pool.digest(1 << 20) != first
+        assert pool.digest(1 << 16) == small
+
+
+MANY = np.arange(800.0).reshape(200, 2, 2)
+# What earlier versions knew them by.
+OLDER = (
+    "('stored', 200, (2, 2), 'float64', 1024254378, 1874673335, 1204256358, 342812239, 3748598704, 453205124, "
+    "2361822105, 1219151021, 3230842226, 2728696552, 83817030, 1724437980, 2470126939, 4044161729, 1465346671, "
+    "895569397, 1683029585, 1431039388, 107403723, 930990598, 2688332133, 2435293864, 3255473919, 4078011698, "
+    "939091576)"
+)
+
+
+def test_it_is_known_by_what_older_files_kept(stored):
+    assert as_pool(stored(MANY)).has_digest(OLDER, 1 << 26)
+    assert not as_pool(stored(MANY[::-1], name="turned")).has_digest(OLDER, 1 << 26)
+
+
+def test_any_rows_that_change_places_are_noticed(stored, tmp_path):
+    moved, y = MANY.copy(), np.where(np.arange(200) < 12, np.arange(200) % 2, -1)
+    moved[1:3] = MANY[2:0:-1]
+    plan = ActiveLearner(DummyClassifier(), RandomSampling(), random_state=0)
+    clone(plan).fit(stored(MANY), y).save(tmp_path / "saved")
+    with pytest.raises(ValueError, match="rows have changed or are in another order"):
+        ActiveLearner.load(tmp_path / "saved", stored(moved, name="moved"), plan)
+    then = identity(stored(MANY, name="again"))
+    check_identity({**then, "rows": OLDER}, stored(MANY, name="older"), None)
+    with pytest.raises(ValueError, match="is not the pool of the campaign"):
+        check_identity(then, stored(moved, name="moved again"), None)
+
+
+def test_a_store_that_is_written_is_noticed_by_all(tmp_path):
+    rows = in_zarr(tmp_path, MANY)
+    learner = ActiveLearner(DummyClassifier(), RandomSampling())
+    learner.fit(rows, np.where(np.arange(200) < 12, np.arange(200) % 2, -1))
+    rows[1:3] = MANY[2:0:-1]
+    for ask in (learner.query, lambda: learner.teach([51], [1])):
+        with pytest.raises(ValueError, match="changed in place"):
+            ask()
+
+
+def test_a_store_that_lost_rows_is_named(tmp_path):
+    rows = in_zarr(tmp_path, MANY)
+    learner = ActiveLearner(DummyClassifier(), RandomSampling())
+    learner.fit(rows, np.where(np.arange(200) < 12, np.arange(200) % 2, -1))
+    rows.resize((150, 2, 2))
+    for ask in (learner.query, lambda: learner.teach([51], [1]), learner.refit):
+        with pytest.raises(
+            ValueError, match="zarr array of the pool has 150 rows, and had 200 when it was given"
+        ):
+            ask()
