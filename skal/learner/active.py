@@ -14,6 +14,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_method_params
 
 from ..access.wrappers import first_step, has_network, last_step
 from ..labels import Labels
@@ -221,6 +222,8 @@ class ActiveLearner(Saving):
         per_row = frozenset(name for name, value in params.items() if has_length(value, len(labels)))
         if params.get("sample_weight") is not None and "sample_weight" not in per_row:
             raise ValueError(f"sample_weight must have one entry per row of X, {len(labels)}.")
+        own = {name: params[name] for name in per_row}  # which the caller may go on writing to
+        params |= _check_method_params(pool.X, own, indices=np.arange(len(pool)))
         known = None if classes is None else known_classes(classes, labels)
         if known is not None and is_prefitted(self.estimator):
             others = sorted(set(self.estimator.classes_.tolist()) - set(known.tolist()))

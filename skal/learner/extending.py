@@ -75,7 +75,7 @@ class Extending(Recording):
             self._check_fit_params(params, per_row, len(labels))
             self._try_flawed_row(replace(state, pool=pool))
             matching = state.pool.matching(pool)
-            if not matching.is_in_file:  # what the caller may go on writing to
+            if matching.storage is None:  # what the caller may go on writing to
                 matching = as_pool(matching.take(np.arange(len(matching))))
             params = {name: np.array(value) for name, value in params.items()}
             extension = Extension(matching.X, np.array(plain(labels)), params, named)

@@ -104,6 +104,7 @@ def test_extensions_pickle_by_name_too(file, tmp_path):
     rows = np.load(file, mmap_mode="r")
     new = np.memmap(tmp_path / "new.dat", np.float64, "w+", shape=(1000, N_FEATURES))
     new[:] = rows[:1000] + 1
+    new = np.memmap(tmp_path / "new.dat", np.float64, "r", shape=(1000, N_FEATURES))
     fitted = learner(CoreSet("input")).fit(rows, Y).extend(new, np.arange(1000) % 3, refit=False)
     fitted.extend(np.asarray(rows[:2]) + 2, [0, 1], refit=False)
     data = pickle.dumps(fitted)
@@ -177,3 +178,14 @@ def test_a_file_that_was_replaced_by_one_of_its_size_is_refused(file, tmp_path, 
     os.truncate(path, 100_000)
     with pytest.raises(ValueError, match=r"pool\.npy.*has 100000 bytes of the"):
         pickle.loads(data)
+
+
+@pytest.mark.parametrize("as_view", [np.asarray, lambda new: new[:, ::-1][:, ::-1]], ids=["array", "view"])
+def test_extensions_from_a_map_that_may_be_written_are_copied(file, tmp_path, as_view):
+    new = np.memmap(tmp_path / "new.dat", np.float64, "w+", shape=(10, N_FEATURES))
+    new[:] = np.load(file, mmap_mode="r")[:10] + 1
+    fitted = learner(CoreSet("input")).fit(np.load(file, mmap_mode="r"), Y)
+    fitted.extend(as_view(new), np.arange(10) % 3, refit=False)
+    kept = np.array(new)
+    new[:] = 0  # the next samples
+    assert_array_equal(fitted._state.extensions[0].X, kept)

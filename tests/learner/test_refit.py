@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -93,6 +94,19 @@ def test_semi_supervised_classifiers_get_the_unlabelled_rows(classifier):
     assert_allclose(fitted.predict_proba(X), alone.predict_proba(X))
     fitted.extend(X[:1], TRUTH[:1])
     assert fitted.query().shape == (5,)
+
+
+@pytest.mark.parametrize("container", [np.asarray, list, pd.Series, np.asfortranarray])
+def test_weights_are_those_that_fit_was_given(container):
+    weight = np.random.default_rng(0).uniform(size=150)
+    given = container(weight.copy())
+    fitted = learner().fit(X, Y, sample_weight=given)
+    for row in range(0, 150, 2):  # the caller uses the container for something else
+        given[row] = 1e-3
+    assert_array_equal(fitted.sample_weight_, weight)
+    fitted.teach([1, 2], TRUTH[1:3])
+    expected = learner().fit(X, Y, sample_weight=weight).teach([1, 2], TRUTH[1:3])
+    assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
 
 
 def test_sample_weight_is_masked_with_y():
