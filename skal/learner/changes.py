@@ -128,18 +128,32 @@ class Changes(Audits):
         Returns
         -------
         self : ActiveLearner
+
+        Raises
+        ------
+        ValueError
+            If a name is that of no parameter, or `classes` or `unlabeled` do not go with the labels. None is set then.
         """
         told = {name: value for name, value in params.items() if name in ("classes", "unlabeled")}
         if self._state is None or not told:
-            super().set_params(**params)
+            self._set_all(params)
         else:
             with self._changes:
                 state = _retold(self._state, told)
-                super().set_params(**params)
+                self._set_all(params)
                 self._state = state
         if any(name.partition("__")[0] in ("strategy", "cold_start") for name in params):
             self._strategy_changed = True
         return self
+
+    def _set_all(self, params: dict[str, Any]) -> None:
+        """Set parameters; scikit-learn sets some before it refuses another, and these are set back."""
+        before = self.get_params()
+        try:
+            super().set_params(**params)
+        except BaseException:
+            super().set_params(**{name: before[name] for name in params if name in before})
+            raise
 
     def grow(
         self,

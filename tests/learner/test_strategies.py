@@ -82,6 +82,26 @@ def test_a_strategy_that_cannot_be_used_changes_nothing(strategy, error):
     assert_array_equal(fitted.query(), rows)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"n_querys": 5}, {"strategy__n_querys": 5}, {"estimator__n_querys": 5}], ids=str
+)
+@pytest.mark.parametrize("is_fitted", [True, False])
+def test_parameters_of_which_one_is_unknown_set_none(wrong, is_fitted):
+    asked = learner(unlabeled=-1)
+    asked = asked.fit(X, Y) if is_fitted else asked
+    before = asked.get_params()
+    given = {"classes": [0, 1, 2, 3], "n_queries": 2, "strategy__measure": "entropy", "estimator__C": 3.0}
+    with pytest.raises(ValueError, match="Invalid parameter 'n_querys'"):
+        asked.set_params(strategy=CoreSet("input"), **wrong)
+    with pytest.raises(ValueError, match="Invalid parameter 'n_querys'"):
+        asked.set_params(**given, **wrong)
+    after = asked.get_params()
+    assert {name for name in before if before[name] is not after[name]} == set()
+    if is_fitted:
+        assert_array_equal(asked.query(), learner().fit(X, Y).query())
+        assert_array_equal(asked.classes_, [0, 1, 2])
+
+
 def test_a_strategy_that_is_set_is_not_prepared_by_a_query():
     for params in ({"strategy": CoreSet("input")}, {"strategy__measure": "entropy"}):
         fitted = learner().fit(X, Y).set_params(**params)
