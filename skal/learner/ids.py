@@ -70,17 +70,17 @@ class Ids:
     @cached_property
     def _rows(self) -> dict[Any, int]:
         """The rows of names that are objects, which may have no order."""
-        return {name: row for row, name in enumerate(self.names.tolist())}
+        return {name: row for row, name in enumerate(comparable(self.names))}
 
     @cached_property
     def _repeated(self) -> list[Any]:
         """The names of several rows."""
         if not self._are_objects:
             names, _ = self._sorted
-            return list(dict.fromkeys(names[1:][names[1:] == names[:-1]].tolist()))
+            return list(dict.fromkeys(comparable(names[1:][_same(names[1:], names[:-1])])))
         if len(self._rows) == len(self):
             return []
-        return [name for name, count in Counter(self.names.tolist()).items() if count > 1]
+        return [name for name, count in Counter(comparable(self.names)).items() if count > 1]
 
     def check(self) -> None:
         """Raise ValueError unless the names are distinct."""
@@ -112,8 +112,8 @@ class Ids:
             If a name is unknown, or that of several rows.
         """
         wanted = _array(ids)
-        if self._are_objects or _has_nul_at_ends(wanted):
-            found = np.array([self._rows.get(name, -1) for name in wanted.tolist()], dtype=np.intp)
+        if self._are_objects or _needs_objects(wanted):
+            found = np.array([self._rows.get(name, -1) for name in comparable(wanted)], dtype=np.intp)
         else:
             names, order = self._sorted
             wanted = np.array(wanted.tolist()) if wanted.dtype.kind == "O" else wanted
@@ -123,7 +123,7 @@ class Ids:
                     f"The ids {wanted[:5].tolist()} are not like those of the rows, such as {names[:1].tolist()[0]!r}."
                 )
             places = np.searchsorted(names, wanted).clip(max=len(names) - 1)
-            found = np.where(names[places] == wanted, order[places], -1)
+            found = np.where(_same(names[places], wanted), order[places], -1)
         unknown = np.flatnonzero(found < 0)
         if len(unknown):
             raise ValueError(
@@ -131,7 +131,7 @@ class Ids:
                 f"{self.names[:1].tolist()[0]!r}."
             )
         if self._repeated:
-            asked = {*self.names[found].tolist()}  # as they are here: a date has several spellings
+            asked = {*comparable(self.names[found])}  # as they are here: a date has several spellings
             if several := [name for name in self._repeated if name in asked]:
                 raise _ambiguous(several)
         return found
@@ -181,9 +181,11 @@ class Ids:
         own, first = self.names, other.names[: len(self)]
         if len(first) < len(own):
             return False
-        same = own == first
-        # What is missing, NaN or NaT, differs from itself, and is the same name here.
-        return bool(np.all(same) or np.all(same | ((own != own) & (first != first))))
+        if np.all(own == first):
+            return True
+        if "O" in (own.dtype.kind, first.dtype.kind):
+            return comparable(own) == comparable(first)
+        return bool(np.all(_same(own, first)))
 
     def is_another_order(self, other: Self) -> bool:
         """Whether other names are these in another order, each as often.
@@ -199,14 +201,34 @@ class Ids:
         if len(other) != len(self) or self.is_prefix_of(other):
             return False
         try:
-            return Counter(_comparable(self.names)) == Counter(_comparable(other.names))
+            return Counter(comparable(self.names)) == Counter(comparable(other.names))
         except TypeError:  # of names that have no hash
             return False
 
 
-def _comparable(names: NDArray[Any]) -> list[Any]:
-    """Names of which all that are missing are the same."""
-    return [None if is_missing(name) else name for name in names.tolist()]
+def comparable(names: NDArray[Any]) -> list[Any]:
+    """Names of which all that are missing, also in a tuple, are the same: None, NaN, NaT and NA.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    names : list
+    """
+    return list(map(_key, names.tolist()))
+
+
+def _key(name: Any) -> Any:
+    if isinstance(name, tuple):
+        return tuple(map(_key, name))
+    return None if is_missing(name) else name
+
+
+def _same(names: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which names in arrays of numbers, strings or dates are the same: NaN and NaT differ from themselves there."""
+    return (names == others) | ((names != names) & (others != others))
 
 
 def _ambiguous(names: list[Any]) -> ValueError:
@@ -229,10 +251,11 @@ def _array(ids: Any) -> NDArray[Any]:
     return np.atleast_1d(array)
 
 
-def _has_nul_at_ends(names: NDArray[Any]) -> bool:
-    """Whether there are strings that an array of strings cannot hold."""
+def _needs_objects(names: NDArray[Any]) -> bool:
+    """Whether there are names that an array of another kind cannot hold: strings that end in NUL, or none at all."""
     return names.dtype.kind == "O" and any(
-        isinstance(name, str | bytes) and name[-1:] in ("\0", b"\0") for name in names
+        is_missing(name) or (isinstance(name, str | bytes) and name[-1:] in ("\0", b"\0"))
+        for name in names.tolist()
     )
 
 

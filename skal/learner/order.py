@@ -11,7 +11,7 @@ from ..exceptions import PoolWarning
 from ..labels import is_missing
 from ..pool import Pool, Rows, as_pool
 from ..utils.warnings import callers_level
-from .ids import Ids
+from .ids import Ids, comparable
 
 
 def places_of(pool: Pool, ids: Ids | None, n_before: int) -> Rows | None:
@@ -91,8 +91,8 @@ def in_saved_order(
     places: Rows | slice | None = places_of(pool, ids, n_saved) if by_index else None
     now = Ids.of(None, pool) if by_index else None
     if places is None and ids is not None and now is not None and not ids.is_prefix_of(now):
-        there = {*now.names.tolist()}
-        lost = [name for name in ids.names.tolist() if name not in there]
+        there = {*comparable(now.names)}
+        lost = [name for name in comparable(ids.names) if name not in there]
         what = f"{lost[:5]} are missing" if lost else "some belong to several rows"
         raise ValueError(
             f"X has other ids than the learner that was saved: {what}. Give the original pool with its index."

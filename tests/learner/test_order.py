@@ -366,6 +366,58 @@ def test_a_name_that_is_missing_is_where_it_was(tmp_path, first):
         clone(PLAN).fit(frame, pd.Series(y, index=names[::-1]))
 
 
+MISSING = {
+    "texts": ["a", "b", "c", None, "e"],
+    "floats": [0.5, 1.5, 2.5, np.nan, 4.5],
+    "dates": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03", None, "2026-01-05"]),
+    "durations": pd.to_timedelta(["1h", "2h", "3h", None, "5h"]),
+    "string": pd.Index(["a", "b", "c", pd.NA, "e"], dtype="string"),
+    "Int64": pd.Index([1, 2, 3, None, 5], dtype="Int64"),
+    "categories": pd.CategoricalIndex(["a", "b", "c", None, "e"]),
+    "levels": pd.MultiIndex.from_arrays([list("aabba"), [1, 2, 1, np.nan, 3]]),
+}
+
+
+@pytest.mark.parametrize("names", MISSING.values(), ids=MISSING)
+def test_a_name_that_is_missing_is_found_in_another_order(tmp_path, names):
+    names, rows = pd.Index(names), [0, 30, 60, 90, 120]
+    frame, y = FRAME.iloc[rows].set_axis(names), Y[rows]
+    fitted = clone(PLAN).fit(frame, y)
+    assert_array_equal(fitted.positions(names[::-1]), [4, 3, 2, 1, 0])
+    fitted.save(tmp_path)
+    assert_array_equal(ActiveLearner.load(tmp_path, frame, PLAN).X_, frame)
+    with pytest.warns(PoolWarning, match="in another order"):
+        assert_array_equal(ActiveLearner.load(tmp_path, frame[::-1], PLAN).X_, frame)
+    with pytest.warns(PoolWarning, match="in another order"):
+        grown = clone(PLAN).fit(frame[:4], y[:4]).grow(frame[::-1])
+    assert_array_equal(grown.X_, frame)
+    lacking = frame.iloc[[3, 1, 2]]
+    with pytest.raises(ValueError, match="are missing") as raised:
+        ActiveLearner.load(tmp_path, lacking, PLAN)
+    assert not re.search("None|nan|NaT", str(raised.value))
+
+
+def test_two_names_that_are_missing_are_those_of_two_rows(tmp_path):
+    for names in ([0.5, np.nan, np.nan, 1.5], pd.Index(["a", np.nan, None, "b"], dtype=object)):
+        frame = FRAME.iloc[[0, 60, 90, 120]].set_axis(names)
+        fitted = clone(PLAN).fit(frame, Y[[0, 60, 90, 120]])
+        assert_array_equal(fitted.positions(frame.index[[3, 0]]), [3, 0])
+        with pytest.raises(ValueError, match=r"\[None\] belong to several rows"):
+            fitted.positions(frame.index)
+        fitted.save(tmp_path)
+        assert_array_equal(ActiveLearner.load(tmp_path, frame, PLAN).X_, frame)
+        with pytest.raises(ValueError, match="some belong to several rows"):
+            ActiveLearner.load(tmp_path, frame[::-1], PLAN)
+
+
+@pytest.mark.parametrize("ids", [["nan", "b"], [1, 2], [0.5, 1.5]], ids=["texts", "integers", "floats"])
+def test_what_is_missing_is_no_name(ids):
+    fitted = clone(PLAN).fit(X[:2], [0, 1], ids=np.array(ids))
+    for missing in (None, np.nan):
+        with pytest.raises(ValueError, match=r"(nan|None)\] are those of no row"):
+            fitted.positions(pd.Index([ids[0], missing], dtype=object))
+
+
 def test_weights_and_costs_in_another_order_are_refused():
     names = NAMES[:6][::-1]
     fitted = clone(PLAN).fit(FRAME, Y, sample_weight=np.ones(150))
