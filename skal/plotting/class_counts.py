@@ -87,9 +87,14 @@ class ClassCountsDisplay:
         Raises
         ------
         ValueError
-            If there are not as many names as classes.
+            If there are no class counts, or not as many names as classes.
         """
         arrays = by_repeat(history)
+        if "class_counts" not in arrays:
+            raise ValueError(
+                f"The history has no 'class_counts'; it has {sorted(history)}. Give the history_ of a "
+                "SimulatedLearner, or one that simulate returned: these have the labels of each class by round."
+            )
         counts = mean_over_repeats(arrays["class_counts"])
         names = [*range(counts.shape[1])] if classes is None else list(classes)
         if len(names) != counts.shape[1]:

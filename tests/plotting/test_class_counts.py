@@ -48,3 +48,10 @@ def test_many_classes_have_colours_of_their_own():
     counts = np.ones((2, 25))
     display = ClassCountsDisplay.from_history({"n_labeled": np.array([25, 50]), "class_counts": counts})
     assert len({tuple(area.get_facecolor()[0]) for area in display.areas_}) == 25
+
+
+def test_a_history_without_class_counts():
+    with pytest.raises(
+        ValueError, match=r"no 'class_counts'; it has \['n_labeled'\]. Give the history_ of a"
+    ):
+        ClassCountsDisplay.from_history({"n_labeled": HISTORY["n_labeled"]})
