@@ -14,8 +14,9 @@ from skorch import NeuralNet
 
 from ..access import predict_proba, working_bytes
 from ..access.raw_training import fit_raw_net
-from ..access.wrappers import last_step, rows_for
-from ..pool import Pool, as_pool
+from ..access.wrappers import last_step, open_pipeline, rows_for
+from ..labels import UNLABELED
+from ..pool import Pool, Rows, as_pool
 from ..utils.progress import counted
 from ..utils.random import seed_random_states
 from .query import Query
@@ -63,20 +64,21 @@ def bootstrap_scorer(
     row_bytes : float
         What a row becomes in it.
     """
-    members, classes = bootstrap_members(query, n_members), query.trainee.classes_
+    members, classes = bootstrap_members(query, n_members)
 
     def answer(block: Any) -> NDArray[Any]:
         return summary(np.stack([member_proba(member, classes, block) for member in members], axis=1))
 
-    return answer, working_bytes(query.estimator, query.pool) + 24 * n_members * len(query.labels.classes)
+    return answer, working_bytes(query.estimator, query.pool) + 24 * n_members * len(classes)
 
 
-def bootstrap_members(query: Query, n_members: int) -> list[Any]:
+def bootstrap_members(query: Query, n_members: int) -> tuple[list[Any], NDArray[Any]]:
     """Train clones of the query's classifier on bootstrap samples, of two classes at least.
 
     A member may miss a class of few labels, as it should: members that all knew its only row would agree on it, and
-    the classes of most labels would get all others. Rows without a label, which semi-supervised classifiers learn
-    from, are drawn too.
+    the classes of most labels would get all others. A classifier that refuses such a sample, as one with a
+    cross-validation of its own does, gets one that has as many rows of each class as there are. Rows without a label,
+    which semi-supervised classifiers learn from, are drawn too.
 
     Parameters
     ----------
@@ -87,20 +89,39 @@ def bootstrap_members(query: Query, n_members: int) -> list[Any]:
     Returns
     -------
     members : list of fitted classifiers
+    classes : ndarray of shape (n_classes,)
+        All that a member may know, in increasing order: those of the classifier, and of labels that wait for its
+        training.
 
     Raises
     ------
     ValueError
-        If no row is labelled.
+        If no row is labelled, or a member cannot be trained.
     """
     X, y, params = query.training_set()
-    pool, is_labeled, members = as_pool(X), np.isin(y, query.trainee.classes_), []
+    is_labeled = y != UNLABELED if len(y) > query.n_labels else np.ones(len(y), dtype=bool)
+    classes, codes = np.union1d(query.trainee.classes_, y[is_labeled]), np.full(len(y), UNLABELED)
+    codes[is_labeled] = np.searchsorted(classes, y[is_labeled])
+    pool, members = as_pool(X), []
+
+    def trained(rows: Rows, seed: int) -> Any:
+        own = _check_method_params(X, params, indices=rows)
+        return trained_clone(query.trainee, as_pool(pool.take(rows)), y[rows], own, seed)
+
     seeds = query.rng.integers(np.iinfo(np.int32).max, size=n_members).tolist()
     for seed in counted(seeds, "members"):
-        rows = _resampled(y, is_labeled, np.random.default_rng(seed))
-        own = _check_method_params(X, params, indices=rows)
-        members.append(trained_clone(query.trainee, as_pool(pool.take(rows)), y[rows], own, seed))
-    return members
+        rng = np.random.default_rng(seed)
+        try:
+            members.append(trained(_resampled(codes, rng), seed))
+        except ValueError:
+            try:
+                members.append(trained(_resampled_by_class(codes, rng), seed))
+            except ValueError as error:
+                raise ValueError(
+                    f"{type(query.trainee).__name__} cannot be trained on labels that are drawn with replacement: "
+                    f"{error} Label more rows of each class first, or use n_members=None and an ensemble."
+                ) from error
+    return members, classes
 
 
 def trained_clone(classifier: Any, pool: Pool, y: NDArray[Any], params: dict[str, Any], seed: int) -> Any:
@@ -115,12 +136,18 @@ def trained_clone(classifier: Any, pool: Pool, y: NDArray[Any], params: dict[str
     return member
 
 
-def _resampled(y: NDArray[Any], is_labeled: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+def _resampled(codes: NDArray[np.intp], rng: np.random.Generator) -> Rows:
     for _ in range(_MOST_DRAWS):
-        rows = np.sort(rng.integers(len(y), size=len(y)))
-        if len(set(y[rows][is_labeled[rows]].tolist())) > 1:
+        rows = np.sort(rng.integers(len(codes), size=len(codes)))
+        if len(set(codes[rows].tolist()) - {UNLABELED}) > 1:
             return rows
-    return np.arange(len(y))  # there are hardly two
+    return np.arange(len(codes))  # there are hardly two
+
+
+def _resampled_by_class(codes: NDArray[np.intp], rng: np.random.Generator) -> Rows:
+    """Draw as many rows of each class, and without a label, as there are."""
+    drawn = [rng.choice(np.flatnonzero(codes == code), (codes == code).sum()) for code in np.unique(codes)]
+    return np.sort(np.concatenate(drawn))
 
 
 def member_proba(member: Any, classes: NDArray[Any], X: Any) -> NDArray[Any]:
@@ -130,7 +157,7 @@ def member_proba(member: Any, classes: NDArray[Any], X: Any) -> NDArray[Any]:
     ----------
     member : fitted classifier
     classes : ndarray of shape (n_classes,)
-        In increasing order.
+        In increasing order; the member's are among them.
     X : container of n_rows rows
 
     Returns
@@ -138,7 +165,8 @@ def member_proba(member: Any, classes: NDArray[Any], X: Any) -> NDArray[Any]:
     probabilities : ndarray of shape (n_rows, n_classes)
     """
     answer = predict_proba(member, X)
-    if np.array_equal(member.classes_, classes):
+    is_raw_net = isinstance(open_pipeline(member)[1], NeuralNet)  # a column per output, seen or not
+    if is_raw_net or np.array_equal(member.classes_, classes):
         return answer
     probabilities = np.zeros((len(answer), len(classes)))
     probabilities[:, np.searchsorted(classes, member.classes_)] = answer

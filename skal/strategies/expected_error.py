@@ -133,8 +133,11 @@ class ExpectedErrorReduction(QueryStrategy):
         training, measure = query.training_set(), _LOSSES[self.loss]
         transformers, classifier = open_pipeline(query.estimator)
         classes, update = query.trainee.classes_, updates_of(classifier)
-        knows_all = np.array_equal(np.unique(training.y), classes)  # not where labels wait for a training
-        if update is None or not knows_all or set(training.params) - {"sample_weight"}:
+        if (
+            update is None
+            or set(training.params) - {"sample_weight"}
+            or not np.array_equal(np.unique(training.y), classes)  # labels of a new class wait for a training
+        ):
             yield from _trained_again(query, rows, shares, evaluated, measure)
             return
 

@@ -120,6 +120,11 @@ class Query:
         return self.labels.codes >= 0
 
     @property
+    def n_labels(self) -> int:
+        """How many labels are known, those of samples outside the pool included."""
+        return len(self.labels.rows) + sum(len(samples.rows) for samples in self.outside)
+
+    @property
     def awaited(self) -> Rows:
         """The pending rows of which a label may come: those that nobody skipped."""
         return np.setdiff1d(self.pending, self.skipped)

@@ -144,7 +144,7 @@ class Switch(QueryStrategy):
         if query.estimator is None and self.then_.requires:
             return self._answer("first", query)
         if not self._asks_first:
-            is_over = self.when(query) if callable(self.when) else _n_labels(query) >= self.when
+            is_over = self.when(query) if callable(self.when) else query.n_labels >= self.when
             return self._answer("then" if is_over else "first", query)
         rows = self._answer("first", query)
         n_seen = len(query.labels.rows) + len(query.pending) + len(query.candidates)
@@ -161,7 +161,3 @@ class Switch(QueryStrategy):
         rows = strategy._query(replace(query, rng=deepcopy(query.rng)))
         query.report.update(stage=stage)
         return rows
-
-
-def _n_labels(query: Query) -> int:
-    return len(query.labels.rows) + sum(len(samples.rows) for samples in query.outside)

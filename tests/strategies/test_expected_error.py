@@ -12,6 +12,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -179,3 +180,12 @@ def test_outside_a_learner_and_refusals():
         with pytest.raises(ValueError, match=f"'{name}' parameter of ExpectedErrorReduction"):
             learner(GaussianNB(), **params).fit(X, Y)
     assert not hasattr(learner(GaussianNB()).fit(X, Y), "score_samples")
+
+
+def test_strings_for_a_classifier_that_learns_from_unlabelled_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2))
+    y = np.where(np.arange(30) < 10, np.where(X[:, 0] > 0, "yes", "no"), None)
+    strategy = ExpectedErrorReduction(n_candidates=3)
+    learner = ActiveLearner(SelfTrainingClassifier(GaussianNB()), strategy, n_queries=2, random_state=0)
+    assert len(learner.fit(X, y).query()) == 2
