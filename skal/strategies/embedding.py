@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -65,7 +66,13 @@ class EmbeddingStrategy(QueryStrategy):
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         super()._check_pool(pool, estimator)
         if self.embedding == "auto" and estimator is not None and not has_embedding(estimator):
-            check_readable(self, pool, remedy=self._remedy)
+            self._check_readable(pool)
+
+    def _check_readable(self, pool: Pool) -> None:
+        """Refuse a pool whose rows cannot be compared as they are, as ``embedding="input"`` does."""
+        reader = copy(self)  # whose tags say what it reads, and not what a classifier may make of it
+        reader.embedding = "input"
+        check_readable(reader, pool, remedy=self._remedy)
 
     def _encoder(self) -> Any:
         return None if isinstance(self.embedding, str) else self.embedding
@@ -98,7 +105,7 @@ class EmbeddingStrategy(QueryStrategy):
         ):
             embedding = embed(estimator, pool, rows, keep_integers=True)
         else:
-            check_readable(self, pool, remedy=self._remedy)
+            self._check_readable(pool)
             embedding = pool.dense(slice(None) if rows is None else rows)
             embedding = embedding.reshape(len(embedding), -1)
         if not keep_integers:

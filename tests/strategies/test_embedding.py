@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -28,6 +28,8 @@ from skal.strategies import (
     MaxHerding,
     ProbCover,
     Query,
+    RandomSubset,
+    Switch,
     TypiClust,
 )
 from skal.strategies.embedding import _layout, are_few, newly_labeled
@@ -87,6 +89,28 @@ def test_bytes_become_floats_unless_a_strategy_keeps_them(embedding):
     assert np.shares_memory(kept, pool.X)
     assert stays
     assert_array_equal(kept, floats)
+
+
+class Untrained(HistGradientBoostingClassifier):
+    """It takes NaN and has no embedding; what a strategy refuses must be refused before this is fitted."""
+
+    def fit(self, X, y):
+        raise AssertionError("it was trained")
+
+
+@pytest.mark.parametrize("embedding", ["auto", "input"])
+@pytest.mark.parametrize("make", [CoreSet, KMedian, ProbCover, DiffusionSampling, DiscriminativeAL, SEALS])
+def test_nan_that_only_the_classifier_takes(make, embedding):
+    bad = X.copy()
+    bad[20, 1] = np.nan
+    strategy = make(embedding=embedding)
+    for outer in (strategy, RandomSubset(5, strategy), Switch(strategy)):
+        with pytest.raises(ValueError, match=rf"^Input X contains NaN.\n{make.__name__} does not accept"):
+            ActiveLearner(Untrained(), outer, random_state=0).fit(bad, PARTLY)
+    if embedding == "auto":
+        trees = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2).fit(bad, Y)
+        with pytest.raises(ValueError, match=rf"NaN.\n{make.__name__} does not accept"):
+            strategy.fit(bad).query(bad, PARTLY, estimator=trees)
 
 
 def test_only_the_pool_itself_stays():
