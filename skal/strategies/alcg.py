@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..access import predict_proba
 from ..pool import Rows
+from .predicted import predicted_codes
 from .query import Query
 from .score import ScoreStrategy
 from .uncertainty import entropy
@@ -116,10 +117,9 @@ class ALCG(ScoreStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows = super()._query(query)
-        probabilities = predict_proba(query.estimator, query.pool, rows)
-        n_classes = probabilities.shape[1]
+        n_classes = predict_proba(query.estimator, query.pool, rows).shape[1]
         query.report.update(
             classes=np.asarray(getattr(query.estimator, "classes_", range(n_classes))),
-            counts=np.bincount(probabilities.argmax(axis=1), minlength=n_classes),
+            counts=np.bincount(predicted_codes(query.estimator, query.pool, rows), minlength=n_classes),
         )
         return rows

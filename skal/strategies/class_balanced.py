@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 
-from ..access import predict_proba, working_bytes
-from ..pool import Rows, blockwise
+from ..pool import Rows
 from ..utils.warnings import callers_level
 from .base import QueryStrategy
 from .candidates import CandidateStrategy
+from .predicted import predicted_codes
 from .query import Query
 
 _NONE = 1e-300  # the share of a class without one
@@ -85,18 +85,9 @@ class ClassBalanced(CandidateStrategy):
     def _query(self, query: Query) -> Rows:
         rows, estimator = query.candidates.rows, query.estimator
         classes = np.asarray(estimator.classes_)
-
-        def predictions(rows: Rows) -> NDArray[np.intp]:
-            return blockwise(
-                lambda block: predict_proba(estimator, block).argmax(axis=1),
-                query.pool,
-                rows,
-                row_bytes=working_bytes(estimator, query.pool),
-            )
-
-        predicted = predictions(rows)
+        predicted = predicted_codes(estimator, query.pool, rows)
         available = np.bincount(predicted, minlength=len(classes))
-        taken = np.bincount(predictions(query.awaited), minlength=len(classes))
+        taken = np.bincount(predicted_codes(estimator, query.pool, query.awaited), minlength=len(classes))
         seats = divided(query.n_queries, self._weights(query, classes), available, query.rng, taken)
         chosen = np.empty(query.n_queries, dtype=np.intp)
         for code in np.unique(seats):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 
 from skal import ActiveLearner
 from skal.strategies import ALCG, ClassBalanced, CoreSet, UncertaintySampling
@@ -35,6 +36,22 @@ def test_equal_shares_of_the_criterions_own_choice(criterion):
             own = np.flatnonzero((predicted == label) & (Y < 0))
             best = own[np.argsort(-utility[own], kind="stable")[:4]]
             assert set(rows[predicted[rows] == label]) == set(best)
+
+
+def test_a_tuned_threshold_decides_what_is_predicted():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 2))
+    y = np.where(np.arange(400) < 80, np.where(rows[:, 0] > 1.2, "rare", "common"), None)
+    classifier = FixedThresholdClassifier(LogisticRegression(), threshold=0.05, pos_label="rare")
+    for strategy in (ClassBalanced(UncertaintySampling()), ALCG()):
+        fitted = ActiveLearner(classifier, strategy, n_queries=20, random_state=0).fit(rows, y)
+        report, predicted = fitted.strategy_, fitted.predict(rows[fitted.query()])
+        assert_array_equal(report.query_report_.classes, ["common", "rare"])
+        assert_array_equal(
+            report.query_report_.counts, [(predicted == "common").sum(), (predicted == "rare").sum()]
+        )
+        if isinstance(strategy, ClassBalanced):
+            assert_array_equal(report.query_report_.counts, 10)
 
 
 def test_inverse_and_given_shares():

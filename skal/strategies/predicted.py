@@ -1,0 +1,56 @@
+"""The class that a classifier predicts, which a tuned threshold may make another one than the most probable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skorch import NeuralNet
+
+from ..access.answers import in_blocks, opened
+from ..pool import Pool, Rows
+from ..training.estimator import NetworkEstimator
+
+
+def predicted_codes(estimator: Any, pool: Pool, rows: Rows) -> NDArray[np.intp]:
+    """Return the positions, in the classifier's `classes_`, of what it predicts for rows of a pool.
+
+    Its own `predict` is asked, in one pass; networks predict the most probable class.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        It has `predict_proba`.
+    pool : Pool
+    rows : ndarray of int of shape (n_rows,)
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n_rows,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import FixedThresholdClassifier
+    >>> from skal.pool import as_pool
+    >>> from skal.strategies.predicted import predicted_codes
+    >>> X = np.array([[0.0], [1.0], [3.0], [4.0]])
+    >>> classifier = FixedThresholdClassifier(LogisticRegression(), threshold=0.2).fit(X, ["no", "no", "yes", "yes"])
+    >>> predicted_codes(classifier, as_pool(X), np.arange(4)), classifier.predict_proba(X).argmax(axis=1)
+    (array([0, 1, 1, 1]), array([0, 0, 1, 1]))
+    """
+    question, classifier, proba = opened("predict_proba", estimator)
+    classes = np.asarray(getattr(classifier, "classes_", ()))
+    order = np.argsort(classes)
+    is_network = isinstance(classifier, NetworkEstimator | NeuralNet)
+    predicts = len(classes) and hasattr(classifier, "predict") and not is_network
+
+    def codes(block: Any) -> NDArray[np.intp]:
+        if not predicts:
+            return np.asarray(question.check(proba(block), classifier).argmax(axis=1))
+        labels = np.ravel(classifier.predict(block))  # some return a column
+        return order[np.searchsorted(classes, labels, sorter=order)]
+
+    return np.asarray(in_blocks(estimator, codes, pool, rows))
