@@ -39,7 +39,7 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     Returns
     -------
     answers : ndarray of shape (n_rows, ...) or tuple of such arrays
-        In the order of `rows`.
+        Floats, in the order of `rows`.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     NotFittedError
         If the classifier is not fitted.
     ValueError
-        If the answer has NaN or infinity in it or the wrong shape, or `rows` are no positions in `X`.
+        If the answer is no numbers, has NaN or infinity in it or the wrong shape, or `rows` are no positions in `X`.
 
     Examples
     --------

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import StackingClassifier
+from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNet
 
 from .class_values import as_probabilities, decision_function, no_probabilities
@@ -111,7 +114,7 @@ class Question:
         )
 
     def check(self, values: Any, classifier: Any) -> Any:
-        """Return the answer for a block of rows as an array, or as a tuple of them, after checking it.
+        """Return the answer for a block of rows as an array of floats, or as a tuple of them, after checking it.
 
         Parameters
         ----------
@@ -126,16 +129,22 @@ class Question:
         Raises
         ------
         ValueError
-            If the shape is wrong, NaN or infinity is in it, or probabilities are negative or do not sum to one.
+            If it is no numbers, the shape is wrong, NaN or infinity is in it, or probabilities are negative or do not
+            sum to one.
         """
         if self.parts:
             return tuple(
                 part.check(value, classifier) for part, value in zip(self.parts, values, strict=True)
             )
         values = np.asarray(values)
-        if values.dtype.kind == "f" and values.itemsize > 8:
-            values = values.astype(np.float64)  # SciPy and torch know nothing wider
         returned = f"{type(classifier).__name__}.{self.name} returned"
+        if values.dtype.kind != "f" or values.itemsize > 8:  # SciPy and torch know nothing wider
+            try:
+                values = values.astype(np.float64)  # differences of others wrap round, or there are none
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{returned} an array of dtype {values.dtype} that holds no numbers ({error}); return floats."
+                ) from error
         # A raw net may know fewer classes than it has outputs; its columns are what it predicts.
         classes = None if isinstance(classifier, NeuralNet) else getattr(classifier, "classes_", None)
         sizes = {} if classes is None else {"n_classes": len(classes)}
@@ -273,8 +282,24 @@ def provides(estimator: Any, need: str) -> bool:
     >>> provides(LinearSVC(), "embed"), provides(LinearSVC(), "predict_proba")
     (True, False)
     """
-    question = QUESTIONS.get(need, Question(need))
-    return question.answered_by(open_pipeline(estimator)[1]) is not None or hasattr(estimator, need)
+    question, classifier = QUESTIONS.get(need, Question(need)), open_pipeline(estimator)[1]
+    return (
+        question.answered_by(classifier) is not None
+        or hasattr(estimator, need)
+        or question.answered_by(_completed(classifier)) is not None
+    )
+
+
+def _completed(classifier: Any) -> Any:
+    """Return a classifier with the final estimators that `StackingClassifier` has by default, in `fit` alone."""
+    params = classifier.get_params() if isinstance(classifier, BaseEstimator) else {}
+    parts = {"": classifier} | {f"{name}__": part for name, part in params.items()}
+    lacking = {
+        f"{name}final_estimator": LogisticRegression()
+        for name, part in parts.items()
+        if isinstance(part, StackingClassifier) and part.final_estimator is None
+    }
+    return clone(classifier).set_params(**lacking) if lacking else classifier
 
 
 def check_requirements(asker: Any, requires: Iterable[str], estimator: Any) -> None:

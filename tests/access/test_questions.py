@@ -5,13 +5,15 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, LinearSVC
 from skorch import NeuralNetClassifier
 from torch import nn
@@ -30,7 +32,7 @@ from skal.access import (
     provides,
 )
 from skal.classifiers import NetClassifier, VAALClassifier, WassersteinClassifier
-from skal.strategies import BADGE
+from skal.strategies import BADGE, UncertaintySampling
 
 from .common import Given, Learner, X, Y
 
@@ -81,6 +83,67 @@ def test_probabilities_need_a_column_per_class():
         predict_proba(Given(4), np.zeros((5, 3)))
     with pytest.raises(ValueError, match=r"\(5,\)"):
         predict_proba(Given(4), np.zeros(5))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, object, np.longdouble])
+def test_answers_that_are_no_floats_become_floats(dtype):
+    class Votes(Given):
+        def decision_function(self, X):
+            return np.eye(3)[[0, 1]].astype(dtype)
+
+        predict_proba = embed = decision_function
+
+    for asked in (decision_function, predict_proba, embed):
+        found = asked(Votes(), np.zeros((2, 3)))
+        assert found.dtype == np.float64
+        assert_array_equal(found, np.eye(3)[[0, 1]])
+
+
+@pytest.mark.parametrize("values", [[["a", "b", "c"]], [[{}, {}, {}]]])
+def test_answers_that_are_no_numbers(values):
+    class Words(Given):
+        def predict_proba(self, X):
+            return values
+
+    with pytest.raises(
+        ValueError, match=r"Words\.predict_proba returned an array of dtype .* holds no numbers"
+    ):
+        predict_proba(Words(), np.zeros((1, 3)))
+
+
+def test_votes_do_not_wrap_round():
+    class Votes(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+
+        def decision_function(self, X):
+            votes = X[:, 0].astype(np.uint8)
+            return np.column_stack([votes, 10 - votes, np.zeros_like(votes)])
+
+    X = np.array([[0.0], [10], [5], [9], [6]])
+    strategy = UncertaintySampling("min_distance", random_state=0).fit(X)
+    rows = strategy.query(X, n_queries=3, estimator=Votes().fit(X, [0, 1, 2, 0, 1]))
+    assert_array_equal(rows, [2, 4, 3])  # 5 of 10, 6 of 10, 9 of 10
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda stack: stack,
+        lambda stack: make_pipeline(StandardScaler(), stack),
+        lambda stack: GridSearchCV(stack, {}),
+        SelfTrainingClassifier,
+        FixedThresholdClassifier,
+    ],
+)
+def test_a_stack_has_the_methods_of_its_default_before_it_is_fitted(wrapped):
+    classifier = wrapped(StackingClassifier([("nb", GaussianNB())]))
+    assert provides(classifier, "predict_proba")
+    assert provides(classifier, "decision_function")
+    assert not provides(classifier, "embed")
+    without = wrapped(StackingClassifier([("nb", GaussianNB())], final_estimator=LinearSVC()))
+    assert not provides(without, "predict_proba")
 
 
 def test_scores_are_one_per_row():
