@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..utils.threads import one_blas_thread
-from .points import Floats
+from .points import Floats, measure_close, middle
 
 _BLOCK_NUMBERS = 1 << 18  # of distances, or of coordinates, in memory at a time
 
@@ -58,19 +58,18 @@ def mean_closeness(X: NDArray[np.number]) -> Floats:
     >>> mean_closeness(np.array([[0.0], [1.0], [3.0]])).round(3)
     array([0.583, 0.611, 0.528])
     """
-    totals, shift = np.zeros(len(X)), X[:1].astype(np.float64)  # a common offset would drown the differences
+    totals, shift = np.zeros(len(X)), middle(X)
     blocks = _blocks(len(X), max(512, X.shape[1]))
     for i, block in enumerate(blocks):
-        rows = X[block] - shift
+        rows = X[block].astype(np.float64) - shift
         norms = np.einsum("ij,ij->i", rows, rows)
         for other in blocks[i:]:
-            others = rows if other == block else X[other] - shift
+            others = rows if other == block else X[other].astype(np.float64) - shift
             pairs = rows @ (-2 * others.T)
             pairs += norms[:, np.newaxis]
             pairs += np.einsum("ij,ij->i", others, others)
-            np.sqrt(np.maximum(pairs, 0, out=pairs), out=pairs)
-            if other == block:
-                np.fill_diagonal(pairs, 0)
+            measure_close(pairs, rows, norms, others)
+            np.sqrt(pairs, out=pairs)
             pairs += 1
             np.reciprocal(pairs, out=pairs)
             totals[block] += pairs.sum(axis=1)

@@ -7,9 +7,10 @@ import numpy as np
 from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
 from .lazy import lazy_argmax
-from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms
+from .points import EuclideanPoints, Floats, Positions, check_k, measure_close, sq_norms
 
 _TOGETHER = 128  # rows whose gains are computed together
+_LOST = 1e-10  # of the squared bandwidth: what rounding may take from squared distances
 _MOST_BLOCKED = 512  # targets at once, so that a block of points has room beside them
 
 
@@ -124,11 +125,14 @@ class KernelHerding:
 
     def _similar(self, rows: Positions, part: slice) -> Floats:
         """Return the similarity of some rows to some targets, of shape (n_rows, n_targets)."""
-        points = self._points.take(rows)
-        found = points @ self._targets[part].T
+        points, targets = self._points.take(rows), self._targets[part]
+        norms = sq_norms(points)
+        found = points @ targets.T
         found *= -2
-        found += sq_norms(points)[:, np.newaxis]
+        found += norms[:, np.newaxis]
         found += self._norms[part]
+        if norms.max(initial=0) * np.finfo(np.float64).eps > _LOST * self.bandwidth * self.bandwidth:
+            measure_close(found, points, norms, targets)
         np.maximum(found, 0, out=found)
         with np.errstate(over="ignore", under="ignore"):
             found /= -self.bandwidth

@@ -19,6 +19,11 @@ BLOCK_SIZE = 2**17
 # Numbers whose squares fit into float32, with room for sums.
 _LARGE, _SMALL = 1e15, 1e-15
 
+_SAMPLE_NUMBERS, _FEWEST, _MOST = 2**20, 9, 128  # numbers and rows of the sample for a median
+
+# Squared distances of products, beside the squared lengths: of ten digits, six are left.
+_CLOSE = 1e-6
+
 
 class Points(ABC):
     """Some rows of a pool, or all of them, counted from zero without a copy.
@@ -127,11 +132,7 @@ class EuclideanPoints(Points):
                 f"{X.dtype}; scale them, or the rows that they are computed from."
             )
         self.X = X
-        # Any shift will do to keep a common offset from drowning the differences. A float32 shift is subtracted
-        # from float32 or grid-valued data without rounding, and so keeps equal distances equal.
-        sample = np.mean(X[:: max(1, len(X) // 1024)], axis=0, dtype=np.float64)
-        largest = np.finfo(np.float32).max
-        self.shift = sample.clip(-largest, largest).astype(np.float32)
+        self.shift = middle(X)
         self.dtype = np.result_type(X.dtype, np.float32)
 
     def _raw(self, rows: Positions | slice | list[int]) -> Floats:
@@ -192,6 +193,45 @@ class EuclideanPoints(Points):
         rows = np.flatnonzero(bounds >= best)
         exact = [sq_norms(self.take(chosen) - mean) for _, chosen in self.blocks(rows, 0)]
         return int(rows[np.concatenate(exact).argmax()])
+
+
+def middle(X: NDArray[np.number]) -> NDArray[np.float32]:
+    """Return the median of a sample of rows, for a shift that keeps a common offset from drowning the differences.
+
+    Any shift would do but one that a few far rows have taken away with them. In float32 it is subtracted from float32
+    or grid-valued data without rounding, and so keeps equal distances equal.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+
+    Returns
+    -------
+    middle : ndarray of shape (n_features,), dtype float32
+    """
+    n_rows = min(max(_SAMPLE_NUMBERS // max(1, X.shape[1]), _FEWEST), _MOST)
+    sample = X[:: max(1, len(X) // n_rows)]
+    median = np.partition(sample, len(sample) // 2, axis=0)[len(sample) // 2].astype(np.float64)
+    largest = np.finfo(np.float32).max
+    return median.clip(-largest, largest).astype(np.float32)
+
+
+def measure_close(sq_distances: Floats, points: Floats, norms: Floats, targets: Floats) -> None:
+    """Measure those squared distances by differences that are small beside the norms, which drown them in products.
+
+    Parameters
+    ----------
+    sq_distances : ndarray of shape (n_points, n_targets), dtype float64
+        Sums of products, which are changed in place.
+    points : ndarray of shape (n_points, n_features), dtype float64
+    norms : ndarray of shape (n_points,)
+        Their squared lengths. Those of targets so close are nearly the same.
+    targets : ndarray of shape (n_targets, n_features), dtype float64
+    """
+    close = np.flatnonzero(sq_distances < _CLOSE * norms[:, np.newaxis])
+    for block in blocks(len(close), points.shape[1]):
+        rows, columns = np.divmod(close[block], len(targets))
+        sq_distances[rows, columns] = sq_norms(points[rows] - targets[columns])
 
 
 def square_dtype(X: Floats) -> type[np.floating[Any]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..access import predict_proba
 from ..pool import Rows
 from ..selection import top_k
-from ..selection.points import squares_fit
+from ..selection.points import measure_close, middle, sq_norms, squares_fit
 from ..utils.threads import in_threads, one_blas_thread
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
@@ -106,16 +106,20 @@ class ContrastiveAL(EmbeddingStrategy):
                 "Squared distances between embeddings overflow; scale the rows that they come from."
             )
         k, known_p = min(self.n_neighbors, len(known)), known_p.astype(np.float64)
-        shift, tiny = known.mean(axis=0), np.finfo(probabilities.dtype).tiny
+        shift, tiny = middle(known), np.finfo(probabilities.dtype).tiny
         known, surprises = known - shift, entropy(known_p)
-        norms = np.einsum("ij,ij->i", known, known)
+        norms = sq_norms(known)
         step = max(1, _BLOCK_NUMBERS // max(known.shape[1], len(known), k * known_p.shape[1]))
         scores = np.empty(len(places))
 
         def measure(start: int) -> None:
             block = slice(start, start + step)
-            # Less what all have in common.
-            distances = norms - 2 * (embedding[places[block]] - shift) @ known.T
+            points = embedding[places[block]].astype(np.float64) - shift
+            own, distances = sq_norms(points), points @ known.T
+            distances *= -2
+            distances += norms
+            distances += own[:, np.newaxis]
+            measure_close(distances, points, own, known)
             nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
             logarithms = np.log(np.maximum(probabilities[block], tiny), dtype=np.float64)
             crosses = np.einsum("ij,ij->i", known_p[nearest].mean(axis=1), logarithms)

@@ -84,3 +84,12 @@ def test_rows_are_measured_once_after_the_labels(monkeypatch):
     known.add(np.arange(100, 110))
     known.pick(1, np.arange(110, 600), np.arange(0), np.random.default_rng(0))
     assert sum(measured) < 2 * 600
+
+
+@pytest.mark.parametrize("far", [1e6, 1e9])
+def test_far_rows_do_not_drown_the_differences_of_the_others(far):
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    X[:20, 1] = far
+    everyone, rng = np.arange(200), np.random.default_rng(0)
+    picks, coverage = KernelHerding(X, 1.0).pick(10, everyone, everyone[:0], rng)
+    assert_allclose(coverage, check_greedy(similar(X, X, 1.0), [], everyone, picks), rtol=1e-9)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_info
 
 from skal.selection import FarthestFirst, badge_kmeans_plusplus, k_medians, top_k
+from skal.selection.points import EuclideanPoints, measure_close, middle, sq_norms
 from skal.utils.threads import Kept
 from tests.threads import check_threads
 
@@ -77,3 +80,29 @@ def test_threads_choose_what_one_thread_chooses():
 
     check_threads(choose)
     assert [library["num_threads"] for library in threadpool_info()] == limits
+
+
+@given(grids(), st.sampled_from([0.0, 1e6, 1e9]), st.integers(0, 100))
+def test_what_products_drown_is_measured_by_differences(X, far, seed):
+    rng = np.random.default_rng(seed)
+    X = X.astype(np.float64) + far * (rng.random((len(X), 1)) < 0.5)
+    norms = sq_norms(X)
+    found = norms[:, np.newaxis] + norms - 2 * X @ X.T
+    measure_close(found, X, norms, X)
+    assert_allclose(found, cdist(X, X, "sqeuclidean"), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 3), (2000, 3), (20, 2**18)])
+def test_the_middle_is_among_the_rows_whatever_the_far_ones(shape, dtype):
+    X = np.random.default_rng(0).integers(0, 9, shape).astype(dtype)
+    X[: len(X) // 3] = 200
+    assert middle(X).dtype == np.float32
+    assert middle(X).max() < 9 or len(X) == 1
+    assert_array_equal(EuclideanPoints(X).shift, middle(X))
+
+
+def test_numbers_beyond_float32_have_a_middle():
+    assert_array_equal(
+        middle(np.array([[1e100, -1e100]])), np.finfo(np.float32).max * np.array([1, -1], np.float32)
+    )

@@ -39,6 +39,16 @@ def test_scores_are_mean_divergences_from_the_nearest_labelled_rows(seed, k, ste
     assert_allclose(scores, expected, rtol=1e-6, atol=1e-12)
 
 
+@given(seed=st.integers(0, 100), far=st.sampled_from([1e6, 1e9]))
+def test_far_rows_do_not_hide_who_is_near(seed, far):
+    rng = np.random.default_rng(seed)
+    rows, p = rng.normal(size=(40, 2)), rng.dirichlet([0.5, 0.5, 0.5], size=40)
+    rows[::4, 1] = far
+    scores = ContrastiveAL(n_neighbors=3)._divergences(rows[:20], p[:20], rows, np.arange(20, 40), p[20:])
+    expected = [naive(rows, p, np.arange(20), row, 3) for row in range(20, 40)]
+    assert_allclose(scores, expected, rtol=1e-6, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("classifier", "strategy", "embed"),
     [

@@ -59,6 +59,16 @@ def test_means_of_numbers_that_are_far_away_huge_or_tiny():
         assert_allclose(mean_cosine(rows * scale), mean_cosine(rows))
 
 
+@pytest.mark.parametrize("far", [[0], [-1], [7], range(20)], ids=str)
+@pytest.mark.parametrize("distance", [1e6, 1e9])
+def test_far_rows_leave_the_closeness_of_the_others_whatever_the_order(far, distance):
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[np.array(far)] += distance
+    for order in (np.arange(60), np.arange(60)[::-1], np.random.default_rng(1).permutation(60)):
+        expected = similarities(rows, "euclidean").mean(axis=1)
+        assert_allclose(mean_closeness(rows[order]), expected[order], rtol=1e-7)
+
+
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
 @pytest.mark.parametrize("embedding", ["auto", "input", PCA(2)], ids=str)
 def test_every_round_equals_the_product_by_hand(similarity, embedding):
