@@ -21,7 +21,7 @@ from .base import POSITIVE_INTEGER, QueryStrategy
 from .bootstrap import trained_clone
 from .query import Query
 from .uncertainty import entropy
-from .updates import MOST_PARAMETERS, Seen, updates_of
+from .updates import MOST_PARAMETERS, Seen, multinomial, updates_of
 
 _BLOCK_BYTES = 1 << 24
 
@@ -69,8 +69,10 @@ class ExpectedErrorReduction(QueryStrategy):
     - by training a clone for each candidate and class, for anything else: 200 times the number of classes in each
       query, unless `n_candidates` is smaller.
 
-    Of a pipeline whose last step is one of the first two kinds, the steps before it stay as they are. The rows
-    of a batch are chosen without regard to each other.
+    Of a pipeline whose last step is one of the first two kinds, the steps before it stay as they are. Where they give
+    `MultinomialNB` candidates with features below zero, as a scaler of the labelled rows may, the pipeline is trained
+    again; `MultinomialNB` alone refuses to learn such features. The rows of a batch are chosen without regard to each
+    other.
 
     References
     ----------
@@ -149,6 +151,11 @@ class ExpectedErrorReduction(QueryStrategy):
             weights=_weights(training.params, len(training.y)),
             new_weights=_weights(query.row_params(rows), len(rows)),
         )
+        if (
+            update is multinomial and seen.candidates.min() < 0
+        ):  # the steps before learn such rows, too, or it refuses
+            yield from _trained_again(query, rows, shares, evaluated, measure)
+            return
         after = update(classifier, seen)
         n_bytes = 32 * len(classes) * (len(evaluated) + MOST_PARAMETERS)
         step = max(1, _BLOCK_BYTES // n_bytes)

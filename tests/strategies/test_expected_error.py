@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -189,3 +189,23 @@ def test_strings_for_a_classifier_that_learns_from_unlabelled_rows():
     strategy = ExpectedErrorReduction(n_candidates=3)
     learner = ActiveLearner(SelfTrainingClassifier(GaussianNB()), strategy, n_queries=2, random_state=0)
     assert len(learner.fit(X, y).query()) == 2
+
+
+def test_features_below_zero_are_what_training_again_makes_of_them(monkeypatch):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 3))
+    X[20] = -9  # far below what the labelled rows tell a scaler
+    y = np.where(np.arange(40) < 6, np.arange(40) % 2, -1)
+    strategy = ExpectedErrorReduction(n_candidates=40)
+    scaled = make_pipeline(MinMaxScaler(), MultinomialNB(alpha=0.1))
+    learner = ActiveLearner(scaled, strategy, n_queries=3, random_state=0).fit(X, y)
+    rows, found = learner.query(), learner.strategy_.query_report_.expected_loss
+    monkeypatch.setattr(expected_error, "updates_of", lambda classifier: None)
+    assert_array_equal(learner.query(), rows)
+    assert_array_equal(learner.strategy_.query_report_.expected_loss, found)
+    monkeypatch.undo()
+    plain = ActiveLearner(MultinomialNB(), strategy, random_state=0)
+    for rows in (X, sparse.csr_array(X)):
+        learner = plain.fit(abs(rows), y).use(strategy)
+        with pytest.raises(ValueError, match="Negative values in data passed to MultinomialNB"):
+            learner.query(rows)
