@@ -57,6 +57,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
         a classifier that can be differentiated. Empty for strategies that need no classifier.
     query_report_ : Bunch
         What the latest query did. Its keys are those of the strategy; strategies that report nothing do not have it.
+        It is empty after a query that had no row to choose from.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
@@ -249,8 +250,8 @@ class Strategy(ABC, Inheriting, InstanceParams):
             self._check_pool(pool, estimator)
         if not self.requires:
             return
-        known = getattr(estimator, "classes_", None)
-        if estimator is None or (known is not None and len(known) < 2):
+        if not can_guide(estimator):
+            known = getattr(estimator, "classes_", None)
             given = (
                 "there is none yet" if known is None else f"the one given knows {np.asarray(known).tolist()}"
             )
@@ -273,6 +274,12 @@ class Strategy(ABC, Inheriting, InstanceParams):
         takes.string = not self.reads_rows
         takes.allow_nan = takes.string and encoder is None  # nobody knows what an encoder makes of it
         return tags
+
+
+def can_guide(estimator: Any) -> bool:
+    """Return whether there is a classifier, and it knows two classes, as far as it tells."""
+    known = getattr(estimator, "classes_", None)
+    return estimator is not None and (known is None or len(known) > 1)
 
 
 class QueryStrategy(Strategy):
@@ -382,6 +389,8 @@ class QueryStrategy(Strategy):
                 stacklevel=callers_level(),
             )
         if n_queries == 0:
+            if hasattr(self, "query_report_"):  # it is not about this query; others may read it meanwhile
+                self.query_report_ = query.report
             return NO_ROWS.copy()
         self._check_asked(query.pool, query.estimator)
         rng = np.random.default_rng([self._seed, len(query.labels.rows)])

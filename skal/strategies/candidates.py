@@ -105,6 +105,16 @@ class CandidateStrategy(CriterionStrategy):
     def _restrict(self, query: Query) -> Rows:
         """Return the candidates that the criterion sees, in any order."""
 
+    def _check_asked(self, pool: Pool, estimator: Any) -> None:
+        """Leave it to a criterion that does not always need the classifier, as `Switch`, whether it is needed now."""
+        decides = type(self.criterion_)._check_asked is not QueryStrategy._check_asked
+        if not decides or self.requires != self.criterion_.requires:
+            super()._check_asked(pool, estimator)
+            return
+        if pool is not self._pool:
+            self._check_pool(pool, estimator)
+        self.criterion_._check_asked(pool, estimator)
+
     def _query(self, query: Query) -> Rows:
         rows = self._checked(self._restrict(query), query, "_restrict")
         if len(rows) < query.n_queries:

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..labels import Labels
 from ..pool import Pool, Rows
 from ..utils.random import seed_random_states
-from .base import POSITIVE_INTEGER, QueryStrategy
+from .base import POSITIVE_INTEGER, QueryStrategy, can_guide
 from .query import Query
 from .typi_clust import TypiClust
 from .uncertainty import UncertaintySampling
@@ -141,7 +141,7 @@ class Switch(QueryStrategy):
             self._check_pool(pool, estimator)
 
     def _query(self, query: Query) -> Rows:
-        if query.estimator is None and self.then_.requires:
+        if not can_guide(query.estimator) and self.then_.requires:
             return self._answer("first", query)
         if not self._asks_first:
             is_over = self.when(query) if callable(self.when) else query.n_labels >= self.when

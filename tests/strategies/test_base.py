@@ -182,6 +182,19 @@ def test_random_numbers_depend_on_the_seed_and_the_number_of_labels():
     assert number(None)[1] == np.random.default_rng([0, 0]).random()
 
 
+def test_a_query_without_candidates_leaves_no_report_of_another():
+    strategy, silent = (Drawing(random_state=0).fit(X) for _ in range(2))
+    strategy.query(X, Y, 2)
+    full = np.where(Y < 0, 0, Y)
+    for asked in (strategy, silent):
+        with pytest.warns(PoolExhaustedWarning):
+            assert len(asked.query(X, full, 2)) == 0
+    assert strategy.query_report_ == {}
+    assert not hasattr(silent, "query_report_")
+    assert strategy.query(X, Y, 3) is not None
+    assert strategy.query_report_.n == 3
+
+
 def test_a_report_is_that_of_the_latest_query_that_reports():
     class Silent(Drawing):
         def _query(self, query):

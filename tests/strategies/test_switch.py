@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
 from skal import ActiveLearner
@@ -16,6 +17,7 @@ from skal.strategies import (
     ProbCover,
     QueryStrategy,
     RandomSampling,
+    RandomSubset,
     Switch,
     TypiClust,
     UncertaintySampling,
@@ -100,6 +102,26 @@ def test_without_a_second_class_the_first_strategy_goes_on():
         fitted.query()
     fitted.teach([5, 6], [1, 1])
     assert_array_equal(fitted.query(), [0, 1, 2, 3])  # which needs no classifier
+
+
+def test_a_classifier_of_one_class_lets_the_first_strategy_go_on_outside_a_learner():
+    one = GaussianNB().fit(X[:3], [0, 0, 0])
+    strategy = Switch(First(), Last(), 2, random_state=0).fit(X)
+    y = np.where(np.arange(90) < 5, 0, -1)
+    assert_array_equal(strategy.query(X, y, 2, estimator=one), [5, 6])
+    assert strategy.query_report_.stage == "first"
+
+
+def test_a_subset_asks_for_a_classifier_when_the_stage_does():
+    fitted = learner(RandomSubset(90, RandomSubset(90, Switch(First(), Last(), 9))))
+    assert_array_equal(fitted.query(), [0, 1, 2, 3])
+    assert_array_equal(fitted.query(X[:30] + 1), [0, 1, 2, 3])
+    fitted.teach(np.arange(10), TRUTH[:10])
+    assert_array_equal(fitted.query(), [86, 87, 88, 89])
+    with pytest.raises(NotFittedError, match="Last needs a fitted classifier"):
+        learner(RandomSubset(90, Switch(Last(), First(), 9))).query()
+    with pytest.raises(NotFittedError, match="RandomSubset needs a fitted classifier"):
+        learner(RandomSubset(90)).query()
 
 
 @pytest.mark.parametrize(("when", "n_first"), [("covered", 20), (0.8, 4), (np.float32(0.8), 4), (0.5, 0)])
