@@ -1,6 +1,6 @@
 """What a strategy is asked."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from skal.labels import Labels
 from skal.pool import Candidates, as_pool
 from skal.strategies import Query
+from skal.strategies.query import Samples
 
 POOL = as_pool(np.arange(10.0).reshape(5, 2))
 LABELS = Labels.of([0, -1, 1, -1, -1])
@@ -29,6 +30,13 @@ def test_candidates_are_the_unlabelled_rows():
     everything = Query(pool=POOL, labels=Labels.none(5), n_queries=1)
     assert_array_equal(everything.candidates.rows, np.arange(5))
     assert not everything.labeled.any()
+
+
+def test_labels_outside_the_pool_are_labels():
+    query = Query(pool=POOL, labels=LABELS, n_queries=2)
+    assert query.n_labels == 2
+    others = Samples(POOL, np.arange(3), np.zeros(3, dtype=np.int32))
+    assert replace(query, outside=(others, others)).n_labels == 8
 
 
 def test_a_restricted_query_differs_in_candidates_and_report():
