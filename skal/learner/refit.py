@@ -72,18 +72,12 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
         return replace(state, estimator=with_columns_as_classes(clone(estimator), state.pool), can_guide=True)
     classes = state.classes
     if not len(classes):
-        return replace(state, estimator=None, can_guide=False, failure=None)
+        return replace(state, estimator=None, can_guide=False, failure=None, basis=state.answers)
     if len(classes) == 1:  # most classifiers refuse a single class, which is how many loops begin
         only = DummyClassifier(strategy="most_frequent")
         only.fit(np.zeros((1, int(np.prod(state.pool.row_shape)))), plain(classes))
-        return replace(state, estimator=only, can_guide=False, failure=None)
-    estimator = clone(estimator)
-    if seeds:
-        seed_random_states(estimator, seed)
-    _tell_n_queries(estimator, n_queries)
-    coded = wanted_codes(estimator, state)
-    if state.known is not None:
-        tell_classes(estimator, state.known if coded is None else np.arange(len(coded)))
+        return replace(state, estimator=only, can_guide=False, failure=None, basis=state.answers)
+    estimator, coded = untrained(state, estimator, seed, seeds=seeds, n_queries=n_queries)
     _warm_start(estimator, state.estimator, classes)
     X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator), coded=coded)
     X = rows_for(estimator, X)
@@ -115,6 +109,20 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
     if coded is not None:
         estimator = LabelEncodedClassifier.around(estimator, plain(coded))
     return replace(state, estimator=estimator, can_guide=True, failure=None, basis=state.answers)
+
+
+def untrained(
+    state: State, estimator: Any, seed: int, *, seeds: bool, n_queries: int
+) -> tuple[Any, NDArray[Any] | None]:
+    """The clone that `refitted` fits, and the classes whose positions it gets as labels, if it does."""
+    estimator = clone(estimator)
+    if seeds:
+        seed_random_states(estimator, seed)
+    _tell_n_queries(estimator, n_queries)
+    coded = wanted_codes(estimator, state)
+    if state.known is not None:
+        tell_classes(estimator, state.known if coded is None else np.arange(len(coded)))
+    return estimator, coded
 
 
 def is_scarce(state: State, estimator: Any) -> bool:

@@ -35,7 +35,7 @@ from .ids import Ids
 from .order import has_other_index, in_saved_order
 from .reader import Reader
 from .record import Entry
-from .refit import is_prefitted, refitted
+from .refit import is_prefitted, refitted, untrained
 from .restorable import PART
 from .state import State
 from .writer import UnsavableError, Writer
@@ -48,7 +48,6 @@ _VERSIONS: dict[int, dict[type, dict[str, Any]]] = {  # and what they lack
     3: {State: {"others": dict}},
     4: {},
 }
-_TOLD = ("random_state", "classes")  # parameters that the learner gives its clone of the classifier
 _COMPARED_BYTES = 1 << 26  # of the pool, to know it again
 
 # What the first file of a learner holds, and of which kind; beside them are nodes by their places.
@@ -76,9 +75,15 @@ class Saving(Changes):
         Raises
         ------
         TypeError
-            If a part cannot be restored exactly; it is named. What was saved before is left.
+            If a part cannot be restored exactly; it is named, and what was saved before is left. A classifier that is
+            trained again on load is, but for one whose parameters were changed since its training.
         OSError
             If the folder cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If the classifier of before the last answer cannot be restored: that answer is not taken back after `load`.
 
         Examples
         --------
@@ -114,10 +119,19 @@ class Saving(Changes):
             try:
                 reference = writer.add(_without_classifiers(state) if is_again else state, "state")
             except UnsavableError:
-                if state.estimator is None or not _is_reproducible(state.estimator, self.estimator):
+                if not self._is_reproducible(state):
                     raise
                 writer.discard()
-                reference, is_again = writer.add(_without_classifiers(state), "state"), True
+                can_undo = state.before is None or self._is_reproducible(state.before)
+                kept = _without_classifiers(state if can_undo else replace(state, before=None))
+                reference, is_again = writer.add(kept, "state"), True
+                if not can_undo:
+                    warnings.warn(
+                        "The classifier had other parameters before the last answer, and cannot be saved or trained "
+                        "again as it was: undo will not take that answer back after load.",
+                        UserWarning,
+                        stacklevel=callers_level(),
+                    )
             content = {
                 "version": _VERSION,
                 "params": _described(self),
@@ -238,11 +252,27 @@ class Saving(Changes):
         """The state with the classifier trained again on what it was trained on."""
         before = None if state.before is None else self._with_classifiers(state.before)
         state = replace(state, before=before)
-        # There is none where only one class was known, or it was trained before.
-        basis = replace(state, **(state.basis or {}))
-        seeds = state.basis is not None and self.random_state is not None
-        trained = refitted(basis, self.estimator, self._seed, seeds=seeds, n_queries=self.n_queries)
+        seeds = self.random_state is not None
+        trained = refitted(_basis(state), self.estimator, self._seed, seeds=seeds, n_queries=self.n_queries)
         return replace(state, estimator=trained.estimator)
+
+    def _is_reproducible(self, state: State) -> bool:
+        """Whether the classifier that is trained again on what it was trained on is the same."""
+        if (fitted := state.guide) is None:  # of one class, or none
+            return True
+        seeds = self.random_state is not None
+        estimator, coded = untrained(
+            _basis(state), self.estimator, self._seed, seeds=seeds, n_queries=self.n_queries
+        )
+        if coded is not None:
+            fitted = getattr(fitted, "estimator_", None)
+        if type(fitted) is not type(estimator):
+            return False
+        given, used = (each.get_params() for each in (estimator, fitted))
+        drawn = [value for name, value in used.items() if name.rpartition("__")[2] == "random_state"]
+        are_seeded = all(isinstance(seed, int | np.integer) for seed in drawn)
+        are_same = given.keys() == used.keys() and all(_is_same(given[name], used[name]) for name in given)
+        return are_same and (are_seeded or isinstance(fitted, NeuralNet))
 
 
 def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
@@ -271,7 +301,7 @@ def _remedy(path: str) -> str:
         return "Give extend, and the pool, numbers, strings or dates in place of these values."
     return (
         "Give the learner another part in its place; a classifier that random_state seeds is trained again on the "
-        "answers that it was trained on."
+        "answers that it was trained on, unless its parameters were changed since: call refit() then."
     )
 
 
@@ -390,17 +420,15 @@ def _check_state(state: Any, pool: Pool) -> None:
             raise ModelFileError("holds draws of an audit that its record lacks")
 
 
-def _is_reproducible(fitted: Any, estimator: Any) -> bool:
-    """Whether a classifier that is trained again on the same answers is the same."""
-    given, used = (
-        {name: words for name, words in _described(each).items() if name.rpartition("__")[2] not in _TOLD}
-        for each in (estimator, fitted)
-    )
-    seeds = [
-        value for name, value in fitted.get_params().items() if name.rpartition("__")[2] == "random_state"
-    ]
-    are_seeded = all(isinstance(seed, int | np.integer) for seed in seeds)
-    return given == used and (are_seeded or isinstance(fitted, NeuralNet))
+def _is_same(given: Any, used: Any) -> bool:
+    """Whether a value of a parameter is that of a clone; what has a name, a class or a function, is never copied."""
+    has_name = hasattr(given, "__name__")
+    return type(given) is type(used) and (given is used if has_name else _words(given) == _words(used))
+
+
+def _basis(state: State) -> State:
+    """The state that the classifier was trained on. Older folders lack it where that had one class, or none."""
+    return replace(state, **(state.basis or {}))
 
 
 def _without_classifiers(state: State) -> State:

@@ -236,15 +236,20 @@ class State:
         )
 
     def training_set(self, *, with_unlabeled: bool, coded: NDArray[Any] | None = None) -> TrainingSet:
-        """What the classifier is fitted on; labels are positions in `coded`, where that is given."""
+        """What the classifier is fitted on; labels are positions in `coded`, where that is given.
+
+        Labels and parameters may be those of before the pool grew, and have no entry for its last rows.
+        """
         labels = self.learned
         if with_unlabeled:
             y = labels.for_semi_supervised() if coded is None else labels.codes_among(coded)
-            own = TrainingSet(self.pool.X, y, self.params)
+            is_longer = len(self.pool) > len(y)
+            X = as_pool(self.pool.whole()).take(slice(len(y))) if is_longer else self.pool.X
+            own = TrainingSet(X, y, self.params)
         elif len(labels.rows) == len(self.pool):
             own = TrainingSet(self.pool.X, plain(labels.known), self.params)
         else:
-            params = _check_method_params(self.pool.X, self.params, indices=labels.rows)
+            params = _check_method_params(labels.codes, self.params, indices=labels.rows)
             own = TrainingSet(self.pool.take(labels.rows), plain(labels.known), params)
         if not self.extensions:
             return own

@@ -1,6 +1,7 @@
 """What a learner knows: swapped whole, and what a strategy is told of it."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skal import ActiveLearner
+from skal.pool import as_pool
 from skal.strategies import CoreSet, QueryStrategy, RandomSampling
 from tests.learner.common import TRUTH, X, Y, learner
 
@@ -69,6 +71,17 @@ def test_the_training_set_of_a_semi_supervised_classifier_has_all_rows():
     names = np.where(Y < 0, None, NAMES[Y])
     training = asked(learner(estimator=classifier, strategy=Listening()).fit(X, names)).training()
     assert_array_equal(training.y, np.where(Y < 0, -1, names))
+
+
+def test_the_training_set_of_before_a_pool_grew_has_no_copy_of_it():
+    state = learner().fit(X[:120], Y[:120], sample_weight=np.arange(120.0))._state
+    grown = replace(state, pool=as_pool(X))
+    training = grown.training_set(with_unlabeled=True)
+    assert np.shares_memory(training.X, X)
+    assert_array_equal(training.X, X[:120])
+    training = grown.training_set(with_unlabeled=False)
+    assert_array_equal(training.X, X[KNOWN[KNOWN < 120]])
+    assert_array_equal(training.params["sample_weight"], KNOWN[KNOWN < 120])
 
 
 @pytest.mark.parametrize("names", [None, NAMES], ids=["numbers", "strings"])
