@@ -16,10 +16,12 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from skorch.helper import SliceDict
+from torch.utils.data import TensorDataset
 
 from ..exceptions import ModelFileError
 from ..graph import LabelDiffusion
 from ..neighbors import CellIndex
+from ..pool import DatasetRows
 from ..training.encoding import array_dtype
 from ..training.estimator import NetworkEstimator
 from ..utils.arrays import as_objects
@@ -215,6 +217,9 @@ class Reader:
                 "with the version that saved it"
             )
         return skops.load(self._file(content))
+
+    def _make_rows(self, content: Any, where: int) -> Any:
+        return DatasetRows(TensorDataset(torch.tensor(self._array(content))))
 
     def _make_sparse(self, content: Any, where: int) -> Any:
         name, shape, *parts = content

@@ -20,7 +20,7 @@ from skorch import NeuralNet
 
 from ..exceptions import ModelFileError, PoolWarning
 from ..labels import Labels
-from ..pool import NO_ROWS, Pool, check_pool, check_positions
+from ..pool import NO_ROWS, DatasetRows, Pool, check_pool, check_positions
 from ..pool.checksum import what_differs
 from ..strategies.base import Strategy
 from ..training.encoding import MALFORMED
@@ -151,7 +151,7 @@ class Saving(Changes):
         except BaseException as error:
             writer.discard()
             if isinstance(error, UnsavableError):
-                error.add_note(f"Nothing was saved. {_remedy(error.path)}")
+                error.add_note(f"Nothing was saved. {_remedy(error)}")
             raise
         for path in place.iterdir():  # of an earlier save, or one that was killed
             if PART.fullmatch(path.name) and path.name not in writer.files:
@@ -293,11 +293,13 @@ def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
     return pool
 
 
-def _remedy(path: str) -> str:
+def _remedy(error: UnsavableError) -> str:
     """What to do about a part that cannot be saved."""
-    if path.endswith("._names"):
+    if error.path.endswith("._names"):
         return "Name the rows by integers, strings or dates: give an index of these, or fit(X, y, ids=...)."
-    if "extensions[" in path:
+    if issubclass(error.kind, DatasetRows):
+        return "Give extend the rows of a torch dataset in an array, or in a TensorDataset: these are saved."
+    if "extensions[" in error.path:
         return "Give extend, and the pool, numbers, strings or dates in place of these values."
     return (
         "Give the learner another part in its place; a classifier that random_state seeds is trained again on the "

@@ -14,9 +14,11 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from skorch.helper import SliceDict
+from torch.utils.data import TensorDataset
 
 from ..graph import LabelDiffusion
 from ..neighbors import CellIndex
+from ..pool import DatasetRows
 from ..training.encoding import encode
 from ..training.estimator import NetworkEstimator
 from ..training.files import read_file
@@ -41,7 +43,7 @@ class UnsavableError(TypeError):
 
     def __init__(self, path: str, value: Any) -> None:
         self.path = path
-        kind = type(value)
+        self.kind = kind = type(value)
         super().__init__(
             f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be saved and restored exactly"
         )
@@ -130,6 +132,10 @@ class Writer:
                 return {"series": [self.add(frame, path), self.add(value.name, path)]}
         if kind is SliceDict:
             return {"mapping": [[name, self.add(value[name], f"{path}[{name!r}]")] for name in value]}
+        if (
+            kind is DatasetRows and type(value.dataset) is TensorDataset
+        ):  # others decode, perhaps differently each time
+            return {"rows": self._array(value.read(), path)}
         if sparse.issparse(value):
             matrix = value.tocsr()
             parts = [self._array(part, path) for part in (matrix.data, matrix.indices, matrix.indptr)]

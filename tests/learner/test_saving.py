@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -23,10 +24,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from skorch import NeuralNetClassifier
 from torch import nn
+from torch.utils.data import Dataset, TensorDataset
 
 from skal import ActiveLearner
 from skal.classifiers import LabelEncodedClassifier, NetClassifier
 from skal.exceptions import ModelFileError, PoolWarning
+from skal.learner import reader
 from skal.strategies import ASAL, DGAL, SEALS, RandomSampling, SynthesisStrategy, UncertaintySampling
 from tests.learner.common import TRUTH, X, Y
 from tests.learner.planned import ENCODED, assert_same, plan, taught
@@ -111,6 +114,39 @@ def test_other_containers_go_on(tmp_path):
         assert list(loaded.y_) == list(fitted.y_)
         if pool is frame:
             assert_array_equal(loaded.ids_, fitted.ids_)
+
+
+class Decoded(Dataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, row):
+        return self.rows[row]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_samples_beside_a_torch_dataset_go_on(tmp_path, dtype, monkeypatch):
+    monkeypatch.setattr(reader, "_MAPPED_BYTES", 0)
+    rows = (10 * X).astype(dtype)
+    pool = TensorDataset(torch.tensor(rows), torch.tensor(TRUTH))
+    planned = plan(NetClassifier(max_epochs=1), RandomSampling())
+    fitted = clone(planned).fit(pool, Y).extend(rows[1:4], [0, 1, 2], keys=["a", "b", "c"])
+    fitted.extend(TensorDataset(torch.tensor(rows[5:6])), [1], keys=["d"]).forget(extension=["b"])
+    fitted.save(tmp_path)
+    for mmap_mode in (None, "r"):
+        loaded = ActiveLearner.load(tmp_path, pool, planned, mmap_mode=mmap_mode)
+        assert_array_equal(loaded.predict_proba(pool), fitted.predict_proba(pool))
+        assert_array_equal(np.vstack([each.X.read() for each in loaded._state.extensions]), rows[[1, 3, 5]])
+        assert loaded._state.extensions[0].X.dtype == dtype
+        assert_array_equal(
+            loaded.refit().predict_proba(pool), copy.deepcopy(fitted).refit().predict_proba(pool)
+        )
+    with pytest.raises(TypeError, match=r"extensions\[2\]\.X is a skal\.pool") as caught:
+        fitted.extend(Decoded(rows), TRUTH).save(tmp_path)
+    assert "in an array, or in a TensorDataset" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("index", [[f"flower {row}" for row in range(150)], None], ids=["named", "counted"])
