@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ..labels import plain
 from ..pool import NO_ROWS, Rows
 
+_ACTIONS = {"label", "audit", "forget", "skip", "unskip", "draw"}
+
 
 class Entry(NamedTuple):
     """What was said in one step.
@@ -65,6 +67,28 @@ def as_arrays(record: Record) -> dict[str, NDArray[Any]]:
         "action": np.repeat(np.array([entry.action for entry in record], dtype=object), sizes),
         "extension": np.concatenate([np.empty(0, object), *keys]),
     }
+
+
+def are_entries(record: Any, n_rows: int) -> bool:
+    """Whether something can be a record of answers about a pool of so many rows, as that of a file might not be."""
+    return isinstance(record, tuple) and all(
+        isinstance(each, Entry) and _can_be(each, n_rows) for each in record
+    )
+
+
+def _can_be(entry: Entry, n_rows: int) -> bool:
+    rows = entry.rows
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind != "i":
+        return False
+    columns = [column for column in (entry.labels, entry.keys) if column is not None]
+    return bool(
+        ((rows >= -1) & (rows < n_rows)).all()
+        and isinstance(entry.action, str)
+        and entry.action in _ACTIONS
+        and isinstance(entry.round, int)
+        and isinstance(entry.time, np.datetime64)
+        and all(isinstance(column, np.ndarray) and column.shape == rows.shape for column in columns)
+    )
 
 
 def _objects(values: NDArray[Any] | None, size: int) -> NDArray[Any]:

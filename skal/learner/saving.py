@@ -19,22 +19,19 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
 from ..exceptions import ModelFileError, PoolWarning
-from ..labels import Labels
-from ..pool import NO_ROWS, DatasetRows, Pool, check_pool, check_positions
+from ..pool import DatasetRows, Pool, check_pool
 from ..pool.checksum import what_differs
-from ..strategies.base import Strategy
 from ..training.encoding import MALFORMED
 from ..training.files import map_file, read_file, write_file
 from ..utils.replacing import locked
 from ..utils.threads import Turns
 from ..utils.warnings import callers_level
 from .changes import Changes
-from .draws import Draws, are_arrivals
-from .extensions import Extension
+from .credible import check_state
+from .draws import Draws
 from .ids import Ids
 from .order import has_other_index, in_saved_order
 from .reader import Reader
-from .record import Entry
 from .refit import is_prefitted, refitted, untrained
 from .restorable import PART
 from .state import State
@@ -218,7 +215,7 @@ class Saving(Changes):
         _check_params(content["params"], content.get("defaults", []), fitted)
         with _reading(place / _FILE):
             ids = Reader(place, content["nodes"], tensors, {}, mmap_mode=mmap_mode).get(content["ids"])
-            if not isinstance(ids, Ids | None):
+            if ids is not None and not (isinstance(ids, Ids) and len(ids) == ids.names.size):
                 raise ModelFileError("holds no ids of rows")
         given = check_pool(fitted, X, reset=True)
         pool = _saved_rows(given, ids, content)
@@ -231,7 +228,7 @@ class Saving(Changes):
             lacking = _VERSIONS[content["version"]]
             reader = Reader(place, content["nodes"], tensors, _known(fitted, pool), lacking, mmap_mode)
             state = reader.get(content["state"])
-            _check_state(state, pool)
+            check_state(state, pool)
             fitted._seed, fitted._changes = int(content["seed"]), Turns()
             if reader.untrusted is not None:
                 warnings.warn(
@@ -393,33 +390,6 @@ def _check_params(then: dict[str, str], defaults: list[str], given: Any) -> None
             "it was saved with, and change it afterwards: by use(strategy), or set_params and refit()."
             + (f" Others: {others[1:6]}." if others[1:] else "")
         )
-
-
-def _check_state(state: Any, pool: Pool) -> None:
-    """Refuse what no learner can know of the pool."""
-    states = [state, *([state.before] if getattr(state, "before", None) is not None else [])]
-    for each in states:
-        fits = isinstance(each, State) and isinstance(each.labels, Labels) and len(each.labels) == len(pool)
-        if not fits:
-            raise ModelFileError("holds no state of a learner for such a pool")
-        if not isinstance(each.draws, Draws) or not each.draws.are_of(len(pool)):
-            raise ModelFileError("holds draws of an audit that are none")
-        if not are_arrivals(each.arrivals, len(pool), len(each.draws)):
-            raise ModelFileError("holds numbers of rows that no pool had when it grew")
-        if not isinstance(each.others, dict) or not each.others.keys() <= each.per_row:
-            raise ModelFileError("holds values of parameters that have none per row")
-        for rows in (each.audit, each.skipped):
-            check_positions(rows, len(pool), distinct=True)
-        strategies = (each.strategy, each.cold_start)
-        kinds: Any = ((each.extensions, Extension), (each.record, Entry), (strategies, Strategy | None))
-        are_known = all(isinstance(part, kind) for parts, kind in kinds for part in parts)
-        codes, n_classes = each.labels.codes, len(each.labels.classes)
-        are_codes = codes.dtype == np.int32 and ((codes >= -1) & (codes < n_classes)).all()
-        if not are_codes or not are_known:
-            raise ModelFileError("holds labels, samples or strategies that are none")
-        drawn = [NO_ROWS, *(entry.rows for entry in each.record if entry.action == "draw")]
-        if not np.array_equal(np.concatenate(drawn), each.draws.rows):
-            raise ModelFileError("holds draws of an audit that its record lacks")
 
 
 def _is_same(given: Any, used: Any) -> bool:
