@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -27,6 +28,7 @@ from ..access.wrappers import last_step, rows_for
 from ..classifiers import LabelEncodedClassifier
 from ..labels import UNLABELED, is_numeric, plain
 from ..pool import as_pool, assuming_finite
+from ..training.devices import seeded
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 from ..utils.warnings import callers_level
@@ -87,7 +89,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
         else:
             # Rows that were scanned reach a network as they are; what a pipeline makes of them is to be checked.
             scanned = isinstance(estimator, NetworkEstimator) and X is state.pool.X
-            with assuming_finite(state.pool) if scanned else nullcontext():
+            with assuming_finite(state.pool) if scanned else nullcontext(), _seeding_nets(estimator, seed):
                 estimator.fit(X, y, **params)
         if is_scarce(state, estimator):  # neighbours, for one, are missed in predictions only
             answer(estimator, "predict", as_pool(X).read(slice(1)))
@@ -186,6 +188,12 @@ def _is_alone(estimator: Any) -> bool:
     if not isinstance(estimator, Pipeline):
         return True
     return is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
+
+
+def _seeding_nets(estimator: Any, seed: int) -> AbstractContextManager[None]:
+    """A context that seeds torch where a raw net is a part, such as a step of a pipeline: it has no `random_state`."""
+    nets = [part for part in estimator.get_params(deep=True).values() if isinstance(part, NeuralNet)]
+    return seeded(seed, torch.device(nets[0].device or "cpu")) if nets else nullcontext()
 
 
 def uses_unlabeled(estimator: Any) -> bool:

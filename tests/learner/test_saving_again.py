@@ -15,6 +15,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skal import ActiveLearner
+from skal.classifiers import LabelEncodedClassifier
 from skal.strategies import RandomSampling
 from tests.learner.common import TRUTH, X, Y
 from tests.learner.planned import assert_same
@@ -84,6 +85,23 @@ def test_one_class_before_the_last_answer(tmp_path):
 def net(module):
     params = {"module__in_features": 4, "module__out_features": 3, "criterion": nn.CrossEntropyLoss}
     return NeuralNetClassifier(module, **params, train_split=None, verbose=0)
+
+
+def scaled_by(classifier):
+    return make_pipeline(FunctionTransformer(), classifier)
+
+
+def searched(classifier):
+    return GridSearchCV(classifier, {"lr": [0.1, 0.01]}, cv=2)
+
+
+@pytest.mark.parametrize(
+    "wrap", [scaled_by, LabelEncodedClassifier, searched], ids=["step", "encoded", "searched"]
+)
+def test_raw_nets_in_other_estimators(tmp_path, wrap):
+    fitted = plan(wrap(net(nn.Linear))).fit(X.astype(np.float32), Y)
+    again = loaded(fitted, tmp_path, X.astype(np.float32))
+    assert_array_equal(again.predict_proba(again.X_), fitted.predict_proba(fitted.X_))
 
 
 class Doubled(nn.Linear):
