@@ -99,11 +99,12 @@ class Views(Verbs):
         with self._database.reading() as connection:
             said = journal.standings(connection).labelled
         found, names = agreement(said.rows, said.annotators, said.classes), self.annotators
-        cohen, n_common = (
-            {(names[one], names[other]): value for (one, other), value in each.items()}
-            for each in (found.cohen, found.n_common)
+        named = {pair: (names[pair[0]], names[pair[1]]) for pair in found.cohen}
+        return replace(
+            found,
+            cohen={named[pair]: kappa for pair, kappa in found.cohen.items()},
+            n_common={named[pair]: n for pair, n in found.n_common.items()},
         )
-        return replace(found, cohen=cohen, n_common=n_common)
 
     def said(self, row: int) -> dict[str, Any]:
         """What each annotator says of a row now.

@@ -125,6 +125,14 @@ class Query:
         return len(self.labels.rows) + sum(len(samples.rows) for samples in self.outside)
 
     @property
+    def unseen(self) -> list[Any]:
+        """The classes that no row and no sample is labelled with, of those that are known."""
+        seen = np.concatenate(
+            [self.labels.codes[self.labels.rows], *(samples.codes for samples in self.outside)]
+        )
+        return np.delete(self.labels.classes, np.unique(seen)).tolist()
+
+    @property
     def awaited(self) -> Rows:
         """The pending rows of which a label may come: those that nobody skipped."""
         return np.setdiff1d(self.pending, self.skipped)

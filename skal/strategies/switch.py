@@ -32,10 +32,12 @@ class Switch(QueryStrategy):
         Asked at the beginning; `TypiClust` by default. If it needs no classifier, queries begin without any label.
     then : QueryStrategy, default=None
         Asked from the switch on; margin sampling by default.
-    when : int, float, "covered" or callable, default=50
+    when : int, float, "classes", "covered" or callable, default=50
         When `then` takes over; a batch is never divided.
 
         - an integer: once so many labels are known, those of samples outside the pool included;
+        - ``"classes"``: once each class that the learner was told by ``classes=`` has a label. A class that nobody
+          named is not waited for;
         - a float below 1: once `first` reports that it reaches this share of the rows that it looks at;
         - ``"covered"``: once it reaches all of them. `ProbCover` and `DGAL` report that, and so does any strategy with
           ``tells_unreached = True``;
@@ -82,7 +84,7 @@ class Switch(QueryStrategy):
         "when": [
             *POSITIVE_INTEGER,
             Interval(Real, 0, 1, closed="neither"),
-            StrOptions({"covered"}),
+            StrOptions({"classes", "covered"}),
             callable,
         ],
     }
@@ -106,7 +108,11 @@ class Switch(QueryStrategy):
     @property
     def _asks_first(self) -> bool:
         """Whether `first` says when it has done its part."""
-        return isinstance(self.when, str | Real) and not isinstance(self.when, Integral)
+        return (
+            isinstance(self.when, str | Real)
+            and not isinstance(self.when, Integral)
+            and self.when != "classes"
+        )
 
     def check_params(self) -> None:
         super().check_params()
@@ -144,8 +150,7 @@ class Switch(QueryStrategy):
         if not can_guide(query.estimator) and self.then_.requires:
             return self._answer("first", query)
         if not self._asks_first:
-            is_over = self.when(query) if callable(self.when) else query.n_labels >= self.when
-            return self._answer("then" if is_over else "first", query)
+            return self._answer("then" if self._is_over(query) else "first", query)
         rows = self._answer("first", query)
         n_seen = len(query.labels.rows) + len(query.pending) + len(query.candidates)
         share = 1.0 if isinstance(self.when, str) else self.when
@@ -153,6 +158,14 @@ class Switch(QueryStrategy):
             return rows
         query.report.clear()
         return self._answer("then", query)
+
+    def _is_over(self, query: Query) -> bool:
+        """Whether `then` is to answer, where `first` does not say so."""
+        if callable(self.when):
+            return bool(self.when(query))
+        if isinstance(self.when, str):
+            return not query.unseen
+        return bool(query.n_labels >= self.when)
 
     def _answer(self, stage: str, query: Query) -> Rows:
         """Return the answer of a strategy, which is the same whether the other was asked before."""

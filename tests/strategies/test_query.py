@@ -37,6 +37,11 @@ def test_labels_outside_the_pool_are_labels():
     assert query.n_labels == 2
     others = Samples(POOL, np.arange(3), np.zeros(3, dtype=np.int32))
     assert replace(query, outside=(others, others)).n_labels == 8
+    partial = Query(
+        pool=POOL, labels=Labels(np.array([-1, 1, -1, 1, -1]), np.array(["a", "b", "c"])), n_queries=1
+    )
+    assert partial.unseen == ["a", "c"]
+    assert replace(partial, outside=(others,)).unseen == ["c"]
 
 
 def test_a_restricted_query_differs_in_candidates_and_report():

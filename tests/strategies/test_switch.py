@@ -84,6 +84,20 @@ def test_a_number_of_labels():
     assert not hasattr(fitted, "score_samples")
 
 
+def test_until_each_class_has_a_label():
+    fitted = learner(Switch(First(), Last(), "classes"), classes=[0, 1, 2])
+    assert_array_equal(fitted.query(), [0, 1, 2, 3])
+    fitted.teach([0, 1], [0, 1])
+    assert_array_equal(fitted.query(), [2, 3, 4, 5])
+    fitted.extend(X[:1], [2])  # a sample has the third
+    assert_array_equal(fitted.query(), [86, 87, 88, 89])
+    assert_array_equal(fitted.query(X[:30] + 1), [26, 27, 28, 29])
+    fitted.forget([1])
+    assert_array_equal(fitted.query(), [1, 2, 3, 4])
+    nobody_said = learner(Switch(First(), Last(), "classes")).teach([0, 1], [0, 1])
+    assert_array_equal(nobody_said.query(), [86, 87, 88, 89])
+
+
 def test_the_default_is_fifty_typical_rows_and_then_margins():
     fitted = learner(Switch(), np.where(np.arange(90) < 49, TRUTH, -1))
     fitted.query()
