@@ -181,6 +181,8 @@ def _trained_again(
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Train a clone for each candidate and class that it may have."""
     training, params, classes = query.training_set(), query.row_params(rows), query.trainee.classes_
+    if query.trainee is not query.estimator:  # trained on codes, which are others where a new class waits
+        classes = np.searchsorted(query.labels.classes, query.estimator.classes_)
     n_known = len(training.y)
     stacked = as_pool(as_pool(training.X).stack([query.pool.take(rows)]))
     U = as_pool(query.pool.take(evaluated))

@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
-from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -189,6 +189,19 @@ def test_strings_for_a_classifier_that_learns_from_unlabelled_rows():
     strategy = ExpectedErrorReduction(n_candidates=3)
     learner = ActiveLearner(SelfTrainingClassifier(GaussianNB()), strategy, n_queries=2, random_state=0)
     assert len(learner.fit(X, y).query()) == 2
+
+
+def test_classes_are_those_of_the_labels_where_a_new_one_waits(monkeypatch):
+    """Label spreading is trained on codes of strings, and those of "a" and "c" become others once there is a "b"."""
+    X = np.arange(12.0)[:, np.newaxis]
+    learner = ActiveLearner(LabelSpreading(), ExpectedErrorReduction(n_candidates=2), random_state=0)
+    learner.fit(X, ["a", "a", *[None] * 8, "c", "c"]).teach([5], ["b"], refit=False)
+    trained, added = expected_error.trained_clone, []
+    monkeypatch.setattr(
+        expected_error, "trained_clone", lambda *args: added.append(args[2][-1]) or trained(*args)
+    )
+    learner.query()
+    assert set(added) == {0, 2}
 
 
 def test_features_below_zero_are_what_training_again_makes_of_them(monkeypatch):
