@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from sqlite3 import Connection
@@ -231,10 +230,14 @@ class Opened:
     def _seed(self) -> int:
         return int(self._facts["learner"]["params"]["random_state"]["value"])
 
-    @cached_property
+    @property
     def _facts(self) -> dict[str, Any]:
         """What was written when the campaign began."""
-        return self._database.asked(journal.facts)
+        if not hasattr(
+            self, "_facts_"
+        ):  # a cached property of Python 3.11 would hold a lock while it waits for another
+            self._facts_: dict[str, Any] = self._database.asked(journal.facts)
+        return self._facts_
 
     def close(self) -> None:
         """End the process that trains, and close the journal, until a later call. Everything is on the disk already."""

@@ -24,10 +24,10 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net
-from ..access.wrappers import last_step, rows_for
+from ..access.wrappers import last_step, rows_for, works_in_place
 from ..classifiers import LabelEncodedClassifier
 from ..labels import UNLABELED, is_numeric, plain
-from ..pool import as_pool, assuming_finite
+from ..pool import as_pool, assuming_finite, owned
 from ..training.devices import seeded
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
@@ -82,7 +82,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
     estimator, coded = untrained(state, estimator, seed, seeds=seeds, n_queries=n_queries)
     _warm_start(estimator, state.estimator, classes)
     X, y, params = state.training_set(with_unlabeled=uses_unlabeled(estimator), coded=coded)
-    X = rows_for(estimator, X)
+    X = rows_for(estimator, owned(X) if X is state.pool.X and works_in_place(estimator) else X)
     try:
         if isinstance(estimator, NeuralNet):
             fit_raw_net(estimator, X, y, params, seed)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from skorch.helper import SliceDataset
 
 from .arrays import NUMBERS, ArrayPool
@@ -142,7 +143,7 @@ def owned(block: Any) -> Any:
     Returns
     -------
     block : container of rows
-        A copy of an array or a pandas frame; nothing writes to others.
+        A copy of an array, a sparse matrix or a pandas frame; nothing writes to others.
 
     Examples
     --------
@@ -153,7 +154,8 @@ def owned(block: Any) -> Any:
     >>> StandardScaler(copy=False).fit_transform(owned(X[:2])).tolist(), X.tolist()
     ([[-1.0], [1.0]], [[1.0], [3.0], [9.0]])
     """
-    return block.copy() if isinstance(block, np.ndarray) or hasattr(block, "iloc") else block
+    is_writable = isinstance(block, np.ndarray) or sparse.issparse(block) or hasattr(block, "iloc")
+    return block.copy() if is_writable else block
 
 
 def row_blocks(

@@ -1,6 +1,6 @@
 """Greedy maximum of the mean largest kernel similarity (Bae et al., 2024)."""
 
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -65,6 +65,7 @@ class KernelHerding:
         self.bandwidth = bandwidth
         self.similarities: Floats = np.zeros(len(self._targets))
         self._n_rows = len(X)
+        self._bounds: Floats | None = None
 
     @one_blas_thread
     def add(self, rows: Positions) -> None:
@@ -101,7 +102,9 @@ class KernelHerding:
         """
         check_k(k, len(candidates))
         similarities = self._with(self.similarities, pending)
-        bounds = self._first_bounds[candidates]
+        if self._bounds is None:  # after the first labels, which make them tighter
+            self._bounds = self._first_bounds()
+        bounds = self._bounds[candidates]
         picks: list[int] = []
         for _ in counted(range(k), "picks"):
             gains = partial(self._gains_among, candidates, similarities)
@@ -111,9 +114,8 @@ class KernelHerding:
             similarities = self._with(similarities, candidates[[picked]])
         return np.array(picks, dtype=np.intp), float(similarities.mean())
 
-    @cached_property
     def _first_bounds(self) -> Floats:
-        """What each row would add; measured once, after the first labels, which make them tighter."""
+        """Return what each row would add."""
         bounds = np.empty(self._n_rows)
 
         def measure(start: int) -> None:

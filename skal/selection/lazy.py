@@ -50,6 +50,8 @@ def lazy_argmax(
         for start in range(0, len(largest), together):
             stale = largest[start : start + together]
             stale = stale[bounds[stale] >= best]
+            if not len(stale):
+                break
             for measure in measures:
                 # No more than the bound, whose rounding may differ.
                 bounds[stale] = np.minimum(measure(stale), bounds[stale])

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skal import ActiveLearner
 from skal.access import predict_proba
@@ -60,6 +62,17 @@ def test_queries_leave_the_pool_as_it_was(container, strategy, rows, tmp_path):
     assert_array_equal(asked.query(), expected)
     assert_array_equal(asked.query(), expected)
     assert_array_equal(np.asarray(X), rows)
+
+
+@pytest.mark.parametrize("container", [in_memory, framed, lambda X, folder: sparse.csr_array(X)])
+@pytest.mark.parametrize("classifier", [LogisticRegression(), SelfTrainingClassifier(LogisticRegression())])
+def test_trainings_on_the_whole_pool_leave_it_as_it_was(container, classifier, rows, tmp_path):
+    X = container(rows.copy(), tmp_path)
+    everything = np.arange(60) if isinstance(classifier, LogisticRegression) else np.arange(LABELED)
+    y = np.where(np.isin(np.arange(60), everything), rows[:, 0] > 5, -1)
+    scaled = make_pipeline(StandardScaler(copy=False, with_mean=False), classifier)
+    ActiveLearner(scaled, UncertaintySampling(), random_state=0).fit(X, y)
+    assert_array_equal(X.toarray() if sparse.issparse(X) else np.asarray(X), rows)
 
 
 def test_questions_and_encoders_leave_rows_as_they_were(rows):

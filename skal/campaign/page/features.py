@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ class ImageFeatures(Dataset):
         self, root: Path, names: Sequence[str], file: Path, descriptor: Gradients | Pretrained
     ) -> None:
         self._root, self._names, self._file, self._descriptor = root, names, file, descriptor
+        self._kept: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self._names)
@@ -46,7 +46,7 @@ class ImageFeatures(Dataset):
 
     def __getitems__(self, rows: Sequence[int]) -> list[NDArray[np.float32]]:
         """Features of some rows; torch asks for a batch at once."""
-        kept = self._kept
+        kept = self._open()
         missing = [row for row in rows if kept[row, -1] == 0]
         if missing:
             images, side = self._decoded(missing), self._descriptor.side
@@ -59,16 +59,17 @@ class ImageFeatures(Dataset):
         return list(np.array(kept[rows, :-1]))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name != "_kept"}
+        return {**vars(self), "_kept": None}
 
-    @cached_property
-    def _kept(self) -> NDArray[np.float32]:
+    def _open(self) -> NDArray[np.float32]:
         """The file, a row per image, whose last number says whether the others were computed."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        shape = (len(self), self._descriptor.n_features + 1)
-        with open(self._file, "ab") as file:
-            file.truncate(4 * shape[0] * shape[1])  # zeros, which take no place on most disks
-        return np.memmap(self._file, np.float32, "r+", shape=shape)
+        if self._kept is None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            shape = (len(self), self._descriptor.n_features + 1)
+            with open(self._file, "ab") as file:
+                file.truncate(4 * shape[0] * shape[1])  # zeros, which take no place on most disks
+            self._kept = np.memmap(self._file, np.float32, "r+", shape=shape)
+        return self._kept
 
     def _decoded(self, rows: Sequence[int]) -> list[NDArray[np.uint8] | None]:
         with ThreadPoolExecutor(_N_THREADS) as threads:

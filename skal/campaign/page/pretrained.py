@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +42,15 @@ class Pretrained:
                 "them back, or begin another campaign and import the labels."
             )
         self.name, self.n_features = name, _NETWORKS[name]
+        self._module: torch.nn.Module | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name != "_module"}
+        return {**vars(self), "_module": None}
 
     def describe(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features of images of shape (n_images, side, side, 3), of shape (n_images, n_features)."""
+        if self._module is None:
+            self._module = self._loaded()
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         mean, deviation = (torch.tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
         with torch.inference_mode():
@@ -56,8 +58,7 @@ class Pretrained:
             scaled: NDArray[np.float32] = (_LENGTH * torch.nn.functional.normalize(features)).numpy()
         return scaled
 
-    @cached_property
-    def _module(self) -> torch.nn.Module:
+    def _loaded(self) -> torch.nn.Module:
         assert self._file is not None
         module: Any = import_torchvision().models.get_model(self.name, weights=None)
         module.load_state_dict(read_weights(self._file))
