@@ -3,7 +3,7 @@
 import copy
 import threading
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ..utils.threads import in_threads, one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms, square_dtype
 
 _BLOCK_ROWS = 1024
+_SAMPLED = 256  # rows that tell how large squares are
 
 
 class BallCover:
@@ -36,9 +37,9 @@ class BallCover:
     Notes
     -----
     No graph is kept. A pass over all pairs counts the neighbours of each row; from then on rows count once more, when
-    they become covered: each pair is measured at most twice, whatever the number of picks. Products in float32
-    decide all pairs but those near the radius, whose distances are those of their differences in float64.
-    Memory beyond X is O(n_samples).
+    they become covered: each pair is measured at most twice, whatever the number of picks. Products, in float32 where
+    that has the digits, decide all pairs but those near the radius, whose distances are those of their differences in
+    float64. Memory beyond X is O(n_samples).
 
     References
     ----------
@@ -59,7 +60,7 @@ class BallCover:
     @one_blas_thread
     def __init__(self, X: Floats, sq_radius: float, candidates: Positions | None = None) -> None:
         self._points = EuclideanPoints(X, candidates)
-        self._sq_radius, self._dtype = sq_radius, square_dtype(self._points.X)
+        self._sq_radius, self._dtype = sq_radius, _dtype_for(self._points, sq_radius)
         n_points = len(self._points)
         self.gains, self.covered = np.zeros(n_points, np.int64), np.zeros(n_points, bool)
         lock = threading.Lock()
@@ -156,7 +157,7 @@ class BallCover:
             excess = shifted @ targets.T
             excess *= -2
             excess += norms
-            excess += own - np.asarray(min(self._sq_radius, np.finfo(dtype).max), dtype)
+            excess += own - np.asarray(self._reach, dtype)
             near = excess < 0
             np.abs(excess, out=excess)
             # The largest norms of a block first: few of its pairs need a look at their own.
@@ -170,10 +171,24 @@ class BallCover:
                 near[left[part], right[part]] = exact < self._sq_radius
             yield slice(first + block.start, first + block.stop), near
 
+    @property
+    def _reach(self) -> float:
+        """The squared radius, or the largest number that there is."""
+        return min(float(self._sq_radius), float(np.finfo(self._dtype).max))
+
     def _rounding(self, squares: Floats) -> Floats:
         """Return how far squared distances may be off, given the sum of the squares of the two rows."""
-        error = 2 * (self._points.width + 16) * np.finfo(self._dtype).eps
-        return error * (squares + np.minimum(squares, self._sq_radius))
+        width, digits = self._points.width, np.finfo(self._dtype)
+        return (
+            2 * (width + 16) * digits.eps * (squares + np.minimum(squares, self._reach)) + width * digits.tiny
+        )
+
+
+def _dtype_for(points: EuclideanPoints, sq_radius: float) -> type[np.floating[Any]]:
+    """Return the precision that decides most pairs: float32, unless it rounds more than a hundredth of the radius."""
+    some = points.take(slice(0, len(points), max(1, len(points) // _SAMPLED)))
+    rounding = 4 * (points.width + 16) * np.finfo(np.float32).eps * np.quantile(sq_norms(some), 0.9)
+    return np.float64 if 100 * rounding > sq_radius else square_dtype(points.X)
 
 
 @one_blas_thread

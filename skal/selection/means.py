@@ -5,7 +5,7 @@ from scipy.sparse import csc_array
 
 from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
-from .points import EuclideanPoints, Floats, Positions, check_k, sq_norms, square_dtype
+from .points import EuclideanPoints, Floats, Positions, blocks, check_k, sq_norms, square_dtype
 
 # Seeds are sought among about so many rows per cluster, a share of them drawn by their squares, and each is the best of
 # so many rows. More of either made the clusters of MNIST no better; without the share, heavy tails were missed.
@@ -166,7 +166,8 @@ def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
     squares = sq_norms(rows)
     dtype = square_dtype(rows)
     # In C order, which a product of four rows needs a third of the time for.
-    columns = np.vstack([rows.T, np.ones(len(rows)), squares]).astype(dtype, order="C")
+    columns = np.ones((rows.shape[1] + 2, len(rows)), dtype)
+    columns[:-2], columns[-1] = rows.T, squares
     near, shares = (_NEAR * squares).astype(dtype), counts.astype(dtype)
     least = np.full(len(rows), np.inf, dtype)
     picks: list[int] = []
@@ -175,8 +176,9 @@ def _seeds(points: EuclideanPoints, k: int, rng: np.random.Generator) -> Floats:
         weights = np.column_stack([-2 * rows[drawn], squares[drawn], np.ones(len(drawn))])
         sq_distances = weights.astype(dtype) @ columns
         unclear = np.flatnonzero(sq_distances <= near + near[drawn, None])
-        draw, row = np.divmod(unclear, len(rows))
-        sq_distances.flat[unclear] = sq_norms(rows[row] - rows[drawn[draw]])
+        for part in blocks(len(unclear), rows.shape[1]):
+            draw, row = np.divmod(unclear[part], len(rows))
+            sq_distances[draw, row] = sq_norms(rows[row] - rows[drawn[draw]])
         np.minimum(sq_distances, least, out=sq_distances)
         best = (sq_distances @ shares).argmin()
         picks.append(int(drawn[best]))

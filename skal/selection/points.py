@@ -21,8 +21,8 @@ _LARGE, _SMALL = 1e15, 1e-15
 
 _SAMPLE_NUMBERS, _FEWEST, _MOST = 2**20, 9, 128  # numbers and rows of the sample for a median
 
-# Squared distances of products, beside the squared lengths: of ten digits, six are left.
-_CLOSE = 1e-6
+# Squared distances of products, beside the squared lengths: of fifteen digits, six are left.
+_CLOSE = 1e-9
 
 
 class Points(ABC):

@@ -38,7 +38,6 @@ def test_counts_are_those_of_all_pairs(X, data):
             assert_array_equal(cover.gains, near[:, ~covered].sum(axis=1))
 
 
-# Points are shifted by the mean, which an outlier takes far from the others.
 @pytest.mark.parametrize(("outlier", "tolerance"), [(1.0, 1e-9), (1e4, 1e-9), (1e12, 1e-5)])
 @pytest.mark.parametrize("side", [-1, 1])
 def test_float64_decides_near_the_edge(outlier, tolerance, side):
@@ -48,6 +47,31 @@ def test_float64_decides_near_the_edge(outlier, tolerance, side):
     for other in range(20, 30):
         sq_radius = distances[10, other] * (1 + side * tolerance)  # the edge runs beside that row
         assert_array_equal(BallCover(X, sq_radius).gains, (distances < sq_radius).sum(axis=1))
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1e-20, 1e-21, 1e-22, 1e-23])
+def test_numbers_whose_squares_vanish_beside_another_row(scale):
+    X = np.random.default_rng(0).normal(size=(60, 3)) * scale
+    X[0] = 1
+    distances = sq_distances(X)
+    sq_radius = float(np.median(distances[1:, 1:]))
+    assert_array_equal(BallCover(X, sq_radius).gains, (distances < sq_radius).sum(axis=1))
+
+
+@pytest.mark.parametrize("sq_radius", [3.4e38, 1e39, 1e300, np.inf])
+def test_a_radius_beyond_float32(sq_radius):
+    X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    assert_array_equal(BallCover(X, sq_radius).gains, np.full(60, 60))
+
+
+def test_groups_that_are_far_apart_are_counted_in_float64():
+    X = np.random.default_rng(0).normal(size=(300, 20))
+    X[::2] += 1e4
+    distances = sq_distances(X)
+    sq_radius = float(np.quantile(distances, 0.2))
+    cover = BallCover(X, sq_radius)
+    assert cover._dtype is np.float64
+    assert_array_equal(cover.gains, (distances < sq_radius).sum(axis=1))
 
 
 @given(grids(), st.integers(0, 1000), st.data())
