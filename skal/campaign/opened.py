@@ -233,9 +233,8 @@ class Opened:
     @property
     def _facts(self) -> dict[str, Any]:
         """What was written when the campaign began."""
-        if not hasattr(
-            self, "_facts_"
-        ):  # a cached property of Python 3.11 would hold a lock while it waits for another
+        # A cached property of Python 3.11 would hold a lock while it waits for another.
+        if not hasattr(self, "_facts_"):
             self._facts_: dict[str, Any] = self._database.asked(journal.facts)
         return self._facts_
 
@@ -316,9 +315,10 @@ class Opened:
             return known
         given = [None] if labels is None else labels
         values = check_new_labels(given, n_rows, unlabeled=self._marker).tolist()
+        # 1.0 is the class 1.
         if any(isinstance(value, float) for value in values) and not any(
             isinstance(value, float) for value in self.classes
-        ):  # 1.0 is the class 1
+        ):
             values = [int(value) if value == int(value) else value for value in values]
         return list(values)
 

@@ -86,7 +86,7 @@ def check_generated(rows: Tensor, input_shape: tuple[int, ...]) -> None:
     """Raise ValueError if what was generated is not one row of the shape of those of X."""
     if rows.shape != (1, *input_shape):
         raise ValueError(
-            f"the network generated shape {tuple(rows.shape)} for 1 rows; it must generate "
+            f"the network generated shape {tuple(rows.shape)} for one row; it must generate "
             f"{(1, *input_shape)}, which follows from its argument input_shape"
         )
 

@@ -132,9 +132,8 @@ class Writer:
                 return {"series": [self.add(frame, path), self.add(value.name, path)]}
         if kind is SliceDict:
             return {"mapping": [[name, self.add(value[name], f"{path}[{name!r}]")] for name in value]}
-        if (
-            kind is DatasetRows and type(value.dataset) is TensorDataset
-        ):  # others decode, perhaps differently each time
+        # Other datasets decode, perhaps differently each time.
+        if kind is DatasetRows and type(value.dataset) is TensorDataset:
             return {"rows": self._array(value.read(), path)}
         if sparse.issparse(value):
             matrix = value.tocsr()

@@ -151,9 +151,8 @@ class ExpectedErrorReduction(QueryStrategy):
             weights=_weights(training.params, len(training.y)),
             new_weights=_weights(query.row_params(rows), len(rows)),
         )
-        if (
-            update is multinomial and seen.candidates.min() < 0
-        ):  # the steps before learn such rows, too, or it refuses
+        # Where the steps before learn such rows, too, or it refuses.
+        if update is multinomial and seen.candidates.min() < 0:
             yield from _trained_again(query, rows, shares, evaluated, measure)
             return
         after = update(classifier, seen)
