@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -172,3 +173,30 @@ def test_duplicates_are_in_one_cluster():
     labels, sq_distances = k_means(np.ones((5, 2), dtype=np.uint8), 3, np.random.default_rng(0))
     assert len(np.unique(labels)) == 1
     assert_array_equal(sq_distances, 0)
+
+
+def test_threads_change_nothing(monkeypatch):
+    X, found, n_threads = embedding(600, 0, "clusters"), [], torch.get_num_threads()
+    monkeypatch.setattr(means, "_BLOCK", 2_000)  # many blocks
+    try:
+        for n in (1, 3):
+            torch.set_num_threads(n)
+            found.append(k_means(X, 21, np.random.default_rng(0)))
+    finally:
+        torch.set_num_threads(n_threads)
+    for one, several in zip(*found, strict=True):
+        assert_array_equal(one, several)
+
+
+def test_sums_of_many_blocks_take_bounded_memory(monkeypatch):
+    X = embedding(600, 0, "clusters")
+    monkeypatch.setattr(means, "_BLOCK", 2_000)
+    centers, parts = X[:21].astype(np.float64), []
+    monkeypatch.setattr(means, "in_threads", lambda function, n: parts.append(len(n)) or [*map(function, n)])
+    labels, total, found = means._Rounds(EuclideanPoints(X), 21).round(centers)
+    monkeypatch.setattr(means, "_SUMS", 3 * 21 * (X.shape[1] + 2))
+    fewer = means._Rounds(EuclideanPoints(X), 21).round(centers)
+    assert parts[0] > 3 >= parts[1] > 1
+    assert_array_equal(fewer[0], labels)
+    assert_allclose(fewer[1], total)
+    assert_allclose(fewer[2], found, rtol=1e-4, atol=1e-6)
