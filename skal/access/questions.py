@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNet
 
@@ -294,10 +295,15 @@ def _completed(classifier: Any) -> Any:
     """Return a classifier with the final estimators that `StackingClassifier` has by default, in `fit` alone."""
     params = classifier.get_params() if isinstance(classifier, BaseEstimator) else {}
     parts = {"": classifier} | {f"{name}__": part for name, part in params.items()}
+    frozen = tuple(
+        name for name, part in parts.items() if isinstance(part, FrozenEstimator)
+    )  # never fitted again
     lacking = {
         f"{name}final_estimator": LogisticRegression()
         for name, part in parts.items()
-        if isinstance(part, StackingClassifier) and part.final_estimator is None
+        if isinstance(part, StackingClassifier)
+        and part.final_estimator is None
+        and not name.startswith(frozen)
     }
     return clone(classifier).set_params(**lacking) if lacking else classifier
 

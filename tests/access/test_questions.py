@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -144,6 +145,17 @@ def test_a_stack_has_the_methods_of_its_default_before_it_is_fitted(wrapped):
     assert not provides(classifier, "embed")
     without = wrapped(StackingClassifier([("nb", GaussianNB())], final_estimator=LinearSVC()))
     assert not provides(without, "predict_proba")
+
+
+def test_a_frozen_stack_has_the_methods_that_it_was_fitted_with():
+    stack = StackingClassifier([("nb", GaussianNB())]).fit(X, Y)
+    for classifier in (
+        CalibratedClassifierCV(FrozenEstimator(stack)),
+        SelfTrainingClassifier(FrozenEstimator(stack)),
+    ):
+        assert provides(classifier, "predict_proba")
+        assert not provides(classifier, "embed")
+    assert stack.final_estimator is None
 
 
 def test_scores_are_one_per_row():
