@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,26 @@ def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any],
         with _having(net, kept), noticing_interrupt(net):
             net.fit(as_input(net, X), y.astype(wide), **params)
         raise_interrupt(net)
+
+
+def seeding_nets(estimator: Any, seed: int) -> AbstractContextManager[None]:
+    """Return a context that seeds torch where a raw net is a part, such as a step of a pipeline.
+
+    Skorch's nets have no `random_state`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is fitted in the context.
+    seed : int
+
+    Returns
+    -------
+    context : context manager
+        It leaves torch's global generators as they were, and does nothing where there is no raw net.
+    """
+    nets = [part for part in estimator.get_params(deep=True).values() if isinstance(part, NeuralNet)]
+    return seeded(seed, torch.device(nets[0].device or "cpu")) if nets else nullcontext()
 
 
 @contextmanager

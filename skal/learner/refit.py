@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -23,12 +22,11 @@ from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 
-from ..access.raw_training import fit_raw_net
+from ..access.raw_training import fit_raw_net, seeding_nets
 from ..access.wrappers import last_step, rows_for, works_in_place
 from ..classifiers import LabelEncodedClassifier
 from ..labels import UNLABELED, is_numeric, plain
 from ..pool import as_pool, assuming_finite, owned
-from ..training.devices import seeded
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 from ..utils.warnings import callers_level
@@ -89,7 +87,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
         else:
             # Rows that were scanned reach a network as they are; what a pipeline makes of them is to be checked.
             scanned = isinstance(estimator, NetworkEstimator) and X is state.pool.X
-            with assuming_finite(state.pool) if scanned else nullcontext(), _seeding_nets(estimator, seed):
+            with assuming_finite(state.pool) if scanned else nullcontext(), seeding_nets(estimator, seed):
                 estimator.fit(X, y, **params)
         if is_scarce(state, estimator):  # neighbours, for one, are missed in predictions only
             answer(estimator, "predict", as_pool(X).read(slice(1)))
@@ -188,12 +186,6 @@ def _is_alone(estimator: Any) -> bool:
     if not isinstance(estimator, Pipeline):
         return True
     return is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
-
-
-def _seeding_nets(estimator: Any, seed: int) -> AbstractContextManager[None]:
-    """A context that seeds torch where a raw net is a part, such as a step of a pipeline: it has no `random_state`."""
-    nets = [part for part in estimator.get_params(deep=True).values() if isinstance(part, NeuralNet)]
-    return seeded(seed, torch.device(nets[0].device or "cpu")) if nets else nullcontext()
 
 
 def uses_unlabeled(estimator: Any) -> bool:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_method_params
 from skorch import NeuralNet
 
 from ..access import predict_proba, working_bytes
-from ..access.raw_training import fit_raw_net
+from ..access.raw_training import fit_raw_net, seeding_nets
 from ..access.wrappers import last_step, open_pipeline, rows_for
 from ..labels import UNLABELED
 from ..pool import Pool, Rows, as_pool
@@ -119,7 +119,8 @@ def bootstrap_members(query: Query, n_members: int) -> tuple[list[Any], NDArray[
             except ValueError as error:
                 raise ValueError(
                     f"{type(query.trainee).__name__} cannot be trained on labels that are drawn with replacement: "
-                    f"{error} Label more rows of each class first, or use n_members=None and an ensemble."
+                    f"{str(error).rstrip('.')}. Label more rows of each class first, or use n_members=None and an "
+                    "ensemble."
                 ) from error
     return members, classes
 
@@ -132,7 +133,8 @@ def trained_clone(classifier: Any, pool: Pool, y: NDArray[Any], params: dict[str
     if isinstance(member, NeuralNet):
         fit_raw_net(member, X, y, params, seed)
     else:
-        member.fit(X, y, **params)
+        with seeding_nets(member, seed):
+            member.fit(X, y, **params)
     return member
 
 

@@ -2,21 +2,25 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from skorch import NeuralNetClassifier
 from torch import nn
 
 from skal import ActiveLearner
-from skal.labels import Labels
+from skal.labels import UNLABELED, Labels
 from skal.pool import as_pool
-from skal.strategies import BatchBALD, Query, QueryByCommittee
-from skal.strategies.bootstrap import bootstrap_members, member_proba
+from skal.strategies import BatchBALD, ExpectedErrorReduction, Query, QueryByCommittee
+from skal.strategies.bootstrap import _resampled, bootstrap_members, member_proba
+from skal.training.devices import seeded
 
 X, TRUTH = load_iris(return_X_y=True)
 
@@ -99,7 +103,7 @@ def test_a_classifier_that_refuses_a_sample_gets_the_rows_of_each_class_that_the
         rng=np.random.default_rng(0),
     )
     with pytest.raises(
-        ValueError, match=r"Counting cannot .* replacement: too few Label more rows .* n_members=None"
+        ValueError, match=r"Counting cannot .* replacement: too few\. Label more rows .* n_members=None"
     ):
         bootstrap_members(few, 4)
 
@@ -111,6 +115,34 @@ def test_a_committee_of_classifiers_with_a_cross_validation_of_their_own(seed):
     learner = ActiveLearner(classifier, strategy, n_queries=3, random_state=seed)
     learner.fit(X, labeled(names=["a", "b", "c"], n_each=6))
     assert_array_equal(learner.query(), learner.query())
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [QueryByCommittee(n_members=3), ExpectedErrorReduction(n_candidates=10)],
+    ids=["committee", "expected error"],
+)
+def test_the_seed_decides_members_that_are_pipelines_of_raw_nets(strategy):
+    net = NeuralNetClassifier(
+        nn.Linear, module__in_features=4, module__out_features=3, criterion=nn.CrossEntropyLoss, max_epochs=1,
+        train_split=None, verbose=0,
+    )  # fmt: skip
+    pool = X.astype(np.float32)
+    y = np.where(np.arange(150) % 5 == 0, TRUTH, -1)
+    learner = ActiveLearner(make_pipeline(StandardScaler(), net), strategy, n_queries=8, random_state=0).fit(
+        pool, y
+    )
+    found = []
+    for seed in range(2):
+        with seeded(seed, torch.device("cpu")):
+            found.append(learner.query().tolist())
+    assert found[0] == found[1]
+
+
+def test_samples_have_two_classes_as_long_as_there_are_two():
+    codes = np.array([0] * 9 + [1] + [UNLABELED] * 10)
+    for seed in range(30):
+        assert set(codes[_resampled(codes, np.random.default_rng(seed))].tolist()) >= {0, 1}
 
 
 def test_raw_nets_have_a_column_per_output_whatever_they_have_seen():

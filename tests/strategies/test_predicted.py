@@ -67,3 +67,16 @@ def test_without_a_method_or_classes_it_is_the_most_probable_class():
             return np.full((len(X), 3), [0.2, 0.2, 0.6])
 
     assert_array_equal(predicted_codes(Bare().fit(X, Y), as_pool(X), ROWS), 2)
+
+
+@pytest.mark.parametrize("label", ["d", "A", 3, None])
+def test_what_is_predicted_must_be_a_class(label):
+    class Stray(Column):
+        def predict(self, X):
+            return np.array(["a", "c", label], dtype=object)
+
+    with pytest.raises(
+        ValueError,
+        match=rf"Stray\.predict returned {label!r}, which is none of its classes_, \['c', 'a', 'b'\]",
+    ):
+        predicted_codes(Stray().fit(X, Y), as_pool(X), ROWS)
