@@ -334,7 +334,7 @@ def embed(
     ----------
     {estimator, X, rows}
     keep_integers : bool, default=False
-        Whether rows that are their own embedding stay integers: for those who turn them into floats block by block.
+        Whether embeddings that are integers stay so: for those who turn them into floats block by block.
 
     Returns
     -------
@@ -365,12 +365,12 @@ def embed(
         check_n_features(classifier, pool.X)
         own = pool.X if rows is None else pool.take(check_positions(rows, len(pool)))
         own = own if own.ndim == 2 else own.reshape(len(own), -1)
-        return own if pool.is_finite else question.check(own, classifier)
+        return own if pool.is_finite else question.check(own, classifier, keep_integers=keep_integers)
 
     narrow = are_narrow(pool)  # told beforehand: other processes have no pool
 
     def kept(block: Any) -> NDArray[Any]:
-        return narrowed(question.check(answer(block), classifier), narrow)
+        return narrowed(question.check(answer(block), classifier, keep_integers=keep_integers), narrow)
 
     becomes_dense = 8 * math.prod(pool.row_shape) if embeds_as_rows(estimator) else 0
     return in_blocks(estimator, kept, pool, rows, beside=becomes_dense)
@@ -412,7 +412,7 @@ def embed_and_predict_proba(
     narrow = are_narrow(pool)
 
     def both(block: Any) -> tuple[NDArray[Any], NDArray[np.floating]]:
-        embeddings, probabilities = question.check(answer(block), classifier)
+        embeddings, probabilities = question.check(answer(block), classifier, keep_integers=keep_integers)
         return narrowed(embeddings, narrow), probabilities
 
     return in_blocks(estimator, both, pool, rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.feature_selection import RFE
 from sklearn.semi_supervised import SelfTrainingClassifier
@@ -118,11 +119,12 @@ def decision_function(classifier: Any) -> Any:
     return partial(_decisions, classifier) if hasattr(classifier, "decision_function") else None
 
 
-def _decisions(classifier: Any, X: Any) -> NDArray[Any]:
-    values = np.asarray(classifier.decision_function(X))
+def _decisions(classifier: Any, X: Any) -> Any:
+    values = classifier.decision_function(X)
     n_classes = len(getattr(classifier, "classes_", ()))
-    if not n_classes:
+    if not n_classes or sparse.issparse(values):  # which is refused later
         return values
+    values = np.asarray(values)
     if n_classes > 2 and _compares_pairs(classifier):
         values = _ovr_decision_function(values < 0, -values, n_classes)
     if values.shape[1:] != (n_classes,) and (n_classes > 2 or values.ndim != 1):

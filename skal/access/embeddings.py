@@ -46,7 +46,8 @@ def are_narrow(pool: Pool) -> bool:
 
 
 def narrowed(embeddings: NDArray[Any], narrow: bool) -> NDArray[Any]:
-    """Return embeddings in float32 where that is enough."""
+    """Return embeddings in float32 where that is enough; integers stay as they are."""
+    narrow = narrow and embeddings.dtype.kind == "f"
     return embeddings.astype(np.float32, copy=False) if narrow else embeddings
 
 

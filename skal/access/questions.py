@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -114,7 +115,7 @@ class Question:
             f"{lacks.remedy}"
         )
 
-    def check(self, values: Any, classifier: Any) -> Any:
+    def check(self, values: Any, classifier: Any, *, keep_integers: bool = False) -> Any:
         """Return the answer for a block of rows as an array of floats, or as a tuple of them, after checking it.
 
         Parameters
@@ -122,6 +123,8 @@ class Question:
         values : array-like, or tuple with one for each of `parts`
         classifier : classifier
             The one that answered.
+        keep_integers : bool, default=False
+            Whether integers that are no probabilities stay integers.
 
         Returns
         -------
@@ -130,16 +133,20 @@ class Question:
         Raises
         ------
         ValueError
-            If it is no numbers, the shape is wrong, NaN or infinity is in it, or probabilities are negative or do not
-            sum to one.
+            If it is sparse or no numbers, the shape is wrong, NaN or infinity is in it, or probabilities are negative
+            or do not sum to one.
         """
         if self.parts:
             return tuple(
-                part.check(value, classifier) for part, value in zip(self.parts, values, strict=True)
+                part.check(value, classifier, keep_integers=keep_integers)
+                for part, value in zip(self.parts, values, strict=True)
             )
-        values = np.asarray(values)
         returned = f"{type(classifier).__name__}.{self.name} returned"
-        if values.dtype.kind != "f" or values.itemsize > 8:  # SciPy and torch know nothing wider
+        if sparse.issparse(values):
+            raise ValueError(f"{returned} an array that is sparse; return a dense array.")
+        values = np.asarray(values)
+        kept = "biuf" if keep_integers and not self.are_probabilities else "f"
+        if values.dtype.kind not in kept or values.itemsize > 8:  # SciPy and torch know nothing wider
             try:
                 values = values.astype(np.float64)  # differences of others wrap round, or there are none
             except (TypeError, ValueError) as error:

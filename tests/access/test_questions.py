@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
@@ -98,6 +99,36 @@ def test_answers_that_are_no_floats_become_floats(dtype):
         found = asked(Votes(), np.zeros((2, 3)))
         assert found.dtype == np.float64
         assert_array_equal(found, np.eye(3)[[0, 1]])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, bool])
+def test_integer_embeddings_stay_so_where_that_is_asked_for(dtype):
+    class Codes(Given):
+        def embed(self, X):
+            return np.eye(3)[[0, 1]].astype(dtype)
+
+        predict_proba = embed
+
+    for pool in (np.zeros((2, 3)), np.zeros((2, 3), dtype=np.float32)):
+        assert embed(Codes(), pool, keep_integers=True).dtype == dtype
+        embeddings, probabilities = embed_and_predict_proba(Codes(), pool, keep_integers=True)
+        assert embeddings.dtype == dtype
+        assert probabilities.dtype == np.float64
+
+
+@pytest.mark.parametrize("asked", [decision_function, predict_proba, embed])
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.coo_matrix])
+def test_sparse_answers(asked, kind):
+    class Sparse(Given):
+        def decision_function(self, X):
+            return kind(np.eye(3))
+
+        predict_proba = embed = decision_function
+
+    with pytest.raises(
+        ValueError, match=rf"Sparse\.{asked.__name__} returned an array that is sparse; return a dense array"
+    ):
+        asked(Sparse(), np.zeros((3, 3)))
 
 
 @pytest.mark.parametrize("values", [[["a", "b", "c"]], [[{}, {}, {}]]])
