@@ -31,6 +31,8 @@ def mean_cosine(X: NDArray[np.number]) -> Floats:
     >>> mean_cosine(np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 2.0], [0.0, 0.0]]))
     array([0.5 , 0.5 , 0.25, 0.  ])
     """
+    if not len(X):
+        return np.zeros(0)
     blocks = _blocks(len(X), X.shape[1])
     mean = sum(_directions(X[block]).sum(axis=0) for block in blocks) / len(X)
     return np.concatenate([_directions(X[block]) @ mean for block in blocks])
@@ -58,7 +60,10 @@ def mean_closeness(X: NDArray[np.number]) -> Floats:
     >>> mean_closeness(np.array([[0.0], [1.0], [3.0]])).round(3)
     array([0.583, 0.611, 0.528])
     """
-    totals, shift = np.zeros(len(X)), middle(X)
+    totals = np.zeros(len(X))
+    if not len(X):
+        return totals
+    shift = middle(X)
     blocks = _blocks(len(X), max(512, X.shape[1]))
     for i, block in enumerate(blocks):
         rows = X[block].astype(np.float64) - shift

@@ -117,9 +117,9 @@ class ALCG(ScoreStrategy):
 
     def _query(self, query: Query) -> Rows:
         rows = super()._query(query)
-        n_classes = predict_proba(query.estimator, query.pool, rows).shape[1]
-        query.report.update(
-            classes=np.asarray(getattr(query.estimator, "classes_", range(n_classes))),
-            counts=np.bincount(predicted_codes(query.estimator, query.pool, rows), minlength=n_classes),
-        )
+        classes = getattr(query.estimator, "classes_", None)
+        if classes is None:
+            classes = range(predict_proba(query.estimator, query.pool, rows).shape[1])
+        counts = np.bincount(predicted_codes(query.estimator, query.pool, rows), minlength=len(classes))
+        query.report.update(classes=np.asarray(classes), counts=counts)
         return rows

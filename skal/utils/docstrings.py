@@ -14,7 +14,7 @@ _ENTRY = re.compile(r"^(\w+(?:, \w+)*) :.*\n(?:(?:[ \t].*)?\n)*", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"^\{(\w+(?:,\s+\w+)*)\}$", re.MULTILINE)
 
 
-def inherits_doc(*sources: object) -> Callable[[C], C]:
+def inherits_doc(*sources: object, strict: bool = True) -> Callable[[C], C]:
     """Fill in the docstring of a class or function what others document: a decorator.
 
     A line such as ``{lr, batch_size}`` among the parameters, or the attributes, is replaced by the entries of these
@@ -25,11 +25,13 @@ def inherits_doc(*sources: object) -> Callable[[C], C]:
     *sources : object
         What has docstrings with these entries; the first that has one counts, and those of the base classes come
         last.
+    strict : bool, default=True
+        Whether a name without an entry is an error; otherwise its line stays as it is.
 
     Raises
     ------
     LookupError
-        If none of them has an entry.
+        If none of them has an entry, and it is `strict`.
 
     Examples
     --------
@@ -61,7 +63,7 @@ def inherits_doc(*sources: object) -> Callable[[C], C]:
         if cls.__doc__:  # python -OO has none
             texts = _entries(*sources, *getattr(cls, "__mro__", ())[1:])
             cls.__doc__ = _PLACEHOLDER.sub(
-                lambda names: _joined(cls, texts, names[1]), inspect.cleandoc(cls.__doc__)
+                lambda line: _joined(cls, texts, line, strict), inspect.cleandoc(cls.__doc__)
             )
         return cls
 
@@ -76,9 +78,11 @@ def _entries(*sources: object) -> dict[str, str]:
     return texts
 
 
-def _joined(cls: Any, texts: dict[str, str], names: str) -> str:
-    wanted = re.split(r",\s+", names)
+def _joined(cls: Any, texts: dict[str, str], line: re.Match[str], strict: bool) -> str:
+    wanted = re.split(r",\s+", line[1])
     unknown = [name for name in wanted if name not in texts]
+    if unknown and not strict:
+        return line[0]
     if unknown:
         raise LookupError(
             f"the docstring of {cls.__name__} takes {unknown[0]!r} from others, but none documents it; "

@@ -14,7 +14,7 @@ class Inheriting(BaseEstimator):
     """An estimator whose subclasses inherit the constraints of parameters, and their texts.
 
     A line such as ``{random_state}`` of a docstring stands for the text of a base class, as in
-    :func:`~skal.utils.docstrings.inherits_doc`.
+    :func:`~skal.utils.docstrings.inherits_doc`; one that names what none documents stays as it is.
 
     Examples
     --------
@@ -28,9 +28,16 @@ class Inheriting(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+    _own_constraints: ClassVar[
+        dict[str, Any]
+    ] = {}  # apart, as a merged dict would hide what other bases override
 
     def __init_subclass__(cls, **params: Any) -> None:
         super().__init_subclass__(**params)
-        inherits_doc()(cls)
-        own = [vars(each).get("_parameter_constraints", {}) for each in cls.__mro__]
+        inherits_doc(strict=False)(cls)
+        cls._own_constraints = vars(cls).get("_parameter_constraints", {})
+        own = [
+            vars(each).get("_own_constraints", vars(each).get("_parameter_constraints", {}))
+            for each in cls.__mro__
+        ]
         cls._parameter_constraints = dict(ChainMap(*own))

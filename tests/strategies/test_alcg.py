@@ -74,6 +74,17 @@ def test_certain_rows_keep_their_order_where_the_largest_probability_rounds_to_o
     assert strategy.query_report_.counts.tolist() == [0, 5, 0]
 
 
+def test_each_row_is_asked_about_once():
+    class Counting(Given):
+        def predict_proba(self, X):
+            asked.append(len(X))
+            return X
+
+    asked, pool = [], np.random.default_rng(0).dirichlet(np.ones(3), size=20)
+    ALCG(random_state=0).fit(pool).query(pool, n_queries=5, estimator=Counting().fit(pool, np.arange(20) % 3))
+    assert sum(asked) == 20
+
+
 def test_with_the_classifier_of_the_paper():
     classifier = tiny_acgan(n_iter=20)
     learner = SimulatedLearner(classifier, ALCG(), n_initial=30, n_queries=10, budget=50, random_state=0)

@@ -52,6 +52,12 @@ def test_means_are_those_over_all_pairs(values, width, step):
         density._BLOCK_NUMBERS = before
 
 
+@pytest.mark.parametrize("function", [mean_cosine, mean_closeness])
+def test_no_rows_have_no_means(function):
+    means = function(np.zeros((0, 3), dtype=np.int8))
+    assert (means.shape, means.dtype) == ((0,), np.float64)
+
+
 def test_means_of_numbers_that_are_far_away_huge_or_tiny():
     rows = np.random.default_rng(0).integers(-9, 9, size=(50, 2)).astype(float)
     assert_allclose(mean_closeness(rows + 1e9), mean_closeness(rows))
