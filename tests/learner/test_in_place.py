@@ -15,7 +15,9 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from skal import ActiveLearner
 from skal.access import predict_proba
 from skal.generators import encode, fit_encoder
-from skal.strategies import DGAL, ClassBalanced, CoreSet, UncertaintySampling
+from skal.strategies import ASAL, DGAL, ClassBalanced, CoreSet, UncertaintySampling
+
+from ..networks import tiny_gan
 
 LABELED = 20
 
@@ -85,3 +87,15 @@ def test_questions_and_encoders_leave_rows_as_they_were(rows):
     encode(encoder, X)
     encode(FrozenEstimator(StandardScaler(copy=False).fit(rows)), X)
     assert_array_equal(X, rows)
+
+
+@pytest.mark.parametrize("n_components", [None, 2])
+def test_features_of_asal_leave_rows_as_they_were(n_components, rows):
+    X, y = rows.copy(), np.where(np.arange(60) < LABELED, rows[:, 0] > 5, -1)
+    found = []
+    for copy in (True, False):
+        strategy = ASAL(tiny_gan(n_iter=1), StandardScaler(copy=copy), n_steps=2, n_components=n_components)
+        learner = ActiveLearner(LogisticRegression(), strategy, n_queries=3, random_state=0).fit(X, y)
+        found.append(learner.query())
+        assert_array_equal(X, rows)
+    assert_array_equal(*found)
