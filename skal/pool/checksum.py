@@ -23,11 +23,13 @@ _PRINTED = {str, bytes, bool, int, float, complex, type(None), date, datetime, D
 _SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in those that it starts
 
 
-def checksum(X: NDArray[Any], max_bytes: int) -> int:
-    """A checksum of evenly spaced rows of an array, and of its last one, of about `max_bytes` in all."""
+def checksum(X: NDArray[Any], max_bytes: int, value: int = 0) -> int:
+    """A checksum of evenly spaced rows of an array, and of its last one, of about `max_bytes` in all.
+
+    It goes on from `value`, that of the part before.
+    """
     step = max(1, -(-X.nbytes // max_bytes))
     block = max(1, _BLOCK_BYTES * len(X) // max(X.nbytes, 1)) * step
-    value = 0
     for start in range(0, len(X), block):
         value = zlib.crc32(_bytes(X[start : start + block : step]), value)
     return zlib.crc32(_bytes(X[-1:]), value)

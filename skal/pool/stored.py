@@ -18,7 +18,7 @@ from .rows import Rows
 
 # Chunks that hold more, such as those of a column each, are read in pieces: time for memory.
 _CHUNK_BYTES = 1 << 28
-_SPANS = 64  # of chunks, in which a large pool is read to be known again
+_SPANS = 64  # of chunks, at most, in which a large pool is read to be known again
 _SAMPLED_ROWS = 100  # from which the size of texts is estimated
 
 
@@ -126,15 +126,20 @@ class StoredPool(LazyPool):
         return super().same_as(other)
 
     def digest(self, max_bytes: int) -> Hashable:
-        n_rows = max(_SPANS, int(max_bytes // self._digested_bytes))
+        n_rows = max(1, int(max_bytes // self._digested_bytes))
         if len(self) <= n_rows:
             rows = self.whole()
+            value = checksum(rows, max(1, rows.nbytes))
         else:
             spans = list(self.spans(n_rows // _SPANS))  # each chunk is read once
-            some = [spans[i] for i in np.linspace(0, len(spans) - 1, min(_SPANS, len(spans))).astype(int)]
+            n_spans = min(_SPANS, n_rows, len(spans))
+            some = [spans[i] for i in np.linspace(0, len(spans) - 1, n_spans).astype(int)]
             step = -(-sum(span.stop - span.start for span in some) // n_rows)
-            rows = np.concatenate([self.take(slice(span.start, span.stop, step)) for span in some])
-        return "stored", len(self), self.row_shape, str(self.X.dtype), checksum(rows, max(1, rows.nbytes))
+            value = 0
+            for span in some:  # one is in memory at a time
+                rows = self.take(slice(span.start, span.stop, step))
+                value = checksum(rows, max(1, rows.nbytes), value)
+        return "stored", len(self), self.row_shape, str(self.X.dtype), value
 
     @property
     def _digested_bytes(self) -> float:

@@ -221,6 +221,22 @@ def test_a_digest_of_a_large_pool_reads_some_rows_of_each_chunk(stored, monkeypa
     assert first != as_pool(stored(values[::-1], name="turned")).digest(32 * 150)
 
 
+def test_a_digest_of_large_rows_holds_one_at_a_time(stored, monkeypatch):
+    values = np.arange(800.0).reshape(200, 2, 2)
+    pool = as_pool(stored(values))
+    read, take = [], pool.take
+    monkeypatch.setattr(pool, "take", lambda rows: read.append(np.arange(200)[rows]) or take(rows))
+    monkeypatch.setattr(np, "concatenate", None)
+    first = pool.digest(32 * 10)  # bytes of ten rows
+    assert [len(rows) for rows in read] == [1] * 10
+    assert read[0][0] == 0
+    assert read[-1][0] >= 192
+    monkeypatch.undo()
+    assert first != as_pool(stored(values[::-1], name="turned")).digest(32 * 10)
+    values[read[5]] += 1
+    assert first != as_pool(stored(values, name="changed")).digest(32 * 10)
+
+
 def test_a_digest_of_texts_counts_their_letters(tmp_path):
     texts = np.array(["letter " * 100 + str(i) for i in range(1000)], dtype=object)
     with h5py.File(tmp_path / "texts.h5", "w") as file:
