@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
+from types import MethodType
 from typing import Any, Self
 
 import numpy as np
@@ -394,8 +396,14 @@ def _check_params(then: dict[str, str], defaults: list[str], given: Any) -> None
 
 def _is_same(given: Any, used: Any) -> bool:
     """Whether a value of a parameter is that of a clone; what has a name, a class or a function, is never copied."""
-    has_name = hasattr(given, "__name__")
-    return type(given) is type(used) and (given is used if has_name else _words(given) == _words(used))
+    if type(given) is not type(used):
+        return False
+    if isinstance(given, MethodType):  # has a name, and is copied with its object
+        return given.__func__ is used.__func__ and _is_same(given.__self__, used.__self__)
+    if isinstance(given, partial):
+        arguments = [(each.args, each.keywords) for each in (given, used)]
+        return _is_same(given.func, used.func) and _is_same(*arguments)
+    return given is used if hasattr(given, "__name__") else _words(given) == _words(used)
 
 
 def _basis(state: State) -> State:

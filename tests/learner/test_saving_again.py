@@ -1,6 +1,7 @@
 """A classifier that cannot be written is trained again on load: as the one that was saved, or not at all."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -113,6 +114,14 @@ def scaled(function):
     return make_pipeline(FunctionTransformer(function), FOREST)
 
 
+class Factor:
+    def apply(self, X):
+        return 2 * X
+
+    def reverse(self, X):
+        return -X
+
+
 GRID = {"max_depth": [1, 2]}
 
 
@@ -124,9 +133,11 @@ GRID = {"max_depth": [1, 2]}
         (SelfTrainingClassifier(FOREST), SelfTrainingClassifier(ExtraTreesClassifier(5, bootstrap=True))),
         (GridSearchCV(FOREST, GRID, cv=2), GridSearchCV(ExtraTreesClassifier(5, bootstrap=True), GRID, cv=2)),
         (scaled(np.square), scaled(np.sqrt)),
+        (scaled(Factor().apply), scaled(Factor().reverse)),
+        (scaled(partial(np.multiply, 2)), scaled(partial(np.multiply, 3))),
         (net(nn.Linear), net(Doubled)),
     ],
-    ids=["class", "seed", "inner class", "searched class", "function", "module"],
+    ids=["class", "seed", "inner class", "searched class", "function", "method", "partial", "module"],
 )
 def test_another_classifier_than_the_one_that_was_trained(tmp_path, classifier, other):
     fitted = plan(classifier).fit(X, Y)
