@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import _num_samples, check_is_fitted
+from torch.utils.data import TensorDataset
 
 from ..labels import is_numeric, plain
 from ..pool import NO_ROWS, as_pool, check_pool
@@ -31,7 +32,8 @@ class Extending(Recording):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_new, ...)
-            The samples, such as synthesised ones.
+            The samples, such as synthesised ones. They are copied, but for those of a store or of a torch dataset that
+            is no TensorDataset, which must stay as they are.
         y : array-like of shape (n_new,)
             Their labels; every sample needs one.
         keys : array-like of int or str of shape (n_new,), default=None
@@ -75,6 +77,9 @@ class Extending(Recording):
             self._check_fit_params(params, per_row, len(labels))
             self._try_flawed_row(replace(state, pool=pool))
             matching = state.pool.matching(pool)
+            if type(matching.X) is TensorDataset:  # its rows are read anew at each training
+                copies = (tensor.detach().clone() for tensor in matching.X.tensors)
+                matching = as_pool(TensorDataset(*copies))
             if matching.storage is None:  # what the caller may go on writing to
                 matching = as_pool(matching.take(np.arange(len(matching))))
             params = {name: np.array(value) for name, value in params.items()}

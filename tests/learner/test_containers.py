@@ -386,6 +386,16 @@ def test_extensions_of_another_shape_or_kind_of_numbers_are_refused():
     lazy.extend(dataset(images[:2]), [0, 1])
 
 
+def test_samples_of_a_tensor_dataset_are_copied():
+    pool, samples = torch.randn(30, 3), torch.ones(4, 3)
+    fitted = ActiveLearner(LogisticRegression(), RandomSampling()).fit(
+        TensorDataset(pool), [0, 1, *[-1] * 28]
+    )
+    before = fitted.extend(TensorDataset(samples), [0, 1, 0, 1]).estimator_.coef_
+    samples *= 50
+    assert_array_equal(fitted.refit().estimator_.coef_, before)
+
+
 def needs_training(strategy):
     """Whether it trains the classifier again, which a frozen one refuses."""
     return isinstance(strategy, ExpectedErrorReduction)
