@@ -149,9 +149,16 @@ class Changes(Audits):
     def _set_all(self, params: dict[str, Any]) -> None:
         """Set parameters; scikit-learn sets some before it refuses another, and these are set back."""
         before = self.get_params()
+        parts = [
+            (part, {own: value for own, value in part.get_params().items() if f"{name}__{own}" in params})
+            for name, part in params.items()
+            if hasattr(part, "get_params") and not isinstance(part, type)
+        ]
         try:
             super().set_params(**params)
         except BaseException:
+            for part, own in parts:
+                part.set_params(**own)
             super().set_params(**{name: before[name] for name in params if name in before})
             raise
 

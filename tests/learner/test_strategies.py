@@ -102,6 +102,20 @@ def test_parameters_of_which_one_is_unknown_set_none(wrong, is_fitted):
         assert_array_equal(asked.classes_, [0, 1, 2])
 
 
+@pytest.mark.parametrize("wrong", [{"strategy__bogus": 1}, {"n_querys": 1}])
+def test_parts_that_are_given_with_a_wrong_parameter_stay_as_they_were(wrong):
+    asked, strategy, classifier = learner(), UncertaintySampling("margin"), logistic().set_params(C=2.0)
+    given = {"estimator": classifier, "estimator__C": 3.0}
+    given |= {"strategy": strategy, "strategy__measure": "entropy"}
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        asked.set_params(**given, **wrong)
+    assert (strategy.measure, classifier.C) == ("margin", 2.0)
+    assert asked.strategy is not strategy
+    assert asked.estimator is not classifier
+    asked.set_params(**given)
+    assert (strategy.measure, asked.estimator.C) == ("entropy", 3.0)
+
+
 def test_a_strategy_that_is_set_is_not_prepared_by_a_query():
     for params in ({"strategy": CoreSet("input")}, {"strategy__measure": "entropy"}):
         fitted = learner().fit(X, Y).set_params(**params)
