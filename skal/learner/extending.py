@@ -32,8 +32,8 @@ class Extending(Recording):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_new, ...)
-            The samples, such as synthesised ones. They are copied, but for those of a store or of a torch dataset that
-            is no TensorDataset, which must stay as they are.
+            The samples, such as synthesised ones. They are copied, but for those of a store, of a memory map that is
+            read-only and of a torch dataset that is no TensorDataset: these must stay as they are.
         y : array-like of shape (n_new,)
             Their labels; every sample needs one.
         keys : array-like of int or str of shape (n_new,), default=None
