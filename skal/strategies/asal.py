@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from ..access import embed
+from ..access.wrappers import works_in_place
 from ..generators import AutoEncoder, fit_encoder
 from ..neighbors import make_index, match, principal_components
 from ..pool import Pool, Rows, blockwise, dense, owned
@@ -191,7 +192,8 @@ class ASAL(LatentSearch, CandidateStrategy):
         if self.features == "pixels":
             return dense
         encoder = self.generator_ if self.features == "discriminator" else self.encoder_
-        return lambda rows: dense(encoder.transform(owned(dense(rows))))
+        in_place = works_in_place(encoder)
+        return lambda rows: dense(encoder.transform(owned(dense(rows)) if in_place else dense(rows)))
 
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:

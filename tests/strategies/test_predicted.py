@@ -50,6 +50,17 @@ def test_positions_are_those_of_what_is_predicted(classifier):
     assert len(predicted_codes(classifier, as_pool(X), ROWS[:0])) == 0
 
 
+def test_a_stray_number_is_no_class():
+    class Stray(GaussianNB):
+        def predict(self, X):
+            return super().predict(X) + 1
+
+    with pytest.raises(
+        ValueError, match=r"Stray\.predict returned 2, which is none of its classes_, \[0, 1\]"
+    ):
+        predicted_codes(Stray().fit(X, (X[:, 0] > 1).astype(int)), as_pool(X), np.arange(40))
+
+
 def test_a_tuned_threshold():
     classifier = FixedThresholdClassifier(GaussianNB(), threshold=0.01).fit(X, X[:, 0] > 1)
     found = predicted_codes(classifier, as_pool(X), np.arange(40))
