@@ -9,7 +9,7 @@ from .points import EuclideanPoints, Floats, Positions, blocks, check_k, sq_norm
 
 # Seeds are sought among about so many rows per cluster, a share of them drawn by their squares, and each is the best of
 # so many rows. More of either made the clusters of MNIST no better; without the share, heavy tails were missed.
-_SEEDED, _BY_SQUARES, _TRIALS = 40, 0.1, 4
+_SEEDED, _BY_SQUARES, _TRIALS = 20, 0.1, 4
 _HELD = 2**20  # numbers of these rows, where they are wide: 8 MiB
 
 # Steps, as multiples of those to the means, and the share of the sum of squares that a round must take off.

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from .points import Positions, check_k
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+# One score in so many tells which may be among the highest, and how many of them more than are needed are looked at.
+_STEP, _MORE = 16, 8
 
 
 def top_k(scores: ArrayLike, k: int, rng: np.random.Generator | None = None) -> Positions:
@@ -127,6 +129,11 @@ class Best(NamedTuple):
             )
         if k == 0 or not len(scores):
             return cls(scores[:0], positions[:0])
+        some, n_some = scores[::_STEP], 2 * k // _STEP + _MORE
+        if n_some < len(some) // 2:  # about 2 k scores reach what so many of these do
+            high = np.flatnonzero(scores >= np.partition(some, -n_some)[-n_some])
+            if len(high) >= k:
+                scores, positions = scores[high], positions[high]
         kth = np.partition(scores, -k)[-k] if k < len(scores) else scores.min()
         above, equal = np.flatnonzero(scores > kth), np.flatnonzero(scores == kth)
         n_equal = min(k - len(above), len(equal))

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..access import check_requirements
-from ..access.wrappers import has_network
+from ..access.wrappers import has_network, unwrap
 from ..exceptions import PoolExhaustedWarning
 from ..generators import check_encodable
 from ..labels import Labels
@@ -261,7 +261,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
                 "TypiClust('input'): as cold_start= of a learner, or with Switch()."
             )
         check_requirements(self, self.requires, estimator)
-        check_is_fitted(estimator)
+        check_is_fitted(unwrap(estimator))  # a FrozenEstimator copies the tags of its own for each question
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_pool")

@@ -44,7 +44,10 @@ def least_confidence(probabilities: NDArray[Any]) -> NDArray[Any]:
     """Minus the largest probability of each row, of shape (n_samples,)."""
     if probabilities.shape[1] > _FEW_CLASSES:
         return -probabilities.max(axis=1)
-    return -np.ascontiguousarray(probabilities.T).max(axis=0)  # a fourth of the time for ten classes
+    largest = probabilities[:, 0].copy()
+    for column in probabilities.T[1:]:  # a fourth of the time for ten classes
+        np.maximum(largest, column, out=largest)
+    return np.negative(largest, out=largest)
 
 
 def entropy(probabilities: NDArray[Any]) -> NDArray[Any]:

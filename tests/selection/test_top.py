@@ -17,6 +17,21 @@ def test_top_k_is_a_stable_descending_sort(scores, data):
     assert chosen.dtype == np.intp
 
 
+@pytest.mark.parametrize("ties", [1, 100, 2000])
+@pytest.mark.parametrize(
+    "order", ["any", "rising", "falling", "each sixteenth is high", "each sixteenth is low"]
+)
+def test_the_top_of_many_scores_is_that_of_a_sort(order, ties):
+    # Of many scores one in sixteen tells where the highest ones begin.
+    scores = np.random.default_rng(0).permutation(2000) // ties
+    if order in ("rising", "falling"):
+        scores = np.sort(scores)[:: 1 if order == "rising" else -1]
+    elif order != "any":
+        scores[::16] = 3000 if order.endswith("high") else -1
+    for k in (1, 20, 200, 1999):
+        assert top_k(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int8, np.uint8, bool])
 def test_top_k_of_any_dtype(dtype):
     assert top_k(np.array([0, 1, 0, 1, 1], dtype=dtype), 4).tolist() == [1, 3, 4, 0]
