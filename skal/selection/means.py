@@ -7,9 +7,9 @@ from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
 from .points import EuclideanPoints, Floats, Positions, blocks, check_k, sq_norms, square_dtype
 
-# Seeds are sought among about so many rows per cluster, a share of them drawn by their squares, and each is the best of
-# so many rows. More of either made the clusters of MNIST no better; without the share, heavy tails were missed.
-_SEEDED, _BY_SQUARES, _TRIALS = 20, 0.1, 4
+# Seeds are sought among about so many rows per cluster or in all, a share of them drawn by their squares, and each is
+# the best of so many rows. More of any made the clusters of MNIST no better; a smaller share missed heavy tails.
+_SEEDED, _LEAST, _BY_SQUARES, _TRIALS = 20, 1000, 0.3, 4
 _HELD = 2**20  # numbers of these rows, where they are wide: 8 MiB
 
 # Steps, as multiples of those to the means, and the share of the sum of squares that a round must take off.
@@ -200,7 +200,7 @@ def _sampled(points: EuclideanPoints, k: int, rng: np.random.Generator) -> tuple
     most of the sum ([4]_ of `k_means`).
     """
     n_points = len(points)
-    n_rows = min(n_points, int(np.clip(_HELD // max(1, points.width), k, _SEEDED * k)))
+    n_rows = min(n_points, int(np.clip(_HELD // max(1, points.width), k, max(_SEEDED * k, _LEAST))))
     if n_rows < n_points:
         squares = np.concatenate([sq_norms(points.take(block)) for block, _ in points.blocks(None, 0)])
         by_squares = _BY_SQUARES * squares / max(squares.sum(), np.finfo(float).tiny)

@@ -173,7 +173,7 @@ def measured(name: str, file: str) -> dict[str, float]:
     for _ in range(3):
         query, memory = timed(learner.query)
         seconds.append(query)
-        if query > 60:
+        if max(fit, query) > 60:  # the learner trains again before the next query
             break
         rows = learner.query()
         learner.teach(rows, truth[rows])
