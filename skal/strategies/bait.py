@@ -30,8 +30,8 @@ class BAIT(QueryStrategy):
         \quad I(x) = h h^\top \otimes (\mathrm{diag}(p) - p p^\top)
 
     where I(x) is the Fisher information of a row about the last linear layer, from its embedding h of d numbers and
-    its C probabilities p, L are the labelled and pending rows, and the last sum is over the pool ([1]_). Rows
-    are added greedily, more than are asked for, and the worst of them removed again.
+    its C probabilities p, L are the labelled rows and those asked for before, and the last sum is over the pool
+    ([1]_). Rows are added greedily, more than are asked for, and the worst of them removed again.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ class BAIT(QueryStrategy):
     }
 
     def _query(self, query: Query) -> Rows:
-        known = np.concatenate([query.labels.rows, query.pending])
-        seen = np.sort(np.concatenate([known, query.candidates.rows]))
+        known = np.concatenate([query.labels.rows, query.awaited])
+        seen = np.sort(np.concatenate([query.labels.rows, query.pending, query.candidates.rows]))
         embedded, places = rows_to_embed(seen, query.pool)
         rows = _fisher(query.estimator, query.pool, embedded)
         known, candidates = (places[np.searchsorted(seen, each)] for each in (known, query.candidates.rows))

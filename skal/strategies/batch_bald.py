@@ -48,8 +48,8 @@ class BatchBALD(QueryStrategy):
     Attributes
     ----------
     query_report_ : Bunch
-        About the latest query: ``information``, in nats, what the labels of the batch and of pending rows will say
-        about the members, at most log(K); and ``is_exact``, whether that is exact rather than an estimate.
+        About the latest query: ``information``, in nats, what the labels of the batch and of rows asked for before
+        will say about the members, at most log(K); and ``is_exact``, whether that is exact rather than an estimate.
 
     Notes
     -----
@@ -99,14 +99,14 @@ class BatchBALD(QueryStrategy):
         check_trainable(self.n_members, estimator)
 
     def _query(self, query: Query) -> Rows:
-        n_pending = len(query.pending)
-        seen = np.concatenate([query.pending, query.candidates.rows])
+        n_awaited = len(query.awaited)
+        seen = np.concatenate([query.awaited, query.candidates.rows])
         joint = batch_bald(
             self._probabilities(query, seen),
             query.n_queries,
             query.rng,
-            np.arange(n_pending, len(seen)),
-            np.arange(n_pending),
+            np.arange(n_awaited, len(seen)),
+            np.arange(n_awaited),
             max_combinations=self.max_combinations,
         )
         query.report.update(information=joint.information, is_exact=joint.is_exact)

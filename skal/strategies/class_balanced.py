@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -73,7 +74,8 @@ class ClassBalanced(CandidateStrategy):
         super().check_params()
         if isinstance(self.shares, dict):
             weights = list(self.shares.values())
-            if not all(np.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+            are_shares = all(isinstance(each, Real) and 0 <= float(each) < np.inf for each in weights)
+            if not are_shares or not sum(weights) > 0:
                 raise ValueError(
                     f"shares={self.shares!r} was given; give weights of classes that are not negative, and one that is "
                     "positive."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,24 @@ class EmbeddingStrategy(QueryStrategy):
         own = ("embed",) if isinstance(self.embedding, str) and self.embedding == "classifier" else ()
         return (*own, *super().requires)
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the strategy and its parts, which the next query goes by.
+
+        Parameters
+        ----------
+        **params : dict
+            As scikit-learn's ``set_params`` takes them.
+
+        Returns
+        -------
+        self : EmbeddingStrategy
+            What earlier queries kept for later ones is forgotten. A transformer is taken up by `fit`.
+        """
+        super().set_params(**params)
+        if hasattr(self, "_kept"):
+            self._kept: Kept[Any] = Kept()  # what one query leaves to later ones while the embedding stays
+        return self
+
     @property
     def reads_rows(self) -> bool:
         return isinstance(self.embedding, str) and self.embedding == "input"
@@ -84,7 +102,7 @@ class EmbeddingStrategy(QueryStrategy):
 
     def _prepare(self, pool: Pool) -> None:
         super()._prepare(pool)
-        self._kept: Kept[Any] = Kept()  # what one query leaves to later ones while the embedding stays
+        self._kept = Kept()
         if not isinstance(self.embedding, str):
             self._encoded = encode(self.encoder_, pool)
 

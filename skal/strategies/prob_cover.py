@@ -106,7 +106,7 @@ class ProbCover(EmbeddingStrategy):
     def _measured(self, embedding: NDArray[Any]) -> tuple[BallCover, float]:
         """Return the neighbours of each row, counted, and the radius."""
         if not isinstance(self.radius, str):
-            sq_radius = float(self.radius) * float(self.radius)
+            sq_radius = max(float(self.radius) * float(self.radius), float(np.finfo(float).tiny))
         else:
             rng = np.random.default_rng(self._seed)  # the radius is the same at every query
             labels = k_means(embedding, min(self.n_clusters, len(embedding)), rng)[0]

@@ -14,14 +14,13 @@ from ..graph import nearest_neighbors
 from ..neighbors import make_index
 from ..pool import Pool, Rows
 from ..selection import k_means, top_k
-from ..selection.points import blocks, sq_norms
+from ..selection.points import blocks, measure_close, middle, sq_norms
 from ..utils.threads import one_blas_thread
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
 from .query import Query
 
 _SMALL = 5  # rows of a cluster that is asked last
-_ROUNDING = 1e-14  # of squared distances, relative to the squares of the two rows
 _COMPARED = 4096  # rows of a cluster: all pairs take no longer than an index, which has to be imported
 
 
@@ -134,7 +133,7 @@ class TypiClust(EmbeddingStrategy):
         """Return the mean distance of each row to its nearest others, in units of the largest coordinate."""
         if len(rows) == 1:
             return np.zeros(1)
-        rows = rows - rows.mean(axis=0, dtype=np.float64)  # no common offset takes digits of float32
+        rows = rows.astype(np.float64) - middle(rows)  # neither a common offset nor a far row takes digits
         rows /= max(rows.max(), -rows.min(), np.finfo(np.float64).tiny)
         if self.index in ("auto", "exact") and len(rows) <= _COMPARED:
             return _compared(rows, min(self.n_neighbors, len(rows) - 1))
@@ -148,7 +147,7 @@ def _compared(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     squares, distances = sq_norms(rows), np.empty(len(rows))
     for block in blocks(len(rows), len(rows)):
         sq_distances = squares[block, None] + squares - 2 * rows[block] @ rows.T
-        sq_distances[sq_distances < _ROUNDING * (squares[block, None] + squares)] = 0
+        measure_close(sq_distances, rows[block], squares[block], rows)
         np.fill_diagonal(sq_distances[:, block], np.inf)
         sq_distances.partition(k - 1, axis=1)
         distances[block] = np.sqrt(sq_distances[:, :k]).mean(axis=1)

@@ -47,6 +47,7 @@ def test_the_members_of_an_ensemble():
     again = learner.query(pending=rows[:2], n_queries=2)
     assert_allclose(learner.strategy_.query_report_.information, check_greedy(p, again, rows[:2]), atol=1e-6)
     assert set(learner.query(exclude=rows)).isdisjoint(rows)
+    assert_array_equal(learner.skip(rows[:1]).query(), learner.unskip(rows[:1]).query(exclude=rows[:1]))
 
 
 def test_passes_with_dropout():

@@ -73,7 +73,7 @@ def test_rows_that_are_asked_about_one_by_one_have_the_same_shares():
     for _ in range(20):
         singles.extend(fitted.query(n_queries=1, pending=singles).tolist())
     assert singles == batch.tolist()
-    fitted.skip(batch[:10])
+    fitted.skip(batch[fitted.predict(X)[batch] < 3])
     counts = np.bincount(fitted.predict(X)[fitted.query()], minlength=10)
     assert_array_equal(counts, 2, err_msg="rows that nobody will label take no seats for good")
 
@@ -132,7 +132,7 @@ def test_seats_go_to_the_class_furthest_below_its_share(classes, n_seats, seed):
         taken[seat] += 1
 
 
-@pytest.mark.parametrize("shares", [{}, {0: -1, 1: 2}, {0: 0}, {0: np.nan}])
+@pytest.mark.parametrize("shares", [{}, {0: -1, 1: 2}, {0: 0}, {0: np.nan}, {0: "x"}])
 def test_shares_that_are_none(shares):
     with pytest.raises(ValueError, match="weights of classes"):
         learner(ClassBalanced(shares=shares))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
+from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -184,6 +185,23 @@ def test_newly_labeled():
     known, new = newly_labeled(kept, np.array([1, 9]))  # the label of row 4 was taken back
     assert known is None
     assert_array_equal(new, [1, 9])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "params"),
+    [
+        (ProbCover("input", radius=0.3), {"radius": 1.0}),
+        (MaxHerding("input"), {"bandwidth": 0.1}),
+        (DensityWeighted(embedding="input"), {"similarity": "euclidean"}),
+    ],
+)
+def test_parameters_that_are_set_after_a_query_are_those_of_the_next(strategy, params):
+    fitted, other = (clone(strategy).set_params(random_state=0).fit(X) for _ in range(2))
+    fitted.query(X, PARTLY, n_queries=3, estimator=LINEAR)
+    rows = [
+        each.set_params(**params).query(X, PARTLY, n_queries=8, estimator=LINEAR) for each in (fitted, other)
+    ]
+    assert_array_equal(*rows)
 
 
 @pytest.mark.parametrize(("n_rows", "few"), [(0, True), (14, True), (15, False), (16, False), (30, False)])

@@ -70,6 +70,8 @@ def test_one_place_is_covered_by_any_row():
     strategy = ProbCover("input", random_state=0).fit(rows)
     assert len(set(strategy.query(rows, n_queries=5).tolist())) == 5
     assert strategy.query_report_.coverage == 1
+    strategy.set_params(radius=1e-200).query(rows)
+    assert strategy.query_report_.coverage == 1
 
 
 def test_a_restricted_query_sees_its_candidates_and_labels():
