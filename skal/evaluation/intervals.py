@@ -67,7 +67,7 @@ def mean_interval(
 
     The exact lower limits of a proportion at all confidences are a beta distribution, and so are the upper ones. The
     interval goes from a quantile of the mean of draws from the former to one of draws from the latter. Of a single
-    proportion it is the exact one; a proportion of no rows may be anything from 0 to 1.
+    proportion it is the exact one, as far as the draws tell; a proportion of no rows may be anything from 0 to 1.
 
     Parameters
     ----------

@@ -61,12 +61,24 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     if not differences.any():
         return 1.0
     if test == "wilcoxon":
-        # scipy approximates where there are zeros; they are left out in any case.
-        return float(stats.wilcoxon(differences[differences != 0]).pvalue)
+        finite = np.concatenate([first, second])
+        rounding = _ROUNDING * np.abs(finite[np.isfinite(finite)]).max(initial=0)
+        return float(stats.wilcoxon(_signed_levels(differences[differences != 0], rounding)).pvalue)
     n = len(differences)
     with np.errstate(divide="ignore"):  # infinite where all differ by the same
         t = differences.mean() / (differences.std(ddof=1) / np.sqrt(n))
     return float(2 * stats.t.sf(abs(t), n - 1))
+
+
+def _signed_levels(differences: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
+    """Return signed numbers whose sizes are in the same order, and equal where they differ by rounding alone."""
+    sizes = np.abs(differences)
+    order = np.argsort(sizes)
+    with np.errstate(invalid="ignore"):  # two infinite ones
+        is_larger = np.diff(sizes[order], prepend=-np.inf) > rounding
+    levels = np.empty(len(sizes))
+    levels[order] = np.cumsum(is_larger)
+    return np.sign(differences) * levels
 
 
 def differences_of(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -76,6 +76,8 @@ class MaximumUtility(StoppingCriterion):
         return self._scorer.requires
 
     def check(self, learner: Any) -> None:
+        if isinstance(self.criterion, ScoreStrategy):
+            self.criterion.check_utility()
         super().check(learner)
         self._scorer.check_params()
 

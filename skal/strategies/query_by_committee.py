@@ -107,12 +107,14 @@ class QueryByCommittee(ScoreStrategy):
         super()._check_pool(pool, estimator)
         check_trainable(self.n_members, estimator)
 
-    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
+    def check_utility(self) -> None:
         if self.n_members is not None:
             raise TypeError(
                 f"A committee of n_members={self.n_members} is trained for a query, and has no scores without one; use "
                 "query, or n_members=None and an ensemble such as BaggingClassifier."
             )
+
+    def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
         return committee_proba(estimator, X, summary=_MEASURES[self.measure])
 
     def _query_scorer(self, query: Query) -> tuple[Callable[[Any], NDArray[Any]], float]:

@@ -55,12 +55,26 @@ class ScoreStrategy(QueryStrategy):
         -------
         scores : ndarray of shape (n_samples,)
             Higher is more wanted.
+
+        Raises
+        ------
+        TypeError
+            As `check_utility` does.
         """
         check_is_fitted(self)
+        self.check_utility()
         pool = X if isinstance(X, Pool) else self._recognized(X, estimator)
         self._check_asked(pool, estimator)
         with assuming_finite(pool):
             return self._scores(pool, None, estimator)
+
+    def check_utility(self) -> None:
+        """Refuse to score rows outside a query, where that cannot be done; by default it can.
+
+        Raises
+        ------
+        TypeError
+        """
 
     def _scores(self, pool: Pool, rows: Rows | None, estimator: Any) -> NDArray[np.floating[Any]]:
         score, row_bytes = self._scorer(pool, estimator)

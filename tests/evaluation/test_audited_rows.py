@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score
 from sklearn.naive_bayes import GaussianNB
 
 from skal import UNLABELED, ActiveLearner, RowState
-from skal.evaluation import audit_report, lure_weights
+from skal.evaluation import Risk, audit_report, lure_weights
+from skal.evaluation.intervals import weighted_interval
 from skal.strategies import RandomSampling
 from tests.learner.common import TRUTH, X, Y
 
@@ -55,6 +56,14 @@ def test_parts_of_a_pool_that_grew_count_by_their_sizes():
     report = audit_report(learner)
     assert report.score == pytest.approx(expected)
     assert (report.n_population, report.n_unseen, report.n_labeled) == (1000, 0, 120)
+    variance = 0.0
+    for part, share in ((~is_new, 0.4), (is_new, 0.6)):  # half a row more is right, and half a row wrong
+        smoothed = (is_right[part].sum() + 0.5) / (part.sum() + 1)
+        variance += share**2 * smoothed * (1 - smoothed) / part.sum()
+    effective_n = 1 / (0.4**2 / (~is_new).sum() + 0.6**2 / is_new.sum())
+    assert (report.low, report.high) == pytest.approx(
+        weighted_interval(Risk(expected, variance), 120, effective_n)
+    )
     taken = np.setdiff1d(np.arange(2, 1000), rows)[:500]
     learner.teach(taken, truth[taken])
     later = audit_report(learner)

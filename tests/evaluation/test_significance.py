@@ -27,6 +27,15 @@ def test_wilcoxon_by_counting_signs():
     assert_allclose(paired_test([1, 2, 3, 4, 5], np.zeros(5), test="wilcoxon"), 2 / 32)
 
 
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=10))
+def test_the_unit_of_scores_decides_no_ties(pairs):
+    first, second = np.transpose(pairs).astype(float)
+    p_value = paired_test(first, second, test="wilcoxon")
+    assert paired_test(first / 20, second / 20, test="wilcoxon") == p_value
+    if (first != second).any():
+        assert_allclose(p_value, stats.wilcoxon((first - second)[first != second]).pvalue)
+
+
 @pytest.mark.parametrize("test", ["t", "wilcoxon"])
 def test_edges(test):
     assert paired_test([1, 2, 3], [1, 2, 3], test=test) == 1

@@ -64,9 +64,10 @@ def test_a_trend_that_is_a_power_law_is_followed_exactly():
     assert criterion.labels_left_ == pytest.approx(90)
     assert criterion.report_.labels_left == criterion.labels_left_
     # The first half is forgotten, and so are rounds without a value.
-    values = [0.1, 3, np.nan, *(8 * n_labeled**-1.5)]
-    criterion = measured(values, [3, 4, 5, *n_labeled], threshold=8 * 250**-1.5)
-    assert criterion.labels_left_ == pytest.approx(90)
+    values, n_labeled = [0.1, 3, np.nan, 5, 2, 4, *(8 * n_labeled**-1.5)], [3, 4, 5, 6, 7, 8, *n_labeled]
+    assert measured(values, n_labeled, threshold=8 * 250**-1.5).labels_left_ == pytest.approx(90)
+    values[6] *= 2  # the first of the later half counts
+    assert measured(values, n_labeled, threshold=8 * 250**-1.5).labels_left_ < 80
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sklearn.svm import LinearSVC
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.stopping import ClassificationChange, ExpectedGain, MaximumUtility, StabilizingPredictions
-from skal.strategies import CoreSet, RandomSampling, UncertaintySampling
+from skal.strategies import CoreSet, QueryByCommittee, RandomSampling, UncertaintySampling
 
 from .common import Scripted
 
@@ -91,6 +91,7 @@ def test_what_a_criterion_cannot_measure_is_refused_before_any_training():
         (MaximumUtility(), "predict_proba"),
         (MaximumUtility(UncertaintySampling("nothing")), "measure"),
         (MaximumUtility(CoreSet()), "criterion"),
+        (MaximumUtility(QueryByCommittee(n_members=3)), "n_members=3 is trained for a query"),
         (StabilizingPredictions(threshold=-1), "threshold"),
         (MaximumUtility(threshold=np.nan), "threshold"),
     ]:
