@@ -118,6 +118,8 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "expected error": (lambda X: ExpectedErrorReduction(), linear),
     "MaxHerding": (lambda X: MaxHerding("input"), linear),
     "ProbCover": (lambda X: ProbCover("input"), linear),
+    "subset, ProbCover": (lambda X: RandomSubset(50_000, ProbCover("input")), linear),
+    "subset, diffusion": (lambda X: RandomSubset(50_000, DiffusionSampling()), linear),
 }
 
 
