@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..pool import dense
 from ..utils.replacing import replacing
+from .encoders import takes_images
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -141,4 +142,5 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.encoder).input_tags
+        tags.input_tags.three_d_array = takes_images(self.encoder)  # which the tags of a pipeline do not tell
         return tags

@@ -35,7 +35,8 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     encoder : transformer
         Left as it is. A ``FrozenEstimator`` stays fitted.
     X : array-like of shape (n_samples, ...)
-        The rows, in any container that the encoder takes; a ``FrozenEstimator`` reads none.
+        The rows, in any container that the encoder takes; a ``FrozenEstimator`` reads none. Images come flattened,
+        unless the encoder's tags have ``input_tags.three_d_array``, as :func:`encode` says.
     seed : int
         Seeds every nested ``random_state`` of the clone that is None.
 
@@ -73,7 +74,7 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
         with _told(encoder, len(pool)):
             rows = rows_for(encoder, pool)
             rows = rows.copy() if works_in_place(encoder) else rows  # as it does itself without copy=False
-            return encoder.fit(_shaped(encoder, rows), None)
+            return encoder.fit(shaped(encoder, rows), None)
 
 
 def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
@@ -82,11 +83,11 @@ def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
         in_place = works_in_place(encoder)
         with _told(encoder, len(pool)):
             for block, _ in pool.blocks():
-                encoder.partial_fit(_shaped(encoder, owned(block) if in_place else block))
+                encoder.partial_fit(shaped(encoder, owned(block) if in_place else block))
         return encoder
     n_rows = min(len(pool), _SAMPLE_ROWS)
     rows = np.sort(np.random.default_rng(seed).choice(len(pool), n_rows, replace=False))
-    return encoder.fit(_shaped(encoder, pool.dense(rows)), None)
+    return encoder.fit(shaped(encoder, pool.dense(rows)), None)
 
 
 @contextmanager
@@ -116,7 +117,9 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
     Parameters
     ----------
     encoder : transformer
-        Fitted.
+        Fitted. It gets images flattened, of shape (n_rows, C * H * W), as most transformers want them. It gets them in
+        their own shape where its tags, or those of a pipeline's first step, have ``input_tags.three_d_array``, as those
+        of skal's networks do; a ``FunctionTransformer`` always does.
     X : array-like of shape (n_samples, ...)
         The rows, in any container that the encoder takes.
 
@@ -138,7 +141,7 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
     in_place = works_in_place(encoder)
 
     def codes(block: Any) -> NDArray[np.floating]:
-        rows = dense(encoder.transform(_shaped(encoder, owned(block) if in_place else block)))
+        rows = dense(encoder.transform(shaped(encoder, owned(block) if in_place else block)))
         if rows.dtype != np.float16:  # which takes half the memory, and is asked for on purpose
             rows = rows.astype(np.float32, copy=False)
         if not np.isfinite(rows).all():
@@ -187,14 +190,55 @@ def check_encodable(encoder: Any, pool: Pool) -> None:
             encode(encoder, pool.read(slice(1)))
 
 
-def _shaped(encoder: Any, rows: Any) -> Any:
-    """Rows in the shape that an encoder takes: images flat, unless its tags have more than two dimensions."""
-    if not isinstance(rows, np.ndarray) or rows.ndim <= 2:
-        return rows
+def takes_images(encoder: Any) -> bool:
+    """Return whether an encoder gets images in their own shape: its tags, or those of its first step, say so.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Or a wrapper or pipeline.
+
+    Returns
+    -------
+    takes_images : bool
+        Also of a ``FunctionTransformer``, whose function may take anything, and whose tags do not know it.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> from skal.generators import VAE
+    >>> from skal.generators.encoders import takes_images
+    >>> takes_images(VAE()), takes_images(PCA())
+    (True, False)
+    """
     first = first_step(encoder)
-    # A FunctionTransformer's function may take anything, and its tags do not know it.
-    takes_images = get_tags(first).input_tags.three_d_array or isinstance(first, FunctionTransformer)
-    return rows if takes_images else rows.reshape(len(rows), -1)
+    return bool(get_tags(first).input_tags.three_d_array) or isinstance(first, FunctionTransformer)
+
+
+def shaped(encoder: Any, rows: Any) -> Any:
+    """Return rows in the shape that an encoder takes: images flat, unless it :func:`takes_images`.
+
+    Parameters
+    ----------
+    encoder : transformer
+    rows : container of shape (n_rows, ...)
+
+    Returns
+    -------
+    rows : container of shape (n_rows, ...)
+        A view, or the rows themselves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.decomposition import PCA
+    >>> from skal.generators.encoders import shaped
+    >>> shaped(PCA(), np.zeros((5, 1, 8, 8))).shape
+    (5, 64)
+    """
+    if not isinstance(rows, np.ndarray) or rows.ndim <= 2 or takes_images(encoder):
+        return rows
+    return rows.reshape(len(rows), -1)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from ..access import embed
 from ..access.wrappers import works_in_place
 from ..generators import AutoEncoder, fit_encoder
+from ..generators.encoders import shaped
 from ..neighbors import make_index, match, principal_components
 from ..pool import Pool, Rows, blockwise, dense, owned
 from .base import POSITIVE_INTEGER, QueryStrategy
@@ -193,7 +194,12 @@ class ASAL(LatentSearch, CandidateStrategy):
             return dense
         encoder = self.generator_ if self.features == "discriminator" else self.encoder_
         in_place = works_in_place(encoder)
-        return lambda rows: dense(encoder.transform(owned(dense(rows)) if in_place else dense(rows)))
+
+        def codes(rows: Any) -> NDArray[Any]:
+            rows = shaped(encoder, dense(rows))
+            return dense(encoder.transform(owned(rows) if in_place else rows))
+
+        return codes
 
     def _fit_pca(self, features: Features, X: Any) -> PCA | None:
         if self.n_components is None:

@@ -32,7 +32,8 @@ class EmbeddingStrategy(QueryStrategy):
         - ``"input"``: as they are (images flattened, sparse rows densified), which needs no classifier;
         - ``"auto"``: as "classifier" if there is a fitted classifier that has an embedding, else as "input";
         - a transformer, such as ``PCA(50)`` or ``VAE()``: in its output. It is fitted on the pool of `fit`, for later
-          pools too; a ``FrozenEstimator`` is used as it is.
+          pools too; a ``FrozenEstimator`` is used as it is. It gets images flattened, unless its scikit-learn tags have
+          ``input_tags.three_d_array``, as those of skal's networks do.
     {random_state}
 
     Attributes

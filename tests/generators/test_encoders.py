@@ -4,12 +4,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.random_projection import GaussianRandomProjection
 from torch.utils.data import Dataset
 
-from skal.generators import encode, fit_encoder
+from skal import ActiveLearner
+from skal.generators import CachedEncoder, encode, fit_encoder
+from skal.strategies import CoreSet
 
 X = np.random.default_rng(0).normal(size=(20, 5))
 
@@ -102,6 +105,50 @@ def test_functions_get_images_and_others_flat_rows():
     images = np.arange(24.0).reshape(3, 1, 2, 4)
     assert encode(FunctionTransformer(lambda X: X[:, 0, 0]), images).shape == (3, 4)
     assert encode(PCA(2).fit(images.reshape(3, -1)), images).shape == (3, 2)
+
+
+class Convolution(TransformerMixin, BaseEstimator):
+    """Reads images alone, as its tags say."""
+
+    def fit(self, X, y=None):
+        assert X.shape[1:] == (1, 2, 4)
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        assert X.shape[1:] == (1, 2, 4)
+        return X.mean(axis=1).reshape(len(X), -1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+IMAGES = np.random.default_rng(0).normal(size=(20, 1, 2, 4))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Convolution(),
+        FrozenEstimator(Convolution().fit(IMAGES)),
+        make_pipeline("passthrough", Convolution()),
+        make_pipeline(FrozenEstimator(Convolution().fit(IMAGES)), PCA(8)),
+        FrozenEstimator(make_pipeline(Convolution(), PCA(8)).fit(IMAGES)),
+        CachedEncoder(Convolution()),
+        CachedEncoder(make_pipeline(Convolution(), PCA(8))),
+        CachedEncoder(FrozenEstimator(make_pipeline(Convolution(), PCA(8)).fit(IMAGES))),
+        make_pipeline(CachedEncoder(make_pipeline(Convolution(), PCA(8))), PCA(8)),
+        CachedEncoder(FunctionTransformer(lambda X: X[:, 0].reshape(len(X), -1))),
+    ],
+)
+def test_an_encoder_whose_tags_say_so_gets_images_in_their_shape(encoder):
+    assert encode(fit_encoder(encoder, IMAGES, 0), IMAGES).shape == (20, 8)
+    y = [0, 1] * 3 + [-1] * 14
+    flat = make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1)), LogisticRegression())
+    learner = ActiveLearner(flat, CoreSet(encoder), n_queries=3, random_state=0).fit(IMAGES, y)
+    assert len(learner.query()) == 3
 
 
 class InParts(TransformerMixin, BaseEstimator):

@@ -171,14 +171,15 @@ def test_min_distance_and_callables_need_no_probabilities():
     assert len(strategy.query(X, Y, n_queries=4, estimator=svm)) == 4
 
 
-def test_images_and_their_rows_give_the_same_answer():
+@pytest.mark.parametrize("features", ["discriminator", PCA(10, random_state=0)])
+def test_images_and_their_rows_give_the_same_answer(features):
     flat = DIGITS.reshape(len(DIGITS), -1)
     truth = np.arange(len(DIGITS)) % 3
     classifier = CNNClassifier(max_epochs=1, random_state=0, image_shape=(1, 8, 8))
     answers = []
     for pool in (DIGITS, flat):
         gan = tiny_gan(n_latent=8, image_shape=(1, 8, 8), generator_params=None, critic_params=None)
-        strategy = ASAL(gan, "discriminator", n_steps=3, n_components=10, random_state=0).fit(pool)
+        strategy = ASAL(gan, features, n_steps=3, n_components=10, random_state=0).fit(pool)
         answers.append(
             strategy.query(pool, n_queries=5, estimator=clone(classifier).fit(pool[:60], truth[:60]))
         )
