@@ -14,6 +14,8 @@ from ..simulation import History
 from ..simulation.histories import by_repeat, check_metric
 from .drawing import axes_or_new, filled, mean_over_repeats, over_repeats
 
+_BANDS = {"std": "standard deviation", "min_max": "lowest to highest"}
+
 
 @dataclass(eq=False, repr=False)
 class LearningCurveDisplay:
@@ -90,7 +92,8 @@ class LearningCurveDisplay:
         level : float, default=0.05
             A point is marked where the corrected p-value is below.
         ax : matplotlib Axes, default=None
-            Axes to draw in; new ones by default. Several displays can share one.
+            Axes to draw in; new ones by default. Several displays can share one. The legend says what band and points
+            are, where the histories have names.
         name : str, default=None
             The legend's name of a single history.
         **line_kwargs : dict
@@ -134,7 +137,7 @@ class LearningCurveDisplay:
         -------
         display : LearningCurveDisplay
         """
-        if band not in ("std", "min_max", None):
+        if band not in (*_BANDS, None):
             raise ValueError(f"band={band!r} was given; it must be 'std', 'min_max' or None.")
         self.ax_ = ax = axes_or_new(ax)
         self.figure_ = ax.figure
@@ -160,7 +163,9 @@ class LearningCurveDisplay:
         ax.set_xlabel("Number of labels")
         ax.set_ylabel(self.metric.replace("_", " ").capitalize())
         if any(self.histories):
-            ax.legend()
+            shown = [f"band: {_BANDS[band]}"] if self.bands_ else []
+            shown += [f"dots: p < {level:g} by Holm"] if self.marks_ else []
+            ax.legend(title="\n".join(shown) or None)
         return self
 
     def _mark(self, name: str, level: float) -> None:

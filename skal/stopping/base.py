@@ -69,6 +69,8 @@ class StoppingReport:
         Whether there were no predictions before, so that nothing can be said of changes.
     unseen : tuple of label, default=()
         The classes that have no label yet. A criterion looks at predictions, and such a class is never predicted.
+    is_of_unlabeled : bool, default=False
+        Whether `value` and `mean` are of those of the rows that have no label; `changes` are of all.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class StoppingReport:
     n_left: int | None = None
     is_first: bool = False
     unseen: tuple[Any, ...] = ()
+    is_of_unlabeled: bool = False
 
     def __str__(self) -> str:
         changed = ""
@@ -102,10 +105,11 @@ class StoppingReport:
                 f", most from {old!r} to {new!r} ({n})" for (old, new), n in list(self.changes.items())[:1]
             )
             changed = f" The predictions of {sum(self.changes.values())} of {self.n_rows} rows changed{most}."
+        rows = ", of the rows without a label" if self.is_of_unlabeled else ""
         mean = "not known yet" if np.isnan(self.mean) else f"{self.mean:.3g}"
         return (
             f"{self.n_labeled} labels, {self.n_new} of them new.{changed}\n"
-            f"Criterion: {mean}, to fall to {self.threshold:.3g}. {self._advice}{self._warning}"
+            f"Criterion{rows}: {mean}, to fall to {self.threshold:.3g}. {self._advice}{self._warning}"
         )
 
     @property
@@ -174,6 +178,7 @@ class StoppingCriterion(ABC, Inheriting):
     random_state: Any = None
 
     requires: ClassVar[tuple[str, ...]] = ()
+    measures_unlabeled: ClassVar[bool] = False  # whether its value leaves out rows that have a label
     _seen = Seen()
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "threshold": [Interval(Real, 0, None, closed="left")],
@@ -417,4 +422,5 @@ class StoppingCriterion(ABC, Inheriting):
             n_left=seen.n_left,
             is_first=seen.is_first,
             unseen=seen.unseen,
+            is_of_unlabeled=self.measures_unlabeled and seen.rows is not None,
         )

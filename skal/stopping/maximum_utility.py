@@ -57,6 +57,8 @@ class MaximumUtility(StoppingCriterion):
     (False, array([1.1]))
     """
 
+    measures_unlabeled = True
+
     criterion: Any = field(default=None, kw_only=False)
     statistic: str = "max"
     threshold: float = 0.1

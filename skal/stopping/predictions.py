@@ -109,6 +109,8 @@ class ClassificationChange(StoppingCriterion):
     0.97
     """
 
+    measures_unlabeled = True
+
     def _value(self, look: Look) -> float:
         if look.before is None:
             return np.nan

@@ -33,6 +33,20 @@ def test_display_shows_mean_and_band_of_several_strategies():
         LearningCurveDisplay.from_history(histories, band="iqr")
 
 
+def test_the_legend_says_what_band_and_points_are():
+    histories = {"a": noisy(1, 0.02), "random": noisy(2)}
+
+    def title(**params):
+        display = LearningCurveDisplay.from_history(histories, **params)
+        return display.ax_.get_legend().get_title().get_text()
+
+    assert title() == "band: standard deviation"
+    assert title(band="min_max") == "band: lowest to highest"
+    assert title(baseline="random", level=0.5) == "band: standard deviation\ndots: p < 0.5 by Holm"
+    assert title(baseline="random", level=0.5, band=None) == "dots: p < 0.5 by Holm"
+    assert title(band=None) == ""
+
+
 def test_marks_are_where_the_corrected_tests_say():
     histories = {"a": noisy(1, 0.02), "random": noisy(2), "b": noisy(3, 0.06), "c": noisy(4)}
     display = LearningCurveDisplay.from_history(histories, baseline="random")

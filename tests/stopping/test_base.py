@@ -147,6 +147,21 @@ def test_the_report_says_what_changed():
     assert list(criterion.report_.changes.items()) == [(("a", "b"), 2), (("c", "b"), 1)]
 
 
+def test_the_report_says_which_rows_were_measured():
+    learner, criterion, every = Scripted(), ClassificationChange(), StabilizingPredictions()
+    given, own = ClassificationChange(), np.arange(5.0)[:, None]
+    for n, predicted in (4, "aabbc"), (10, "abbbc"):
+        learner.after(n, list(predicted), labeled=[1])
+        criterion, every, given = criterion.update(learner), every.update(learner), given.update(learner, own)
+    text = "The predictions of 1 of 5 rows changed, most from 'a' to 'b' (1).\nCriterion"
+    assert f"{text}, of the rows without a label: 0, to fall to 0. Stop" in str(criterion.report_)
+    assert f"{text}: not known yet" in str(every.report_)
+    assert f"{text}: 0.2, to fall to 0. Go on" in str(given.report_)
+    partial = np.where(np.arange(len(X)) % 5, -1, Y)
+    real = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling()).fit(X, partial)
+    assert "Criterion, of the rows without a label: " in str(MaximumUtility().update(real).report_)
+
+
 def test_the_first_report_says_nothing_of_changes():
     criterion = ClassificationChange(threshold=0.1).update(Scripted().after(4, list("aabbc")))
     report = criterion.report_
