@@ -179,12 +179,16 @@ def audit_report(
       the rows that a strategy liked; `share_taken` bounds the difference. Where the pool has grown between two draws,
       old and new rows did not have the same chance: the estimate is the mean over the parts, weighted by their numbers
       of rows, without skipped ones. Rows that came after the last draw are in no estimate, and the report counts them.
-      The rest of the pool becomes easier as a strategy takes its hard rows: there the classifier is better than that.
+      The rest of the pool becomes easier as a strategy takes its hard rows: the accuracy is higher there, but the
+      recall of a rare class is lower.
     - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
       rows of the pool that were not trained on, if the classifier is still the same. The draws since the pool last
       grew, or a label was last taught for training, stand alone once one of them is labelled. Until then the older
       ones count; a classifier that has learned since from what they left has seen fewer hard rows, and the report says
       so. Labels count up to the first row that is still to be labelled.
+
+    Labels are taken for the truth. A few wrong ones bias the recall of a rare class most: have the rows of that class,
+    and those that the classifier predicts otherwise, labelled twice.
 
     Rows that annotators skip are in no estimate: it speaks of rows that can be labelled. An interval is that of one
     classifier; the best of many rounds looks better than it is. A classifier or a strategy that learns from unlabelled
