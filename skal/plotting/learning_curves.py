@@ -163,7 +163,7 @@ class LearningCurveDisplay:
         ax.set_xlabel("Number of labels")
         ax.set_ylabel(self.metric.replace("_", " ").capitalize())
         if any(self.histories):
-            shown = [f"band: {_BANDS[band]}"] if self.bands_ else []
+            shown = [f"band: {_BANDS[band]}"] if band is not None and self.bands_ else []
             shown += [f"dots: p < {level:g} by Holm"] if self.marks_ else []
             ax.legend(title="\n".join(shown) or None)
         return self
