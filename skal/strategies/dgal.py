@@ -42,8 +42,8 @@ class DGAL(CandidateStrategy):
     ----------
     encoder : transformer, default=None
         Fitted on the pool of `fit`, for later pools too; a ``FrozenEstimator`` is used as it is. By default
-        :class:`skal.generators.VAE`, whose latent means are the paper's representation. ``PCA(50)`` takes seconds. It
-        gets images flattened, unless its scikit-learn tags have ``input_tags.three_d_array``.
+        :class:`skal.generators.VAE`, whose latent means are the paper's representation. ``PCA(50)`` takes seconds.
+        An encoder gets images flattened, unless its scikit-learn tags have ``input_tags.three_d_array``.
     n_neighbors : int, default=10
         K, the neighbours of a row in the graph.
     index : {"auto", "exact", "approximate"} or object, default="auto"
