@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import zlib
 from contextlib import suppress
 from datetime import date, datetime
@@ -13,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib.hashing import NumpyHasher
+from joblib.hashing import NumpyHasher, Pickler
 from numpy.typing import NDArray
 
 _BLOCK_BYTES = 1 << 22
 # What prints all that it holds; to pickle it takes longer.
 _PRINTED = {str, bytes, bool, int, float, complex, type(None), date, datetime, Decimal}
 
-_SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in those that it starts
+SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in those that it starts
 
 
 def checksum(X: NDArray[Any], max_bytes: int, value: int = 0) -> int:
@@ -60,8 +59,10 @@ def object_checksum(objects: Any) -> str:
     True
     """
     try:
-        return str(_Hasher().hash(objects))
-    except (pickle.PicklingError, TypeError, AttributeError):  # as functions, files and locks raise them
+        return str(ContentHasher().hash(objects))
+    except MemoryError:
+        raise
+    except Exception:  # whatever the objects raise when they are pickled, as functions, files and locks do
         return ""
 
 
@@ -86,25 +87,51 @@ def what_differs(then: str | None, now: str) -> str:
     return f"{now} is as before, but rows have changed or are in another order."
 
 
-class _Hasher(NumpyHasher):  # type: ignore[misc]
+class ContentHasher(NumpyHasher):  # type: ignore[misc]
     """A hash of values, the same after pickling and in every process.
 
     joblib's own knows tensors by their memory, arrays by their strides, some sets and dicts by the order of their
     items, and classes of a script by the name that the script has in the process.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.pool.checksum import ContentHasher
+    >>> X = np.eye(3)[:, :2]
+    >>> ContentHasher().hash(X) == ContentHasher().hash(np.asfortranarray(X))
+    True
     """
 
     def save(self, obj: Any) -> None:
-        if isinstance(obj, torch.Tensor):
-            obj = "tensor", obj.numpy(force=True)
-        elif isinstance(obj, type) and obj.__module__ in _SCRIPT:
+        """Take one object into the hash, whatever it is."""
+        if isinstance(obj, torch.Tensor) and obj.layout is torch.strided:
+            obj = "tensor", *_numbers(obj)
+        elif isinstance(obj, type) and obj.__module__ in SCRIPT:
             obj = "class", obj.__qualname__
         elif isinstance(obj, set | frozenset):
-            obj = type(obj).__name__, sorted(map(object_checksum, obj))
-        elif type(obj) is dict and not all(isinstance(key, str) for key in obj):
-            obj = "dict", sorted((object_checksum(key), object_checksum(value)) for key, value in obj.items())
+            obj = type(obj).__name__, sorted(map(self._own_hash, obj))
         elif type(obj) in (np.ndarray, np.memmap):
-            obj = np.array(obj, order="A")  # a view has strides that its pickle lacks
+            obj = np.array(obj, order="C")  # a view has strides that its pickle lacks
         super().save(obj)
+
+    def _batch_setitems(self, items: Any, *args: Any) -> None:
+        items = list(items)
+        by_name = all(isinstance(key, str) for key, _ in items)
+        items.sort(key=lambda item: item[0] if by_name else self._own_hash(item[0]))
+        Pickler._batch_setitems(self, items, *args)
+
+    def _own_hash(self, part: Any) -> str:
+        return str(type(self)().hash(part))
+
+
+def _numbers(tensor: torch.Tensor) -> tuple[Any, ...]:
+    if tensor.is_quantized:
+        return str(tensor.dtype), tensor.dequantize().numpy(force=True)
+    try:
+        return (tensor.numpy(force=True),)
+    except TypeError:  # bfloat16, say, which NumPy lacks
+        numbers = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        return str(tensor.dtype), tuple(tensor.shape), numbers
 
 
 def stamp_of(path: str) -> tuple[int, int]:
