@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..pool import dense
 from ..utils.replacing import replacing
 from .encoders import takes_images
+from .fingerprint import fingerprint
+
+_DIGEST_BYTES = sha256().digest_size
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -25,7 +30,8 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
 
     A pool is encoded block by block. An encoding of hours that was interrupted, by Ctrl-C or a power cut, goes on with
     the first block that is not in the folder, and so does another process or another worker of a cluster that has the
-    folder. Blocks are known by their rows, and by the fitted encoder: another encoder has other files.
+    folder. Blocks are known by their rows, in whatever memory order, and by the fitted encoder: another one has other
+    files. An encoder that is loaded in another process, from a pickle or by its `load`, finds its codes again.
 
     Parameters
     ----------
@@ -43,7 +49,13 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A file is complete or not there. One that is damaged is written again.
+    A file is complete or not there. One that is damaged, or was not written here, is written again.
+
+    An encoder is known by what a pickle of it holds, where tensors count by their values, and what a network needs only
+    for its training does not count. Your own functions and classes are known by their code, and by the variables of
+    their modules that it reads: edit a function, and the codes are made anew. Not compared are the values of class
+    attributes, the code of installed packages, and what code finds by other ways than its name: change one of these,
+    and give another folder. Another version of Python may compile your code to something else, and encodes again.
 
     Examples
     --------
@@ -83,9 +95,16 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         self : CachedEncoder
+
+        Raises
+        ------
+        TypeError
+            If the encoder cannot be told from others, because it holds something that cannot be pickled.
         """
+        if self.folder is not None:
+            self._known_by(self.encoder)  # before a training that may take hours
         self.encoder_ = clone(self.encoder).fit(X, y)
-        self._key = None if self.folder is None else joblib.hash(self.encoder_)
+        self._key = None if self.folder is None else self._known_by(self.encoder_)
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -103,19 +122,38 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         ------
         OSError
             If the codes cannot be written.
+        TypeError
+            If the rows cannot be told from others, because they cannot be pickled.
         """
         check_is_fitted(self)
         if self.folder is None:
             return dense(self.encoder_.transform(X))
-        file = Path(self.folder) / f"{joblib.hash((self._key, X))}.npy"
-        try:
-            return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
-        except (OSError, ValueError, EOFError):  # not there yet, or damaged
-            codes = dense(self.encoder_.transform(X))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as opened:
-            np.save(opened, codes, allow_pickle=False)
+        file = Path(self.folder) / f"{self._known_by(X, self._key)}.npy"
+        with suppress(Exception):  # it is not there yet, or damaged in whatever way
+            return _read(file)
+        codes = dense(self.encoder_.transform(X))
+        if len(codes) == _num_samples(X):  # else whoever asked says so, and asks again
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write(file, codes)
         return codes
+
+    def _known_by(self, what: Any, key: str | None = None) -> str:
+        try:
+            return fingerprint(key, what)
+        except MemoryError:
+            raise
+        except Exception as error:
+            kind = type(what).__name__
+            name = (
+                f"the encoder {kind}, or a variable that its code reads,"
+                if key is None
+                else f"a {kind} of rows"
+            )
+            raise TypeError(
+                f"CachedEncoder finds codes again by what the encoder and the rows hold, and {name} cannot be pickled "
+                f"({type(error).__name__}: {str(error)[:200]}); set folder=None, or let a method __getstate__ of what "
+                "cannot be pickled return what tells it from others"
+            ) from error
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the codes, which are those of the encoder.
@@ -144,3 +182,26 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags = get_tags(self.encoder).input_tags
         tags.input_tags.three_d_array = takes_images(self.encoder)  # which the tags of a pipeline do not tell
         return tags
+
+
+def _read(file: Path) -> NDArray[Any]:
+    content = file.read_bytes()
+    if _digest(file, memoryview(content)[:-_DIGEST_BYTES]) != content[-_DIGEST_BYTES:]:
+        raise ValueError("damaged")
+    return np.load(BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _write(file: Path, codes: NDArray[Any]) -> None:
+    """Write an array, and a digest behind it, where NumPy does not look."""
+    content = BytesIO()
+    np.save(content, codes, allow_pickle=False)
+    with replacing(file) as opened:
+        opened.write(content.getbuffer())
+        opened.write(_digest(file, content.getbuffer()))
+
+
+def _digest(file: Path, content: memoryview) -> bytes:
+    """A digest of codes and of what they are codes of, since a file may be given another name."""
+    digest = sha256(file.name.encode())
+    digest.update(content)
+    return digest.digest()

@@ -1,17 +1,26 @@
 """Codes that are kept: found again by encoder and rows, whole after an interrupt, written again where damaged."""
 
+import pickle
+import sys
+import threading
+import types
+
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skal import ActiveLearner
-from skal.generators import CachedEncoder, encode
+from skal.generators import AutoEncoder, CachedEncoder, encode
 from skal.strategies import CoreSet
+from tests.processes import run_fresh
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 6))
@@ -79,6 +88,146 @@ def test_what_is_damaged_is_written_again(tmp_path, damage):
         assert_array_equal(encode(encoder, X), expected)
     assert Counting.n_rows == len(X) + 40
     assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def changed_at(place, content):
+    return content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :]
+
+
+def test_no_changed_byte_goes_unseen(tmp_path):
+    encoder = CachedEncoder(frozen(), folder=tmp_path).fit(X[:40])
+    expected = encoder.transform(X[:40])
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    assert_array_equal(np.load(file), expected)  # NumPy reads it
+    damaged = [
+        changed_at(place, content) for place in (*range(130), 300, len(content) - 40, len(content) - 1)
+    ]
+    damaged += [content[:300] + bytes(len(content) - 300), content[:-1], content + b"x"]
+    damaged += [
+        content.replace(b"(40, 3)", b"(40, 1)"),
+        content.replace(b"(40, 3)", b"(30, 3)"),
+        content[:-32],
+    ]
+    for each in damaged:
+        assert each != content
+        file.write_bytes(each)
+        assert_array_equal(encoder.transform(X[:40]), expected)
+        assert file.read_bytes() == content
+
+
+def test_codes_of_other_rows_are_not_taken_under_a_new_name(tmp_path):
+    encoder = CachedEncoder(frozen(), folder=tmp_path).fit(X)
+    encode(encoder, X)
+    one, other = list(tmp_path.iterdir())[:2]
+    one.replace(other)
+    assert_array_equal(encode(encoder, X), encode(encoder.encoder, X))
+
+
+def all_but_one(rows):
+    return rows[:-1]
+
+
+def test_too_few_codes_are_not_kept(tmp_path):
+    encoder = CachedEncoder(FunctionTransformer(all_but_one), folder=tmp_path).fit(X)
+    assert len(encoder.transform(X)) == len(X) - 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_order_of_rows_in_memory_does_not_matter(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    encoder = CachedEncoder(frozen(), folder=tmp_path / "codes").fit(X)
+    for rows in (
+        X,
+        np.asfortranarray(X),
+        np.load(tmp_path / "X.npy", mmap_mode="r"),
+        np.repeat(X, 2, axis=1)[:, ::2],
+    ):
+        encode(encoder, rows)
+    assert len(list((tmp_path / "codes").iterdir())) == 5
+
+
+class Projection(TransformerMixin, BaseEstimator):
+    """A network of torch's own, in a transformer of one's own."""
+
+    def fit(self, X, y=None):
+        self.layers_ = torch.nn.Sequential(torch.nn.Linear(6, 2), torch.nn.BatchNorm1d(2), torch.nn.Tanh())
+        self.optimizer_ = torch.optim.Adam(self.layers_.parameters())
+        self.layers_(torch.as_tensor(X, dtype=torch.float32)).sum().backward()
+        self.optimizer_.step()
+        self.layers_.eval()
+        return self
+
+    @torch.no_grad()
+    def transform(self, X):
+        return self.layers_(torch.as_tensor(X, dtype=torch.float32)).numpy()
+
+
+ENCODING = """
+import pickle
+import torch
+other = [torch.zeros(n) for n in range(place)]  # the weights lie elsewhere in each process
+from sklearn.frozen import FrozenEstimator
+import skal.pool.base
+from skal.generators import AutoEncoder, CachedEncoder, encode
+skal.pool.base._BLOCK_ROWS = 40
+file = folder / "network"
+network = AutoEncoder.load(file) if kind == "saved" else pickle.loads(file.read_bytes())
+encode(CachedEncoder(FrozenEstimator(network), folder=folder / "codes").fit(X), X)
+"""
+
+
+@pytest.mark.parametrize("kind", ["saved", "pickled", "mine"])
+def test_a_network_finds_its_codes_again_in_another_process(kind, tmp_path):
+    network = Projection() if kind == "mine" else AutoEncoder(max_epochs=1, random_state=0)
+    network.fit(X.astype(np.float32))
+    if kind == "saved":
+        network.save(tmp_path / "network")
+    else:
+        (tmp_path / "network").write_bytes(pickle.dumps(network))
+    for place in (0, 1000):
+        run_fresh(ENCODING, place=place, kind=kind, folder=tmp_path, X=X.astype(np.float32))
+        files = {file: file.stat().st_mtime_ns for file in (tmp_path / "codes").iterdir()}
+        assert len(files) == 5
+    encode(CachedEncoder(FrozenEstimator(network), folder=tmp_path / "codes").fit(X), X.astype(np.float32))
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "codes").iterdir()} == files  # nor here
+
+
+def test_a_network_that_has_learned_more_has_other_codes(tmp_path):
+    network = Projection().fit(X)
+    codes = [CachedEncoder(FrozenEstimator(network), folder=tmp_path).fit(X).transform(X)]
+    network.layers_[0].weight.data += 1
+    codes.append(CachedEncoder(FrozenEstimator(network), folder=tmp_path).fit(X).transform(X))
+    assert_array_equal(codes[1], network.transform(X))
+    assert not np.array_equal(*codes)
+
+
+def test_code_that_was_edited_is_run(tmp_path, monkeypatch):
+    for factor in (2, 100):
+        module = types.ModuleType("mine")
+        monkeypatch.setitem(sys.modules, "mine", module)
+        exec(f"def embed(x): return {factor} * x", vars(module))
+        encoder = CachedEncoder(FunctionTransformer(module.embed), folder=tmp_path).fit(X)
+        assert_array_equal(encoder.transform(X), factor * X)
+
+
+class Locked(PCA):
+    def __init__(self, n_components=None):
+        super().__init__(n_components)
+        self.lock = threading.Lock()
+
+    def fit(self, X, y=None):
+        raise AssertionError("It was trained before it was refused.")
+
+
+def test_what_cannot_be_told_from_others_is_refused(tmp_path):
+    with pytest.raises(
+        TypeError, match=r"encoder Locked, .* cannot be pickled .*_thread\.lock.*folder=None, or"
+    ):
+        CachedEncoder(Locked(), folder=tmp_path).fit(X)
+    encoder = CachedEncoder(FunctionTransformer(len), folder=tmp_path).fit(X)
+    with pytest.raises(TypeError, match=r"a list of rows cannot be pickled .*generator.*folder=None, or"):
+        encoder.transform([iter([]), (each for each in "ab")])
 
 
 def test_nothing_is_kept_without_a_folder():
