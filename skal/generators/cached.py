@@ -144,11 +144,7 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
             raise
         except Exception as error:
             kind = type(what).__name__
-            name = (
-                f"the encoder {kind}, or a variable that its code reads,"
-                if key is None
-                else f"a {kind} of rows"
-            )
+            name = f"the encoder {kind}" if key is None else f"a {kind} of rows"
             raise TypeError(
                 f"CachedEncoder finds codes again by what the encoder and the rows hold, and {name} cannot be pickled "
                 f"({type(error).__name__}: {str(error)[:200]}); set folder=None, or let a method __getstate__ of what "

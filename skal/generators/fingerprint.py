@@ -24,8 +24,6 @@ _OF_TRAINING = re.compile(
     "(callbacks|checkpoint|checkpoint_every|history|iterator_train|optimizer|optimizer_params|_params_to_validate|"
     "train_split|verbose|virtual_params)(_|__.*)?"
 )
-# Locks and files, which cannot be pickled and decide nothing, are often variables of a module.
-_OF_THE_PROCESS = ("_thread", "threading", "_io")
 # Where a descriptor, such as a property, has its function.
 _FUNCTIONS = ("__func__", "__wrapped__", "fget", "func", "fn")
 
@@ -35,7 +33,8 @@ def fingerprint(*objects: Any) -> str:
 
     Code of Python itself, of skal and of packages in a folder ``site-packages`` is known by its name. Any other
     function is known by its bytecode and constants, its defaults, and the values of the variables of functions around
-    it and of its module that it reads; a class by its functions and base classes, but not by its other attributes.
+    it and of its module that it reads. Where one of its module cannot be pickled, such as a lock or the client of a
+    service, its class counts. A class is known by its functions and base classes, but not by its other attributes.
     Networks are known without what only their training needs.
 
     Parameters
@@ -63,53 +62,64 @@ def fingerprint(*objects: Any) -> str:
 
 
 class _Fingerprint(ContentHasher):
-    def __init__(self) -> None:
+    def __init__(self, seen: dict[int, tuple[int, Any]] | None = None) -> None:
         super().__init__()
-        self._seen: dict[int, tuple[int, Any]] = {}
+        self._seen = {} if seen is None else seen
 
     def save(self, obj: Any) -> None:
-        parts = _parts(obj)
+        if id(obj) in self._seen:
+            super().save(("again", self._seen[id(obj)][0]))
+            return
+        if isinstance(obj, FunctionType | type):  # before a look at what it reads, which may be itself
+            self._seen[id(obj)] = len(self._seen), obj
+        parts = self._parts(obj)
         if parts is not None:
-            if id(obj) in self._seen:  # a function may call itself
-                parts = "again", self._seen[id(obj)][0]
-            else:
-                self._seen[id(obj)] = len(self._seen), obj
+            self._seen.setdefault(id(obj), (len(self._seen), obj))
         super().save(obj if parts is None else parts)
 
+    def _parts(self, obj: Any) -> Any:
+        """What tells an object from others, where its pickle does not; None where it does."""
+        match obj:
+            case CodeType():
+                return obj.co_code, obj.co_exceptiontable, obj.co_names, obj.co_consts
+            case ModuleType():
+                return obj.__name__
+            case FunctionType() if not _is_known_by_name(obj):
+                cells = [cell.cell_contents for cell in obj.__closure__ or ()]
+                variables = [(name, self._told(value)) for name, value in _variables(obj)]
+                return _name(obj), obj.__code__, obj.__defaults__, obj.__kwdefaults__, cells, variables
+            case type() if not _is_known_by_name(obj):
+                return _name(obj), obj.__bases__, [*_functions(obj)]
+            case SavedEstimator():  # which makes the rest of its nets from what it holds
+                held = [(name, value) for name, value in _lasting(obj) if name not in obj._nets]
+                modules = [getattr(obj, name).modules for name in obj._nets if hasattr(obj, name)]
+                return type(obj), held, modules
+            case NeuralNet():
+                return type(obj), _lasting(obj)
+            case torch.jit.ScriptModule():
+                return obj.save_to_buffer()
+            case torch.nn.Module() if hasattr(obj, "_orig_mod"):
+                return "compiled", obj._orig_mod
+            case torch.nn.Module() if is_parametrized(obj):  # it refuses to be pickled
+                return type(obj), vars(obj)
+        return None
+
+    def _told(self, variable: Any) -> str:
+        """What tells the value of a variable: its class where it cannot be pickled."""
+        try:
+            return str(_Fingerprint(self._seen).hash(variable))
+        except MemoryError:
+            raise
+        except Exception:
+            return f"{type(variable).__module__}.{type(variable).__qualname__}"
+
     def memoize(self, obj: Any) -> None:
-        if not isinstance(
-            obj, tuple
-        ):  # whether it was one tuple or two equal ones, a model file does not know
+        # Whether it was one tuple or two equal ones, a model file does not know.
+        if not isinstance(obj, tuple):
             super().memoize(obj)
 
     def _batch_setitems(self, items: Any, *args: Any) -> None:
         Pickler._batch_setitems(self, items, *args)  # steps in a dict are taken in its order
-
-
-def _parts(obj: Any) -> Any:
-    """What tells an object from others, where its pickle does not; None where it does."""
-    match obj:
-        case CodeType():
-            return obj.co_code, obj.co_exceptiontable, obj.co_names, obj.co_consts
-        case ModuleType():
-            return obj.__name__
-        case FunctionType() if not _is_known_by_name(obj):
-            cells = [cell.cell_contents for cell in obj.__closure__ or ()]
-            return _name(obj), obj.__code__, obj.__defaults__, obj.__kwdefaults__, cells, [*_variables(obj)]
-        case type() if not _is_known_by_name(obj):
-            return _name(obj), obj.__bases__, [*_functions(obj)]
-        case SavedEstimator():  # which makes the rest of its nets from what it holds
-            held = [(name, value) for name, value in _lasting(obj) if name not in obj._nets]
-            return type(obj), held, [getattr(obj, name).modules for name in obj._nets if hasattr(obj, name)]
-        case NeuralNet():
-            return type(obj), _lasting(obj)
-        case torch.jit.ScriptModule():
-            return obj.save_to_buffer()
-        case torch.nn.Module() if hasattr(obj, "_orig_mod"):
-            return "compiled", obj._orig_mod
-        case torch.nn.Module() if is_parametrized(obj):  # it refuses to be pickled
-            return type(obj), vars(obj)
-    return None
 
 
 def _lasting(network: Any) -> list[tuple[str, Any]]:
@@ -117,7 +127,7 @@ def _lasting(network: Any) -> list[tuple[str, Any]]:
     of_training = {f"{name}_" for name in getattr(network, "_optimizers", ())}
     made = set(
         getattr(network, "_modules", ())
-    )  # what modules were made of; they are there, with an underscore
+    )  # what modules were made of, which are there with an underscore
     names = sorted(vars(network).keys() - of_training - made)
     return [(name, vars(network)[name]) for name in names if not _OF_TRAINING.fullmatch(name)]
 
@@ -161,5 +171,4 @@ def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
             value = function.__globals__[name]
             if isinstance(value, ModuleType) and not _is_installed(value):
                 yield from ((each, vars(value)[each]) for each in code.co_names if each in vars(value))
-            if type(value).__module__ not in _OF_THE_PROCESS:
-                yield name, value
+            yield name, value

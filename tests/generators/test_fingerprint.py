@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import re
 import sys
 import threading
 import types
@@ -127,12 +128,14 @@ from functools import cached_property, lru_cache, partial
 import helpers
 SCALE = 2
 LOCK = threading.Lock()
+CLIENT = (each for each in "ab")  # cannot be pickled
 NET = {"weights": torch.ones(3)}
 def helper(x):
     "Say what it does."
     return 5 * x
 def embed(x, shift=7):
     with LOCK:
+        CLIENT.gi_running
         return NET["weights"] * SCALE * helper(helpers.more(x)) + shift
 def deep(x):
     return [(lambda z: embed(z))(each) for each in x]
@@ -188,18 +191,10 @@ def test_code_is_known_by_what_it_does(mine):
     lower = "\n# A line above\n" + CODE.replace("(x, shift", "(  x, shift")
     assert known(run(lower)) == expected
     for number in (2, 5, 7, 11, 13, 17, 19, 23, 29, 31):
-        assert (
-            known(
-                run(
-                    CODE.replace(f" {number}", " 41")
-                    .replace(f"={number}", "=41")
-                    .replace(f"({number}", "(41")
-                )
-            )
-            != expected
-        )
+        assert known(run(re.sub(rf"(?<=[ =(]){number}\b", "41", CODE))) != expected
     assert known(run(CODE, "def more(x): return x * 41")) != expected
     assert known(run(CODE.replace("ones(3)", "zeros(3)"))) != expected
+    assert known(run(CODE.replace('(each for each in "ab")', "threading.Lock()"))) != expected
 
 
 def test_the_order_in_a_dict_counts():
