@@ -22,7 +22,7 @@ from skorch import NeuralNet
 
 from ..exceptions import ModelFileError, PoolWarning
 from ..pool import DatasetRows, Pool, check_pool
-from ..pool.checksum import what_differs
+from ..pool.checksum import how_columns_differ, what_differs
 from ..training.encoding import MALFORMED
 from ..training.files import map_file, read_file, write_file
 from ..utils.replacing import locked
@@ -54,7 +54,7 @@ _CONTENT = {
     "version": int, "params": dict, "seed": int, "pool": str, "is_trained_again": bool, "nodes": list, "parts": dict
 }  # fmt: skip
 # What files of earlier versions lack.
-_LATER = {"defaults": list, "n_rows": int, "container": str, "is_named_by_index": bool}
+_LATER = {"defaults": list, "n_rows": int, "container": str, "columns": list, "is_named_by_index": bool}
 
 
 class Saving(Changes):
@@ -139,6 +139,7 @@ class Saving(Changes):
                 "pool": repr(state.pool.digest(_COMPARED_BYTES)),
                 "n_rows": len(state.pool),
                 "container": state.pool.description,
+                "columns": state.pool.columns,
                 "ids": writer.add(state.ids, "ids_"),
                 "is_named_by_index": not has_other_index(state.pool, state.ids),
                 "is_trained_again": is_again,
@@ -190,7 +191,8 @@ class Saving(Changes):
         ModelFileError
             If the folder holds no learner, or is damaged or forged, or comes from a newer skal.
         ValueError
-            If `X` is another pool, `learner` has other parameters, or for another `mmap_mode`.
+            If `X` is another pool, or its columns have other names, types or places; if the classifier cannot be
+            trained again on it, `learner` has other parameters, or for another `mmap_mode`.
         OSError
             If a file cannot be read.
 
@@ -239,8 +241,14 @@ class Saving(Changes):
                     UserWarning,
                     stacklevel=callers_level(),
                 )
-            if content["is_trained_again"] or reader.untrusted is not None:
+        if content["is_trained_again"] or reader.untrusted is not None:
+            try:
                 state = fitted._with_classifiers(state)
+            except MALFORMED as error:  # of X, as the file has passed all checks
+                raise ValueError(
+                    f"The classifier cannot be trained again on X and the labels of {place}, which is intact: {error}. "
+                    "Give X as it was when the learner was saved, its columns with their types of then."
+                ) from error
         for strategy in (state.strategy, state.cold_start):
             if strategy is not None:
                 pool.watch(strategy.watched_bytes)
@@ -278,6 +286,10 @@ def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
     """The rows of the saved learner, in its order, with a warning if there are others, too."""
     n_saved = content.get("n_rows", len(given) if ids is None else len(ids))
     pool, warning = in_saved_order(given, ids, n_saved, by_index=content.get("is_named_by_index", True))
+    then, now = content.get("columns", []), pool.columns
+    columns = how_columns_differ(then, now) if then and now else None
+    if columns is not None:
+        raise ValueError(f"X is not the pool of the learner that was saved: {columns}")
     if not pool.has_digest(content["pool"], _COMPARED_BYTES):
         why, remedy = what_differs(content.get("container"), pool.description), ""
         if len(pool) > n_saved:  # of a lazy pool
@@ -338,6 +350,9 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not are_whole or not {"ids", "state"} <= content.keys():
         return False
     words = [*content["params"].values(), *content["parts"].values(), *content.get("defaults", [])]
+    columns = content.get("columns", [])
+    if not all(type(each) is list and list(map(type, each)) == [str, str] for each in columns):
+        return False
     return content.get("n_rows", 1) > 0 and all(isinstance(each, str) for each in words)
 
 

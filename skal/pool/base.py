@@ -213,6 +213,11 @@ class Pool(Watched):
         size = f"{len(self)} rows" if shape is None else f"shape {tuple(shape)}"
         return f"{type(self.X).__name__}{of_type} with {size}"
 
+    @property
+    def columns(self) -> list[list[str]]:
+        """Name and type of each column of a table, as they print; nothing of other containers."""
+        return []
+
     @abstractmethod
     def _numbers(self) -> Iterable[tuple[str, NDArray[Any]]]:
         """The arrays of floating-point numbers in `X`, with their names in errors."""

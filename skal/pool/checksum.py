@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import Counter
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -85,6 +86,46 @@ def what_differs(then: str | None, now: str) -> str:
     if then != now:
         return f"{now} was given instead of {then}."
     return f"{now} is as before, but rows have changed or are in another order."
+
+
+def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | None:
+    """How the columns of a table differ from those that were expected, and what to do; None where they do not.
+
+    Their checksums alone do not tell a category from its text, or numbers of one type from equal ones of another.
+
+    Parameters
+    ----------
+    then, now : list of [str, str]
+        The pools' `columns`.
+
+    Examples
+    --------
+    >>> from skal.pool.checksum import how_columns_differ
+    >>> how_columns_differ([["'c'", "category"]], [["'c'", "str"]])
+    "column 'c' was category and is str. Read X with the types of then, such as dtype={'c': 'category'}, or cast it."
+    >>> how_columns_differ([["'a'", "int64"], ["'b'", "int64"]], [["'b'", "int64"], ["'a'", "int64"]])
+    "its columns are in another order. Give X[['a', 'b']]."
+    """
+    names, given = ([name for name, _ in columns] for columns in (then, now))
+    lost, more = (
+        list((Counter(names) - Counter(given)).elements()),
+        list((Counter(given) - Counter(names)).elements()),
+    )
+    if lost or more:
+        what = [f"{how} {_some(each)}" for how, each in (("lack", lost), ("have the new", more)) if each]
+        return f"its columns {' and '.join(what)}. Give those of then, under their names."
+    if names != given:
+        return f"its columns are in another order. Give X[[{_some(names, 20)}]]."
+    changed = [(name, was, is_) for (name, was), (_, is_) in zip(then, now, strict=True) if was != is_]
+    if not changed:
+        return None
+    what = _some([f"column {name} was {was} and is {is_}" for name, was, is_ in changed])
+    name, was, _ = changed[0]
+    return f"{what}. Read X with the types of then, such as dtype={{{name}: {was!r}}}, or cast it."
+
+
+def _some(items: list[str], most: int = 5) -> str:
+    return ", ".join([*items[:most], *(["..."] if len(items) > most else [])])
 
 
 class ContentHasher(NumpyHasher):  # type: ignore[misc]

@@ -37,6 +37,14 @@ class FramePool(Pool):
         others = [column.name for column in self._columns if not _holds_numbers(column)]
         return f"its columns {others[:5]} hold no numbers" if others else None
 
+    @property
+    def columns(self) -> list[list[str]]:
+        # What polars prints of a type also has its parameters, and depends on the version.
+        types = [
+            str(each.dtype) if self._is_pandas else each.dtype.base_type().__name__ for each in self._columns
+        ]
+        return [[repr(name), dtype] for name, dtype in zip(self.X.columns, types, strict=True)]
+
     def take(self, rows: Rows | slice) -> Any:
         # scikit-learn takes no names that are repeated.
         return self.X.iloc[rows] if self._is_pandas else _safe_indexing(self.X, rows)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import RandomTreesEmbedding
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomTreesEmbedding
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skal import ActiveLearner
 from skal.exceptions import ModelFileError
 from skal.strategies import TypiClust, UncertaintySampling
+from skal.training.files import read_file, write_file
 from tests.learner.common import X, Y
 
 
@@ -95,3 +96,68 @@ def test_another_part_that_skops_no_longer_trusts_is_named(tmp_path, skops):
     skops()
     with pytest.raises(ModelFileError, match=r"Tree'\], which the installed version of skops does not know"):
         ActiveLearner.load(tmp_path, X, planned)
+
+
+CATEGORIES = plan(HistGradientBoostingClassifier(max_iter=5), None)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A table with a category, whose learner is in `tmp_path`."""
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"a": X[:, 0], "c": pd.Categorical(np.where(X[:, 1] > 3, "x", "y"))})
+    clone(CATEGORIES).fit(table, Y).save(tmp_path)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda table: table.astype({"c": str}),
+            "column 'c' was category and is (str|object). .* dtype={'c': 'category'}",
+        ),
+        (lambda table: table.astype({"a": "float32"}), "column 'a' was float64 and is float32"),
+        (lambda table: table[["c", "a"]], r"in another order. Give X\[\['a', 'c'\]\]"),
+        (lambda table: table.rename(columns={"a": "b"}), "columns lack 'a' and have the new 'b'"),
+        (lambda table: table.drop(columns="c"), "columns lack 'c'. Give"),
+        (lambda table: table.assign(d=1), "columns have the new 'd'"),
+        (lambda table: table.iloc[::-1].reset_index(drop=True), "rows have changed or are in another order"),
+    ],
+    ids=["text", "narrow", "swapped", "renamed", "fewer", "more", "rows"],
+)
+def test_a_table_with_other_columns_is_told_before_any_training(
+    tmp_path, saved, monkeypatch, change, message
+):
+    monkeypatch.setattr(HistGradientBoostingClassifier, "fit", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(ValueError, match=f"X is not the pool .*{message}") as refused:
+        ActiveLearner.load(tmp_path, change(saved), CATEGORIES)
+    assert not isinstance(refused.value, ModelFileError)
+
+
+def test_a_table_of_polars_with_other_types(tmp_path):
+    pl = pytest.importorskip("polars")
+    table = pl.DataFrame({"a": X[:, 0], "b": np.arange(150)})
+    planned = plan(LogisticRegression(max_iter=1000), None)
+    clone(planned).fit(table, Y).save(tmp_path)
+    with pytest.raises(ValueError, match="column 'b' was Int64 and is Int32"):
+        ActiveLearner.load(tmp_path, table.cast({"b": pl.Int32}), planned)
+
+
+def test_a_training_on_load_that_fails_does_not_blame_the_file(tmp_path, saved):
+    """Files of before lack the types of columns."""
+    tensors, whole = read_file(tmp_path / "learner.skal")
+    del whole["columns"]
+    write_file(tmp_path / "learner.skal", tensors, whole)
+    assert len(ActiveLearner.load(tmp_path, saved, CATEGORIES).query()) == 5
+    with pytest.raises(ValueError, match=r"which is intact: could not convert.*types of then") as refused:
+        ActiveLearner.load(tmp_path, saved.astype({"c": str}), CATEGORIES)
+    assert not isinstance(refused.value, ModelFileError)
+
+
+@pytest.mark.parametrize("columns", [1, [1], [["'a'"]], [["'a'", 1]]], ids=str)
+def test_columns_that_are_none(tmp_path, saved, columns):
+    tensors, whole = read_file(tmp_path / "learner.skal")
+    write_file(tmp_path / "learner.skal", tensors, {**whole, "columns": columns})
+    with pytest.raises(ModelFileError, match="holds no learner"):
+        ActiveLearner.load(tmp_path, saved, CATEGORIES)
