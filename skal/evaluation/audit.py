@@ -19,6 +19,7 @@ from ..learner import ActiveLearner, RowState, check_learner
 from ..pool import as_pool
 from ..utils.checks import check_integer, check_share
 from ..utils.random import draw_seed, seed_random_states
+from ..utils.scorers import naming_positives, scorer_name
 from .audited_rows import AuditedRows, audited_rows
 from .intervals import binomial_interval, mean_interval, weighted_interval
 from .risk import Risk, lure_estimate
@@ -199,14 +200,15 @@ def audit_report(
     learner : ActiveLearner
         With rows that were taught with ``audit=True``.
     scoring : str or callable, default=None
-        A scorer as in ``GridSearchCV``; the accuracy by default. "balanced_accuracy" of rows drawn uniformly has an
-        interval for the mean over all classes of the learner, melded from the exact ones of the classes [2]_; it is
-        wide where a class has few rows, and a class without any counts in the interval as anything from 0 to 1. Any
-        other score has a percentile interval of the bootstrap, which is narrow for few rows: where a class has fewer
-        than ten of them, it does not hold for a score that averages over classes, such as "f1_macro", and the report
-        says so. It is also narrow where a class has hardly an error. If rows were drawn by expected loss, or the pool
-        grew between two draws, they have weights, and the scorer must take ``sample_weight``; there is no interval then
-        as long as a part of the pool has fewer than ten rows.
+        A scorer as in ``GridSearchCV``; the accuracy by default. Of classes with names, "recall", "f1" and their like
+        must be told which one they are about: ``make_scorer(recall_score, pos_label="fraud")``. "balanced_accuracy" of
+        rows drawn uniformly has an interval for the mean over all classes of the learner, melded from the exact ones of
+        the classes [2]_; it is wide where a class has few rows, and a class without any counts in the interval as
+        anything from 0 to 1. Any other score has a percentile interval of the bootstrap, which is narrow for few rows:
+        where a class has fewer than ten of them, it does not hold for a score that averages over classes, such as
+        "f1_macro", and the report says so. It is also narrow where a class has hardly an error. If rows were drawn by
+        expected loss, or the pool grew between two draws, they have weights, and the scorer must take
+        ``sample_weight``; there is no interval then as long as a part of the pool has fewer than ten rows.
     how : {"uniform", "active"}, default=None
         Which rows to use. By default those drawn by expected loss, if one of them is labelled. If `audit` drew none at
         all, those that were taught with ``audit=True``, as if drawn uniformly.
@@ -226,7 +228,7 @@ def audit_report(
     Raises
     ------
     ValueError
-        If no row of the audit is labelled, or a parameter is invalid.
+        If no row of the audit is labelled, a parameter is invalid, or `scoring` must be told the positive class.
     TypeError
         If `learner` is no ActiveLearner, or rows have weights and `scoring` takes none.
     NotFittedError
@@ -269,7 +271,7 @@ def audit_report(
     X, y = as_pool(learner.X_).take(audited.rows), learner.labels_[audited.rows]
     class_counts = dict.fromkeys(learner.classes_.tolist(), 0) | Counter(y.tolist())
     is_bootstrapped = False
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), naming_positives(scoring, [*y, *class_counts]):
         # The report says so itself, and once.
         warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
         # The naive score is made of labels alone, whatever the classifier learns from beside.
@@ -285,14 +287,13 @@ def audit_report(
             is_bootstrapped = True
             score, low, high = _bootstrapped(learner, scorer, audited, confidence, n_resamples, seed)
         naive = np.nan if cv is None else _naive(learner, scorer, check_integer("cv", cv, least=2), seed)
-    what = "accuracy" if scoring is None else scoring if isinstance(scoring, str) else "score"
     return AuditReport(
         score=score,
         low=low,
         high=high,
         confidence=confidence,
         naive=naive,
-        scoring=what,
+        scoring="accuracy" if scoring is None else scorer_name(scoring),
         how=audited.how,
         is_bootstrapped=is_bootstrapped,
         class_counts=class_counts,

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_method_params
 
 from ..labels import Labels, plain
 from ..pool import as_pool
+from ..utils.scorers import naming_positives
 
 
 def labeled_scorer(scoring: Any = None, *, unlabeled: Any = None) -> LabeledScorer:
@@ -72,7 +73,8 @@ class LabeledScorer:
     def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
         """Score a fitted estimator on the labelled rows."""
         X, y, params = labeled_part(X, y, params, unlabeled=self.unlabeled)
-        return check_scoring(estimator, scoring=self.scoring)(estimator, X, y, **params)
+        with naming_positives(self.scoring, y):
+            return check_scoring(estimator, scoring=self.scoring)(estimator, X, y, **params)
 
     def get_metadata_routing(self) -> Any:
         """What the scorer inside asks for."""

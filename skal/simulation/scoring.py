@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import check_scoring
 
 from ..access import unwrap
+from ..utils.scorers import naming_positives
 
 
 class Scoring:
@@ -28,7 +31,7 @@ class Scoring:
     Raises
     ------
     ValueError
-        If `scoring` names no scorer.
+        If `scoring` names no scorer, or one that has to be told the positive class.
     TypeError
         If a scorer needs what the classifier lacks.
     """
@@ -59,11 +62,27 @@ class Scoring:
                         "that has it, and no pipeline around it, or another scorer."
                     )
         if self.X is not None:
+            for single in scoring if isinstance(scoring, list | tuple) else given.values():
+                self._check_positives(single)
             return scorer
         given = {name: single for name, single in given.items() if _does_without_rows(single)}
         if not given:
             return None
         return check_scoring(learner, scoring=given) if isinstance(scoring, Mapping) else scorer
+
+    def _check_positives(self, single: Any) -> None:
+        """Refuse a scorer of scikit-learn's that has to be told the positive class, which any classifier shows."""
+        if not isinstance(single, str) and not hasattr(single, "_score_func"):
+            return
+        rows = np.zeros((len(self.y), 1))
+        constant = DummyClassifier().fit(rows, self.y)
+        with warnings.catch_warnings(), naming_positives(single, self.y):
+            warnings.simplefilter("ignore")
+            try:
+                check_scoring(constant, scoring=single)(constant, rows, self.y)
+            except Exception as error:
+                if "pos_label" in str(error):
+                    raise
 
     def scores(self, learner: Any) -> dict[str, float]:
         """The scores of a learner, NaN where it has no classifier yet."""

@@ -1,5 +1,6 @@
 """The report of an audit, against what the rows themselves say."""
 
+import re
 import warnings
 from dataclasses import replace
 
@@ -7,15 +8,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn import metrics
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import balanced_accuracy_score, f1_score, make_scorer
+from sklearn.metrics import balanced_accuracy_score, f1_score, fbeta_score, make_scorer
 from sklearn.naive_bayes import GaussianNB
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skal import UNLABELED, ActiveLearner
 from skal.evaluation import Risk, audit_report, binomial_interval, lure_estimate, lure_weights
 from skal.evaluation.intervals import weighted_interval
+from skal.model_selection import labeled_scorer
 from skal.strategies import RandomSampling, UncertaintySampling
 from tests.learner.common import TRUTH, X, Y, learner
 
@@ -324,6 +327,35 @@ def test_words_as_labels_and_a_frame_with_an_index():
     twin, same = audited()
     assert (rows == same).all()
     assert_allclose(float(audit_report(fitted)), float(audit_report(twin)))
+
+
+NAMES = np.array(["fraud", "ok", "ok"])
+
+
+@pytest.mark.parametrize(
+    ("scoring", "name"),
+    [
+        ("recall", "recall"),
+        ("f1", "f1"),
+        ("average_precision", "average_precision"),
+        ("neg_brier_score", "neg_brier_score_loss"),
+        (make_scorer(fbeta_score, beta=2), "fbeta"),
+        (labeled_scorer("recall"), "recall"),
+    ],
+    ids=str,
+)
+def test_scorers_that_have_to_be_told_the_positive_class(scoring, name):
+    """What the error says to give works, and its report has the name of the metric."""
+    names = NAMES[TRUTH]
+    fitted = learner().fit(X, np.where(np.arange(150) % 3, None, names))
+    rows = fitted.audit(40)
+    fitted.teach(rows, names[rows], audit=True)
+    with pytest.raises(
+        ValueError, match=r"Say which class .* scoring=make_scorer\(.*pos_label='fraud'\)"
+    ) as refused:
+        audit_report(fitted, scoring=scoring)
+    told = eval(re.search(r"make_scorer\(.*\)", str(refused.value))[0], vars(metrics).copy())
+    assert audit_report(fitted, scoring=told, n_resamples=2, cv=None).scoring == name
 
 
 def test_bad_input():

@@ -5,7 +5,7 @@ import pytest
 import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -87,6 +87,14 @@ def test_generation_metrics_in_searches_and_repeats():
     assert search.best_params_ == {"var_smoothing": 1e-9}
     histories = simulate([generator], X, Y, n_repeats=2, random_state=0)
     assert histories["RandomSampling"]["score_gan_test_accuracy"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("scoring", ["f1", ["accuracy", "recall"], {"mine": make_scorer(f1_score)}], ids=str)
+def test_a_positive_class_that_is_to_be_told_is_asked_for_before_any_training(monkeypatch, scoring):
+    names = np.where(Y == 0, "fraud", "ok")
+    monkeypatch.setattr(LogisticRegression, "fit", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(ValueError, match=r"make_scorer\((f1|recall)_score, pos_label='fraud'\)"):
+        learner(scoring=scoring).fit(X, names, X_val=X, y_val=names)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""What scikit-learn's scorers are called, and what to give where they do not know the positive class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer
+
+
+def scorer_name(scoring: Any) -> str:
+    """What a score is called: the name of the scorer, or of its metric where it is one of scikit-learn's.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import brier_score_loss, make_scorer
+    >>> from skal.utils.scorers import scorer_name
+    >>> scorer_name("f1"), scorer_name(make_scorer(brier_score_loss, greater_is_better=False)), scorer_name(max)
+    ('f1', 'neg_brier_score_loss', 'score')
+    """
+    if isinstance(scoring, str):
+        return scoring
+    if hasattr(scoring, "scoring"):  # labeled_scorer
+        return scorer_name(scoring.scoring)
+    name = getattr(getattr(scoring, "_score_func", None), "__name__", "")
+    if not name.isidentifier():  # a partial or a lambda
+        return "score"
+    return ("neg_" if scoring._sign < 0 else "") + name.removesuffix("_score")
+
+
+@contextmanager
+def naming_positives(scoring: Any, y: Any) -> Iterator[None]:
+    """Add what to give to the errors of scorers that take 1 to be the positive class, and it is none.
+
+    Parameters
+    ----------
+    scoring : str, callable or None
+    y : array-like of shape (n_samples,)
+        True labels. Their rarest class is the example.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "pos_label" not in str(error) or "make_scorer" in str(error):  # said by a scorer inside
+            raise
+        scoring = getattr(scoring, "scoring", scoring)
+        scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+        function = getattr(getattr(scorer, "_score_func", None), "__name__", "recall_score")
+        given: dict[str, Any] = dict(getattr(scorer, "_kwargs", {}))
+        if given.get("average") == "binary":  # the default
+            del given["average"]
+        if (asked := getattr(scorer, "_response_method", "predict")) != "predict":
+            given["response_method"] = asked
+        if getattr(scorer, "_sign", 1) < 0:
+            given["greater_is_better"] = False
+        labels, counts = np.unique(np.asarray(y), return_counts=True)
+        given["pos_label"] = labels.tolist()[counts.argmin()]
+        arguments = "".join(f", {name}={value!r}" for name, value in given.items())
+        raise ValueError(
+            f"{str(error).removesuffix('.')}. Say which class is the positive one: scoring=make_scorer({function}"
+            f"{arguments}), of sklearn.metrics."
+        ) from error
