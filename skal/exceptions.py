@@ -1,5 +1,9 @@
 """Warnings and errors that skal raises."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class PoolExhaustedWarning(UserWarning):
     """More rows were asked for than the pool has left; all that are left were returned.
@@ -51,6 +55,30 @@ class ModelFileError(ValueError):
     ...         print(str(error).removeprefix(empty.name))
     is not a model file of skal, or only the start of one; give a file that skal has saved
     """
+
+
+class UnsavableError(TypeError):
+    """A learner holds what cannot be saved and restored exactly; a note says what to give in its place.
+
+    Parameters
+    ----------
+    path : str
+        Where the learner has it.
+    value : object
+
+    Examples
+    --------
+    >>> from skal.exceptions import UnsavableError
+    >>> str(UnsavableError("strategy.index_", object()))
+    'strategy.index_ is a builtins.object, which cannot be saved and restored exactly'
+    """
+
+    def __init__(self, path: str, value: Any) -> None:
+        self.path = path
+        self.kind = kind = type(value)
+        super().__init__(
+            f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be saved and restored exactly"
+        )
 
 
 class JournalError(ValueError):

@@ -20,7 +20,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
-from ..exceptions import ModelFileError, PoolWarning
+from ..exceptions import ModelFileError, PoolWarning, UnsavableError
 from ..pool import DatasetRows, Pool, check_pool
 from ..pool.checksum import how_columns_differ, what_differs
 from ..training.encoding import MALFORMED
@@ -37,7 +37,7 @@ from .reader import Reader
 from .refit import is_prefitted, refitted, untrained
 from .restorable import PART
 from .state import State
-from .writer import UnsavableError, Writer
+from .writer import Writer
 
 _FILE = "learner.skal"
 _VERSION = 4
@@ -73,7 +73,7 @@ class Saving(Changes):
 
         Raises
         ------
-        TypeError
+        UnsavableError
             If a part cannot be restored exactly; it is named, and what was saved before is left. A classifier that is
             trained again on load is, but for one whose parameters were changed since its training.
         OSError
@@ -312,6 +312,11 @@ def _remedy(error: UnsavableError) -> str:
         return "Give extend the rows of a torch dataset in an array, or in a TensorDataset: these are saved."
     if "extensions[" in error.path:
         return "Give extend, and the pool, numbers, strings or dates in place of these values."
+    if ".encoder_" in error.path or ".generator_" in error.path:
+        return (
+            "Fit it yourself and give the strategy FrozenEstimator(encoder), here and to load, which then has it and "
+            "needs no file. This learner takes such a strategy by use(strategy), and keeps its labels."
+        )
     return (
         "Give the learner another part in its place; a classifier that random_state seeds is trained again on the "
         "answers that it was trained on, unless its parameters were changed since: call refit() then."

@@ -16,6 +16,7 @@ from sklearn.utils import Bunch
 from skorch.helper import SliceDict
 from torch.utils.data import TensorDataset
 
+from ..exceptions import UnsavableError
 from ..graph import LabelDiffusion
 from ..neighbors import CellIndex
 from ..pool import DatasetRows
@@ -29,24 +30,6 @@ from .restorable import attributes, is_restored
 from .spelling import spelled, spelled_all
 
 _NUMBERS = "biuf"  # arrays that are tensors in the file
-
-
-class UnsavableError(TypeError):
-    """An object cannot be restored exactly.
-
-    Examples
-    --------
-    >>> from skal.learner.writer import UnsavableError
-    >>> str(UnsavableError("strategy.index_", object()))
-    'strategy.index_ is a builtins.object, which cannot be saved and restored exactly'
-    """
-
-    def __init__(self, path: str, value: Any) -> None:
-        self.path = path
-        self.kind = kind = type(value)
-        super().__init__(
-            f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be saved and restored exactly"
-        )
 
 
 class Writer:

@@ -28,9 +28,18 @@ from torch.utils.data import Dataset, TensorDataset
 
 from skal import ActiveLearner
 from skal.classifiers import LabelEncodedClassifier, NetClassifier
-from skal.exceptions import ModelFileError, PoolWarning
+from skal.exceptions import ModelFileError, PoolWarning, UnsavableError
 from skal.learner import reader
-from skal.strategies import ASAL, DGAL, SEALS, RandomSampling, SynthesisStrategy, UncertaintySampling
+from skal.strategies import (
+    ASAL,
+    DGAL,
+    SEALS,
+    CoreSet,
+    RandomSampling,
+    SynthesisStrategy,
+    TypiClust,
+    UncertaintySampling,
+)
 from tests.learner.common import TRUTH, X, Y
 from tests.learner.planned import ENCODED, assert_same, plan, taught
 from tests.networks import tiny_gan
@@ -356,6 +365,19 @@ def test_what_cannot_be_restored_is_refused_and_the_folder_stays(tmp_path):
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     forest = taught(plan(KNeighborsClassifier(3), UncertaintySampling()).set_params(random_state=None))
     forest.save(tmp_path)  # nothing in it is random
+
+
+@pytest.mark.parametrize("strategy", [CoreSet, DGAL, TypiClust])
+def test_an_encoder_that_cannot_be_restored_is_saved_once_it_is_frozen(tmp_path, strategy):
+    """As the note says; `use` gives it to a learner that has labels already."""
+    planned = plan(LogisticRegression(tol=0.1), strategy(Unsavable(2)))
+    fitted = taught(planned)
+    with pytest.raises(UnsavableError, match="encoder_") as refused:
+        fitted.save(tmp_path)
+    assert "FrozenEstimator(encoder)" in refused.value.__notes__[0]
+    frozen = strategy(FrozenEstimator(Unsavable(2).fit(X)))
+    fitted.use(frozen).save(tmp_path)
+    assert_same(ActiveLearner.load(tmp_path, X, clone(planned).set_params(strategy=frozen)), fitted)
 
 
 def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
