@@ -179,7 +179,13 @@ def check_features(estimator: Any, pool: Pool, *, reset: bool) -> None:
             delattr(estimator, name)
 
 
-def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
+def check_readable(
+    estimator: Any,
+    pool: Pool,
+    *,
+    remedy: str = "",
+    filling: str = "Fill it in first, as a SimpleImputer does.",
+) -> None:
     """Refuse a pool whose rows an estimator cannot read as numbers.
 
     Parameters
@@ -189,6 +195,8 @@ def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
     pool : Pool
     remedy : str, default=""
         What to do about rows that are no numbers.
+    filling : str, default="Fill it in first, as a SimpleImputer does."
+        What to do about NaN.
 
     Raises
     ------
@@ -213,7 +221,14 @@ def check_readable(estimator: Any, pool: Pool, *, remedy: str = "") -> None:
         )
     allow_nan = get_tags(estimator).input_tags.allow_nan
     if pool.flaw is not None and not (allow_nan and pool.flaw == "NaN"):
-        pool.assert_finite(allow_nan=allow_nan, estimator=estimator)
+        try:
+            pool.assert_finite(allow_nan=allow_nan)
+        except ValueError as error:  # scikit-learn would recommend another classifier
+            what = filling if pool.flaw == "NaN" else "Replace it by a finite number first."
+            name = type(estimator).__name__
+            raise ValueError(
+                f"{error}\n{name} does not accept {pool.flaw} in rows that it reads itself. {what}"
+            ) from None
     if pool.flaw is None and pool.overflow is not None:
         raise ValueError(
             f"{type(estimator).__name__} measures distances in the pool, and {pool.overflow}. Scale the rows first: "

@@ -69,6 +69,10 @@ class Strategy(ABC, Inheriting, InstanceParams):
         "ActiveLearner(...)) for texts, make_pipeline(ColumnTransformer(...), ActiveLearner(...)) for a frame."
     )
 
+    _filling: ClassVar[str] = (
+        "Fill it in before the learner: make_pipeline(SimpleImputer(), ActiveLearner(...))."
+    )
+
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"random_state": ["random_state"]}
@@ -183,7 +187,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
         """Refuse a pool that the strategy cannot read, for a classifier if there is one."""
         if self.reads_rows:
-            check_readable(self, pool, remedy=self._remedy)
+            check_readable(self, pool, remedy=self._remedy, filling=self._filling)
         else:
             check_sparse(self, pool)
         encoder = self._encoder()

@@ -49,6 +49,11 @@ class EmbeddingStrategy(QueryStrategy):
         "embedding='classifier', where the classifier has embeddings."
     )
 
+    _filling: ClassVar[str] = (
+        "Give it a transformer that fills it in: embedding=make_pipeline(SimpleImputer(), StandardScaler()); or "
+        "embedding='classifier', where the classifier's pipeline does."
+    )
+
     embedding: Any = field(default="auto", kw_only=False)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -91,7 +96,7 @@ class EmbeddingStrategy(QueryStrategy):
         """Refuse a pool whose rows cannot be compared as they are, as ``embedding="input"`` does."""
         reader = copy(self)  # whose tags say what it reads, and not what a classifier may make of it
         reader.embedding = "input"
-        check_readable(reader, pool, remedy=self._remedy)
+        check_readable(reader, pool, remedy=self._remedy, filling=self._filling)
 
     def _encoder(self) -> Any:
         return None if isinstance(self.embedding, str) else self.embedding

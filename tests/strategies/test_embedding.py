@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -112,6 +113,23 @@ def test_nan_that_only_the_classifier_takes(make, embedding):
         trees = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2).fit(bad, Y)
         with pytest.raises(ValueError, match=rf"NaN.\n{make.__name__} does not accept"):
             strategy.fit(bad).query(bad, PARTLY, estimator=trees)
+
+
+def test_nan_and_infinity_in_a_table_name_the_strategy_and_what_to_give():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame(X, columns=["age", "b", "c", "d"])
+    for flaw in (np.nan, np.inf):
+        bad = table.copy()
+        bad.loc[20, "age"] = flaw
+        with pytest.raises(ValueError, match=r"(?s)X\['age'\] contains .*CoreSet does not accept") as refused:
+            ActiveLearner(Untrained(), CoreSet("input"), random_state=0).fit(bad, PARTLY)
+        assert (
+            "embedding=make_pipeline(SimpleImputer(), StandardScaler())" in str(refused.value)
+        ) == np.isnan(flaw)
+    bad.loc[20, "age"] = np.nan
+    filled = CoreSet(make_pipeline(SimpleImputer(), StandardScaler()))
+    classifier = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2)
+    assert len(ActiveLearner(classifier, filled, n_queries=3, random_state=0).fit(bad, PARTLY).query()) == 3
 
 
 def test_only_the_pool_itself_stays():
