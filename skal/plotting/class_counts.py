@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation import History
-from ..simulation.histories import by_repeat
+from ..simulation.histories import by_repeat, class_names
 from .drawing import axes_or_new, mean_over_repeats
 
 _FEW = 10  # classes that have a colour each
@@ -72,7 +72,7 @@ class ClassCountsDisplay:
             With ``class_counts``.
         classes : sequence of str, default=None
             Names of the classes, in the order of ``np.unique`` of the labels, such as ``learner.classes_``; by default
-            their numbers.
+            those of the history, or their numbers where it is a plain dict.
         shares : bool, default=False
             Whether to draw the share of each class instead of its labels.
         ax : matplotlib Axes, default=None
@@ -96,7 +96,7 @@ class ClassCountsDisplay:
                 "SimulatedLearner, or one that simulate returned: these have the labels of each class by round."
             )
         counts = mean_over_repeats(arrays["class_counts"])
-        names = [*range(counts.shape[1])] if classes is None else list(classes)
+        names = class_names(history, counts.shape[1]) if classes is None else list(classes)
         if len(names) != counts.shape[1]:
             raise ValueError(
                 f"{len(names)} names of classes were given, and the history counts labels of {counts.shape[1]}; give "

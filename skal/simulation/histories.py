@@ -13,12 +13,51 @@ from ..utils.frames import Table
 History = dict[str, NDArray[Any]]
 
 
+class NamedHistory(dict[str, NDArray[Any]]):
+    """A history that knows which classes its ``class_counts`` are of; a plain dict, such as a copy of it, does not.
+
+    Attributes
+    ----------
+    classes : list or None
+
+    Examples
+    --------
+    >>> from skal.simulation.histories import NamedHistory
+    >>> NamedHistory({"n_labeled": [10, 20]}, ["cat", "dog"]).classes
+    ['cat', 'dog']
+    """
+
+    def __init__(self, history: Mapping[str, Any], classes: list[Any] | None) -> None:
+        super().__init__(history)
+        self.classes = classes
+
+
+def class_names(history: Mapping[str, Any], n_classes: int) -> list[Any]:
+    """Names of the classes of a history, or their numbers where it has none.
+
+    Parameters
+    ----------
+    history : dict of ndarray
+    n_classes : int
+
+    Examples
+    --------
+    >>> from skal.simulation.histories import class_names
+    >>> class_names({"n_labeled": [10, 20]}, 3)
+    [0, 1, 2]
+    """
+    names = getattr(history, "classes", None)
+    tells = names is not None and len(names) == n_classes == len(set(map(str, names)))
+    return names if tells else [*range(n_classes)]
+
+
 class Histories(Table, dict[Any, History]):
     """The histories of several learners by name: a dict, and a table.
 
     As a table it has a row for each round of each repeat of each learner. The columns are ``learner``, ``repeat``,
-    ``round``, and the arrays of the histories; ``class_counts_0``, ``class_counts_1``, ... are the labels of each
-    class. What a learner did not record is NaN. Two results become one by ``Histories(first | second)``.
+    ``round``, and the arrays of the histories; ``class_counts_cat``, ``class_counts_dog``, ... are the labels of each
+    class, under its number where a plain dict does not know its name. What a learner did not record is NaN. Two results
+    become one by ``Histories(first | second)``.
 
     Parameters
     ----------
@@ -99,7 +138,10 @@ def stack(histories: list[History]) -> History:
         Repeats that ended early have NaN for the rounds that are missing, and counts are floats then.
     """
     n_rounds = max(len(history["n_labeled"]) for history in histories)
-    return {key: np.stack([_padded(history[key], n_rounds) for history in histories]) for key in histories[0]}
+    return NamedHistory(
+        {key: np.stack([_padded(history[key], n_rounds) for history in histories]) for key in histories[0]},
+        getattr(histories[0], "classes", None),
+    )
 
 
 def _padded(values: NDArray[Any], n_rounds: int) -> NDArray[Any]:
@@ -122,7 +164,9 @@ def _rows(name: Hashable, history: History) -> dict[str, Any]:
         if present.ndim == 1:
             columns[key] = present
         else:
-            columns |= {f"{key}_{i}": column for i, column in enumerate(present.T)}
+            n = present.shape[1]
+            names = class_names(history, n) if key == "class_counts" else [*range(n)]
+            columns |= {f"{key}_{each}": column for each, column in zip(names, present.T, strict=True)}
     return columns
 
 

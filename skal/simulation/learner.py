@@ -29,7 +29,7 @@ from ..utils.callbacks import CallbackSupportMixin, with_callbacks
 from ..utils.progress import counted
 from ..utils.random import draw_seed, seed_random_states
 from .annotating import annotated
-from .histories import History
+from .histories import History, NamedHistory
 from .initial import DRAWS, draw_initial, named_initial
 from .scoring import Scoring
 
@@ -96,7 +96,8 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         - ``fit_time``, ``query_time``: seconds, the query being the one that led to it (0 at the start);
         - ``query_entropy``: mean entropy, in nats, of the previous classifier's probabilities at the rows
           queried or synthesised (NaN at the start and without `predict_proba`);
-        - ``class_counts``: labels of each class, shape (n_rounds, n_classes), classes in the order of ``np.unique``.
+        - ``class_counts``: labels of each class, shape (n_rounds, n_classes), classes in the order of ``np.unique``,
+          which ``history_.classes`` has.
     pool_rows_ : ndarray of int of shape (n_pool,)
         The rows of `X` that make up the pool, all but the held-out ones.
     labeled_rows_ : ndarray of int of shape (n_labeled,)
@@ -230,9 +231,10 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             self.stopping_ = stopping
         self.labeled_rows_ = loop.labeled
         # Only the first rounds, without a classifier, may lack a score.
-        self.history_: History = {
+        history = {
             key: np.array([record.get(key, np.nan) for record in loop.records]) for key in loop.records[-1]
         }
+        self.history_: History = NamedHistory(history, plain(oracle.classes).tolist())
         callbacks.call_on_fit_task_end(estimator=self, reconstruction_attributes=self._reconstruction, **seen)
         return self
 

@@ -9,8 +9,9 @@ import sklearn
 from numpy.testing import assert_array_equal
 
 from skal import simulate
+from skal.plotting import ClassCountsDisplay
 from skal.simulation import Histories, labels_needed
-from skal.simulation.histories import stack
+from skal.simulation.histories import NamedHistory, stack
 from skal.stopping import StabilizingPredictions
 from skal.strategies import RandomSampling
 from tests.simulation.common import X, Y, learner
@@ -92,3 +93,30 @@ def test_a_simulation_that_ends_early():
     assert not frame.drop(columns="query_entropy").isna().to_numpy().any()
     assert_array_equal(frame.filter(like="class_counts").sum(axis=1), frame["n_labeled"])
     assert frame["class_counts_0"].dtype.kind == "i"
+
+
+@pytest.mark.parametrize("n_repeats", [None, 2])
+def test_the_names_of_classes_are_those_of_columns_and_legends(n_repeats):
+    names = np.array(["class 0", "class 10", "class 2"])[Y]
+    if n_repeats is None:
+        histories = Histories({"a": learner(RandomSampling()).fit(X, names).history_})
+    else:
+        histories = simulate({"a": learner(RandomSampling())}, X, names, n_repeats=n_repeats, random_state=0)
+    for found in (histories, pickle.loads(pickle.dumps(histories)), Histories(histories | {"b": SHORT})):
+        history = found["a"]
+        assert isinstance(history, dict)
+        assert history.classes == ["class 0", "class 10", "class 2"]
+        frame = found.to_frame()
+        of_a = frame[frame["learner"] == "a"]
+        for place, name in enumerate(history.classes):
+            assert_array_equal(of_a[f"class_counts_{name}"], history["class_counts"][..., place].ravel())
+    assert frame["class_counts_1"].tolist()[-2:] == [1, 2], "of a plain dict, as older versions pickled it"
+    pytest.importorskip("matplotlib")
+    assert ClassCountsDisplay.from_history(histories["a"]).classes == histories["a"].classes
+    assert ClassCountsDisplay.from_history(dict(histories["a"])).classes == [0, 1, 2]
+    assert ClassCountsDisplay.from_history(histories["a"], classes=["x", "y", "z"]).classes == ["x", "y", "z"]
+
+
+def test_names_that_do_not_tell_the_classes_are_no_columns():
+    for classes in ([1, "1"], ["a"], None):
+        assert "class_counts_0" in Histories({"a": NamedHistory(SHORT, classes)}).to_frame()
