@@ -1,7 +1,7 @@
 """Was it worth it? What the histories of a simulation say of strategies, and a learner's audit of its classifier."""
 
 from .audit import AuditReport, audit_report
-from .comparison import PairedTests, paired_tests, paired_tests_by_labels
+from .comparison import PairedTests, PairedTestsByLabels, paired_tests, paired_tests_by_labels
 from .intervals import binomial_interval
 from .labels_saved import LabelsSaved, labels_saved
 from .measures import area_under_curve, final_score
@@ -14,6 +14,7 @@ __all__ = [
     "AuditReport",
     "LabelsSaved",
     "PairedTests",
+    "PairedTestsByLabels",
     "PenaltyMatrix",
     "Risk",
     "WinRates",

@@ -65,6 +65,39 @@ class PairedTests(Table):
         }
 
 
+class PairedTestsByLabels(Table, dict[int, PairedTests]):
+    """Paired tests at each number of labels: a dict, and a table with a row for each learner at each number.
+
+    Parameters
+    ----------
+    tests : dict of int to PairedTests
+
+    See Also
+    --------
+    paired_tests_by_labels : Makes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skal.evaluation import PairedTests, PairedTestsByLabels
+    >>> p_values = np.array([0.01])
+    >>> tests = PairedTests("random", ("margin",), np.array([0.1]), np.array([5]), p_values, p_values, "t")
+    >>> PairedTestsByLabels({20: tests}).to_frame()
+       n_labeled learner  difference  n_pairs  p_value  adjusted
+    0         20  margin         0.1        5     0.01      0.01
+    """
+
+    def __init__(self, tests: Mapping[int, PairedTests]) -> None:
+        super().__init__(tests)
+
+    def _columns(self) -> dict[str, Any]:
+        n_labeled = [number for number, tests in self.items() for _ in tests.names]
+        parts = [tests._columns() for tests in self.values()]
+        return {"n_labeled": n_labeled} | {
+            key: [each for part in parts for each in part[key]] for key in (parts[0] if parts else ())
+        }
+
+
 def paired_tests(
     histories: Mapping[Any, History],
     *,
@@ -130,7 +163,7 @@ def paired_tests(
 
 def paired_tests_by_labels(
     histories: Mapping[Any, History], *, baseline: Any, test: str = "t", metric: str = "score"
-) -> dict[int, PairedTests]:
+) -> PairedTestsByLabels:
     """Test at each number of labels whether the scores of learners differ from those of a baseline.
 
     Parameters
@@ -146,9 +179,10 @@ def paired_tests_by_labels(
 
     Returns
     -------
-    tests : dict of int to PairedTests
-        For the numbers of labels that all learners have a score at. Holm's correction is for the number of learners at
-        each, not for the number of rounds: a curve of 20 rounds is expected to have one mark by chance at 0.05.
+    tests : PairedTestsByLabels
+        A dict of int to PairedTests, for the numbers of labels that all learners have a score at. Holm's correction is
+        for the number of learners at each, not for the number of rounds: a curve of 20 rounds is expected to have one
+        mark by chance at 0.05.
 
     Raises
     ------
@@ -178,10 +212,12 @@ def paired_tests_by_labels(
         )
     base = scores_at(histories[baseline], metric, numbers).T
     scores = {name: scores_at(history, metric, numbers).T for name, history in others.items()}
-    return {
-        int(number): _tests({name: values[i] for name, values in scores.items()}, baseline, base[i], test)
-        for i, number in enumerate(numbers)
-    }
+    return PairedTestsByLabels(
+        {
+            int(number): _tests({name: values[i] for name, values in scores.items()}, baseline, base[i], test)
+            for i, number in enumerate(numbers)
+        }
+    )
 
 
 def _ends(history: History) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, permutations
 from typing import Any
 
 import numpy as np
@@ -108,12 +108,11 @@ def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | Non
     """
     names, given = ([name for name, _ in columns] for columns in (then, now))
     lost, more = (
-        list((Counter(names) - Counter(given)).elements()),
-        list((Counter(given) - Counter(names)).elements()),
+        [*(one - other).elements()] for one, other in permutations((Counter(names), Counter(given)))
     )
     if lost or more:
-        what = [f"{how} {_some(each)}" for how, each in (("lack", lost), ("have the new", more)) if each]
-        return f"its columns {' and '.join(what)}. Give those of then, under their names."
+        both = [f"{how} {_some(each)}" for how, each in (("lack", lost), ("have the new", more)) if each]
+        return f"its columns {' and '.join(both)}. Give those of then, under their names."
     if names != given:
         return f"its columns are in another order. Give X[[{_some(names, 20)}]]."
     changed = [(name, was, is_) for (name, was), (_, is_) in zip(then, now, strict=True) if was != is_]

@@ -46,9 +46,8 @@ def class_names(history: Mapping[str, Any], n_classes: int) -> list[Any]:
     >>> class_names({"n_labeled": [10, 20]}, 3)
     [0, 1, 2]
     """
-    names = getattr(history, "classes", None)
-    tells = names is not None and len(names) == n_classes == len(set(map(str, names)))
-    return names if tells else [*range(n_classes)]
+    names: list[Any] = getattr(history, "classes", None) or []
+    return names if len(names) == n_classes == len(set(map(str, names))) else [*range(n_classes)]
 
 
 class Histories(Table, dict[Any, History]):

@@ -1,5 +1,6 @@
 """Several learners against a baseline."""
 
+import pickle
 from functools import partial
 
 import numpy as np
@@ -56,6 +57,18 @@ def test_each_number_of_labels():
             assert_allclose(tests.differences[j], difference.mean())
             if i:
                 assert_allclose(tests.p_values[j], stats.wilcoxon(difference).pvalue)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_tests_at_each_number_are_a_table(library):
+    pytest.importorskip(library)
+    found = paired_tests_by_labels(HISTORIES, baseline="random")
+    for tests in (found, pickle.loads(pickle.dumps(found))):
+        frame = tests.to_frame(library)
+        assert [*frame["n_labeled"]] == [10, 10, 20, 20, 30, 30, 40, 40]
+        assert [*frame["learner"]] == ["a", "b"] * 4
+        assert_array_equal(frame["p_value"], np.concatenate([found[n].p_values for n in found]))
+        assert frame["n_pairs"].to_numpy().dtype.kind == "i"
 
 
 def test_repeats_that_ended_early_are_left_out():
