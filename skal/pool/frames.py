@@ -39,11 +39,14 @@ class FramePool(Pool):
 
     @property
     def columns(self) -> list[list[str]]:
+        pairs = zip(self.X.columns, self._columns, strict=True)
+        return [[repr(name), self._type_of(column)] for name, column in pairs]
+
+    def _type_of(self, column: Any) -> str:
+        if self._is_pandas:  # which calls texts by their storage, too
+            return "str" if str(column.dtype).startswith("string") else str(column.dtype)
         # What polars prints of a type also has its parameters, and depends on the version.
-        types = [
-            str(each.dtype) if self._is_pandas else each.dtype.base_type().__name__ for each in self._columns
-        ]
-        return [[repr(name), dtype] for name, dtype in zip(self.X.columns, types, strict=True)]
+        return str(column.dtype.base_type().__name__)
 
     def take(self, rows: Rows | slice) -> Any:
         # scikit-learn takes no names that are repeated.

@@ -7,7 +7,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomTreesEmbedding
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -133,6 +135,16 @@ def test_a_table_with_other_columns_is_told_before_any_training(
     with pytest.raises(ValueError, match=f"X is not the pool .*{message}") as refused:
         ActiveLearner.load(tmp_path, change(saved), CATEGORIES)
     assert not isinstance(refused.value, ModelFileError)
+
+
+@pytest.mark.parametrize(("then", "now"), [("str", "string[python]"), ("string[python]", "str")])
+def test_texts_are_texts_whatever_pandas_calls_them(tmp_path, then, now):
+    pd = pytest.importorskip("pandas", minversion="3")
+    texts = pd.DataFrame({"text": [f"number {row}" for row in range(len(X))]})
+    planned = plan(FrozenEstimator(DummyClassifier().fit(texts, Y)), None)
+    clone(planned).fit(texts.astype(then), Y).save(tmp_path)
+    loaded = ActiveLearner.load(tmp_path, texts.astype(now), planned)
+    assert_array_equal(loaded.labels_, Y)
 
 
 def test_a_table_of_polars_with_other_types(tmp_path):
