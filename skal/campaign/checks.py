@@ -59,11 +59,16 @@ def check_settings(new: Settings) -> None:
         check_integer("retrain_every", new.retrain_every)
     if not isinstance(new.lease_seconds, Real) or not 0 < new.lease_seconds < float("inf"):
         raise ValueError(f"lease_seconds={new.lease_seconds!r} was given; it must be a positive number.")
-    if new.consensus not in ("majority", "dawid_skene"):
-        raise ValueError(f"consensus={new.consensus!r} was given; it must be 'majority' or 'dawid_skene'.")
+    check_consensus(new.consensus)
     for name in ("disagreements_first", "is_closed"):
         if not isinstance(getattr(new, name), bool):
             raise ValueError(f"{name}={getattr(new, name)!r} was given; it must be True or False.")
+
+
+def check_consensus(how: Any, name: str = "consensus") -> None:
+    """Refuse a way to one label of several answers that is none."""
+    if not isinstance(how, str) or how not in ("majority", "dawid_skene"):
+        raise ValueError(f"{name}={how!r} was given; it must be 'majority' or 'dawid_skene'.")
 
 
 def checked_learner(learner: Any, X: Any, classes: Any, seed: int | None = None) -> ActiveLearner:

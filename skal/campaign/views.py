@@ -16,7 +16,7 @@ from . import agreed as agreeing
 from . import jobs, journal
 from .agreement import Agreement, agreement
 from .background import wait_for
-from .checks import plain_name
+from .checks import check_consensus, plain_name
 from .trainer import Trainer
 from .verbs import Verbs
 
@@ -47,7 +47,14 @@ class Views(Verbs):
         labels : ndarray of shape (n_rows,)
             -1 (numbers), None (strings) or the learner's `unlabeled` where there is no label, or where annotators
             disagree and none is ahead.
+
+        Raises
+        ------
+        ValueError
+            If `consensus` is unknown.
         """
+        if consensus is not None:
+            check_consensus(consensus)
         with self._database.reading() as connection:
             values = journal.class_values(connection)
             how = consensus or journal.settings(connection).consensus
@@ -73,7 +80,14 @@ class Views(Verbs):
         consensus : dict of ndarray
             For ``pandas.DataFrame``: ``row``; ``label``, None where no class is ahead; ``probability`` of the label,
             for the majority its share of the answers; ``n_answers``.
+
+        Raises
+        ------
+        ValueError
+            If `how` is unknown.
         """
+        if how is not None:
+            check_consensus(how, "how")
         with self._database.reading() as connection:
             values = journal.class_values(connection)
             standings = journal.standings(connection)

@@ -172,6 +172,9 @@ def test_an_answer_takes_effect_whole_or_not_at_all(campaign):
         (lambda c: c.set(lease_seconds=float("nan")), "lease_seconds"),
         (lambda c: c.set(disagreements_first=1), "disagreements_first"),
         (lambda c: c.audit(0), "n=0"),
+        (lambda c: c.labels(consensus="dawid-skene"), "consensus='dawid-skene' .* 'dawid_skene'"),
+        (lambda c: c.labels(consensus=""), "consensus=''"),
+        (lambda c: c.consensus("mean"), "how='mean'"),
     ],
 )
 def test_refusals(campaign, verb, message):
