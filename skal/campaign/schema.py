@@ -170,6 +170,27 @@ _AFTER_ANY_ENTRY = "DROP TRIGGER entry_stands;\n" + _AFTER_ENTRY.replace(
     "        AND NEW.state IN ('open', 'leased')\n", ""
 )
 
+# A strategy cannot choose what was said or on loan when it was asked, nor what its classifier has learned. What came
+# back since stays in the queue, else nobody would be given it before another training.
+_AFTER_ANY_BATCH = """
+DROP TRIGGER batch_takes_over;
+CREATE TRIGGER batch_takes_over AFTER INSERT ON batches WHEN NEW.takes_over BEGIN
+    DELETE FROM queue WHERE NOT is_audit AND row NOT IN (SELECT row FROM tallies WHERE n_said > 0)
+        AND NOT EXISTS (SELECT 1 FROM standings s JOIN entries e ON e.id = s.entry WHERE s.row = queue.row AND (
+            s.state = 'leased' AND s.until > (SELECT time FROM events WHERE id = NEW.cut)
+            OR e.event > coalesce((SELECT cut FROM models WHERE version = NEW.model), NEW.cut)));
+END;
+"""
+
+# A row is done when as many have said something as are asked now.
+_AFTER_SETTINGS = """
+CREATE TRIGGER settings_hold AFTER INSERT ON settings BEGIN
+    DELETE FROM queue WHERE row IN (SELECT row FROM tallies WHERE n_said >= NEW.n_annotators_per_row);
+END;
+DELETE FROM queue WHERE row IN (SELECT row FROM tallies WHERE n_said >= (
+    SELECT n_annotators_per_row FROM settings ORDER BY event DESC LIMIT 1));
+"""
+
 JOURNAL = ("annotators", "classes", "events", "settings", "models", "batches", "offered", "entries")
 
 _ONLY_ADDED = "".join(
@@ -181,5 +202,10 @@ _ONLY_ADDED = "".join(
 
 # What version n of the schema adds to version n - 1. A released one is never changed: a newer one is added.
 # The second has new kinds of events, which an older skal would pass over: "learner", "classes" and "sync".
-# The third queues rows again.
-MIGRATIONS = (_JOURNAL + _ONLY_ADDED + _STANDING + _AFTER_ENTRY + _AFTER_BATCH, "", _AFTER_ANY_ENTRY)
+# The third queues rows again. The fourth keeps in the queue what came back, and no row that is done.
+MIGRATIONS = (
+    _JOURNAL + _ONLY_ADDED + _STANDING + _AFTER_ENTRY + _AFTER_BATCH,
+    "",
+    _AFTER_ANY_ENTRY,
+    _AFTER_ANY_BATCH + _AFTER_SETTINGS,
+)
