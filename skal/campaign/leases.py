@@ -6,6 +6,8 @@ has it on loan, until the lease ends.
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from sqlite3 import Connection
 
 from .journal import LEASED, OPEN, Settings, add_entries, add_event
@@ -59,6 +61,21 @@ def give_back(connection: Connection, annotator: int, now: float) -> list[int]:
         event = add_event(connection, now, "return", annotator)
         add_entries(connection, event, annotator, rows, OPEN)
     return rows
+
+
+def end_impossible(connection: Connection, now: float) -> None:
+    """End the leases that no clock of now can have given: it was set back since, and they would last that much longer.
+
+    `set` may have made leases shorter, and a clock that is set right by less than a lease ends none.
+    """
+    found = connection.execute(
+        "SELECT annotator, row FROM standings WHERE state = 'leased' "
+        "AND until > ? + 2 * (SELECT max(lease_seconds) FROM settings) ORDER BY annotator, row",
+        (now,),
+    ).fetchall()
+    for annotator, pairs in groupby(found, key=itemgetter(0)):
+        event = add_event(connection, now, "return", annotator)
+        add_entries(connection, event, annotator, [row for _, row in pairs], OPEN)
 
 
 def has_place(connection: Connection, row: int, annotator: int, now: float, settings: Settings) -> bool:

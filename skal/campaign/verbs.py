@@ -92,6 +92,7 @@ class Verbs(Changing):
             now = self._clock()  # in the order of the journal
             settings = journal.settings(connection)
             number = self._annotator(connection, annotator)
+            leases.end_impossible(connection, now)
             rows = leases.lend(connection, number, n, now, settings)
             wakes = self._asked_for_more(connection, now, settings.n_prepared, missing=n - len(rows))
         if wakes and self._training == "background":
@@ -113,6 +114,7 @@ class Verbs(Changing):
         self._place.wake()
         with self._database.writing() as connection:
             now, n_prepared = self._clock(), journal.settings(connection).n_prepared
+            leases.end_impossible(connection, now)
             is_empty = connection.execute("SELECT 1 FROM queue").fetchone() is None
             wakes = self._asked_for_more(connection, now, n_prepared, missing=int(is_empty))
         if wakes:
@@ -370,7 +372,9 @@ class Verbs(Changing):
         """Write in one transaction what is said, and that a training is due if it is."""
         with self._database.writing() as connection:
             now = self._clock()
-            event = record(connection, self._annotator(connection, annotator), now)
+            number = self._annotator(connection, annotator)
+            leases.end_impossible(connection, now)
+            event = record(connection, number, now)
             is_due = event is not None and journal.request_if_due(connection, now)
         if is_due:
             self._wake()
