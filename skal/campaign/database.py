@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..exceptions import JournalError
 from ..utils.replacing import locked
+from .forks import unforked
 from .schema import APPLICATION, MIGRATIONS
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Database:
                 "Campaign(folder, learner, X)."
             )
         try:
-            with self._reporting():
+            with self._reporting(), unforked():
                 version = self._version()
             if version is None and not create:
                 raise JournalError(
@@ -91,7 +92,7 @@ class Database:
         """The connection of this process: one must not be used in a forked one, nor closed there."""
         if self._connection is not None and self._process != os.getpid():
             self._left.append(self._connection)
-            self._connection, self._lock = None, RLock()
+            self._connection = None
         if self._connection is None:
             self._connection, self._process = self._connect(), os.getpid()
         return self._connection
@@ -133,7 +134,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed and on the disk when the block ends, as if it had never begun if it fails."""
-        with self._reporting(), locked(self._path.parent), self._lock:
+        with self._reporting(), locked(self._path.parent), unforked(), self._lock:
             connection = self._own
             if connection.in_transaction:
                 raise RuntimeError("a transaction is open already")
@@ -152,7 +153,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """What is committed now, in a connection of its own: a long look keeps nobody waiting."""
-        with self._reporting(), closing(self._connect()) as connection:
+        with self._reporting(), unforked(), closing(self._connect()) as connection:
             connection.execute("BEGIN")
             yield connection
             connection.execute("ROLLBACK")
@@ -160,7 +161,7 @@ class Database:
     @contextmanager
     def glance(self) -> Iterator[sqlite3.Connection]:
         """What is committed now, for a short question."""
-        with self._reporting(), self._lock:
+        with self._reporting(), unforked(), self._lock:
             yield self._own
 
     def asked(self, question: Callable[..., T], *args: Any) -> T:
@@ -170,12 +171,12 @@ class Database:
 
     def checkpoint(self) -> None:
         """Copy the log into the file, as far as nobody has to wait for that."""
-        with self._reporting(), self._lock:
+        with self._reporting(), unforked(), self._lock:
             self._own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the connection of this process."""
-        with self._lock:
+        with unforked(), self._lock:
             if self._connection is not None and self._process == os.getpid():
                 self._connection.close()
                 self._connection = None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+from .forks import unforked
+
 
 @contextmanager
 def turn(path: Path) -> Iterator[bool]:
@@ -46,5 +48,5 @@ def turn(path: Path) -> Iterator[bool]:
 
 def is_taken(path: Path) -> bool:
     """Whether somebody has the turn."""
-    with turn(path) as is_mine:
+    with unforked(), turn(path) as is_mine:
         return not is_mine

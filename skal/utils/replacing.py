@@ -117,7 +117,12 @@ def locked(folder: Path) -> Iterator[None]:
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            if fcntl is not None:
+                with suppress(OSError):  # a process that was forked meanwhile has the file open, too
+                    fcntl.flock(file, fcntl.LOCK_UN)
     if fcntl is not None:
         os.sched_yield()  # whoever was woken now goes first: else one process takes the lock again and again
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from skal.utils import replacing as module
-from skal.utils.replacing import naming, replacing
+from skal.utils.replacing import locked, naming, replacing
 
 fcntl = pytest.importorskip("fcntl", reason="only Unix has such locks")
 LEFT = ".skal-0123456789abcdef.tmp"
@@ -143,3 +143,29 @@ def test_a_file_keeps_its_permissions(tmp_path):
     with replacing(path) as file:
         file.write(b"new")
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o640)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_lock_ends_with_its_block_though_a_process_was_forked_inside(tmp_path):
+    waits, end = os.pipe()
+    with locked(tmp_path):
+        child = os.fork()
+        if not child:
+            os.close(end)
+            os.read(waits, 1)
+            os._exit(0)
+    os.close(waits)
+    is_free = threading.Event()
+
+    def lock_again():
+        with locked(tmp_path):
+            is_free.set()
+
+    thread = threading.Thread(target=lock_again)
+    thread.start()
+    try:
+        assert is_free.wait(10)
+    finally:
+        os.close(end)  # the child ends
+        os.waitpid(child, 0)
+        thread.join()

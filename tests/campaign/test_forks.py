@@ -1,0 +1,110 @@
+"""Processes that are forked while other threads use the journal."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from skal.campaign import Campaign, forks
+from skal.campaign.database import Database
+from skal.campaign.turns import is_taken
+
+from .common import begun
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def forked(act):
+    """The status of a process that is forked here, and does something."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            act()
+            status = 0
+        finally:
+            os._exit(status)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return "it hangs"
+
+
+class Inside:
+    """Another thread that is inside a section, for a while or until it is told to leave."""
+
+    def __init__(self, section, seconds=None):
+        self._section, self._is_in, self._may_leave = section, threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._stay)
+        self._thread.start()
+        assert self._is_in.wait(20)
+        if seconds is not None:
+            threading.Timer(seconds, self._may_leave.set).start()
+
+    def _stay(self):
+        with self._section() as connection:
+            if connection is not None:
+                connection.execute("SELECT count(*) FROM events").fetchone()
+            self._is_in.set()
+            self._may_leave.wait(20)
+
+    def leave(self):
+        self._may_leave.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("section", ["writing", "reading", "glance"])
+def test_a_forked_process_goes_on_while_another_thread_uses_the_journal(tmp_path, section):
+    with begun(tmp_path, training=None) as campaign:
+        campaign.answer("anna", 1, 1)
+        other = Inside(getattr(campaign._database, section), seconds=0.2)
+        assert forked(lambda: campaign.answer("cleo", 2, 1)) == 0
+        other.leave()
+        campaign.answer("bob", 3, 1)
+        assert campaign.annotators == ["anna", "cleo", "bob"]
+
+
+def test_a_fork_waits_for_other_threads_and_not_for_its_own(tmp_path):
+    with begun(tmp_path, training=None) as campaign:
+        other = Inside(campaign._database.reading, seconds=0.2)
+        assert forked(lambda: None) == 0
+        assert other._may_leave.is_set()
+        other.leave()
+        with campaign._database.reading():
+            assert forked(lambda: forked(lambda: None)) == 0
+
+
+def test_a_fork_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(forks, "_PATIENCE", 0.1)
+    other = Inside(forks.unforked)
+
+    def fork_again():
+        monkeypatch.setattr(forks, "_PATIENCE", 60.0)
+        assert forked(lambda: None) == 0
+
+    assert forked(fork_again) == 0
+    other.leave()
+
+
+def test_a_forked_process_waits_until_another_thread_has_written(tmp_path):
+    """A thread that waits for its turn has the lock's file open, as the forked process then does."""
+    with begun(tmp_path, training=None) as campaign, Campaign.open(tmp_path) as second:
+        campaign.add_annotator("anna")
+        other = Inside(campaign._database.writing, seconds=0.5)
+        waiting = threading.Thread(target=lambda: second.answer("anna", 1, 1))
+        waiting.start()
+        assert forked(lambda: campaign.answer("anna", 2, 1)) == 0
+        other.leave()
+        waiting.join()
+        assert forked(lambda: Database(tmp_path).close()) == 0
+        assert campaign.answer("anna", 3, 1).progress().n_labelled == 3
+        assert not is_taken(tmp_path / "training.lock")
