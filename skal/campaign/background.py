@@ -18,6 +18,7 @@ try:
 except ImportError:
     from joblib.externals import cloudpickle  # up to joblib 1.5
 
+from ..utils.threads import Turns
 from .trainer import Trainer
 from .turns import is_taken
 
@@ -79,7 +80,7 @@ class Background(Elsewhere):
     def __init__(self, folder: Path, report: Callable[[str], None], **trainer: Any) -> None:
         super().__init__(folder)
         self._orders, self._report = {"folder": str(folder), **trainer}, report
-        self._lock = threading.Lock()
+        self._lock = Turns()
         self._process: subprocess.Popen[bytes] | None = None
         self._end: Any = None
         self._n_left = _MOST_STARTS

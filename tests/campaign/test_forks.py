@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -71,6 +72,19 @@ def test_a_forked_process_goes_on_while_another_thread_uses_the_journal(tmp_path
         other.leave()
         campaign.answer("bob", 3, 1)
         assert campaign.annotators == ["anna", "cleo", "bob"]
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_that_starts_the_training(tmp_path):
+    with begun(tmp_path, training="background") as campaign:
+
+        @contextmanager
+        def starting():
+            with campaign._place._lock:
+                yield
+
+        other = Inside(starting)
+        assert forked(lambda: campaign._place.is_at_work()) == 0
+        other.leave()
 
 
 def test_a_fork_waits_for_other_threads_and_not_for_its_own(tmp_path):
