@@ -6,7 +6,7 @@ from typing import Any
 
 from ..learner.ids import Ids
 from ..pool import as_pool
-from ..pool.checksum import object_checksum, what_differs
+from ..pool.checksum import how_columns_differ, object_checksum, what_differs
 from ..utils.arrays import as_objects
 from .naming import ids_in_order
 
@@ -25,8 +25,9 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
     Returns
     -------
     identity : dict
-        ``n_rows``; ``container``, in words; ``rows``, a checksum; ``ids``, one of the names of the rows in any order,
-        None where they have none; ``ids_in_order``, another one, None also where they are the positions; ``items``, a
+        ``n_rows``; ``container``, in words; ``columns``, name and type of each one of a table; ``rows``, a checksum;
+        ``ids``, one of the names of the rows in any order, None where they have none; ``ids_in_order``, another one,
+        None also where they are the positions; ``items``, a
         checksum or None.
     """
     return _outline(X, items) | {"rows": repr(as_pool(X).digest(_READ_BYTES))}
@@ -42,6 +43,7 @@ def _outline(X: Any, items: Any) -> dict[str, Any]:
     return {
         "n_rows": len(pool),
         "container": pool.description,
+        "columns": pool.columns,
         "ids": None if ids is None else object_checksum(sorted(map(repr, ids.names.tolist()))),
         "ids_in_order": None if in_order is None else object_checksum(in_order),
         "items": None if items is None else _items_digest(items),
@@ -56,6 +58,9 @@ def check_identity(then: dict[str, Any], X: Any, items: Any) -> None:
             f"X has {now['n_rows']} rows, and the campaign is about a pool of {then['n_rows']}; give that pool. "
             "One with other rows is another campaign: import_labels takes labels over."
         )
+    columns = how_columns_differ(then.get("columns", []), now["columns"])  # older campaigns lack them
+    if columns is not None:
+        raise ValueError(f"X is not the pool of the campaign: {columns}")
     if not as_pool(X).has_digest(then["rows"], _READ_BYTES):
         if then["ids"] is not None and now["ids"] == then["ids"]:
             raise ValueError(

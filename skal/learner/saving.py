@@ -286,8 +286,7 @@ def _saved_rows(given: Pool, ids: Ids | None, content: dict[str, Any]) -> Pool:
     """The rows of the saved learner, in its order, with a warning if there are others, too."""
     n_saved = content.get("n_rows", len(given) if ids is None else len(ids))
     pool, warning = in_saved_order(given, ids, n_saved, by_index=content.get("is_named_by_index", True))
-    then, now = content.get("columns", []), pool.columns
-    columns = how_columns_differ(then, now) if then and now else None
+    columns = how_columns_differ(content.get("columns", []), pool.columns)
     if columns is not None:
         raise ValueError(f"X is not the pool of the learner that was saved: {columns}")
     if not pool.has_digest(content["pool"], _COMPARED_BYTES):

@@ -96,7 +96,7 @@ def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | Non
     Parameters
     ----------
     then, now : list of [str, str]
-        The pools' `columns`.
+        The pools' `columns`. Nothing is said where one of them has none.
 
     Examples
     --------
@@ -106,6 +106,8 @@ def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | Non
     >>> how_columns_differ([["'a'", "int64"], ["'b'", "int64"]], [["'b'", "int64"], ["'a'", "int64"]])
     "its columns are in another order. Give X[['a', 'b']]."
     """
+    if not then or not now:
+        return None
     names, given = ([name for name, _ in columns] for columns in (then, now))
     lost, more = (
         [*(one - other).elements()] for one, other in permutations((Counter(names), Counter(given)))

@@ -58,3 +58,18 @@ def test_a_sparse_pool_is_known_by_what_older_campaigns_kept():
     check_identity(then, X, None)
     with pytest.raises(ValueError, match="is not the pool of the campaign"):
         check_identity(then, sparse.csr_array(COUNTS[::-1]), None)
+
+
+def test_columns_of_another_type_are_named():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"a": [0.5, 1.5, 2.5], "c": pd.Categorical(["x", "y", "x"])})
+    known = identity(table)
+    check_identity(known, table.copy(), None)
+    for changed, message in (
+        (table.astype({"c": str}), "column 'c' was category"),
+        (table.rename(columns={"a": "b"}), "columns lack 'a' and have the new 'b'"),
+    ):
+        with pytest.raises(ValueError, match=f"X is not the pool of the campaign: .*{message}"):
+            check_identity(known, changed, None)
+    del known["columns"]  # of older campaigns
+    check_identity(known, table, None)
