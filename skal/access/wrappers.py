@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from skorch import NeuralNet
 
 from ..pool import DaskPool, Pool, as_pool
@@ -129,6 +131,30 @@ def last_step(estimator: Any) -> Any:
     FrozenEstimator(estimator=LinearSVC())
     """
     return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def uses_unlabeled(estimator: Any) -> bool:
+    """Return whether `fit` of an estimator, alone or at the end of a pipeline, wants unlabelled rows, marked by -1.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    uses_unlabeled : bool
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skal.access.wrappers import uses_unlabeled
+    >>> from skal.classifiers import NetClassifier, WassersteinClassifier
+    >>> uses_unlabeled(make_pipeline(StandardScaler(), WassersteinClassifier())), uses_unlabeled(NetClassifier())
+    (True, False)
+    """
+    last = last_step(estimator)
+    return getattr(last, "uses_unlabeled", isinstance(last, SelfTrainingClassifier | BaseLabelPropagation))
 
 
 def has_network(estimator: Any) -> bool:

@@ -15,6 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _estimator_has, assert_all_finite, check_is_fitted, column_or_1d
 
+from ..access.wrappers import last_step, uses_unlabeled
+from ..labels import UNLABELED, encode, is_missing
+
 
 @dataclass(eq=False, repr=False)
 class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -62,6 +65,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
+            Labels of one kind, none of them missing.
         **fit_params : dict
             Parameters of the classifier's `fit`, such as ``sample_weight``.
 
@@ -72,21 +76,39 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If `y` is continuous, or the classifier refuses something.
+            If `y` is continuous, a label is missing or of another kind, or the classifier refuses something; for a
+            classifier that learns from unlabelled rows, if -1 is among the labels.
         """
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None; give a label per row."
             )
         labels = column_or_1d(y, warn=True)
+        self._check_known(labels)
         assert_all_finite(labels, input_name="y")
+        classes, codes = encode(labels)
         check_classification_targets(labels)
-        classes, codes = np.unique(labels, return_inverse=True)
         if fit_params and _routing_enabled():
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
-        self._adopt(clone(self.estimator).fit(X, codes, **fit_params), classes)
+        self._adopt(clone(self.estimator).fit(X, codes.astype(np.intp), **fit_params), classes)
         self.classes_ = classes
         return self
+
+    def _check_known(self, labels: NDArray[Any]) -> None:
+        """Refuse what marks an unlabelled row: as a code, it would be a class."""
+        listed = labels.tolist() if labels.dtype.kind == "O" else []
+        missing = [row for row, label in enumerate(listed) if is_missing(label)]
+        if missing:
+            raise ValueError(
+                f"y has no label at {missing[:5]}: {type(self).__name__} learns from labelled rows alone; leave "
+                "the others out."
+            )
+        name = type(last_step(self.estimator)).__name__
+        if uses_unlabeled(self.estimator) and np.any(labels == UNLABELED):
+            raise ValueError(
+                f"y has -1, which marks an unlabelled row for {name}, and {type(self).__name__} would make it a class. "
+                f"Give {name} itself these labels; or other ones, where -1 is a class."
+            )
 
     @classmethod
     def around(cls, estimator: Any, labels: NDArray[Any]) -> Self:
@@ -127,7 +149,8 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         labels : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self._labels[np.asarray(self.estimator_.predict(X)).astype(np.intp)]
+        codes = column_or_1d(self.estimator_.predict(X))  # a column is what catboost's predicts
+        return self._labels[codes.astype(np.intp)]
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:

@@ -380,7 +380,8 @@ def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
     y, pool, rng = learner.y_[rows], as_pool(learner.X_), np.random.default_rng(seed)
     if len(rows) < cv:
         return np.nan
-    order = np.lexsort((rng.random(len(rows)), np.unique(y, return_inverse=True)[1]))
+    classes, codes = np.unique(y, return_inverse=True)
+    order = np.lexsort((rng.random(len(rows)), codes))
     fold = np.empty(len(rows), dtype=int)  # stratified, and without a warning of rare classes
     fold[order] = np.arange(len(rows)) % cv
     scores = []
@@ -388,10 +389,14 @@ def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
         train, test = rows[fold != held_out], rows[fold == held_out]
         fitted = clone(learner.estimator)
         seed_random_states(fitted, seed)
-        if isinstance(learner.estimator_, LabelEncodedClassifier):  # to which -1 is no class, but the marker
-            fitted = LabelEncodedClassifier(fitted)
         try:
-            fitted.fit(pool.take(train), y[fold != held_out])
+            if isinstance(
+                learner.estimator_, LabelEncodedClassifier
+            ):  # to which -1 is no class, but the marker
+                fitted.fit(pool.take(train), codes[fold != held_out])
+                fitted = LabelEncodedClassifier.around(fitted, classes)
+            else:
+                fitted.fit(pool.take(train), y[fold != held_out])
             scores.append(scorer(fitted, pool.take(test), y[fold == held_out]))
         except ValueError:  # such as of a class that is missed
             return np.nan

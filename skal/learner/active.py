@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params
 
-from ..access.wrappers import first_step, has_network, last_step
+from ..access.wrappers import first_step, has_network, last_step, uses_unlabeled
 from ..labels import Labels
 from ..pool import Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
@@ -30,7 +30,7 @@ from .extending import has_length
 from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
 from .order import has_rows_of, places_of
-from .refit import explaining, is_prefitted, uses_unlabeled, wanted_codes
+from .refit import check_gets_unlabeled, explaining, is_prefitted, wanted_codes
 from .saving import Saving
 from .state import State
 
@@ -208,6 +208,7 @@ class ActiveLearner(Saving):
         """Check everything that can be refused, and take up the pool, before anything is trained."""
         self.strategy.check(pool, self.estimator, **self._route_to_strategy(fit_params))
         self._check_cold_start(pool, self.strategy)
+        check_gets_unlabeled(self.estimator)
         last, first = last_step(self.estimator), first_step(self.estimator)
         if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
             pool.assert_finite(allow_nan=False, estimator=first)

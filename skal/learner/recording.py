@@ -18,7 +18,7 @@ from ..utils.threads import Turns
 from .columns import with_columns_as_classes
 from .delegation import answer
 from .knowledge import Knowledge
-from .refit import is_prefitted, refitted, searched
+from .refit import check_gets_unlabeled, is_prefitted, refitted, searched
 from .state import State
 
 
@@ -67,6 +67,7 @@ class Recording(Knowledge):
         return self.refit() if refit and not state.is_trained else self
 
     def _refitted(self, state: State) -> State:
+        check_gets_unlabeled(self.estimator)  # set_params may have changed it
         state = refitted(
             state, self.estimator, self._seed, seeds=self.random_state is not None, n_queries=self.n_queries
         )

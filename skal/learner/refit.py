@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.semi_supervised._label_propagation import BaseLabelPropagation
 from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net, seeding_nets
-from ..access.wrappers import last_step, rows_for, works_in_place
+from ..access.wrappers import last_step, rows_for, uses_unlabeled, works_in_place
 from ..classifiers import LabelEncodedClassifier
 from ..labels import UNLABELED, is_numeric, plain
 from ..pool import as_pool, assuming_finite, owned
@@ -188,10 +187,34 @@ def _is_alone(estimator: Any) -> bool:
     return is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
 
 
-def uses_unlabeled(estimator: Any) -> bool:
-    """Whether `fit` wants the unlabelled rows too, marked by -1."""
+def check_gets_unlabeled(estimator: Any) -> None:
+    """TypeError for a classifier that learns from unlabelled rows inside an estimator that keeps them from it."""
     last = last_step(estimator)
-    return getattr(last, "uses_unlabeled", isinstance(last, SelfTrainingClassifier | BaseLabelPropagation))
+    for part, owner in _using_unlabeled(estimator, None):
+        if part is last:
+            continue
+        name, outer = type(part).__name__, type(owner).__name__
+        hint = (
+            f" Search beforehand, as in {outer}(classifier, grid, cv=LabeledSplit()).fit(X, y), whose split (of "
+            "skal.model_selection) has unlabelled rows in every training part; or search over the learner."
+        )
+        raise TypeError(
+            f"{name} learns from unlabelled rows too, and inside {outer} it would get none. Give the learner {name} "
+            f"itself, alone or at the end of a Pipeline.{hint if isinstance(owner, BaseSearchCV) else ''}"
+        )
+
+
+def _using_unlabeled(part: Any, owner: Any) -> Iterator[tuple[Any, Any]]:
+    """What wants unlabelled rows among an estimator and what it will fit, each with the estimator that fits it."""
+    if isinstance(part, dict | list | tuple):
+        for each in part.values() if isinstance(part, dict) else part:
+            yield from _using_unlabeled(each, owner)
+    elif isinstance(part, BaseEstimator) and not is_prefitted(part):
+        if not isinstance(part, Pipeline) and uses_unlabeled(part):
+            yield part, owner
+        yield from _using_unlabeled(
+            part.get_params(deep=False), owner if isinstance(part, Pipeline) else part
+        )
 
 
 def wanted_codes(estimator: Any, state: State) -> NDArray[Any] | None:

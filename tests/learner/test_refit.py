@@ -8,24 +8,28 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectFromModel
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import nn
 
-from skal import UNLABELED, ActiveLearner
+from skal import UNLABELED, ActiveLearner, SimulatedLearner
 from skal.access.wrappers import last_step
-from skal.classifiers import LinearClassifier, WassersteinClassifier
+from skal.classifiers import LabelEncodedClassifier, LinearClassifier, VAALClassifier, WassersteinClassifier
+from skal.model_selection import LabeledSplit
 from skal.strategies import BADGE, RandomSampling
 from tests.learner.common import TRUTH, X, Y, learner, logistic
-from tests.networks import tiny_acgan
+from tests.networks import tiny_acgan, tiny_vaal, tiny_wasserstein
 
 
 def test_frozen_classifier_is_never_refitted_and_needs_no_label():
@@ -94,6 +98,64 @@ def test_semi_supervised_classifiers_get_the_unlabelled_rows(classifier):
     assert_allclose(fitted.predict_proba(X), alone.predict_proba(X))
     fitted.extend(X[:1], TRUTH[:1])
     assert fitted.query().shape == (5,)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda classifier: GridSearchCV(classifier, {}),
+        lambda classifier: RandomizedSearchCV(make_pipeline(StandardScaler(), classifier), {}),
+        lambda classifier: GridSearchCV(
+            Pipeline([("classifier", logistic())]), [{"classifier": [logistic(), classifier]}]
+        ),
+        lambda classifier: make_pipeline(StandardScaler(), GridSearchCV(classifier, {})),
+        LabelEncodedClassifier,
+        lambda classifier: LabelEncodedClassifier(make_pipeline(StandardScaler(), classifier)),
+        lambda classifier: make_pipeline(StandardScaler(), LabelEncodedClassifier(classifier)),
+        CalibratedClassifierCV,
+        lambda classifier: VotingClassifier([("one", logistic()), ("two", classifier)]),
+        lambda classifier: make_pipeline(SelectFromModel(classifier), logistic()),
+        lambda classifier: SelfTrainingClassifier(classifier),
+    ],
+)
+@pytest.mark.parametrize(
+    "classifier", [tiny_wasserstein(), tiny_vaal(), SelfTrainingClassifier(logistic()), LabelSpreading()]
+)
+def test_what_keeps_unlabelled_rows_from_a_classifier_is_refused(wrap, classifier, monkeypatch):
+    estimator, name = wrap(classifier), type(classifier).__name__
+    for kind in (
+        WassersteinClassifier,
+        VAALClassifier,
+        SelfTrainingClassifier,
+        LabelSpreading,
+        StandardScaler,
+    ):
+        monkeypatch.setattr(kind, "fit", lambda self, *given, **params: pytest.fail("it was trained"))
+    given = {"estimator": estimator, "strategy": RandomSampling()}
+    message = rf"^{name} learns from unlabelled rows too, and inside (?!Pipeline)\w+ it would get none. Give"
+    with pytest.raises(TypeError, match=message) as caught:
+        learner(**given).fit(X, Y)
+    assert ("LabeledSplit" in str(caught.value)) == ("SearchCV" in repr(estimator))
+    with pytest.raises(TypeError, match=message):
+        SimulatedLearner(estimator, RandomSampling()).fit(X, TRUTH)
+    fitted = learner(strategy=RandomSampling()).fit(X, Y).set_params(estimator=estimator)
+    with pytest.raises(TypeError, match=message):
+        fitted.teach([1], [0])
+
+
+def test_the_remedies_of_a_search_train_on_unlabelled_rows():
+    search = GridSearchCV(tiny_wasserstein(max_epochs=1), {"lr": [0.01]}, cv=LabeledSplit(2)).fit(X, Y)
+    assert "train_divergence" in search.best_estimator_.net_.history[-1]
+    learners = GridSearchCV(
+        learner(estimator=tiny_wasserstein(max_epochs=1)), {"estimator__lr": [0.01]}, cv=LabeledSplit(2)
+    ).fit(X, Y)
+    assert "train_divergence" in learners.best_estimator_.estimator_.net_.history[-1]
+
+
+def test_a_trained_classifier_needs_no_unlabelled_rows():
+    trained = FrozenEstimator(tiny_wasserstein(max_epochs=1).fit(X, Y))
+    for estimator in (trained, CalibratedClassifierCV(trained), make_pipeline(StandardScaler(), trained)):
+        assert learner(estimator=estimator).fit(X, Y).query().shape == (5,)
 
 
 @pytest.mark.parametrize("container", [np.asarray, list, pd.Series, np.asfortranarray])
