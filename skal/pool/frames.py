@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from ..utils.arrays import as_objects
+from .arrays import ArrayPool
 from .base import Pool
 from .checksum import checksum
 from .equality import cells_of, same_values
@@ -65,7 +66,10 @@ class FramePool(Pool):
 
     def like(self, rows: NDArray[Any]) -> Any:
         names = "columns" if self._is_pandas else "schema"
-        return type(self.X)(rows.reshape(-1, *self.row_shape), **{names: list(self.X.columns)})
+        rows = rows.reshape(-1, *self.row_shape)
+        if self.numbers == "bytes":  # which a network scales as such
+            rows = ArrayPool(self.dense(slice(1))).like(rows)
+        return type(self.X)(rows, **{names: list(self.X.columns)})
 
     def stack(self, others: list[Any]) -> Any:
         if self._is_pandas:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -180,7 +181,9 @@ class ASAL(LatentSearch, CandidateStrategy):
         candidates = query.candidates
         available = candidates if candidates.excluded is not None else candidates.mask(len(query.pool))
         n_neighbors = min(self.n_neighbors, len(query.candidates))
-        matches = match(index, _project(pca, features(synthetic)), available, n_neighbors)
+        # The classifier is asked about rows in the pool's own numbers, which a network may have scaled as bytes.
+        asked = query.pool.like(synthetic) if self._asks_classifier else synthetic
+        matches = match(index, _project(pca, features(asked)), available, n_neighbors)
         rows, distances, n_collisions = matches
         query.report.update({**found._asdict(), "synthetic": synthetic, "rows": rows})
         query.report.update(distances=distances, n_collisions=n_collisions)
@@ -189,7 +192,7 @@ class ASAL(LatentSearch, CandidateStrategy):
     def _features(self, estimator: Any = None) -> Features:
         """Return what maps rows to their features, before the principal components."""
         if self._asks_classifier:
-            return lambda rows: embed(estimator, rows)
+            return partial(embed, estimator)
         if self.features == "pixels":
             return dense
         encoder = self.generator_ if self.features == "discriminator" else self.encoder_

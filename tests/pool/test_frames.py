@@ -36,6 +36,11 @@ def test_rows_keep_their_kind(kind):
     assert list(like.columns) == ["a", "b"]
     assert_array_equal(np.asarray(pool.stack([like]))[3:], np.ones((2, 2)))
     assert pool.row_bytes == 16
+    are_bytes = as_pool(kind({"a": np.array([1, 2], np.uint8), "b": np.array([3, 4], np.uint8)}))
+    like = are_bytes.like(np.array([[-3.0, 1.6], [300.0, 2.0]]))
+    assert isinstance(like, kind)
+    assert as_pool(like).numbers == "bytes"
+    assert_array_equal(np.asarray(like), [[0, 2], [255, 2]])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from skal import ActiveLearner, SimulatedLearner
-from skal.classifiers import CNNClassifier
+from skal.classifiers import CNNClassifier, NetClassifier
 from skal.generators import VAE
 from skal.strategies import ASAL, CoreSet, UncertaintySampling
 from skal.strategies.uncertainty import entropy
@@ -311,6 +311,32 @@ def test_hyperparameters_are_searched():
     search = GridSearchCV(learner, grid, cv=2).fit(X, TRUTH)
     assert len(search.cv_results_["params"]) == 4
     assert search.score(X, TRUTH) > 0.5
+
+
+FLAT = DIGITS.reshape(len(DIGITS), -1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("rows", [DIGITS, DIGITS[:, 0], FLAT, pd.DataFrame(FLAT)], ids=np.shape)
+def test_a_network_embeds_synthetic_rows_in_the_numbers_of_the_pool(rows, dtype):
+    pool, y = rows[:60].astype(dtype), np.where(np.arange(60) < 20, np.arange(60) % 3, -1)
+    classifier = NetClassifier() if rows.ndim == 2 else CNNClassifier("digits")
+    classifier.set_params(max_epochs=1, random_state=0)
+    gan = tiny_gan(n_latent=8, generator_params=None, critic_params=None)
+    learner = ActiveLearner(
+        classifier, ASAL(gan, "classifier", n_steps=2, n_components=None), n_queries=4, random_state=0
+    ).fit(pool, y)
+    rows = learner.query()
+    report, embed = learner.strategy_.query_report_, learner.estimator_.embed
+    assert report.synthetic.dtype == np.float32
+    synthetic = report.synthetic.reshape(4, -1)
+    if dtype == np.uint8:
+        synthetic = synthetic.round().clip(0, 255).astype(dtype)
+    synthetic = synthetic.reshape(4, *pool.shape[1:])
+    if isinstance(pool, pd.DataFrame):
+        synthetic = pd.DataFrame(synthetic)
+    np.testing.assert_array_equal(report.rows, greedy_matches(embed(pool), embed(synthetic), y == -1))
+    assert set(rows) == set(report.rows.ravel())
 
 
 def test_a_new_fit_forgets_the_old_features():
