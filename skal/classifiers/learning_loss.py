@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from .batch import Batch
 from .cnn import AnyRowsClassifier
+from .epochs import share_of_epochs
 from .stages import StageRecorder
 
 
@@ -136,7 +137,7 @@ class LearningLossClassifier(AnyRowsClassifier):
         """
         assert labeled.classes is not None
         stages = labeled.features
-        if len(net.history) > self.detach_after * self.max_epochs:
+        if len(net.history) > share_of_epochs(self.detach_after, self.max_epochs):
             stages = [stage.detach() for stage in stages]
         targets = F.cross_entropy(labeled.logits.detach(), labeled.classes, reduction="none")
         losses = {

@@ -52,11 +52,11 @@ class StageRecorder(Recorder):
         for part in self.parts:
             part.register_forward_hook(self._record_last if names is None else self._record_named)
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def __call__(self, *inputs: Any, **params: Any) -> tuple[Any, list[Tensor]]:
         """Run the view; return its output and the stages, each of shape (n_rows, n_units)."""
         self.outputs.clear()
         self.sizes.clear()
-        return self.view(x), [pooled(stage) for stage in self.stages()]
+        return self.view(*inputs, **params), [pooled(stage) for stage in self.stages()]
 
     def stages(self) -> list[Tensor]:
         """Return the stages of the pass as they were recorded."""

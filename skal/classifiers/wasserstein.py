@@ -23,6 +23,7 @@ from ..training.estimator import evaluating, module_builder
 from ..training.recording import EmbeddingRecorder, Recorder
 from .batch import Batch
 from .cnn import AnyRowsClassifier
+from .epochs import share_of_epochs
 from .net import BestEpoch, Net
 
 
@@ -320,8 +321,7 @@ class LearningRateDrops(Callback):
 
     def reached(self, epoch: int, n_epochs: int) -> int:
         """Return how many drops come with an epoch, which are counted from 0."""
-        # As floats, 0.55 * 100 is above 55.
-        return [math.ceil(share * n_epochs - 1e-9) for share in self.shares].count(epoch)
+        return [math.ceil(share_of_epochs(share, n_epochs)) for share in self.shares].count(epoch)
 
 
 def bias_of_labeled(n_labeled: int, n_unlabeled: int, n_queries: int, kind: str) -> float:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from skal.access import as_torch
 from skal.classifiers import CNNClassifier, LearningLossClassifier, NetClassifier
-from skal.classifiers.learning_loss import ranking_loss
+from skal.classifiers.learning_loss import predict_losses, ranking_loss
 from skal.nets import MLP
 
 from ..networks import DIGITS, same_tensors, tiny_learning_loss
@@ -106,6 +106,21 @@ def test_the_network_learns_from_pairs_until_it_is_detached():
     assert half[:3] == joint[:3]
     assert half[3] != joint[3]
     assert half[1] != apart.net_.history[1, "train_cross_entropy"]
+
+
+@pytest.mark.parametrize(
+    ("detach_after", "max_epochs", "n_joint"), [(0.29, 100, 29), (0.57, 100, 57), (0.28, 25, 7), (0.6, 4, 2)]
+)
+def test_rounding_detaches_no_epoch_too_early(detach_after, max_epochs, n_joint, monkeypatch):
+    joint = []
+
+    def watched(net, stages):
+        joint.append(stages[0].requires_grad)
+        return predict_losses(net, stages)
+
+    monkeypatch.setattr("skal.classifiers.learning_loss.predict_losses", watched)
+    tiny_learning_loss(detach_after=detach_after, max_epochs=max_epochs).fit(X[:6], Y[:6])
+    assert joint == [True] * n_joint + [False] * (max_epochs - n_joint)
 
 
 # The classifier

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from skal import ActiveLearner
 from skal.access import as_torch
-from skal.classifiers import NetClassifier, VAALClassifier
+from skal.classifiers import LearningLossClassifier, NetClassifier, VAALClassifier
 from skal.pool import DatasetPool
-from skal.strategies import BADGE, BALD, DGAL, CoreSet, RandomSampling, UncertaintySampling
+from skal.strategies import BADGE, BALD, DGAL, CoreSet, LearningLoss, RandomSampling, UncertaintySampling
 from tests.classifiers.test_real_data import BYTES, DIGITS, FLOATS, PARTIAL, Y, cnn
 from tests.networks import tiny_vae, tiny_wasserstein
 
@@ -95,6 +95,18 @@ class TestMappings:
         assert clf.critic_scores(MAPPING).shape == (240,)
         with pytest.raises(TypeError, match=r"rows of numbers.*mappings of input_ids, attention_mask"):
             VAALClassifier().fit(MAPPING, TOPIC_PARTIAL)
+
+    def test_the_loss_of_mappings_is_predicted(self):
+        params = {"max_epochs": 3, "random_state": 0}
+        fitted = ActiveLearner(
+            LearningLossClassifier(Reader, **params), LearningLoss(), n_queries=5, random_state=0
+        ).fit(MAPPING, TOPIC_PARTIAL)
+        clf = fitted.estimator_
+        expected = np.argsort(-clf.predicted_loss(MAPPING)[90:])[:5] + 90
+        assert_array_equal(fitted.query(), expected)
+        with torch.no_grad():  # the embeddings are the only stage
+            stages = [clf.module_.embedding(torch.tensor(TOKENS)).mean(1)]
+            assert_allclose(clf.predicted_loss(MAPPING), clf.net_.predictor_(stages), rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("scale", ["imagenet", (1.0, 2.0)], ids=str)
     def test_a_scale_that_would_not_be_applied_is_refused(self, scale):
