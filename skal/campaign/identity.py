@@ -27,8 +27,7 @@ def identity(X: Any, items: Any = None) -> dict[str, Any]:
     identity : dict
         ``n_rows``; ``container``, in words; ``columns``, name and type of each one of a table; ``rows``, a checksum;
         ``ids``, one of the names of the rows in any order, None where they have none; ``ids_in_order``, another one,
-        None also where they are the positions; ``items``, a
-        checksum or None.
+        None also where they are the positions; ``items``, a checksum or None.
     """
     return _outline(X, items) | {"rows": repr(as_pool(X).digest(_READ_BYTES))}
 

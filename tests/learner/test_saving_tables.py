@@ -156,14 +156,15 @@ def test_a_table_of_polars_with_other_types(tmp_path):
         ActiveLearner.load(tmp_path, table.cast({"b": pl.Int32}), planned)
 
 
-def test_a_training_on_load_that_fails_does_not_blame_the_file(tmp_path, saved):
+def test_a_training_on_load_that_fails_does_not_blame_the_file(tmp_path, saved, monkeypatch):
     """Files of before lack the types of columns."""
     tensors, whole = read_file(tmp_path / "learner.skal")
     del whole["columns"]
     write_file(tmp_path / "learner.skal", tensors, whole)
     assert len(ActiveLearner.load(tmp_path, saved, CATEGORIES).query()) == 5
+    monkeypatch.setattr(HistGradientBoostingClassifier, "fit", lambda *_: float("y"))
     with pytest.raises(ValueError, match=r"which is intact: could not convert.*types of then") as refused:
-        ActiveLearner.load(tmp_path, saved.astype({"c": str}), CATEGORIES)
+        ActiveLearner.load(tmp_path, saved, CATEGORIES)
     assert not isinstance(refused.value, ModelFileError)
 
 
