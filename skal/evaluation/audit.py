@@ -390,9 +390,7 @@ def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
         fitted = clone(learner.estimator)
         seed_random_states(fitted, seed)
         try:
-            if isinstance(
-                learner.estimator_, LabelEncodedClassifier
-            ):  # to which -1 is no class, but the marker
+            if isinstance(learner.estimator_, LabelEncodedClassifier):  # -1 is no class, but the marker
                 fitted.fit(pool.take(train), codes[fold != held_out])
                 fitted = LabelEncodedClassifier.around(fitted, classes)
             else:
