@@ -17,9 +17,9 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..pool import dense
+from ..training.fingerprint import fingerprint
 from ..utils.replacing import replacing
 from .encoders import takes_images
-from .fingerprint import fingerprint
 
 _DIGEST_BYTES = sha256().digest_size
 

@@ -1,4 +1,4 @@
-"""What tells an encoder from others: what it holds and its code, the same in every process."""
+"""What tells an object from others: what it holds and its code, the same in every process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skorch import NeuralNet
 from torch.nn.utils.parametrize import is_parametrized
 
 from ..pool.checksum import SCRIPT, ContentHasher
-from ..training.saving import SavedEstimator
+from .saving import SavedEstimator
 
 # What networks hold for their training only, such as optimizer__momentum and callbacks_.
 _OF_TRAINING = re.compile(
@@ -52,13 +52,42 @@ def fingerprint(*objects: Any) -> str:
 
     Examples
     --------
-    >>> from skal.generators.fingerprint import fingerprint
+    >>> from skal.training.fingerprint import fingerprint
     >>> fingerprint(lambda x: 2 * x) == fingerprint(lambda x: 2 * x)
     True
     >>> fingerprint(lambda x: 2 * x) == fingerprint(lambda x: 3 * x)
     False
     """
     return str(_Fingerprint().hash(objects))
+
+
+def what_is_known(obj: Any, seen: dict[int, tuple[int, Any]] | None = None) -> str:
+    """A hash of what an object holds and of its code, or its class and name where it cannot be pickled.
+
+    Parameters
+    ----------
+    obj : object
+    seen : dict, default=None
+        What the hash of another object, of which this one is a part, has met.
+
+    Returns
+    -------
+    known : str
+
+    Examples
+    --------
+    >>> from threading import Lock
+    >>> from skal.training.fingerprint import what_is_known
+    >>> what_is_known(Lock())
+    '_thread.lock'
+    """
+    try:
+        return str(_Fingerprint(seen).hash(obj))
+    except MemoryError:
+        raise
+    except Exception:
+        kind = type(obj)
+        return f"{kind.__module__}.{kind.__qualname__} {getattr(obj, '__qualname__', '')}".strip()
 
 
 class _Fingerprint(ContentHasher):
@@ -86,7 +115,7 @@ class _Fingerprint(ContentHasher):
                 return obj.__name__
             case FunctionType() if not _is_known_by_name(obj):
                 cells = [cell.cell_contents for cell in obj.__closure__ or ()]
-                variables = [(name, self._told(value)) for name, value in _variables(obj)]
+                variables = [(name, what_is_known(value, self._seen)) for name, value in _variables(obj)]
                 return _name(obj), obj.__code__, obj.__defaults__, obj.__kwdefaults__, cells, variables
             case type() if not _is_known_by_name(obj):
                 return _name(obj), obj.__bases__, [*_functions(obj)]
@@ -103,15 +132,6 @@ class _Fingerprint(ContentHasher):
             case torch.nn.Module() if is_parametrized(obj):  # it refuses to be pickled
                 return type(obj), vars(obj)
         return None
-
-    def _told(self, variable: Any) -> str:
-        """What tells the value of a variable: its class where it cannot be pickled."""
-        try:
-            return str(_Fingerprint(self._seen).hash(variable))
-        except MemoryError:
-            raise
-        except Exception:
-            return f"{type(variable).__module__}.{type(variable).__qualname__}"
 
     def memoize(self, obj: Any) -> None:
         # Whether it was one tuple or two equal ones, a model file does not know.

@@ -18,7 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from skal.classifiers import NetClassifier
 from skal.generators import VAE, AutoEncoder
-from skal.generators.fingerprint import fingerprint
+from skal.training.fingerprint import fingerprint
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 y = (X[:, 0] > 0).astype(int)
