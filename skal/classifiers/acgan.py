@@ -23,6 +23,7 @@ from ..generators.adversarial import AdversarialEstimator
 from ..generators.maps import RowsToFeatures
 from ..nets.spectral_norm import normalize_spectrally
 from ..training.devices import resolve_device
+from ..training.estimator import keeping_what_is_fitted
 from ..utils.callbacks import with_callbacks
 from ..utils.random import draw_seed
 from .acgan_net import ACGANNet
@@ -187,6 +188,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeping_what_is_fitted
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train generator, critic and classifier on labelled rows.
 

@@ -22,7 +22,7 @@ from ..labels import UNLABELED, check_partial_labels, labeled_mask
 from ..pool import as_pool
 from ..training.batches import LabeledRows, Rows
 from ..training.devices import resolve_device, seeded
-from ..training.estimator import NetworkEstimator, module_builder, optimizer_params
+from ..training.estimator import NetworkEstimator, keeping_what_is_fitted, module_builder, optimizer_params
 from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.net import Scale
 from ..training.recording import EmbeddingRecorder
@@ -158,7 +158,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         raise NotImplementedError
 
     def _callbacks(self) -> list[Any]:
-        callbacks = copy.deepcopy(self.callbacks or [])
+        callbacks = self._own_callbacks()
         if self.validation_fraction is not None:
             callbacks.append(("early_stopping", self._early_stopping()))
         return callbacks
@@ -170,6 +170,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     # Training.
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeping_what_is_fitted
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Build the network and train it.
 

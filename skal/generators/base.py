@@ -25,7 +25,7 @@ from ..access import torch_module
 from ..training.batches import LabeledRows, Rows
 from ..training.checkpoint import Checkpoint
 from ..training.devices import resolve_device, seeded
-from ..training.estimator import NetworkEstimator
+from ..training.estimator import NetworkEstimator, keeping_what_is_fitted
 from ..training.interrupts import noticing_interrupt, raise_interrupt
 from ..training.recording import in_evaluation
 from ..training.scaling import learn_scaling
@@ -117,6 +117,7 @@ class GenerativeEstimator(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeping_what_is_fitted
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Train the networks on rows.
 
@@ -168,7 +169,7 @@ class GenerativeEstimator(
             seed = checkpoint.open(self, rows, seed, codes)
         settings = {"dtype": dtype, "amp": self.amp, "seed": seed, "device": str(device)}
         net = self._make_net(input_shape, **settings, **labels, **self._length(rows))
-        net.callbacks = [*(net.callbacks or []), *copy.deepcopy(self.callbacks or [])]
+        net.callbacks = [*(net.callbacks or []), *self._own_callbacks()]
         if checkpoint is not None:
             net.callbacks.append(("checkpoint", checkpoint))
         if previous is None:

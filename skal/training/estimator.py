@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +25,33 @@ from .batches import tensor_blocks
 from .net import TrainingNet
 from .saving import SavedEstimator
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
 _CHANNELS = (1, 3, 4)  # of images
 _EXACT_IN_FLOAT32 = 2**24  # integers up to that
 
 # Rows of one forward pass in prediction: (images, flat rows). More images than this leave a CPU's caches, fewer
 # make its cores wait for each other; a GPU wants to be filled.
 BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
+
+
+def keeping_what_is_fitted(fit: _Method) -> _Method:
+    """Decorate a `fit` that, where it ends without a new net, leaves the features of the old one."""
+
+    @wraps(fit)
+    def guarded(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(estimator))
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            held = vars(estimator)
+            if held.get("net_") is before.get("net_"):
+                for name in ("n_features_in_", "feature_names_in_"):
+                    held.pop(name, None)
+                    held.update({name: before[name]} if name in before else {})
+            raise
+
+    return guarded  # type: ignore[return-value]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -136,6 +158,17 @@ class NetworkEstimator(SavedEstimator):
     def _make_net(self, input_shape: tuple[int, ...], **params: Any) -> TrainingNet:
         """Return the net, not initialized."""
         raise NotImplementedError
+
+    def _own_callbacks(self) -> list[Any]:
+        """Return copies of `callbacks`."""
+        for given in self.callbacks or []:
+            callback = given[-1] if isinstance(given, tuple | list) and given else given
+            if not hasattr(callback, "on_train_begin"):
+                raise TypeError(
+                    f"callbacks={self.callbacks!r} were given, and {callback!r} is none; give callbacks of skorch, or "
+                    "pairs of a name and a callback"
+                )
+        return copy.deepcopy(self.callbacks or [])
 
     def _check_fitted(self) -> None:
         super()._check_fitted()
