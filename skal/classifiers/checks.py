@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite
+
+from ..labels import is_missing
 
 
 def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
@@ -38,13 +42,30 @@ def coded(labels: NDArray[Any], classes: Any) -> tuple[NDArray[Any], NDArray[np.
     Raises
     ------
     ValueError
-        If a label is none of the classes.
+        If the classes can be no labels, or a label is none of them.
     """
     seen, codes = np.unique(labels, return_inverse=True)
     if classes is None:
         return seen, codes
-    known = np.unique(np.asarray(classes))
+    known = np.unique(_listed(classes))
     others = sorted(set(seen.tolist()) - set(known.tolist()))
     if others:
         raise ValueError(f"y has the labels {others[:5]}, which are none of classes={known.tolist()}")
     return known, np.searchsorted(known, seen)[codes]
+
+
+def _listed(classes: Any) -> NDArray[Any]:
+    """Return classes that were given; what no label can be is refused."""
+    try:
+        listed = np.asarray(classes)
+        if listed.ndim != 1:
+            raise ValueError(f"they have {listed.ndim} dimensions, give a list")
+        if any(map(is_missing, classes)):
+            raise ValueError("one is missing, leave it out")
+        assert_all_finite(listed, input_name="classes")
+        # Twice, as scikit-learn would warn of labels that are all different.
+        check_classification_targets(np.repeat(listed, 2))
+    except (TypeError, ValueError) as error:
+        given = str(getattr(classes, "tolist", lambda: classes)())[:100]
+        raise ValueError(f"classes={given} were given, which cannot be labels: {error}") from error
+    return listed

@@ -135,6 +135,20 @@ class Forbidden(nn.Module):
         (X, Y, {}, np.full(90, np.nan), "NaN"),
         (X[:4], [0, 0, 1, 1], {"validation_fraction": 0.9}, None, "validation_fraction=0.9 of 4 rows"),
         (X, Y, {"max_epochs": 0}, None, "max_epochs"),
+        *(
+            (X, Y, {"classes": classes}, None, r"classes=.* were given, which cannot be labels: " + message)
+            for classes, message in [
+                ([0, 1, 2, np.nan], "one is missing"),
+                ([0, 1, 2, None], "one is missing"),
+                (["a", "b", np.nan], "one is missing"),  # NumPy would make it a word
+                ([[0, 1], [2, 3]], "they have 2 dimensions"),
+                ([[0], [1], [2]], "they have 2 dimensions"),
+                ({0, 1, 2}, "they have 0 dimensions"),
+                ([0, 1, 2, 2.5], "Unknown label type: continuous"),
+                ([0, 1, 2, np.inf], "Input classes contains infinity"),
+                ([0, 1, [2]], "setting an array element"),
+            ]
+        ),
     ],
 )
 def test_bad_input_fails_before_training(X_bad, y_bad, params, weight, message):
@@ -193,6 +207,15 @@ def test_optimizer_and_its_parameters():
 def test_grid_search():
     search = GridSearchCV(NetClassifier(max_epochs=20, random_state=0), {"lr": [1e-9, 1e-2]}, cv=2, n_jobs=1)
     assert search.fit(X, Y).best_params_ == {"lr": 1e-2}
+
+
+@pytest.mark.parametrize("classes", [range(40), np.arange(40.0), [-1, 0, 1, 2], (False, True, 2)])
+def test_classes_that_can_be_labels_are_taken_and_saved(classes, tmp_path):
+    clf = NetClassifier(classes=classes, max_epochs=1, random_state=0).fit(X, Y)
+    assert clf.classes_.tolist() == list(classes)
+    clf.save(tmp_path / "net")
+    loaded = NetClassifier.load(tmp_path / "net", classes=classes)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
 
 def test_history_is_plain_numbers():
