@@ -78,7 +78,7 @@ class Guard:
             return _forbidden(
                 f"{host[:100]!r} is no name of this server; use the address that the terminal shows."
             )
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and not _is_of(origin, host):
             return _forbidden("Another site asked; open the page itself.")
         is_visit = headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not is_visit:
@@ -117,6 +117,13 @@ def names_of_this_machine() -> set[str]:
     """The names by which others in the network may address this machine."""
     name = socket.gethostname()
     return {name, f"{name}.local", socket.getfqdn()}
+
+
+def _is_of(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def _cookie(headers: Headers, name: str) -> str:

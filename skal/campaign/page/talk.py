@@ -83,10 +83,7 @@ class Talk:
     def _recorded(self, annotator: str, ops: list[Any]) -> tuple[list[str], list[dict[str, str]], str | None]:
         done: list[str] = []
         refused: list[dict[str, str]] = []
-        for op in ops:
-            name = op.get("id") if isinstance(op, dict) else None
-            if not isinstance(name, str):
-                raise TypeError("each operation has an id")
+        for name, op in [(_id(op), op) for op in ops]:  # all ids are looked at before anything is recorded
             key = annotator, name  # nobody is kept from answering by an id of somebody else
             with self._turns[hash(annotator) % len(self._turns)]:  # two tabs may send the same one at once
                 if key not in self._known:
@@ -149,3 +146,11 @@ class Talk:
         if not self._is_row(row) or self._campaign.settings.n_annotators_per_row > 1:
             return []
         return [name for name in self._campaign.said(row) if name != annotator]
+
+
+def _id(op: Any) -> str:
+    """The id of an operation, which is sent back."""
+    name = op.get("id") if isinstance(op, dict) else None
+    if not isinstance(name, str) or not name.isprintable():
+        raise TypeError("each operation has an id of printable characters")
+    return name

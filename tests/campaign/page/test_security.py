@@ -77,7 +77,15 @@ def test_an_open_page_knows_numbers_and_its_names(photos):
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost:9999", "https://localhost.evil.example"]
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "http://localhost:9999",
+        "https://localhost.evil.example",
+        "http://[::1",
+        "",
+    ],
 )
 def test_foreign_origins_are_refused(photos, origin):
     page = client(photos)

@@ -266,6 +266,37 @@ def test_guesses_come_when_they_are_wanted(tmp_path):
             assert 0.5 < each["guess"]["confidence"] < 1
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\0", "a\n", 3, None])
+def test_ids_that_cannot_be_sent_back_are_refused_before_anything_is_recorded(browser, name):
+    ops = [browser.op("answer", 3, label="dog"), {**browser.op("answer", 4, label="dog"), "id": name}]
+    body = json.dumps({"campaign": browser.campaign.key, "annotator": "anna", "ops": ops})
+    for _ in range(2):
+        told = browser.client.post("/sync", content=body, headers={"Content-Type": "application/json"})
+        assert told.status_code == 400
+        assert "an id of printable characters" in told.json()["error"]
+    assert len(browser.campaign.answers()["row"]) == 0
+
+
+WRONG = ["\ud800", "\0", 10**400, float("nan"), [], {}, None]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=map(str, range(len(WRONG))))
+@pytest.mark.parametrize("kind", ["answer", "skip", "undo"])
+def test_whatever_a_request_has_is_answered(browser, kind, wrong):
+    op = {"id": "x", "kind": kind, "row": 3, "label": "dog", "seconds": 1}
+    said = {"annotator": "anna", "campaign": browser.campaign.key, "ops": [op], "n": 1, "current": 3}
+    requests = [
+        *({**said, name: wrong} for name in said),
+        *({**said, "ops": [{**op, name: wrong}]} for name in op),
+    ]
+    for request in requests:
+        told = browser.client.post(
+            "/sync", content=json.dumps(request), headers={"Content-Type": "application/json"}
+        )
+        assert told.status_code in (200, 400, 409)
+        assert told.json()
+
+
 def test_pages_ask_for_no_more_than_fifty_rows(tmp_path):
     campaign, items = begun(text_file(tmp_path, [f"text {i}" for i in range(80)]))
     with campaign:
