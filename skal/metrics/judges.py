@@ -66,6 +66,10 @@ def name_of(quantity: str, source: Any) -> str:
 def as_rows(X: Any) -> Any:
     """Rows in their container, which must be one at least."""
     X = as_pool(X).X
+    if not hasattr(X, "shape"):
+        raise TypeError(
+            f"X has rows such as {X[0]!r:.50}; give rows of numbers, an array of shape (n_samples, ...)."
+        )
     if len(X.shape) < 2 or X.shape[0] == 0:
         raise ValueError(f"X has shape {X.shape}; give rows, an array of shape (n_samples, ...).")
     return X

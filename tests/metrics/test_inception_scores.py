@@ -74,5 +74,7 @@ def test_refusals_of_the_inception_score(judge):
             inception_score(wrong)
     with pytest.raises(TypeError, match="predict_proba"):
         inception_score(X, "judge")
+    with pytest.raises(TypeError, match=r"rows such as \['a'\]; give rows of numbers"):
+        inception_score([["a"]])
     with pytest.raises(NotFittedError):
         inception_score(X, LogisticRegression())
