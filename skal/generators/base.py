@@ -58,8 +58,7 @@ class GenerativeEstimator(
         Whether to compile the parts of the network with `torch.compile`.
     checkpoint : str or Path, default=None
         File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
-        as without the interruption. The file of another training is refused; your own functions and classes among the
-        parameters are recognised by their code and the variables that it reads.
+        as without the interruption. The file of another training is refused.
     checkpoint_every : int, default=1000
         Steps between two checkpoints; they are written at the end of epochs.
     {optimizer, optimizer_params, lr, batch_size, dtype, device, callbacks, verbose, random_state}

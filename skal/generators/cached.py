@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,14 +13,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from ..pool import dense
+from ..pool import as_pool, dense
 from ..training.fingerprint import fingerprint
 from ..utils.replacing import replacing
 from .encoders import takes_images
-
-_DIGEST_BYTES = sha256().digest_size
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -49,13 +46,11 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A file is complete or not there. One that is damaged, or was not written here, is written again.
+    A file is complete or not there. One that is damaged, or is no file of codes, is written again.
 
     An encoder is known by what a pickle of it holds, where tensors count by their values, and what a network needs only
-    for its training does not count. Your own functions and classes are known by their code, and by the variables of
-    their modules that it reads: edit a function, and the codes are made anew. Not compared are the values of class
-    attributes, the code of installed packages, and what code finds by other ways than its name: change one of these,
-    and give another folder. Another version of Python may compile your code to something else, and encodes again.
+    for its training does not count. Functions and classes are known by their names: where you edit the code of an
+    encoder of your own, give another folder, or a version among its parameters.
 
     Examples
     --------
@@ -101,10 +96,9 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         TypeError
             If the encoder cannot be told from others, because it holds something that cannot be pickled.
         """
-        if self.folder is not None:
-            self._known_by(self.encoder)  # before a training that may take hours
+        key = None if self.folder is None else self._known_by(self.encoder)  # before a training of hours
         self.encoder_ = clone(self.encoder).fit(X, y)
-        self._key = None if self.folder is None else self._known_by(self.encoder_)
+        self._key = key if key is None or self.encoder_ is self.encoder else self._known_by(self.encoder_)
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -132,7 +126,7 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         with suppress(Exception):  # it is not there yet, or damaged in whatever way
             return _read(file)
         codes = dense(self.encoder_.transform(X))
-        if len(codes) == _num_samples(X):  # else whoever asked says so, and asks again
+        if len(codes) == len(as_pool(X)):  # else whoever asked says so, and asks again
             file.parent.mkdir(parents=True, exist_ok=True)
             _write(file, codes)
         return codes
@@ -181,23 +175,23 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
 
 
 def _read(file: Path) -> NDArray[Any]:
-    content = file.read_bytes()
-    if _digest(file, memoryview(content)[:-_DIGEST_BYTES]) != content[-_DIGEST_BYTES:]:
+    with open(file, "rb") as opened:
+        codes = np.load(opened, allow_pickle=False)
+        digest = opened.read()
+    if digest != _digest(file, codes):
         raise ValueError("damaged")
-    return np.load(BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
+    return codes  # type: ignore[no-any-return]
 
 
 def _write(file: Path, codes: NDArray[Any]) -> None:
     """Write an array, and a digest behind it, where NumPy does not look."""
-    content = BytesIO()
-    np.save(content, codes, allow_pickle=False)
     with replacing(file) as opened:
-        opened.write(content.getbuffer())
-        opened.write(_digest(file, content.getbuffer()))
+        np.save(opened, codes, allow_pickle=False)
+        opened.write(_digest(file, codes))
 
 
-def _digest(file: Path, content: memoryview) -> bytes:
+def _digest(file: Path, codes: NDArray[Any]) -> bytes:
     """A digest of codes and of what they are codes of, since a file may be given another name."""
-    digest = sha256(file.name.encode())
-    digest.update(content)
+    digest = sha256(f"{file.name} {codes.dtype.str} {codes.shape}".encode())
+    digest.update(np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data)
     return digest.digest()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib.hashing import NumpyHasher, Pickler
+from joblib.hashing import NumpyHasher
 from numpy.typing import NDArray
 
 _BLOCK_BYTES = 1 << 22
@@ -137,43 +137,25 @@ class ContentHasher(NumpyHasher):  # type: ignore[misc]
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import torch
     >>> from skal.pool.checksum import ContentHasher
-    >>> X = np.eye(3)[:, :2]
-    >>> ContentHasher().hash(X) == ContentHasher().hash(np.asfortranarray(X))
+    >>> ContentHasher().hash(torch.ones(2)) == ContentHasher().hash(torch.ones(2))
     True
     """
 
     def save(self, obj: Any) -> None:
         """Take one object into the hash, whatever it is."""
-        if isinstance(obj, torch.Tensor) and obj.layout is torch.strided:
-            obj = "tensor", *_numbers(obj)
+        if isinstance(obj, torch.Tensor):
+            obj = "tensor", obj.numpy(force=True)
         elif isinstance(obj, type) and obj.__module__ in SCRIPT:
             obj = "class", obj.__qualname__
         elif isinstance(obj, set | frozenset):
-            obj = type(obj).__name__, sorted(map(self._own_hash, obj))
+            obj = type(obj).__name__, sorted(map(object_checksum, obj))
+        elif type(obj) is dict and not all(isinstance(key, str) for key in obj):
+            obj = "dict", sorted((object_checksum(key), object_checksum(value)) for key, value in obj.items())
         elif type(obj) in (np.ndarray, np.memmap):
-            obj = np.array(obj, order="C")  # a view has strides that its pickle lacks
+            obj = np.array(obj, order="A")  # a view has strides that its pickle lacks
         super().save(obj)
-
-    def _batch_setitems(self, items: Any, *args: Any) -> None:
-        items = list(items)
-        by_name = all(isinstance(key, str) for key, _ in items)
-        items.sort(key=lambda item: item[0] if by_name else self._own_hash(item[0]))
-        Pickler._batch_setitems(self, items, *args)
-
-    def _own_hash(self, part: Any) -> str:
-        return str(type(self)().hash(part))
-
-
-def _numbers(tensor: torch.Tensor) -> tuple[Any, ...]:
-    if tensor.is_quantized:
-        return str(tensor.dtype), tensor.dequantize().numpy(force=True)
-    try:
-        return (tensor.numpy(force=True),)
-    except TypeError:  # bfloat16, say, which NumPy lacks
-        numbers = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        return str(tensor.dtype), tuple(tensor.shape), numbers
 
 
 def stamp_of(path: str) -> tuple[int, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+import zlib
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from ..exceptions import ModelFileError
 from ..pool import as_pool
 from .files import parsing, read_file, write_file
-from .fingerprint import what_is_known
+from .fingerprint import fingerprint
 from .loading import check_same
 from .net import TrainingNet, part
 from .optimizers import load_optimizer, optimizer_state
@@ -25,8 +26,6 @@ from .optimizers import load_optimizer, optimizer_state
 _BOOKS = ("misses_", "dynamic_threshold_", "best_epoch_")
 # How much of the rows and labels is read to know them again.
 _MAX_BYTES = 1 << 26
-# What prints all that it holds.
-_PRINTED = (type(None), bool, int, float, complex, str, bytes)
 
 
 class Checkpoint(Callback):
@@ -57,7 +56,7 @@ class Checkpoint(Callback):
         ----------
         estimator : estimator
             Its `_deciding_params`, and a `random_state` that is an integer, must be those of the checkpoint's training.
-            Functions and classes of somebody's own are recognised by their code, see :func:`fingerprint`.
+            Functions and classes are recognised by their names, lambdas by their code.
         rows : ndarray
             Recognised by their digest.
         seed : int
@@ -78,12 +77,7 @@ class Checkpoint(Callback):
         self.tensors, self.found = read_file(self.path)
         with parsing(self.path):
             identity = self.found.get("identity", {})
-            earlier = _earlier_identity(estimator)
-            differing = [
-                name
-                for name, value in self.identity.items()
-                if identity.get(name) not in (value, earlier.get(name, value))
-            ]
+            differing = [name for name, value in self.identity.items() if identity.get(name) != value]
             saved = self.found.get("seed")
             if not differing and (type(saved) is not int or saved < 0):
                 raise ModelFileError(f"has the seed {saved!r}")
@@ -196,37 +190,24 @@ def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -
     if labels is not None:
         identity["y"] = repr(as_pool(labels).digest(_MAX_BYTES))
     for name, value in estimator._deciding_params().items():
-        identity[name] = repr(_told(value))
+        told = _told(value)
+        # Addresses in memory are others in another process.
+        identity[name] = getattr(told, "__qualname__", re.sub(r" at 0x\w+", "", repr(told)))
     return identity
 
 
-def _earlier_identity(estimator: Any) -> dict[str, str]:
-    """Return what older checkpoints have: classes by their names, which may stand for other code."""
-    return {
-        name: value.__qualname__
-        if isinstance(value, type)
-        else repr(_told(value, lambda each: each if isinstance(each, type) else what_is_known(each)))
-        for name, value in estimator._deciding_params().items()
-    }
-
-
-def _told(value: Any, known: Callable[[Any], Any] = what_is_known) -> Any:
-    """Return what tells a value from others, in every process, once it is printed."""
+def _told(value: Any) -> Any:
+    """What tells a value from others once it is printed; functions and classes by name, as code may be mended."""
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return fingerprint(value)
     if type(value) is dict:
-        return {name: _told(each, known) for name, each in value.items()}
+        return {name: _told(each) for name, each in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_told(each, known) for each in value)
-    if isinstance(value, torch.nn.Module):  # its weights are in the checkpoint
-        parts = [(name, type(part), _settings(part)) for name, part in value.named_modules()]
-        return _told(parts, known)
-    return value if type(value) in _PRINTED or isinstance(value, np.generic) else known(value)
-
-
-def _settings(module: torch.nn.Module) -> dict[str, Any]:
-    """Return the attributes that no state dict has, but for the mode, which training changes."""
-    return {
-        name: value for name, value in vars(module).items() if not name.startswith("_") and name != "training"
-    }
+        return type(value)(map(_told, value))
+    code = getattr(value, "__code__", None)
+    if code is not None and code.co_name == "<lambda>":
+        return f"lambda {zlib.crc32(code.co_code)} {code.co_names} {code.co_consts}"
+    return value
 
 
 def _check_history(rows: Any) -> None:

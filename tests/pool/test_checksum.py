@@ -4,7 +4,6 @@ import pickle
 import sys
 import threading
 import zlib
-from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -90,12 +89,6 @@ OBJECTS = {
     "views of files": [np.arange(60.0)[::2].view(np.memmap), np.arange(3)],
     "orders": [np.arange(6.0).reshape(2, 3).T, np.arange(60).reshape(6, 10)[::2, 3:5]],
     "keys": [{"a": 1, None: {"b", "c"}, 3: "b"}, {}],
-    "keys that are tensors": [defaultdict(list, {torch.zeros(2): [1], torch.ones(3): [2]}), {}],
-    "numbers that NumPy lacks": [
-        torch.ones(2, dtype=torch.bfloat16),
-        torch.tensor(3.0, dtype=torch.bfloat16),
-    ],
-    "sparse tensors": [torch.eye(3).to_sparse(), torch.eye(4).to_sparse()],
 }
 
 
@@ -135,42 +128,8 @@ def test_objects_are_watched_whole():
         assert before[1] != after[1]
 
 
-class Refusing:
-    def __reduce__(self):
-        raise RuntimeError("not now")
-
-
-@pytest.mark.parametrize(
-    "content", [lambda: None, threading.Lock(), {lambda: None}, {(print, Refusing): Refusing()}]
-)
-def test_what_cannot_be_pickled_has_none(content):
-    assert object_checksum([content]) == ""
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch gives quantized tensors up
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_tensors_are_told_apart(dtype):
-    tensors = [torch.zeros(2, dtype=dtype), torch.ones(2, dtype=dtype), torch.zeros(2, 1, dtype=dtype)]
-    tensors += [
-        torch.zeros(2, dtype=torch.float16),
-        torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.qint8),
-    ]
-    tensors.append(torch.zeros(2, dtype=dtype).to_sparse())
-    assert len(set(map(object_checksum, tensors)) - {""}) == 6
-    assert object_checksum(torch.eye(3, dtype=dtype)[:, 1]) == object_checksum(torch.eye(3, dtype=dtype)[1])
-
-
-def test_the_order_in_memory_does_not_count(tmp_path):
-    X = np.arange(12.0).reshape(4, 3)
-    np.save(tmp_path / "X.npy", X)
-    same = [
-        X,
-        np.asfortranarray(X),
-        np.load(tmp_path / "X.npy", mmap_mode="r"),
-        np.repeat(X, 2, axis=1)[:, ::2],
-    ]
-    assert len(set(map(object_checksum, same))) == 1
-    assert object_checksum(X.T.copy()) != object_checksum(X)
+def test_what_cannot_be_pickled_has_none():
+    assert object_checksum([lambda: None]) == object_checksum([threading.Lock()]) == ""
 
 
 def test_the_last_row_counts_always():

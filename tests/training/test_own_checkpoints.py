@@ -68,12 +68,10 @@ def test_functions_and_classes_of_ones_own_are_known_in_another_process(tmp_path
         ({"scale": lambda x: 3 * x}, "generator_params"),
         ({"function": torch.nn.functional.gelu}, "generator_params"),
         ({"built_in": torch.tanh}, "generator_params"),
-        ({"closure": multiplied(3)}, "generator_params"),
         ({"partial": functools.partial(torch.mul, other=3)}, "generator_params"),
         ({"table": np.arange(3000) / 7 + (np.arange(3000) == 1000)}, "generator_params"),
         ({"table": np.arange(3000) / 7 + 1e-12}, "generator_params"),
         ({"lock": threading.Event()}, "generator_params"),
-        ({"nested": [{"module": Factor(3)}]}, "generator_params"),
         ({"optimizer": lambda params, lr: torch.optim.SGD(params, lr=lr * 1000)}, "optimizer"),
     ],
 )
