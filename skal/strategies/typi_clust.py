@@ -145,10 +145,15 @@ class TypiClust(EmbeddingStrategy):
 def _compared(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Return the mean distance of each row to the k nearest others, which are found among all of them."""
     squares, distances = sq_norms(rows), np.empty(len(rows))
+    n_few = min(2 * k + 8, len(rows))  # products may have the k nearest in another order
     for block in blocks(len(rows), len(rows)):
         sq_distances = squares[block, None] + squares - 2 * rows[block] @ rows.T
-        measure_close(sq_distances, rows[block], squares[block], rows)
         np.fill_diagonal(sq_distances[:, block], np.inf)
-        sq_distances.partition(k - 1, axis=1)
-        distances[block] = np.sqrt(sq_distances[:, :k]).mean(axis=1)
+        few = np.argpartition(sq_distances, n_few - 1, axis=1)[:, :n_few]
+        kept = np.full_like(sq_distances, np.inf)
+        np.put_along_axis(kept, few, np.take_along_axis(sq_distances, few, axis=1), axis=1)
+        measure_close(kept, rows[block], squares[block], rows)  # all that are close would take longer
+        nearest = np.take_along_axis(kept, few, axis=1)
+        nearest.partition(k - 1, axis=1)
+        distances[block] = np.sqrt(nearest[:, :k]).mean(axis=1)
     return distances

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from skal import ActiveLearner
 from skal.graph import nearest_neighbors
 from skal.selection import k_means
-from skal.selection.points import middle
+from skal.selection.points import middle, sq_norms
 from skal.strategies import RandomSubset, TypiClust, typi_clust
 from tests.neighbors.pools import BruteForce
 from tests.properties.strategies import NearestMean, problems
@@ -91,6 +91,16 @@ def test_an_outlier_leaves_the_others_their_distances(far):
     alone = strategy._mean_distances(rows)
     beside = strategy._mean_distances(np.vstack([rows, np.full((1, 3), far)]))[:-1]
     assert_allclose(beside / beside.sum(), alone / alone.sum(), rtol=1e-4)
+
+
+def test_of_many_close_rows_the_few_nearest_alone_are_measured_by_differences(monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        "skal.selection.points.sq_norms", lambda rows: measured.append(len(rows)) or sq_norms(rows)
+    )
+    rows = np.repeat([[0.0, 1], [1, 0]], 200, axis=0) + 1e-6 * np.random.default_rng(0).normal(size=(400, 2))
+    TypiClust("input", n_neighbors=3, random_state=0).fit(rows)._mean_distances(rows)
+    assert 400 * 3 <= sum(measured) < 400 * 20
 
 
 def test_every_cluster_without_a_label_gives_its_middle():
