@@ -14,7 +14,10 @@ History = dict[str, NDArray[Any]]
 
 
 class NamedHistory(dict[str, NDArray[Any]]):
-    """A history that knows which classes its ``class_counts`` are of; a plain dict, such as a copy of it, does not.
+    """A history that knows which classes its ``class_counts`` are of.
+
+    So do its copies by ``copy.copy`` and its pickles; what ``.copy()``, ``|`` and ``dict`` return is a plain dict, and
+    skops restores it without its classes.
 
     Attributes
     ----------
@@ -27,7 +30,8 @@ class NamedHistory(dict[str, NDArray[Any]]):
     ['cat', 'dog']
     """
 
-    def __init__(self, history: Mapping[str, Any], classes: list[Any] | None) -> None:
+    # The defaults are for skops, which fills an empty one.
+    def __init__(self, history: Any = (), classes: list[Any] | None = None) -> None:
         super().__init__(history)
         self.classes = classes
 

@@ -1,5 +1,6 @@
 """The histories of several learners: a dict, and a table."""
 
+import copy
 import pickle
 import sys
 
@@ -120,3 +121,15 @@ def test_the_names_of_classes_are_those_of_columns_and_legends(n_repeats):
 def test_names_that_do_not_tell_the_classes_are_no_columns():
     for classes in ([1, "1"], ["a"], None):
         assert "class_counts_0" in Histories({"a": NamedHistory(SHORT, classes)}).to_frame()
+
+
+def test_copies_of_a_history_know_its_classes():
+    history = NamedHistory({"n_labeled": np.arange(3)}, ["cat", "dog"])
+    for each in (copy.copy(history), copy.deepcopy(history), pickle.loads(pickle.dumps(history))):
+        assert type(each) is NamedHistory
+        assert each.classes == ["cat", "dog"]
+        assert_array_equal(each["n_labeled"], [0, 1, 2])
+    assert type(history.copy()) is type(history | {}) is dict
+    io = pytest.importorskip("skops.io")
+    data = io.dumps(history)
+    assert_array_equal(io.loads(data, trusted=io.get_untrusted_types(data=data))["n_labeled"], [0, 1, 2])
