@@ -50,7 +50,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
             "simulate(..., n_repeats=5)."
         )
     differences = differences_of(first, second)
-    differences = differences[~np.isnan(differences)]
+    is_pair = ~np.isnan(differences)
+    differences = differences[is_pair]
     if test == "t" and not np.isfinite(differences).all():
         raise ValueError(
             f"{np.count_nonzero(np.isinf(differences))} of {len(differences)} differences are infinite, and have no "
@@ -61,21 +62,24 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     if not differences.any():
         return 1.0
     if test == "wilcoxon":
-        finite = np.concatenate([first, second])
-        rounding = _ROUNDING * np.abs(finite[np.isfinite(finite)]).max(initial=0)
-        return float(stats.wilcoxon(_signed_levels(differences[differences != 0], rounding)).pvalue)
+        rounding, differs = _ROUNDING * _larger(first, second)[is_pair], differences != 0
+        return float(stats.wilcoxon(_signed_levels(differences[differs], rounding[differs])).pvalue)
     n = len(differences)
     with np.errstate(divide="ignore"):  # infinite where all differ by the same
         t = differences.mean() / (differences.std(ddof=1) / np.sqrt(n))
     return float(2 * stats.t.sf(abs(t), n - 1))
 
 
-def _signed_levels(differences: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
-    """Return signed numbers whose sizes are in the same order, and equal where they differ by rounding alone."""
+def _signed_levels(differences: NDArray[np.float64], rounding: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return signed numbers whose sizes are in the same order, and equal where they differ by rounding alone.
+
+    Neighbours in this order are equal within the larger of their roundings.
+    """
     sizes = np.abs(differences)
     order = np.argsort(sizes)
+    larger = np.maximum(rounding[order], np.roll(rounding[order], 1))
     with np.errstate(invalid="ignore"):  # two infinite ones
-        is_larger = np.diff(sizes[order], prepend=-np.inf) > rounding
+        is_larger = np.diff(sizes[order], prepend=-np.inf) > larger
     levels = np.empty(len(sizes))
     levels[order] = np.cumsum(is_larger)
     return np.sign(differences) * levels
@@ -85,9 +89,14 @@ def differences_of(first: NDArray[np.float64], second: NDArray[np.float64]) -> N
     """What the first numbers are more than the second ones; zero where they differ by rounding alone."""
     with np.errstate(invalid="ignore"):  # equal infinite numbers
         differences = first - second
-    largest = np.maximum(np.abs(first), np.abs(second))
-    differences[(first == second) | (np.isfinite(largest) & (np.abs(differences) <= _ROUNDING * largest))] = 0
+    differences[(first == second) | (np.abs(differences) <= _ROUNDING * _larger(first, second))] = 0
     return differences
+
+
+def _larger(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The larger size of each pair, and 0 of one that is not finite, which no rounding has changed."""
+    larger = np.maximum(np.abs(first), np.abs(second))
+    return np.where(np.isfinite(larger), larger, 0)
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

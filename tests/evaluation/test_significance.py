@@ -36,6 +36,14 @@ def test_the_unit_of_scores_decides_no_ties(pairs):
         assert_allclose(p_value, stats.wilcoxon((first - second)[first != second]).pvalue)
 
 
+@pytest.mark.parametrize("outlier", [1e16, 1e300])
+def test_a_large_score_makes_no_ties_among_the_others(outlier):
+    differences = np.array([0.01, 0.02, 0.03, 0.04, 0.05, -0.06, outlier / 10])
+    first = np.array([-0.1, -0.2, -0.3, -0.5, -0.4, -0.7, -outlier / 2])
+    expected = stats.wilcoxon([1, 2, 3, 4, 5, -6, 7]).pvalue
+    assert_allclose(paired_test(first, first - differences, test="wilcoxon"), expected)
+
+
 @pytest.mark.parametrize("test", ["t", "wilcoxon"])
 def test_edges(test):
     assert paired_test([1, 2, 3], [1, 2, 3], test=test) == 1
