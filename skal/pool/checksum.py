@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections import Counter
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import chain, permutations
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 _BLOCK_BYTES = 1 << 22
 # What prints all that it holds; to pickle it takes longer.
 _PRINTED = {str, bytes, bool, int, float, complex, type(None), date, datetime, Decimal}
+# Types of numbers. Floats of another width have other checksums.
+_NUMBER = re.compile(r"(?:(uint8)|u?(int)\d+|(float\d+)|(bool)(?:ean)?)\b", re.IGNORECASE)
 
 SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in those that it starts
 
@@ -91,7 +94,8 @@ def what_differs(then: str | None, now: str) -> str:
 def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | None:
     """How the columns of a table differ from those that were expected, and what to do; None where they do not.
 
-    Their checksums alone do not tell a category from its text, or numbers of one type from equal ones of another.
+    Their checksums alone do not tell a category from its text, or yes and no from 1 and 0. Integers of another width,
+    and numbers in a nullable or sparse column, are the same; but bytes, which networks scale, are of their own.
 
     Parameters
     ----------
@@ -109,20 +113,32 @@ def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | Non
     if not then or not now:
         return None
     names, given = ([name for name, _ in columns] for columns in (then, now))
-    lost, more = (
-        [*(one - other).elements()] for one, other in permutations((Counter(names), Counter(given)))
-    )
+    lost = [*(Counter(names) - Counter(given)).elements()]
+    more = [*(Counter(given) - Counter(names)).elements()]
     if lost or more:
         both = [f"{how} {_some(each)}" for how, each in (("lack", lost), ("have the new", more)) if each]
         return f"its columns {' and '.join(both)}. Give those of then, under their names."
     if names != given:
         return f"its columns are in another order. Give X[[{_some(names, 20)}]]."
-    changed = [(name, was, is_) for (name, was), (_, is_) in zip(then, now, strict=True) if was != is_]
+    pairs = [(name, was, is_) for (name, was), (_, is_) in zip(then, now, strict=True)]
+    changed = [(name, was, is_) for name, was, is_ in pairs if not _are_read_alike(was, is_)]
     if not changed:
         return None
     what = _some([f"column {name} was {was} and is {is_}" for name, was, is_ in changed])
-    name, was, _ = changed[0]
-    return f"{what}. Read X with the types of then, such as dtype={{{name}: {was!r}}}, or cast it."
+    read = [
+        f"{name}: {was!r}" for name, was, _ in changed if was in ("category", "str") or _NUMBER.match(was)
+    ]
+    example = f", such as dtype={{{read[0]}}}," if read else ""
+    return f"{what}. Read X with the types of then{example} or cast it."
+
+
+def _are_read_alike(was: str, is_: str) -> bool:
+    names = [name.removeprefix("Sparse[") for name in (was, is_)]
+    kinds = {
+        found[found.lastindex or 0].lower() if (found := _NUMBER.match(name)) else name for name in names
+    }
+    # Two in capitals may be of polars, which takes other widths for other types.
+    return was == is_ or (len(kinds) == 1 and any(name[0].islower() for name in names))
 
 
 def _some(items: list[str], most: int = 5) -> str:

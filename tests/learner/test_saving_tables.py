@@ -147,6 +147,16 @@ def test_texts_are_texts_whatever_pandas_calls_them(tmp_path, then, now):
     assert_array_equal(loaded.labels_, Y)
 
 
+@pytest.mark.parametrize(
+    ("then", "now"), [("int64", "int32"), ("int64", "Int64"), ("float", "Sparse[float64]")]
+)
+def test_numbers_of_the_same_kind_are_the_same(tmp_path, then, now):
+    table = pytest.importorskip("pandas").DataFrame({"a": np.arange(150) % 7}).astype(then)
+    planned = plan(LogisticRegression(max_iter=1000), None)
+    clone(planned).fit(table, Y).save(tmp_path)
+    assert_array_equal(ActiveLearner.load(tmp_path, table.astype(now), planned).labels_, Y)
+
+
 def test_a_table_of_polars_with_other_types(tmp_path):
     pl = pytest.importorskip("polars")
     table = pl.DataFrame({"a": X[:, 0], "b": np.arange(150)})

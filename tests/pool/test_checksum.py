@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skal.pool.checksum import as_text, checksum, object_checksum
+from skal.pool.checksum import as_text, checksum, how_columns_differ, object_checksum
 from tests.processes import run_fresh
 
 
@@ -137,3 +137,37 @@ def test_the_last_row_counts_always():
     before = checksum(X, 64)
     X[-1] = 1
     assert checksum(X, 64) != before
+
+
+@pytest.mark.parametrize(
+    ("was", "is_", "are_alike"),
+    [
+        ("int64", "int32", True),
+        ("int64", "Int64", True),
+        ("uint16", "Int64", True),
+        ("bool", "boolean", True),
+        ("Sparse[float64, nan]", "float64", True),
+        ("float64", "Float64", True),
+        ("int64", "uint8", False),  # which networks scale
+        ("int64", "bool", False),
+        ("int64", "float64", False),
+        ("float64", "float32", False),
+        ("category", "str", False),
+        ("object", "str", False),
+        ("interval[int64, right]", "int64", False),
+        ("datetime64[ns]", "datetime64[us]", False),
+        ("Int64", "Int32", False),  # of polars
+    ],
+)
+def test_types_that_are_read_alike(was, is_, are_alike):
+    for then, now in ((was, is_), (is_, was)):
+        assert (how_columns_differ([["'a'", then]], [["'a'", now]]) is None) == are_alike
+
+
+@pytest.mark.parametrize(
+    ("was", "is_read"), [("category", True), ("Int64", True), ("object", False), ("datetime64[ns]", False)]
+)
+def test_types_are_given_to_a_reader_that_knows_them(was, is_read):
+    told = how_columns_differ([["'a'", "Sparse[int64, 0]"], ["'b'", was]], [["'a'", "str"], ["'b'", "str"]])
+    assert ("such as dtype={'b': " in told) == is_read
+    assert "dtype={'a'" not in told
