@@ -13,7 +13,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import check_scoring
 
 from ..access import unwrap
-from ..utils.scorers import naming_positives
+from ..utils.scorers import naming_positives, sklearn_scorer
 
 
 class Scoring:
@@ -72,7 +72,7 @@ class Scoring:
 
     def _check_positives(self, single: Any) -> None:
         """Refuse a scorer of scikit-learn's that has to be told the positive class, which any classifier shows."""
-        if not isinstance(single, str) and not hasattr(single, "_score_func"):
+        if sklearn_scorer(single) is None:
             return
         rows = np.zeros((len(self.y), 1))
         constant = DummyClassifier().fit(rows, self.y)

@@ -30,13 +30,28 @@ def scorer_name(scoring: Any) -> str:
     return ("neg_" if scoring._sign < 0 else "") + name.removesuffix("_score")
 
 
+def sklearn_scorer(scoring: Any) -> Any:
+    """The scorer, also of a name, that computes a metric of scikit-learn's; None where it is someone else's.
+
+    Examples
+    --------
+    >>> from skal.utils.scorers import sklearn_scorer
+    >>> sklearn_scorer("accuracy"), sklearn_scorer(max)
+    (make_scorer(accuracy_score, response_method='predict'), None)
+    """
+    scoring = getattr(scoring, "scoring", scoring)  # labeled_scorer
+    scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+    metric = getattr(scorer, "_score_func", None)
+    return scorer if getattr(metric, "__module__", "").startswith("sklearn.") else None
+
+
 @contextmanager
 def naming_positives(scoring: Any, y: Any) -> Iterator[None]:
-    """Add what to give to the errors of scorers that take 1 to be the positive class, and it is none.
+    """Add what to give to the errors of scikit-learn's scorers that take 1 to be the positive class, and it is none.
 
     Parameters
     ----------
-    scoring : str, callable or None
+    scoring : str, callable, list, tuple, dict or None
     y : array-like of shape (n_samples,)
         True labels. Their rarest class is the example.
     """
@@ -45,20 +60,19 @@ def naming_positives(scoring: Any, y: Any) -> Iterator[None]:
     except ValueError as error:
         if "pos_label" not in str(error) or "make_scorer" in str(error):  # said by a scorer inside
             raise
-        scoring = getattr(scoring, "scoring", scoring)
-        scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
-        function = getattr(getattr(scorer, "_score_func", None), "__name__", "recall_score")
-        given: dict[str, Any] = dict(getattr(scorer, "_kwargs", {}))
+        if (scorer := sklearn_scorer(scoring)) is None:
+            raise
+        given: dict[str, Any] = dict(scorer._kwargs)
         if given.get("average") == "binary":  # the default
             del given["average"]
-        if (asked := getattr(scorer, "_response_method", "predict")) != "predict":
-            given["response_method"] = asked
-        if getattr(scorer, "_sign", 1) < 0:
+        if scorer._response_method != "predict":
+            given["response_method"] = scorer._response_method
+        if scorer._sign < 0:
             given["greater_is_better"] = False
         labels, counts = np.unique(np.asarray(y), return_counts=True)
         given["pos_label"] = labels.tolist()[counts.argmin()]
         arguments = "".join(f", {name}={value!r}" for name, value in given.items())
         raise ValueError(
-            f"{str(error).removesuffix('.')}. Say which class is the positive one: scoring=make_scorer({function}"
-            f"{arguments}), of sklearn.metrics."
+            f"{str(error).removesuffix('.')}. Say which class is the positive one: "
+            f"scoring=make_scorer({scorer._score_func.__name__}{arguments}), of sklearn.metrics."
         ) from error

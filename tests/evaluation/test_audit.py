@@ -358,6 +358,20 @@ def test_scorers_that_have_to_be_told_the_positive_class(scoring, name):
     assert audit_report(fitted, scoring=told, n_resamples=2, cv=None).scoring == name
 
 
+@pytest.mark.parametrize(
+    "scoring",
+    [lambda model, X, y: f1_score(y, model.predict(X)), make_scorer(lambda y, found: f1_score(y, found))],
+)
+def test_a_scorer_of_the_user_fails_as_it_does(scoring):
+    names = NAMES[TRUTH]
+    fitted = learner().fit(X, np.where(np.arange(150) % 3, None, names))
+    rows = fitted.audit(40)
+    fitted.teach(rows, names[rows], audit=True)
+    with pytest.raises(ValueError, match="pos_label") as refused:
+        audit_report(fitted, scoring=scoring)
+    assert "make_scorer" not in str(refused.value)
+
+
 def test_bad_input():
     fitted, _ = audited()
     for given, message in (

@@ -97,6 +97,13 @@ def test_a_positive_class_that_is_to_be_told_is_asked_for_before_any_training(mo
         learner(scoring=scoring).fit(X, names, X_val=X, y_val=names)
 
 
+def test_metrics_of_the_user_are_not_tried_before():
+    n_seen = []
+    metric = make_scorer(lambda y, predicted: n_seen.append(len(y)) or 0.5)
+    fitted = learner(scoring=metric).fit(X, Y, X_val=X, y_val=Y)
+    assert len(n_seen) == len(fitted.history_["score"])
+
+
 @pytest.mark.parametrize(
     ("estimator", "scoring", "error", "message"),
     [
