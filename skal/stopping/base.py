@@ -70,7 +70,7 @@ class StoppingReport:
     unseen : tuple of label, default=()
         The classes that have no label yet. A criterion looks at predictions, and such a class is never predicted.
     is_of_unlabeled : bool, default=False
-        Whether `value` and `mean` are of those of the rows that have no label; `changes` are of all.
+        Whether `value` and `mean` are of those looked-at rows that have no label; `changes` are of all.
 
     Examples
     --------
