@@ -216,6 +216,21 @@ def middle(X: NDArray[np.number]) -> NDArray[np.float32]:
     return median.clip(-largest, largest).astype(np.float32)
 
 
+def are_close(sq_distances: Floats, norms: Floats) -> NDArray[np.bool_]:
+    """Return which squared distances are small beside the norms of their points, which drown them in products.
+
+    Parameters
+    ----------
+    sq_distances : ndarray of shape (n_points, n_targets)
+    norms : ndarray of shape (n_points,)
+
+    Returns
+    -------
+    are_close : ndarray of bool of shape (n_points, n_targets)
+    """
+    return sq_distances < _CLOSE * norms[:, np.newaxis]  # type: ignore[no-any-return]
+
+
 def measure_close(sq_distances: Floats, points: Floats, norms: Floats, targets: Floats) -> None:
     """Measure those squared distances by differences that are small beside the norms, which drown them in products.
 
@@ -228,7 +243,7 @@ def measure_close(sq_distances: Floats, points: Floats, norms: Floats, targets: 
         Their squared lengths. Those of targets so close are nearly the same.
     targets : ndarray of shape (n_targets, n_features), dtype float64
     """
-    close = np.flatnonzero(sq_distances < _CLOSE * norms[:, np.newaxis])
+    close = np.flatnonzero(are_close(sq_distances, norms))
     for block in blocks(len(close), points.shape[1]):
         rows, columns = np.divmod(close[block], len(targets))
         sq_distances[rows, columns] = sq_norms(points[rows] - targets[columns])

@@ -14,7 +14,7 @@ from ..graph import nearest_neighbors
 from ..neighbors import make_index
 from ..pool import Pool, Rows
 from ..selection import k_means, top_k
-from ..selection.points import blocks, measure_close, middle, sq_norms
+from ..selection.points import are_close, blocks, measure_close, middle, sq_norms
 from ..utils.threads import one_blas_thread
 from .base import POSITIVE_INTEGER
 from .embedding import EmbeddingStrategy, rows_to_embed
@@ -147,13 +147,13 @@ def _compared(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     squares, distances = sq_norms(rows), np.empty(len(rows))
     n_few = min(2 * k + 8, len(rows))  # products may have the k nearest in another order
     for block in blocks(len(rows), len(rows)):
-        sq_distances = squares[block, None] + squares - 2 * rows[block] @ rows.T
+        own = squares[block]
+        sq_distances = own[:, None] + squares - 2 * rows[block] @ rows.T
         np.fill_diagonal(sq_distances[:, block], np.inf)
-        few = np.argpartition(sq_distances, n_few - 1, axis=1)[:, :n_few]
-        kept = np.full_like(sq_distances, np.inf)
-        np.put_along_axis(kept, few, np.take_along_axis(sq_distances, few, axis=1), axis=1)
-        measure_close(kept, rows[block], squares[block], rows)  # all that are close would take longer
-        nearest = np.take_along_axis(kept, few, axis=1)
-        nearest.partition(k - 1, axis=1)
-        distances[block] = np.sqrt(nearest[:, :k]).mean(axis=1)
+        if np.count_nonzero(are_close(sq_distances, own)) > n_few * len(own):  # to measure all takes long
+            rest = np.argpartition(sq_distances, n_few - 1, axis=1)[:, n_few:]
+            np.put_along_axis(sq_distances, rest, np.inf, axis=1)
+        measure_close(sq_distances, rows[block], own, rows)
+        sq_distances.partition(k - 1, axis=1)
+        distances[block] = np.sqrt(sq_distances[:, :k]).mean(axis=1)
     return distances
