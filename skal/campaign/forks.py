@@ -11,11 +11,12 @@ from threading import Condition, get_ident
 _PATIENCE = 60.0  # seconds that a fork waits
 _change = Condition()
 _inside: Counter[int] = Counter()  # in how many sections each thread is
+_forking: set[int] = set()  # the threads whose fork waits, so that no section begins
 
 
 @contextmanager
 def unforked() -> Iterator[None]:
-    """A section during which no other thread forks the process.
+    """A section during which no other thread forks the process, unless that one is in such a section, too.
 
     Examples
     --------
@@ -26,6 +27,7 @@ def unforked() -> Iterator[None]:
     """
     me = get_ident()
     with _change:
+        _change.wait_for(lambda: not _forking or me in _inside)
         _inside[me] += 1
     try:
         yield
@@ -37,20 +39,26 @@ def unforked() -> Iterator[None]:
                 _change.notify_all()
 
 
-def _others() -> set[int]:
-    return _inside.keys() - {get_ident()}
-
-
 def _before() -> None:
-    _change.acquire()
-    _change.wait_for(lambda: not _others(), _PATIENCE)
+    me = get_ident()
+    _change.acquire()  # until after the fork, whether or not the waiting ends with an exception
+    if me in _inside:  # others may wait for what it has taken
+        return
+    try:
+        _forking.add(me)
+        _change.wait_for(lambda: not _inside, _PATIENCE)
+    finally:
+        _forking.discard(me)
+        _change.notify_all()
 
 
-def _after_in_child() -> None:
-    for each in _others():  # which the fork did not wait for, and which are not there
+def _forget_others() -> None:
+    """Those which the fork did not wait for, and which are not in the new process."""
+    _forking.clear()
+    for each in _inside.keys() - {get_ident()}:
         del _inside[each]
-    _change.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_before, after_in_parent=_change.release, after_in_child=_after_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_change.release, after_in_child=_forget_others)
+    os.register_at_fork(after_in_child=_change.release)  # whatever became of the other

@@ -1,6 +1,7 @@
 """Processes that are forked while other threads use the journal."""
 
 import os
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -95,6 +96,83 @@ def test_a_fork_waits_for_other_threads_and_not_for_its_own(tmp_path):
         other.leave()
         with campaign._database.reading():
             assert forked(lambda: forked(lambda: None)) == 0
+
+
+def test_a_fork_is_not_kept_waiting_by_sections_that_begin_meanwhile():
+    """One of two threads is inside at any time."""
+    may_end, inside = threading.Event(), [threading.Event(), threading.Event()]
+
+    def stay(mine, other):
+        while not may_end.is_set():
+            with forks.unforked():
+                mine.set()
+                other.wait(0.5)
+                other.clear()
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=stay, args=pair) for pair in (inside, inside[::-1])]
+    for each in threads:
+        each.start()
+    begin = time.monotonic()
+    assert forked(lambda: None) == 0
+    took = time.monotonic() - begin
+    may_end.set()
+    for each in threads:
+        each.join()
+    assert took < 10
+
+
+def test_a_section_inside_another_does_not_wait_for_a_fork():
+    def section():
+        @contextmanager
+        def twice():
+            with forks.unforked():
+                yield
+                with forks.unforked():
+                    pass
+
+        return twice()
+
+    other = Inside(section, seconds=0.2)
+    begin = time.monotonic()
+    assert forked(lambda: None) == 0
+    assert time.monotonic() - begin < 10
+    other.leave()
+
+
+def test_a_fork_inside_a_section_does_not_wait_for_who_waits_for_that(tmp_path):
+    with begun(tmp_path, training=None) as campaign:
+        with campaign._database.glance():
+            other = threading.Thread(target=campaign.queue)
+            other.start()
+            while other.ident not in forks._inside:
+                time.sleep(0.01)
+            begin = time.monotonic()
+            assert forked(lambda: None) == 0
+            assert time.monotonic() - begin < 10
+        other.join()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_fork_that_is_interrupted_keeps_nobody_waiting():
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    def in_another_thread():
+        thread = threading.Thread(target=lambda: forks.unforked().__enter__(), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    other = Inside(forks.unforked)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        assert forked(in_another_thread) == 0
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    in_another_thread()
+    other.leave()
 
 
 def test_a_fork_does_not_wait_for_ever(monkeypatch):
