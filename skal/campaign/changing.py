@@ -26,7 +26,7 @@ class Changing(Opened):
         **changes : dict
             ``n_annotators_per_row``, ``lease_seconds``, ``retrain_every``, ``n_prepared``, ``consensus``,
             ``disagreements_first``, and ``is_closed``: whether only annotators who are known are welcome. Rows that are
-            done stay so where ``n_annotators_per_row`` is raised.
+            done stay so where ``n_annotators_per_row`` is raised, but for those that only a lower number made done.
 
         Returns
         -------

@@ -89,7 +89,7 @@ def has_place(connection: Connection, row: int, annotator: int, now: float, sett
 
 def n_free(connection: Connection, now: float) -> int:
     """About how many prepared rows nobody has."""
-    (n_queued,) = connection.execute("SELECT count(*) FROM queue").fetchone()
+    (n_queued,) = connection.execute("SELECT count(*) FROM waiting").fetchone()
     (n_leased,) = connection.execute(
         "SELECT count(*) FROM standings WHERE state = 'leased' AND until > ?", (now,)
     ).fetchone()

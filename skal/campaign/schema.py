@@ -17,7 +17,9 @@ models          the classifiers that were trained: up to which event, from which
 ==============  =====================================================================================================
 standings       of a row with an annotator: its last entry
 tallies         how many annotators have labelled or skipped a row, and whether no label has a majority
-queue           the rows that are offered and not done, in the order in which they are to be labelled
+queue           the rows that are offered and not done, in the order in which they are to be labelled; also those that
+                a lower number of annotators made done
+waiting         a view of the queue without these
 ==============  =====================================================================================================
 """
 
@@ -182,13 +184,12 @@ CREATE TRIGGER batch_takes_over AFTER INSERT ON batches WHEN NEW.takes_over BEGI
 END;
 """
 
-# A row is done when as many have said something as are asked now.
-_AFTER_SETTINGS = """
-CREATE TRIGGER settings_hold AFTER INSERT ON settings BEGIN
-    DELETE FROM queue WHERE row IN (SELECT row FROM tallies WHERE n_said >= NEW.n_annotators_per_row);
-END;
-DELETE FROM queue WHERE row IN (SELECT row FROM tallies WHERE n_said >= (
-    SELECT n_annotators_per_row FROM settings ORDER BY event DESC LIMIT 1));
+# A row is done when as many have said something as are asked now. It stays in the queue if a setting alone made it so:
+# another may ask for more again.
+_WAITING = """
+CREATE VIEW waiting AS SELECT position, row, is_audit FROM queue
+    WHERE coalesce((SELECT n_said FROM tallies t WHERE t.row = queue.row), 0)
+        < (SELECT n_annotators_per_row FROM settings ORDER BY event DESC LIMIT 1);
 """
 
 JOURNAL = ("annotators", "classes", "events", "settings", "models", "batches", "offered", "entries")
@@ -202,10 +203,11 @@ _ONLY_ADDED = "".join(
 
 # What version n of the schema adds to version n - 1. A released one is never changed: a newer one is added.
 # The second has new kinds of events, which an older skal would pass over: "learner", "classes" and "sync".
-# The third queues rows again. The fourth keeps in the queue what came back, and no row that is done.
+# The third queues rows again. The fourth keeps in the queue what came back, and has a view
+# without the rows that are done.
 MIGRATIONS = (
     _JOURNAL + _ONLY_ADDED + _STANDING + _AFTER_ENTRY + _AFTER_BATCH,
     "",
     _AFTER_ANY_ENTRY,
-    _AFTER_ANY_BATCH + _AFTER_SETTINGS,
+    _AFTER_ANY_BATCH + _WAITING,
 )

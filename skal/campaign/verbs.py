@@ -115,7 +115,7 @@ class Verbs(Changing):
         with self._database.writing() as connection:
             now, n_prepared = self._clock(), journal.settings(connection).n_prepared
             leases.end_impossible(connection, now)
-            is_empty = connection.execute("SELECT 1 FROM queue").fetchone() is None
+            is_empty = connection.execute("SELECT 1 FROM waiting").fetchone() is None
             wakes = self._asked_for_more(connection, now, n_prepared, missing=int(is_empty))
         if wakes:
             self._place.wake()

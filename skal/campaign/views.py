@@ -193,7 +193,9 @@ class Views(Verbs):
         -------
         rows : ndarray of int of shape (n_prepared,)
         """
-        return self._database.asked(journal.rows_of, "SELECT row FROM queue ORDER BY is_audit DESC, position")
+        return self._database.asked(
+            journal.rows_of, "SELECT row FROM waiting ORDER BY is_audit DESC, position"
+        )
 
     def batches(self) -> list[dict[str, Any]]:
         """The batches that were asked for, in that order.

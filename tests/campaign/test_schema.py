@@ -5,6 +5,7 @@ import pytest
 
 from skal.campaign import Campaign
 from skal.campaign.database import Database
+from skal.campaign.journal import rows_of
 from skal.campaign.schema import MIGRATIONS
 from skal.campaign.trainer import Trainer
 
@@ -107,11 +108,36 @@ def test_rows_are_done_when_fewer_annotators_are_wanted(tmp_path):
         assert [each["note"] for each in campaign.batches()] == [None] * len(campaign.batches())
 
 
+def test_half_done_rows_come_back_when_more_annotators_are_wanted_again(tmp_path):
+    """Not those that an answer made done under the lower number."""
+    with begun(tmp_path, n_annotators_per_row=3, n_prepared=10, retrain_every=None) as campaign:
+        rows = campaign.next("anna", 4).tolist()
+        before = campaign.queue().tolist()
+        assert before[:4] == rows
+        campaign.answer("anna", rows, [0] * 4).answer("bob", rows[:1], [0]).set(n_annotators_per_row=1)
+        assert campaign.queue().tolist() == before[4:]
+        assert campaign.next("cleo", 2).tolist() == before[4:6]
+        campaign.answer("cleo", before[4:6], [0, 0]).set(n_annotators_per_row=3)
+        assert campaign.queue().tolist() == before[:4] + before[6:]
+        assert campaign.next("bob", 4).tolist() == [*rows[1:], before[6]]
+        assert campaign.next("dora", 1).tolist() == rows[:1]
+
+
+def test_rows_that_a_lower_number_made_done_are_not_counted_as_prepared(tmp_path):
+    with begun(tmp_path, n_annotators_per_row=2, n_prepared=8, retrain_every=None) as campaign:
+        rows = campaign.queue()
+        campaign.answer("anna", rows, TRUTH[rows]).set(n_annotators_per_row=1)
+        assert len(campaign.queue()) == 0
+        assert len(campaign.refill().queue()) == 8
+        assert not set(rows) & set(campaign.queue())
+
+
 def test_an_older_journal_keeps_no_row_that_is_done(tmp_path, monkeypatch):
     monkeypatch.setattr(Database.__init__, "__kwdefaults__", {"create": False, "migrations": MIGRATIONS[:3]})
     with begun(tmp_path, n_annotators_per_row=2, training=None) as campaign:
         campaign.answer("anna", [1, 2], [1, 1]).set(n_annotators_per_row=1)
-        assert campaign.queue().tolist() == [1, 2]
+        queued = campaign._database.asked(rows_of, "SELECT row FROM queue ORDER BY position")
+        assert queued.tolist() == [1, 2]
     monkeypatch.undo()
     with Campaign.open(tmp_path, X, training=None) as campaign:
         assert campaign.queue().tolist() == []
