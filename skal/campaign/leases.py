@@ -87,10 +87,12 @@ def has_place(connection: Connection, row: int, annotator: int, now: float, sett
     return bool(n_others < settings.n_annotators_per_row)
 
 
-def n_free(connection: Connection, now: float) -> int:
-    """About how many prepared rows nobody has."""
-    (n_queued,) = connection.execute("SELECT count(*) FROM waiting").fetchone()
+def has_free(connection: Connection, now: float, n: int) -> bool:
+    """Whether there are about `n` prepared rows that nobody has; no more are counted than needed."""
     (n_leased,) = connection.execute(
         "SELECT count(*) FROM standings WHERE state = 'leased' AND until > ?", (now,)
     ).fetchone()
-    return max(n_queued - n_leased, 0)
+    (n_waiting,) = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM waiting LIMIT ?)", (n_leased + n,)
+    ).fetchone()
+    return bool(max(n_waiting - n_leased, 0) >= n)

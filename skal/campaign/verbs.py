@@ -123,7 +123,7 @@ class Verbs(Changing):
 
     def _asked_for_more(self, connection: Connection, now: float, n_prepared: int, missing: int) -> bool:
         """Write down that more rows are to be prepared, if they are and nobody is about to."""
-        if not missing and leases.n_free(connection, now) >= n_prepared // 4:
+        if not missing and leases.has_free(connection, now, n_prepared // 4):
             return False
         if jobs.next_job(connection) is not None or jobs.is_exhausted(connection):
             return False
@@ -138,7 +138,7 @@ class Verbs(Changing):
     def _is_prepared_or_left(self) -> bool:
         """Whether there are rows, or nobody is about to prepare any."""
         with self._database.glance() as connection:
-            if jobs.next_job(connection) is None or leases.n_free(connection, self._clock()) > 0:
+            if jobs.next_job(connection) is None or leases.has_free(connection, self._clock(), 1):
                 return True
         return not self._place.is_at_work()
 
