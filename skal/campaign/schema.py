@@ -203,8 +203,7 @@ _ONLY_ADDED = "".join(
 
 # What version n of the schema adds to version n - 1. A released one is never changed: a newer one is added.
 # The second has new kinds of events, which an older skal would pass over: "learner", "classes" and "sync".
-# The third queues rows again. The fourth keeps in the queue what came back, and has a view
-# without the rows that are done.
+# The third queues rows again. The fourth keeps in the queue what came back, and has a view without rows that are done.
 MIGRATIONS = (
     _JOURNAL + _ONLY_ADDED + _STANDING + _AFTER_ENTRY + _AFTER_BATCH,
     "",
