@@ -270,6 +270,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         )
         if not input_shape:
             net.example = training[:1][0][0]
+            if isinstance(net.example, dict):
+                net.arrays = {key: [[*part.shape], str(part.dtype)[6:]] for key, part in net.example.items()}
         with seeded(seed, device):
             net.initialize()
             if self._continues:

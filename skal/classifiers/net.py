@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -17,6 +18,8 @@ from ..training.net import TrainingNet
 from ..training.recording import Recorder, called, in_evaluation, logits_in
 from .batch import Batch
 from .own_loss import OwnLoss
+
+_MOST = 2**24  # numbers in an array of a row
 
 
 class Net(TrainingNet, NeuralNetClassifier):
@@ -38,7 +41,8 @@ class Net(TrainingNet, NeuralNetClassifier):
 
     n_classes: int
     estimator: OwnLoss | None
-    example: Any = None  # a row, where its shape does not tell everything
+    example: Any = None  # a row in training, where its shape does not tell everything
+    arrays: dict[str, Any] | None = None  # of such a row: shape and type of each, by name
     _recorder: Recorder | None = None
 
     @property
@@ -64,12 +68,13 @@ class Net(TrainingNet, NeuralNetClassifier):
         return self
 
     def example_features(self) -> Any:
-        """Return the features of one row of zeros, for modules that need their shape."""
+        """Return the features of one row, for modules that need their shape: of zeros, or one of a mapping."""
         recorder = self.trained.recorder(in_evaluation(self.module_), self.n_classes)
         with torch.no_grad():
             if self.input_shape:
                 return recorder(torch.zeros(1, *self.input_shape, dtype=self.dtype))[1]
-            return self.record(recorder, self.prepare_rows(self.example))[1]
+            row = _zeros(self.arrays or {}) if self.example is None else self.example
+            return self.record(recorder, self.prepare_rows(row))[1]
 
     def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Any, Rows | None]:
         """Take the sets of rows as they come: ``X`` is (labelled, validation or None, unlabelled or None)."""
@@ -231,6 +236,13 @@ class Net(TrainingNet, NeuralNetClassifier):
         """End training: drop the classifier and the recorder too."""
         super().finish()
         self.estimator = self._recorder = self.example = None
+
+
+def _zeros(arrays: dict[str, Any]) -> dict[str, Tensor]:
+    """A row of zeros for a network from a file, which says what arrays a row has."""
+    if not arrays or any(math.prod(shape) > _MOST for shape, _ in arrays.values()):
+        raise ValueError(f"a row of a mapping has the arrays {str(arrays)[:100]}")
+    return {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in arrays.items()}
 
 
 class BestEpoch(EarlyStopping):

@@ -65,6 +65,8 @@ class SavedEstimator(Inheriting):
             prefix = "" if name == "net_" else f"{name}/"
             tensors |= {f"{prefix}{key}": tensor for key, tensor in net.state_dict().items()}
             nets[name] = {"seed": net.seed, "history": net.saved_history()}
+            if arrays := getattr(net, "arrays", None):
+                nets[name]["arrays"] = arrays
         content = {
             "estimator": type(self).__qualname__,
             **written_params(self),
@@ -158,6 +160,7 @@ class SavedEstimator(Inheriting):
                 dtype=estimator.dtype_,
                 amp=estimator.amp,
                 seed=seed,
+                **({"arrays": saved["arrays"]} if "arrays" in saved else {}),
             )
             with seeded(0, device):
                 net = with_weights(make_net, own[name], device, own_code=own_code)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict
 from skorch.helper import SliceDataset, SliceDict
 from torch import nn
@@ -14,8 +15,10 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from skal import ActiveLearner
 from skal.access import as_torch
 from skal.classifiers import LearningLossClassifier, NetClassifier, VAALClassifier
+from skal.exceptions import ModelFileError
 from skal.pool import DatasetPool
 from skal.strategies import BADGE, BALD, DGAL, CoreSet, LearningLoss, RandomSampling, UncertaintySampling
+from skal.training.files import read_file, write_file
 from tests.classifiers.test_real_data import BYTES, DIGITS, FLOATS, PARTIAL, Y, cnn
 from tests.networks import tiny_vae, tiny_wasserstein
 
@@ -296,3 +299,31 @@ class FirstPixel(nn.Module):
 
     def forward(self, pixels, number):
         return self.layer(pixels[:, :1].float())
+
+
+@pytest.mark.parametrize("kind", [tiny_wasserstein, LearningLossClassifier])
+def test_networks_with_more_modules_are_saved_and_loaded(kind, tmp_path):
+    """The width of what a critic or a predictor of losses reads is told by a row."""
+    params = {"max_epochs": 2, "random_state": 0}
+    fitted = kind(architecture=Reader, **params).fit(MAPPING, TOPIC)
+    fitted.save(tmp_path / "net")
+    loaded = type(fitted).load(tmp_path / "net", architecture=Reader)
+    asked = "critic_scores" if kind is tiny_wasserstein else "predicted_loss"
+    assert_array_equal(getattr(loaded, asked)(MAPPING), getattr(fitted, asked)(MAPPING))
+    planned = ActiveLearner(kind(architecture=Reader, **params), RandomSampling(), random_state=0)
+    learner = clone(planned).fit(MAPPING, TOPIC_PARTIAL)
+    learner.save(tmp_path / "learner")
+    assert_array_equal(ActiveLearner.load(tmp_path / "learner", MAPPING, planned).labels_, learner.labels_)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [{}, 3, {"input_ids": 3}, {"input_ids": [[1, 2**40], "int64"]}, {"input_ids": [[1, 12], "load"]}],
+    ids=str,
+)
+def test_files_whose_rows_are_none(arrays, tmp_path):
+    LearningLossClassifier(Reader, max_epochs=1, random_state=0).fit(MAPPING, TOPIC).save(tmp_path / "net")
+    tensors, content = read_file(tmp_path / "net")
+    write_file(tmp_path / "net", tensors, content | {"arrays": arrays})
+    with pytest.raises(ModelFileError):
+        LearningLossClassifier.load(tmp_path / "net", architecture=Reader)
