@@ -117,9 +117,7 @@ def _name(obj: Any) -> tuple[str | None, str]:
 def _lasting(network: Any) -> list[tuple[str, Any]]:
     """What a network holds that its answers may depend on."""
     of_training = {f"{name}_" for name in getattr(network, "_optimizers", ())}
-    made = set(
-        getattr(network, "_modules", ())
-    )  # what modules were made of, which are there with an underscore
+    made = set(getattr(network, "_modules", ()))  # what its modules, which have an underscore, were made of
     names = sorted(vars(network).keys() - of_training - made)
     return [(name, vars(network)[name]) for name in names if not _OF_TRAINING.fullmatch(name)]
 

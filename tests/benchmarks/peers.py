@@ -384,9 +384,8 @@ def query_of(case: Case, side: str, task: Task) -> Callable[[], Any]:
         return lambda: strategy.fit(task.X, task.y).query(task.X, task.y, N_PICKS, estimator=classifier)
     if side == LATER:
         frozen = FrozenEstimator(getattr(task, case.classifier or "linear"))
-        learner = ActiveLearner(frozen, case.ours(task), n_queries=N_PICKS, random_state=0).fit(
-            task.X, task.y
-        )
+        learner = ActiveLearner(frozen, case.ours(task), n_queries=N_PICKS, random_state=0)
+        learner.fit(task.X, task.y)
         return lambda: learner.query(task.X)
     if side == "scikit-activeml":
         from skactiveml import pool
@@ -408,50 +407,40 @@ def sides(case: Case) -> list[str]:
     return ["skal", LATER, *(name for name, peer in peers.items() if peer)]
 
 
+def seconds_of(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
 def main(folder: Path, name: str, side: str) -> None:
     warnings.simplefilter("ignore")
     case, whole = CASES[name], Task(np.load(folder / "X.npy"), np.load(folder / "truth.npy"))
     small = Task(whole.X[:400], whole.truth[:400])
     query_of(case, side, small)()  # imports and compiles
-    query, taken = query_of(case, side, whole), []
+    query, rows, seconds = query_of(case, side, whole), [], []
     classifier = case.classifier and getattr(whole, case.classifier)
 
-    def seconds_of_proba() -> float:
-        start = time.perf_counter()
+    def proba() -> None:
         if classifier:
             classifier.predict_proba(whole.X)
-        return time.perf_counter() - start
 
-    shared = seconds_of_proba()
+    shared = seconds_of(proba)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-
-    def timed() -> None:
-        start = time.perf_counter()
-        taken.append(np.asarray(query()))
-        taken.append(time.perf_counter() - start)
-
-    peak = growth(timed)
-    rows, seconds = taken
-    again = []
-    while seconds < SHORT and len(again) < N_AGAIN:
-        before = seconds_of_proba()
-        start = time.perf_counter()
-        query()
-        again.append(time.perf_counter() - start - before)
+    peak = growth(lambda: seconds.append(seconds_of(lambda: rows.extend(query()))))
+    n_again = N_AGAIN if seconds[0] < SHORT else 0
+    again = [-seconds_of(proba) + seconds_of(query) for _ in range(n_again)]
     assert len(np.unique(rows)) == N_PICKS
     assert (np.asarray(rows) >= N_LABELED).all()
-    print(
-        json.dumps(
-            {
-                "seconds": seconds,
-                "shared": shared,
-                "again": float(np.median(again)) if again else None,
-                "peak": peak,
-                "rows": rows.tolist(),
-                "aim": case.aim(whole, rows),
-            }
-        )
-    )
+    found = {
+        "seconds": seconds[0],
+        "shared": shared,
+        "again": float(np.median(again)) if again else None,
+        "peak": peak,
+        "rows": np.asarray(rows).tolist(),
+        "aim": case.aim(whole, np.asarray(rows)),
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
