@@ -7,7 +7,7 @@ same labels in each of five repeats; ``few`` begins without a label and ends at 
 100 to 500 in steps of 50.
 
 Run ``SKAL_DATA=folder OMP_NUM_THREADS=1 python examples/compare_strategies.py --jobs 2 [--quick] [--folder results]
-[--pools digits]``. Each result is kept in the folder, and a second run goes on where the first one was. Without
+[--pools digits]``. Each result is kept in the folder, and a second run continues where the first one was. Without
 ``SKAL_DATA`` only the digits and the texts are there. All of it took 101 minutes on two busy cores, one of which
 trained autoencoders of ``DGAL`` for an hour.
 """

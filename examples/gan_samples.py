@@ -1,6 +1,6 @@
 """Samples of a WGAN-GP: trained on MNIST's digits 5 and 7, drawn, and judged by a classifier of the real digits.
 
-``python examples/gan_samples.py --checkpoint FILE`` goes on from the file where it exists, so the training can be
+``python examples/gan_samples.py --checkpoint FILE`` continues from the file where it exists, so the training can be
 interrupted. MNIST is read from the folder that SKAL_DATA names; without it, scikit-learn's 8x8 digits take its place.
 """
 

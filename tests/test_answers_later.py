@@ -250,7 +250,7 @@ def test_classes_that_were_told_outlive_an_answer_that_is_taken_back():
     assert fitted.classes == [0, 1, 2], "what is refused changes nothing"
     fitted.teach(FREE[:1], [1], overwrite=True).set_params(classes=[0, 1])
     with pytest.raises(ValueError, match="no answer to take back"):
-        fitted.undo()  # to a label that is none of the classes
+        fitted.undo()  # to a label that is not one of the classes
 
 
 def test_a_marker_that_was_told_outlives_an_answer_that_is_taken_back():

@@ -83,7 +83,9 @@ def start(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        print("\nStopped. Finished runs are kept, and the same command goes on after them.", file=sys.stderr)
+        print(
+            "\nStopped. Finished runs are kept, and the same command continues after them.", file=sys.stderr
+        )
         sys.exit(130)  # as a shell has it
 
 

@@ -65,7 +65,7 @@ TABLES = {
 """),
 }
 
-# Tables 8 and 9, but for WAAL itself: trained with the H-divergence.
+# Tables 8 and 9, except for WAAL itself: trained with the H-divergence.
 H_TABLES = {
     "cifar10": read("""
 2000 49.85±0.32 50.00±1.81 49.8±2.28 49.92±1.08 49.31±2.76 49.58±1.05 49.87±4.03 49.85±1.36 55.00±0.40

@@ -6,8 +6,8 @@ that twenty runs shared. The data sets are read from the folder that SKAL_DATA n
 
 The paper states 1,000 initial labels, three repetitions and four candidates per generated row that is kept. It does not
 state the labels per round, the rounds and the steps: here 1,000 labels, up to four rounds, and 10,000
-generator steps per training. A training goes on from the weights of the last one, as in Algorithm 1; with
-``--scratch`` each begins anew, and its results are listed with the others.
+generator steps per training. A training continues from the weights of the last one, as in Algorithm 1; with
+``--scratch`` each begins again, and its results are listed with the others.
 
 Generated rows are judged by a classifier that was trained on all real ones. Its Frechet distance and inception score
 are named after it and cannot be compared with the paper's, which use Inception; nor can those of torchvision's weights,
@@ -396,7 +396,7 @@ def main(arguments: list[str] | None = None) -> None:
         default=list(METHODS),
         help=f"of the rounds: {', '.join(CHOICES)}; those of the paper by default, which are not balanced",
     )
-    parser.add_argument("--scratch", action="store_true", help="train anew in each round")
+    parser.add_argument("--scratch", action="store_true", help="train again in each round")
     parser.add_argument("--steps", type=count, help="generator steps of a training")
     parser.add_argument("--labels", type=count, help="labels at the start, and more in each round")
     parser.add_argument(

@@ -44,7 +44,7 @@ with the paper's: see the [runs](#runs) for what was cut. Spreads are [smallest,
 a machine that others used at the same time: compare those of one run only.
 
 To begin yourself, `python examples/papers/asal.py mnist-two --quick --methods Random 'Maximal Entropy' --seeds 0` takes
-five minutes on two cores. Ctrl-C stops it, and the same command, with more methods or seeds, goes on after the runs
+five minutes on two cores. Ctrl-C stops it, and the same command, with more methods or seeds, continues after the runs
 that are there.
 
 Tables 1 and 3 of ASAL, Table 1 of DGAL, and Tables 2 and 3 of WAAL state settings, which are in the scripts. The

@@ -15,7 +15,7 @@ and of Table 1, with what the paper reports in brackets, and the curves of Figur
 
 As in Table 2, part of the training rows is held out to stop early, by a rule that the paper does not state: here each
 training keeps the epoch that is best on them. Which rows these are it does not state either: here the last ones, and of
-STL-10, whose images are arranged anew, a random part of each class. The head for STL-10 has 100 units, as the paper's,
+STL-10, whose images are rearranged, a random part of each class. The head for STL-10 has 100 units, as the paper's,
 but 4608 inputs where the paper writes 4096: the last maps of a VGG16 for 96x96 pixels are 512 x 3 x 3.
 """
 

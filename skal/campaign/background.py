@@ -31,7 +31,7 @@ try:
     sys.path[:] = pickle.load(sys.stdin.buffer)
     from skal.campaign.worker import main
     main(sys.stdin.buffer)
-except EOFError:  # the parent is no more
+except EOFError:  # the parent has ended
     pass
 """
 

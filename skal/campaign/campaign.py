@@ -26,7 +26,7 @@ class Campaign(Views):
     """A labelling campaign in a folder: annotators are given rows, and what they say is never lost.
 
     The folder has a journal, an SQLite file that is only added to, and the trained learners. Any number of processes
-    and threads may use it at once; each process opens it: :meth:`open`. After a crash the campaign goes on with the
+    and threads may use it at once; each process opens it: :meth:`open`. After a crash the campaign continues with the
     batch that would have come.
 
     Parameters
@@ -62,7 +62,7 @@ class Campaign(Views):
     validation : tuple of (X, y), default=None
         Rows to score each classifier on.
     stopping : StoppingCriterion, default=None
-        Looks at each classifier; `progress` has what it says. After a restart it begins anew.
+        Looks at each classifier; `progress` has what it says. After a restart it begins again.
     training : {"background", "foreground"}, default="background"
         Where the classifier is trained: in a process of its own, which is started when needed, one for all that use the
         folder; or in this one, whose annotators wait for it. None leaves it to another process.
@@ -275,7 +275,7 @@ class Campaign(Views):
         Returns
         -------
         report : SyncReport
-            A label that is none of the classes, and an annotator who is not welcome, are refused there; all else is
+            A label that is not one of the classes, and an annotator who is not welcome, are refused there; all else is
             recorded.
 
         Raises
@@ -351,7 +351,7 @@ class Campaign(Views):
                 label = None if each.label is None else self._labels(each.label, 1)[0]
                 if label is not None and label not in values:
                     if self.has_fixed_classes:
-                        raise ValueError(f"{label!r} is none of the classes {values[:10]}.")
+                        raise ValueError(f"{label!r} is not one of the classes {values[:10]}.")
                     if values and isinstance(values[0], str) != isinstance(label, str):
                         raise ValueError(f"{label!r} is not like the labels so far, such as {values[0]!r}.")
             except ValueError as error:

@@ -1,4 +1,4 @@
-"""What changes while a campaign goes on: settings, annotators, classes, and the learner."""
+"""What changes while a campaign is running: settings, annotators, classes, and the learner."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Changing(Opened):
         **changes : dict
             ``n_annotators_per_row``, ``lease_seconds``, ``retrain_every``, ``n_prepared``, ``consensus``,
             ``disagreements_first``, and ``is_closed``: whether only annotators who are known are welcome. Rows that are
-            done stay so where ``n_annotators_per_row`` is raised, but for those that only a lower number made done.
+            done stay so where ``n_annotators_per_row`` is raised, except for those that only a lower number made done.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class Changing(Opened):
     def add_classes(self, classes: ArrayLike) -> Self:
         """Let there be more labels; those that are there already are no error.
 
-        A classifier that was told all classes is trained anew with the new ones, before the next batch.
+        A classifier that was told all classes is trained again with the new ones, before the next batch.
 
         Parameters
         ----------

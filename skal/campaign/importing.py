@@ -118,7 +118,7 @@ def parse_labels(lines: Sequence[Line], classes: Sequence[Any], *, are_all: bool
     Raises
     ------
     ValueError
-        If a label is none of the classes, and these are all.
+        If a label is not one of the classes, and these are all.
     """
     numbers = {value: value for value in classes if not isinstance(value, str)}
     texts = {line.label for line in lines}
@@ -127,7 +127,7 @@ def parse_labels(lines: Sequence[Line], classes: Sequence[Any], *, are_all: bool
     unknown = [line for line in lines if line.label not in known]
     if unknown and are_all:
         raise ValueError(
-            f"These labels are none of the classes {list(classes)[:10]}: {_listed(unknown, 'label')}. Nothing was "
+            f"These labels are not among the classes {list(classes)[:10]}: {_listed(unknown, 'label')}. Nothing was "
             "recorded."
         )
     are_numbers = not any(isinstance(value, str) for value in classes) and all(map(_is_integer, unknown))
@@ -149,7 +149,7 @@ def parse_rows(lines: Sequence[Line], n_rows: int, positions: Any) -> list[int]:
     wrong = [line for line, row in zip(lines, found, strict=True) if row is None or not 0 <= row < n_rows]
     if wrong:
         raise ValueError(
-            f"These rows are none of the {n_rows} of the pool: {_listed(wrong, 'row')}. Nothing was recorded."
+            f"These rows are not among the {n_rows} of the pool: {_listed(wrong, 'row')}. Nothing was recorded."
         )
     return found
 

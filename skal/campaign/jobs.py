@@ -72,8 +72,8 @@ def chain(connection: Connection, version: int | None) -> list[Model]:
 def next_job(connection: Connection) -> Train | Ask | None:
     """What is to be done next; None if nothing is.
 
-    A training that was begun is ended first, whatever was asked for since, so that a crash changes nothing; but for one
-    of a learner that another has taken the place of.
+    A training run that was begun is finished first, whatever was asked for since, so that a crash changes nothing,
+    unless its learner has been replaced.
     """
     model = newest_model(connection)
     asked = journal.last_of(connection, *REQUESTS)

@@ -22,7 +22,7 @@ LEASED, LABELLED, SKIPPED, OPEN = range(4)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What may change while a campaign goes on.
+    """What may change while a campaign is running.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def suffices(rows: list[tuple[int, float]], n: int, now: float, settings: Settin
 
 
 def lend(connection: Connection, annotator: int, n: int, now: float, settings: Settings) -> list[int]:
-    """Lend an annotator `n` rows in all, first those that are on loan already; their leases begin anew."""
+    """Lend an annotator `n` rows in all, first those that are on loan already; their leases begin again."""
     rows = [row for row, _ in held(connection, annotator, now)][:n]
     given = {"annotator": annotator, "now": now, "places": settings.n_annotators_per_row}
     for wanted in (_DISPUTED,) * settings.disagreements_first + (_NEXT,):

@@ -81,7 +81,7 @@ class Models:
         try:
             stopping.save(file)
         except Exception as error:  # of a class of somebody's; what was learned is saved all the same
-            told = f"The stopping criterion begins anew after a restart ({error})"
+            told = f"The stopping criterion begins again after a restart ({error})"
             warnings.warn(told, UserWarning, stacklevel=3)
 
     def load_criterion(self, name: str | None, stopping: Any) -> Any:

@@ -85,11 +85,11 @@ class Opened:
         if not self._database.is_new:
             self._database.close()
             raise ValueError(
-                f"{folder} holds a campaign already; go on with it: Campaign.open({str(path)!r}, X)."
+                f"{folder} holds a campaign already; continue with it: Campaign.open({str(path)!r}, X)."
             )
         with self._database.writing() as connection:
             if self._database.has_tables():  # another process was quicker
-                raise ValueError(f"{folder} holds a campaign already; go on with it: Campaign.open.")
+                raise ValueError(f"{folder} holds a campaign already; continue with it: Campaign.open.")
             self._database.fill()
             event = journal.add_event(connection, self._clock(), "begin", **facts)
             journal.add_settings(connection, event, chosen)
@@ -351,7 +351,7 @@ class Opened:
         if new and self.has_fixed_classes:
             some = new[:5]
             raise ValueError(
-                f"The labels {some} are none of the classes {values[:10]}{nearest(str(some[0]), map(str, values))}. "
+                f"The labels {some} are not among the classes {values[:10]}{nearest(str(some[0]), map(str, values))}. "
                 "Correct them; nothing was recorded."
             )
         if values and new and isinstance(values[0], str) != isinstance(labels[0], str):

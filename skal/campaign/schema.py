@@ -150,7 +150,7 @@ CREATE TRIGGER entry_stands AFTER INSERT ON entries BEGIN
 END;
 """
 
-# A batch that takes over replaces the queue, but for the rows that somebody was working on when it was asked for, and
+# A batch that takes over replaces the queue, except for the rows that somebody was working on when it was asked for and
 # those that wait for more annotators or belong to an audit.
 _AFTER_BATCH = """
 CREATE TRIGGER batch_takes_over AFTER INSERT ON batches WHEN NEW.takes_over BEGIN

@@ -30,7 +30,7 @@ class Verbs(Changing):
         """Give an annotator rows to label, best first, and keep them for a while.
 
         The rows that the annotator has already, and has not answered, come first: asking again, after a page was
-        loaded anew or an answer of the network was lost, gives the same rows.
+        loaded again or an answer of the network was lost, gives the same rows.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ class Verbs(Changing):
     def skip(self, annotator: str, rows: ArrayLike, *, seconds: Any = None, overwrite: bool = False) -> Self:
         """Record that an annotator cannot label rows.
 
-        A row that somebody skips and nobody labels is offered no more, once as many annotators as are asked have seen
+        A row that somebody skips and nobody labels is not offered again, once as many annotators as are asked have seen
         it.
 
         Parameters

@@ -70,7 +70,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         Weights of the classes in the loss, by their labels. "balanced" weighs a class by the inverse of its share of
         the labelled rows. They multiply the sample weights.
     classes : array-like of shape (n_classes,), default=None
-        All classes that there are, for an output each, where the rows are not of all of them. By default those of y.
+        All classes, for an output each, where the rows are not of all of them. By default those of y.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with a fresh optimizer. Classes and shape must be
         those of that fit.

@@ -26,7 +26,8 @@ def check_continues(estimator: Any, classes: NDArray[Any], input_shape: tuple[in
     if not (np.array_equal(classes, estimator.classes_) and input_shape == estimator.input_shape_):
         raise ValueError(
             f"warm_start=True continues with the classes {estimator.classes_} and rows of shape "
-            f"{estimator.input_shape_}, got {classes} and {input_shape}; fit with warm_start=False to start anew"
+            f"{estimator.input_shape_}, got {classes} and {input_shape}; fit with warm_start=False to start "
+            "from scratch"
         )
 
 
@@ -37,12 +38,12 @@ def coded(labels: NDArray[Any], classes: Any) -> tuple[NDArray[Any], NDArray[np.
     ----------
     labels : ndarray of shape (n_samples,)
     classes : array-like of shape (n_classes,) or None
-        All classes that there are; those of the labels by default.
+        All classes; those of the labels by default.
 
     Raises
     ------
     ValueError
-        If the classes can be no labels, or a label is none of them.
+        If the classes can be no labels, or a label is not one of them.
     """
     seen, codes = np.unique(labels, return_inverse=True)
     if classes is None:

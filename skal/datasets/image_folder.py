@@ -25,7 +25,7 @@ def load_image_folder(
     .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class. Photos come upright, as their
     metadata has it.
 
-    Photos that are too many to keep decoded, or are to be decoded anew each time, are a torch dataset instead:
+    Photos that are too many to keep decoded, or are to be decoded again each time, are a torch dataset instead:
     :class:`skal.pool.DatasetPool` reads rows when they are asked for. The guide to data sets shows how.
 
     Parameters

@@ -53,7 +53,7 @@ class AuditReport:
         Rows of the audit that `audit` did not draw. They count if it drew none.
     n_population : int
         Rows that they were drawn from, labelled ones of the audit included; of a pool that grew between two draws, all
-        rows of the parts that were drawn from, but for skipped ones.
+        rows of the parts that were drawn from, except for skipped ones.
     n_learned_since : int
         Labels for training since the first of the rows was drawn by expected loss: of a classifier that has learned
         them, the estimate is biased. 0 for rows drawn uniformly.

@@ -1,4 +1,4 @@
-"""An encoder whose codes are kept in files, so that a long encoding that was interrupted goes on where it was."""
+"""An encoder whose codes are kept in files, so that a long encoding that was interrupted continues where it was."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .encoders import takes_images
 class CachedEncoder(TransformerMixin, BaseEstimator):
     """Keep the codes of each block of rows in a folder, and read them where the same block comes again.
 
-    A pool is encoded block by block. An encoding of hours that was interrupted, by Ctrl-C or a power cut, goes on with
-    the first block that is not in the folder, and so does another process or another worker of a cluster that has the
+    A pool is encoded block by block. An encoding that was interrupted, by Ctrl-C or a power cut, continues with the
+    first block that is not in the folder, and so does another process or another worker of a cluster that shares the
     folder. Blocks are known by their rows, in whatever memory order, and by the fitted encoder: another one has other
     files. An encoder that is loaded in another process, from a pickle or by its `load`, finds its codes again.
 
     Parameters
     ----------
     encoder : transformer
-        A ``FrozenEstimator`` is used as it is. Any other is trained anew in each `fit`, and finds its codes again only
+        A ``FrozenEstimator`` is used as it is. Any other is trained again in each `fit`, and finds its codes again only
         if training is repeatable: train a network first, and freeze it.
     folder : str or path-like, default=None
         Where the codes are kept, made if it is not there. None keeps nothing. Remove it when the codes are not needed

@@ -45,7 +45,7 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     encoder : transformer
         Fitted on all rows. Of a pool of more than 256 MiB that is on disk or an array of dask, one with
         ``partial_fit``, such as ``IncrementalPCA``, gets all rows block by block; any other gets 100,000 random rows,
-        but for a memory map, which it gets as it is.
+        except for a memory map, which it gets as it is.
 
     See Also
     --------

@@ -50,7 +50,7 @@ class LabelDiffusion:
         Whether to keep all steps, so that `diffuse` computes only the rows within `n_steps` hops of labels that have
         changed, with the same result. The steps take 4 bytes per row, class and step; "auto" keeps up to 2 GiB, or
         a quarter of the machine's memory where this is more.
-        Otherwise two steps are in memory at a time, and all rows that labels reach are computed anew.
+        Otherwise two steps are in memory at a time, and all rows that labels reach are computed again.
     device : str or torch.device, default="cpu"
         On another device than the CPU, torch computes whole steps.
 
@@ -63,7 +63,7 @@ class LabelDiffusion:
 
     Notes
     -----
-    A copy or a pickle has the graph alone, and diffuses anew. A diffusion holds the answers for its latest labels:
+    A copy or a pickle has the graph alone, and diffuses again. A diffusion holds the answers for its latest labels:
     where several threads share one, let one thread at a time diffuse and read.
 
     Most of the time goes into reading rows of q at random. The rows are renumbered so that neighbours lie close in

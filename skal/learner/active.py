@@ -45,8 +45,8 @@ class ActiveLearner(Saving):
         Any scikit-learn classifier, a skorch ``NeuralNetClassifier``, or one of skal's. It is
         cloned and refitted on the labelled rows; a ``FrozenEstimator`` is never refitted. One of
         skal's networks with ``warm_start=True``, alone or behind the pretrained steps of a
-        ``Pipeline``, goes on from its weights when labels are added, unless one is of a new class or
-        the pipeline has other steps, which change the network's input; `fit` starts anew.
+        ``Pipeline``, continues from its weights when labels are added, unless one is of a new class or
+        the pipeline has other steps, which change the network's input; `fit` starts from scratch.
     strategy : QueryStrategy or SynthesisStrategy
         Chooses the rows, for `query`, or makes the samples, for `synthesize`.
     n_queries : int, default=1
@@ -55,7 +55,7 @@ class ActiveLearner(Saving):
         Asked in place of `strategy` while the classifier knows fewer than two classes and cannot guide it: one that
         needs no classifier, such as ``CoreSet()``.
     classes : array-like of shape (n_classes,), default=None
-        All classes that there are, labelled or not. `predict_proba` has a column for each, zero for those that the
+        All classes, labelled or not. `predict_proba` has a column for each, zero for those that the
         classifier has not seen; skal's networks get an output for each; a label that is none of them is refused. By
         default the classes are those seen.
     unlabeled : int, float or str, default=None

@@ -68,7 +68,7 @@ class Answers(Extending):
         ------
         ValueError
             If rows are out of range, repeated or already have another label, or labels are missing, of
-            another kind than those so far, or not among the classes that there are; if weights are negative, or the
+            another kind than those so far, or not among the classes; if weights are negative, or the
             classifier takes none. Nothing is recorded then.
         BaseException
             Whatever the training raises, Ctrl-C included: the labels are recorded, and the classifier is the last one

@@ -32,7 +32,7 @@ class Extending(Recording):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_new, ...)
-            The samples, such as synthesised ones. They are copied, but for those of a store, of a memory map that is
+            The samples, such as synthesised ones. They are copied, except for those of a store, of a memory map that is
             read-only and of a torch dataset that is no TensorDataset: these must stay as they are.
         y : array-like of shape (n_new,)
             Their labels; every sample needs one.
@@ -77,7 +77,7 @@ class Extending(Recording):
             self._check_fit_params(params, per_row, len(labels))
             self._try_flawed_row(replace(state, pool=pool))
             matching = state.pool.matching(pool)
-            if type(matching.X) is TensorDataset:  # its rows are read anew at each training
+            if type(matching.X) is TensorDataset:  # its rows are read again at each training
                 copies = (tensor.detach().clone() for tensor in matching.X.tensors)
                 matching = as_pool(TensorDataset(*copies))
             if matching.storage is None:  # what the caller may go on writing to

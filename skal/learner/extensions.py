@@ -58,7 +58,7 @@ class Extension:
         return replace(self, y=plain(y)) if self._where(labels).any() else self
 
     def without(self, keys: Iterable[Any]) -> Self:
-        """The samples but for those of some keys.
+        """The samples except for those of some keys.
 
         Returns
         -------

@@ -105,8 +105,8 @@ def in_saved_order(
     if n_new:
         what, then = f"all rows of the saved pool and {n_new} more", "Take the new ones in with grow. "
     return as_pool(pool.take(places)), (
-        f"X has {what}. The learner goes on with the saved rows in their order. {then}query gives rows of learner.X_, "
-        "and pd.Series(learner.labels_, index=learner.ids_) are its labels by name."
+        f"X has {what}. The learner continues with the saved rows in their order. {then}query gives rows of "
+        "learner.X_, and pd.Series(learner.labels_, index=learner.ids_) are its labels by name."
     )
 
 

@@ -75,7 +75,7 @@ class Saving(Changes):
         ------
         UnsavableError
             If a part cannot be restored exactly; it is named, and what was saved before is left. A classifier that is
-            trained again on load is, but for one whose parameters were changed since its training.
+            trained again on load is, except for one whose parameters were changed since its training.
         OSError
             If the folder cannot be written.
 

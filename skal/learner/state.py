@@ -88,7 +88,7 @@ class State:
     extensions : tuple of Extension
         Labelled samples that are not in the pool.
     known : ndarray or None
-        The classes that there are, in increasing order, where they were given.
+        All classes, in increasing order, where they were given.
     estimator : fitted classifier or None
         The last one that could be trained.
     failure : str or None

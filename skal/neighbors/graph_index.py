@@ -43,7 +43,7 @@ class GraphIndex(NeighborIndex):
 
     It is faster than `CellIndex` where thousands of queries meet one pool, and misses a few of the nearest rows. The
     graph is always asked for ten neighbours at least, because asking for one finds the nearest in only half of the
-    cases. The distances of the rows that it finds are computed anew.
+    cases. The distances of the rows that it finds are computed again.
 
     Parameters
     ----------

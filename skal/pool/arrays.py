@@ -155,7 +155,7 @@ class ArrayPool(Pool):
                 f"{filename} holds other rows than those that were there when the pool was pickled; "
                 "put that file back, or fit again with the rows that are there now."
             )
-        self._stamp = None  # a copy of the file, or one that was written anew
+        self._stamp = None  # a copy of the file, or one that was rewritten
         if self._seen is not None and self._seen[2] == self.digest(self._seen[0]):
             self._seen = self._seen[0], self.storage, self._seen[2]
         self._fingerprint = self.storage, digest

@@ -29,7 +29,7 @@ SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in thos
 def checksum(X: NDArray[Any], max_bytes: int, value: int = 0) -> int:
     """A checksum of evenly spaced rows of an array, and of its last one, of about `max_bytes` in all.
 
-    It goes on from `value`, that of the part before.
+    It continues from `value`, that of the part before.
     """
     step = max(1, -(-X.nbytes // max_bytes))
     block = max(1, _BLOCK_BYTES * len(X) // max(X.nbytes, 1)) * step

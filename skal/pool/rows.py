@@ -222,7 +222,7 @@ class Candidates:
         return ranks + np.searchsorted(before, ranks, side="right")
 
     def without(self, rows: Rows) -> Self:
-        """The candidates but for some positions.
+        """The candidates except for some positions.
 
         Parameters
         ----------

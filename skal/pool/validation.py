@@ -113,7 +113,7 @@ def warn_of(pool: Pool) -> None:
     if pool.remark is not None:
         warnings.warn(
             f"{pool.remark}; the pool given here was taken for another one: all its rows are candidates, and the "
-            "positions refer to it. To go on with the pool of fit, give that one, or none; to take this one in its "
+            "positions refer to it. To continue with the pool of fit, give that one, or none; to take this one in its "
             "place, fit again.",
             PoolWarning,
             stacklevel=callers_level(),

@@ -7,7 +7,7 @@ from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
 from .points import BLOCK_SIZE, EuclideanPoints, Floats, Positions, check_k, kth_largest, sq_norms
 
-_MOST_KEPT = 2048  # rows in float64; the active block has fewer, but for rows at equal distances
+_MOST_KEPT = 2048  # rows in float64; the active block has fewer, except for rows at equal distances
 
 
 class FarthestFirst:
@@ -89,7 +89,7 @@ class FarthestFirst:
         candidates : array-like of shape (n_samples,) of bool or (n_candidates,) of int, default=None
             The rows that may be picked, by default all that are not centers.
         pending : ndarray of int of shape (n_pending,), default=None
-            Rows that were picked before, and do not become centers: the picks go on from them.
+            Rows that were picked before, and do not become centers: the picks continue from them.
 
         Returns
         -------

@@ -81,7 +81,7 @@ def batch_bald(
     It can only fall as S grows, so old values are upper bounds, and lazy greedy search picks what the naive one
     does. Means of several posteriors give upper bounds, too, which are measured first. Where combinations are drawn, by
     systematic sampling, this is a mean over them, and a row counts with the least value measured so far. Once less than
-    a hundredth of the members' entropy is left, the choice starts anew among the rest.
+    a hundredth of the members' entropy is left, the choice starts again among the rest.
 
     Memory beyond the input is O(n_samples * n_members + max_combinations * (n_members + n_classes)).
 

@@ -60,7 +60,7 @@ def k_means(
 
     Notes
     -----
-    A round takes O(n_samples * k * n_features) operations in blocked matrix products, in float32 but for rows whose
+    A round takes O(n_samples * k * n_features) operations in blocked matrix products, in float32 except for rows whose
     nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features). The seeds take 16 MiB of that at
     most, or three times k rows where these are more, and the sums of threads another 16 MiB.
 

@@ -130,7 +130,9 @@ class StoppingReport:
         if self.labels_left > _MOST_TIMES * self.n_labeled:
             return "Go on: the criterion falls too slowly to tell for how long."
         if self.n_left is not None and self.labels_left > self.n_left:
-            return f"Go on: the {self.n_left} rows without a label will not be enough, if the trend goes on."
+            return (
+                f"Go on: the {self.n_left} rows without a label will not be enough, if the trend continues."
+            )
         if self.labels_left < 1.5:
             return "Go on: a few labels are still worth buying."
         return f"Go on: about {self.labels_left:.0f} labels are still worth buying."
@@ -299,7 +301,7 @@ class StoppingCriterion(ABC, Inheriting):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
-        """Load a criterion that `save` has written, to go on with the learner that it has looked at.
+        """Load a criterion that `save` has written, to continue with the learner that it has looked at.
 
         Parameters
         ----------
@@ -311,7 +313,7 @@ class StoppingCriterion(ABC, Inheriting):
         Returns
         -------
         criterion : StoppingCriterion
-            With all rounds; `update` goes on with the same rows.
+            With all rounds; `update` continues with the same rows.
 
         Raises
         ------

@@ -56,7 +56,7 @@ class BatchBALD(QueryStrategy):
     The paper was not at hand: the rule is the published one, details of its experiments may differ.
 
     Labels of a few rows tell few members apart. Once they leave less than a hundredth of log(K) open, what further rows
-    add is noise, and the choice starts anew among the rest: a batch larger than that is several in one.
+    add is noise, and the choice starts again among the rest: a batch larger than that is several in one.
 
     The probabilities of all candidates are kept in float32: 4 K bytes for each class and row. ``RandomSubset(10_000,
     BatchBALD())`` keeps those of a subset.

@@ -66,7 +66,7 @@ class DiffusionSampling(EmbeddingStrategy):
     The paper [1]_ was not at hand: this is the diffusion that the paper of DGAL [2]_ describes after it, on the rows
     that a query is about. Details of [1]_ may differ.
 
-    The classifier's space changes with every training, so each query builds its graph anew and keeps nothing of it.
+    The classifier's space changes with every training, so each query builds its graph again and keeps nothing of it.
     Over a whole pool that costs a search for all neighbours; :class:`DGAL` and :class:`RandomSubset` show it fewer
     rows.
 

@@ -27,7 +27,7 @@ class MaxHerding(EmbeddingStrategy):
 
     where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_): the generalized
     coverage that `ProbCover` has with hard balls and `KMedian` with distances. It needs no classifier unless
-    ``embedding="classifier"``. While the embedding stays the same, later queries go on from what is known.
+    ``embedding="classifier"``. While the embedding stays the same, later queries continue from what is known.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def predicted_codes(estimator: Any, pool: Pool, rows: Rows) -> NDArray[np.intp]:
     Raises
     ------
     ValueError
-        If it predicts what is none of its classes.
+        If it predicts what is not one of its classes.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def predicted_codes(estimator: Any, pool: Pool, rows: Rows) -> NDArray[np.intp]:
         positions = {label: code for code, label in enumerate(classes.tolist())}
         if unknown := [label for label in labels.tolist() if label not in positions]:
             raise ValueError(
-                f"{type(classifier).__name__}.predict returned {unknown[0]!r}, which is none of its classes_, "
+                f"{type(classifier).__name__}.predict returned {unknown[0]!r}, which is not one of its classes_, "
                 f"{classes[:10].tolist()}; it must return one of them for each row."
             )
         return np.array([positions[label] for label in labels.tolist()], dtype=np.intp)

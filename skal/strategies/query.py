@@ -141,8 +141,8 @@ class Query:
     def trainee(self) -> Any:
         """The classifier that `training_set` is for, fitted, to be cloned where it is trained again.
 
-        It is the `estimator`, but for one that takes -1 for unlabelled where -1 is a class: the learner has trained it
-        on codes, and put a classifier around it that makes labels of them again.
+        It is the `estimator`, except for one that takes -1 for unlabelled where -1 is a class: the learner has trained
+        that one on codes, and wrapped it in a classifier that turns codes into labels.
         """
         is_around = getattr(type(self.estimator), "delegates", False)
         if is_around and self.estimator.estimator is self.estimator.estimator_:  # its own `fit` makes a clone

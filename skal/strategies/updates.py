@@ -98,7 +98,7 @@ def softmax(logits: Floats) -> Floats:
 
 
 def gaussian(classifier: GaussianNB, rows: Seen) -> After:
-    r"""Add a row to the means and variances of one class, which is what training anew does.
+    r"""Add a row to the means and variances of one class, as retraining does.
 
     With a weight w in a class of weight n, :math:`\mu' = \mu + \frac{w}{n + w} (x - \mu)` and
     :math:`\sigma'^2 = \frac{n}{n + w} \sigma^2 + \frac{n w}{(n + w)^2} (x - \mu)^2`. The smoothing is a share of the
@@ -145,7 +145,7 @@ def gaussian(classifier: GaussianNB, rows: Seen) -> After:
 
 
 def multinomial(classifier: MultinomialNB, rows: Seen) -> After:
-    r"""Add a row to the feature counts of one class, which is what training anew does.
+    r"""Add a row to the feature counts of one class, as retraining does.
 
     Only the logarithms of this class change: by :math:`\log(1 + w x_j / (n_j + \alpha_j))` where the row has the
     feature j, and by the sum of all.

@@ -36,7 +36,7 @@ class Checkpoint(Callback):
 
     Of other callbacks it holds nothing. skorch's ``LRScheduler`` goes on as before with ``ExponentialLR``, ``LambdaLR``
     and ``CosineAnnealingLR``; ``StepLR`` and ``MultiStepLR`` drop twice if the checkpoint was written at a drop, and
-    ``ReduceLROnPlateau`` counts anew. Of two callbacks ``EarlyStopping`` both go on with the counters of the last.
+    ``ReduceLROnPlateau`` counts again. Of two callbacks ``EarlyStopping`` both continue with the counters of the last.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def _told(value: Any) -> Any:
 
 
 def _check_history(rows: Any) -> None:
-    """Refuse a history that training cannot go on from."""
+    """Refuse a history that training cannot continue from."""
     steps = [row["step"] for row in rows]
     if any(type(step) is not int for step in steps) or steps != sorted({*steps}) or min(steps, default=1) < 1:
         raise ModelFileError(f"has a history of the steps {steps[:5]}")

@@ -47,7 +47,7 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     Parameters
     ----------
     seed : int or None
-        None lets the generators go on from where they are.
+        None lets the generators continue from where they are.
     device : torch.device
     """
     on_gpu = device.type == "cuda"

@@ -77,7 +77,7 @@ class TrainingNet(NeuralNet):
         except RuntimeError as error:
             raise ValueError(
                 "warm_start=True needs the architecture of the last fit, but the module or its parameters have "
-                "changed; fit with warm_start=False to start anew"
+                "changed; fit with warm_start=False to start from scratch"
             ) from error
 
     def finish(self) -> None:

@@ -87,7 +87,7 @@ def _forgiving_cache() -> type[Any]:
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             try:
                 return self._load(sig, target_context)
-            except Exception:  # whatever unpickling a damaged file raises: it is compiled and written anew
+            except Exception:  # whatever unpickling a damaged file raises: it is compiled and written again
                 with suppress(OSError):
                     self.flush()
                 return None
@@ -147,7 +147,7 @@ def _warn_once(reason: str) -> None:
         return
     _warned = True
     warnings.warn(
-        f"numba cannot keep compiled functions on disk ({reason}); each process compiles them anew, in seconds. "
+        f"numba cannot keep compiled functions on disk ({reason}); each process compiles them again, in seconds. "
         "Set the environment variable NUMBA_CACHE_DIR to a folder that can be written to",
         stacklevel=2,
     )

@@ -72,7 +72,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 class Kept(Turns, Generic[T]):
     """A value that the queries of one object share, under a lock.
 
-    It holds what can be computed anew: pickles, copies and deep copies are empty.
+    It holds what can be computed again: pickles, copies and deep copies are empty.
 
     Attributes
     ----------

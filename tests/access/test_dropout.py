@@ -189,7 +189,7 @@ def test_transformers_drop_without_their_fast_path():
     reference = copy.deepcopy(module)
     passes = DropoutPasses(module, 2, seed=0)
     outputs = passes(rows)
-    assert module.seen == [True, True]  # other threads go on with it
+    assert module.seen == [True, True]  # other threads continue with it
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Classes that are added and learners that are changed while a campaign goes on."""
+"""Classes that are added and learners that are changed while a campaign is running."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_a_new_class_is_welcome_and_known_to_the_next_classifier(tmp_path):
         label(campaign, 5)
         assert campaign.learner().classes_.tolist() == [0, 1]
         row = campaign.next("anna")
-        with pytest.raises(ValueError, match="none of the classes"):
+        with pytest.raises(ValueError, match="not among the classes"):
             campaign.answer("anna", row, 7)
         campaign.add_classes([7])
         assert campaign.classes == [0, 1, 7]

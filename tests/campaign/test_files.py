@@ -200,7 +200,7 @@ def test_a_number_that_equals_a_class_is_that_class(tmp_path, classes, texts):
         campaign.import_labels(told(tmp_path, f"row,label\n1,{texts[0]}\n2,{texts[1]}\n"))
         assert campaign.labels()[[1, 2]].tolist() == [float(text) for text in texts]
         for wrong in (str(2**53 + 1), "0.5", "1_0", "nan", " 1"):
-            with pytest.raises(ValueError, match="none of the classes"):
+            with pytest.raises(ValueError, match="not among the classes"):
                 campaign.import_labels(told(tmp_path, f"row,label\n3,{wrong}\n"))
 
 

@@ -320,13 +320,13 @@ def test_what_cannot_be_recorded_is_told_and_the_rest_is(campaign, server, monke
         report = tool.pull()
         assert report.n_labels == 1
         assert len(report.refused) == 2
-        assert "'7' is none of the classes" in report.refused[0]
+        assert "'7' is not one of the classes" in report.refused[0]
         assert f"add_annotator({BOB!r})" in report.refused[1]
         campaign.add_annotator(BOB)
         assert tool.pull().n_labels == 1
         monkeypatch.setattr("time.sleep", lambda seconds: None)
         looks = iter(range(4))
-        with pytest.warns(UserWarning, match="none of the classes") as caught:
+        with pytest.warns(UserWarning, match="not one of the classes") as caught:
             tool.run(stop=lambda: next(looks) == 3)
         assert len(caught) == 1
 

@@ -15,7 +15,7 @@ def test_a_clock_that_is_set_back_ends_the_leases_of_its_future(tmp_path):
         assert campaign.next("anna", 60).tolist() == held.tolist()
         assert len(campaign.next("cleo")) == 0
         campaign.answer("bob", held[:1], 1)
-        campaign._clock.now += DAY  # no lease begins anew
+        campaign._clock.now += DAY  # no lease begins again
         assert len(campaign.leases()["row"]) == campaign.progress().n_leased == 0
         label(campaign, 5)  # strategies may choose what was on loan
         assert len(campaign.batches()[-1]["rows"]) == 8

@@ -71,6 +71,8 @@ def test_a_criterion_that_cannot_be_saved_or_measures_something_else_begins_anew
     assert None not in (value, mean), "one training without a criterion forgets no round"
     means = MaximumUtility(n_rounds=2, statistic="mean")
     assert told(stopping=means)[1] is None, "means are another measure"
-    assert any("begins anew after a restart (no file for me)" in each for each in told(stopping=Unsaved())[2])
+    assert any(
+        "begins again after a restart (no file for me)" in each for each in told(stopping=Unsaved())[2]
+    )
     with Campaign.open(tmp_path, X, training="foreground") as campaign:
         assert campaign.learner().row_states_.astype(bool).sum() == 35

@@ -98,7 +98,7 @@ def test_an_answer_that_equals_a_class_is_that_class(tmp_path, classes, labels):
             campaign.answer("anna", row, label)
         assert [*map(repr, campaign.classes)] == [*map(repr, classes)]
         assert campaign.labels()[:3].tolist() == labels
-        with pytest.raises(ValueError, match="none of the classes"):
+        with pytest.raises(ValueError, match="not among the classes"):
             campaign.answer("anna", 3, 2)
 
 
@@ -150,7 +150,7 @@ def test_an_answer_takes_effect_whole_or_not_at_all(campaign):
         (lambda c: c.answer("anna", -1, 1), "-1"),
         (lambda c: c.answer("anna", [1, 1], [1, 1]), "1"),
         (lambda c: c.answer("anna", [1, 2], [1]), "2 rows and 1 labels"),
-        (lambda c: c.answer("anna", 1, 2), r"\[2\] are none of the classes \[0, 1\]"),
+        (lambda c: c.answer("anna", 1, 2), r"\[2\] are not among the classes \[0, 1\]"),
         (lambda c: c.answer("anna", 1, -1), "unlabelled"),
         (lambda c: c.answer("anna", 1, "cat"), "cat"),
         (lambda c: c.answer("anna", 1, None), "unlabelled"),

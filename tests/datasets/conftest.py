@@ -53,7 +53,7 @@ def write_folder(root, classes=("ant", "bee"), n=3, shape=(6, 8, 3)):
 
 @pytest.fixture
 def any_checksum(monkeypatch):
-    """torchvision's own loaders, but for the check that the files are the published ones."""
+    """torchvision's own loaders, except for the check that the files are the published ones."""
     folder = import_torchvision().datasets.__name__
     for module in ("cifar", "svhn", "stl10", "celeba"):
         monkeypatch.setattr(f"{folder}.{module}.check_integrity", lambda path, md5=None: os.path.isfile(path))

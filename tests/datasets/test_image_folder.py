@@ -31,7 +31,7 @@ def test_image_folder(home):
 
 
 def photo(path, colour, **options):
-    """A plain image, which any compression keeps but for a level or two."""
+    """A plain image, which any compression keeps except for a level or two."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (12, 8), colour).save(path, **options)
 

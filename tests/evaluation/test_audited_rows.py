@@ -225,7 +225,7 @@ def test_rows_that_leave_the_audit_are_counted_once(seed, how):
     assert report.n_population == drawn_from[-1]
     assert set(rows) <= out
     share = 1 - np.mean(drawn_from) / len(X)
-    assert abs(report.share_taken - share) < 0.2, "but for skipped rows, which nobody chose"
+    assert abs(report.share_taken - share) < 0.2, "except for skipped rows, which nobody chose"
     if not (learner.record_["action"] == "skip").any():
         assert report.share_taken == pytest.approx(share)
 

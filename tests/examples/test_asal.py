@@ -1,4 +1,4 @@
-"""ASAL's experiments on a few digits: they run to their tables, and go on where they were."""
+"""ASAL's experiments on a few digits: they run to their tables, and continue where they were."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""DGAL's experiments on a few digits: they run to their tables and figures, and go on where they were."""
+"""DGAL's experiments on a few digits: they run to their tables and figures, and continue where they were."""
 
 import json
 from dataclasses import replace

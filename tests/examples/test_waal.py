@@ -1,4 +1,4 @@
-"""WAAL's experiments on a few digits: they run to their tables and figures, and go on where they were."""
+"""WAAL's experiments on a few digits: they run to their tables and figures, and continue where they were."""
 
 import copy
 from dataclasses import replace

@@ -113,7 +113,7 @@ def test_held_out_loss_is_that_of_the_held_out_rows(monkeypatch):
     splits = []
     split = vae._split
     monkeypatch.setattr(vae, "_split", lambda *args: splits.append(split(*args)) or splits[-1])
-    # The same draws at every evaluation, and the loss of the best weights can be computed anew.
+    # The same draws at every evaluation, and the loss of the best weights can be computed again.
     monkeypatch.setattr(torch, "randn_like", torch.ones_like)
     vae.fit(X)
     ((training, held_out),) = splits

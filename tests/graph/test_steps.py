@@ -52,7 +52,7 @@ def check_incremental_diffusion(M, n_steps, data):
 
 
 def check_least_certain(diffusion, labels):
-    """As many rows as there are, without the labelled ones, as top_k draws them of what is measured anew."""
+    """As many rows as there are, without the labelled ones, as top_k draws them of what is measured again."""
     without = np.flatnonzero(labels >= 0)
     left = np.flatnonzero(labels < 0)
     for measure in UNCERTAINTIES:

@@ -131,7 +131,7 @@ def fitted_there(fresh, rows):
     return fresh.fit(rows, Y)
 
 
-@pytest.mark.skipif(not THOROUGH, reason="imports skal anew; in a forked process OpenMP may wait for ever")
+@pytest.mark.skipif(not THOROUGH, reason="imports skal again; in a forked process OpenMP may wait for ever")
 def test_processes_ask_learners_and_give_them_back(file):
     rows = np.load(file, mmap_mode="r")
     fitted = learner(CoreSet(PCA(2))).fit(rows, Y)
@@ -150,7 +150,7 @@ def test_processes_ask_learners_and_give_them_back(file):
     assert_array_equal(mapped.query(rows), fitted.query())
 
 
-@pytest.mark.skipif(not THOROUGH, reason="imports skal anew")
+@pytest.mark.skipif(not THOROUGH, reason="imports skal again")
 def test_a_new_process_asks_the_same(file, tmp_path):
     fitted = learner(DGAL(PCA(2), n_neighbors=5, n_candidates=30)).fit(
         np.load(file, mmap_mode="r")[:, :20], Y

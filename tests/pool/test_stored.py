@@ -88,7 +88,7 @@ def test_changes_are_noticed(tmp_path):
     pool = as_pool(in_h5py(tmp_path))
     pool.watch(1 << 20)
     os.utime(tmp_path / "pool.h5", ns=(0, 12345))
-    assert pool.is_unchanged()  # written anew with the same rows
+    assert pool.is_unchanged()  # written again with the same rows
     array = in_zarr(tmp_path)
     pool = as_pool(array)
     pool.watch(1 << 20)

@@ -56,7 +56,7 @@ def test_a_stray_number_is_no_class():
             return super().predict(X) + 1
 
     with pytest.raises(
-        ValueError, match=r"Stray\.predict returned 2, which is none of its classes_, \[0, 1\]"
+        ValueError, match=r"Stray\.predict returned 2, which is not one of its classes_, \[0, 1\]"
     ):
         predicted_codes(Stray().fit(X, (X[:, 0] > 1).astype(int)), as_pool(X), np.arange(40))
 
@@ -88,6 +88,6 @@ def test_what_is_predicted_must_be_a_class(label):
 
     with pytest.raises(
         ValueError,
-        match=rf"Stray\.predict returned {label!r}, which is none of its classes_, \['c', 'a', 'b'\]",
+        match=rf"Stray\.predict returned {label!r}, which is not one of its classes_, \['c', 'a', 'b'\]",
     ):
         predicted_codes(Stray().fit(X, Y), as_pool(X), ROWS)

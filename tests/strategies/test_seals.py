@@ -83,7 +83,7 @@ def test_neighbors_are_looked_up_for_new_labels_only():
     for labeled in (np.arange(20), np.arange(23), np.arange(23), np.arange(10, 30)):
         strategy.query(X, partial(labeled), 5, estimator=CLASSIFIER)
         n_searched.append(strategy.query_report_.n_searched)
-    assert n_searched == [20, 3, 0, 20]  # the last one has taken labels back, and starts anew
+    assert n_searched == [20, 3, 0, 20]  # the last one has taken labels back, and starts again
 
 
 def test_rounds_equal_a_fresh_start():

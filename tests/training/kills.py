@@ -38,7 +38,7 @@ def main(folder: Path, n: int, seed: int) -> None:
         assert np.array_equal(GAN.load(folder / "model").sample(3), model.sample(3))
         if number % 2:
             model.save(folder / "model")
-        else:  # goes on from what is there
+        else:  # continues from what is there
             n_steps = read_file(folder / "checkpoint")[1]["history"][-1]["step"]
             assert train(folder, n_steps + 1).history_["step"][-1] == n_steps + 1
         n_left += len(litter(folder))

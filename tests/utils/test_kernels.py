@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def function(tmp_path, monkeypatch):
-    """Makes a function anew, as another process does."""
+    """Makes a function again, as another process does."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a full disk would leave half of it
     path = tmp_path / "module.py"
     path.write_text("def double(x):\n    return x + x\n")

@@ -172,7 +172,7 @@ class LabelStudio:
         interval : float, default=2.0
             Seconds between two looks.
         stop : callable, default=None
-            Asked before each look whether to end; by default it goes on until it is interrupted.
+            Asked before each look whether to end; by default it continues until it is interrupted.
 
         Raises
         ------
@@ -277,7 +277,7 @@ class LabelStudio:
         return found
 
     def _forget(self) -> None:
-        """Look up anew what is known of the server."""
+        """Look up again what is known of the server."""
         self._since: datetime | None = None  # the time of the last change that was seen
         self._tasks: dict[int, list[int]] = {}  # of each row; more than one only if a request came twice
         self._said: dict[int, list[reading.Said]] = {}  # of each task

@@ -29,7 +29,7 @@ class Project:
     ----------
     number : int
     source : str
-        What the journal calls it, with the time of its creation: a server that is set up anew counts from 1 again.
+        What the journal calls it, with the time of its creation: a server that is set up again counts from 1 again.
     form : Form
         Its labelling interface.
     """

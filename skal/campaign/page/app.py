@@ -187,7 +187,7 @@ class _Page:
         )
 
     def _curve(self, progress: Progress) -> Curve:
-        """The learning curve, which takes a while to count where much was answered: not anew for each look."""
+        """The learning curve, which takes a while to count where much was answered: not for each look."""
         n_models, now, drawn = len(progress.by_model), time.monotonic(), self._drawn
         if drawn is None or drawn[0] != n_models or now > drawn[1] + _CURVE_SECONDS:
             self._drawn = drawn = n_models, now, curve(self._campaign, progress)

@@ -26,7 +26,7 @@ def begin(
     audit: int = 0,
     **settings: Any,
 ) -> Campaign:
-    """Begin a campaign over items, or go on with the one that is in the folder.
+    """Begin a campaign over items, or continue with the one that is in the folder.
 
     Parameters
     ----------

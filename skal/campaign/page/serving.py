@@ -20,7 +20,7 @@ _TOKEN = "token"
 
 
 def token_of(folder: Path) -> str:
-    """The token of a campaign, which is made once: a link goes on working when the server is started again."""
+    """The token of a campaign, which is made once: a link keeps working when the server is started again."""
     path = folder / _TOKEN
     token = path.read_text().strip() if path.exists() else ""
     if not token:  # also where a crash left a file without its content

@@ -188,7 +188,7 @@ def test_labels_that_no_page_could_show_are_refused(tmp_path, label):
 @pytest.mark.parametrize(
     ("op", "reason"),
     [
-        ({"kind": "answer", "row": 3, "label": "bird"}, "none of the classes"),
+        ({"kind": "answer", "row": 3, "label": "bird"}, "not among the classes"),
         ({"kind": "answer", "row": 99, "label": "cat"}, "99"),
         ({"kind": "answer", "row": "3", "label": "cat"}, "position"),
         ({"kind": "answer", "row": True, "label": "cat"}, "position"),
