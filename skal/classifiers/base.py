@@ -19,8 +19,8 @@ from sklearn.utils.validation import _check_sample_weight
 from torch import nn
 
 from ..labels import UNLABELED, check_partial_labels, labeled_mask
-from ..pool import as_pool
-from ..training.batches import LabeledRows, Rows
+from ..pool import DatasetRows, as_pool
+from ..training.batches import LabeledRows, Rows, as_tensors
 from ..training.devices import resolve_device, seeded
 from ..training.estimator import NetworkEstimator, keeping_what_is_fitted, module_builder, optimizer_params
 from ..training.interrupts import noticing_interrupt, raise_interrupt
@@ -268,10 +268,11 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
             seed=seed,
             device=str(device),
         )
-        if not input_shape:
-            net.example = training[:1][0][0]
-            if isinstance(net.example, dict):
-                net.arrays = {key: [[*part.shape], str(part.dtype)[6:]] for key, part in net.example.items()}
+        example = as_tensors(known.first if isinstance(known, DatasetRows) else known[:1])
+        if not (input_shape and example.is_floating_point()):
+            net.example = example
+            arrays = example if isinstance(example, dict) else {"": example}
+            net.arrays = {name: [[*part.shape], str(part.dtype)[6:]] for name, part in arrays.items()}
         with seeded(seed, device):
             net.initialize()
             if self._continues:

@@ -42,7 +42,8 @@ class Net(TrainingNet, NeuralNetClassifier):
     n_classes: int
     estimator: OwnLoss | None
     example: Any = None  # a row in training, where its shape does not tell everything
-    arrays: dict[str, Any] | None = None  # of such a row: shape and type of each, by name
+    # Of such a row: shape and type of each array by its name, and of the only one by "".
+    arrays: dict[str, Any] | None = None
     _recorder: Recorder | None = None
 
     @property
@@ -68,13 +69,13 @@ class Net(TrainingNet, NeuralNetClassifier):
         return self
 
     def example_features(self) -> Any:
-        """Return the features of one row, for modules that need their shape: of zeros, or one of a mapping."""
+        """Return the features of one row, for modules that need their shape."""
         recorder = self.trained.recorder(in_evaluation(self.module_), self.n_classes)
         with torch.no_grad():
-            if self.input_shape:
-                return recorder(torch.zeros(1, *self.input_shape, dtype=self.dtype))[1]
-            row = _zeros(self.arrays or {}) if self.example is None else self.example
-            return self.record(recorder, self.prepare_rows(row))[1]
+            if self.example is not None or self.arrays is not None:
+                row = _zeros(self.arrays) if self.example is None else self.example
+                return self.record(recorder, self.prepare_rows(row))[1]
+            return recorder(torch.zeros(1, *self.input_shape, dtype=self.dtype))[1]
 
     def get_split_datasets(self, X: Any, y: Any = None, **params: Any) -> tuple[Any, Rows | None]:
         """Take the sets of rows as they come: ``X`` is (labelled, validation or None, unlabelled or None)."""
@@ -238,11 +239,12 @@ class Net(TrainingNet, NeuralNetClassifier):
         self.estimator = self._recorder = self.example = None
 
 
-def _zeros(arrays: dict[str, Any]) -> dict[str, Tensor]:
+def _zeros(arrays: Any) -> Tensor | dict[str, Tensor]:
     """A row of zeros for a network from a file, which says what arrays a row has."""
     if not arrays or any(math.prod(shape) > _MOST for shape, _ in arrays.values()):
-        raise ValueError(f"a row of a mapping has the arrays {str(arrays)[:100]}")
-    return {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in arrays.items()}
+        raise ValueError(f"a row has the arrays {str(arrays)[:100]}")
+    zeros = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in arrays.items()}
+    return zeros.get("", zeros)
 
 
 class BestEpoch(EarlyStopping):

@@ -301,19 +301,20 @@ class FirstPixel(nn.Module):
         return self.layer(pixels[:, :1].float())
 
 
+@pytest.mark.parametrize("rows", [MAPPING, TOKENS], ids=["mapping", "array"])
 @pytest.mark.parametrize("kind", [tiny_wasserstein, LearningLossClassifier])
-def test_networks_with_more_modules_are_saved_and_loaded(kind, tmp_path):
+def test_networks_with_more_modules_are_saved_and_loaded(kind, rows, tmp_path):
     """The width of what a critic or a predictor of losses reads is told by a row."""
     params = {"max_epochs": 2, "random_state": 0}
-    fitted = kind(architecture=Reader, **params).fit(MAPPING, TOPIC)
+    fitted = kind(architecture=Reader, **params).fit(rows, TOPIC)
     fitted.save(tmp_path / "net")
     loaded = type(fitted).load(tmp_path / "net", architecture=Reader)
     asked = "critic_scores" if kind is tiny_wasserstein else "predicted_loss"
-    assert_array_equal(getattr(loaded, asked)(MAPPING), getattr(fitted, asked)(MAPPING))
+    assert_array_equal(getattr(loaded, asked)(rows), getattr(fitted, asked)(rows))
     planned = ActiveLearner(kind(architecture=Reader, **params), RandomSampling(), random_state=0)
-    learner = clone(planned).fit(MAPPING, TOPIC_PARTIAL)
+    learner = clone(planned).fit(rows, TOPIC_PARTIAL)
     learner.save(tmp_path / "learner")
-    assert_array_equal(ActiveLearner.load(tmp_path / "learner", MAPPING, planned).labels_, learner.labels_)
+    assert_array_equal(ActiveLearner.load(tmp_path / "learner", rows, planned).labels_, learner.labels_)
 
 
 @pytest.mark.parametrize(
