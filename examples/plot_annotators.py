@@ -2,8 +2,8 @@
 Several annotators who do not agree
 ===================================
 
-People err, each in a way of their own. A :class:`skal.campaign.Campaign` gives a row to several annotators, keeps all
-that they say, and makes one label of it: that of the majority, or what explains the answers best.
+People make mistakes, each in their own way. A :class:`skal.campaign.Campaign` gives a row to several annotators, keeps
+all their answers, and derives one label from them: that of the majority, or the label that explains the answers best.
 """
 
 import tempfile
@@ -40,8 +40,8 @@ def says(annotator, row):
 # %%
 # The campaign
 # ------------
-# Each row goes to three people, and never twice to one. ``next`` gives somebody the rows that the strategy wants, and
-# ``answer`` writes to the disk before it returns. The classifier is trained again after every 20 labels.
+# Each row goes to three people, and never twice to the same person. ``next`` gives somebody the rows that the strategy
+# wants, and ``answer`` writes to disk before it returns. The classifier is trained again after every 20 labels.
 
 learner = ActiveLearner(LogisticRegression(max_iter=1000), UncertaintySampling("margin"), random_state=0)
 folder = tempfile.TemporaryDirectory()
@@ -56,7 +56,8 @@ for _ in range(150):
 # %%
 # Do they agree?
 # --------------
-# Kappa is 1 for perfect agreement and 0 for chance. Between two annotators it tells nobody's errors from the other's.
+# Kappa is 1 for perfect agreement and 0 for chance. Between two annotators it does not show which of the two made the
+# errors.
 
 names = campaign.annotators
 found = campaign.agreement()
@@ -69,8 +70,8 @@ print(
 # %%
 # Who errs in what?
 # -----------------
-# ``dawid_skene`` finds the labels and the habits of the annotators together, without the truth. Each row of a matrix
-# is a class, and its columns what the annotator makes of it.
+# ``dawid_skene`` estimates the labels and the habits of the annotators together, without the truth. Each row of a
+# matrix is a class, and its columns show which labels the annotator gives to that class.
 
 answers = campaign.answers()
 consensus = dawid_skene(
@@ -115,5 +116,5 @@ campaign.close()
 folder.cleanup()
 
 # %%
-# The consensus finds Bob's habit and Cleo's guesses, and trusts Anna and Bob where Cleo says something else. It has a
-# label for each row, the majority none where three people say three things.
+# The consensus detects Bob's habit and Cleo's guesses, and trusts Anna and Bob when Cleo says something else. It has a
+# label for each row, while the majority has none where three people give three different answers.

@@ -2,9 +2,9 @@
 ASAL: uncertain images that a GAN makes up, and their matches
 =============================================================
 
-A scan for the most uncertain rows takes longer the larger the pool is. :class:`skal.strategies.ASAL` does not scan: it
-searches a generator's latents for an image of which the classifier is most unsure, and asks for the real images that
-are nearest to it.
+The larger the pool, the longer it takes to scan it for the most uncertain rows. :class:`skal.strategies.ASAL` does not
+scan: it searches a generator's latents for an image of which the classifier is most unsure, and asks for the real
+images that are nearest to it.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +19,7 @@ from skal.plotting import MatchesDisplay
 from skal.strategies import ASAL
 
 # %%
-# Fives and sevens, and ten labels.
+# The pool has fives and sevens, ten of them labelled.
 
 X, digits = load_digits(return_X_y=True)
 kept = np.isin(digits, (5, 7))
@@ -36,8 +36,8 @@ for ax, image in zip(axes.flat, gan.sample(20, random_state=0), strict=True):
     ax.axis("off")
 
 # %%
-# A query. Above are the synthetic images with their entropy in nats (a coin toss has 0.69), below each the two nearest
-# images of the pool, with their label and row number.
+# A query. The top row has the synthetic images with their entropy in nats (a coin toss has 0.69). Below each are the
+# two nearest images of the pool, with their label and row number.
 
 strategy = ASAL(FrozenEstimator(gan), n_neighbors=2)
 learner = ActiveLearner(LogisticRegression(max_iter=1000), strategy, n_queries=10, random_state=0).fit(X, y)
@@ -48,8 +48,8 @@ MatchesDisplay.from_report(in_range, X, truth, image_shape=(8, 8))
 plt.show()
 
 # %%
-# The search leads to images between the two digits; the real rows nearest to them are less uncertain, and yet more so
-# than most of the pool.
+# The search leads to images between the two digits; the real rows nearest to them are less uncertain, but still more
+# uncertain than most of the pool.
 
 
 def entropy(rows_of_pool):

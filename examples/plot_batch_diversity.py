@@ -2,9 +2,9 @@
 A batch of rows that differ: BADGE beside the smallest margins
 ==============================================================
 
-Twenty rows are asked for at a time, and the pool has many near duplicates, as videos and logs have. The rows with the
-smallest margins are then much the same row, and :class:`skal.strategies.BADGE` spreads the batch: over gradients, which
-are long where the classifier is unsure and point where the row would move it.
+Suppose that twenty rows are asked for at a time, and that the pool has many near duplicates, as videos and logs do. The
+rows with the smallest margins are then nearly copies of each other. :class:`skal.strategies.BADGE` spreads the batch
+over gradients, which are long where the classifier is unsure and point in the direction in which the row would move it.
 """
 
 import matplotlib.pyplot as plt
@@ -60,8 +60,8 @@ display.ax_.set(ylabel="Test accuracy", title="Digits, each ten times")
 plt.show()
 
 # %%
-# BADGE is ahead of margin sampling until about 140 labels, and then both are ahead of random rows by as much. How many
-# of the digits that a strategy paid for were different ones?
+# BADGE is ahead of margin sampling until about 140 labels, and after that both are equally far ahead of random rows.
+# How many of the digits that a strategy paid for were distinct?
 
 for name, learner in learners.items():
     rows = learner.set_params(random_state=0).fit(X_pool, y_pool).labeled_rows_

@@ -2,8 +2,8 @@
 Rare classes
 ============
 
-In most pools one class is everywhere and others are rare. :class:`skal.strategies.ClassBalanced` asks its criterion
-within each predicted class, so that a batch has rows that the classifier takes for each of them.
+In most pools one class is very common and others are rare. :class:`skal.strategies.ClassBalanced` asks its criterion
+within each predicted class, so that a batch has rows of each predicted class.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ from skal.plotting import ClassCountsDisplay, LearningCurveDisplay
 from skal.strategies import ClassBalanced, RandomSampling, UncertaintySampling
 
 # %%
-# The pool has nearly all zeros, ones and twos of scikit-learn's digits, and fewer and fewer of the others. The test
-# rows have equal shares.
+# The pool has nearly all zeros, ones and twos of scikit-learn's digits, and fewer and fewer of the other digits. The
+# test rows have equal shares of all digits.
 
 X, y = load_digits(return_X_y=True)
 X_pool, X_test, y_pool, y_test = train_test_split(X / 16, y, test_size=600, stratify=y, random_state=0)
@@ -47,7 +47,8 @@ learners = {
 histories = simulate(learners, X_pool, y_pool, X_val=X_test, y_val=y_test, n_repeats=5, random_state=0)
 
 # %%
-# Random rows are as rare as the pool has them. The two others find what is rare, and have many more labels of it.
+# Random sampling finds rare digits only as often as the pool has them. The two other strategies find many more rows of
+# the rare digits.
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained", sharey=True)
 for ax, (name, history) in zip(axes, histories.items(), strict=True):
@@ -68,6 +69,6 @@ for name, history in histories.items():
     )
 
 # %%
-# Margins find rare rows by themselves, as a classifier is unsure of what it has seen seldom. Balanced batches find 29
-# of the 33 rows of the four rarest digits, margins 19 of them. That is worth hardly a point of accuracy here, where
-# both are 15 points above random rows.
+# Margin sampling finds rare rows by itself, because a classifier is unsure of classes that it has rarely seen. Balanced
+# batches find 29 of the 33 rows of the four rarest digits, margin sampling 19 of them. The difference is worth hardly a
+# point of accuracy here, where both are 15 points above random rows.

@@ -3,8 +3,8 @@ The first labels of a pool
 ==========================
 
 Before there is a classifier, nothing is uncertain. :class:`skal.strategies.TypiClust`,
-:class:`skal.strategies.ProbCover` and :class:`skal.strategies.MaxHerding` need none: they ask for rows that stand for
-many others and have no label near.
+:class:`skal.strategies.ProbCover` and :class:`skal.strategies.MaxHerding` need no classifier: they ask for rows that
+represent many others and have no label nearby.
 """
 
 import matplotlib.pyplot as plt
@@ -28,7 +28,8 @@ covering = {
 # %%
 # The first ten
 # -------------
-# No label yet: here are the ten images that each strategy asks for, and how many of the ten digits are among them.
+# There is no label yet. Here are the ten images that each strategy asks for, and how many of the ten digits are among
+# them.
 
 nobody_has_labelled = np.full(len(X_pool), UNLABELED)
 figure = plt.figure(figsize=(9, 5), layout="constrained")
@@ -44,8 +45,8 @@ for part, (name, strategy) in zip(parts, {"random": RandomSampling(), **covering
 # %%
 # The first hundred
 # -----------------
-# All begin without a label. Margin sampling draws rows at random until it has a classifier. The last strategy goes
-# over from typical rows to margins once it has 40 labels.
+# All strategies begin without a label. Margin sampling draws rows at random until it has a classifier. The last
+# strategy switches from typical rows to margins once it has 40 labels.
 
 strategies = {
     "random": RandomSampling(),
@@ -77,6 +78,6 @@ for n_labels in (20, 50, 100):
         print(f"  {name:22} {score:.1%}")
 
 # %%
-# With 20 labels TypiClust and MaxHerding are worth 20 points and more beside random rows, and margin sampling 6. With
-# 100 it has caught up with TypiClust. ProbCover is ahead of random rows up to 40 labels, and no better afterwards; it
-# depends on its radius, which it chooses by itself here.
+# With 20 labels TypiClust and MaxHerding are 20 points and more ahead of random rows, and margin sampling is 6 points
+# ahead. With 100 labels margin sampling has caught up with TypiClust. ProbCover is ahead of random rows up to 40
+# labels, and no better afterwards; its result depends on its radius, which it chooses by itself here.

@@ -22,8 +22,8 @@ from skal.strategies import BatchBALD, QueryByCommittee, RandomSampling, Uncerta
 # %%
 # Where the members disagree
 # --------------------------
-# Five small networks, each trained on its own sample of 24 labels. Left their boundaries, right the vote entropy,
-# which is highest where the votes are three to two. No member doubts the far ends of the moons.
+# Five small networks are each trained on their own sample of 24 labels. The left plot shows their boundaries, the right
+# plot the vote entropy, which is highest where the votes are three to two. No member doubts the far ends of the moons.
 
 X, truth = make_moons(400, noise=0.2, random_state=0)
 y = np.where(np.arange(400) < 24, truth, UNLABELED)
@@ -50,8 +50,8 @@ votes.set_title("Vote entropy, and a query in red")
 # %%
 # Is it worth it?
 # ---------------
-# A forest of 30 trees on the digits. :class:`skal.strategies.BatchBALD` asks the same members, and what the labels of
-# a whole batch would say together.
+# The committee is now a forest of 30 trees on the digits. :class:`skal.strategies.BatchBALD` asks the same members, but
+# measures how much the labels of a whole batch would reveal together.
 
 X, y = load_digits(return_X_y=True)
 X_pool, X_test, y_pool, y_test = train_test_split(X, y, test_size=500, stratify=y, random_state=0)
@@ -76,7 +76,7 @@ for name, history in histories.items():
     print(f"{name:12} {history['score'][:, -1].mean():.1%} with 160 labels")
 
 # %%
-# A committee is no free lunch: by votes it is not ahead of random rows here, and in the first rounds behind them. With
-# few labels nearly all trees disagree nearly everywhere, and the rows they disagree about most lie between all digits.
-# The margin of the same forest, which counts the votes for two classes only, does best of the four, and BatchBALD,
-# which looks at the batch as a whole, lies between.
+# A committee is no free lunch: by votes it is not ahead of random rows here, and in the first rounds it is behind them.
+# With few labels nearly all trees disagree nearly everywhere, and the rows they disagree about most lie between all
+# digits. The margin of the same forest, which counts the votes for two classes only, does best of the four, and
+# BatchBALD, which looks at the batch as a whole, lies between.

@@ -16,8 +16,8 @@ from skal import SimulatedLearner
 from skal.strategies import CostAware, RandomSampling, UncertaintySampling
 
 # %%
-# Say that the time for an image grows with the ink on it, from a few seconds to two minutes. The function is given to
-# the strategy, and asked once about each row.
+# Suppose that the time for an image grows with the ink on it, from a few seconds to two minutes. The function is given
+# to the strategy, which calls it once for each row.
 
 
 def seconds(X):
@@ -53,6 +53,6 @@ ax.legend()
 plt.show()
 
 # %%
-# In the first hour costs make more of a difference than entropy does, which alone is no better than random rows: rows
-# of which the classifier is unsure are no cheaper than others. Images with little ink teach nearly as much, and there
-# is time for 180 of them instead of 100. After two hours the plain entropy is level.
+# In the first hour costs make more of a difference than entropy. Entropy alone is no better than random rows: rows of
+# which the classifier is unsure are no cheaper than others. Images with little ink teach nearly as much, and there is
+# time for 180 of them instead of 100. After two hours plain entropy has caught up.

@@ -3,9 +3,9 @@ From exploration to refinement
 ==============================
 
 While labels are few, a classifier does not know what it does not know: it is sure of regions that nobody has looked at.
-Later, rows between the classes teach it most. Two strategies go from the one to the other by themselves:
+Later, rows between the classes teach it most. Two strategies move from exploration to refinement by themselves:
 :class:`skal.strategies.DGAL` once its diffused labels reach every row, and :class:`skal.strategies.Switch` once there
-are so many labels.
+is a given number of labels.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,7 @@ from skal.plotting import QueryMapDisplay
 from skal.strategies import DGAL, Switch, TypiClust, UncertaintySampling
 
 # %%
-# Six moons of two classes. The first eight labels are all in the two moons on the left.
+# The pool has six moons of two classes. The first eight labels are all in the two moons on the left.
 
 moons, halves = make_moons(200, noise=0.1, random_state=0)
 to_the_right = np.array([3.5, 0])
@@ -52,7 +52,7 @@ learners = {
 }
 
 # %%
-# The maps have the plane itself, and the rows in the colour of the round that asked for them.
+# The maps show the plane itself, with each row in the colour of the round that asked for it.
 
 figure, axes = plt.subplots(3, 1, figsize=(10, 9), layout="constrained")
 for ax, (name, learner) in zip(axes, learners.items(), strict=True):
@@ -61,8 +61,8 @@ for ax, (name, learner) in zip(axes, learners.items(), strict=True):
 plt.show()
 
 # %%
-# Margin sampling spends its first rounds (dark) on two spots in the middle, where its classes meet, and comes to the
-# right later. DGAL and typical rows are on the right in the first rounds. How many labels that took:
+# Margin sampling spends its first rounds (dark) on two spots in the middle, where its classes meet, and reaches the
+# right side later. DGAL and typical rows ask there in the first rounds. The accuracy by number of labels:
 
 figure, ax = plt.subplots(layout="constrained")
 for name, learner in learners.items():
@@ -72,6 +72,6 @@ ax.legend()
 plt.show()
 
 # %%
-# With 28 labels the two that explore have 94 % and 98 % right, margin sampling 84 %. In the end margin sampling has
-# caught up, and DGAL is the last of the three: it shows margin sampling only the 40 rows about which the labels say
-# least.
+# With 28 labels the two strategies that explore have an accuracy of 94 % and 98 %, margin sampling 84 %. At the end
+# margin sampling has caught up, and DGAL is the last of the three: DGAL shows its margin sampling only the 40 rows
+# about which the labels say least.

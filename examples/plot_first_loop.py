@@ -2,9 +2,9 @@
 A first loop: ask, label, learn
 ===============================
 
-1797 images of handwritten digits, and money for 130 labels: which images should a person label?
-An :class:`skal.ActiveLearner` holds the pool, the labels so far and a classifier. It says which rows to label next,
-and learns the answers.
+There are 1797 images of handwritten digits, and money for 130 labels: which images should a person label? An
+:class:`skal.ActiveLearner` holds the pool, the labels so far and a classifier. It selects the rows to label next, and
+learns from the answers.
 """
 
 import matplotlib.pyplot as plt
@@ -20,9 +20,8 @@ from skal.strategies import RandomSampling, UncertaintySampling
 # %%
 # The pool and its first labels
 # -----------------------------
-# ``y`` has one entry per row of the pool, and ``UNLABELED`` (-1, as in scikit-learn) where nobody has said yet what
-# the row is. Here the labels are known, so they play the annotator: ``truth`` is only looked at for rows that are
-# asked for.
+# ``y`` has one entry per row of the pool, and ``UNLABELED`` (-1, as in scikit-learn) where a row has no label yet. Here
+# the labels are known, so they play the part of the annotator: ``truth`` is only looked up for rows that are asked for.
 
 X, digits = load_digits(return_X_y=True)
 X_pool, X_test, truth, y_test = train_test_split(
@@ -58,8 +57,8 @@ for name, curve in {"margin": margin, "random": random}.items():
 # %%
 # What it asked for
 # -----------------
-# The upper images are the first ten of the first query, the lower ones those of the last one, each with its row and
-# the label that it was given.
+# The upper images are the first ten of the first query, the lower images the first ten of the last query, each with its
+# row and the label that it was given.
 
 rows = np.concatenate([asked[0][:10], asked[-1][:10]])
 QueryDisplay.from_learner(learner, rows, image_shape=(8, 8))
@@ -76,7 +75,7 @@ ax.legend()
 plt.show()
 
 # %%
-# Both begin with the same 30 labels. After its first query margin sampling is behind, as a classifier that knows so
-# little does not know what it should ask; from 70 labels on it is ahead, and has with 70 labels what random rows do
-# not reach with 130. This is one run: :ref:`sphx_glr_auto_examples_plot_learning_curves.py` repeats such a comparison
-# and tests it.
+# Both begin with the same 30 labels. After its first query margin sampling is behind, because a classifier that knows
+# so little does not know what to ask for. From 70 labels on it is ahead, and with 70 labels it has an accuracy that
+# random rows do not reach with 130. This is one run: :ref:`sphx_glr_auto_examples_plot_learning_curves.py` repeats such
+# a comparison and tests it.

@@ -21,9 +21,9 @@ X, y = load_digits(return_X_y=True)
 X = X / 16
 
 # %%
-# Two questions about :class:`skal.strategies.DGAL`: how many neighbours has a row in the graph, and to how many
-# candidates does it restrict margin sampling? ``y`` is the oracle; each cell is a mean over three folds and ends with
-# 100 labels.
+# There are two questions about :class:`skal.strategies.DGAL`: how many neighbours should a row have in the graph, and
+# to how many candidates should DGAL restrict margin sampling? ``y`` is the oracle; each cell is a mean over three folds
+# and ends with 100 labels.
 
 learner = SimulatedLearner(
     LogisticRegression(max_iter=1000),
@@ -58,8 +58,8 @@ plt.show()
 
 # %%
 # The three folds of a cell differ by nearly as much as the cells do, so the best of them is hardly better than the
-# rest. More folds tell more, and nobody searches before a pool is labelled: take such a search to a pool that you
-# know.
+# rest. More folds would show more. Such a search is not possible before a pool is labelled: run it on a pool whose
+# labels you know.
 
 print("standard deviation over the folds, mean of the cells:", results["std_test_score"].mean().round(3))
 print("standard deviation over the cells:", results["mean_test_score"].std().round(3))

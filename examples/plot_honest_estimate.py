@@ -2,8 +2,8 @@
 How good is the classifier? An honest estimate
 ==============================================
 
-Labels that were chosen to be hard, and trained on, estimate nothing. An audit does: rows drawn at random, which are
-labelled like others, kept out of training, and offered by no query.
+Labels that were chosen to be hard, and trained on, estimate nothing. An audit does give an estimate: its rows are drawn
+at random, labelled like others, kept out of training, and offered by no query.
 """
 
 import matplotlib.pyplot as plt
@@ -42,7 +42,7 @@ for _ in range(6):
 print(reports[-1])
 
 # %%
-# The truth is the accuracy on 600 new images, which nobody has in a campaign.
+# The truth is the accuracy on 600 new images; in a real campaign nobody has their labels.
 
 scores, low, high, naive = np.array([[each.score, each.low, each.high, each.naive] for each in reports]).T
 figure, ax = plt.subplots(layout="constrained")
@@ -57,5 +57,5 @@ plt.show()
 
 # %%
 # The truth lies in the interval in each round. Cross-validation is 10 points too low at first and 29 at the end: the
-# more margin sampling asks, the more of the labels are of hard rows. The intervals of 100 rows are wide, seven points
-# to either side, and four times as many rows would halve them.
+# more margin sampling asks, the more of the labels are of hard rows. The intervals from 100 rows are wide, seven points
+# to either side; four times as many rows would halve their width.

@@ -2,9 +2,9 @@
 Labels that diffuse on a graph
 ==============================
 
-Two labels and 400 unlabelled rows: which rows do the labels say something about? :class:`skal.graph.LabelDiffusion`
-lets random walks run on the graph of nearest neighbours until they meet a label. It is what the strategy
-:class:`skal.strategies.DGAL` sees of the pool.
+Given two labels and 400 unlabelled rows, which rows do the labels say something about?
+:class:`skal.graph.LabelDiffusion` lets random walks run on the graph of nearest neighbours until they meet a label. The
+strategy :class:`skal.strategies.DGAL` sees the pool in this way.
 """
 
 import matplotlib.pyplot as plt
@@ -26,9 +26,10 @@ distances, indices = nearest_neighbors(X, n_neighbors=6)
 transitions = transition_matrix(distances, indices)
 
 # %%
-# ``hits`` has the probability that the walk of a row meets a label of each class first, within so many steps, and
-# ``one_vs_all`` the signal: that probability minus those of the other classes. The colour is the signal as a share of
-# all hits: red where only the left label is met, blue where only the right one is. Grey rows meet none.
+# For each class, ``hits`` has the probability that the walk of a row meets a label of that class first, within a given
+# number of steps, and ``one_vs_all`` has the signal: that probability minus those of the other classes. The colour is
+# the signal as a share of all hits: red where only the left label is met, blue where only the right one is. Grey rows
+# meet no label.
 
 n_steps = (3, 15, 30, 60)
 figure, axes = plt.subplots(2, 2, figsize=(11, 6.5), layout="constrained", sharex=True, sharey=True)
@@ -51,7 +52,7 @@ figure.colorbar(points, ax=axes, label="Signal / hits")
 plt.show()
 
 # %%
-# The labels follow the moons. How well, the truth tells:
+# The labels follow the moons. The truth shows how well:
 
 for steps in n_steps:
     diffusion = LabelDiffusion(transitions, steps).diffuse(y)

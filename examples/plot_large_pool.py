@@ -2,9 +2,9 @@
 A large pool on disk
 ====================
 
-A pool that does not fit into memory is a memory map, or an array of zarr, h5py or dask. Nothing copies it: it is read
-once in ``fit``, and a query reads what its strategy has to. That is the whole pool for margin sampling, and a few
-thousand rows for :class:`skal.strategies.RandomSubset`.
+A pool that does not fit into memory can be a memory map, or an array of zarr, h5py or dask. It is never copied: it is
+read once in ``fit``, and a query reads only the rows that its strategy needs. That is the whole pool for margin
+sampling, and a few thousand rows for :class:`skal.strategies.RandomSubset`.
 """
 
 import tempfile
@@ -19,7 +19,8 @@ from skal import UNLABELED, ActiveLearner
 from skal.strategies import RandomSubset, UncertaintySampling
 
 # %%
-# 400,000 rows of 50 columns around a hundred centres in ten classes, written to a file of 80 MB block by block.
+# The pool has 400,000 rows of 50 columns around a hundred centres in ten classes, written block by block to a file of
+# 80 MB.
 
 n_rows, n_columns = 400_000, 50
 rng = np.random.default_rng(0)
@@ -36,7 +37,8 @@ truth %= 10
 pool = np.load(file, mmap_mode="r")
 
 # %%
-# Both strategies on growing parts of the pool, with 200 labels: seconds for a query of 100 rows, the best of five.
+# Both strategies run on growing parts of the pool, with 200 labels. The time is in seconds for a query of 100 rows, the
+# best of five.
 
 strategies = {
     "margin": UncertaintySampling("margin"),
@@ -58,7 +60,8 @@ for name, strategy in strategies.items():
     print(f"{name}: {1000 * seconds[name][-1]:.0f} ms for a query of {sizes[-1]} rows")
 
 # %%
-# Margin sampling takes time in proportion to the pool; of a random subset, it hardly depends on it.
+# The time of margin sampling is proportional to the size of the pool; in a random subset, it hardly depends on the size
+# of the pool.
 
 figure, ax = plt.subplots(layout="constrained")
 for name, times in seconds.items():

@@ -3,7 +3,7 @@ Is it better than random? Learning curves with tests
 ====================================================
 
 One curve above another may be luck. :func:`skal.simulate` runs each strategy several times, and the runs of one repeat
-start from the same labels, so they are pairs. Paired tests then say which differences are more than luck.
+start from the same labels, so they are pairs. Paired tests then show which differences are more than luck.
 """
 
 import matplotlib.pyplot as plt
@@ -46,7 +46,8 @@ display.ax_.set(ylabel="Test accuracy", title="Digits: points differ from random
 plt.show()
 
 # %%
-# The same in one number per strategy: the difference in the area under the curve, in accuracy, and its p-value.
+# The same comparison in one number per strategy: the difference in the area under the curve, in accuracy, and its
+# p-value.
 
 print(paired_tests(histories, baseline="random").to_frame().round(4).to_string(index=False))
 
@@ -57,4 +58,4 @@ print(labels_saved(histories, 0.9, baseline="random", random_state=0))
 
 # %%
 # All three have a larger area than random sampling, and the intervals of the labels that they saved are wide: five
-# repeats say *that* they are better, and not by how much.
+# repeats show *that* they are better, but not by how much.

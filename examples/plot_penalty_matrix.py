@@ -3,7 +3,7 @@ Which strategy beats which, over several data sets
 ==================================================
 
 A strategy that is best on one data set may be the worst on another. The penalty matrix of the BADGE paper counts how
-often each strategy is significantly better than each other one, over data sets and numbers of labels.
+often each strategy is significantly better than each of the others, over data sets and numbers of labels.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ strategies = {
 }
 
 # %%
-# The same learners on each of scikit-learn's four classification sets: 5 labels at first, 5 more a round, 40 in the
+# The same learners on each of scikit-learn's four classification sets: 5 labels at first, 5 more per round, 40 at the
 # end, and five repeats.
 
 experiments = {}
@@ -52,17 +52,17 @@ for name, load in loaders.items():
     )
 
 # %%
-# A row beats, a column is beaten; each data set gives up to one point. The last row is the mean of a column: a
-# strategy is good if its column is pale.
+# Each cell shows how often the strategy of its row beats that of its column; each data set gives up to one point. The
+# last row has the mean of each column: a strategy is good if its column is pale.
 
 PenaltyMatrixDisplay.from_experiments(experiments)
 plt.show()
 
 # %%
-# Margin sampling and BADGE have the palest columns: hardly anything beats them but TypiClust, which has a point or
-# more from each of the others, and is beaten most of all itself. Entropy is beaten as often as random rows.
+# Margin sampling and BADGE have the palest columns: hardly anything beats them except TypiClust, which scores a point
+# or more against each of the others, and is itself beaten most of all. Entropy is beaten as often as random rows.
 #
-# How often each one has the larger mean score than another one, in the mean over the others:
+# How often each strategy has a larger mean score than another one, averaged over the others:
 
 found = win_rates(experiments)
 for name, rate in zip(found.names, np.nanmean(found.rates, axis=1), strict=True):

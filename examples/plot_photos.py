@@ -2,9 +2,9 @@
 Photos in a folder
 ==================
 
-The pool is a torch dataset of image files, which are decoded when they are asked for. It is known by the names, sizes
-and times of its files. Bytes reach the network batch by batch, are scaled to [0, 1] there, and are flipped at random in
-training.
+The pool is a torch dataset of image files, which are decoded when they are asked for. The dataset is identified by the
+names, sizes and times of its files. Bytes reach the network batch by batch, are scaled to [0, 1] there, and are flipped
+at random in training.
 """
 
 import tempfile
@@ -26,8 +26,8 @@ from skal.strategies import BADGE, RandomSampling
 # %%
 # The files
 # ---------
-# Patches of the two photos that scikit-learn has, in a folder for each photo. One in ten shows the flower. Photos of
-# your own take their place with ``folder = Path("my_photos")``, if they lie in a folder for each class.
+# The files are patches of the two photos that scikit-learn has, in a folder for each photo. One patch in ten shows the
+# flower. To use your own photos, set ``folder = Path("my_photos")``, with a subfolder for each class.
 
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name)
@@ -45,8 +45,7 @@ labels = np.array([path.parent.name for path in paths])
 # %%
 # The pool
 # --------
-# An attribute ``paths`` is what the pool is known by. An item is an image, or a pair of an image and a label, which is
-# ignored.
+# The attribute ``paths`` identifies the pool. An item is an image, or a pair of an image and a label, which is ignored.
 
 
 class Photos(Dataset):
@@ -74,7 +73,7 @@ for row_of_axes, name in zip(axes, ("china", "flower"), strict=True):
 # %%
 # Random rows or BADGE?
 # ---------------------
-# The flower is rare, so the score is the balanced accuracy, and the loss weighs the classes.
+# The flower is rare, so the score is the balanced accuracy, and the loss is weighted by class.
 
 network = CNNClassifier(
     "digits",
@@ -104,6 +103,6 @@ for name, history in histories.items():
 temporary.cleanup()
 
 # %%
-# BADGE gains nothing here: random photos are ahead at the end, and the two runs of each differ by more than that. Sky
-# and petals are told apart by their colour, so there is little that a query could find, and the 21 flowers of the test
-# photos are worth more than two points each.
+# BADGE gains nothing here: random photos are ahead at the end, and the two runs of each strategy differ by more than
+# that lead. Sky and petals are told apart by their colour, so there is little that a query could find, and the 21
+# flowers of the test photos are worth more than two points each.

@@ -22,14 +22,14 @@ y = y[:1000]
 
 # %%
 # t-SNE sees no label. It puts images that look alike next to each other, so that most digits become islands. A map can
-# be drawn by any transformer that makes two numbers of a row, ``PCA(2)`` by default, or ``transformer=TSNE()``. Four
+# be drawn with any transformer that maps a row to two numbers, ``PCA(2)`` by default, or ``transformer=TSNE()``. Four
 # maps of the same rows share one embedding here, as t-SNE takes seconds.
 
 islands = TSNE(init="pca", random_state=0).fit_transform(X)
 embedded = FunctionTransformer(lambda rows: islands)
 
 # %%
-# Each strategy has the same 20 labels first, and asks for 20 more in each of four rounds.
+# Each strategy starts with the same 20 labels, and asks for 20 more in each of four rounds.
 
 strategies = {
     "random": RandomSampling(),

@@ -2,9 +2,9 @@
 Images of a class that you name: ACGAN and ALCG
 ===============================================
 
-:class:`skal.classifiers.ACGANClassifier` learns from labelled rows to predict classes and to make rows of them. The
-strategy :class:`skal.strategies.ALCG` labels for such a generator: it asks for the rows that the classifier is most
-certain of, as clean examples teach a generator most.
+:class:`skal.classifiers.ACGANClassifier` learns from labelled rows to predict classes and to generate rows of given
+classes. The strategy :class:`skal.strategies.ALCG` chooses labels for such a generator: it asks for the rows that the
+classifier is most certain of, because clean examples teach a generator most.
 """
 
 import matplotlib.pyplot as plt
@@ -20,8 +20,8 @@ X, y = load_digits(n_class=5, return_X_y=True)
 X = (X / 16).astype(np.float32)
 
 # %%
-# 40 labels at random, and 80 more that the strategy asks for. Certain rows may all be of the easiest digit, so ALCG
-# asks within each predicted class.
+# There are 40 labels drawn at random, and 80 more that the strategy asks for. Certain rows may all be of the easiest
+# digit, so ALCG asks within each predicted class.
 
 strategies = {"random": RandomSampling(), "ALCG": ClassBalanced(ALCG("large_margin"))}
 learners = {
@@ -37,8 +37,8 @@ learners = {
 }
 
 # %%
-# Eight images of each digit from the classifiers with 120 labels. A support vector machine that was trained on all
-# real images says how many of 100 per class it takes for the digit that was asked for.
+# Eight images of each digit from the classifiers with 120 labels. A support vector machine that was trained on all real
+# images counts how many of 100 images per class it takes for the digit that was asked for.
 
 judge = SVC().fit(X, y)
 figure = plt.figure(figsize=(9, 3.4), layout="constrained")
@@ -54,6 +54,6 @@ for part, (name, learner) in zip(figure.subfigures(1, 2, squeeze=False).flat, le
 plt.show()
 
 # %%
-# Nearly all images are taken for their digit, with random rows as with certain ones: five digits and 120 labels are
-# too easy to tell the two apart. The images of a digit look much alike in both. What ALCG gains on real images is in
-# the reproduction of its paper.
+# Nearly all images are taken for their digit, with random rows as with certain ones: five digits and 120 labels are too
+# easy to tell the two apart. The images of a digit look much alike in both. The reproduction of the paper shows what
+# ALCG gains on real images.

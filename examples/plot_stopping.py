@@ -2,8 +2,9 @@
 When to stop labelling
 ======================
 
-Every label costs money, and at some point it is not worth it. Nobody has a test set at that point, and a score on rows
-that were chosen to be hard says little. The criteria of :mod:`skal.stopping` look at what each round changes instead.
+Every label costs money, and at some point another label is not worth its price. Nobody has a test set then, and a score
+on rows that were chosen to be hard says little. The criteria of :mod:`skal.stopping` look at what each round changes
+instead.
 """
 
 import matplotlib.pyplot as plt
@@ -20,8 +21,8 @@ X, y = load_digits(return_X_y=True)
 X_pool, X_test, y_pool, y_test = train_test_split(X / 16, y, test_size=500, stratify=y, random_state=0)
 
 # %%
-# The same learner with each criterion, until it stops or 600 labels are reached. The true score is known here, and no
-# criterion sees it.
+# The same learner runs with each criterion, until the criterion stops it or 600 labels are reached. The true score is
+# known here, but no criterion sees it.
 
 criteria = {
     "StabilizingPredictions": StabilizingPredictions(),
@@ -43,7 +44,8 @@ learners = {
 
 # %%
 # Each criterion has its own measure: one minus Cohen's kappa between successive classifiers, the share of rows whose
-# predicted class changed, and the accuracy that a label gained. It stops where the line falls below the threshold.
+# predicted class changed, and the accuracy gained per label. The criterion stops where its line falls below the
+# threshold.
 
 figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
 for ax, name in zip(axes, criteria, strict=True):
@@ -51,7 +53,7 @@ for ax, name in zip(axes, criteria, strict=True):
     ax.set_title(name)
 
 # %%
-# And where that is on the learning curve:
+# This is where the criteria stop on the learning curve:
 
 history = learners["none"].history_
 figure, ax = plt.subplots(layout="constrained")
@@ -78,11 +80,11 @@ for name, learner in learners.items():
     )
 
 # %%
-# A report says in words what the last round changed:
+# A report describes what the last round changed:
 
 print(learners["StabilizingPredictions"].stopping_.report_)
 
 # %%
-# All three stop at the end of the climb, and 340 further labels add nothing. Digits are kind to them: on pools of ten
-# thousands of rows, where predictions go on changing, only ``ExpectedGain`` stopped everywhere (*Which strategy should
-# I use?* has the figures).
+# All three stop at the end of the climb, and 340 further labels add nothing. Digits are an easy case for the criteria:
+# on pools of tens of thousands of rows, where predictions keep changing, only ``ExpectedGain`` stopped everywhere
+# (*Which strategy should I use?* has the figures).

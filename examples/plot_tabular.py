@@ -2,9 +2,9 @@
 A table with missing values: what kind of file is it?
 =====================================================
 
-Each row is a file that is installed with Python and its packages, and its ending is the label. Some columns are
-numbers, some are words, and what only a text has is missing for binary files. The pool stays a data frame: imputers and
-encoders are steps of the classifier's pipeline, and learn from the labelled rows alone.
+Each row is a file that is installed with Python and its packages, and the file's extension is the label. Some columns
+are numbers, some are words, and columns that apply only to texts are missing for binary files. The pool stays a data
+frame: imputers and encoders are steps of the classifier's pipeline, and learn from the labelled rows alone.
 """
 
 import sysconfig
@@ -73,8 +73,8 @@ print(X.isna().mean().map("{:.0%}".format).to_string())
 # %%
 # The classifier
 # --------------
-# The pool has words that no labelled row has yet, hence ``handle_unknown="ignore"``, and at first columns of which all
-# labelled values are missing, hence ``keep_empty_features=True``.
+# The pool has words that no labelled row has yet, hence ``handle_unknown="ignore"``. At first it has columns of which
+# all labelled values are missing, hence ``keep_empty_features=True``.
 
 numbers = make_pipeline(
     SimpleImputer(add_indicator=True, keep_empty_features=True),
@@ -108,6 +108,6 @@ print(f"all {len(X_pool)} labels: {classifier.fit(X_pool, y_pool).score(X_test, 
 
 # %%
 # Margin sampling takes 40 rows at a time here, and the rows with the smallest margins are much alike: up to 140 labels
-# it is behind random rows on average, and differs most from run to run. BADGE, which spreads a batch, is ahead of both
-# in all rounds, and needs 100 labels for what random rows do not reach with 220. (The files of your machine are
-# others, and so are the numbers.)
+# margin sampling is behind random rows on average, and it varies most from run to run. BADGE, which spreads a batch, is
+# ahead of both in all rounds, and reaches with 100 labels a score that random rows do not reach with 220. (The files on
+# your machine differ, and so will the numbers.)

@@ -3,7 +3,7 @@ Texts: which package does a sentence come from?
 ===============================================
 
 The pool is a list of strings and stays one: a ``TfidfVectorizer`` in the classifier's pipeline reads them. The texts
-are first paragraphs of docstrings of four packages that are installed anyway, without the package's name.
+are the first paragraphs of docstrings from four packages that are already installed, without the package's name.
 """
 
 import ast
@@ -68,8 +68,9 @@ complete = balanced_accuracy_score(y_test, classifier.fit(X_pool, y_pool).predic
 print(f"all {len(X_pool)} labels: {complete:.1%}")
 
 # %%
-# Margin sampling is ahead of random texts from 140 labels on, and what it gains is most of the way to all labels. Here
-# is what a classifier of 40 texts is least sure of, and margin sampling would ask for, each with its guess:
+# Margin sampling is ahead of random texts from 140 labels on, and its gain covers most of the distance to the score
+# with all labels. Here are the texts of which a classifier trained on 40 texts is least sure, and for which margin
+# sampling would ask, each with the classifier's guess:
 
 first = np.random.default_rng(0).choice(len(X_pool), 40, replace=False)
 known = np.full(len(X_pool), None, dtype=object)

@@ -17,7 +17,7 @@ from skal.plotting import UtilityDisplay
 from skal.strategies import QueryByCommittee, UncertaintySampling
 
 # %%
-# Three classes, 300 rows, 15 labels.
+# The data has three classes, 300 rows and 15 labels.
 
 X, truth = make_blobs(300, centers=[(-3, 0), (3, 0), (0, 4)], cluster_std=1.5, random_state=0)
 y = np.where(np.arange(300) < 15, truth, UNLABELED)
@@ -44,10 +44,10 @@ for ax, (name, (classifier, strategy)) in zip(axes.flat, shown.items(), strict=T
 plt.show()
 
 # %%
-# For logistic regression the margin is as small anywhere on a boundary, while entropy and least confidence want the
-# point where all three classes meet. The probabilities of a forest are shares of trees, so its utilities come in
+# For logistic regression the margin is equally small everywhere on a boundary, while entropy and least confidence want
+# the point where all three classes meet. The probabilities of a forest are shares of trees, so its utilities come in
 # steps. Its margin is smallest in a corner that has hardly any label, and asks for the outlying rows there. Committees
 # ask for rows about which the trees disagree most, which are near the point where the classes meet.
 #
-# The rows that are asked for lie close to each other: each is the best on its own, and a batch of them may say the
-# same thing ten times. :ref:`sphx_glr_auto_examples_plot_batch_diversity.py` shows what to do about that.
+# The rows that are asked for lie close to each other: each is a good choice on its own, but a batch of them may give
+# the same information ten times. :ref:`sphx_glr_auto_examples_plot_batch_diversity.py` shows what to do about that.

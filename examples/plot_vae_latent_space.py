@@ -2,8 +2,8 @@
 The latent space of a VAE
 =========================
 
-A variational autoencoder learns without labels to write a row as a few numbers, and to draw rows from such numbers.
-With two of them its latent space can be looked at. Strategies take it as the space in which they compare rows.
+A variational autoencoder learns without labels to encode a row as a few numbers, and to generate rows from such
+numbers. With two numbers, its latent space can be plotted. Strategies use this space to compare rows.
 """
 
 import matplotlib.pyplot as plt
@@ -21,14 +21,14 @@ X, y = load_digits(return_X_y=True)
 X = X.astype(np.float32)
 
 # %%
-# No label goes into the training.
+# No label is used in training.
 
 vae = VAE(n_latent=2, lr=2e-3, max_epochs=80, random_state=0).fit(X)
 Z = vae.transform(X)
 
 # %%
-# Left where the digits lie, in the colours of their labels. Right what the decoder draws at the points of a grid over
-# the same square: one digit goes over into the other.
+# The left plot shows where the digits lie, in the colours of their labels. The right plot shows what the decoder
+# generates at the points of a grid over the same square: one digit turns into another.
 
 figure, (plane, drawn) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 points = plane.scatter(*Z.T, c=y, cmap="tab10", vmin=-0.5, vmax=9.5, s=8)
@@ -41,8 +41,8 @@ plane.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), title="Means of the latents")
 drawn.set_title("Decoded points of a grid")
 
 # %%
-# The core set in this space, to which the trained encoder is given as it is. Its first round takes the rows that lie
-# farthest out, and the later ones spread over what is left.
+# Core-set sampling in this space uses the trained encoder unchanged. Its first round takes the rows that lie farthest
+# out, and the later ones spread over what is left.
 
 learner = SimulatedLearner(
     LogisticRegression(max_iter=5000),
