@@ -13,12 +13,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        By default those of the process.
+        By default the command-line arguments of the process.
 
     Returns
     -------
     status : int
-        0 if it went well.
+        0 on success.
     """
     parser = argparse.ArgumentParser(
         prog="skal",

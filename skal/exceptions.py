@@ -6,7 +6,7 @@ from typing import Any
 
 
 class PoolExhaustedWarning(UserWarning):
-    """More rows were asked for than the pool has left; all that are left were returned.
+    """More rows were requested than the pool has left; all remaining rows were returned.
 
     Examples
     --------
@@ -22,7 +22,7 @@ class PoolExhaustedWarning(UserWarning):
 
 
 class PoolWarning(UserWarning):
-    """A pool is nearly that of `fit`, and is answered as the other pool that it is.
+    """A pool is almost the pool of `fit`, but not exactly, and is treated as a different pool.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class PoolWarning(UserWarning):
 
 
 class ModelFileError(ValueError):
-    """A file is not a model file that skal can load: foreign, truncated, altered, or of a newer skal.
+    """A file is not a model file that skal can load: it is foreign, truncated, altered, or from a newer skal.
 
     Examples
     --------
@@ -58,12 +58,12 @@ class ModelFileError(ValueError):
 
 
 class UnsavableError(TypeError):
-    """A learner holds what cannot be saved and restored exactly; a note says what to give in its place.
+    """A learner holds an object that cannot be saved and restored exactly; a note says what to use instead.
 
     Parameters
     ----------
     path : str
-        Where the learner has it.
+        Where the object is in the learner.
     value : object
 
     Examples
@@ -82,7 +82,7 @@ class UnsavableError(TypeError):
 
 
 class JournalError(ValueError):
-    """A folder holds no journal of a campaign that skal can read: foreign, truncated, damaged, or of a newer skal.
+    """A folder holds no campaign journal that skal can read: it is foreign, truncated, damaged, or from a newer skal.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class JournalError(ValueError):
 
 
 class LabelStudioError(RuntimeError):
-    """Label Studio refuses something, in its own words.
+    """Label Studio refuses a request; the message quotes its reason.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 Integer labels mark an unlabelled row with :data:`UNLABELED` (-1), as scikit-learn's semi-supervised
 estimators do. String and object labels mark it with ``None``, NaN or NA; -1 among strings is a marker, too.
 
-Markers and kinds of labels are dealt with here. Everywhere else labels are :class:`Labels`: integer codes with their
+Markers and kinds of labels are handled here. Everywhere else labels are :class:`Labels`: integer codes with their
 classes.
 """
 

@@ -28,9 +28,9 @@ class Labels:
     codes : ndarray of int32 of shape (n_samples,)
         Positions in `classes`; -1 where a row is unlabelled.
     classes : ndarray of shape (n_classes,)
-        The labels that are known, in increasing order, as numbers, or as strings or objects.
+        The known labels in increasing order, as numbers, or as strings or objects.
     unlabeled : int, float or str, default=None
-        What marks an unlabelled row in the arrays that come and go, see :func:`read_labels`.
+        The value that marks an unlabelled row in input and output arrays, see :func:`read_labels`.
 
     Examples
     --------

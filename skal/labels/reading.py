@@ -20,7 +20,7 @@ _PLAIN = {bool, int, float, str, bytes, type(None)}
 def read_labels(
     y: Any, n_samples: int | None = None, *, unlabeled: Any = None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Validate partial labels, and say which of them are known.
+    """Validate partial labels, and return which of them are known.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ def read_labels(
     n_samples : int, default=None
         The number of rows that `y` must have.
     unlabeled : int, float or str, default=None
-        What marks an unlabelled row; NaN stands for whatever is missing. By default -1. ``None``, NaN and NA among
-        objects do so always.
+        The value that marks an unlabelled row; NaN stands for any missing value. By default -1. Among objects,
+        ``None``, NaN and NA always mark an unlabelled row.
 
     Returns
     -------
     y : ndarray of shape (n_samples,)
-        Numbers, or objects that are strings. Where the label is not known, anything.
+        Numbers, or objects that are strings. Entries whose label is not known may hold anything.
     known : ndarray of bool of shape (n_samples,)
 
     Raises

@@ -42,59 +42,61 @@ class ActiveLearner(Saving):
     Parameters
     ----------
     estimator : classifier
-        Any scikit-learn classifier, a skorch ``NeuralNetClassifier``, or one of skal's. It is
-        cloned and refitted on the labelled rows; a ``FrozenEstimator`` is never refitted. One of
-        skal's networks with ``warm_start=True``, alone or behind the pretrained steps of a
-        ``Pipeline``, continues from its weights when labels are added, unless one is of a new class or
-        the pipeline has other steps, which change the network's input; `fit` starts from scratch.
+        Any scikit-learn classifier, a skorch ``NeuralNetClassifier``, or one of skal's. It is cloned and refitted on
+        the labelled rows; a ``FrozenEstimator`` is never refitted. A network of skal with ``warm_start=True``, alone or
+        behind the pretrained steps of a ``Pipeline``, continues from its weights when labels are added. It does not if
+        a label is of a new class, or if the pipeline has other steps, which change the network's input. `fit` always
+        starts from scratch.
     strategy : QueryStrategy or SynthesisStrategy
         Chooses the rows, for `query`, or makes the samples, for `synthesize`.
     n_queries : int, default=1
-        How many rows `query` returns, or samples `synthesize`.
+        Number of rows that `query` returns, or of samples that `synthesize` returns.
     cold_start : QueryStrategy, default=None
-        Asked in place of `strategy` while the classifier knows fewer than two classes and cannot guide it: one that
-        needs no classifier, such as ``CoreSet()``.
+        Used in place of `strategy` while the classifier knows fewer than two classes and cannot guide it: a strategy
+        that needs no classifier, such as ``CoreSet()``.
     classes : array-like of shape (n_classes,), default=None
-        All classes, labelled or not. `predict_proba` has a column for each, zero for those that the
-        classifier has not seen; skal's networks get an output for each; a label that is none of them is refused. By
-        default the classes are those seen.
+        All possible classes, labelled or not. `predict_proba` has a column for each class, which is zero for classes
+        that the classifier has not seen. skal's networks get an output for each class. A label that is not in `classes`
+        is refused. By default the classes are those seen.
     unlabeled : int, float or str, default=None
-        What marks an unlabelled row in `y`, in place of -1: where -1 is a class, or for labels with a marker of
-        their own (``"?"``, ``np.nan``). ``None``, NaN and NA among strings and objects mark one always.
+        The value that marks an unlabelled row in `y`, in place of -1: for labels in which -1 is a class, or which have
+        a marker of their own (``"?"``, ``np.nan``). Among strings and objects, ``None``, NaN and NA always mark an
+        unlabelled row.
     random_state : int, RandomState instance or None, default=None
-        Seeds the strategy and the classifier, as far as their own ``random_state`` is None.
+        Seeds the strategy and the classifier, wherever their own ``random_state`` is None.
 
     Attributes
     ----------
     estimator_ : classifier
-        The fitted classifier. It exists once a label is known; while only one class is known, it
-        is a ``DummyClassifier`` that predicts that class, and no strategy is guided by it.
+        The fitted classifier. It exists once a label is known. While only one class is known, it is a
+        ``DummyClassifier`` that predicts this class, and it guides no strategy.
     strategy_ : QueryStrategy or SynthesisStrategy
         The fitted strategy.
     classes_ : ndarray of shape (n_classes,)
-        The parameter `classes` in increasing order, where it is given; else the classifier's classes.
+        The parameter `classes` in increasing order, if it is given; otherwise the classifier's classes.
     y_ : ndarray of shape (n_samples,)
-        The partial labels of the pool that are trained on, updated by `teach`.
+        The partial labels of the pool that are used for training, updated by `teach`.
     labels_ : ndarray of shape (n_samples,)
-        The same, and the labels of the audit.
+        The labels of `y_` together with those of the audit.
     row_states_ : ndarray of int8 of shape (n_samples,)
-        What each row is, a :class:`RowState`: unlabelled, labelled, skipped or audit.
+        The state of each row, a :class:`RowState`: unlabelled, labelled, skipped or audit.
     skipped_, audit_ : ndarray of int
-        The rows that cannot be labelled, and the labelled ones that are kept out of training.
+        The rows that cannot be labelled, and the labelled rows that are kept out of training.
     audit_pending_ : ndarray of int
         The rows that `audit` has drawn and nobody has labelled or skipped.
     audit_sample_ : dict of ndarray
-        What `audit` has drawn, with which probabilities, and what became of it.
+        The rows that `audit` has drawn, their probabilities, and what became of them.
     pool_sizes_ : ndarray of int of shape (n_growths + 1,)
-        How many rows the pool had before each `grow`, and has now.
+        The number of rows in the pool before each `grow`, and now.
     class_counts_ : dict
-        How many labels of each class are trained on.
+        The number of training labels of each class.
     is_trained_ : bool
-        Whether the classifier has learned all of them: False after ``teach(refit=False)``, or a training that failed.
+        Whether the classifier has learned all training labels: False after ``teach(refit=False)``, or if training
+        failed.
     record_ : dict of ndarray
-        What was said and when, for ``pandas.DataFrame(learner.record_)``.
+        All recorded actions and their times, for ``pandas.DataFrame(learner.record_)``.
     ids_ : ndarray of shape (n_samples,)
-        The ids of the rows, where they have any.
+        The ids of the rows, if they have any.
     extension_keys_ : ndarray of shape (n_extensions,)
         The keys of the samples of `extend`.
     n_features_in_ : int
@@ -154,13 +156,13 @@ class ActiveLearner(Saving):
         y : array-like of shape (n_samples,)
             Partial labels: -1 (numbers) or ``None``/NaN/NA (strings, objects) where unlabelled, or `unlabeled`.
         ids : array-like of shape (n_samples,), default=None
-            Distinct names of the rows, by which every verb takes them in place of positions; integers are always
-            positions there, see `positions`. By default the index of a data frame. One that only counts the rows gives
-            them no names, and yet finds them when the frame comes in another order, or with new rows.
+            Distinct names of the rows. Every method that takes rows accepts them in place of positions; integers are
+            always positions there, see `positions`. By default the index of a data frame. An index that only counts the
+            rows gives them no names, but still identifies them when the frame comes in another order, or with new rows.
         **fit_params : dict
-            Parameters of the classifier's `fit`, such as ``sample_weight``, one entry per row of `X`;
-            only those of labelled rows reach the classifier. With scikit-learn's metadata routing also those of the
-            strategy's, such as the ``cost`` of `CostAware`.
+            Parameters of the classifier's `fit`, such as ``sample_weight``, with one entry per row of `X`; only the
+            entries of labelled rows reach the classifier. With scikit-learn's metadata routing, also parameters of the
+            strategy's `fit`, such as the ``cost`` of `CostAware`.
 
         Returns
         -------
@@ -169,14 +171,15 @@ class ActiveLearner(Saving):
         Raises
         ------
         ValueError
-            If `X`, `y` or a parameter, also of a part of the strategy, is invalid. Nothing has been trained then.
+            If `X`, `y` or a parameter, including those of parts of the strategy, is invalid. Nothing has been trained
+            then.
         TypeError
             If the classifier lacks what the strategy requires.
 
         Warns
         -----
         FitFailedWarning
-            If the classifier cannot be trained on so few labels. A strategy that needs no classifier goes on.
+            If the classifier cannot be trained on so few labels. A strategy that needs no classifier still works.
         """
         self.strategy.check_params()
         pool = check_pool(self, X, reset=True)
@@ -259,13 +262,13 @@ class ActiveLearner(Saving):
         Parameters
         ----------
         X_pool : array-like, sparse matrix or data frame of shape (n_samples, ...), default=None
-            By default, and given the pool of `fit`, the unlabelled rows of that pool are the
-            candidates. All rows of another pool are candidates.
+            By default, or if it is the pool of `fit`, the unlabelled rows of that pool are the candidates. In another
+            pool, all rows are candidates.
         n_queries : int, default=None
-            How many rows; the learner's own `n_queries` by default.
+            Number of rows; by default the learner's own `n_queries`.
         pending : array-like of shape (n_pending,), default=()
-            Rows that somebody was asked about and has not answered yet. They are not chosen again, and strategies that
-            spread a batch count them as chosen. Named by positions, or those of the pool of `fit` by ids.
+            Rows that an annotator was asked about and has not answered yet. They are not chosen again, and strategies
+            that spread a batch count them as chosen. Given as positions or, for the pool of `fit`, also as ids.
         exclude : array-like of shape (n_excluded,), default=()
             Rows that must not be chosen, for any other reason.
 
@@ -282,14 +285,14 @@ class ActiveLearner(Saving):
             If the strategy needs a fitted classifier and fewer than two classes are labelled, or the classifier could
             not be trained yet.
         TypeError
-            If the strategy makes samples instead, for `synthesize`; or the pool is a number.
+            If the strategy makes samples, for which there is `synthesize`, or if the pool is a number.
 
         Warns
         -----
         PoolExhaustedWarning
             If fewer than `n_queries` rows are left; all of them are returned.
         PoolWarning
-            If `X_pool` is nearly the pool of `fit`, and was taken for another one.
+            If `X_pool` is almost, but not exactly, the pool of `fit`, and was treated as a different one.
         """
         if isinstance(self.strategy, SynthesisStrategy):
             raise TypeError(
@@ -320,15 +323,15 @@ class ActiveLearner(Saving):
             )
 
     def synthesize(self, n_queries: int | None = None, *, random_state: Any = None) -> Any:
-        """Make samples to annotate, where the strategy is a `SynthesisStrategy`; `extend` takes their labels.
+        """Make samples to annotate, if the strategy is a `SynthesisStrategy`; pass them with their labels to `extend`.
 
         Parameters
         ----------
         n_queries : int, default=None
-            How many samples; the learner's own `n_queries` by default.
+            Number of samples; by default the learner's own `n_queries`.
         random_state : int, RandomState instance or None, default=None
-            By default the samples are the same until labels change. Another value makes others, where annotators
-            declined the first.
+            By default the samples stay the same until labels change. Another value makes different samples, for example
+            after annotators have declined the first ones.
 
         Returns
         -------
@@ -342,7 +345,7 @@ class ActiveLearner(Saving):
         NotFittedError
             If the strategy needs a fitted classifier and fewer than two classes are labelled.
         TypeError
-            If the strategy chooses rows instead, for `query`.
+            If the strategy chooses rows, for which there is `query`.
         """
         if not isinstance(self.strategy, SynthesisStrategy):
             raise TypeError(
@@ -395,7 +398,7 @@ class ActiveLearner(Saving):
 
     @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))
     def score_samples(self, X: Any) -> NDArray[Any]:
-        """The utility of each row, higher is more wanted, where the strategy is a `ScoreStrategy`.
+        """The utility of each row, where higher is more wanted, if the strategy is a `ScoreStrategy`.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What annotators answer: it is checked, then recorded, and only then is the classifier trained on it."""
+"""Annotators' answers: they are checked, then recorded, and only then is the classifier trained on them."""
 
 from __future__ import annotations
 
@@ -39,26 +39,27 @@ class Answers(Extending):
         Parameters
         ----------
         rows : array-like of shape (n_rows,), default=None
-            Positions in the pool, as `query` returned them, or ids: integers as a ``pd.Index``, others as they are. A
-            skipped row may be labelled after all.
+            Positions in the pool, as returned by `query`, or ids. Integer ids must be given as a ``pd.Index``; other
+            ids can be given as they are. A skipped row may still be labelled.
         y : array-like of shape (n_rows,)
-            Their labels. A class that was not seen before is welcome, unless `classes` are given, or the classifier
-            is pretrained (a ``FrozenEstimator``), and it is none of those.
+            Their labels. A class that was not seen before is accepted, unless `classes` are given or the classifier is
+            pretrained (a ``FrozenEstimator``), and the class is not among their classes.
         extension : array-like of int or str of shape (n_rows,), default=None
-            Keys of samples of `extend` whose labels are corrected, in place of `rows`.
+            Keys of samples added by `extend` whose labels are to be corrected, in place of `rows`.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of these answers in training, where the classifier takes any. A row keeps its weight until it gets
-            another; rows without one weigh 1, and do so again once `forget` has withdrawn the answer. Where `fit` was
-            given weights, rows have those, and a weight that came in place of one stays after `forget`.
-            ``sample_weight_`` has all.
+            Weights of these answers in training, if the classifier accepts weights. A row keeps its weight until it
+            gets another. Rows without a weight weigh 1; a row weighs 1 again once `forget` has withdrawn its answer. If
+            `fit` was given weights, rows have those instead, and a weight that replaced one of them stays after
+            `forget`. ``sample_weight_`` holds all weights.
         audit : bool, default=False
-            Whether to keep these rows out of training, for an honest estimate: `labels_` has their labels, `y_` does
-            not. `audit` draws such rows; others should have been drawn at random.
+            Whether to keep these rows out of training, for an honest estimate: `labels_` includes their labels, `y_`
+            does not. `audit` draws such rows; rows that it did not draw should have been drawn at random.
         overwrite : bool, default=False
-            Whether a row that already has another label gets this one, and whether a row of the training becomes one
-            of the audit, or the reverse, as does one that was drawn for it. The same label again is no error.
+            Whether to replace another label that a row already has, and whether to move rows from training to the
+            audit, or from the audit to training, including rows that were only drawn for the audit. Repeating the same
+            label is no error.
         refit : bool, default=True
-            Whether to train the classifier. False records only; call `refit` later.
+            Whether to train the classifier. If False, the labels are only recorded; call `refit` later.
 
         Returns
         -------
@@ -67,17 +68,17 @@ class Answers(Extending):
         Raises
         ------
         ValueError
-            If rows are out of range, repeated or already have another label, or labels are missing, of
-            another kind than those so far, or not among the classes; if weights are negative, or the
-            classifier takes none. Nothing is recorded then.
+            If rows are out of range, repeated or already have another label; if labels are missing, of another kind
+            than those so far, or not among the possible classes; or if weights are negative, or the classifier accepts
+            none. Nothing is recorded then.
         BaseException
-            Whatever the training raises, Ctrl-C included: the labels are recorded, and the classifier is the last one
-            that could be trained.
+            Whatever training raises, including Ctrl-C: the labels are recorded, and the classifier is the last one that
+            could be trained.
 
         Warns
         -----
         FitFailedWarning
-            If the classifier cannot be trained on so few labels; it is the last one that could be trained.
+            If the classifier cannot be trained on so few labels; the last one that could be trained is kept.
 
         Examples
         --------
@@ -147,15 +148,15 @@ class Answers(Extending):
     def forget(
         self, rows: ArrayLike | None = None, *, extension: ArrayLike | None = None, refit: bool = True
     ) -> Self:
-        """Withdraw the labels of rows, which are unlabelled then, and refit the classifier.
+        """Withdraw the labels of rows, which become unlabelled, and refit the classifier.
 
         Parameters
         ----------
         rows : array-like of shape (n_rows,), default=None
-            Labelled rows, those of the audit included, named as in `teach`. Those that `audit` drew are to be labelled
-            again; forgotten without a label, they are the audit's no longer.
+            Labelled rows, including those of the audit, named as in `teach`. Rows that `audit` drew have to be labelled
+            again; if they are forgotten while they have no label, they leave the audit.
         extension : array-like of int or str of shape (n_rows,), default=None
-            Keys of samples of `extend`, which are withdrawn with their labels, in place of `rows`.
+            Keys of samples added by `extend`, which are withdrawn together with their labels, in place of `rows`.
         refit : bool, default=True
             See `teach`.
 
@@ -168,7 +169,7 @@ class Answers(Extending):
         ValueError
             If rows are out of range, repeated or not labelled. Nothing is recorded then.
         BaseException
-            Whatever the training raises, as in `teach`.
+            Whatever training raises, as in `teach`.
         """
         check_is_fitted(self)
         _check_one_of(rows, extension)
@@ -204,14 +205,14 @@ class Answers(Extending):
         )
 
     def skip(self, rows: ArrayLike) -> Self:
-        """Record that rows cannot be labelled: no query offers them again. Nothing is trained.
+        """Record that rows cannot be labelled, so that no query offers them again. Nothing is trained.
 
-        Strategies that spread a batch keep away from them, as rows like them cannot be labelled either.
+        Strategies that spread a batch keep away from these rows, as similar rows cannot be labelled either.
 
         Parameters
         ----------
         rows : array-like of shape (n_rows,)
-            Named as in `teach`: unlabelled rows; a row that is skipped already is no error.
+            Unlabelled rows, named as in `teach`. Skipping a row again is no error.
 
         Returns
         -------
@@ -234,12 +235,12 @@ class Answers(Extending):
             return self._with_skipped("skip", rows, np.setdiff1d(rows, state.skipped))
 
     def unskip(self, rows: ArrayLike) -> Self:
-        """Take back that rows cannot be labelled. Nothing is trained.
+        """Record that skipped rows can be labelled after all. Nothing is trained.
 
         Parameters
         ----------
         rows : array-like of shape (n_rows,)
-            Named as in `teach`: skipped rows.
+            Skipped rows, named as in `teach`.
 
         Returns
         -------
@@ -268,11 +269,11 @@ class Answers(Extending):
         return self
 
     def undo(self) -> Self:
-        """Take back the last step, and bring back the classifier before it.
+        """Undo the last step, and restore the classifier from before it.
 
-        A step is a `teach`, `forget`, `skip`, `unskip`, `extend` or `audit`; it can be taken back after `refit`, `use`
-        and `load`, too. Where several were recorded with ``refit=False``, the classifier is the one from before all of
-        them, and `refit` trains it on those that stay.
+        A step is a `teach`, `forget`, `skip`, `unskip`, `extend` or `audit`. It can be undone even after `refit`, `use`
+        and `load`. If several steps were recorded with ``refit=False``, the restored classifier is the one from before
+        all of them, and `refit` trains it on the steps that remain.
 
         Returns
         -------
@@ -281,7 +282,7 @@ class Answers(Extending):
         Raises
         ------
         ValueError
-            If there is none since `fit` or `grow`, or it was taken back already.
+            If there is no step since `fit` or `grow`, or the last one has already been undone.
         """
         check_is_fitted(self)
         with self._changes:

@@ -32,31 +32,32 @@ class Audits(Answers):
     def audit(self, n: int, *, how: str = "uniform", surrogate: Any = None, pending: ArrayLike = ()) -> Rows:
         r"""Draw rows for an honest estimate: label them, and teach them with ``audit=True``.
 
-        Rows that were chosen to be hard, and trained on, estimate nothing. Those of the audit are drawn at random from
-        the rows that nobody has labelled or skipped; from now on no query offers them, and neither the classifier nor
-        a strategy learns their labels. :func:`skal.evaluation.audit_report` has the estimate.
+        Rows that were chosen because they are hard, and then trained on, are no basis for an estimate. The rows of the
+        audit are drawn at random from those that nobody has labelled or skipped. From then on no query offers them, and
+        neither the classifier nor a strategy learns their labels. :func:`skal.evaluation.audit_report` computes the
+        estimate.
 
         Parameters
         ----------
         n : int
-            How many rows. Another call draws others.
+            Number of rows. Another call draws different rows.
         how : {"uniform", "active"}, default="uniform"
-            - ``"uniform"``: each row with the same probability. Draw them before the first query, and the estimate
-              speaks of the whole pool, for every classifier to come;
-            - ``"active"``: one by one, with probabilities that grow with the expected loss [1]_, for an estimate of the
+            - ``"uniform"``: each row with the same probability. If they are drawn before the first query, the estimate
+              describes the whole pool, for every later classifier;
+            - ``"active"``: one by one, with probabilities that grow with the expected loss [1]_, to estimate the
               present classifier from fewer labels. With :math:`p_i` the probability that its prediction for row i is
-              wrong, row i is drawn from the rows :math:`R` that are left in proportion to
+              wrong, row i is drawn from the remaining rows :math:`R` in proportion to
 
               .. math:: w_i = \frac{\sqrt{p_i}}{2\,\mathrm{mean}_j \sqrt{p_j}} + \frac{1}{2}
 
-              The root makes the variance of the estimate least where p is right [2]_; then nothing would be gained over
-              uniform rows in proportion to p itself, as in [1]_, as the loss is 0 or 1. The second term is for
-              classifiers that are sure and wrong: no row counts for more than two.
+              The square root minimizes the variance of the estimate where p is right [2]_. Drawing in proportion to p
+              itself, as in [1]_, would then gain nothing over uniform rows, as the loss is 0 or 1. The second term is
+              for classifiers that are confident and wrong: no row counts for more than two.
         surrogate : fitted classifier, default=None
-            Whose probabilities say how likely the predictions are to be wrong, for ``how="active"``. By default the
-            learner's own classifier.
+            The classifier whose probabilities say how likely the predictions are to be wrong, for ``how="active"``. By
+            default the learner's own classifier.
         pending : array-like of shape (n_pending,), default=()
-            Rows that somebody was asked about for training and has not answered yet. They are not drawn.
+            Rows that an annotator was asked about for training and has not answered yet. They are not drawn.
 
         Returns
         -------
@@ -162,12 +163,12 @@ class Audits(Answers):
 
     @property
     def audit_sample_(self) -> dict[str, NDArray[Any]]:
-        """What `audit` has drawn, in that order: arrays of equal length, for ``pandas.DataFrame``.
+        """The rows that `audit` has drawn, in order: arrays of equal length, for ``pandas.DataFrame``.
 
-        ``row``; ``state`` ("labelled", "pending", "skipped", or "withdrawn": taught for training or forgotten);
-        ``how`` ("uniform" or "active"); ``probability``, that of the row to be the next one, among ``n_left`` rows;
-        ``n_taken``, how many rows had been taken out of the pool by choice before; and ``n_rows``, how many rows the
-        pool had, which may have grown since.
+        ``row``; ``state`` ("labelled", "pending", "skipped", or "withdrawn": taught for training or forgotten); ``how``
+        ("uniform" or "active"); ``probability``, the probability that the row is the next one to be drawn from
+        ``n_left`` rows; ``n_taken``, the number of rows taken out of the pool by choice before the draw; and
+        ``n_rows``, the number of rows in the pool, which may have grown since.
         """
         self._known("draws")  # raises where there are none yet
         state: State = self._state

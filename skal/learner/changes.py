@@ -1,4 +1,4 @@
-"""What changes while the labels stay: the strategy, and the pool, which grows."""
+"""Changes that keep the labels: another strategy, and a pool that grows."""
 
 from __future__ import annotations
 
@@ -58,14 +58,15 @@ class Changes(Audits):
         return strategy.fit(state.pool, state.learned, **metadata)
 
     def use(self, strategy: Strategy, **fit_params: Any) -> Self:
-        """Go on with another strategy for the same pool; labels and classifier stay.
+        """Switch to another strategy for the same pool; the labels and the classifier stay.
 
         Parameters
         ----------
         strategy : QueryStrategy or SynthesisStrategy
-            It becomes the parameter of that name once it is prepared for the pool; if that fails, nothing changes.
+            It becomes the parameter `strategy` once it is prepared for the pool. If preparing it fails, nothing
+            changes.
         **fit_params : dict
-            Parameters of its `fit`, such as the ``cost`` of `CostAware`.
+            Parameters of the strategy's `fit`, such as the ``cost`` of `CostAware`.
 
         Returns
         -------
@@ -115,15 +116,15 @@ class Changes(Audits):
         return self
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, also of a fitted learner.
+        """Set parameters, before or after `fit`.
 
-        Other `classes` are those that answers may have at once, and the classifier's after `refit`. A strategy that is
-        set is to be prepared by `use` before a query.
+        New `classes` are accepted in answers at once, and become the classifier's classes after `refit`. A strategy
+        that is set here must be prepared by `use` before a query.
 
         Parameters
         ----------
         **params : dict
-            Names and values, those of parts as ``strategy__measure``.
+            Names and values; parameters of parts have names such as ``strategy__measure``.
 
         Returns
         -------
@@ -132,7 +133,8 @@ class Changes(Audits):
         Raises
         ------
         ValueError
-            If a name is that of no parameter, or `classes` or `unlabeled` do not go with the labels. None is set then.
+            If a name is not that of a parameter, or `classes` or `unlabeled` do not fit the labels. No parameter is set
+            then.
         """
         told = {name: value for name, value in params.items() if name in ("classes", "unlabeled")}
         if self._state is None or not told:
@@ -171,24 +173,25 @@ class Changes(Audits):
         refit: bool = True,
         **fit_params: Any,
     ) -> Self:
-        """Take the pool with new rows at its end; labels, skipped rows and what was trained stay.
+        """Grow the pool by new rows at its end; labels, skipped rows and everything trained stay.
 
-        An encoder or a generator of the strategy is kept; an index or a graph is made for the longer pool.
+        An encoder or a generator of the strategy is kept; an index or a graph is rebuilt for the longer pool.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_before + n_new, ...)
-            The whole pool. Its first rows are those of before, which is checked; a longer memory map will do. Where the
-            index of a frame names its rows, these may come in any order: new ones are put behind those of before, with
-            a warning, and ``X_`` has all.
+            The whole pool. It must begin with the rows of the previous pool, which is checked; a longer memory map is
+            accepted. If the index of a data frame names its rows, they may come in any order: new rows are moved behind
+            the previous ones, with a warning, and ``X_`` holds the result.
         y : array-like of shape (n_new,), default=None
             Partial labels of the new rows, in their order; by default they are unlabelled.
         ids : array-like of shape (n_new,), default=None
-            Their ids, where `fit` was given ids.
+            Their ids, if `fit` was given ids.
         refit : bool, default=True
             Whether to train the classifier, if a new row has a label.
         **fit_params : dict
-            The new rows' part of what `fit` was given a value per row of, for the strategy also what `use` was.
+            For each parameter of which `fit` was given one value per row, the values of the new rows; for the strategy,
+            also for each parameter that `use` was given in this way.
 
         Returns
         -------
@@ -197,14 +200,15 @@ class Changes(Audits):
         Raises
         ------
         ValueError
-            If the first rows are others, or anything about the new ones is invalid. Nothing has changed then.
+            If the first rows are not those of the previous pool, or anything about the new rows is invalid. Nothing has
+            changed then.
         BaseException
-            Whatever the training raises, as in `teach`.
+            Whatever training raises, as in `teach`.
 
         Warns
         -----
         PoolWarning
-            If the rows of before came in another order, or not first.
+            If the rows of the previous pool came in another order, or not first.
 
         Examples
         --------

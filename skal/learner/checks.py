@@ -1,4 +1,4 @@
-"""Whether what is looked at is a learner."""
+"""Whether an object is a learner."""
 
 from __future__ import annotations
 

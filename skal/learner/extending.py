@@ -32,16 +32,17 @@ class Extending(Recording):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_new, ...)
-            The samples, such as synthesised ones. They are copied, except for those of a store, of a memory map that is
-            read-only and of a torch dataset that is no TensorDataset: these must stay as they are.
+            The samples, such as synthesised ones. They are copied, except those in a store, in a read-only memory map
+            or in a torch dataset other than a TensorDataset: these must not change.
         y : array-like of shape (n_new,)
             Their labels; every sample needs one.
         keys : array-like of int or str of shape (n_new,), default=None
-            Names, by which `teach` and `forget` reach them. By default the next integers; see `extension_keys_`.
+            Names by which `teach` and `forget` refer to the samples. By default the next integers; see
+            `extension_keys_`.
         refit : bool, default=True
             See `teach`.
         **fit_params : dict
-            The new samples' part of what `fit` was given, such as ``sample_weight``.
+            The values for the new samples of parameters that `fit` was given, such as ``sample_weight``.
 
         Returns
         -------
@@ -52,7 +53,7 @@ class Extending(Recording):
         ValueError
             If samples, labels, keys or fit parameters are invalid. Nothing is recorded then.
         BaseException
-            Whatever the training raises, as in `teach`.
+            Whatever training raises, as in `teach`.
         """
         check_is_fitted(self)
         with self._changes:

@@ -1,4 +1,4 @@
-"""Names of rows, which stay theirs when the rows move: tables are put into another order from one day to the next."""
+"""Names of rows, which stay with the rows when a table is put into another order."""
 
 from __future__ import annotations
 

@@ -29,22 +29,22 @@ class Knowledge(Delegation):
 
     @property
     def y_(self) -> NDArray[Any]:
-        """The partial labels of the pool that are trained on, of shape (n_samples,)."""
+        """The partial labels of the pool that are used for training, of shape (n_samples,)."""
         return self._known("learned").to_array()
 
     @property
     def labels_(self) -> NDArray[Any]:
-        """All partial labels of the pool, those of the audit included, of shape (n_samples,)."""
+        """All partial labels of the pool, including those of the audit, of shape (n_samples,)."""
         return self._known("labels").to_array()
 
     @property
     def row_states_(self) -> NDArray[np.int8]:
-        """What each row is, a `RowState`, of shape (n_samples,)."""
+        """The state of each row, a `RowState`, of shape (n_samples,)."""
         return self._known("row_states")
 
     @property
     def skipped_(self) -> Rows:
-        """The rows that cannot be labelled, as `skip` was told, in increasing order."""
+        """The rows that cannot be labelled, as recorded by `skip`, in increasing order."""
         return self._known("skipped").copy()
 
     @property
@@ -54,34 +54,34 @@ class Knowledge(Delegation):
 
     @property
     def sample_weight_(self) -> NDArray[Any]:
-        """The weights of the rows, where `fit` or an answer came with any, of shape (n_samples,)."""
+        """The weights of the rows, if any were given to `fit` or with an answer, of shape (n_samples,)."""
         return np.array(self._known("params").get("sample_weight", np.ones(len(self._known("pool")))))
 
     @property
     def ids_(self) -> NDArray[Any]:
-        """Ids that `fit` was given, or the index of its data frame, or positions, of shape (n_samples,)."""
+        """The ids given to `fit`, or the index of its data frame, or positions, of shape (n_samples,)."""
         pool = self._known("pool")
         ids: Ids | None = self._state.ids
         return np.arange(len(pool)) if ids is None else ids.names.copy()
 
     @property
     def extension_keys_(self) -> NDArray[Any]:
-        """The keys of the samples of `extend`, in their order, of shape (n_extensions,)."""
+        """The keys of the samples added by `extend`, in their order, of shape (n_extensions,)."""
         return as_objects([key for each in self._known("extensions") for key in each.keys])
 
     @property
     def class_counts_(self) -> dict[Any, int]:
-        """How many labels of each class are trained on, those of `extend` included."""
+        """The number of training labels of each class, including those of `extend`."""
         return self._known("counts")
 
     @property
     def is_trained_(self) -> bool:
-        """Whether the classifier has learned all labels: False after ``refit=False``, or a training that failed."""
+        """Whether the classifier has learned all labels: False after ``refit=False``, or if training failed."""
         return self._known("is_trained")
 
     @property
     def record_(self) -> dict[str, NDArray[Any]]:
-        """What was said, in that order: arrays of equal length, for ``pandas.DataFrame(learner.record_)``.
+        """All recorded actions, in order: arrays of equal length, for ``pandas.DataFrame(learner.record_)``.
 
         ``row`` (-1 for a sample of `extend`), ``label`` (None where none was given), ``round`` (how often the
         classifier had been trained), ``time`` (UTC), ``action`` ("label", "audit", "forget", "skip", "unskip", or
@@ -106,12 +106,12 @@ class Knowledge(Delegation):
         return value
 
     def positions(self, ids: ArrayLike) -> Rows:
-        """The positions of rows in the pool, by their ids of any kind, integers included.
+        """The positions of rows in the pool, by ids of any kind, including integers.
 
         Parameters
         ----------
         ids : array-like of shape (n_rows,)
-            Names that `fit` was given, or that the index of its data frame has; as in ``ids_``.
+            Names that were given to `fit`, or that the index of its data frame has; as in ``ids_``.
 
         Returns
         -------

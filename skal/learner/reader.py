@@ -1,4 +1,4 @@
-"""What a learner holds put together again."""
+"""Putting the contents of a learner together again."""
 
 from __future__ import annotations
 

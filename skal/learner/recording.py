@@ -1,4 +1,4 @@
-"""How an answer is recorded, and the classifier trained on all that is: in this order."""
+"""How an answer is recorded, and then the classifier trained on all recorded answers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Recording(Knowledge):
         ValueError
             If the pool of `fit` was changed in place.
         BaseException
-            Whatever the training raises, Ctrl-C included: the classifier is the last one that could be trained then.
+            Whatever training raises, including Ctrl-C: the classifier is then the last one that could be trained.
         """
         check_is_fitted(self)
         with self._changes:

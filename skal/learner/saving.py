@@ -1,4 +1,4 @@
-"""A learner in a folder: stop today, go on tomorrow."""
+"""Saving a learner to a folder: stop today, continue tomorrow."""
 
 from __future__ import annotations
 
@@ -61,28 +61,30 @@ class Saving(Changes):
     """Base of the learner: `save` and `load`."""
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save all but the pool and the learner's parameters, so that the next query is the same after `load`.
+        """Save all except the pool and the learner's parameters, so that the next query is the same after `load`.
 
-        Labels, skipped rows, the record, extensions, what the strategy prepared (generator, encoder, graph, index) and
-        the classifier, or the answers and the seed that it is trained on again.
+        The folder holds labels, skipped rows, the record, extensions, and what the strategy prepared (generator,
+        encoder, graph, index). It also holds the classifier, or the answers and the seed from which it is trained
+        again.
 
         Parameters
         ----------
         folder : str or path-like
-            Made where it does not exist. What another `save` wrote is replaced once the new files are complete.
+            Created if it does not exist. The files of an earlier `save` are replaced once the new files are complete.
 
         Raises
         ------
         UnsavableError
-            If a part cannot be restored exactly; it is named, and what was saved before is left. A classifier that is
-            trained again on load is, except for one whose parameters were changed since its training.
+            If a part cannot be restored exactly. The error names the part, and what was saved before is kept. A
+            classifier that is trained again on load counts as restored exactly, unless its parameters were changed
+            after its training.
         OSError
             If the folder cannot be written.
 
         Warns
         -----
         UserWarning
-            If the classifier of before the last answer cannot be restored: that answer is not taken back after `load`.
+            If the classifier from before the last answer cannot be restored: that answer cannot be undone after `load`.
 
         Examples
         --------
@@ -162,24 +164,24 @@ class Saving(Changes):
     def load(
         cls, folder: str | os.PathLike[str], X: Any, learner: Self, *, mmap_mode: str | None = None
     ) -> Self:
-        """Go on with a learner that `save` has written.
+        """Continue with a learner that `save` has written.
 
-        No generator and no encoder is trained, and no code of the folder runs.
+        No generator or encoder is trained, and no code from the folder runs.
 
         Parameters
         ----------
         folder : str or path-like
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-            The pool, in its original container. A frame in another order, as its index tells, is put back into the
-            original order, with a warning: ``X_`` has it, and ``ids_`` the names of its rows. New rows, at the end or
-            wherever an index tells them from the others, are left to `grow`, with a warning, unless the pool is read
-            from a store.
+            The pool, in its original container. If the index of a data frame shows that it comes in another order, it
+            is put back into the original order, with a warning; ``X_`` then holds the frame, and ``ids_`` the names of
+            its rows. New rows, at the end or wherever an index tells them from the others, are left out, with a
+            warning, to be added by `grow`, unless the pool is read from a store.
         learner : ActiveLearner
-            With the parameters that it was saved with; it need not be fitted, and is left as it is.
+            With the parameters that it was saved with. It need not be fitted, and is not changed.
         mmap_mode : {None, "r"}, default=None
-            "r" leaves what was prepared for the pool (graph, index, embeddings, distances) in the files, from which the
-            processes of a machine share it. All of it is read once, to compare it with its checksum. The files must
-            stay as they are as long as the learner is used; another `save` replaces them by new ones.
+            With "r", what was prepared for the pool (graph, index, embeddings, distances) stays in the files, and the
+            processes of a machine share it. All of it is read once, to compare it with its checksum. The files must not
+            change while the learner is used; another `save` replaces them by new ones.
 
         Returns
         -------
@@ -189,20 +191,20 @@ class Saving(Changes):
         Raises
         ------
         ModelFileError
-            If the folder holds no learner, or is damaged or forged, or comes from a newer skal.
+            If the folder holds no learner, is damaged or forged, or comes from a newer skal.
         ValueError
             If `X` is another pool, or its columns have other names, types or places; if the classifier cannot be
-            trained again on it, `learner` has other parameters, or for another `mmap_mode`.
+            trained again on it; if `learner` has other parameters; or if `mmap_mode` has another value.
         OSError
             If a file cannot be read.
 
         Warns
         -----
         PoolWarning
-            If a frame came in another order, or the pool with new rows.
+            If a frame came in another order, or the pool has new rows.
         UserWarning
-            If a library has changed a default of its parameters since, or skops no longer knows a part of the
-            classifier to be safe, which is trained again then.
+            If a library has changed a default of its parameters since the learner was saved; or if skops no longer
+            knows a part of the classifier to be safe, and the classifier is trained again for that reason.
         """
         place = Path(folder)
         if mmap_mode not in (None, "r"):

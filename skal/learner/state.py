@@ -22,18 +22,18 @@ from .record import Entry, Record, now
 
 
 class RowState(IntEnum):
-    """What a row of a pool is to a learner: one of these, always.
+    """The state of a row of the pool, as a learner sees it; each row is always in exactly one.
 
     Attributes
     ----------
     UNLABELED
-        Nobody has said anything about it: queries offer it.
+        Nobody has said anything about the row: queries offer it.
     LABELED
-        The classifier learns its label.
+        The classifier learns the label of the row.
     SKIPPED
-        It cannot be labelled. No query offers it, and strategies that spread a batch keep away from it.
+        The row cannot be labelled. No query offers it, and strategies that spread a batch keep away from it.
     AUDIT
-        It was drawn for an honest estimate, or labelled for one, and is kept out of training: no query offers it, and
+        The row was drawn or labelled for an honest estimate, and is kept out of training: no query offers it, and
         neither the classifier nor a strategy learns its label.
 
     Examples

@@ -1,4 +1,4 @@
-"""What a learner holds taken apart, for files that run no code: objects by their attributes, arrays as arrays."""
+"""Taking the contents of a learner apart, for files that run no code: objects by their attributes, arrays as arrays."""
 
 from __future__ import annotations
 

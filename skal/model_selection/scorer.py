@@ -1,4 +1,4 @@
-"""labeled_scorer: any scorer, asked about the labelled rows only."""
+"""labeled_scorer: any scorer, applied to the labelled rows only."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from ..utils.scorers import naming_positives
 
 
 def labeled_scorer(scoring: Any = None, *, unlabeled: Any = None) -> LabeledScorer:
-    """Return a scorer that looks at the labelled rows only.
+    """Return a scorer that uses the labelled rows only.
 
     Parameters
     ----------
     scoring : str, callable, list, tuple, dict or None, default=None
-        What ``GridSearchCV`` takes: the name of a scorer, or a callable ``scorer(estimator, X, y)``; several of them
-        give a score for each name; None is the estimator's own `score`.
+        As in ``GridSearchCV``: the name of a scorer, or a callable ``scorer(estimator, X, y)``. Several scorers give
+        one score per name. None uses the estimator's own `score`.
     unlabeled : int, float or str, default=None
         What marks an unlabelled row, as in :class:`~skal.ActiveLearner`.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y)``, for partial labels `y`; whatever has a value per row, such as ``sample_weight``, is
-        masked as `y` is.
+        ``scorer(estimator, X, y)``, for partial labels `y`. Parameters with a value per row, such as ``sample_weight``,
+        are masked as `y` is.
 
     Raises
     ------
     ValueError
-        If there is no scorer of this name; when it is called, if no row is labelled.
+        If there is no scorer of this name, or, when the scorer is called, if no row is labelled.
 
     See Also
     --------
-    LabeledSplit : Makes test folds of labelled rows, for which every scorer is right.
+    LabeledSplit : Makes test folds of labelled rows, which every scorer can use.
 
     Examples
     --------

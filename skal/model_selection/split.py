@@ -19,26 +19,27 @@ Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
-    """Split partial labels for cross-validation: every test fold has labelled rows only, so that any scorer is right.
+    """Split partial labels for cross-validation; test folds have labelled rows only, so that any scorer can be used.
 
-    The labelled rows are split by another splitter, which sees no others. Each training fold gets the unlabelled rows,
-    too, for a learner to query or a semi-supervised classifier to learn from, unless they belong to the test fold.
+    The labelled rows are split by another splitter, which sees no other rows. The unlabelled rows are added to each
+    training fold, for a learner to query or a semi-supervised classifier to learn from, unless they belong to the test
+    fold.
 
     Parameters
     ----------
     cv : int, splitter or None, default=5
-        Splits the labelled rows: the number of stratified folds (None: 5), or any splitter of scikit-learn's kind,
-        whose positions are those among the labelled rows.
+        Splits the labelled rows: the number of stratified folds (None: 5), or any splitter with scikit-learn's
+        interface, whose positions refer to the labelled rows.
     unlabeled : int, float or str, default=None
         What marks an unlabelled row, as in :class:`~skal.ActiveLearner`.
 
     Notes
     -----
-    An unlabelled row is left out of a training fold where
+    An unlabelled row is left out of a training fold if
 
-    - its group is in the test fold, if there are `groups`;
-    - it comes after the first labelled row behind the training fold, if `cv` goes by time as ``TimeSeriesSplit`` does:
-      it has several folds, and each trains on rows that come before those it tests on.
+    - its group is in the test fold, where there are `groups`;
+    - it comes after the first labelled row that follows the training fold, where `cv` goes by time as
+      ``TimeSeriesSplit`` does: it has several folds, and each trains on rows that come before those it tests on.
 
     Examples
     --------
@@ -69,7 +70,8 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
         y : array-like of shape (n_samples,)
             Partial labels.
         groups : array-like of shape (n_samples,), default=None
-            The group of each row, for a `cv` that keeps groups together, and for the unlabelled rows.
+            The group of each row, for a `cv` that keeps groups together. It also decides which unlabelled rows are left
+            out.
 
         Yields
         ------
@@ -81,7 +83,7 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
         Raises
         ------
         ValueError
-            If no row is labelled, or `cv` splits another number of rows than the labelled ones.
+            If no row is labelled, or `cv` splits a number of rows other than that of the labelled ones.
         """
         X, y, groups = indexable(X, y, groups)
         labels, groups = self._read(y, groups)

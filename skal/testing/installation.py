@@ -159,7 +159,7 @@ def _has(extra: str) -> bool:
 
 
 def check_installation() -> bool:
-    """Print the versions, run each check, and tell whether all passed."""
+    """Print the versions, run each check, and return whether all passed."""
     print(f"skal {skal.__version__}, python {platform.python_version()} on {platform.platform()}")
     print(", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     print(f"device: {resolve_device('auto')}; extras: {', '.join(filter(_has, EXTRAS)) or 'none'}")

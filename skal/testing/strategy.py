@@ -190,21 +190,21 @@ def _problems(classifier: Any) -> Iterator[tuple[str, Problem]]:
 def check_strategy(strategy: QueryStrategy, classifier: Any = None) -> None:
     """Check that a query strategy keeps the invariants that learners and users rely on.
 
-    Run it on your own strategies, beside scikit-learn's ``check_estimator``.
+    Run it on your own strategies, alongside scikit-learn's ``check_estimator``.
 
     Parameters
     ----------
     strategy : QueryStrategy
-        An instance; it is cloned, never fitted. The pools have 13 to 60 rows of 5 features, one of them a single
-        feature: give parts that work there, such as ``PCA(0.9)`` instead of ``PCA(2)``.
+        An instance; it is cloned, never fitted. The pools have 13 to 60 rows of 5 features, except one pool with a
+        single feature: choose parts that work there, such as ``PCA(0.9)`` instead of ``PCA(2)``.
     classifier : classifier, default=None
         A classifier that has what the strategy requires; a logistic regression by default.
 
     Raises
     ------
     AssertionError
-        If an invariant is broken; the message names the check, the pool and what was seen. Other errors of the
-        strategy pass, with a note that names them.
+        If an invariant is broken; the message names the check, the pool and what was seen. Other errors of the strategy
+        are raised unchanged, with a note that names the check and the pool.
 
     Examples
     --------
