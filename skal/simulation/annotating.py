@@ -1,4 +1,4 @@
-"""What a simulated annotator says of samples, as codes of the classes of the oracle."""
+"""A simulated annotator's answers for samples, as codes of the classes of the oracle."""
 
 from __future__ import annotations
 

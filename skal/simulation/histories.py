@@ -1,4 +1,4 @@
-"""What several learners went through: a dict of histories that is also a table."""
+"""The histories of several learners: a dict that is also a table."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ History = dict[str, NDArray[Any]]
 
 
 class NamedHistory(dict[str, NDArray[Any]]):
-    """A history that knows which classes its ``class_counts`` are of.
+    """A history that holds the classes of its ``class_counts``.
 
-    So do its copies by ``copy.copy`` and its pickles; what ``.copy()``, ``|`` and ``dict`` return is a plain dict, and
-    skops restores it without its classes.
+    Copies by ``copy.copy`` and pickles keep the classes. ``.copy()``, ``|`` and ``dict`` return a plain dict, and skops
+    restores the history without its classes.
 
     Attributes
     ----------
@@ -57,10 +57,10 @@ def class_names(history: Mapping[str, Any], n_classes: int) -> list[Any]:
 class Histories(Table, dict[Any, History]):
     """The histories of several learners by name: a dict, and a table.
 
-    As a table it has a row for each round of each repeat of each learner. The columns are ``learner``, ``repeat``,
-    ``round``, and the arrays of the histories; ``class_counts_cat``, ``class_counts_dog``, ... are the labels of each
-    class, under its number where a plain dict does not know its name. What a learner did not record is NaN. Two results
-    become one by ``Histories(first | second)``.
+    As a table it has one row per round of each repeat of each learner. The columns are ``learner``, ``repeat``,
+    ``round``, and the arrays of the histories. The columns ``class_counts_cat``, ``class_counts_dog``, ... are the
+    labels of each class; a class has its number instead if a plain dict does not know its name. Values that a learner
+    did not record are NaN. ``Histories(first | second)`` combines two results.
 
     Parameters
     ----------

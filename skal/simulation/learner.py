@@ -55,51 +55,52 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
     budget : int, default=100
         Number of labels at the end, the initial ones included (fewer if the pool has fewer rows).
     annotator : fitted classifier or callable, default=None
-        Labels the samples of a `SynthesisStrategy`: a classifier by its `predict`, best a strong one that was trained
-        on all labels, in a ``FrozenEstimator``; or a function of samples. A sample that it marks as unlabelled is not
-        learned, and costs an annotation all the same.
+        Labels the samples of a `SynthesisStrategy`: a fitted classifier, by its `predict`, or a function of samples. A
+        classifier should be a strong one that was trained on all labels, in a ``FrozenEstimator``. A sample that the
+        annotator marks as unlabelled is not learned, but still costs an annotation.
     initial : {"random", "one_per_class", "balanced"}, array-like of int or QueryStrategy, default="random"
-        Where the initial labels are:
+        How the initial labels are chosen:
 
-        - "random": anywhere (in two classes at least, so that a classifier can be fitted);
-        - "one_per_class": one in each class, and the rest anywhere;
-        - "balanced": equally many in each class, up to one, as far as a class has them;
-        - an array: at these positions in the `X` of `fit`, whatever `n_initial` is;
-        - a strategy that needs no classifier: where it asks for `n_initial` of them, which may be in one class.
+        - "random": at random, from at least two classes, so that a classifier can be fitted;
+        - "one_per_class": one of each class, and the rest at random;
+        - "balanced": the same number of each class, give or take one, as far as each class has enough rows;
+        - an array: these positions in the `X` of `fit`, whatever `n_initial` is;
+        - a strategy that needs no classifier: the `n_initial` rows that it asks for, which may all be of one class.
     validation_fraction : float, default=None
         Share of the rows given to `fit` that is held out, stratified by class, and scored each
         round. ``X_val`` and ``y_val`` of `fit` do the same without a copy of the pool.
     scoring : str, callable, list, dict or None, default=None
-        As in ``GridSearchCV``; the classifier's `score` by default. A callable that does without rows, ``scorer(
-        estimator, X=None, y=None)``, such as :class:`skal.metrics.GenerationScorer`, is also recorded where there are
-        no validation rows.
+        As in ``GridSearchCV``; the classifier's `score` by default. A callable that needs no rows,
+        ``scorer(estimator, X=None, y=None)``, such as :class:`skal.metrics.GenerationScorer`, is recorded even if there
+        are no validation rows.
     stopping : StoppingCriterion, default=None
-        Ends the loop before the budget is spent: a criterion of :mod:`skal.stopping`, which is cloned.
+        Can end the loop before the budget is spent: a criterion of :mod:`skal.stopping`, which is cloned.
     cold_start : QueryStrategy, default=None
         See :class:`ActiveLearner`.
     classes : array-like of shape (n_classes,), default=None
-        See :class:`ActiveLearner`; by default those of the oracle.
+        See :class:`ActiveLearner`; by default the classes of the oracle.
     unlabeled : int, float or str, default=None
-        See :class:`ActiveLearner`: for an oracle or an annotator of whose classes one is -1.
+        See :class:`ActiveLearner`: for an oracle or an annotator that has -1 as a class.
     random_state : int, RandomState instance or None, default=None
-        Decides the initial labels and seeds what :class:`ActiveLearner` seeds. Learners with the
-        same `random_state`, `n_initial` and `initial` start from the same labels.
+        Determines the initial labels, and seeds what :class:`ActiveLearner` seeds. Learners with the same
+        `random_state`, `n_initial` and `initial` start from the same labels.
 
     Attributes
     ----------
     history_ : dict of ndarray
         One entry per fitted classifier, the initial one first:
 
-        - ``n_labeled``: annotations made for it: labels, or lines of `ADBA`, and samples that were declined;
-        - ``score`` (or ``score_<name>`` for several metrics): on the validation rows, if there are any, and what
-          does without them; NaN where there was no classifier yet;
-        - ``fit_time``, ``query_time``: seconds, the query being the one that led to it (0 at the start);
+        - ``n_labeled``: annotations made for the classifier: labels, or lines of `ADBA`, and declined samples;
+        - ``score`` (or ``score_<name>`` for several metrics): the score on the validation rows, if there are any, or of
+          a scorer that needs no rows; NaN where there was no classifier yet;
+        - ``fit_time``, ``query_time``: times in seconds; the query is the one that led to this classifier (0 at the
+          start);
         - ``query_entropy``: mean entropy, in nats, of the previous classifier's probabilities at the rows
           queried or synthesised (NaN at the start and without `predict_proba`);
-        - ``class_counts``: labels of each class, shape (n_rounds, n_classes), classes in the order of ``np.unique``,
-          which ``history_.classes`` has.
+        - ``class_counts``: labels of each class, shape (n_rounds, n_classes), with the classes in the order of
+          ``np.unique``, as in ``history_.classes``.
     pool_rows_ : ndarray of int of shape (n_pool,)
-        The rows of `X` that make up the pool, all but the held-out ones.
+        The rows of `X` that make up the pool: all except the held-out ones.
     labeled_rows_ : ndarray of int of shape (n_labeled,)
         Positions in the pool (`X_`), in the order in which they were labelled.
     stopping_ : StoppingCriterion
@@ -157,11 +158,11 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, ...)
         y : array-like of shape (n_samples,)
-            The oracle: every row's label.
+            The oracle: the label of every row.
         X_val : array-like, sparse matrix or data frame of shape (n_val, ...), default=None
-            Rows scored each round.
+            Rows on which each round is scored.
         y_val : array-like of shape (n_val,), default=None
-            Their labels; rows without one are not scored.
+            Their labels; rows without a label are not scored.
         **fit_params : dict
             As in :meth:`ActiveLearner.fit`.
 
@@ -174,7 +175,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         ValueError
             If a row has no label, all rows of the pool are of one class, or both kinds of validation rows are given; if
             there are more initial labels than the budget; if the strategy makes samples and there is no `annotator`, or
-            does not and there is one; if `scoring` is no scorer.
+            chooses rows and there is one; if `scoring` is not a scorer.
         TypeError
             If a scorer needs what the classifier lacks, such as `sample`, or returns no number.
         NotFittedError

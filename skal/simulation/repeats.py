@@ -39,38 +39,37 @@ def simulate(
     Parameters
     ----------
     learners : dict of str to SimulatedLearner, or iterable of SimulatedLearner
-        An iterable's learners are named by their strategy's class. Their own ``random_state`` is
-        replaced in each repeat by a seed that all learners share. Initial rows that a learner names are those of every
-        repeat.
+        The learners of an iterable are named by the class of their strategy. In each repeat, their own ``random_state``
+        is replaced by a seed that all learners share. Initial rows that a learner names are used in every repeat.
     X : array-like, sparse matrix or data frame of shape (n_samples, ...)
     y : array-like of shape (n_samples,)
         The oracle.
     X_val, y_val : array-likes, default=None
-        Rows scored each round.
+        Rows on which each round is scored.
     n_repeats : int, default=5
         How often each learner runs, from other initial labels each time.
     n_jobs : int or None, default=None
-        Runs side by side, as in joblib. The result does not depend on it.
+        Number of parallel runs, as in joblib. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        Above 0, a line is printed for each run that has ended; not with joblib's backend "multiprocessing".
+        If above 0, a line is printed after each run; not with joblib's backend "multiprocessing".
     **fit_params : dict
-        As in :meth:`SimulatedLearner.fit`. With scikit-learn's metadata routing, each learner gets those that it
-        takes: costs go to the strategies that ask for them.
+        As in :meth:`SimulatedLearner.fit`. With scikit-learn's metadata routing, each learner gets the parameters that
+        it takes: costs go to the strategies that ask for them.
 
     Returns
     -------
     histories : Histories
         A dict of each learner's ``history_``, with a leading axis of length `n_repeats`. A repeat that `stopping` ended
-        early has NaN for the rounds that it lacks, and then ``n_labeled`` and ``class_counts`` are floats. Its
+        early has NaN for its missing rounds, and then ``n_labeled`` and ``class_counts`` are floats. The method
         `to_frame` makes a table.
 
     Raises
     ------
     TypeError
-        If the learners are neither a dict nor an iterable, or one of them is no SimulatedLearner.
+        If the learners are neither a dict nor an iterable, or one of them is not a SimulatedLearner.
     ValueError
-        If several have no other name than the same strategy class, or `n_repeats` is invalid.
+        If several learners have no other name than the same strategy class, or `n_repeats` is invalid.
 
     Examples
     --------
@@ -177,7 +176,7 @@ def _told(history: History) -> str:
 
 
 def labels_needed(history: History, score: float, *, metric: str = "score") -> NDArray[np.float64]:
-    """How many labels each repeat needed to reach a score.
+    """The number of labels that each repeat needed to reach a score.
 
     Parameters
     ----------
@@ -191,7 +190,7 @@ def labels_needed(history: History, score: float, *, metric: str = "score") -> N
     Returns
     -------
     n_labeled : ndarray of float of shape (n_repeats,)
-        The first number of labels with at least that score; NaN for a repeat that never had it.
+        The smallest number of labels with at least that score; NaN for a repeat that never reached it.
 
     Raises
     ------

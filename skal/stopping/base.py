@@ -42,7 +42,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class StoppingReport:
-    """What a round has changed, and how many labels are still worth buying. Its text says so in plain English.
+    """What a round changed, and how many labels are still worth buying; ``print(report)`` says so in plain English.
 
     Parameters
     ----------
@@ -51,26 +51,26 @@ class StoppingReport:
     n_new : int
         How many of them came in the last round.
     value : float
-        What the criterion measured in the last round; NaN where it could not yet.
+        What the criterion measured in the last round; NaN if it could not measure yet.
     mean : float
-        The mean over the rounds that decide.
+        The mean over the last rounds, which is compared with `threshold`.
     threshold : float
-        Labelling may stop when the mean is not above it.
+        Labelling may stop when `mean` is not above it.
     should_stop : bool
     labels_left : float
-        Estimate of the labels still to buy until then; NaN where no trend can be told.
+        Estimate of the labels still to buy until then; NaN if there is no clear trend.
     n_rows : int
         Number of rows that the criterion looks at.
     changes : dict of (label, label) to int
-        How many of these rows went from one predicted class to another in the last round, the most frequent first.
+        How many of these rows changed from one predicted class to another in the last round, most frequent first.
     n_left : int or None, default=None
-        How many rows of the pool have no label, where that is known.
+        How many rows of the pool have no label, if that is known.
     is_first : bool, default=False
-        Whether there were no predictions before, so that nothing can be said of changes.
+        Whether there were no earlier predictions, so that nothing is known about changes.
     unseen : tuple of label, default=()
         The classes that have no label yet. A criterion looks at predictions, and such a class is never predicted.
     is_of_unlabeled : bool, default=False
-        Whether `value` and `mean` are of those looked-at rows that have no label; `changes` are of all.
+        Whether `value` and `mean` cover only those of the rows that have no label; `changes` covers all of them.
 
     Examples
     --------
@@ -140,11 +140,11 @@ class StoppingReport:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class StoppingCriterion(ABC, Inheriting):
-    """Base class of the criteria that say when further labels are not worth their price.
+    """Base class of the criteria that decide when further labels are not worth their price.
 
-    A criterion measures one number after each round, which falls while the classifier settles. Labelling may stop
-    when its mean over the last `n_rounds` rounds is not above `threshold`. An author writes ``_value(look)``, and
-    names in `requires` what it asks of the classifier, as a strategy does.
+    After each round a criterion measures one number, which falls as the classifier settles. Labelling may stop when the
+    mean of this number over the last `n_rounds` rounds is not above `threshold`. To write a criterion, implement
+    ``_value(look)``, and list in `requires` what it needs from the classifier, as for a strategy.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class StoppingCriterion(ABC, Inheriting):
     n_rounds : int
         How many rounds are averaged.
     n_rows : int or None, default=2000
-        Number of rows of the pool, drawn at random once, that the criterion looks at. None stands for all of them.
+        Number of rows of the pool that the criterion looks at; they are drawn at random once. None uses all rows.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -162,12 +162,12 @@ class StoppingCriterion(ABC, Inheriting):
     should_stop_ : bool
         False before the first update.
     labels_left_ : float
-        Estimate of the labels that are still worth buying, by a power law through the later half of the history; 0 when
-        labelling may stop, NaN where no trend can be told.
+        Estimate of the labels that are still worth buying, from a power law through the later half of the history; 0
+        when labelling may stop, NaN if there is no clear trend.
     history_ : dict of ndarray
-        ``n_labeled`` and ``value``, one entry per round; NaN where there was nothing to measure yet.
+        ``n_labeled`` and ``value``, one entry per round; the value is NaN where there was nothing to measure yet.
     report_ : StoppingReport
-        About the latest round.
+        The report on the latest round.
 
     See Also
     --------
@@ -190,7 +190,7 @@ class StoppingCriterion(ABC, Inheriting):
     }
 
     def check(self, learner: Any) -> None:
-        """Refuse parameters, and a learner that the criterion cannot measure, before anything is trained.
+        """Check the parameters, and that the criterion can measure a learner, before anything is trained.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class StoppingCriterion(ABC, Inheriting):
         ValueError
             If a parameter is invalid.
         TypeError
-            If it is no ActiveLearner, or lacks what the criterion measures.
+            If `learner` is not an ActiveLearner, or lacks what the criterion measures.
         """
         check_learner(learner, type(self).__name__)
         self._validate_params()
@@ -214,11 +214,11 @@ class StoppingCriterion(ABC, Inheriting):
         Parameters
         ----------
         learner : ActiveLearner
-            Fitted. It is left as it is. A learner is measured again once it has more labels than at the last update,
-            and its classifier has learned them: not after ``teach(refit=False)``, or a training that failed.
+            Fitted; it is not changed. A learner is measured again only once it has more labels than at the last update,
+            and its classifier has learned them: not after ``teach(refit=False)``, or if training failed.
         X : array-like, sparse matrix or data frame of shape (n_rows, ...), default=None
-            The rows to look at, the same in each round, where they are not to be drawn from the pool. They are given in
-            all rounds or in none; whether equally many are the same ones is not checked.
+            The rows to look at, instead of rows drawn from the pool; the same in each round. They are given in all
+            rounds or in none. Only their number is checked, not whether they are the same rows.
 
         Returns
         -------
@@ -229,7 +229,7 @@ class StoppingCriterion(ABC, Inheriting):
         ValueError
             If a parameter is invalid, or the rows are not those of the last update.
         TypeError
-            If it is no ActiveLearner, or lacks what the criterion measures.
+            If `learner` is not an ActiveLearner, or lacks what the criterion measures.
         NotFittedError
             If the learner is not fitted.
         """
@@ -276,7 +276,7 @@ class StoppingCriterion(ABC, Inheriting):
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the parameters and all rounds, for `load` the next morning, as networks are saved: whole, without code.
+        """Save the parameters and all rounds, for a later `load`: whole and without code, as networks are saved.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class StoppingCriterion(ABC, Inheriting):
         Raises
         ------
         TypeError
-            If it has an attribute that ends in an underscore, of a class of your own: only the rounds are saved.
+            If a criterion of your own class has an attribute that ends in an underscore: only the rounds are saved.
         OSError
             If the file cannot be written.
         """
@@ -301,14 +301,14 @@ class StoppingCriterion(ABC, Inheriting):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
-        """Load a criterion that `save` has written, to continue with the learner that it has looked at.
+        """Load a criterion that `save` has written, to continue with the learner that it has measured.
 
         Parameters
         ----------
         path : str or path-like
         **params
-            `threshold`, `n_rounds` and `random_state` replace the saved ones. What a file cannot have is given again:
-            a generator as `random_state`, the `criterion` of `MaximumUtility`.
+            `threshold`, `n_rounds` and `random_state` replace the saved values. What a file cannot hold must be given
+            again: a generator as `random_state`, or the `criterion` of `MaximumUtility`.
 
         Returns
         -------
@@ -320,9 +320,9 @@ class StoppingCriterion(ABC, Inheriting):
         ModelFileError
             If skal did not write the file, or it is truncated or damaged.
         TypeError
-            If it holds another criterion, or a parameter that a file cannot have is missing.
+            If the file holds another criterion, or a parameter that a file cannot hold is missing.
         ValueError
-            If another parameter is given than that of the rounds in the file, which measured something else.
+            If another parameter differs from its saved value, because the saved rounds measured something else.
         OSError
             If the file cannot be read.
         """

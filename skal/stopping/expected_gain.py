@@ -13,21 +13,21 @@ from .base import Look, StoppingCriterion
 class ExpectedGain(StoppingCriterion):
     r"""Stop when a label gains less accuracy than it is worth, as the newer classifier sees it.
 
-    Rows whose prediction stays gain nothing. Of those that go from class :math:`\hat y_{t-1}(x)` to
-    :math:`\hat y_t(x)`, the newer classifier expects to have won the difference of their probabilities. The value is
-    the mean over the rows S, per label of the round:
+    Rows whose predicted class stays the same gain nothing. If the predicted class changes from :math:`\hat y_{t-1}(x)`
+    to :math:`\hat y_t(x)`, the newer classifier expects to have gained the difference of their probabilities. The value
+    is the mean over the rows S, per label of the round:
 
     .. math:: \frac{1}{n_t - n_{t-1}} \frac{1}{|S|} \sum_{x \in S}
               p_t(\hat y_t(x) \mid x) - p_t(\hat y_{t-1}(x) \mid x).
 
-    It bounds the price of a label: with `threshold` 1e-4, a hundred labels have to raise the accuracy by one point.
-    The change of the F measure is predicted from the predictions of successive classifiers in [1]_ in that manner. A
-    classifier that is too sure of itself overestimates its gain, and stops late.
+    The threshold is the price of a label: with `threshold` 1e-4, a hundred labels have to raise the accuracy by one
+    point. In [1]_, the change of the F measure is predicted from the predictions of successive classifiers in the same
+    manner. A classifier that is overconfident overestimates its gain, and stops late.
 
     Parameters
     ----------
     threshold : float, default=1e-4
-        The accuracy, a share of the rows, that a label has to gain to be worth its price.
+        The accuracy, as a share of the rows, that a label has to gain to be worth its price.
     n_rounds : int, default=3
         How many rounds are averaged.
     {n_rows, random_state}

@@ -16,19 +16,19 @@ from .base import Look, StoppingCriterion
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MaximumUtility(StoppingCriterion):
-    """Stop when even the unlabelled row of the highest utility is not above a bound.
+    """Stop when even the highest utility of an unlabelled row is not above a bound.
 
-    With entropy it is the method of maximum uncertainty [1]_. The mean over all rows depends less than the
-    maximum on a single row that nobody can classify.
+    With entropy this is the method of maximum uncertainty [1]_. The mean over all rows depends less than the maximum on
+    a single row that nobody can classify.
 
     Parameters
     ----------
     criterion : ScoreStrategy, default=None
-        What scores the rows; ``UncertaintySampling("entropy")`` by default.
+        Strategy that scores the rows; ``UncertaintySampling("entropy")`` by default.
     statistic : {"max", "mean"}, default="max"
-        Of the utilities of the unlabelled rows.
+        Which statistic of the utilities of the unlabelled rows to use.
     threshold : float, default=0.1
-        How low it has to be, in the unit of the criterion: nats for entropy.
+        How low the statistic has to be, in the unit of the criterion: nats for entropy.
     n_rounds : int, default=1
         How many rounds are averaged.
     {n_rows, random_state}

@@ -66,9 +66,9 @@ class StabilizingPredictions(StoppingCriterion):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ClassificationChange(StoppingCriterion):
-    """Stop when no more than a share of the unlabelled rows gets another predicted class [1]_.
+    """Stop when no more than a given share of the unlabelled rows changes its predicted class [1]_.
 
-    The value is that share, of the unlabelled ones among the rows that the criterion looks at.
+    The value is this share among the unlabelled rows that the criterion looks at.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ class ClassificationChange(StoppingCriterion):
     n_rounds : int, default=1
         How many rounds are averaged.
     n_rows : int or None, default=2000
-        Number of rows of the pool, drawn at random once, that the criterion looks at. None stands for all of them, as
-        in the paper.
+        Number of rows of the pool that the criterion looks at; they are drawn at random once. None uses all rows, as in
+        the paper.
     {random_state}
 
     Attributes
