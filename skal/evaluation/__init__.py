@@ -1,4 +1,4 @@
-"""Was it worth it? What the histories of a simulation say of strategies, and a learner's audit of its classifier."""
+"""Was it worth it? Strategies compared by the histories of simulations, and a learner's audit of its classifier."""
 
 from .audit import AuditReport, audit_report
 from .comparison import PairedTests, PairedTestsByLabels, paired_tests, paired_tests_by_labels

@@ -30,7 +30,7 @@ _MOST_NAMED = 5  # rare classes in a text
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """What :func:`audit_report` found; ``print(report)`` says it in words, ``float(report)`` is the score.
+    """The result of :func:`audit_report`; ``print(report)`` describes it in words, ``float(report)`` is the score.
 
     Parameters
     ----------
@@ -40,36 +40,37 @@ class AuditReport:
         The interval of `score`.
     confidence : float
     naive : float
-        The score by cross-validation over the labels that the classifier was trained on, which nobody drew at random;
-        NaN where it cannot be had.
+        The cross-validated score on the labels that the classifier was trained on, which nobody drew at random; NaN
+        where it cannot be computed.
     scoring : str
     how : {"uniform", "active"}
         How the rows were drawn.
     n_labeled : int
-        Rows of the audit that the estimate is made of.
+        Number of audit rows that the estimate is based on.
     n_pending, n_skipped, n_withdrawn : int
-        Rows that were drawn and are not labelled yet, or cannot be, or were taken out of the audit again.
+        Rows that were drawn and are not labelled yet, that cannot be labelled, or that were taken out of the audit
+        again.
     n_own : int
-        Rows of the audit that `audit` did not draw. They count if it drew none.
+        Audit rows that `audit` did not draw. They count only if it drew none.
     n_population : int
-        Rows that they were drawn from, labelled ones of the audit included; of a pool that grew between two draws, all
-        rows of the parts that were drawn from, except for skipped ones.
+        Number of rows that the audit rows were drawn from, including labelled audit rows. If the pool grew between two
+        draws, all rows of the parts that were drawn from, except skipped ones.
     n_learned_since : int
-        Labels for training since the first of the rows was drawn by expected loss: of a classifier that has learned
-        them, the estimate is biased. 0 for rows drawn uniformly.
+        Number of labels added to training since the first of the rows was drawn by expected loss. For a classifier that
+        has learned them, the estimate is biased. 0 for rows drawn uniformly.
     share_taken : float
-        The share of the pool that had been taken for training, or by expected loss, before they were drawn; its mean
-        where they were drawn at several times. An accuracy over the whole pool, had none been trained on, differs by
-        at most that.
+        The share of the pool that had been taken for training, or by expected loss, before the rows were drawn; the
+        mean share if they were drawn at several times. The accuracy over the whole pool, had no row been trained on,
+        differs by at most this share.
     n_unseen : int
-        Rows of which the estimate says nothing: they came with `grow`, and none of them was drawn since.
+        Rows that the estimate does not cover: they came with `grow`, and none of them has been drawn since.
     is_drawn : bool, default=True
         Whether `audit` drew the rows.
     is_bootstrapped : bool, default=False
-        Whether the interval is that of the bootstrap. Of a score that averages over classes it does not hold where a
-        class has fewer than ten rows.
+        Whether the interval is a bootstrap interval. For a score that averages over classes, such an interval does not
+        hold where a class has fewer than ten rows.
     class_counts : dict of label to int
-        How many of the rows are of each class, 0 of a class that the learner knows and the audit has missed.
+        Number of rows of each class; 0 for a class that the learner knows and the audit has missed.
 
     Examples
     --------
@@ -174,52 +175,52 @@ def audit_report(
 ) -> AuditReport:
     """Estimate how good a learner's classifier is, from rows that were drawn at random and never trained on.
 
-    - Of rows drawn uniformly, the accuracy has the exact binomial interval. It is the accuracy on rows that are not
-      trained on: those of the pool at the time of the draw, and new rows from where the pool came from, if it is a
-      random sample itself. Rows drawn after training has begun speak of what was left of the pool then, which lacks
-      the rows that a strategy liked; `share_taken` bounds the difference. Where the pool has grown between two draws,
-      old and new rows did not have the same chance: the estimate is the mean over the parts, weighted by their numbers
-      of rows, without skipped ones. Rows that came after the last draw are in no estimate, and the report counts them.
-      The rest of the pool becomes easier as a strategy takes its hard rows: the accuracy is higher there, but the
-      recall of a rare class is lower.
-    - Of rows drawn by expected loss, it is weighted as active testing has it [1]_, without bias for the mean over the
-      rows of the pool that were not trained on, if the classifier is still the same. The draws since the pool last
-      grew, or a label was last taught for training, stand alone once one of them is labelled. Until then the older
-      ones count; a classifier that has learned since from what they left has seen fewer hard rows, and the report says
-      so. Labels count up to the first row that is still to be labelled.
+    - For rows drawn uniformly, the accuracy has the exact binomial interval. It is the accuracy on rows that are not
+      trained on: the rows of the pool at the time of the draw, and new rows from the same source, if the pool itself is
+      a random sample. Rows drawn after training has begun represent what was left of the pool at that time, which lacks
+      the rows that a strategy preferred; `share_taken` bounds the difference. If the pool has grown between two draws,
+      old and new rows did not have the same chance of being drawn. The estimate is then the mean over the parts,
+      weighted by their numbers of rows, without skipped ones. Rows that came after the last draw are in no estimate,
+      and the report counts them. The rest of the pool becomes easier as a strategy takes its hard rows: the accuracy is
+      higher there, but the recall of a rare class is lower.
+    - For rows drawn by expected loss, the estimate is weighted as in active testing [1]_. It is unbiased for the mean
+      over the rows of the pool that were not trained on, if the classifier is still the same. The draws made since the
+      pool last grew, or since a label was last taught for training, are used alone once one of them is labelled. Until
+      then the older draws count; a classifier that has since learned from the rows they left has seen fewer hard rows,
+      and the report says so. Labels count up to the first row that is still to be labelled.
 
-    Labels are taken for the truth. A few wrong ones bias the recall of a rare class most: have the rows of that class,
-    and those that the classifier predicts otherwise, labelled twice.
+    Labels are assumed to be true. A few wrong labels bias the recall of a rare class most: have the rows of that class,
+    and the rows for which the classifier predicts another class than the label, labelled twice.
 
-    Rows that annotators skip are in no estimate: it speaks of rows that can be labelled. An interval is that of one
-    classifier; the best of many rounds looks better than it is. A classifier or a strategy that learns from unlabelled
-    rows has seen the rows of the audit, and not their labels.
+    Rows that annotators skip are in no estimate, which therefore describes rows that can be labelled. An interval is
+    for one classifier; the best of many rounds looks better than it is. A classifier or a strategy that learns from
+    unlabelled rows has seen the rows of the audit, but not their labels.
 
     Parameters
     ----------
     learner : ActiveLearner
         With rows that were taught with ``audit=True``.
     scoring : str or callable, default=None
-        A scorer as in ``GridSearchCV``; the accuracy by default. Of classes with names, "recall", "f1" and their like
-        must be told which one they are about: ``make_scorer(recall_score, pos_label="fraud")``. "balanced_accuracy" of
-        rows drawn uniformly has an interval for the mean over all classes of the learner, melded from the exact ones of
-        the classes [2]_; it is wide where a class has few rows, and a class without any counts in the interval as
-        anything from 0 to 1. Any other score has a percentile interval of the bootstrap, which is narrow for few rows:
-        where a class has fewer than ten of them, it does not hold for a score that averages over classes, such as
-        "f1_macro", and the report says so. It is also narrow where a class has hardly an error. If rows were drawn by
-        expected loss, or the pool grew between two draws, they have weights, and the scorer must take
-        ``sample_weight``; there is no interval then as long as a part of the pool has fewer than ten rows.
+        A scorer as in ``GridSearchCV``; the accuracy by default. If the classes have names, "recall", "f1" and similar
+        scores must be told the positive class: ``make_scorer(recall_score, pos_label="fraud")``. For rows drawn
+        uniformly, "balanced_accuracy" has an interval for the mean over all classes of the learner, melded from the
+        exact intervals of the classes [2]_. It is wide where a class has few rows, and a class without rows counts in
+        the interval as anything from 0 to 1. Any other score has a percentile bootstrap interval, which is too narrow
+        for few rows. Where a class has fewer than ten rows, it does not hold for a score that averages over classes,
+        such as "f1_macro", and the report says so. It is also too narrow where a class has hardly any errors. If rows
+        were drawn by expected loss, or the pool grew between two draws, the rows have weights, and the scorer must
+        accept ``sample_weight``. There is then no interval while a part of the pool has fewer than ten rows.
     how : {"uniform", "active"}, default=None
         Which rows to use. By default those drawn by expected loss, if one of them is labelled. If `audit` drew none at
-        all, those that were taught with ``audit=True``, as if drawn uniformly.
+        all, the rows that were taught with ``audit=True`` are used, as if drawn uniformly.
     confidence : float, default=0.95
     cv : int, default=5
-        Folds of the naive score, for which the classifier is fitted as often, on labelled rows alone and without fit
-        parameters; None leaves it out.
+        Number of folds for the naive score. The classifier is fitted once per fold, on labelled rows alone and without
+        fit parameters. None leaves out the naive score.
     n_resamples : int, default=200
-        How often the rows are drawn for the bootstrap.
+        Number of bootstrap samples of the rows.
     random_state : int, RandomState instance or None, default=0
-        Of folds, of their classifiers, and of the bootstrap or the draws for an interval.
+        Seeds the folds, their classifiers, and the bootstrap or the draws for an interval.
 
     Returns
     -------
@@ -230,7 +231,7 @@ def audit_report(
     ValueError
         If no row of the audit is labelled, a parameter is invalid, or `scoring` must be told the positive class.
     TypeError
-        If `learner` is no ActiveLearner, or rows have weights and `scoring` takes none.
+        If `learner` is not an ActiveLearner, or rows have weights and `scoring` does not accept them.
     NotFittedError
         If there is no classifier yet.
 

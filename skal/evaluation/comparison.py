@@ -18,7 +18,7 @@ from .significance import holm, paired_test
 
 @dataclass(frozen=True, eq=False)
 class PairedTests(Table):
-    """Paired tests of several learners against a baseline; as a table, a row for each learner.
+    """Paired tests of several learners against a baseline; as a table, one row per learner.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class PairedTests(Table):
 
 
 class PairedTestsByLabels(Table, dict[int, PairedTests]):
-    """Paired tests at each number of labels: a dict, and a table with a row for each learner at each number.
+    """Paired tests at each number of labels: a dict, and a table with one row per learner and number of labels.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def paired_tests(
 ) -> PairedTests:
     """Test over the repeats whether learners differ from a baseline.
 
-    The repeats of :func:`skal.simulate` share their initial labels, so they are pairs, and a paired test sees
+    The repeats of :func:`skal.simulate` share their initial labels, so they are pairs, and a paired test detects
     smaller differences than an unpaired one.
 
     Parameters
@@ -175,14 +175,14 @@ def paired_tests_by_labels(
     test : {"t", "wilcoxon"}, default="t"
         As in :func:`paired_test`.
     metric : str, default="score"
-        Which of the history's arrays.
+        Which of the history's arrays has the scores.
 
     Returns
     -------
     tests : PairedTestsByLabels
-        A dict of int to PairedTests, for the numbers of labels that all learners have a score at. Holm's correction is
-        for the number of learners at each, not for the number of rounds: a curve of 20 rounds is expected to have one
-        mark by chance at 0.05.
+        A dict of int to PairedTests, for the numbers of labels at which all learners have a score. Holm's correction is
+        for the number of learners at each number of labels, not for the number of rounds: at 0.05, a curve of 20 rounds
+        is expected to have one mark by chance.
 
     Raises
     ------

@@ -18,7 +18,7 @@ _N_DRAWS = 20_000  # of which a quantile is known to about a thousandth
 def binomial_interval(n_right: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
     """The exact interval of Clopper and Pearson for a proportion [1]_.
 
-    Whatever the proportion is, the interval holds it with at least the probability `confidence`; rows drawn without
+    Whatever the proportion is, the interval contains it with at least the probability `confidence`. Rows drawn without
     replacement vary less than binomial ones.
 
     Parameters

@@ -19,9 +19,9 @@ from .curves import check_baseline, curves
 
 @dataclass(frozen=True, eq=False)
 class LabelsSaved(Table):
-    """Labels that learners saved against a baseline until a score was reached.
+    """Labels that learners saved, compared with a baseline, until a score was reached.
 
-    ``print`` says it in words; as a table it has a row for each learner.
+    ``print`` describes it in words; as a table it has one row per learner.
 
     Parameters
     ----------
@@ -33,17 +33,17 @@ class LabelsSaved(Table):
     saved : ndarray of shape (n_learners,)
         Median over the repeats of how many more labels the baseline needed; NaN where runs ended too early to tell.
     low, high : ndarray of shape (n_learners,)
-        Bootstrap interval of the median, infinite where the repeats do not bound it.
+        Bootstrap interval of the median; infinite where the repeats do not bound it.
     n_reached : ndarray of int of shape (n_learners,)
         Repeats in which the learner reached the score.
     n_baseline_reached : int
-        Repeats in which the baseline did.
+        Repeats in which the baseline reached the score.
     n_repeats : int
     confidence : float
     best : ndarray of shape (n_learners,), default=None
         The highest score that each learner had in any repeat.
     baseline_best : float
-        The highest that the baseline had; NaN where it is not known.
+        The highest score that the baseline had; NaN where it is not known.
 
     See Also
     --------
@@ -106,31 +106,32 @@ def labels_saved(
     n_resamples: int = 9999,
     random_state: Any = None,
 ) -> LabelsSaved:
-    """Labels that learners save against a baseline until a score is reached, with a bootstrap interval over repeats.
+    """Labels that learners save against a baseline until they reach a score, with a bootstrap interval over repeats.
 
-    A run that ended before it reached the score needed more labels than it had; nobody knows how many. It
-    bounds what was saved from one side: if only the baseline did not get there, at least that many labels were saved,
-    and if only the learner did not, at most that many. Medians of the lower and of the upper bounds enclose the
-    median of what was saved; they are equal, and the median is known, unless about half of the runs ended too early.
-    The interval goes from the lower quantile of resampled medians of the one to the upper of the other.
+    A run that ended before it reached the score needed more labels than it had; how many is unknown. It bounds the
+    labels saved from one side: if only the baseline did not reach the score, at least the difference in labels was
+    saved; if only the learner did not, at most the difference. The medians of the lower and of the upper bounds enclose
+    the median of the labels saved. They are equal, and the median is known, unless about half of the runs ended too
+    early. The interval goes from the lower quantile of the resampled medians of the lower bounds to the upper quantile
+    of those of the upper bounds.
 
     Parameters
     ----------
     histories : dict of str to dict of ndarray
         The result of :func:`skal.simulate`, whose repeats are pairs.
     score : float
-        The score to reach. A learner reaches it with the first number of labels at which its score is as high.
+        The score to reach. A learner reaches it at the first number of labels with at least this score.
     baseline : str
         Name of the learner that the others are compared with.
     metric : str, default="score"
         Which of the history's arrays.
     confidence : float, default=0.95
-        Of the interval: percentiles of the bootstrap, which are narrow for fewer than ten repeats. One repeat bounds
-        nothing.
+        Confidence of the interval. The interval consists of bootstrap percentiles, and is too narrow for fewer than ten
+        repeats. One repeat bounds nothing.
     n_resamples : int, default=9999
-        How often the repeats are drawn.
+        Number of bootstrap samples of the repeats.
     random_state : int, RandomState instance or None, default=None
-        Draws them.
+        Seeds the bootstrap.
 
     Returns
     -------

@@ -31,17 +31,17 @@ def area_under_curve(
         Which of the history's arrays.
     between : tuple of (float, float), default=None
         The numbers of labels :math:`n_a < n_b`; by default the first and the last round of the repeat that have a
-        score. Give them where stopping ended some repeats early, as areas over different ranges do not compare.
+        score. Give them if stopping ended some repeats early, as areas over different ranges cannot be compared.
 
     Returns
     -------
     areas : ndarray of shape (n_repeats,)
-        NaN for a repeat that does not go from the one number to the other, or has one round only.
+        NaN for a repeat that does not cover this range, or has one round only.
 
     Raises
     ------
     ValueError
-        If the history has no such metric, or the numbers are in no order.
+        If the history has no such metric, or the numbers are not in increasing order.
 
     Examples
     --------

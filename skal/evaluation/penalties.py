@@ -21,13 +21,13 @@ from .significance import paired_test
 class PenaltyMatrix(Table):
     """How often each learner beats each other one.
 
-    As a table it has a row for each learner that beats, and a column for each that is beaten.
+    As a table it has one row per learner that beats, and one column per learner that is beaten.
 
     Parameters
     ----------
     names : tuple of str
     penalties : ndarray of shape (n_learners, n_learners)
-        In row i and column j what learner i beat learner j by: between 0 and the number of data sets.
+        In row i and column j, how much learner i beat learner j: between 0 and the number of data sets.
     n_experiments : int
         Number of data sets.
 
@@ -72,20 +72,20 @@ def penalty_matrix(
 
     .. math:: P_{ij} \\leftarrow P_{ij} + 1 / L
 
-    so that a data set adds 1 at most, whatever the number of its rounds.
+    so that a data set adds at most 1, whatever the number of its rounds.
 
     Parameters
     ----------
     experiments : dict of str to dict of str to dict of ndarray
-        For each data set a result of :func:`skal.simulate`, of the same learners. A single result will do.
+        A result of :func:`skal.simulate` for each data set, of the same learners. A single result is accepted, too.
     metric : str, default="score"
         Which of the history's arrays; higher is better.
     alpha : float, default=0.05
-        A learner is better where the p-value is below; no correction is made, as in the paper.
+        A learner is better if the p-value is below this level. There is no correction, as in the paper.
     between : tuple of (float, float), default=None
-        The smallest and largest number of labels that count. By default all count that both learners of a pair have a
-        score at, after the first round of both, whose labels no strategy has chosen. Where all curves have met, nobody
-        beats anybody, so end before that.
+        The smallest and largest number of labels that count. By default all numbers count at which both learners of a
+        pair have a score, after the first round of both, whose labels no strategy has chosen. Where all curves have
+        met, no learner beats another, so end before that.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def penalty_matrix(
 
     Notes
     -----
-    The paper was not at hand: its choice of numbers of labels is left to `between`.
+    The paper was not available when this was written, so its choice of numbers of labels is left to `between`.
 
     References
     ----------

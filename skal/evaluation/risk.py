@@ -1,4 +1,4 @@
-"""The mean of what is known of rows that were drawn with known probabilities: active testing."""
+"""Estimates of a mean from rows that were drawn with known probabilities: active testing."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Risk(NamedTuple):
 
 
 def lure_weights(probability: ArrayLike, n_left: ArrayLike) -> NDArray[np.float64]:
-    r"""The weights of rows that were drawn one by one without replacement, for a mean without bias (LURE).
+    r"""The weights of rows that were drawn one by one without replacement, for an unbiased mean (LURE).
 
     With N rows in all and M drawn, of which the m-th had the probability :math:`q_m` to be the next one,
 
     .. math:: v_m = 1 + \frac{N - M}{N - m} \Big( \frac{1}{(N - m + 1) q_m} - 1 \Big), \qquad
        \hat R = \frac{1}{M} \sum_{m=1}^{M} v_m L_m
 
-    ([1]_), where :math:`N - m + 1` rows are left before the m-th. It is a weighted mean of what each draw
-    says alone, without bias,
+    ([1]_), where :math:`N - m + 1` rows are left before the m-th. It is a weighted mean of the unbiased estimates that
+    each draw gives alone,
 
     .. math:: \hat R = \sum_m c_m Z_m, \quad Z_m = \frac{\sum_{t < m} L_t + L_m / q_m}{n_m + m - 1}, \quad
        c_m \propto \frac{1}{n_m (n_m - 1)}
 
-    with :math:`n_m` rows left. In this form rows may leave between two draws, for training, or come: then
-    :math:`\hat R` speaks of the mean over :math:`m` of what was there.
+    with :math:`n_m` rows left. In this form rows may be removed between two draws, for training, or added: then
+    :math:`\hat R` estimates the mean over :math:`m` of what was there.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def lure_weights(probability: ArrayLike, n_left: ArrayLike) -> NDArray[np.float6
     Returns
     -------
     weights : ndarray of shape (n_drawn,)
-        None is negative. Those of uniform draws are one.
+        None is negative. The weights of uniform draws are one.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def lure_weights(probability: ArrayLike, n_left: ArrayLike) -> NDArray[np.float6
 
 
 def lure_estimate(values: ArrayLike, probability: ArrayLike, n_left: ArrayLike) -> Risk:
-    """The mean of a value over all rows, from some that were drawn with known probabilities.
+    """Estimate the mean of a value over all rows, from some that were drawn with known probabilities.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def lure_estimate(values: ArrayLike, probability: ArrayLike, n_left: ArrayLike) 
     Returns
     -------
     risk : Risk
-        The variance is that of what each draw says alone, as these are uncorrelated.
+        The variance is computed from the estimates of the single draws, which are uncorrelated.
 
     Raises
     ------

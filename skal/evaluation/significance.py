@@ -15,7 +15,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     Parameters
     ----------
     first, second : array-like of shape (n_repeats,)
-        Pairs: the i-th numbers are of the same repeat. A pair with NaN is left out.
+        Pairs: the i-th numbers belong to the same repeat. A pair with NaN is left out.
     test : {"t", "wilcoxon"}, default="t"
         Student's paired t-test, or Wilcoxon's signed rank test, which assumes no normal distribution. Its
         p-value is at least :math:`2^{1 - n}`: with five repeats none is below 0.0625.
@@ -28,8 +28,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, test: str = "t") -> floa
     Raises
     ------
     ValueError
-        If there are fewer than two pairs, not equally many numbers, or no such test; of a t-test, if a difference is
-        infinite.
+        If there are fewer than two pairs, or not equally many numbers, or no such test; for a t-test, if a difference
+        is infinite.
 
     Examples
     --------

@@ -16,9 +16,9 @@ from .significance import differences_of
 
 @dataclass(frozen=True, eq=False)
 class WinRates(Table):
-    """On which share of the data sets each learner is better than each other one.
+    """The share of the data sets on which each learner is better than each other one.
 
-    As a table it has a row for each learner that wins, and a column for each that loses.
+    As a table it has one row per learner that wins, and one column per learner that loses.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def win_rates(experiments: Experiments, *, measure: Measure = "area", metric: st
     Parameters
     ----------
     experiments : dict of str to dict of str to dict of ndarray
-        For each data set a result of :func:`skal.simulate`, of the same learners.
+        A result of :func:`skal.simulate` for each data set, of the same learners.
     measure : {"area", "final"} or callable, default="area"
         What is compared, as in :func:`paired_tests`; higher is better.
     metric : str, default="score"

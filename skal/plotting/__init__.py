@@ -1,4 +1,4 @@
-"""Displays in the manner of scikit-learn's: computed once, drawn and restyled at will."""
+"""Displays in the style of scikit-learn's: computed once, drawn and restyled at will."""
 
 from .class_counts import ClassCountsDisplay
 from .learning_curves import LearningCurveDisplay

@@ -64,17 +64,17 @@ class ClassCountsDisplay:
         ax: Any = None,
         **area_kwargs: Any,
     ) -> Self:
-        """Draw the class counts of a ``history_``, or the mean over the repeats of one of :func:`skal.simulate`.
+        """Draw the class counts of a ``history_``, or their mean over the repeats of a result of :func:`skal.simulate`.
 
         Parameters
         ----------
         history : dict of ndarray
-            With ``class_counts``.
+            A history with ``class_counts``.
         classes : sequence of str, default=None
             Names of the classes, in the order of ``np.unique`` of the labels, such as ``learner.classes_``; by default
-            those of the history, or their numbers where it is a plain dict.
+            those of the history, or their numbers if it is a plain dict.
         shares : bool, default=False
-            Whether to draw the share of each class instead of its labels.
+            Whether to draw the share of each class instead of its number of labels.
         ax : matplotlib Axes, default=None
             Axes to draw in; new ones by default.
         **area_kwargs : dict

@@ -85,17 +85,17 @@ class LearningCurveDisplay:
         band : {"std", "min_max"} or None, default="std"
             What the band around the mean shows: one standard deviation, or the extremes.
         baseline : str, default=None
-            Name of the history that the others are tested against at each number of labels, in pairs of repeats and
-            with Holm's correction for the number of curves; filled points mark where they differ.
+            Name of the history that the others are tested against at each number of labels. The tests are paired by
+            repeat and have Holm's correction for the number of curves; filled points mark where the curves differ.
         test : {"t", "wilcoxon"}, default="t"
             As in :func:`skal.evaluation.paired_test`.
         level : float, default=0.05
-            A point is marked where the corrected p-value is below.
+            A point is marked if its corrected p-value is below this level.
         ax : matplotlib Axes, default=None
-            Axes to draw in; new ones by default. Several displays can share one. The legend says what band and points
-            are, where the histories have names.
+            Axes to draw in; new ones by default. Several displays can share one. If the histories have names, the
+            legend explains the band and the points.
         name : str, default=None
-            The legend's name of a single history.
+            The name of a single history in the legend.
         **line_kwargs : dict
             Passed to matplotlib's ``plot``.
 
@@ -128,7 +128,7 @@ class LearningCurveDisplay:
         ----------
         band : {"std", "min_max"} or None, default="std"
         level : float, default=0.05
-            A point is marked where the corrected p-value is below.
+            A point is marked if its corrected p-value is below this level.
         ax : matplotlib Axes, default=None
         **line_kwargs : dict
             Passed to matplotlib's ``plot``.

@@ -70,9 +70,9 @@ class MatchesDisplay:
         y : array-like of shape (n_samples,), default=None
             Labels to write above the matches, before their row numbers.
         n_columns : int, default=10
-            How many of the synthetic images to draw; the first ones.
+            Number of synthetic images to draw, from the first.
         image_shape : tuple of int, default=None
-            Shape of an image, where `X` has 2-D rows.
+            Shape of an image, if `X` has 2-D rows.
         figure : matplotlib Figure, default=None
             Figure to draw in; a new one by default.
 
@@ -83,7 +83,7 @@ class MatchesDisplay:
         Raises
         ------
         ValueError
-            If the rows are not images and `image_shape` does not say how to read them.
+            If the rows are not images, and `image_shape` does not give their shape.
         """
         synthetic, rows = np.asarray(report["synthetic"])[:n_columns], np.asarray(report["rows"])[:n_columns]
         shape = tuple(synthetic.shape[1:] if image_shape is None else image_shape)
@@ -110,7 +110,7 @@ class MatchesDisplay:
         ----------
         figure : matplotlib Figure, default=None
         cmap : str, default="gray_r"
-            Colours of images of one channel.
+            Colour map of images of one channel.
 
         Returns
         -------

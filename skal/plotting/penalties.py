@@ -56,7 +56,7 @@ class PenaltyMatrixDisplay:
         Parameters
         ----------
         experiments : dict of str to dict of str to dict of ndarray
-            For each data set a result of :func:`skal.simulate`, of the same learners.
+            A result of :func:`skal.simulate` for each data set, of the same learners.
         ax : matplotlib Axes, default=None
             Axes to draw in; new ones by default.
         cmap : str, default="Reds"
@@ -71,7 +71,7 @@ class PenaltyMatrixDisplay:
 
     @classmethod
     def from_matrix(cls, matrix: PenaltyMatrix, *, ax: Any = None, cmap: str = "Reds") -> Self:
-        """Draw penalties that are counted already.
+        """Draw penalties that have been counted already.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ class QueryDisplay:
     items : list of ndarray or list of str
         Images (H, W) or (H, W, channels) of bytes or of numbers, or texts.
     titles : list of str
-        What stands above each.
+        The text above each item.
 
     Attributes
     ----------
@@ -90,24 +90,25 @@ class QueryDisplay:
         learner : ActiveLearner
             Fitted.
         rows : array-like of shape (n_rows,)
-            Positions in the pool, as `query` returned them, or ids: an index of pandas, or anything but integers.
+            Positions in the pool, as returned by `query`, or ids; integer ids must be given as a pandas index.
         items : container of n_samples items, default=None
-            What the rows of the pool look like, where the learner is trained on something else, such as embeddings:
-            images (N, C, H, W), (N, H, W) or (N, H, W, C), the first of these where several fit, paths of image files,
+            What to draw for the rows of the pool, if the learner is trained on something else, such as embeddings:
+            images (N, C, H, W), (N, H, W) or (N, H, W, C), of which the first that fits is used, paths of image files,
             a torch dataset, or texts. By default the pool itself. Strings are texts, unless all that are drawn end as
-            image files do, in ``.png`` for one.
+            image files do, such as in ``.png``.
         predict : bool, default=False
-            Whether the classifier's guess, with a question mark, is shown for a row without a label, once there is one.
+            Whether to show the classifier's guess, with a question mark, for rows without a label, once there is a
+            classifier.
         notes : sequence of shape (n_rows,), default=None
-            What else to write above each, such as utilities; fractions are rounded, and None is left out.
+            Additional text above each item, such as utilities; fractions are rounded, and None is left out.
         image_shape : tuple of int, default=None
-            Shape of an image, where the items are flat rows.
+            Shape of an image, if the items are flat rows.
         n_items : int, default=None
-            How many of the rows are drawn, the first ones; by default up to 40, with a warning where there are more.
+            Number of rows to draw, from the first; by default up to 40, with a warning if there are more.
         n_columns : int, default=None
-            Items side by side, by default 10 images or 3 texts.
+            Number of items side by side; by default 10 images or 3 texts.
         figure : matplotlib Figure, default=None
-            Figure to draw in, which is cleared; a new one by default.
+            Figure to draw in, which is cleared first; a new one by default.
 
         Returns
         -------
@@ -116,8 +117,8 @@ class QueryDisplay:
         Raises
         ------
         ValueError
-            If there are no rows or they are not in the pool, there is not an item for each row of the pool, or the
-            items are neither images nor texts.
+            If there are no rows or they are not in the pool, the number of items differs from that of the rows of the
+            pool, or the items are neither images nor texts.
         NotFittedError
             If the learner is not fitted.
         """
@@ -164,7 +165,7 @@ class QueryDisplay:
         n_columns : int, default=None
         figure : matplotlib Figure, default=None
         cmap : str, default="gray"
-            Colours of images of one channel.
+            Colour map of images of one channel.
 
         Returns
         -------

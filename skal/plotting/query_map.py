@@ -1,4 +1,4 @@
-"""A map of the pool in two dimensions, and where on it each round asked."""
+"""A map of the pool in two dimensions, with the rows that each round asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class QueryMapDisplay:
     Parameters
     ----------
     embedding : ndarray of shape (n_rows, 2)
-        Where the rows are on the map.
+        The position of each row on the map.
     rounds : ndarray of int of shape (n_rows,)
         The round in which a row was labelled, 0 for the initial labels, -1 for rows without a label.
     rows : ndarray of int of shape (n_rows,)
@@ -82,14 +82,15 @@ class QueryMapDisplay:
         Parameters
         ----------
         learner : ActiveLearner or SimulatedLearner
-            Fitted. Rows that were labelled between two trainings, as its ``record_`` has them, are one round.
+            Fitted. Rows that were labelled between two training runs, according to its ``record_``, form one round.
         transformer : transformer, default=None
-            Maps rows to two numbers; ``PCA(2)`` by default. Also one without a `transform`, such as ``TSNE()``; texts
-            and tables need a pipeline that reads them; a ``FrozenEstimator`` is not trained.
+            Maps rows to two numbers; ``PCA(2)`` by default. A transformer without a `transform`, such as ``TSNE()``, is
+            accepted, too. Texts and tables need a pipeline that reads them. A ``FrozenEstimator`` is not trained.
         n_rows : int, default=10000
-            How many rows of the pool are drawn at random, beside the labelled ones. The transformer learns from all.
+            Number of rows of the pool that are drawn at random, besides the labelled ones. The transformer learns from
+            both.
         random_state : int, RandomState instance or None, default=0
-            Draws them, and seeds the transformer.
+            Seeds the choice of rows and the transformer.
         ax : matplotlib Axes, default=None
             Axes to draw in; new ones by default.
         **scatter_kwargs : dict
@@ -102,7 +103,7 @@ class QueryMapDisplay:
         Raises
         ------
         ValueError
-            If the transformer does not make two numbers of a row, or there is none and the rows are no numbers.
+            If the transformer does not return two numbers per row, or none is given and the rows are not numbers.
         NotFittedError
             If the learner is not fitted.
         """

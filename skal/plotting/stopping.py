@@ -22,12 +22,12 @@ class StoppingDisplay:
     ----------
     n_labeled : ndarray of int of shape (n_rounds,)
     values : ndarray of shape (n_rounds,)
-        What was measured; NaN where it could not be.
+        The measured values; NaN where nothing could be measured.
     threshold : float
     n_rounds : int, default=1
         How many rounds are averaged.
     labels_left : float or None, default=None
-        Estimate of the labels that are still worth buying, if there is one, and the pool has so many rows.
+        Estimate of the labels that are still worth buying, if there is one and the pool has that many rows.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class StoppingDisplay:
     figure_ : matplotlib Figure
     values_ : matplotlib Line2D
     mean_ : matplotlib Line2D
-        The mean over the last `n_rounds` rounds; it is not in the legend where that is one.
+        The mean over the last `n_rounds` rounds; it is not in the legend if `n_rounds` is 1.
     threshold_ : matplotlib Line2D
     end_ : matplotlib Line2D or None
-        Where the criterion stops or is expected to, if a trend can be told.
+        Where the criterion stops or is expected to stop, if there is a clear trend.
 
     See Also
     --------
-    skal.stopping.StoppingReport : The same of one round, in words.
+    skal.stopping.StoppingReport : The report on one round, in words.
 
     Examples
     --------

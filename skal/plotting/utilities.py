@@ -1,4 +1,4 @@
-"""What a strategy wants in a plane, and where the classifier's classes meet."""
+"""What a strategy wants in a plane, and the boundaries between the classifier's classes."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class UtilityDisplay:
     X : ndarray of shape (n_rows, 2)
         The rows of the pool.
     codes : ndarray of int of shape (n_rows,)
-        Codes of their labels, -1 where there is none.
+        Codes of their labels, -1 where there is no label.
     names : tuple of str
-        What the two features are called.
+        Names of the two features.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class UtilityDisplay:
     surface_ : matplotlib contour set
         The utilities.
     boundary_ : matplotlib contour set or None
-        The lines between the classes; None where all points are predicted alike.
+        The lines between the classes; None if all points have the same prediction.
     pool_, labeled_ : matplotlib PathCollection
         The rows without and with a label.
     colorbar_ : matplotlib Colorbar
@@ -91,13 +91,13 @@ class UtilityDisplay:
         ----------
         learner : ActiveLearner
             Fitted on rows of two features, with a strategy that scores rows, a `ScoreStrategy`. The points are scored
-            as the rows of a pool of their own.
+            as the rows of a separate pool.
         X : array-like of shape (n_rows, 2), default=None
             Rows to draw instead of the pool, all without a label.
         grid_resolution : int, default=100
             Points along each side.
         eps : float, default=0.5
-            How far the plane goes beyond the rows, as in scikit-learn's ``DecisionBoundaryDisplay``.
+            How far the plane extends beyond the rows, as in scikit-learn's ``DecisionBoundaryDisplay``.
         ax : matplotlib Axes, default=None
             Axes to draw in; new ones by default.
         **contour_kwargs : dict
@@ -110,7 +110,7 @@ class UtilityDisplay:
         Raises
         ------
         ValueError
-            If the rows have not two features.
+            If the rows do not have two features.
         TypeError
             If the strategy does not score rows.
         NotFittedError
