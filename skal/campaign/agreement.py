@@ -16,7 +16,7 @@ class Agreement:
     Parameters
     ----------
     n_items : int
-        Items with two answers or more; all else is of these.
+        Items with two or more answers; all other attributes are about these.
     n_disputed : int
         Those on which no class has more than half of the answers.
     raw : float
@@ -24,9 +24,9 @@ class Agreement:
     fleiss : float
         Fleiss' kappa: 1 is agreement, 0 is chance. NaN where it is not defined.
     cohen : dict of (annotator, annotator) to float
-        Cohen's kappa of each two annotators with items in common; by name from a campaign, else by number.
+        Cohen's kappa of each pair of annotators with items in common; by name from a campaign, else by number.
     n_common : dict of (annotator, annotator) to int
-        How many items those are.
+        Number of items that each pair has in common.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def agreement(items: ArrayLike, annotators: ArrayLike, classes: ArrayLike) -> Ag
     Parameters
     ----------
     items, annotators, classes : array-like of int of shape (n_answers,)
-        Of each answer, from 0 on; no annotator answers an item twice.
+        The item, annotator and class of each answer, numbered from 0; no annotator answers an item twice.
 
     Returns
     -------

@@ -23,56 +23,57 @@ from .views import Views
 
 
 class Campaign(Views):
-    """A labelling campaign in a folder: annotators are given rows, and what they say is never lost.
+    """A labelling campaign in a folder: annotators are given rows, and their answers are never lost.
 
     The folder has a journal, an SQLite file that is only added to, and the trained learners. Any number of processes
-    and threads may use it at once; each process opens it: :meth:`open`. After a crash the campaign continues with the
-    batch that would have come.
+    and threads may use the folder at once; each process opens it with :meth:`open`. After a crash the campaign
+    continues with the batch that would have come next.
 
     Parameters
     ----------
     path : str or path-like
-        The folder, which is made; it must not hold a campaign yet.
+        The folder, which is created; it must not hold a campaign yet.
     learner : ActiveLearner
-        Not fitted. It is cloned; its ``random_state``, if it is no integer, becomes one.
+        Not fitted. It is cloned; a ``random_state`` that is not an integer is replaced by one.
     X : container of shape (n_rows, ...)
         The pool.
     items : sequence of n_rows items, default=None
-        What annotators look at, such as paths of images; by default the rows of `X`. They are not kept: give them to
-        `open` again.
+        What annotators look at, such as paths of images; by default the rows of `X`. The items are not stored: pass
+        them to `open` again.
     classes : array-like of shape (n_classes,), default=None
-        The possible labels, in the order in which they are shown; any other is refused. By default those of
-        the learner, and where it has none, any label is welcome.
+        The possible labels, in the order in which they are shown; any other label is refused. By default the classes of
+        the learner; if it has none, any label is accepted.
     annotators : sequence of str, default=None
-        Who may label; by default everyone, by any name.
+        Who may label; by default everyone, under any name.
     n_annotators_per_row : int, default=1
         How many annotators each row is given to.
     lease_seconds : float, default=600.0
         How long a row is kept for the annotator who was given it.
     retrain_every : int, default=20
-        After how many labels the classifier is trained again, and a new batch takes the place of the old one. None
-        does so on demand only, by `train`.
+        The number of labels after which the classifier is trained again, and a new batch takes the place of the old
+        one. None trains on demand only, by `train`.
     n_prepared : int, default=None
-        For how many rows the strategy is asked at once, ahead of the annotators: by default 100, or 5 times
+        How many rows the strategy is asked for at once, ahead of the annotators: by default 100, or 5 times
         `retrain_every` if that is more.
     consensus : {"majority", "dawid_skene"}, default="majority"
         How several answers become one label.
     disagreements_first : bool, default=False
-        Whether rows on which no label has a majority are given to one more annotator, before any other row.
+        Whether rows on which no label has a majority are given to one more annotator before any other row.
     validation : tuple of (X, y), default=None
-        Rows to score each classifier on.
+        Rows on which each classifier is scored.
     stopping : StoppingCriterion, default=None
         Looks at each classifier; `progress` has what it says. After a restart it begins again.
     training : {"background", "foreground"}, default="background"
-        Where the classifier is trained: in a process of its own, which is started when needed, one for all that use the
-        folder; or in this one, whose annotators wait for it. None leaves it to another process.
+        Where the classifier is trained: in a separate process, which is started when needed and shared by all processes
+        that use the folder; or in this process, whose annotators wait for the training. None leaves it to another
+        process.
     clock : callable, default=None
         Returns the time in seconds since the epoch, for tests; by default ``time.time``.
 
     Raises
     ------
     ValueError
-        If a parameter is invalid, or the folder holds a campaign already. Nothing was written then.
+        If a parameter is invalid, or the folder holds a campaign already. Nothing has been written then.
     TypeError
         If the classifier lacks what the strategy requires, or `learner` is no ActiveLearner.
     OSError
@@ -113,7 +114,7 @@ class Campaign(Views):
     """
 
     def progress(self) -> Progress:
-        """How the campaign goes: answers by class, annotator and model, agreement, scores, and what went wrong.
+        """The state of the campaign: answers by class, annotator and model, agreement, scores, and what went wrong.
 
         Returns
         -------
@@ -123,31 +124,32 @@ class Campaign(Views):
             return progress(connection, len(self), self._clock())
 
     def export(self, path: str | os.PathLike[str] | None = None, *, what: str = "labels") -> Any:
-        """Write the labels, or everything that was said, to a file, or give the labelled rows.
+        """Write the labels, or everything that was said, to a file, or return the labelled rows.
 
         Parameters
         ----------
         path : str or path-like, default=None
-            Its end says the format: ``.csv``, ``.jsonl`` or ``.parquet``. Without it, rows and labels are returned.
+            Its extension sets the format: ``.csv``, ``.jsonl`` or ``.parquet``. Without `path`, rows and labels are
+            returned.
         what : {"labels", "answers"}, default="labels"
-            A line per row with answers: its position ``row``, its ``id`` if it has one, the label (nothing where the
-            row is `disputed`) and its probability, and the number of answers; or a line for each thing that an
-            annotator said, see `answers`.
+            "labels" writes a line per row with answers: its position ``row``, its ``id`` if it has one, the label
+            (empty if the row is `disputed`) and its probability, and the number of answers. "answers" writes a line for
+            each action of an annotator, see `answers`.
 
         Returns
         -------
         X, y : container of shape (n_labelled, ...) and ndarray of shape (n_labelled,)
-            Without `path`.
+            Only without `path`.
 
         Raises
         ------
         ValueError
-            If the format or `what` is unknown, different ids have the same text, or rows are wanted of a campaign that
-            was opened without its pool.
+            If the format or `what` is unknown, different ids have the same text, or rows are requested from a campaign
+            that was opened without its pool.
         ImportError
-            If parquet is wanted, and neither polars nor pandas with pyarrow is there.
+            If parquet is requested, and neither polars nor pandas with pyarrow is installed.
         OSError
-            If the file cannot be written; an older one is left then.
+            If the file cannot be written; an existing file is kept then.
         """
         if what not in ("labels", "answers"):
             raise ValueError(f"what={what!r} was given; it must be 'labels' or 'answers'.")
@@ -186,16 +188,16 @@ class Campaign(Views):
         Parameters
         ----------
         path : str or path-like
-            With the names of the columns in the first line.
+            The file, with the names of the columns in its first line.
         row : str, default=None
-            The column of the rows. These are positions from 0 on; where the pool has an index that names its rows,
-            they are ids. By default ``row``; for ids ``id``, if there is one.
+            The column that names the rows. It holds positions from 0 on or, if the pool has an index that names its
+            rows, ids. By default ``row``; for ids ``id``, if there is such a column.
         label, annotator : str
             The other columns. Lines without a label are left out.
         default_annotator : str, default="import"
-            Who gave the labels, where the file has no such column, or nothing in it.
+            Who gave the labels, if the file has no such column, or where it is empty.
         overwrite : bool, default=False
-            Whether what an annotator said before is corrected, where the file says something else; otherwise such lines
+            Whether to correct what an annotator said before, where the file says something else; otherwise such lines
             are conflicts, which are listed and left out.
 
         Returns
@@ -205,8 +207,9 @@ class Campaign(Views):
         Raises
         ------
         ValueError
-            If a line names no row or no class, an annotator is not welcome, the file says two things of one row and
-            annotator, or a column ``row`` may have positions or ids. Nothing is recorded then.
+            If a line has an unknown row or class, an annotator is not allowed, the file says two things about the same
+            row and annotator, or it is not clear whether a column ``row`` has positions or ids. Nothing is recorded
+            then.
         OSError
             If the file cannot be read, or the journal written.
         """
@@ -258,32 +261,32 @@ class Campaign(Views):
         return ImportReport(n_new, n_same, sorted(conflicts))
 
     def sync(self, source: str, told: Iterable[Told], *, rows: ArrayLike | None = None) -> SyncReport:
-        """Take over what annotators say in another program: each thing once, and again when it has changed there.
+        """Take over what annotators say in another program: each answer once, and again when it has changed there.
 
-        It counts from now on: what an annotator said here before gives way.
+        From now on these answers count: they replace what the annotator said here before.
 
         Parameters
         ----------
         source : str
-            Which program, and what in it: what was read from another source is left alone.
+            Which program, and what part of it: answers read from another source are left alone.
         told : iterable of Told
-            What its annotators say now, at most one thing of each row and annotator.
+            What its annotators say now, with at most one entry per row and annotator.
         rows : array-like of shape (n_rows,), default=None
-            Of which rows this is all that is said there; by default of all. What was read of them before, and is told
-            no more, is withdrawn, unless its author has said something else here since.
+            The rows for which `told` is complete; by default all rows. An answer that was read for them before, and is
+            no longer told, is withdrawn, unless its author has said something else here since.
 
         Returns
         -------
         report : SyncReport
-            A label that is not one of the classes, and an annotator who is not welcome, are refused there; all else is
-            recorded.
+            Labels that are not in the classes, and annotators who are not allowed, are listed there as refused; all
+            else is recorded.
 
         Raises
         ------
         ValueError
-            If a row is out of range, or two things are told of a row and annotator. Nothing is recorded then.
+            If a row is out of range, or two entries are about the same row and annotator. Nothing is recorded then.
         OSError
-            As `answer`.
+            As in `answer`.
 
         Examples
         --------

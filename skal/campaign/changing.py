@@ -1,4 +1,4 @@
-"""What changes while a campaign is running: settings, annotators, classes, and the learner."""
+"""What can change during a campaign: settings, annotators, classes, and the learner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .opened import Opened
 
 
 class Changing(Opened):
-    """Base of the campaign: what may be changed. Each change is in the journal, and holds from then on."""
+    """Base of the campaign: what may be changed. Each change is in the journal, and takes effect from then on."""
 
     def set(self, **changes: Any) -> Self:
         """Change settings from now on.
@@ -25,8 +25,9 @@ class Changing(Opened):
         ----------
         **changes : dict
             ``n_annotators_per_row``, ``lease_seconds``, ``retrain_every``, ``n_prepared``, ``consensus``,
-            ``disagreements_first``, and ``is_closed``: whether only annotators who are known are welcome. Rows that are
-            done stay so where ``n_annotators_per_row`` is raised, except for those that only a lower number made done.
+            ``disagreements_first``, and ``is_closed``: whether only known annotators are accepted. If
+            ``n_annotators_per_row`` is raised, rows that are done stay done, except those that are done only because
+            the number was lowered before.
 
         Returns
         -------
@@ -35,7 +36,7 @@ class Changing(Opened):
         Raises
         ------
         ValueError
-            If one is unknown or invalid.
+            If a setting is unknown or invalid.
         """
         names = [each.name for each in fields(Settings)]
         if unknown := sorted(changes.keys() - set(names)):
@@ -48,7 +49,7 @@ class Changing(Opened):
         return self
 
     def add_annotator(self, name: str) -> Self:
-        """Welcome an annotator; one who is known is no error.
+        """Add an annotator; adding one who is already known is no error.
 
         Parameters
         ----------
@@ -65,9 +66,9 @@ class Changing(Opened):
         return self
 
     def add_classes(self, classes: ArrayLike) -> Self:
-        """Let there be more labels; those that are there already are no error.
+        """Add possible labels; adding labels that exist already is no error.
 
-        A classifier that was told all classes is trained again with the new ones, before the next batch.
+        A classifier that was given all classes is trained again with the new ones, before the next batch.
 
         Parameters
         ----------
@@ -80,10 +81,10 @@ class Changing(Opened):
         Raises
         ------
         ValueError
-            If they are not like the others, numbers or strings, or one is repeated, missing or what marks unlabelled
-            rows.
+            If they are not of the same kind as the others, numbers or strings, or one is repeated, missing or the
+            marker of unlabelled rows.
         OSError
-            As `answer`.
+            As in `answer`.
         """
         given = plain_classes(classes, self._marker)
         with self._database.writing() as connection:
@@ -107,14 +108,15 @@ class Changing(Opened):
         return self
 
     def change_learner(self, learner: ActiveLearner) -> Self:
-        """Go on with another classifier or strategy, or other parameters: it is trained on all labels at once.
+        """Use another classifier, strategy or parameters from now on; the classifier is trained on all labels at once.
 
-        Rows that are prepared are offered until the new strategy has said which ones it wants.
+        Rows that are prepared already are offered until the new strategy has chosen others.
 
         Parameters
         ----------
         learner : ActiveLearner
-            Not fitted. It has the classes of the campaign, and its seed where ``random_state`` is no integer.
+            Not fitted. It is given the classes of the campaign, and the campaign's seed if ``random_state`` is not an
+            integer.
 
         Returns
         -------
@@ -123,16 +125,16 @@ class Changing(Opened):
         Raises
         ------
         ValueError
-            If the campaign was opened without its pool, or the learner does not go with it.
+            If the campaign was opened without its pool, or the learner does not fit it.
         TypeError
             If the classifier lacks what the strategy requires, or `learner` is no ActiveLearner.
         OSError
-            As `answer`.
+            As in `answer`.
 
         Notes
         -----
-        Other processes that train take the change up by themselves, unless a part is code of one's own: then they end
-        with an error that `progress` shows, and have to be started again with the learner.
+        Other processes that train pick up the change by themselves, unless a part of the learner is your own code: then
+        they end with an error that `progress` shows, and have to be started again with the learner.
         """
         if self._X is None:
             raise ValueError("The campaign was opened without its pool; give it: Campaign.open(folder, X).")

@@ -24,8 +24,8 @@ class Consensus:
     probabilities : ndarray of shape (n_items, n_classes)
         Of each class, for each item.
     confusions : ndarray of shape (n_annotators, n_classes, n_classes) or None
-        How probable each answer of an annotator is, by the class that an item has: a row per class, which sums to 1,
-        or to 0 where the annotator has seen no such item. None where the method knows none.
+        The probability of each answer of an annotator, given the class of the item: one row per class, which sums to 1,
+        or to 0 if the annotator has seen no such item. None if the method has no such matrix.
     n_iterations : int
 
     Examples
@@ -104,11 +104,11 @@ def dawid_skene(
     Parameters
     ----------
     items, annotators, classes : array-like of int of shape (n_answers,)
-        Of each answer.
+        The item, annotator and class of each answer.
     n_items, n_annotators, n_classes : int
     smoothing : float, default=0.01
-        Answers of each kind that each annotator is believed to have given before, for each class. Without any, an
-        answer that was never given is taken for impossible.
+        Number of answers of each kind that each annotator is assumed to have given before, for each class. Without
+        smoothing, an answer that was never given is considered impossible.
     max_iter : int, default=200
     tol : float, default=1e-6
         The steps end when no probability of an item changes by more than that.

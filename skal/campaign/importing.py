@@ -20,16 +20,16 @@ class Line(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """A line that says something else than the annotator has said before; it was left out.
+    """A line that differs from what the annotator has said before; it was left out.
 
     Parameters
     ----------
     line : int
-        In the file, from 1 on; the names of the columns are in the first.
+        Line number in the file, from 1 on; the first line has the names of the columns.
     row : int
     annotator : str
     known, given : label
-        Of before, and of the file.
+        The label from before, and the label in the file.
 
     Examples
     --------
@@ -47,16 +47,16 @@ class Conflict(NamedTuple):
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of the lines of a file; ``print(report)`` says it in words.
+    """The result of an import; ``print(report)`` describes it in words.
 
     Parameters
     ----------
     n_new : int
         Labels that are recorded now.
     n_same : int
-        Lines that say what was known already.
+        Lines whose label was known already.
     conflicts : list of Conflict
-        Lines that say something else; they were left out.
+        Lines whose label differs from the known one; they were left out.
 
     Examples
     --------

@@ -22,7 +22,7 @@ LEASED, LABELLED, SKIPPED, OPEN = range(4)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What may change while a campaign is running.
+    """The settings, which may change during a campaign.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Settings:
     lease_seconds : float
         How long a row is kept for the annotator who was given it.
     retrain_every : int or None
-        After how many new answers the classifier is trained again; None only on demand.
+        Number of new answers after which the classifier is trained again; None: only on demand.
     n_prepared : int
-        How many rows a strategy is asked for ahead.
+        How many rows a strategy is asked for at once, ahead of the annotators.
     consensus : {"majority", "dawid_skene"}
     disagreements_first : bool
         Whether rows without a majority are given to another annotator before anything else.

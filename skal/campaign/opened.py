@@ -111,17 +111,18 @@ class Opened:
         training: str | None = "background",
         clock: Callable[[], float] | None = None,
     ) -> Self:
-        """Go on with a campaign, after a crash or in another process.
+        """Continue a campaign, after a crash or in another process.
 
         Parameters
         ----------
         path : str or path-like
             Its folder.
         X : container of shape (n_rows, ...), default=None
-            The pool that it was begun with. Without it everything but training works, which another process does then.
+            The pool that the campaign began with. Without it, everything works except training, which another
+            process then does.
         learner : ActiveLearner, default=None
-            With the parameters that it was begun with. It is needed where the journal cannot describe it, because a
-            part is code of one's own; the error says so.
+            With the parameters that the campaign began with. It is needed if the journal cannot describe it because a
+            part is your own code; the error says so.
         items, validation, stopping, training, clock
             As in `Campaign`.
 
@@ -134,7 +135,7 @@ class Opened:
         JournalError
             If the folder holds no campaign, or its journal is foreign, truncated, damaged, or of a newer skal.
         ValueError
-            If `X`, `items` or `learner` are not the original ones, or the learner has to be given.
+            If `X`, `items` or `learner` are not the original ones, or `learner` is needed and missing.
         OSError
             If the folder cannot be written.
         """
@@ -262,19 +263,19 @@ class Opened:
 
     @property
     def key(self) -> str:
-        """Tells the campaign from others, for what is kept elsewhere, such as answers in a browser."""
+        """An identifier of the campaign, for data kept elsewhere, such as answers in a browser."""
         with self._database.glance() as connection:
             begin = connection.execute("SELECT time, detail FROM events WHERE kind = 'begin'").fetchone()
         return hashlib.sha256(repr(begin).encode()).hexdigest()[:16]
 
     @property
     def classes(self) -> list[Any]:
-        """The possible labels: those that were given, in their order, or those that were used so far."""
+        """The possible labels: those that were given, in their order, or those used so far."""
         return self._database.asked(journal.class_values)
 
     @property
     def has_fixed_classes(self) -> bool:
-        """Whether the classes were given, and any other label is refused."""
+        """Whether the classes were given, so that any other label is refused."""
         return bool(self._facts["classes"])
 
     @property
@@ -284,7 +285,7 @@ class Opened:
 
     @property
     def settings(self) -> Settings:
-        """What may be changed by `set`."""
+        """The settings, which `set` changes."""
         return self._database.asked(journal.settings)
 
     @property

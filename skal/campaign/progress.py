@@ -1,4 +1,4 @@
-"""How a campaign goes: what was said by whom, how good the classifier is, and what went wrong."""
+"""The state of a campaign: who said what, how good the classifier is, and what went wrong."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from .agreement import Agreement, agreement
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How a campaign goes; ``print(progress)`` says it in words.
+    """The state of a campaign; ``print(progress)`` describes it in words.
 
     Parameters
     ----------
     n_rows : int
-        Of the pool.
+        Number of rows of the pool.
     n_labelled : int
         Rows with a label.
     n_skipped : int
         Rows that were skipped, and that nobody has labelled.
     n_disputed : int
-        Rows with answers, of which none is ahead.
+        Rows with answers on which no label is ahead.
     n_leased : int
         Rows that somebody is working on.
     n_answers : int
-        Labels that hold, of all annotators.
+        Current labels, counted over all annotators.
     by_class : dict of label to int
         How many rows have each label.
     by_annotator : dict of str to dict
-        ``n_labels``, ``n_skips``, and ``seconds``, the median that an answer took, NaN where it is not known.
+        ``n_labels``, ``n_skips``, and ``seconds``, the median time of an answer, NaN if it is not known.
     by_model : list of dict
-        For each version: ``version``, ``time`` in seconds since the epoch, ``n_labeled``, ``n_new`` labels since the
-        one before, ``seconds`` of training, ``warnings``; and where they are known ``validation``, ``audit`` (a dict
-        with ``score``, ``low``, ``high``, ``n_labeled``), ``stopping`` (a dict with ``text``, ``should_stop``) and
-        ``unsaved``, why the classifier is trained again after a restart.
+        For each version: ``version``, ``time`` in seconds since the epoch, ``n_labeled``, ``n_new`` (labels since the
+        previous version), ``seconds`` of training, ``warnings``; and, where they are known, ``validation``, ``audit``
+        (a dict with ``score``, ``low``, ``high``, ``n_labeled``), ``stopping`` (a dict with ``text``, ``should_stop``)
+        and ``unsaved`` (why the classifier is trained again after a restart).
     agreement : Agreement
     failure : str or None
-        Why the last training failed, if none has succeeded since.
+        Why the last training run failed, if none has succeeded since.
     is_training : bool
-        Whether one was begun and has not ended.
+        Whether a training run has begun and not ended.
 
     Examples
     --------

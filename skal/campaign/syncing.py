@@ -12,7 +12,7 @@ from . import answers, journal
 
 
 class Told(NamedTuple):
-    """What an annotator says of a row in another program.
+    """What an annotator says about a row in another program.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Told(NamedTuple):
     label : label
         None where the row was skipped.
     version : str
-        Another one whenever something has changed: a number and the time of the last change, say.
+        A value that differs whenever something has changed, such as a number and the time of the last change.
     seconds : float, default=None
         How long it took.
 
@@ -41,14 +41,14 @@ class Told(NamedTuple):
 
 @dataclass
 class SyncReport:
-    """What became of what another program knows; ``print(report)`` says it in words.
+    """The result of a sync; ``print(report)`` describes it in words.
 
     Parameters
     ----------
     n_labels, n_skips, n_withdrawn : int
-        What is recorded now; what was known already does not count.
+        Number of answers newly recorded; those known already do not count.
     refused : list of str
-        What could not be recorded, and why. It is tried again the next time.
+        What could not be recorded, and why. It is tried again at the next sync.
 
     Examples
     --------

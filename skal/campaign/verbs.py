@@ -27,37 +27,37 @@ class Verbs(Changing):
     _patience = _PATIENCE
 
     def next(self, annotator: str, n: int = 1, *, patience: float | None = None) -> Rows:
-        """Give an annotator rows to label, best first, and keep them for a while.
+        """Give an annotator rows to label, best first, and reserve them for a while.
 
-        The rows that the annotator has already, and has not answered, come first: asking again, after a page was
-        loaded again or an answer of the network was lost, gives the same rows.
+        Rows that the annotator already has and has not answered come first. Asking again, after a page was reloaded or
+        a response was lost in the network, therefore gives the same rows.
 
         Parameters
         ----------
         annotator : str
         n : int, default=1
-            How many rows the annotator shall have.
+            How many rows the annotator should have in all.
         patience : float, default=None
-            How many seconds to wait for rows that another process prepares, before random ones make up `n`. By default
-            20, and only where there would be none at all.
+            How many seconds to wait for rows that another process prepares, before random rows make up `n`. By default
+            20, and only if there would be no rows at all.
 
         Returns
         -------
         rows : ndarray of int of shape (n_given,)
-            Fewer than `n` where others have the rest, or no more are left.
+            Fewer than `n` if others have the rest, or no more are left.
 
         Raises
         ------
         ValueError
-            If `n` is invalid or the annotator is unknown and only known ones are welcome.
+            If `n` is invalid, or the annotator is unknown and only known ones are accepted.
         OSError
             If the journal cannot be written.
 
         Notes
         -----
-        At most `n_annotators_per_row` annotators have a row, or have answered it; those who come too late count when
-        they answer. Rows are prepared in advance. Where none are and a process trains, the call waits for it for some
-        seconds, and then draws rows at random; with ``training="foreground"`` it trains itself.
+        At most `n_annotators_per_row` annotators have a row, or have answered it; late annotators count when they
+        answer. Rows are prepared in advance. If none are ready and a process is training, the call waits for it for
+        some seconds, and then draws rows at random; with ``training="foreground"`` this process trains instead.
         """
         n = check_integer("n", n)
         if self._training == "foreground":
@@ -100,7 +100,7 @@ class Verbs(Changing):
         return rows
 
     def refill(self) -> Self:
-        """See to it that rows are prepared, as `next` does: for those who show annotators the `queue` by other means.
+        """Make sure that rows are prepared, as `next` does, for programs that show the `queue` in another way.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class Verbs(Changing):
         Raises
         ------
         OSError
-            As `answer`.
+            As in `answer`.
         """
         self._place.wake()
         with self._database.writing() as connection:
@@ -172,20 +172,20 @@ class Verbs(Changing):
     ) -> Self:
         """Record labels.
 
-        An answer is never lost: it counts when the lease has ended, and also for a row that the annotator was not
-        given.
+        An answer is never lost: it counts even after the lease has ended, or if the annotator was not given the row.
 
         Parameters
         ----------
         annotator : str
         rows : int or array-like of shape (n_rows,)
-            Positions in the pool; where `X` has an index that names its rows, also ids: integers as a ``pd.Index``,
-            others as they are.
+            Positions in the pool or, if `X` has an index that names its rows, also ids. Integer ids must be given as a
+            ``pd.Index``; other ids can be given as they are.
         labels : label or array-like of shape (n_rows,)
         seconds : float or array-like of shape (n_rows,), default=None
-            How long each took.
+            How long each answer took.
         overwrite : bool, default=False
-            Whether another label of the annotator is corrected, as what is read from another program may have to be.
+            Whether to replace another label of the annotator, as can be necessary for answers read from another
+            program.
 
         Returns
         -------
@@ -194,9 +194,9 @@ class Verbs(Changing):
         Raises
         ------
         ValueError
-            If rows are out of range or repeated, a label is missing or none of the classes, the annotator is unknown
-            and only known ones are welcome, or has given a row another label; the same label again is no error. Nothing
-            is recorded then.
+            If rows are out of range or repeated, a label is missing or not among the classes, the annotator is unknown
+            and only known ones are accepted, or the annotator has given a row another label (repeating the same label
+            is no error). Nothing is recorded then.
         OSError
             If the journal cannot be written. Nothing of the call is recorded then.
         """
@@ -212,7 +212,7 @@ class Verbs(Changing):
     def skip(self, annotator: str, rows: ArrayLike, *, seconds: Any = None, overwrite: bool = False) -> Self:
         """Record that an annotator cannot label rows.
 
-        A row that somebody skips and nobody labels is not offered again, once as many annotators as are asked have seen
+        A row that somebody skips and nobody labels is no longer offered once as many annotators as required have seen
         it.
 
         Parameters
@@ -221,7 +221,7 @@ class Verbs(Changing):
         rows : int or array-like of shape (n_rows,)
         seconds : float or array-like of shape (n_rows,), default=None
         overwrite : bool, default=False
-            Whether a label of the annotator gives way.
+            Whether the skip replaces a label of the annotator.
 
         Returns
         -------
@@ -230,9 +230,9 @@ class Verbs(Changing):
         Raises
         ------
         ValueError
-            As `answer` raises it, and if the annotator has labelled a row.
+            As in `answer`, and if the annotator has labelled a row.
         OSError
-            As `answer`.
+            As in `answer`.
         """
         rows = self._rows(rows)
         took = _checked_seconds(seconds, len(rows))
@@ -256,9 +256,9 @@ class Verbs(Changing):
         Raises
         ------
         ValueError
-            As `answer` raises it, and if the annotator has said nothing about a row yet.
+            As in `answer`, and if the annotator has said nothing about a row yet.
         OSError
-            As `answer`.
+            As in `answer`.
         """
         rows = self._rows(rows)
         given = self._labels(labels, len(rows))
@@ -284,33 +284,33 @@ class Verbs(Changing):
         ValueError
             If rows are out of range or repeated, or the annotator has said nothing about one of them.
         OSError
-            As `answer`.
+            As in `answer`.
         """
         rows = self._rows(rows)
         return self._recorded(annotator, lambda c, number, now: answers.withdraw(c, number, rows, now))
 
     def undo(self, annotator: str, *, only_row: int | None = None) -> Rows:
-        """Take back what an annotator did last: an answer, skip, correction or withdrawal. Again, the one before.
+        """Undo an annotator's last step: an answer, skip, correction or withdrawal. Another call undoes the one before.
 
-        Rows become what they were; those without an answer then are the annotator's again, and come first in `next`.
-        What an import or `sync` has said of a row since stays.
+        Rows return to their earlier state. Those that have no answer then are lent to the annotator again, and come
+        first in `next`. What an import or `sync` has said about a row since stays.
 
         Parameters
         ----------
         annotator : str
         only_row : int, default=None
-            The position of the row that is meant: nothing is taken back unless the annotator's last step was about it
+            The position of the intended row: nothing is undone unless the annotator's last step was about this row
             alone.
 
         Returns
         -------
         rows : ndarray of int of shape (n_rows,)
-            The rows of what was taken back; none if there is nothing left.
+            The rows of the step that was undone; empty if there is nothing left to undo.
 
         Raises
         ------
         OSError
-            As `answer`.
+            As in `answer`.
         """
         undone: list[int] = []
 
@@ -325,7 +325,7 @@ class Verbs(Changing):
         return np.array(undone, dtype=np.intp) if undone else NO_ROWS.copy()
 
     def give_back(self, annotator: str) -> Rows:
-        """End the leases of an annotator who goes; others may have the rows at once.
+        """End the leases of an annotator who leaves; others may have the rows at once.
 
         Parameters
         ----------
@@ -342,13 +342,13 @@ class Verbs(Changing):
     def audit(self, n: int) -> Rows:
         """Draw rows for an honest estimate of the classifier: they are labelled next, and never trained on.
 
-        Each row of those that nobody has, or has said anything about, is drawn with the same probability. `progress`
-        has the score; draw them at the beginning, and it speaks of the whole pool.
+        Each row that nobody has, and about which nobody has said anything, is drawn with the same probability.
+        `progress` has the score; if the rows are drawn at the beginning, it describes the whole pool.
 
         Parameters
         ----------
         n : int
-            How many.
+            Number of rows.
 
         Returns
         -------
@@ -360,7 +360,7 @@ class Verbs(Changing):
         ValueError
             If `n` is invalid.
         OSError
-            As `answer`.
+            As in `answer`.
         """
         n = check_integer("n", n)
         with self._database.writing() as connection:

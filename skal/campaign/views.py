@@ -38,15 +38,15 @@ class Views(Verbs):
         Parameters
         ----------
         consensus : {"majority", "dawid_skene"}, default=None
-            How several answers become one label; the campaign's own way by default.
+            How several answers become one label; by default the campaign's own setting.
         audit : bool, default=True
-            Whether to give the labels of the audit, too, which are kept out of training.
+            Whether to include the labels of the audit, which are kept out of training.
 
         Returns
         -------
         labels : ndarray of shape (n_rows,)
             -1 (numbers), None (strings) or the learner's `unlabeled` where there is no label, or where annotators
-            disagree and none is ahead.
+            disagree and no label is ahead.
 
         Raises
         ------
@@ -68,18 +68,18 @@ class Views(Verbs):
         return agreeing.partial_labels(len(self), rows, labels, values, self._marker)
 
     def consensus(self, how: str | None = None) -> dict[str, NDArray[Any]]:
-        """What annotators say together about each row that one of them has labelled, and how sure that is.
+        """The combined answer of the annotators for each row that one of them has labelled, and how certain it is.
 
         Parameters
         ----------
         how : {"majority", "dawid_skene"}, default=None
-            The campaign's own way by default.
+            By default the campaign's own setting.
 
         Returns
         -------
         consensus : dict of ndarray
             For ``pandas.DataFrame``: ``row``; ``label``, None where no class is ahead; ``probability`` of the label,
-            for the majority its share of the answers; ``n_answers``.
+            which for the majority is its share of the answers; ``n_answers``.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class Views(Verbs):
         }
 
     def agreement(self) -> Agreement:
-        """How far annotators agree, each two of them by their names.
+        """How far annotators agree, with each pair identified by name.
 
         Returns
         -------
@@ -130,7 +130,8 @@ class Views(Verbs):
         Returns
         -------
         said : dict of str to label
-            By annotator; None for one who skipped it. Who only has the row, or took back what they said, is not there.
+            By annotator; None for one who skipped it. Annotators who were only given the row, or took back their
+            answer, are not included.
         """
         (wanted,) = self._rows(row)
         with self._database.glance() as connection:
@@ -151,22 +152,22 @@ class Views(Verbs):
         return self._database.asked(journal.rows_of, "SELECT row FROM tallies WHERE is_disputed ORDER BY row")
 
     def answers(self, annotator: str | None = None, *, last: int | None = None) -> dict[str, NDArray[Any]]:
-        """All that annotators said, in that order, also what they took back.
+        """All that annotators said, in order, including what they took back.
 
         Parameters
         ----------
         annotator : str, default=None
-            Whose answers; by default everyone's.
+            The annotator whose answers to return; by default everyone's.
         last : int, default=None
-            How many of the latest; by default all.
+            Number of latest answers; by default all.
 
         Returns
         -------
         answers : dict of ndarray
             For ``pandas.DataFrame``: ``row``; ``annotator``; ``action`` ("answer", "skip", "correct", "withdraw",
             "undo", "import" or "sync"); ``label``, None where the action gives none; ``seconds``, NaN where it is not
-            known; ``time`` in UTC; ``model``, the version that was the newest then, 0 before the first; ``holds``,
-            whether it is what the annotator says of the row now.
+            known; ``time`` in UTC; ``model``, the newest version at that time, 0 before the first; ``holds``, whether
+            it is what the annotator says of the row now.
         """
         name = None if annotator is None else plain_name(annotator)
         with self._database.reading() as connection:
@@ -187,7 +188,7 @@ class Views(Verbs):
         }
 
     def queue(self) -> NDArray[np.intp]:
-        """The rows that are prepared and not done, also those that somebody has now, in the order in which they come.
+        """The rows that are prepared and not done, including those that somebody has now, in the order of the queue.
 
         Returns
         -------
@@ -198,7 +199,7 @@ class Views(Verbs):
         )
 
     def batches(self) -> list[dict[str, Any]]:
-        """The batches that were asked for, in that order.
+        """The batches that were requested, in order.
 
         Returns
         -------
@@ -225,7 +226,7 @@ class Views(Verbs):
             ]
 
     def predictions(self, rows: ArrayLike) -> dict[str, NDArray[Any]]:
-        """What the classifier took rows for when they were offered last.
+        """What the classifier predicted for rows when they were last offered.
 
         Parameters
         ----------
@@ -234,7 +235,7 @@ class Views(Verbs):
         Returns
         -------
         predictions : dict of ndarray
-            ``label``, None where it could not say; ``confidence``, its probability, or NaN.
+            ``label``, None if there was no prediction; ``confidence``, the probability of the label, or NaN.
         """
         wanted = self._rows(rows)
         with self._database.glance() as connection:
@@ -253,7 +254,7 @@ class Views(Verbs):
         }
 
     def leases(self) -> dict[str, NDArray[Any]]:
-        """Who has which rows now.
+        """Which annotators have which rows now.
 
         Returns
         -------
@@ -274,17 +275,17 @@ class Views(Verbs):
         }
 
     def train(self, *, wait: float = 0.0) -> bool:
-        """Ask for a training on all that was said, and a new batch.
+        """Request training on all that was said, and a new batch.
 
         Parameters
         ----------
         wait : float, default=0
-            How many seconds to wait for both, where they take place in another process.
+            How many seconds to wait for both, if another process does them.
 
         Returns
         -------
         is_done : bool
-            Whether they are there.
+            Whether both are done.
         """
         with self._database.writing() as connection:
             journal.add_event(connection, self._clock(), "request")
@@ -292,12 +293,12 @@ class Views(Verbs):
         return self.wait(wait)
 
     def work(self) -> int:
-        """Train and prepare in this process what there is to be, for a server that trains in a process of its own.
+        """Do all pending training and preparation in this process, for a server that trains in a process of its own.
 
         Returns
         -------
         n_jobs : int
-            How many trainings and batches; 0 where there is nothing to do, or another process is at it.
+            Number of training runs and batches; 0 if there is nothing to do, or another process is doing it.
 
         Raises
         ------
@@ -321,7 +322,7 @@ class Views(Verbs):
         return wait_for(lambda: self._database.asked(jobs.next_job) is None, timeout)
 
     def learner(self) -> ActiveLearner | None:
-        """The learner as it was trained last, to be asked, for predictions say, and not to be taught.
+        """The learner as it was last trained. Use it, for example, for predictions, but do not teach it.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A campaign and a project of Label Studio: rows go there best first, and what annotators say comes back."""
+"""A campaign and a Label Studio project: rows go to the project best first, and annotators' answers come back."""
 
 from __future__ import annotations
 
@@ -30,39 +30,40 @@ _LONGEST_WAIT = 30.0  # seconds between two tries to reach a server that does no
 class LabelStudio:
     """A project of Label Studio in which the rows of a campaign are labelled, in the order of the strategy.
 
-    The project is created once, and joined again later. Nothing is kept on this side: the tasks of the project tell
-    which rows are there, and the campaign's journal has what was read of them, so either side may be restarted at any
-    time.
+    The project is created once, and joined again later. No state is kept in this object: the tasks of the project show
+    which rows are in it, and the campaign's journal holds the answers read from them, so either side may be restarted
+    at any time.
 
     Parameters
     ----------
     campaign : Campaign
-        Its annotators are those of Label Studio, by their e-mail addresses.
+        Its annotators are those of Label Studio, named by their e-mail addresses.
     url : str
         The address of Label Studio, such as ``http://localhost:8080``.
     token : str
         A personal access token, or a legacy one, from the page "Account & Settings".
     items : sequence of n_rows items, default=None
-        What annotators look at; by default the campaign's items. Paths are images, which are stored in Label Studio;
-        strings are addresses of images, if they end like one, or texts; everything else is a row of a table.
+        What annotators look at; by default the campaign's items. Paths are images, which are stored in Label Studio.
+        Strings that end like an image address are addresses of images, other strings are texts. Everything else is a
+        row of a table.
     kind : {"image", "text", "table"}, default=None
-        What the items are, if the first one does not show it.
+        What the items are, if the first item does not show it.
     project : int, default=None
         An existing project; by default one is created for the campaign, and recognised by a mark in its description.
     title : str, default=None
-        Of the project that is created.
+        Title of the project that is created.
     config : str, default=None
         The labelling interface of the project that is created, with one ``<Choices>``, whose values are the classes; by
         default the item with a button for each class.
     n_ahead : int, default=None
-        How many rows are ready in Label Studio; by default as many as are labelled between two trainings, or 20. A
-        single annotator gets them in order; of several, Label Studio gives each one of them at random.
+        How many rows are ready in Label Studio; by default as many as are labelled between two training runs, or 20. A
+        single annotator gets them in order; with several annotators, Label Studio gives each of them rows at random.
     show_predictions : bool, default=True
         Whether annotators see the classifier's predictions.
     timeout : float, default=60.0
         How many seconds the server may take to answer.
     transport : httpx2.BaseTransport, default=None
-        What sends requests, for tests.
+        Sends the requests, for tests.
 
     Raises
     ------
@@ -71,20 +72,20 @@ class LabelStudio:
     ConnectionError
         If the server does not answer.
     LabelStudioError
-        If it refuses the token or the project.
+        If the server refuses the token or the project.
     RuntimeError
-        If another process, or thread, connects the campaign already.
+        If another process or thread has already connected the campaign.
     ValueError
         If a parameter is invalid, the campaign has no classes, or the project has no choices.
 
     Notes
     -----
-    Known to work with Label Studio Community 1.23.2. The project serves the tasks with a prediction of its
+    Known to work with Label Studio Community 1.23.2. The project serves the tasks that have a prediction of its
     ``model_version``, the lowest score first (``sampling="Uncertainty sampling"``): each round is a version, and the
-    score of a row its rank. The exports of Label Studio are not used: each leaves a file on the server.
+    score of a row is its rank. The exports of Label Studio are not used, because each leaves a file on the server.
 
     An annotator on another page may be given a row that somebody has open in Label Studio; both answers are kept. An
-    annotation that is deleted there is withdrawn; a deleted task takes no label along.
+    annotation that is deleted in Label Studio is withdrawn; deleting a task does not delete its label.
 
     Examples
     --------
@@ -153,7 +154,7 @@ class LabelStudio:
         return self._project.url
 
     def close(self) -> None:
-        """Let another process do this. Everything is in the journal, or in Label Studio."""
+        """Let another process do the work. Everything is in the journal, or in Label Studio."""
         self._stack.close()
 
     def __enter__(self) -> Self:
@@ -163,23 +164,25 @@ class LabelStudio:
         self.close()
 
     def run(self, *, interval: float = 2.0, stop: Callable[[], bool] | None = None) -> None:
-        """Read what annotators say, and put rows into the project, again and again.
+        """Read the annotators' answers, and put rows into the project, again and again.
 
-        While the server does not answer, as when it is restarted, it is asked again, at longer and longer intervals.
+        While the server does not answer, for example because it is restarting, it is asked again at longer and longer
+        intervals.
 
         Parameters
         ----------
         interval : float, default=2.0
-            Seconds between two looks.
+            Seconds between two rounds.
         stop : callable, default=None
-            Asked before each look whether to end; by default it continues until it is interrupted.
+            Called before each round; the loop ends if it returns true. By default the loop continues until it is
+            interrupted.
 
         Raises
         ------
         LabelStudioError
             If the server refuses something.
         OSError
-            If an image cannot be read, or the journal not be written.
+            If an image cannot be read, or the journal cannot be written.
         """
         refused: set[str] = set()
         pause = interval
@@ -197,19 +200,19 @@ class LabelStudio:
             time.sleep(pause)
 
     def pull(self) -> SyncReport:
-        """Read what annotators have said, corrected, skipped and deleted since the last time.
+        """Read what annotators have said, corrected, skipped and deleted since the last call.
 
         Returns
         -------
         report : SyncReport
-            What is recorded now.
+            What was recorded by this call.
 
         Raises
         ------
         ConnectionError
-            If the server does not answer; what was read is safe, and the rest is read the next time.
+            If the server does not answer. What was read is safe, and the rest is read by the next call.
         LabelStudioError
-            If it refuses something.
+            If the server refuses something.
         OSError
             If the journal cannot be written.
         """
@@ -227,21 +230,21 @@ class LabelStudio:
             return report
 
     def push(self) -> int:
-        """Put the rows that come next into the project, with the classifier's predictions.
+        """Put the next rows into the project, with the classifier's predictions.
 
         Returns
         -------
         n_ready : int
-            How many rows are ready to be labelled there.
+            How many rows are ready to be labelled in the project.
 
         Raises
         ------
         ConnectionError
-            If the server does not answer; the next call goes on.
+            If the server does not answer; the next call continues.
         LabelStudioError
-            If it refuses something.
+            If the server refuses something.
         OSError
-            If an image cannot be read, or the journal not be written.
+            If an image cannot be read, or the journal cannot be written.
         """
         with self._forgetting():
             if self._since is None:
