@@ -62,7 +62,7 @@ class Campaign(Views):
     validation : tuple of (X, y), default=None
         Rows on which each classifier is scored.
     stopping : StoppingCriterion, default=None
-        Looks at each classifier; `progress` has what it says. After a restart it begins again.
+        Measures each classifier; `progress` has its report. Its rounds are kept with the models.
     training : {"background", "foreground"}, default="background"
         Where the classifier is trained: in a separate process, which is started when needed and shared by all processes
         that use the folder; or in this process, whose annotators wait for the training. None leaves it to another
