@@ -75,7 +75,7 @@ class Campaign(Views):
     ValueError
         If a parameter is invalid, or the folder holds a campaign already. Nothing has been written then.
     TypeError
-        If the classifier lacks what the strategy requires, or `learner` is no ActiveLearner.
+        If the classifier lacks what the strategy requires, or `learner` is not an ActiveLearner.
     OSError
         If the folder cannot be written.
 

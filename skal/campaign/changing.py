@@ -127,7 +127,7 @@ class Changing(Opened):
         ValueError
             If the campaign was opened without its pool, or the learner does not fit it.
         TypeError
-            If the classifier lacks what the strategy requires, or `learner` is no ActiveLearner.
+            If the classifier lacks what the strategy requires, or `learner` is not an ActiveLearner.
         OSError
             As in `answer`.
 

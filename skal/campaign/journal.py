@@ -38,7 +38,7 @@ class Settings:
     disagreements_first : bool
         Whether rows without a majority are given to another annotator before anything else.
     is_closed : bool
-        Whether only annotators who are known are welcome.
+        Whether only known annotators are accepted.
 
     Examples
     --------

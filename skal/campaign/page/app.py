@@ -46,14 +46,14 @@ def make_app(
     ----------
     campaign : Campaign
     items : Items
-        What annotators look at, one per row of the campaign: `read_items`.
+        What annotators look at, one item per row of the campaign: see `read_items`.
     title : str, default="skal"
-        Shown at the top.
+        The title, shown at the top.
     hosts : iterable of str, default=None
-        The names under which the page is reached in a network, beside numeric addresses. None refuses all but the
-        loopback address.
+        Names under which the page can be reached in a network, in addition to numeric addresses. None refuses every
+        address except the loopback address.
     token : str, default=None
-        What a browser has to send once: ``/?token=...``. None asks for nothing.
+        The token that a browser has to send once: ``/?token=...``. None requires no token.
 
     Returns
     -------
@@ -208,7 +208,7 @@ class _Page:
 
 
 def labels_csv(campaign: Campaign, items: Items) -> bytes:
-    """The labels in CSV, with the name of each item.
+    """The labels as CSV, with the name of each item.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A campaign over items: begun with what is known about their kind, or gone on with."""
+"""A campaign over items: a new one that suits the kind of the items, or an existing one."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def begin(
     audit: int = 0,
     **settings: Any,
 ) -> Campaign:
-    """Begin a campaign over items, or continue with the one that is in the folder.
+    """Begin a campaign over items, or continue the one in the folder.
 
     Parameters
     ----------
     folder : str or path-like
-        Of the campaign.
+        The folder of the campaign.
     items : Items
     classes : sequence of str, default=None
-        The possible labels; None welcomes any.
+        The possible labels; None accepts any label.
     learner : ActiveLearner, default=None
-        By default one that suits the kind of the items.
+        By default a learner that suits the kind of the items.
     X : container of n_rows rows, default=None
-        What the learner learns from, by default features of images, the texts, or the columns of the table.
+        The pool that the learner is trained on; by default features of images, the texts, or the columns of the table.
     training : {"background", "foreground"}, default="background"
         As in `Campaign`.
     audit : int, default=0
-        How many rows are drawn at random first, for an honest estimate, in a campaign that begins.
+        Number of rows that are drawn at random first, for an honest estimate, in a new campaign.
     **settings : dict
-        Other parameters of `Campaign`, for one that begins.
+        Other parameters of `Campaign`, for a new campaign.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def begin(
     Raises
     ------
     ValueError
-        If the items, the learner or the classes are not those that it was begun with.
+        If the items, the learner or the classes are not those that the campaign began with.
 
     Examples
     --------

@@ -43,15 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = _ABOUT
     add = parser.add_argument
     add("path", type=Path, metavar="FOLDER_OR_FILE", help="images in a folder; texts or rows in a file")
-    add("--classes", nargs="+", metavar="CLASS", help="the possible labels; without them any is welcome")
+    add("--classes", nargs="+", metavar="CLASS", help="the possible labels (default: any label is accepted)")
     add("--classes-file", type=Path, metavar="FILE", help="the possible labels, one per line")
     add("--folder", type=Path, help="where the campaign is kept (default: FOLDER_OR_FILE.campaign)")
     add("--column", help="which column of a table has the texts")
-    add("--kind", choices=["image", "text", "table"], help="what the items are (default: by what is found)")
-    add("--annotators", nargs="+", metavar="NAME", help="who may label (default: anyone, by any name)")
+    add("--kind", choices=["image", "text", "table"], help="what the items are (default: detected)")
+    add("--annotators", nargs="+", metavar="NAME", help="who may label (default: anyone, under any name)")
     number: dict[str, Any] = {"type": int, "metavar": "N"}
     add("--per-item", default=1, help="how many annotators each item goes to (default: 1)", **number)
-    add("--retrain-every", default=20, help="labels between two trainings (default: 20)", **number)
+    add("--retrain-every", default=20, help="labels between two training runs (default: 20)", **number)
     add("--audit", default=0, help="label N items drawn at random first, for an honest score", **number)
     add(
         "--learner",

@@ -24,20 +24,21 @@ def read_items(
     column: str | None = None,
     kind: str | None = None,
 ) -> Items:
-    """Read what is to be labelled.
+    """Read the items to be labelled.
 
     Parameters
     ----------
     path : str or path-like
-        A folder of images, or a file: CSV, TSV or JSON Lines with names of columns, or anything else with a text per
-        line. Texts and cells are shown as they are written in it.
+        A folder of images, or a file: CSV, TSV or JSON Lines with column names, or any other file with one text per
+        line. Texts and cells are shown as they are written in the file.
     folder : str or path-like, default=None
-        Of the campaign, which remembers what images there were; by default the name of `path` and ``.campaign``.
+        The folder of the campaign, which remembers which images there were; by default the name of `path` and
+        ``.campaign``.
     column : str, default=None
-        Of a table: the texts to label.
+        The column of a table that holds the texts to label.
     kind : {"image", "text", "table"}, default=None
-        By default images of a folder; of a table that has one column, or one column of sentences and no numbers,
-        texts; else its rows.
+        The kind of the items. By default "image" for a folder. A table is read as texts if it has one column, or one
+        column of sentences and no numbers; otherwise as rows.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def read_items(
     FileNotFoundError
         If there is nothing at `path`.
     ValueError
-        If it is empty, or has no such column, or `kind` is unknown or does not fit.
+        If the file or folder is empty, or has no such column, or `kind` is unknown or does not fit.
 
     Examples
     --------
