@@ -31,7 +31,7 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If a class is repeated or missing, or a label is none of them.
+        If a class is repeated or missing, or a label is not among the classes.
     """
     if len(labels.classes) and is_numeric(labels.classes) != is_numeric(read_labels(classes)[0]):
         raise ValueError(

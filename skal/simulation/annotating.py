@@ -40,7 +40,7 @@ def annotated(
     Raises
     ------
     ValueError
-        If a label is none of the oracle's.
+        If a label is not among those of the oracle.
     RuntimeError
         If the strategy does not return three parts.
     """

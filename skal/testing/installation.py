@@ -76,7 +76,7 @@ def _rounds(strategy: QueryStrategy, classifier: object, n_rounds: int = 2) -> N
 
 
 def check_imports() -> None:
-    """Every module of skal can be imported, except for those that need an extra which is not installed."""
+    """Every module of skal can be imported, except those that need an extra which is not installed."""
     import_torchvision()
     left_out = tuple(name for name, extra in NEEDS_AN_EXTRA.items() if not _has(extra))
     for module in pkgutil.walk_packages(skal.__path__, "skal.", onerror=lambda name: None):
