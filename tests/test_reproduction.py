@@ -136,11 +136,11 @@ def test_a_check_that_is_none_is_refused(scripts, result, check):
     [
         ({"ours": "{graph construction}"}, "reproduced"),
         ({"ours": "{A (x): query} {B: score end}"}, "partly: holds, but 1 seed"),
-        ({"ours": "{A (x): query}", "lacks": "on digits"}, "partly: holds, but on digits, 2 seeds"),
+        ({"ours": "{A (x): query}", "lacks": "on digits"}, "partly: holds, but on digits; 2 seeds"),
         ({"ours": "{graph construction}", "checks": ["1 < 2", "1 > 2"]}, "partly: 1 of 2 checks hold"),
         (
             {"ours": "{A (x): query}", "checks": ["1 < 2", "1 > 2"], "lacks": "on digits"},
-            "partly: 1 of 2 checks hold, on digits, 2 seeds",
+            "partly: 1 of 2 checks hold; on digits; 2 seeds",
         ),
         ({"ours": "{graph construction}", "checks": ["2 < 1", "1 > 2"]}, "not reproduced"),
         ({"ours": "{B: score end}", "checks": ["2 < 1"]}, "not reproduced: 1 seed"),

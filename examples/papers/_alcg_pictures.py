@@ -1,4 +1,4 @@
-"""The pictures of ALCG: samples of each class (Figures 1 and 8), and rows of low and of high certainty (Figure 3)."""
+"""The pictures of ALCG: samples of each class (Figures 1 and 8), and rows of low and high certainty (Figure 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data sets of ALCG's section 4.1, what ``--quick`` makes of them, and what its flags vary."""
+"""The data sets of ALCG's section 4.1, their ``--quick`` settings, and the settings that flags vary."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """The learners of ASAL's experiments, by the names of their methods.
 
-A name is one of Table 1, and in brackets what is changed: another GAN of Table 3; "min-distance" (a hinge loss, and the
-distance to the hyperplane for the entropy, as in GAAL); "10 components" (Figure 3d); "generate 250", "neighbors 5", or
-for maximal entropy "subset 250", the rows among which it searches (Figure 16). "GAAL (DCGAN, min-distance)" is what its
-authors have. "ADBA (ALI, own objective)" is what those of ADBA have: the codes of ALI, and 14 images a line, of which
-the classifier learns the class of the row and the point where the class changes. "Random (ALI)" and "Maximal Entropy
-(ALI)" are in the same codes.
+A name is a method of Table 1, followed by its changes in brackets: another GAN of Table 3; "min-distance" (a hinge
+loss, and the distance to the hyperplane in place of the entropy, as in GAAL); "10 components" (Figure 3d); "generate
+250", "neighbors 5", or for maximal entropy "subset 250": the rows among which the method searches (Figure 16). "GAAL
+(DCGAN, min-distance)" is GAAL as its authors run it. "ADBA (ALI, own objective)" is ADBA as its authors run it: in the
+codes of ALI, with 14 images per line, from which the classifier learns the class of the row and the point where the
+class changes. "Random (ALI)" and "Maximal Entropy (ALI)" use the same codes.
 """
 
 from __future__ import annotations

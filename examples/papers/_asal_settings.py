@@ -1,7 +1,8 @@
 """The data sets of ASAL: their rows in Table 1, supplement A and Table 3, and smaller settings for two cores.
 
-Where the paper is silent: LSUN's images are augmented (section 4.2), here mirrored at random; its training images are
-split into those of the pool and those of the test, here every 34th, which leaves the 9,604k of Table 1.
+Two details are not in the paper. LSUN's images are augmented (section 4.2): here they are mirrored at random. LSUN's
+training images are split into a pool and a test set: here every 34th is a test image, which leaves the 9,604k of Table
+1.
 """
 
 from __future__ import annotations

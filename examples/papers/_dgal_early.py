@@ -1,4 +1,4 @@
-"""DGAL's first labels beside random candidates, where what the paper leaves open is varied, one thing at a time."""
+"""DGAL's first labels compared with random candidates. Settings that the paper leaves open are varied one at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seconds of a query of DGAL's methods over growing pools of MNIST and shifted copies of it."""
+"""Query time in seconds of DGAL's methods over growing pools of MNIST and shifted copies of it."""
 
 from __future__ import annotations
 

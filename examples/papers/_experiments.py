@@ -1,4 +1,4 @@
-"""Shared by the experiments of all papers: settings, byte images, networks trained once, kept runs, tables."""
+"""Shared by the experiments of all papers: settings, byte images, networks trained once, saved runs, tables."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def argument_parser(
     )
     parser.set_defaults(script=script)
     parser.add_argument("experiment", choices=experiments)
-    parser.add_argument("--quick", action="store_true", help="for two cores without a GPU")
+    parser.add_argument("--quick", action="store_true", help="smaller settings for two cores without a GPU")
     parser.add_argument(
         "--seeds",
         type=whole(0),
         nargs="+",
-        help="run only these, by default those from 0 on that the setting has; several processes can share the folder",
+        help="run only these; by default as many as the setting has, from 0 on; processes can share the folder",
     )
     parser.add_argument(
         "--output",
@@ -114,7 +114,7 @@ def argument_parser(
     parser.add_argument(
         "--results",
         type=Path,
-        help="folder of the file with all figures, of which report.py builds its page: docs/results",
+        help="folder for the file of all figures from which report.py builds its page: docs/results",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The result files of which report.py builds the page: figures of runs, with their command, settings and machine."""
+"""The result files from which report.py builds its page: figures of runs, with command, settings and machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seconds of queries over pools of growing size."""
+"""Query times in seconds over pools of growing size."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def add_times(parser: argparse.ArgumentParser) -> None:
     """The arguments of the experiment "times"."""
     parser.add_argument("--sizes", type=count, nargs="+", default=SIZES, help="pool sizes for times")
     parser.add_argument("--turns", type=count, default=4, help="queries of each method for times")
-    parser.add_argument(
-        "--asked", type=count, nargs="+", default=[N_ASKED], help="rows that a query for times asks for"
-    )
+    parser.add_argument("--asked", type=count, nargs="+", default=[N_ASKED], help="rows per query for times")
 
 
 class ImageFiles(Dataset[np.ndarray[Any, Any]]):

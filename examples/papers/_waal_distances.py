@@ -1,7 +1,7 @@
-"""WAAL's Figure 2 and Equation 3: which distance tells a diverse query from one on one side only.
+"""WAAL's Figure 2 and Equation 3: which distance distinguishes a diverse query from a query on one side only.
 
 The rows D1 lie evenly on [-2a, -a] and [a, 2a], a diverse query D2 on two intervals of length b around -x0 and x0, and
-another query D3 on one of length 2b around x0, which fits into [a, 2a] for b up to a / 2.
+another query D3 on one interval of length 2b around x0, which fits into [a, 2a] for b up to a / 2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the paper on WAAL reports: its Table 1, and Tables 4 to 9 as printed, accuracy in % ± std over five repeats."""
+"""The figures in the WAAL paper: its Table 1, and Tables 4 to 9 as printed, accuracy in % ± std over five repeats."""
 
 from __future__ import annotations
 

@@ -1,25 +1,26 @@
 """The experiments of ALCG ("Learning Class-Conditional GANs with Active Sampling", KDD 2019).
 
-``python examples/papers/alcg.py cifar10`` runs a data set with the paper's settings (section 4.1), ``--quick`` with
-narrow networks, few steps and few rounds, for two cores without a GPU; a run of CIFAR-10 took two minutes on an H100
-that twenty runs shared. The data sets are read from the folder that SKAL_DATA names; MNIST is not the paper's.
+``python examples/papers/alcg.py cifar10`` runs a data set with the paper's settings (section 4.1). ``--quick`` runs it
+with narrow networks, few steps and few rounds, for two cores without a GPU; a run of CIFAR-10 took two minutes on an
+H100 that twenty runs shared. The data sets are read from the folder that SKAL_DATA names; the paper does not use MNIST.
 
 The paper states 1,000 initial labels, three repetitions and four candidates per generated row that is kept. It does not
-state the labels per round, the rounds and the steps: here 1,000 labels, up to four rounds, and 10,000
-generator steps per training. A training continues from the weights of the last one, as in Algorithm 1; with
-``--scratch`` each begins again, and its results are listed with the others.
+state the labels per round, the number of rounds and the number of steps: here they are 1,000 labels, up to four rounds,
+and 10,000 generator steps per training run. Training continues from the weights of the last round, as in Algorithm 1.
+With ``--scratch`` each round begins with new weights, and its results are listed with the others.
 
-Generated rows are judged by a classifier that was trained on all real ones. Its Frechet distance and inception score
-are named after it and cannot be compared with the paper's, which use Inception; nor can those of torchvision's weights,
-which ``--inception`` names. The paper shows curves only, so the tables have none of its numbers.
+Generated rows are judged by a classifier that was trained on all real rows. The Frechet distance and inception score
+are named after this classifier and cannot be compared with the paper's, which use Inception. Neither can those of
+torchvision's weights, which ``--inception`` names. The paper shows only curves, so the tables have none of its numbers.
 
-``--parts training`` follows one training on the initial labels, with adversarial sampling and without (Figure 9): it
-is judged ten times on the way, and goes on each time with new moments of the optimizer. ``--parts pictures`` trains on
-1,000 to 50,000 random labels (Figure 1), and after the first training it sorts the test rows by certainty (Figure 3):
-how many of each end the judge recognizes stands for how clean they are. ``--steps``, ``--labels`` and ``--width`` vary
-the setting, each in a folder of its own. ``cs-mc-balanced`` is not the paper's: as many certain rows of each class.
+``--parts training`` follows one training run on the initial labels, with and without adversarial sampling (Figure 9).
+The GAN is judged ten times on the way, and each time training continues with new moments of the optimizer. ``--parts
+pictures`` trains on 1,000 to 50,000 random labels (Figure 1). After the first training run it sorts the test rows by
+certainty (Figure 3); the number of rows at each end that the judge recognizes stands for how clean they are.
+``--steps``, ``--labels`` and ``--width`` vary the setting, each in a folder of its own. ``cs-mc-balanced``, which is
+not in the paper, selects as many certain rows of each class.
 
-Everything goes to the folder ``--output``: the judge, a file per run (a run whose file exists is not repeated),
+Everything is written to the folder ``--output``: the judge, a file per run (a run whose file exists is not repeated),
 the tables, the curves of Figures 5 to 7, 9 and 10 (against labels), and the pictures of Figures 1, 3 and 8.
 """
 
@@ -394,13 +395,13 @@ def main(arguments: list[str] | None = None) -> None:
         choices=CHOICES,
         metavar="METHOD",
         default=list(METHODS),
-        help=f"of the rounds: {', '.join(CHOICES)}; those of the paper by default, which are not balanced",
+        help=f"methods of the rounds: {', '.join(CHOICES)}; by default those of the paper, none of them balanced",
     )
-    parser.add_argument("--scratch", action="store_true", help="train again in each round")
-    parser.add_argument("--steps", type=count, help="generator steps of a training")
-    parser.add_argument("--labels", type=count, help="labels at the start, and more in each round")
+    parser.add_argument("--scratch", action="store_true", help="train from scratch in each round")
+    parser.add_argument("--steps", type=count, help="generator steps per training run")
+    parser.add_argument("--labels", type=count, help="labels at the start and per round")
     parser.add_argument(
-        "--width", type=whole(8), help="maps before the last layer of the networks, 64 if quick"
+        "--width", type=whole(8), help="feature maps before the last layer of the networks; 64 with --quick"
     )
     parser.add_argument("--inception", help="weights of torchvision's Inception v3, for further metrics")
     options = parser.parse_args(arguments)

@@ -1,18 +1,18 @@
 """The experiments of ASAL (Mayer and Timofte, "Adversarial Sampling for Active Learning", WACV 2020).
 
-``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A),
-``--quick`` with fewer steps and labels, for two cores without a GPU. A network is trained when a method first needs it,
-and random rows and maximal entropy, which need none, are done at once. With ``--dense-gan``, too, the networks of
-``mnist-two`` took half an hour on two busy cores, and then each method half a minute a seed; ``cifar-two`` took half an
-hour of one core, with one seed. ``--gan-steps`` is for anything in between. The paper's settings want a GPU: alone on
-an H100, a step of the digits' GAN took 7.4 ms, which makes 5 minutes for ``mnist-two`` and 12 for ``mnist-ten``,
-and several times as long beside other runs.
+``python examples/papers/asal.py mnist-two`` runs a data set with the paper's settings (Table 1, supplement A).
+``--quick`` runs it with fewer steps and labels, for two cores without a GPU. A network is trained when a method first
+needs it; random rows and maximal entropy, which need no network, start at once. With ``--quick --dense-gan`` the
+networks of ``mnist-two`` took half an hour on two busy cores, and then each method half a minute per seed;
+``cifar-two`` took half an hour on one core, with one seed. ``--gan-steps`` sets anything in between. The paper's
+settings need a GPU: alone on an H100, a step of the digits' GAN took 7.4 ms, which makes 5 minutes for ``mnist-two``
+and 12 for ``mnist-ten``; beside other runs it took several times as long.
 
-``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a), and says after how many
-queries the preparation has paid (Figure 6b); with ``--files`` each image is read from a file of its own (Table 2). The
-data sets are read from the folder that SKAL_DATA names.
+``python examples/papers/asal.py times`` compares query times over growing pools (Figure 6a) and prints after how many
+queries the preparation has paid for itself (Figure 6b). With ``--files`` each image is read from a file of its own
+(Table 2). The data sets are read from the folder that SKAL_DATA names.
 
-Everything goes to the folder ``--output``: the trained networks, a file per run (a run whose file exists is not
+Everything is written to the folder ``--output``: the trained networks, a file per run (a run whose file exists is not
 repeated), the tables as text and the figures: accuracy and entropy of the selected rows (Figures 3 to 5), labels of the
 selected rows (Figures 9, 15), synthetic rows with their matches (Figures 2, 25-28).
 """
@@ -369,16 +369,16 @@ def pays_after(own: tuple[float, float], entropy: tuple[float, float], training:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser("asal", __doc__, [*EXPERIMENTS, "times"])
-    parser.add_argument("--gan", help="a GAN that was saved before, instead of training one")
+    parser.add_argument("--gan", help="a saved GAN to use instead of training one")
     parser.add_argument(
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help=f"run only these: {', '.join(BASES)}, perhaps with changes, as in 'ASAL-Gray (DCGAN)': see "
-        "_asal_methods.py; those of the other figures are the ablations in _asal_settings.py",
+        help=f"run only these: {', '.join(BASES)}, optionally with changes, as in 'ASAL-Gray (DCGAN)' (see "
+        "_asal_methods.py); the methods of the other figures are the ablations in _asal_settings.py",
     )
     parser.add_argument(
-        "--dense-gan", action="store_true", help="dense GANs: minutes instead of an hour, and poor images"
+        "--dense-gan", action="store_true", help="dense GANs: minutes instead of an hour, but poor images"
     )
     parser.add_argument(
         "--gan-steps",
@@ -387,7 +387,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add_times(parser)
     parser.add_argument(
-        "--files", action="store_true", help="times with reading: each image in a file that is not in memory"
+        "--files", action="store_true", help="with times: read each image from a file that is not in memory"
     )
     options = parser.parse_args(arguments)
     if options.gan and not Path(options.gan).is_file():

@@ -1,20 +1,20 @@
 """The experiments of DGAL ("Accelerated Deep Active Learning with Graph-based Sub-Sampling", TMLR 2024).
 
-``python examples/papers/dgal.py mnist`` runs a data set with the paper's settings (Table 1, appendix A), ``--quick``
-with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The weights
-of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` each method took two
-minutes a seed on two busy cores, or seven if it scans the pool, and the VAE of MNIST took ten; with ``--resnet18``, 12
-to 36 minutes, on about half of a core. The VAE is trained when
-a method first needs it, or for the figures. With the paper's settings an epoch of it took 5 s on an H100, which makes
-25 minutes for its 300. T is the paper's log_10 N, which is 5 for each data set.
+``python examples/papers/dgal.py mnist`` runs a data set with the paper's settings (Table 1, appendix A). ``--quick``
+runs it with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The
+weights of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` each method took
+two minutes per seed on two busy cores, or seven if it scans the pool, and the VAE of MNIST took ten; with
+``--resnet18`` a method took 12 to 36 minutes, on about half of a core. The VAE is trained when a method or a figure
+first needs it. With the paper's settings one of its epochs took 5 s on an H100, which makes 25 minutes for all 300. T
+is the paper's log_10 N, which is 5 for each data set.
 
-Everything goes to the folder ``--output``: the VAE, a file per run (a run whose file exists is not repeated), the
+Everything is written to the folder ``--output``: the VAE, a file per run (a run whose file exists is not repeated), the
 tables as text, with the times of Table 2, and the figures: accuracy against labels (Figures 6, 9 and 11) and against
 query time (Figures 5 and 8), query times (Figures 7, 10, 12 and 13), and where the queried rows lie (Figures 3 and 4),
 among the VAE's latents and in the space of a network that was trained with all labels. ``dgal.py figure-2`` draws the
 latents of fours and nines and follows a diffusion on their graph to its limit (Lemma 4.1), ``dgal.py times`` compares
-query times over growing pools, and ``dgal.py early`` varies what the paper leaves open and compares the first hundred
-labels with those of random candidates (RSMG).
+query times over growing pools, and ``dgal.py early`` varies the settings that the paper leaves open and compares the
+first hundred labels with those of random candidates (RSMG).
 """
 
 from __future__ import annotations
@@ -283,14 +283,14 @@ def times_table(seconds: dict[str, float]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser("dgal", __doc__, [*EXPERIMENTS, "figure-2", "early", "times"])
-    parser.add_argument("--vae", help="a VAE that was saved before, instead of training one")
+    parser.add_argument("--vae", help="a saved VAE to use instead of training one")
     parser.add_argument(
-        "--weights", help="pretrained weights of the classifier, as torchvision or timm has them"
+        "--weights", help="file of pretrained weights of the classifier, as torchvision or timm has them"
     )
     parser.add_argument(
         "--resnet18",
         action="store_true",
-        help="with --quick: a ResNet-18 of random weights and 3,000 rows, in place of a LeNet",
+        help="with --quick: a ResNet-18 of random weights and 3,000 rows, instead of a LeNet",
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
     add_times(parser)

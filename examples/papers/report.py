@@ -1,18 +1,20 @@
-"""The page of reproduction: what the four papers claim, what was seen here, and the command of each figure.
+"""The reproduction page: the claims of the four papers, the results here, and the command behind each figure.
 
 ``python examples/papers/report.py`` writes docs/reproduction.md from the claims in claims.toml and the result files in
-docs/results, which the papers' scripts write where ``--results docs/results`` is given. No figure of ours stands
-anywhere else: a claim names a result file, says in a template which of its figures are shown, and in ``checks`` what
-they have to be like for the claim to hold. A claim without a result file says why it was not run. Where all checks
-hold, the claim is reproduced; partly where some do, where there are fewer than three seeds, or where ``lacks`` says
-what the runs leave out.
+docs/results, which the papers' scripts write with ``--results docs/results``. These files are the only source of our
+figures. A claim names a result file; its template selects the figures to show, and its ``checks`` are the conditions
+under which the claim holds. A claim without a result file gives the reason why it was not run. If all checks hold, the
+claim is reproduced. It is partly reproduced if only some hold, if there are fewer than three seeds, or if ``lacks``
+names a difference from the paper's setting.
 
-A figure is the name of a number, ``graph construction``, or a method and a quantity: ``margin: score 300`` is the mean
-accuracy in percent at 300 labels (``score start`` and ``score end`` the first and the last), ``margin: labels 98.5``
-the labels with which 98.5 % were first reached, ``entropy`` the mean entropy of the queried rows, ``query`` the median
-and ``training`` the mean of the seconds, all three over the rounds or, as in ``entropy 280``, in the one that ended
-with 280 labels, ``share 3`` the part of class 3 among the labels in percent. The score of another metric is named in
-full, ``score_accuracy end``.
+A figure is the name of a number, such as ``graph construction``, or a method and a quantity:
+
+- ``margin: score 300`` is the mean accuracy in percent at 300 labels; ``score start`` and ``score end`` are the first
+  and the last. The score of another metric is named in full, ``score_accuracy end``.
+- ``margin: labels 98.5`` is the number of labels with which 98.5 % were first reached.
+- ``entropy`` is the mean entropy of the queried rows, ``query`` the median and ``training`` the mean time in seconds:
+  over all rounds or, as in ``entropy 280``, in the round that ended with 280 labels.
+- ``share 3`` is the share of class 3 among the labels, in percent.
 """
 
 from __future__ import annotations
@@ -30,25 +32,30 @@ from _experiments import COLORS, markdown, plt, save
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
-N_SEEDS = 3  # that a claim needs to be called reproduced
+N_SEEDS = 3  # the least with which a claim is called reproduced
 MOST_CURVES = 14  # of a picture
 PAPERS = ("ASAL", "ALCG", "DGAL", "WAAL")
 INTRODUCTION = """# Reproduction
 
-What the four papers claim, beside what was seen here. `python examples/papers/report.py` builds this page from
-`examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A claim holds by the
-checks that stand with it in `claims.toml`: *reproduced* where all of them do, *partly* where some do, where there are
-fewer than {n_seeds} seeds, or where the run leaves out what the verdict names, *not reproduced* where none does.
+This page compares the claims of the four papers with the results of the runs here. `python examples/papers/report.py`
+builds it from `examples/papers/claims.toml` and the result files in `docs/results`; no figure of ours was typed. A
+claim that was tested has checks in `claims.toml`, which compare means over the seeds:
+
+- *reproduced*: all checks hold.
+- *partly*: only some checks hold, there are fewer than {n_seeds} seeds, or the run differs from the paper's as named in
+  the verdict.
+- *not reproduced*: no check holds.
+
 "Quick" runs are cut down for two cores without a GPU, or for minutes with one, and their figures are not comparable
-with the paper's: see the [runs](#runs) for what was cut. Spreads are [smallest, largest] over the seeds. Seconds are of
-a machine that others used at the same time: compare those of one run only.
+with the paper's; the [runs](#runs) list the cuts. Figures are means over the seeds, followed by [smallest, largest].
+Times were measured on a machine that others used at the same time: compare only times of the same run.
 
-To begin yourself, `python examples/papers/asal.py mnist-two --quick --methods Random 'Maximal Entropy' --seeds 0` takes
-five minutes on two cores. Ctrl-C stops it, and the same command, with more methods or seeds, continues after the runs
-that are there.
+To try it yourself, start with `python examples/papers/asal.py mnist-two --quick --methods Random 'Maximal Entropy'
+--seeds 0`, which takes five minutes on two cores. Ctrl-C stops it. The same command, with more methods or seeds,
+continues after the runs that are finished.
 
-Tables 1 and 3 of ASAL, Table 1 of DGAL, and Tables 2 and 3 of WAAL state settings, which are in the scripts. The
-papers' figures from curves are what their texts say about them."""
+Tables 1 and 3 of ASAL, Table 1 of DGAL, and Tables 2 and 3 of WAAL state settings, which are in the scripts. Where a
+paper shows only curves, its figures here are those that its text gives."""
 
 
 class Result:
@@ -164,10 +171,10 @@ def verdict(claim: dict[str, Any], result: Result | None) -> str:
     if seeds is not None and seeds < N_SEEDS:
         lacks.append(f"{seeds} seed{'s' * (seeds > 1)}")
     if not any(held):
-        return "not reproduced" + (f": {', '.join(lacks)}" if lacks else "")
+        return "not reproduced" + (f": {'; '.join(lacks)}" if lacks else "")
     if not all(held):
-        return ", ".join([f"partly: {sum(held)} of {len(held)} checks hold", *lacks])
-    return f"partly: holds, but {', '.join(lacks)}" if lacks else "reproduced"
+        return "; ".join([f"partly: {sum(held)} of {len(held)} checks hold", *lacks])
+    return f"partly: holds, but {'; '.join(lacks)}" if lacks else "reproduced"
 
 
 def fewest_seeds(claim: dict[str, Any], result: Result) -> int | None:
@@ -228,7 +235,7 @@ def described(result: Result) -> str:
         f"`{content['command']} --results docs/results`",
         content["setting"],
         "Cut, with the paper's value in brackets: " + "; ".join(content["cut"]) if content["cut"] else "",
-        f"Seeds: {counted}, {len(seeds)} methods; {digits(content['seconds'])} s of trainings and queries"
+        f"Seeds: {counted}; methods: {len(seeds)}; training and queries took {digits(content['seconds'])} s"
         if seeds
         else "",
         f"Machine: {machine['cores']} cores, {machine['threads']} of them used, {machine['gpu'] or 'no GPU'}; "

@@ -1,11 +1,11 @@
-"""Whether the full settings of all papers' scripts learn anything: each is trained on a few hundred digits.
+"""Check that the full settings of all papers' scripts learn anything: each is trained on a few hundred digits.
 
 ``python examples/papers/smoke.py`` trains the classifiers of every setting as the papers train them, with their
 optimizers, epochs and stopping rules, for two rounds, and ends with an error if one is not clearly above chance.
 The images are the digits of scikit-learn in the size and the colours of each data set, so nothing has to be downloaded,
 and the weights of pretrained networks are random. GANs make ``--steps`` steps. Names, such as ``dgal-mnist``, or
-beginnings of names choose among the settings: those with linear networks and LeNets take up to a few minutes on two
-cores, those with VGG16, ResNets, All-CNN-C and transformers want a GPU, or much patience.
+beginnings of names select settings. Those with linear networks and LeNets take up to a few minutes on two cores; those
+with VGG16, ResNets, All-CNN-C and transformers need a GPU, or much patience.
 """
 
 from __future__ import annotations

@@ -1,22 +1,23 @@
 """The experiments of WAAL ("Deep Active Learning: Unified and Principled Method for Query and Training", AISTATS 2020).
 
-``python examples/papers/waal.py fashion-mnist`` runs a data set with the paper's settings (Tables 2 and 3), ``--quick``
-with fewer epochs and rounds, for two cores without a GPU: there ``--parts initial`` took six minutes a seed, and
-``rounds`` one to two and a half minutes a method and seed on an H100 that twenty runs shared. ``cifar10`` took 14
-minutes a seed for random rows and 13 to 49 for WAAL and its like, each on about half of a core. With the paper's
-settings a step of WAAL took 9 ms on an H100 of its own: 8 minutes a training, of which a run has eleven. The data sets
-are read from the folder that SKAL_DATA names.
+``python examples/papers/waal.py fashion-mnist`` runs a data set with the paper's settings (Tables 2 and 3). ``--quick``
+runs it with fewer epochs and rounds, for two cores without a GPU. With ``--quick``, ``--parts initial`` took six
+minutes per seed; ``rounds`` took one to two and a half minutes per method and seed on an H100 that twenty runs shared.
+``cifar10`` took 14 minutes per seed for random rows and 13 to 49 for WAAL and its like, each on about half of a core.
+With the paper's settings a step of WAAL took 9 ms on an H100 of its own: 8 minutes per training run, of which one run
+has eleven. The data sets are read from the folder that SKAL_DATA names.
 
-``--parts`` chooses among three: ``initial``, the accuracy before any query of WAAL's classifier, the plain one, the
-plain one with as many steps, and the one with the H-divergence; ``rounds``, the queries of all methods; and ``times``,
-seconds of a query over the same pool. ``waal.py figure-2`` computes the distances of Figure 2. Everything goes to the
-folder ``--output``: a file per run (a run whose file exists is not repeated), the tables in the layout of Tables 4 to 9
-and of Table 1, with what the paper reports in brackets, and the curves of Figures 3 to 5.
+``--parts`` selects from three parts. ``initial`` is the accuracy before any query, of WAAL's classifier, the plain one,
+the plain one with as many steps, and the one with the H-divergence. ``rounds`` are the queries of all methods.
+``times`` are the query times in seconds over the same pool. ``waal.py figure-2`` computes the distances of Figure 2.
+Everything is written to the folder ``--output``: a file per run (a run whose file exists is not repeated), the tables
+in the layout of Tables 4 to 9 and of Table 1, with the paper's figures in brackets, and the curves of Figures 3 to 5.
 
-As in Table 2, part of the training rows is held out to stop early, by a rule that the paper does not state: here each
-training keeps the epoch that is best on them. Which rows these are it does not state either: here the last ones, and of
-STL-10, whose images are rearranged, a random part of each class. The head for STL-10 has 100 units, as the paper's,
-but 4608 inputs where the paper writes 4096: the last maps of a VGG16 for 96x96 pixels are 512 x 3 x 3.
+As in Table 2, part of the training rows is held out for early stopping. The paper does not state the rule: here each
+training run keeps the epoch that is best on the held-out rows. Nor does the paper state which rows these are: here they
+are the last ones, and for STL-10, whose images are rearranged, a random part of each class. The head for STL-10 has 100
+units, like the paper's, but 4608 inputs where the paper writes 4096: the last maps of a VGG16 for 96x96 pixels are
+512 x 3 x 3.
 """
 
 from __future__ import annotations
@@ -419,8 +420,8 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="+",
         choices=(*METHODS, *ABLATIONS),
         metavar="METHOD",
-        help=f"of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}, "
-        "and where the paper has a table of the H-divergence, all others of h",
+        help=f"methods of the rounds: {', '.join((*METHODS, *ABLATIONS))}; by default {', '.join(DEFAULT_METHODS)}, "
+        "and, where the paper has a table of the H-divergence, also the other h methods",
     )
     options = parser.parse_args(arguments)
     if options.experiment == "figure-2":
