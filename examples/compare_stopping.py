@@ -1,10 +1,11 @@
 """When would each criterion have stopped, and what would it have cost?
 
 Margin sampling labels the pools of ``compare_strategies.py`` from 20 labels to 1000 (500 of the digits), 20 at a time,
-five times. All criteria of ``skal.stopping`` look on, each with its default parameters. The oracle's point is the first
-number of labels with 99 % of the last score, which nobody knows while labelling. Positive numbers are labels that a
-criterion spends after that point, negative ones those it leaves on the table; the last columns are its score as a share
-of the last one, and how far its estimate of the labels left was off half-way to its own stop.
+five times. All criteria of ``skal.stopping`` watch, each with its default parameters. The oracle's point is the first
+number of labels with 99 % of the last score, which nobody knows while labelling. A positive number counts the labels
+that a criterion spends after that point; a negative number counts the labels by which it stops too early. The last
+columns are the score at the criterion's stop as a share of the last score, and the error of its estimate of the labels
+left, half-way to its own stop.
 
 Run ``SKAL_DATA=folder python examples/compare_stopping.py [--quick] [--pools digits texts]``. It takes a few minutes on
 two cores.
@@ -62,7 +63,9 @@ class Panel(BaseEstimator):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one repeat to 200 labels, to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="one repeat to 200 labels, to check that it runs"
+    )
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
     options = parser.parse_args()
     for pool in options.pools:

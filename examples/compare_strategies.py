@@ -1,15 +1,15 @@
 """Which strategy saves labels? A table over real pools, with paired tests against random sampling.
 
-The pools are scikit-learn's digits; MNIST and Fashion-MNIST, 60,000 rows each, by 50 principal components; MNIST with
-rare classes, the rarest a hundredth of the most frequent; and sentences of documentation by TF-IDF and 50 components.
-The classifier is a logistic regression, or a small network for strategies that need one. All strategies start from the
-same labels in each of five repeats; ``few`` begins without a label and ends at 100, ten at a time, ``many`` goes from
-100 to 500 in steps of 50.
+The pools are scikit-learn's digits; MNIST and Fashion-MNIST, 60,000 rows each, reduced to 50 principal components;
+MNIST with rare classes, the rarest with a hundredth of the rows of the most frequent; and sentences of documentation as
+TF-IDF, reduced to 50 components. The classifier is a logistic regression, or a small network for strategies that need
+one. All strategies start from the same labels in each of five repeats. ``few`` begins without labels and ends at 100,
+ten at a time; ``many`` goes from 100 to 500 in steps of 50.
 
 Run ``SKAL_DATA=folder OMP_NUM_THREADS=1 python examples/compare_strategies.py --jobs 2 [--quick] [--folder results]
-[--pools digits]``. Each result is kept in the folder, and a second run continues where the first one was. Without
-``SKAL_DATA`` only the digits and the texts are there. All of it took 101 minutes on two busy cores, one of which
-trained autoencoders of ``DGAL`` for an hour.
+[--pools digits]``. Each result is kept in the folder, and a second run continues where the first one stopped. Without
+``SKAL_DATA`` only the digits and the texts are available. The whole table took 101 minutes on two busy cores, one of
+which trained autoencoders of ``DGAL`` for an hour.
 """
 
 from __future__ import annotations
@@ -193,14 +193,16 @@ UNEVEN = ("rare", "texts")  # scored by the mean accuracy of the classes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="a few labels and strategies, to see that it runs"
+        "--quick", action="store_true", help="a few labels and strategies, to check that it runs"
     )
     parser.add_argument("--folder", type=Path, default=Path("comparison"))
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--strategies", nargs="+", choices=[*STRATEGIES, *NETWORKS])
-    parser.add_argument("--table", action="store_true", help="print what is in the folder, and run nothing")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, one result each at a time")
+    parser.add_argument(
+        "--table", action="store_true", help="print the results in the folder, and run nothing"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes; each computes one result at a time")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if left_out := [name for name in options.pools if name in REAL and "SKAL_DATA" not in os.environ]:

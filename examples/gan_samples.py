@@ -1,6 +1,6 @@
 """Samples of a WGAN-GP: trained on MNIST's digits 5 and 7, drawn, and judged by a classifier of the real digits.
 
-``python examples/gan_samples.py --checkpoint FILE`` continues from the file where it exists, so the training can be
+``python examples/gan_samples.py --checkpoint FILE`` continues from the file if it exists, so that training can be
 interrupted. MNIST is read from the folder that SKAL_DATA names; without it, scikit-learn's 8x8 digits take its place.
 """
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, nargs="+", default=[5, 7])
     parser.add_argument("--steps", type=int, default=3000, help="generator steps")
-    parser.add_argument("--checkpoint", help="file in which the training is kept")
+    parser.add_argument("--checkpoint", help="file that keeps the state of training")
     parser.add_argument("--output", default="gan_samples.png")
     options = parser.parse_args()
 

@@ -1,12 +1,12 @@
-"""How good is the classifier? What an audit says, and what the labels at hand would have said.
+"""How good is the classifier? The estimate of an audit, beside a naive one from the labels at hand.
 
-Rows that were chosen to be hard, and trained on, estimate nothing. Here margin sampling labels 100 rows of a random
-part of each pool of ``compare_strategies.py``, a hundred times over. Before it begins, 100 other rows are drawn
-uniformly, for an estimate of the accuracy on new rows, which the rest of the data has; after it, 100 more by their
-expected loss, for the accuracy on the rows of the pool that are left. The columns: the true accuracy, how far off the
-estimate is on average and by its standard deviation, the width of its 95 % interval, and in how many runs that holds
-the truth. Then the same of the naive estimate, cross-validation over the labels at hand, with the binomial interval
-that it seems to have.
+Rows that were chosen to be hard, and then trained on, do not estimate the accuracy. Here margin sampling labels 100
+rows of a random part of each pool of ``compare_strategies.py``, a hundred times over. Before it begins, 100 other rows
+are drawn uniformly, for an estimate of the accuracy on new rows; the rest of the data gives the true value. Afterwards,
+100 more rows are drawn by their expected loss, for the accuracy on the remaining rows of the pool. The columns are the
+true accuracy, the mean error of the estimate and its standard deviation, the width of its 95 % interval, and the share
+of runs in which the interval contains the truth. The same columns follow for the naive estimate: cross-validation over
+the labels at hand, with the binomial interval that it seems to have.
 
 Run ``SKAL_DATA=folder python examples/honest_estimate.py [--quick] [--pools digits mnist]``. A pool takes a minute or
 two on two cores.
@@ -63,7 +63,7 @@ def run(X: Any, y: Any, seed: int) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two runs, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="two runs, to check that it works")
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=["digits", "mnist", "texts"])
     options = parser.parse_args()
     n_runs = 2 if options.quick else 100

@@ -3,9 +3,9 @@
 ``python examples/label_images.py --page`` writes scikit-learn's handwritten digits to a folder of PNG files and opens
 the page to label them, as ``skal label FOLDER --classes 0 1 2 3 4 5 6 7 8 9`` does for any folder.
 
-Without ``--page`` nobody is needed: the true labels answer the same campaign, and the labelled set is written. Then the
-learner of the page is compared with the same classifier on items drawn at random. A folder of your own needs a folder
-of images for each class: ``--folder FOLDER``.
+Without ``--page`` no person is needed: the same campaign is answered with the true labels, and the labelled set is
+written. Then the learner of the page is compared with the same classifier on items drawn at random. To use images of
+your own, pass ``--folder FOLDER`` with a subfolder of images for each class.
 
 Run ``python examples/label_images.py [--quick] [--page] [--folder FOLDER]``. It takes about a minute on two cores.
 """
@@ -89,9 +89,9 @@ def compare(folder: Path, *, budget: int, n_repeats: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few images, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="a few images, to check that it runs")
     parser.add_argument("--page", action="store_true", help="open the page to label by hand")
-    parser.add_argument("--folder", type=Path, help="a folder of image files for each class")
+    parser.add_argument("--folder", type=Path, help="your own images, in a subfolder for each class")
     parser.add_argument("--output", type=Path, default=Path("labels.csv"))
     parser.add_argument("--budget", type=int, default=300, help="labels per run")
     parser.add_argument("--repeats", type=int, default=3)

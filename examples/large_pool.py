@@ -1,8 +1,8 @@
-"""A pool that no process holds: rows in zarr on disk, worked on by a cluster of two processes.
+"""A pool that no process holds in memory: rows in zarr on disk, processed by a cluster of two processes.
 
 ``python examples/large_pool.py`` writes ten million rows of 50 columns to a temporary folder (2 GB), starts a local
-cluster of dask, and asks each strategy for 100 rows. ``--rows 1000000`` is over in a few minutes;
-``--scheduler tcp://...`` takes a cluster of yours. It needs the extra ``skal-learn[dask]`` and zarr.
+cluster of dask, and asks each strategy for 100 rows. ``--rows 1000000`` takes only a few minutes;
+``--scheduler tcp://...`` uses your own cluster. It needs the extra ``skal-learn[dask]`` and zarr.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Log the rounds of a simulation to TensorBoard or MLflow, by a callback of scikit-learn (from 1.9 on).
+"""Log the rounds of a simulation to TensorBoard or MLflow, with a callback of scikit-learn (1.9 or newer).
 
-Run ``python examples/log_rounds.py tensorboard`` or ``... mlflow``, with that package installed, and see the curves by
-``tensorboard --logdir runs`` or ``mlflow ui --backend-store-uri sqlite:///runs.db``. ``--quick`` takes fewer rounds.
-Copy the class that you need: skal knows nothing of either program.
+Run ``python examples/log_rounds.py tensorboard`` or ``... mlflow``, with that package installed, and view the curves
+with ``tensorboard --logdir runs`` or ``mlflow ui --backend-store-uri sqlite:///runs.db``. ``--quick`` runs fewer
+rounds. Copy the class that you need: skal itself does not depend on either program.
 """
 
 from __future__ import annotations
