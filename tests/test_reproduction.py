@@ -111,15 +111,23 @@ def test_a_figure_that_is_not_there_is_refused(result, text):
     [
         ("A (x): score end > B: score end", True),
         ("A (x): score end > 15 + B: score end", False),
-        ("A (x): score end > 14.9 + B: score end", True),
+        ("A (x): score end > 4.9 + B: score end", True),
+        ("A (x): score end > 14.9 + B: score end", False),  # of the means, and not of the second seed
         ("A (x): query < 0.5 * A (x): query", False),
         ("A (x): query < 1.1 * A (x): query", True),
         ("graph construction = 4 within 0.5", True),
         ("graph construction = 4 within 0.4", False),
-        ("A (x): labels 85 > 1000", True),
+        ("B: labels 85 > 1000", True),
+        ("A (x): labels 85 > 1000", False),  # infinitely many in one of two seeds
+        ("A (x): score end > 75", False),  # the mean is 80, the second seed 70
+        ("75 < A (x): score end", False),
+        ("A (x): score start < 0.5 + A (x): score 20", True),
+        ("A (x): score end > A (x): score start", True),
+        ("A (x): score end > A (x): score 20", False),
+        ("A (x): score end = 75 within 6", True),
     ],
 )
-def test_checks_compare_means(scripts, result, check, is_held):
+def test_checks_compare_means_and_seeds(scripts, result, check, is_held):
     assert scripts["report"].holds(check, result) is is_held
 
 
