@@ -25,7 +25,7 @@ _N_COPIES = 5  # of a block in float64, while distances to the center are comput
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ADBA(SynthesisStrategy):
-    r"""Active decision boundary annotation: an annotator says where the class changes along a line.
+    r"""Active decision boundary annotation: an annotator tells where the class changes along a line.
 
     The rows of the pool are latent codes, and the classifier is linear and has two classes, :math:`w^\top z + b`. A
     query is a line through the code z that is nearest to the hyperplane. It runs along the normal of the hyperplane,
@@ -35,14 +35,14 @@ class ADBA(SynthesisStrategy):
         z(s) = z - u u^\top (z - c) + s u, \quad u = w / \lVert w \rVert, \quad
         \lvert s \rvert \le \sqrt{r^2 - \lVert z - c \rVert^2 + (u^\top (z - c))^2}
 
-    Rows that are labelled, or on a line that was answered before, are not asked again.
+    Rows that are labelled, or on a line that was answered before, are not asked about again.
 
     An annotator sees `n_points` decoded points of the line, evenly spaced (`show`), and answers with the class at its
     beginning and the position where the class changes. A line begins on the side where the classifier predicts the
     first class. The answer becomes samples for ``learner.extend`` in one of two ways:
 
-    - As the authors have it, the row z with its class, and the point where the class changes, of which the classifier
-      :class:`~skal.classifiers.BoundarySVC` learns that it is on the boundary: ``answers="boundary"`` and
+    - As in [1]_, the row z with its class, and the point where the class changes, which the classifier
+      :class:`~skal.classifiers.BoundarySVC` learns as a point on the boundary: ``answers="boundary"`` and
       `label_boundary`. With the rows :math:`x_i` of the classes :math:`y_i = \pm 1`, and the points :math:`z_j`, it
       minimises
 
@@ -50,27 +50,27 @@ class ADBA(SynthesisStrategy):
           \frac{1}{2n} \sum_{i=1}^n \max(0, 1 - y_i (w^\top x_i + b)) + \frac{1}{2m} \sum_{j=1}^m (w^\top z_j + b)^2
           + \lVert w \rVert^2
 
-      The row is learned as a sample, and not as a row of the pool: what was seen is its decoded image.
-    - As ASAL has it, `n_points` codes with their classes, for any linear classifier: ``answers="points"`` and
+      The row is learned as a sample, and not as a row of the pool, because the annotator saw its decoded image.
+    - As in ASAL, `n_points` codes with their classes, for any linear classifier: ``answers="points"`` and
       `label_points`.
 
     Parameters
     ----------
     decoder : fitted estimator, default=None
-        Its `decode` or `inverse_transform` makes the images that annotators see. Pass it in a ``FrozenEstimator``, as
-        a learner's clone of it would not be fitted. None shows the codes.
+        Its `decode` or `inverse_transform` makes the images that annotators see. Wrap it in a ``FrozenEstimator``,
+        because a learner's clone of it would not be fitted. None shows the codes.
     n_points : int, default=11
-        Points per line. ASAL, Section 5.3, has 11, and counts a line as one annotation; the authors have 14.
+        Points per line. ASAL, Section 5.3, uses 11, and counts a line as one annotation; the authors of [1]_ use 14.
     answers : {"points", "boundary"}, default="points"
-        What the classifier learns of an answer: labelled points of the line, or the row and a point on the boundary.
-        For the latter its `fit` must take ``boundary``, as that of ``BoundarySVC`` does; the rows of the pool, and
-        samples that are given to `extend` without it, are on no boundary.
+        What the classifier learns from an answer: labelled points of the line, or the row and a point on the boundary.
+        For the latter its `fit` must take ``boundary``, as in ``BoundarySVC``; the rows of the pool, and samples that
+        are given to `extend` without ``boundary``, count as not on the boundary.
     n_candidates : int, default=1000
-        The number of random unlabelled rows among which the nearest to the hyperplane are searched. None searches
-        all, as the authors do.
+        The number of random unlabelled rows among which those nearest to the hyperplane are searched. None searches all
+        unlabelled rows, as the authors do.
     radius : float, default=None
-        Radius r of the ball around the mean c of the pool. By default it reaches the farthest row. Rows outside the
-        ball are no candidates.
+        Radius r of the ball around the mean c of the pool. By default the ball reaches the farthest row. Rows outside
+        the ball are not candidates.
     random_state : int, RandomState instance or None, default=None
         Draws the candidates.
 
@@ -92,10 +92,10 @@ class ADBA(SynthesisStrategy):
 
     Notes
     -----
-    In ASAL, Section 5.3, it needs more annotations than all other methods, although each labels 11 codes, and is
-    "limited to binary classification with linear models in latent space". The latents were searched for a GAN that has
-    no encoder. In codes of :class:`~skal.generators.ALI`, with ``answers="boundary"``, it was as good as maximal
-    entropy on MNIST's fives and sevens.
+    In ASAL, Section 5.3, the method needs more annotations than all others, although each annotation labels 11 codes,
+    and is "limited to binary classification with linear models in latent space". There, a search found the latents for
+    a GAN that has no encoder. In the latent space of :class:`~skal.generators.ALI`, with ``answers="boundary"``, ADBA
+    was as good as maximal entropy on MNIST's fives and sevens.
 
     References
     ----------
@@ -115,7 +115,7 @@ class ADBA(SynthesisStrategy):
     >>> strategy.label_points(lines, crossings=[1.5], first=[0], classes=[0, 1])[1]
     array([0, 0, 1, 1, 1])
 
-    The same answer as the authors have it, if the row is of class 0:
+    The same answer in the form of the authors, if the row is of class 0:
 
     >>> rows = strategy.query_report_.points
     >>> points, labels, boundary = strategy.label_boundary(lines, crossings=[1.5], points=rows, labels=[0])
@@ -146,7 +146,7 @@ class ADBA(SynthesisStrategy):
 
     @property
     def sample_params(self) -> dict[str, Any]:
-        """Whether a sample is a point on the boundary, where the answers are such points."""
+        """With ``answers="boundary"``, the parameter that tells whether a sample is a point on the boundary."""
         return {"boundary": False} if self.answers == "boundary" else {}
 
     def _check_pool(self, pool: Pool, estimator: Any = None) -> None:
@@ -240,7 +240,7 @@ class ADBA(SynthesisStrategy):
         return feet[:, None] + steps[..., None] * normal
 
     def show(self, lines: ArrayLike) -> NDArray[Any]:
-        """Decode codes: what annotators see.
+        """Decode codes into the images that annotators see.
 
         Parameters
         ----------
@@ -316,7 +316,7 @@ class ADBA(SynthesisStrategy):
         lines : array-like of shape (n_lines, n_points, n_features)
             What `synthesize` returned.
         crossings : array-like of float of shape (n_lines,)
-            Where the class changes, as in `label_points`. A line whose class does not change gives its row alone.
+            Where the class changes, as in `label_points`. A line whose class does not change gives only its row.
         points : array-like of shape (n_lines, n_features)
             The codes of the rows through which the lines go, ``query_report_.points``.
         labels : array-like of shape (n_lines,)
@@ -393,12 +393,12 @@ class ADBA(SynthesisStrategy):
         Returns
         -------
         X : ndarray or data frame of shape (n_samples, n_features)
-            What `label_points` or `label_boundary` makes of the lines that were answered. A line was not whose points
-            are all unlabelled, or whose row is.
+            The samples that `label_points` or `label_boundary` makes from the answered lines. A line does not count as
+            answered if all its points are unlabelled, or if its row is.
         y : ndarray of shape (n_samples,)
             Their labels.
         params : dict
-            With ``answers="boundary"``, which of them are points on the boundary.
+            With ``answers="boundary"``, which of the samples are points on the boundary.
         """
         lines, classes = np.asarray(samples), np.asarray(classes)
         answers = self._ask(lines, annotator)
@@ -421,7 +421,7 @@ class ADBA(SynthesisStrategy):
         return TrainingSet(X, y, {"boundary": boundary})
 
     def _ask(self, codes: NDArray[Any], annotator: Callable[[Any], Any]) -> NDArray[Any]:
-        """What an annotator says of codes of shape (n_lines, n_codes, n_features)."""
+        """An annotator's labels for codes of shape (n_lines, n_codes, n_features)."""
         images = self.show(codes)
         shown = images.reshape(-1, *images.shape[2:])
         return check_partial_labels(annotator(shown), len(shown)).reshape(images.shape[:2])

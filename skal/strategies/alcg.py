@@ -54,9 +54,9 @@ class ALCG(ScoreStrategy):
     r"""Choose the rows about which the classifier is most certain.
 
     Such rows tend to be clean examples of their classes, and a class-conditional GAN learns from them with little
-    disturbance ([1]_, section 3.3). With :class:`skal.classifiers.ACGANClassifier`, whose own training samples
-    adversarially, this is the paper's ALCG; with ``ACGANClassifier(candidates=1)`` it is CS_MC, CS_LM or CS_LE. Any
-    other classifier with `predict_proba` will do, too.
+    disturbance ([1]_, section 3.3). With :class:`skal.classifiers.ACGANClassifier`, whose training uses adversarial
+    sampling, this is the paper's ALCG; with ``ACGANClassifier(candidates=1)`` it is CS_MC, CS_LM or CS_LE. Any other
+    classifier with `predict_proba` works, too.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class ALCG(ScoreStrategy):
     Attributes
     ----------
     query_report_ : Bunch
-        About the latest query: ``classes``, the labels that the classifier knows, and ``counts``, for how many of the
-        chosen rows it predicts each of them.
+        About the latest query: ``classes``, the labels that the classifier knows, and ``counts``, the number of chosen
+        rows for which it predicts each of them.
 
     See Also
     --------

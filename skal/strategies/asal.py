@@ -47,18 +47,18 @@ class ASAL(LatentSearch, CandidateStrategy):
     ----------
     {generator}
     features : {"pixels", "discriminator", "autoencoder", "classifier"} or transformer, default="pixels"
-        What makes rows similar:
+        The features in which rows are compared:
 
         - ``"pixels"``: the rows themselves, images or not (ASAL-Gray, ASAL-RGB);
-        - ``"discriminator"``: the last features of the GAN's critic, which need a GAN that was trained for long; for
-          another generator, its `transform`;
+        - ``"discriminator"``: the last features of the GAN's critic, which need a GAN that was trained for a long time;
+          for another generator, the output of its `transform`;
         - ``"autoencoder"``: the code of :class:`skal.generators.AutoEncoder`, trained on the pool in `fit`;
-        - ``"classifier"``: the penultimate embedding of the classifier. Every query then passes over the pool twice,
-          for components and an index of its own, which are not kept;
+        - ``"classifier"``: the penultimate embedding of the classifier. Every query then passes over the pool twice, to
+          build its own components and index, which are not kept;
         - a transformer, fitted on the pool in `fit`.
     n_components : int or None, default=50
-        The number of principal components of the features that are compared (all, if there are fewer). They are those
-        of all rows, see :func:`skal.neighbors.principal_components`. None compares the features themselves.
+        The number of principal components of the features that are compared (all, if there are fewer). They are
+        computed from all rows, see :func:`skal.neighbors.principal_components`. None compares the features themselves.
     {objective, n_steps, learning_rate, latent_batch, tol}
     n_candidates : int, default=None
         Synthetic rows to match; `criterion` keeps the best of their matches ("ASAL-generate"). As many as are
@@ -80,20 +80,20 @@ class ASAL(LatentSearch, CandidateStrategy):
     encoder_ : transformer
         The trained autoencoder or other transformer, where `features` is one.
     pca_ : PCA or None
-        The principal components; None where `n_components` is. Not there for ``features="classifier"``.
+        The principal components; None if `n_components` is None. Missing with ``features="classifier"``.
     index_ : index
-        The index over the pool's features. Not there for ``features="classifier"``.
+        The index over the pool's features. Missing with ``features="classifier"``.
     {criterion_}
     query_report_ : Bunch
         What the latest query did, for m synthetic rows:
 
-        - ``synthetic`` : the rows, of shape (m, ...), and ``latents``, (m, n_latent);
-        - ``objective_before``, ``objective_after`` : the objective at the latents drawn and found, (m,);
-        - ``entropy_before``, ``entropy_after`` : the entropy there in nats, (m,);
-        - ``n_steps`` : gradient steps of each, (m,);
-        - ``rows`` : their matches in the pool, (m, n_neighbors), -1 where the pool had no more;
-        - ``distances`` : between the features, (m, n_neighbors), infinite there;
-        - ``n_collisions`` : nearest rows that had been taken already.
+        - ``synthetic`` : the synthetic rows, of shape (m, ...), and ``latents``, of shape (m, n_latent);
+        - ``objective_before``, ``objective_after`` : the objective at the latents drawn and at those found, (m,);
+        - ``entropy_before``, ``entropy_after`` : the entropy at these latents in nats, (m,);
+        - ``n_steps`` : the number of gradient steps of each, (m,);
+        - ``rows`` : their matches in the pool, (m, n_neighbors), -1 where the pool had no more rows;
+        - ``distances`` : the distances between their features, (m, n_neighbors), infinite where ``rows`` is -1;
+        - ``n_collisions`` : the number of nearest rows that had already been taken.
 
     See Also
     --------
@@ -190,7 +190,7 @@ class ASAL(LatentSearch, CandidateStrategy):
         return rows[rows >= 0]
 
     def _features(self, estimator: Any = None) -> Features:
-        """Return what maps rows to their features, before the principal components."""
+        """Return the map from rows to their features, before the principal components."""
         if self._asks_classifier:
             return partial(embed, estimator)
         if self.features == "pixels":

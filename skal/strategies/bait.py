@@ -24,7 +24,7 @@ _LEAST_SHARE = 1e-6  # of the largest information of a row, for the regularizati
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BAIT(QueryStrategy):
-    r"""Choose rows whose Fisher information, with that of the labels, bounds the classifier's error on the pool.
+    r"""Choose rows whose Fisher information, with that of the labelled rows, bounds the classifier's error on the pool.
 
     .. math:: \arg\min_S \mathrm{tr}\Big( \big(\lambda I + \sum_{x \in L \cup S} I(x)\big)^{-1} \sum_x I(x) \Big),
         \quad I(x) = h h^\top \otimes (\mathrm{diag}(p) - p p^\top)
@@ -38,26 +38,26 @@ class BAIT(QueryStrategy):
     regularization : float, default=1.0
         :math:`\lambda`. For a linear model with an L2 penalty its 1/C.
     oversampling : float, default=2.0
-        How many times the rows that are asked for are added before others are removed. 1 removes none.
+        How many rows are added, as a multiple of those asked for, before the surplus is removed. 1 removes none.
     random_state : int, RandomState instance or None, default=None
-        Decides between rows that do the same, and draws candidates where they are too many.
+        Decides between equally good rows, and draws candidates if there are too many.
 
     Attributes
     ----------
     query_report_ : Bunch
-        About the latest query: ``objective``, the trace, with the mean over the pool for the last sum, and
-        ``n_candidates``, how many rows were compared.
+        About the latest query: ``objective``, the trace with the mean over the pool in place of the last sum, and
+        ``n_candidates``, the number of rows that were compared.
 
     Notes
     -----
-    Information is summed, so that :math:`\lambda` means what it means for the classifier; the authors' code, which
-    was at hand and the paper was not, weights means over the labels and over the batch instead. The intercept is left
-    out. :math:`\lambda` is a millionth of the largest trace of a row's I(x) at least: less would be lost in rounding,
-    where features have not been scaled.
+    Information is summed, so that :math:`\lambda` means the same as for the classifier. The authors' code weights the
+    means over the labels and over the batch instead; the code was at hand, the paper was not. The intercept is left
+    out. :math:`\lambda` is raised to at least a millionth of the largest trace of a row's I(x), because a smaller value
+    would be lost in rounding if features have not been scaled.
 
-    Matrices of d C rows and columns are kept, five at a time: more than 4096 rows, 134 MB each, are refused. About each
-    candidate up to 16 C\ :sup:`2` bytes are kept, 128 MiB at most: of more than 83,886 candidates of 10 classes, or 838
-    of 100, so many are drawn at random.
+    Up to five matrices of d C rows and columns are kept at a time: more than 4096 rows (134 MB each) are refused. Up to
+    16 C\ :sup:`2` bytes are kept per candidate, and at most 128 MiB in all: if there are more than 83,886 candidates
+    with 10 classes, or 838 with 100, that many are drawn at random.
 
     References
     ----------

@@ -82,7 +82,7 @@ class BALD(ScoreStrategy):
     Parameters
     ----------
     n_passes : int, default=10
-        T, the passes with dropout. WAAL's experiments have 10. Of more than 1000, at most 1000 are in memory at a time.
+        T, the number of passes with dropout. WAAL's experiments use 10. At most 1000 passes are in memory at a time.
     measure : {"mutual_information", "entropy", "variation_ratio", "mean_std"}, default="mutual_information"
         One of the functions that [1]_ compares. "entropy" is that of the mean probabilities, "variation_ratio" is one
         minus the largest of them, and "mean_std" is the standard deviation of a class's probability over the passes,
@@ -97,7 +97,7 @@ class BALD(ScoreStrategy):
     rows nor on the size of blocks, and all queries of a fitted strategy use the same masks. The layers before the
     first dropout are computed once for all passes.
 
-    A classifier without dropout is refused: before any training if it is not a network, else at the query, where no
+    A classifier without dropout is refused: before any training if it is not a network, otherwise at the query, if no
     layer drops anything.
 
     References
@@ -138,7 +138,7 @@ class BALD(ScoreStrategy):
         return np.concatenate([self._score_in_parts(X, part, estimator) for part in rows])
 
     def _score_in_parts(self, X: Any, rows: NDArray[np.intp], estimator: Any) -> NDArray[np.floating[Any]]:
-        """Return the scores of rows without holding all passes, each part of which has a seed of its own."""
+        """Return the scores of rows without holding all passes in memory; each part of the passes has its own seed."""
 
         def means(p: NDArray[Any]) -> NDArray[Any]:
             return _AVERAGED[self.measure](p.astype(np.float64)).mean(axis=1)

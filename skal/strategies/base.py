@@ -1,4 +1,4 @@
-"""What every strategy shares: validation, seeds, and the check of the answer."""
+"""The base of all strategies: validation, seeds, and the check of the answer."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Strategy(ABC, Inheriting, InstanceParams):
     Attributes
     ----------
     requires : tuple of str
-        What the classifier must have: names of methods, ``"embed"`` for penultimate embeddings, or ``"as_torch"`` for
-        a classifier that can be differentiated. Empty for strategies that need no classifier.
+        What the classifier must provide: names of methods, ``"embed"`` for penultimate embeddings, or ``"as_torch"``
+        for a classifier that can be differentiated. Empty for strategies that need no classifier.
     query_report_ : Bunch
-        What the latest query did. Its keys are those of the strategy; strategies that report nothing do not have it.
-        It is empty after a query that had no row to choose from.
+        What the latest query did. Its keys depend on the strategy; strategies that report nothing do not have the
+        attribute. It is empty after a query that had no row to choose from.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
@@ -95,13 +95,13 @@ class Strategy(ABC, Inheriting, InstanceParams):
         Raises
         ------
         ValueError
-            If the pool, the labels, or a parameter of the strategy or one of its parts is invalid. Nothing has been
-            trained then.
+            If the pool, the labels, or a parameter of the strategy or one of its parts is invalid. This is found before
+            anything is trained.
         """
         return self._fit_to(X, y)
 
     def _fit_to(self, X: Any, y: Any, **metadata: Any) -> Self:
-        """Prepare for a pool, after a check of what else a strategy's own `fit` was given."""
+        """Prepare for a pool, after checking the further arguments of a strategy's own `fit`."""
         pool = check_pool(self, X, reset=True)
         labels = y if y is None or isinstance(y, Labels) else Labels.of(y, len(pool))
         self.check(pool, **metadata)
@@ -112,7 +112,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
         return self
 
     def check(self, pool: Pool, estimator: Any = None) -> None:
-        """Refuse what the strategy and its parts cannot work with, before anything is trained.
+        """Refuse, before anything is trained, input that the strategy and its parts cannot work with.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
             If a parameter of the strategy or one of its parts is invalid, a device does not exist, or the strategy
             would read NaN or infinity in the pool.
         TypeError
-            If the classifier lacks what the strategy requires, or the strategy does not take sparse rows.
+            If the classifier lacks what the strategy requires, or the strategy does not accept sparse rows.
         """
         self.check_params()
         if estimator is not None:
@@ -141,7 +141,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
         ------
         ValueError
         TypeError
-            If the `requires` of one is a string.
+            If the `requires` of the strategy or a part is a string.
         """
         for part in parts(self):
             if hasattr(part, "_parameter_constraints"):
@@ -161,15 +161,15 @@ class Strategy(ABC, Inheriting, InstanceParams):
 
     @property
     def sample_params(self) -> dict[str, Any]:
-        """What samples come with beside their labels: parameters of the classifier's `fit`, and their values elsewhere.
+        """Parameters of the classifier's `fit` that samples bring, with the values that all other rows have.
 
-        A learner gives these values to all rows and samples that are given without the parameter, before and after
+        A learner uses these values for all rows and samples that are given without the parameter, before and after
         `use` of the strategy.
         """
         return {}
 
     def _check_sample_params(self, estimator: Any) -> None:
-        """Refuse a classifier that does not learn what samples come with; metadata routing finds out by itself."""
+        """Refuse a classifier that does not learn the parameters of samples; metadata routing finds out by itself."""
         if not self.sample_params:
             return
         taken = signature(estimator.fit).parameters
@@ -216,7 +216,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
         return _PREPARED_BYTES if self._prepares else _UNPREPARED_BYTES
 
     def prepared_for(self, pool: Pool) -> Self:
-        """The strategy for a validated pool: itself for that of `fit`, a prepared copy for another one."""
+        """The strategy for a validated pool: itself for the pool of `fit`, a prepared copy for another pool."""
         if pool is self._pool or not self._prepares:
             return self
         other = copy.copy(self)
@@ -225,7 +225,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
         return other
 
     def grown(self, pool: Pool) -> Self:
-        """The strategy for the pool of `fit` with new rows at its end: a copy, which keeps what was trained.
+        """The strategy for the pool of `fit` with new rows at its end: a copy that keeps everything trained.
 
         Parameters
         ----------
@@ -281,7 +281,7 @@ class Strategy(ABC, Inheriting, InstanceParams):
 
 
 def can_guide(estimator: Any) -> bool:
-    """Return whether there is a classifier, and it knows two classes, as far as it tells."""
+    """Return whether there is a classifier that knows at least two classes, as far as it tells."""
     known = getattr(estimator, "classes_", None)
     return estimator is not None and (known is None or len(known) > 1)
 
@@ -348,7 +348,8 @@ class QueryStrategy(Strategy):
         Warns
         -----
         PoolExhaustedWarning, PoolWarning
-            If fewer than `n_queries` rows are unlabelled; if `X` is nearly the pool of `fit`, and taken for another.
+            If fewer than `n_queries` rows are unlabelled; if `X` is nearly the pool of `fit`, and treated as another
+            pool.
         """
         check_is_fitted(self)
         n_queries = check_integer("n_queries", n_queries)
@@ -357,7 +358,7 @@ class QueryStrategy(Strategy):
         return self.answer(Query(pool=pool, labels=labels, n_queries=n_queries, estimator=estimator))
 
     def _recognized(self, X: Any, estimator: Any) -> Pool:
-        """The pool of `fit`, where X has its rows and they are what they were; else a new one."""
+        """The pool of `fit` if X has the same rows and they are unchanged; otherwise a new pool."""
         has_nets = partial(has_network, [self, estimator])
         pool = check_pool(self, X, reset=False, known=self._pool, tells_numbers=has_nets)
         return pool if pool.is_unchanged() else check_pool(self, X, reset=False)

@@ -1,4 +1,4 @@
-"""BatchBALD: the batch whose labels together say most about the classifier (Kirsch et al., 2019)."""
+"""BatchBALD: the batch whose labels together tell most about the classifier (Kirsch et al., 2019)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .query import Query
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BatchBALD(QueryStrategy):
-    r"""Choose rows whose labels together say most about which member of an ensemble is right.
+    r"""Choose rows whose labels together tell most about which member of an ensemble is right.
 
-    `BALD` counts what near duplicates say once for each of them. Here a batch S has the mutual information of all its
-    labels with the member w,
+    `BALD` counts the information of near duplicates once for each of them. Here the score of a batch S is the mutual
+    information of all its labels with the member w,
 
     .. math:: I(y_S; w) = H\Big[\frac{1}{K} \sum_w \prod_{i \in S} p_w(y_i)\Big]
         - \frac{1}{K} \sum_w \sum_{i \in S} H[p_w(y_i)]
@@ -35,31 +35,33 @@ class BatchBALD(QueryStrategy):
     Parameters
     ----------
     n_passes : int, default=100
-        K, of a network with dropout. An ensemble has its members.
+        K for a network with dropout. For an ensemble, K is the number of its members.
     n_members : int, default=None
         K, how many clones of the classifier are trained at each query, on labelled rows drawn with replacement. By
-        default the ensemble or the dropout that the classifier has.
+        default none: the classifier's own ensemble or dropout is used.
     max_combinations : int, default=1024
-        The information is exact while the batch's labels have at most so many combinations: ten rows of two classes,
-        three of ten. Then so many of them are drawn.
+        The information is exact while the labels of the batch have at most this many combinations (ten rows with two
+        classes, or three rows with ten). Beyond that, this many combinations are drawn at random.
     random_state : int, RandomState instance or None, default=None
-        Seeds dropout masks, bootstrap and combinations, and breaks ties.
+        Seeds the dropout masks, the bootstrap and the draw of combinations, and breaks ties.
 
     Attributes
     ----------
     query_report_ : Bunch
-        About the latest query: ``information``, in nats, what the labels of the batch and of rows asked for before
-        will say about the members, at most log(K); and ``is_exact``, whether that is exact rather than an estimate.
+        About the latest query: ``information``, how many nats of information the labels of the batch and of rows asked
+        for before will give about the members, at most log(K); and ``is_exact``, whether this number is exact rather
+        than an estimate.
 
     Notes
     -----
-    The paper was not at hand: the rule is the published one, details of its experiments may differ.
+    The paper was not at hand: the rule is the published one, but details of its experiments may differ.
 
-    Labels of a few rows tell few members apart. Once they leave less than a hundredth of log(K) open, what further rows
-    add is noise, and the choice starts again among the rest: a batch larger than that is several in one.
+    The labels of a few rows are enough to tell a few members apart. Once less than a hundredth of log(K) is left
+    open, what further rows add is noise, and the choice starts again among the remaining rows: a larger batch is in
+    effect several batches.
 
     The probabilities of all candidates are kept in float32: 4 K bytes for each class and row. ``RandomSubset(10_000,
-    BatchBALD())`` keeps those of a subset.
+    BatchBALD())`` keeps only those of a subset.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Copies of a classifier that are trained again, such as each on labelled rows that are drawn with replacement."""
+"""Copies of a classifier that are trained again, for example on labelled rows drawn with replacement."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MOST_DRAWS = 100
 
 
 def check_trainable(n_members: int | None, estimator: Any) -> None:
-    """Refuse a classifier that is not trained again where members are to be trained.
+    """Refuse a classifier that cannot be trained again if members are to be trained.
 
     Parameters
     ----------
     n_members : int or None
-        None where no member is to be trained.
+        None if no member is to be trained.
     estimator : classifier or None
 
     Raises
@@ -48,7 +48,7 @@ def check_trainable(n_members: int | None, estimator: Any) -> None:
 def bootstrap_scorer(
     query: Query, n_members: int, summary: Callable[[NDArray[Any]], NDArray[Any]]
 ) -> tuple[Callable[[Any], NDArray[Any]], float]:
-    """Train a committee on bootstrap samples, which is to be asked about rows of the pool.
+    """Train a committee on bootstrap samples, and return a function that asks it about rows of the pool.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def bootstrap_scorer(
     answer : callable
         Maps a block of rows to what `summary` makes of them.
     row_bytes : float
-        What a row becomes in it.
+        The bytes that a row takes in it.
     """
     members, classes = bootstrap_members(query, n_members)
 
@@ -73,12 +73,12 @@ def bootstrap_scorer(
 
 
 def bootstrap_members(query: Query, n_members: int) -> tuple[list[Any], NDArray[Any]]:
-    """Train clones of the query's classifier on bootstrap samples, of two classes at least.
+    """Train clones of the query's classifier on bootstrap samples of at least two classes.
 
-    A member may miss a class of few labels, as it should: members that all knew its only row would agree on it, and
-    the classes of most labels would get all others. A classifier that refuses such a sample, as one with a
-    cross-validation of its own does, gets one that has as many rows of each class as there are. Rows without a label,
-    which semi-supervised classifiers learn from, are drawn too.
+    A member may miss a class with few labels, and should: if all members knew the only row of a class, they would agree
+    on it, and the classes with most labels would get all other draws. A classifier that refuses such a sample, as one
+    with its own cross-validation does, gets a sample with as many rows of each class as are labelled. Rows without a
+    label, which semi-supervised classifiers learn from, are drawn too.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def bootstrap_members(query: Query, n_members: int) -> tuple[list[Any], NDArray[
     -------
     members : list of fitted classifiers
     classes : ndarray of shape (n_classes,)
-        All that a member may know, in increasing order: those of the classifier, and of labels that wait for its
-        training.
+        All classes that a member may know, in increasing order: those of the classifier, and those of labels that it
+        has not been trained on yet.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _resampled(codes: NDArray[np.intp], rng: np.random.Generator) -> Rows:
 
 
 def _resampled_by_class(codes: NDArray[np.intp], rng: np.random.Generator) -> Rows:
-    """Draw as many rows of each class, and without a label, as there are."""
+    """Draw rows with replacement, keeping the number of rows of each class and of unlabelled rows."""
     drawn = [rng.choice(np.flatnonzero(codes == code), (codes == code).sum()) for code in np.unique(codes)]
     return np.sort(np.concatenate(drawn))
 

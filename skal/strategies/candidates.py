@@ -20,7 +20,7 @@ from .uncertainty import UncertaintySampling
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CriterionStrategy(QueryStrategy):
-    """Base class of strategies that have another one for a part: it is cloned, seeded, fitted and prepared with them.
+    """Base class of strategies with another strategy as a part, which is cloned, seeded, fitted and prepared with them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A batch with a share of every class, as far as the classifier can tell."""
+"""Batches with a share of every class, as far as the classifier can tell."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _NONE = 1e-300  # the share of a class without one
 class ClassBalanced(CandidateStrategy):
     """Run a criterion within each predicted class, so that every class has its share of the batch.
 
-    Criteria that look for certain or for uncertain rows find them in few classes; rare classes are asked for last.
-    The seats of the batch go to the classes one by one, each to the class that is furthest below its share (the
+    Criteria that look for certain or uncertain rows tend to find them in a few classes, and choose rows of rare classes
+    last. The seats of the batch go to the classes one by one, each to the class that is furthest below its share (the
     divisor method of Sainte-Laguë), and within a class to the rows that the criterion prefers. Every beginning of the
-    batch has the shares, too.
+    batch has these shares, too.
 
     Parameters
     ----------
     criterion : QueryStrategy, default=None
         The strategy that chooses within a class; margin sampling by default.
     shares : {"equal", "inverse"} or dict, default="equal"
-        Shares of the predicted classes: the same for each; in inverse proportion to one more than a class has labels;
-        or weights by label, zero for classes that are left out; a query warns of labels that the classifier does not
-        know. Classes whose candidates run out leave their seats to the others. Pending rows have the first seats of
-        the batch.
+        Shares of the predicted classes: "equal" gives each the same; "inverse" is in inverse proportion to the number
+        of labels of a class plus one; a dict maps labels to weights, zero for classes that are left out, and a query
+        warns of labels that the classifier does not know. Classes whose candidates run out leave their seats to the
+        others. Pending rows count as holders of the first seats.
     {random_state}
 
     Attributes
     ----------
     {criterion_}
     query_report_ : Bunch
-        About the latest query: ``classes``, the labels that the classifier knows, and ``counts``, how many of the
-        chosen rows it predicts each of them.
+        About the latest query: ``classes``, the labels that the classifier knows, and ``counts``, the number of chosen
+        rows for which it predicts each of them.
 
     Examples
     --------
@@ -125,25 +125,25 @@ def divided(
     rng: np.random.Generator,
     taken: NDArray[np.intp] | None = None,
 ) -> NDArray[np.intp]:
-    """Give seats to classes, one by one, each to the one that is furthest below its share.
+    """Give seats to classes, one by one, each to the class that is furthest below its share.
 
     Parameters
     ----------
     n_seats : int
         No more than are available.
     weights : ndarray of shape (n_classes,)
-        Those without weight get seats once all others have run out.
+        Classes of weight zero get seats once all others have run out.
     available : ndarray of int of shape (n_classes,)
-        How many seats each can take.
+        How many seats each class can take.
     rng : numpy.random.Generator
         Orders classes of equal claim.
     taken : ndarray of int of shape (n_classes,), default=None
-        Seats that each has already.
+        Seats that each class has already.
 
     Returns
     -------
     seats : ndarray of int of shape (n_seats,)
-        The class of each.
+        The class of each seat.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""CAL: rows that are predicted otherwise than their labelled neighbours (Margatina et al., 2021)."""
+"""CAL: rows that are predicted differently from their labelled neighbours (Margatina et al., 2021)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLOCK_NUMBERS = 1 << 18  # of distances, and of the neighbours' probabilities, 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ContrastiveAL(EmbeddingStrategy):
-    r"""Choose contrastive rows: near labelled rows in the embedding, and far from them in what is predicted.
+    r"""Choose contrastive rows: near labelled rows in the embedding, and far from them in their predictions.
 
     .. math:: s(x) = \frac{1}{k} \sum_{i \in N_k(x)} D\big(p(y \mid x_i) \,\Vert\, p(y \mid x)\big)
 
@@ -34,7 +34,7 @@ class ContrastiveAL(EmbeddingStrategy):
     ----------
     {embedding}
     n_neighbors : int, default=10
-        k, or all labelled rows while there are fewer.
+        k; all labelled rows while there are fewer than k.
     random_state : int, RandomState instance or None, default=None
         Seeds the transformer, and breaks ties.
 
@@ -44,8 +44,8 @@ class ContrastiveAL(EmbeddingStrategy):
 
     Notes
     -----
-    The divergences of a row from its neighbours need no logarithm per pair: their sum is that of the neighbours'
-    entropies and of their mean. A probability of zero counts as the smallest normal number.
+    The divergences of a row from its neighbours need no logarithm per pair: their sum follows from the neighbours'
+    entropies and their mean. A probability of zero counts as the smallest normal number.
 
     References
     ----------

@@ -22,23 +22,23 @@ from .score import ScoreStrategy
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CostAware(CriterionStrategy):
-    r"""Choose the rows of most utility per cost.
+    r"""Choose the rows with the highest utility per cost.
 
     .. math:: \phi(x) / c(x)
 
-    where :math:`\phi` is the criterion and c what the label of a row costs, in any unit: minutes, or words to read
-    ([1]_). How much may be spent is not its business.
+    where :math:`\phi` is the criterion and c the cost of a row's label, in any unit: minutes, or words to read ([1]_).
+    It knows no budget.
 
     Parameters
     ----------
     criterion : ScoreStrategy, default=None
-        Entropy sampling by default. A ratio needs utilities that are not negative: where there are scores below zero,
-        as those of margins are, the least score of the candidates is subtracted from all, so that this row is worth
-        nothing.
+        Entropy sampling by default. A ratio needs utilities that are not negative: if there are scores below zero, as
+        margin sampling has, the least score of the candidates is subtracted from all scores, so that the utility of
+        this row is zero.
     cost : callable, default=None
-        Maps a block of rows, of the kind that the pool holds, to a cost for each, of shape (n_rows,). It is asked once
-        for a pool, about every row. By default costs are given to `fit`, with one for each row of its pool; only a
-        function knows those of another pool.
+        Maps a block of rows, of the kind that the pool holds, to the cost of each, of shape (n_rows,). It is called
+        once per pool, for every row. By default, the costs are given to `fit`, one for each row of its pool; for any
+        other pool a function is needed.
     {random_state}
 
     Attributes
@@ -51,7 +51,7 @@ class CostAware(CriterionStrategy):
     -----
     A learner passes costs on by scikit-learn's metadata routing: ``sklearn.set_config(enable_metadata_routing=True)``,
     ``CostAware().set_fit_request(cost=True)`` as its strategy, and ``learner.fit(X, y, cost=costs)``; ``learner.grow``
-    takes those of new rows. As a part of another strategy it takes a function only.
+    takes the costs of new rows. As a part of another strategy, `CostAware` accepts only a function.
 
     References
     ----------
@@ -92,7 +92,7 @@ class CostAware(CriterionStrategy):
         y : array-like of shape (n_samples,) or Labels, default=None
             Partial labels, with -1 or ``None`` where unlabelled.
         cost : array-like of shape (n_samples,), default=None
-            What the label of each row costs, positive and finite, unless the parameter `cost` says it.
+            The cost of each row's label, positive and finite, unless the parameter `cost` is given.
 
         Returns
         -------
@@ -101,7 +101,8 @@ class CostAware(CriterionStrategy):
         Raises
         ------
         ValueError
-            If there are no costs, or two kinds of them, or one is not positive and finite; or as other strategies.
+            If there are no costs, or if they are given both here and as the parameter, or if one is not positive and
+            finite; otherwise as in other strategies.
         """
         self._fit_to(X, y, cost=cost)
         if cost is not None:
@@ -109,7 +110,7 @@ class CostAware(CriterionStrategy):
         return self
 
     def check(self, pool: Pool, estimator: Any = None, *, cost: ArrayLike | None = None) -> None:
-        """Refuse what the strategy cannot work with, as other strategies do, and invalid costs.
+        """Refuse input that the strategy cannot work with, as other strategies do, and invalid costs.
 
         Parameters
         ----------
@@ -138,7 +139,7 @@ class CostAware(CriterionStrategy):
                 _computed(self.cost, pool.read(slice(2)))
 
     def grown(self, pool: Pool, *, cost: ArrayLike | None = None) -> Self:
-        """The strategy for the pool of `fit` with new rows at its end: a copy, which keeps what was trained.
+        """The strategy for the pool of `fit` with new rows at its end: a copy that keeps everything trained.
 
         Parameters
         ----------

@@ -138,7 +138,7 @@ def perturbation_norms(
 
 
 def _step(logits_of: nn.Module, moving: list[Tensor], max_iter: int) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Move all rows by a step; return those that go on, the positions of the others, and their norms."""
+    """Move all rows by a step; return those that continue, the positions of the others, and their norms."""
     x, moved, labels, steps, positions = moving
     ahead = moved + _to_nearest_boundary(logits_of, x + moved, labels)
     with torch.no_grad():
@@ -153,7 +153,7 @@ def _step(logits_of: nn.Module, moving: list[Tensor], max_iter: int) -> tuple[li
 
 
 def _to_nearest_boundary(logits_of: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
-    """Return the steps to the nearest boundaries of the linearised classifier; infinite where there is none."""
+    """Return the steps to the nearest boundaries of the linearised classifier; infinite if there is no boundary."""
     x = x.detach().requires_grad_()
     logits = logits_of(x)
     own = logits.gather(1, labels[:, None])

@@ -26,18 +26,18 @@ class DensityWeighted(EmbeddingStrategy, CriterionStrategy):
 
     where :math:`\phi` is the criterion, so that outliers, on which a classifier is unsure as well, are not chosen
     ([1]_, Equation 13). The similarity to all N rows of the pool, labelled ones included, does not depend on labels: it
-    is computed once where the embedding stays the same.
+    is computed once if the embedding stays the same.
 
     Parameters
     ----------
     criterion : ScoreStrategy, default=None
-        Entropy sampling by default. Where it has scores below zero, as those of margins are, the least score of the
-        candidates is subtracted from all.
+        Entropy sampling by default. If there are scores below zero, as margin sampling has, the least score of the
+        candidates is subtracted from all scores.
     beta : float, default=1.0
         :math:`\beta`, the weight of the density. With 0 only the criterion counts.
     similarity : {"cosine", "euclidean"}, default="cosine"
-        - ``"cosine"``: of the angle between embeddings, as in [1]_, in O(N); negative means count as 0. Not for
-          features that were centred, among which all directions are equally common;
+        - ``"cosine"``: the cosine of the angle between embeddings, as in [1]_, in O(N); negative means count as 0. It
+          does not suit centred features, among which all directions are equally common;
         - ``"euclidean"``: 1 / (1 + distance), in O(N\ :sup:`2`) time and bounded memory.
     {embedding}
     random_state : int, RandomState instance or None, default=None
@@ -51,7 +51,7 @@ class DensityWeighted(EmbeddingStrategy, CriterionStrategy):
 
     Notes
     -----
-    Where fewer than half of the rows are candidates, the density is that among the candidates.
+    If fewer than half of the rows are candidates, the density is computed among the candidates only.
 
     References
     ----------

@@ -24,55 +24,55 @@ from .query import Query
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class DGAL(CandidateStrategy):
-    r"""Diffuse the labels on a graph of the pool, and run a criterion on the rows about which they say least.
+    r"""Diffuse the labels on a graph of the pool, and run a criterion on the rows about which they tell least.
 
     Once per pool, an encoder maps the rows to latent vectors, and their K nearest neighbours define a random walk M.
-    Each query diffuses the labels, which are +1 for the class of a row, -1 for the others and 0 for unlabelled rows,
-    where c runs over all classes, also those of a learner's `classes` that no label has yet,
+    Each query diffuses the labels, which are +1 for the class of a row, -1 for the other classes and 0 for unlabelled
+    rows; c runs over all classes, including those in the learner's `classes` that have no label yet,
 
     .. math:: \chi^{(t+1)}_{ic} = \begin{cases} \chi^{(0)}_{ic} & i \in L \\ (M \chi^{(t)}_{\cdot c})_i & i \in U
         \end{cases}
 
     restricts the unlabelled rows to the `n_candidates` smallest :math:`\min_c |\chi^{(T)}_{ic}|`, and lets the
     criterion choose among these ([1]_, Equations 7 to 9, Algorithm 2). Rows that no label has reached have 0 and come
-    first, in random order. So the pool is explored until every region is known, and from then on boundaries are
+    first, in random order. The pool is therefore explored until every region is known, and from then on boundaries are
     refined. The classifier sees only the candidates, and a diffusion computes only what new labels change.
 
     Parameters
     ----------
     encoder : transformer, default=None
-        Fitted on the pool of `fit`, for later pools too; a ``FrozenEstimator`` is used as it is. By default
+        Fitted on the pool of `fit`, and used for later pools too; a ``FrozenEstimator`` is not fitted again. By default
         :class:`skal.generators.VAE`, whose latent means are the paper's representation. ``PCA(50)`` takes seconds.
         An encoder gets images flattened, unless its scikit-learn tags have ``input_tags.three_d_array``.
     n_neighbors : int, default=10
         K, the neighbours of a row in the graph.
     index : {"auto", "exact", "approximate"} or object, default="auto"
-        Finds the neighbours, see :func:`skal.graph.nearest_neighbors`: "auto" is exact for some ten thousands of rows,
-        by a fixed rule. An object has scikit-learn's ``fit(X)`` and ``kneighbors(X, n_neighbors)``, as
-        ``NearestNeighbors`` and wrappers of faiss, hnswlib or cuVS have, or ``transform(X)``, as in the place of
-        ``KNeighborsTransformer``; the kernel takes its distances.
+        Finds the neighbours, see :func:`skal.graph.nearest_neighbors`: "auto" is exact for up to some tens of thousands
+        of rows, by a fixed rule. An object has scikit-learn's ``fit(X)`` and either ``kneighbors(X, n_neighbors)``,
+        like ``NearestNeighbors`` and wrappers of faiss, hnswlib or cuVS, or ``transform(X)``, like
+        ``KNeighborsTransformer``; the kernel uses its distances.
     n_steps : int or "auto", default="auto"
         T, the steps of the diffusion, at most 254. "auto" is :math:`\lceil \log_K N \rceil`.
     n_candidates : int, default=1000
-        How many unlabelled rows the criterion sees (never fewer than are asked for). In the paper they are 10 to 25
-        times the queries of a round.
+        How many unlabelled rows the criterion sees (never fewer than are asked for). The paper uses 10 to 25 times the
+        number of queries per round.
     uncertainty : {"min", "norm", "confidence", "margin", "entropy"} or float, default="min"
-        What makes a row a candidate: a small :math:`\min_c |\chi_{ic}|` or :math:`\lVert \chi_i \rVert_p`, where a
-        number is p, from 1 to infinity, and "norm" is 2; or, for the diffused probabilities of appendix C, a small
-        maximum, a small difference of the two largest, or a large entropy. "min" finds boundaries between two classes
-        only, a norm explores, the others do some of both.
+        What makes a row a candidate. "min" is a small :math:`\min_c |\chi_{ic}|`. A number p, from 1 to infinity, is a
+        small :math:`\lVert \chi_i \rVert_p`, and "norm" is p = 2. The others are for the diffused probabilities of
+        appendix C: a small maximum ("confidence"), a small difference of the two largest ("margin"), or a large
+        entropy. "min" finds only boundaries between two classes, a norm explores, and the others do some of both.
     kernel : {"self_tuning", "graph_learning"}, default="self_tuning"
         Weights of the edges, see :func:`skal.graph.transition_matrix`. The paper does not state which it uses.
     symmetric : bool, default=True
-        Whether a row's neighbours are also those whose neighbour it is, see :func:`skal.graph.transition_matrix`. The
-        paper does not state that either.
+        Whether rows that have a row as their neighbour are its neighbours, too, see
+        :func:`skal.graph.transition_matrix`. The paper does not state that either.
     criterion : QueryStrategy, default=None
-        The strategy that chooses among the candidates; margin sampling by default (DGMG). With
-        ``UncertaintySampling("least_confidence")`` it is the paper's DGLC, with ``BADGE()`` DGBADGE, with
+        The strategy that chooses among the candidates; margin sampling by default (DGMG).
+        ``UncertaintySampling("least_confidence")`` gives the paper's DGLC, ``BADGE()`` DGBADGE, and
         ``CoreSet("classifier")`` DGCoreSet. :class:`DiffusionSampling` diffuses the labels once more, among the
         candidates in the classifier's own space, as Section 4.3 suggests.
     device : str or torch.device, default="auto"
-        Where labels are diffused and exact neighbours searched. "auto" is the GPU where CUDA has one, else the CPU.
+        Where labels are diffused and exact neighbours searched. "auto" is a CUDA GPU if there is one, else the CPU.
     random_state : int, RandomState instance or None, default=None
         Seeds encoder, graph and criterion, and decides the order of rows that are equally uncertain.
 
@@ -84,9 +84,9 @@ class DGAL(CandidateStrategy):
         The graph of the pool, and the diffusion of the latest query's labels.
     {criterion_}
     query_report_ : Bunch
-        About the latest query: ``rows``, the candidates, and their ``uncertainty``, in its increasing order;
-        ``n_unreached``, the number of unlabelled rows that no label had reached; and ``n_updated``, the number of rows
-        that the diffusion computed.
+        About the latest query: ``rows``, the candidates, and their ``uncertainty``, both in increasing order of the
+        uncertainty; ``n_unreached``, the number of unlabelled rows that no label had reached; and ``n_updated``, the
+        number of rows that the diffusion computed.
 
     See Also
     --------

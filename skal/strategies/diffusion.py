@@ -20,14 +20,14 @@ from .query import Query
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class DiffusionSampling(EmbeddingStrategy):
-    r"""Diffuse the labels on a graph in the classifier's own space, and choose the rows about which they say least.
+    r"""Diffuse the labels on a graph in the classifier's own space, and choose the rows about which they tell least.
 
     Each query embeds the candidates and the labelled and pending rows, connects each with its K nearest neighbours,
     diffuses the labels for T steps of the random walk on this graph, and chooses the candidates with the smallest
     :math:`\min_c |\chi^{(T)}_{ic}|` (Equations 7 to 9 of [2]_, as in :class:`DGAL`). Rows that no label has reached
     have 0 and come first, in random order; then come rows between two classes. As the criterion of :class:`DGAL` it is
-    the second stage that Section 4.3 of [2]_ suggests: of the unlabelled rows it sees only the candidates and those
-    that are pending.
+    the second stage that Section 4.3 of [2]_ suggests: there it sees only the candidates and the pending rows among the
+    unlabelled ones.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ class DiffusionSampling(EmbeddingStrategy):
         penultimate activations of a network, the transformed rows of a pipeline, the rows themselves for a linear
         model.
     n_neighbors : int, default=10
-        K, the neighbours of a row in the graph; all other rows where there are fewer.
+        K, the neighbours of a row in the graph; all other rows if there are fewer than K.
     index : {"auto", "exact", "approximate"} or object, default="auto"
         Finds the neighbours, see :func:`skal.graph.nearest_neighbors`. An object is fitted in each query.
     n_steps : int or "auto", default="auto"
         T, the steps of the diffusion, at most 254. "auto" is :math:`\lceil \log_K N \rceil` for N rows in the graph.
     uncertainty : {"min", "norm", "confidence", "margin", "entropy"} or float, default="min"
-        What is to be small, as in :class:`DGAL`.
+        The quantity that is to be small, as in :class:`DGAL`.
     kernel : {"self_tuning", "graph_learning"}, default="self_tuning"
         Weights of the edges, see :func:`skal.graph.transition_matrix`.
     symmetric : bool, default=True
-        Whether a row's neighbours are also those whose neighbour it is.
+        Whether rows that have a row as their neighbour are its neighbours, too.
     random_state : int, RandomState instance or None, default=None
         Seeds the transformer and approximate neighbours, and decides between rows that are equally uncertain.
 
@@ -54,8 +54,8 @@ class DiffusionSampling(EmbeddingStrategy):
     ----------
     {encoder_}
     query_report_ : Bunch
-        About the latest query: ``uncertainty`` of the chosen rows, the smallest first, and ``n_unreached``, how many
-        candidates no label had reached.
+        About the latest query: ``uncertainty`` of the chosen rows, the smallest first, and ``n_unreached``, the number
+        of candidates that no label had reached.
 
     See Also
     --------
@@ -66,9 +66,9 @@ class DiffusionSampling(EmbeddingStrategy):
     The paper [1]_ was not at hand: this is the diffusion that the paper of DGAL [2]_ describes after it, on the rows
     that a query is about. Details of [1]_ may differ.
 
-    The classifier's space changes with every training, so each query builds its graph again and keeps nothing of it.
-    Over a whole pool that costs a search for all neighbours; :class:`DGAL` and :class:`RandomSubset` show it fewer
-    rows.
+    The classifier's space changes with every training, so each query builds a new graph and does not keep it. Over a
+    whole pool this takes a search for the neighbours of every row; inside :class:`DGAL` or :class:`RandomSubset` it
+    sees fewer rows.
 
     Labelled rows outside the pool, such as those of ``learner.extend``, are part of the graph, too.
 

@@ -28,19 +28,21 @@ class DiscriminativeAL(EmbeddingStrategy):
 
     .. math:: \arg\max_{x \in U} p(\text{unlabelled} \mid h(x))
 
-    The batch is chosen in parts. After each, its rows count as labelled and the discriminator is trained again, so
-    that the batch does not look alike ([1]_, Algorithm 1). It needs no classifier unless ``embedding="classifier"``.
+    The batch is chosen in parts. After each part, its rows count as labelled and the discriminator is trained again, so
+    that the rows of a batch are not all alike ([1]_, Algorithm 1). It needs no classifier unless
+    ``embedding="classifier"``.
 
     Parameters
     ----------
     {embedding}
     discriminator : classifier, default=None
-        With `decision_function` or `predict_proba`; trained on labels 0 (labelled) and 1. By default a logistic
-        regression on standardised embeddings with balanced class weights; the paper has a network of three layers.
+        It needs `decision_function` or `predict_proba`, and is trained on the labels 0 (labelled) and 1 (unlabelled).
+        By default it is a logistic regression on standardised embeddings with balanced class weights; the paper uses a
+        network of three layers.
     n_parts : int, default=10
-        The parts of a batch; 10 to 20 in the paper.
+        The number of parts of a batch; 10 to 20 in the paper.
     n_unlabeled : int, default=10
-        How many unlabelled rows the discriminator is trained on, at random, per labelled one; 10 in the authors' code.
+        How many random unlabelled rows the discriminator is trained on per labelled row; 10 in the authors' code.
     random_state : int, RandomState instance or None, default=None
         Seeds the transformer, the discriminator and its rows, and breaks ties.
 

@@ -24,7 +24,7 @@ _CHECKED = 256  # rows whose predictions tell whether the layer is the last
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class DropQuery(QueryStrategy):
-    r"""Choose rows whose prediction changes when most of their embedded features are dropped, one of each cluster.
+    r"""Choose rows whose prediction changes when most of their embedded features are dropped, one per cluster.
 
     Candidates are the rows for which more than half of M predictions from dropped features differ from the prediction,
 
@@ -32,35 +32,37 @@ class DropQuery(QueryStrategy):
         \ne \arg\max_c f_c\big(h(x)\big) \Big] > M / 2
 
     with a mask :math:`\mu_m` that is zero at each feature with probability :math:`\rho`, and the classifier's last
-    layer f. k-means makes as many clusters of them as rows are asked for, each of which gives the row nearest to its
-    center ([1]_). It is meant for a linear model on the frozen embeddings of a pretrained network.
+    layer f. k-means divides the candidates into as many clusters as rows are asked for, and the row nearest to the
+    center of each cluster is chosen ([1]_). It is meant for a linear model on the frozen embeddings of a pretrained
+    network.
 
     Parameters
     ----------
     n_masks : int, default=3
-        M.
+        M, the number of masks.
     dropout : float, default=0.75
         :math:`\rho`, at least 0 and below 1.
     max_iter : int, default=100
-        The most rounds of k-means.
+        The maximum number of k-means rounds.
     random_state : int, RandomState instance or None, default=None
         Seeds masks and k-means, and decides between rows that are equally near.
 
     Attributes
     ----------
     query_report_ : Bunch
-        About the latest query: ``n_uncertain``, the candidates of the clusters, and ``n_changes``, how many of the M
-        predictions differ at least for each of them.
+        About the latest query: ``n_uncertain``, the number of candidates that were clustered, and ``n_changes``, how
+        many of the M predictions differ at least for each of them.
 
     Notes
     -----
-    The paper was not at hand: the rule is the published one, details of its experiments may differ.
+    The paper was not at hand: the rule is the published one, but details of its experiments may differ.
 
-    Where there are fewer candidates than rows asked for, fewer predictions need to differ: as many as leave enough
-    rows. Pending rows that would be candidates take part in the clusters, of which there are as many more;
-    clusters without one come first.
+    If there are fewer candidates than rows asked for, fewer predictions need to differ: the threshold falls until there
+    are enough rows. Pending rows that would be candidates take part in the clustering, with one more cluster for each;
+    clusters without a pending row come first.
 
-    A row's masks depend on its position in the pool and on `random_state` alone, so all queries see the same.
+    The masks of a row depend only on its position in the pool and on `random_state`, so they are the same in all
+    queries.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Strategies that compare rows, and the embedding in which they do."""
+"""Strategies that compare rows, and the embedding in which they compare them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class EmbeddingStrategy(QueryStrategy):
 
         - ``"classifier"``: in the input of the classifier's last layer: the penultimate activations of a network, the
           transformed rows of a pipeline, the rows themselves for a linear model;
-        - ``"input"``: as they are (images flattened, sparse rows densified), which needs no classifier;
+        - ``"input"``: on the rows themselves (images flattened, sparse rows densified), which needs no classifier;
         - ``"auto"``: as "classifier" if there is a fitted classifier that has an embedding, else as "input";
-        - a transformer, such as ``PCA(50)`` or ``VAE()``: in its output. It is fitted on the pool of `fit`, for later
-          pools too; a ``FrozenEstimator`` is used as it is. It gets images flattened, unless its scikit-learn tags have
-          ``input_tags.three_d_array``, as those of skal's networks do.
+        - a transformer, such as ``PCA(50)`` or ``VAE()``: in its output. It is fitted on the pool of `fit`, and used
+          for later pools too; a ``FrozenEstimator`` is not fitted again. It gets images flattened, unless its
+          scikit-learn tags have ``input_tags.three_d_array``, as those of skal's networks do.
     {random_state}
 
     Attributes
@@ -66,7 +66,7 @@ class EmbeddingStrategy(QueryStrategy):
         return (*own, *super().requires)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the strategy and its parts, which the next query goes by.
+        """Set parameters of the strategy and its parts; they take effect at the next query.
 
         Parameters
         ----------
@@ -76,7 +76,8 @@ class EmbeddingStrategy(QueryStrategy):
         Returns
         -------
         self : EmbeddingStrategy
-            What earlier queries kept for later ones is forgotten. A transformer is taken up by `fit`.
+            Values that earlier queries kept for later ones are dropped. A new transformer takes effect at the next
+            `fit`.
         """
         super().set_params(**params)
         if hasattr(self, "_kept"):
@@ -93,7 +94,7 @@ class EmbeddingStrategy(QueryStrategy):
             self._check_readable(pool)
 
     def _check_readable(self, pool: Pool) -> None:
-        """Refuse a pool whose rows cannot be compared as they are, as ``embedding="input"`` does."""
+        """Refuse a pool whose rows cannot be compared directly, as ``embedding="input"`` does."""
         reader = copy(self)  # whose tags say what it reads, and not what a classifier may make of it
         reader.embedding = "input"
         check_readable(reader, pool, remedy=self._remedy, filling=self._filling)
@@ -150,7 +151,7 @@ def _layout(array: NDArray[Any]) -> tuple[Any, ...]:
 
 
 def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Rows]:
-    """Return what was kept for earlier labels, and the rows labelled since.
+    """Return the value kept for earlier labels, and the rows labelled since.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Row
     Returns
     -------
     known : object or None
-        None, too, where labels were taken back; all labelled rows are new then.
+        Also None if labels were taken back; then all labelled rows are new.
     new : ndarray of int of shape (n_new,)
     """
     before, known = kept.value or (NO_ROWS, None)
@@ -171,10 +172,10 @@ def newly_labeled(kept: Kept[tuple[Rows, Any]], labeled: Rows) -> tuple[Any, Row
 
 
 def are_few(rows: Rows, pool: Pool) -> bool:
-    """Return whether to look at the given rows alone: a criterion must not scan the pool of a two-stage strategy."""
+    """Return whether to look only at the given rows: a criterion must not scan the pool of a two-stage strategy."""
     return len(rows) < len(pool) / 2
 
 
 def rows_to_embed(seen: Rows, pool: Pool) -> tuple[Rows | None, Rows]:
-    """Return which rows to embed, None for all of the pool, and where the rows that are seen stand among them."""
+    """Return which rows to embed (None for the whole pool), and the positions of the rows that are seen among them."""
     return (seen, np.arange(len(seen))) if are_few(seen, pool) else (None, seen)

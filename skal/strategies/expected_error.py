@@ -33,46 +33,46 @@ _LOSSES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ExpectedErrorReduction(QueryStrategy):
-    r"""Choose the rows after whose label the classifier is expected to err least on the pool.
+    r"""Choose the rows whose labels would leave the classifier with the smallest expected error on the pool.
 
     .. math:: \arg\min_x \sum_c p(c \mid x) \, \frac{1}{|E|} \sum_{u \in E} \ell\big(p_{L + (x, c)}(\cdot \mid u)\big)
 
-    where :math:`p_{L + (x, c)}` is the classifier that has learned the label c for x, too, and :math:`\ell` the loss
-    that it expects itself: the entropy, or one minus the largest probability ([1]_). Candidates and
-    the rows E are drawn at random from those without a label.
+    where :math:`p_{L + (x, c)}` is the classifier that has also learned the label c for x, and :math:`\ell` the loss
+    that it expects of itself: the entropy, or one minus the largest probability ([1]_). The candidates and the rows E
+    are drawn at random from the unlabelled rows.
 
     Parameters
     ----------
     loss : {"log_loss", "zero_one"}, default="log_loss"
         :math:`\ell`.
     n_candidates : int, default=200
-        How many rows are tried (never fewer than are asked for).
+        The number of candidates that are tried (never fewer than `n_queries`).
     n_evaluated : int, default=500
-        How many rows E the loss is the mean of.
+        The number of rows E over which the loss is averaged.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows, seeds what is trained again, and breaks ties.
+        Draws the rows, seeds the clones that are trained, and breaks ties.
 
     Attributes
     ----------
     {requires}
     query_report_ : Bunch
-        About the latest query: ``rows``, those that were tried, their ``expected_loss``, and ``loss``, the mean over
-        the same rows E now.
+        About the latest query: ``rows``, the candidates that were tried, their ``expected_loss``, and ``loss``, the
+        present mean loss over the same rows E.
 
     Notes
     -----
     The classifier with one more label is found
 
-    - exactly, for `GaussianNB` and `MultinomialNB`, to whose sums the row is added;
-    - nearly, for `LogisticRegression` with its L2 penalty: the loss of the new row is exact, that of the labelled ones
-      its quadratic approximation;
-    - by training a clone for each candidate and class, for anything else: 200 times the number of classes in each
-      query, unless `n_candidates` is smaller.
+    - exactly, for `GaussianNB` and `MultinomialNB`: the row is added to their sums;
+    - approximately, for `LogisticRegression` with its L2 penalty: the loss of the new row is exact, the loss of the
+      labelled rows is replaced by its quadratic approximation;
+    - by training a clone for each candidate and class, for all other classifiers: 200 times the number of classes in
+      each query, unless `n_candidates` is smaller.
 
-    Of a pipeline whose last step is one of the first two kinds, the steps before it stay as they are. Where they give
-    `MultinomialNB` candidates with features below zero, as a scaler of the labelled rows may, the pipeline is trained
-    again; `MultinomialNB` alone refuses to learn such features. The rows of a batch are chosen without regard to each
-    other.
+    In a pipeline whose last step is of one of the first two kinds, the steps before it are not fitted again. If they
+    give `MultinomialNB` candidates with features below zero, as a scaler that was fitted on the labelled rows may, the
+    whole pipeline is trained again; `MultinomialNB` alone refuses to learn such features. The rows of a batch are
+    chosen without regard to each other.
 
     References
     ----------

@@ -19,7 +19,7 @@ class GAAL(LatentSearch, SynthesisStrategy):
 
     is solved once per sample, from a random latent :math:`z \sim N(0, I)` ([1]_). G is a generator trained on the
     pool, and w and b are those of the classifier. An annotator labels the images G(z) themselves, and
-    ``learner.extend`` takes the labels. The time of a synthesis does not depend on the size of the pool.
+    ``learner.extend`` takes the labels. The time that a synthesis takes does not depend on the size of the pool.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ class KMedian(EmbeddingStrategy):
     ----------
     {embedding}
     max_iter : int, default=100
-        The most alternations of assignment and median.
+        The maximum number of alternations between assignment and median.
     random_state : int, RandomState instance or None, default=None
         Seeds the first medoids and the transformer.
 

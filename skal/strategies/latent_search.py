@@ -57,8 +57,8 @@ class LatentSearch(Strategy):
     Parameters
     ----------
     generator : generator, default=None
-        Trained on the pool in `fit`, without labels; a ``FrozenEstimator`` is used as it is. By default
-        :class:`skal.generators.GAN`, a WGAN-GP. Another one needs `fit`, ``n_latent_`` and ``torch_decoder()``.
+        Trained on the pool in `fit`, without labels; a ``FrozenEstimator`` is not trained again. By default
+        :class:`skal.generators.GAN`, a WGAN-GP. Any other generator needs `fit`, ``n_latent_`` and ``torch_decoder()``.
     objective : {"entropy", "min_distance"} or callable, default="entropy"
         What is maximised over the latents: the entropy of the classifier's probabilities; minus the distance to the
         hyperplane of a linear model of two classes (for more classes, minus the difference of the two largest

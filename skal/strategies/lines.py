@@ -1,4 +1,4 @@
-"""Lines across the decision boundary of a linear classifier, and what annotators say of their points."""
+"""Lines across the decision boundary of a linear classifier, and the answers of annotators about their points."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def answered_rows(outside: Iterable[Samples], n_features: int) -> NDArray[np.flo
 
 
 def distance_to_lines(rows: NDArray[np.float64], lines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far rows are from the nearest of some lines, which go on beyond their ends.
+    """Return how far rows are from the nearest of some lines, which extend beyond their ends.
 
     Parameters
     ----------

@@ -25,9 +25,10 @@ class MaxHerding(EmbeddingStrategy):
     .. math:: u = \arg\max_{i \in U} \frac{1}{N} \sum_{n=1}^N \max_{j \in L \cup S \cup \{i\}} k(x_n, x_j),
         \quad k(x, x') = \exp(-\lVert h(x) - h(x') \rVert^2 / \sigma^2)
 
-    where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_): the generalized
-    coverage that `ProbCover` has with hard balls and `KMedian` with distances. It needs no classifier unless
-    ``embedding="classifier"``. While the embedding stays the same, later queries continue from what is known.
+    where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_): the generalized coverage, of
+    which `ProbCover` uses a form with hard balls and `KMedian` one with distances. It needs no classifier unless
+    ``embedding="classifier"``. While the embedding stays the same, later queries reuse the similarities to labelled
+    rows.
 
     Parameters
     ----------
@@ -36,10 +37,10 @@ class MaxHerding(EmbeddingStrategy):
         :math:`\sigma`. "auto" is the root mean square distance of the rows to their mean, which is about 1 for rows of
         length 1.
     max_covered : int, default=4096
-        The most rows whose similarity is averaged; in larger pools so many are drawn at random, once. All candidates
-        are compared with them.
+        The maximum number of rows whose similarity is averaged; from a larger pool, this many are drawn at random,
+        once. All candidates are compared with them.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows to cover, seeds the transformer, and decides between rows that add the same.
+        Draws the rows to cover, seeds the transformer, and decides between rows that add the same coverage.
 
     Attributes
     ----------
@@ -50,7 +51,8 @@ class MaxHerding(EmbeddingStrategy):
 
     Notes
     -----
-    Neither the paper nor its code was at hand: the rule is the published one, details of its experiments may differ.
+    Neither the paper nor its code was at hand: the rule is the published one, but details of its experiments may
+    differ.
 
     References
     ----------

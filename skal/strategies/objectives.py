@@ -1,4 +1,4 @@
-"""What makes a row uncertain, as functions of logits that torch can differentiate."""
+"""Measures of uncertainty, as functions of logits that torch can differentiate."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def entropy(logits: Tensor) -> Tensor:
 def min_distance(logits: Tensor) -> Tensor:
     """Minus the distance to the decision boundary in decision values, of shape (n_samples,).
 
-    For two classes this is -|w.x + b|. For more it is minus the difference of the two largest values, which the
-    papers do not have.
+    For two classes this is -|w.x + b|. For more classes, which the papers do not treat, it is minus the difference of
+    the two largest values.
 
     Examples
     --------
@@ -55,7 +55,7 @@ OBJECTIVES: dict[str, Objective] = {"entropy": entropy, "min_distance": min_dist
 
 
 def get_objective(objective: str | Objective) -> Objective:
-    """Return an objective by its name; a callable is returned as it is.
+    """Return an objective by its name; a callable is returned unchanged.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The class that a classifier predicts, which a tuned threshold may make another one than the most probable."""
+"""The class that a classifier predicts, which with a tuned threshold may not be the most probable one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..training.estimator import NetworkEstimator
 
 
 def predicted_codes(estimator: Any, pool: Pool, rows: Rows) -> NDArray[np.intp]:
-    """Return the positions, in the classifier's `classes_`, of what it predicts for rows of a pool.
+    """Return the classes that a classifier predicts for rows of a pool, as positions in its `classes_`.
 
-    Its own `predict` is asked, in one pass; networks predict the most probable class.
+    The classifier's own `predict` is called, in one pass; networks predict the most probable class.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def predicted_codes(estimator: Any, pool: Pool, rows: Rows) -> NDArray[np.intp]:
     Raises
     ------
     ValueError
-        If it predicts what is not one of its classes.
+        If it predicts a label that is not in its `classes_`.
 
     Examples
     --------

@@ -29,18 +29,18 @@ class ProbCover(EmbeddingStrategy):
 
     where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_, Algorithm 1): typical rows
     first, and none near a label. It needs no classifier unless ``embedding="classifier"``. While the embedding stays
-    the same, the pool is measured once, and later queries look at what new labels cover.
+    the same, the pool is measured once, and later queries look only at the rows that new labels cover.
 
     Parameters
     ----------
     {embedding}
     radius : float or "auto", default="auto"
-        :math:`\delta`. "auto" is the largest with which a share `purity` of the balls hold rows of one cluster only
-        ([1]_), where k-means makes `n_clusters`.
+        :math:`\delta`. "auto" is the largest radius at which a share `purity` of the balls holds rows of one cluster
+        only ([1]_), with `n_clusters` clusters from k-means.
     n_clusters : int, default=10
-        About the number of classes. With 1, any ball is pure.
+        Roughly the number of classes. With 1, every ball is pure.
     purity : float, default=0.95
-        The share of pure balls. A smaller one makes a larger radius.
+        The share of pure balls. A smaller share makes the radius larger.
     random_state : int, RandomState instance or None, default=None
         Seeds k-means and the transformer, and decides between rows that cover equally many.
 
@@ -49,14 +49,15 @@ class ProbCover(EmbeddingStrategy):
     {encoder_}
     query_report_ : Bunch
         About the latest query: ``radius``, and ``coverage``, the share of the pool that labelled, pending and chosen
-        rows cover. When it nears one, it is time for another strategy: what is chosen then is random. And
-        ``n_unreached``, how many candidates no labelled or pending row covered before.
+        rows cover; and ``n_unreached``, the number of candidates that no labelled or pending row covered before. When
+        the coverage approaches one, it is time for another strategy: the choice is then random.
 
     Notes
     -----
-    Neither the paper nor its code was at hand: the rule is the published one, details of its experiments may differ.
+    Neither the paper nor its code was at hand: the rule is the published one, but details of its experiments may
+    differ.
 
-    Purity is measured on at most 4096 balls, drawn at random. Neighbours are counted, not kept, see
+    Purity is measured on at most 4096 balls, drawn at random. Neighbours are counted but not kept, see
     :class:`skal.selection.BallCover`.
 
     References

@@ -1,4 +1,4 @@
-"""What a strategy is asked."""
+"""The query that a strategy answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Samples(NamedTuple):
 
 
 class TrainingSet(NamedTuple):
-    """What the classifier is fitted on.
+    """The rows and labels that the classifier is fitted on.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class TrainingSet(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Query:
-    """What a strategy is asked. Everything in it has been validated.
+    """The query that a strategy answers. Everything in it has been validated.
 
     Parameters
     ----------
@@ -64,24 +64,24 @@ class Query:
     n_queries : int
         How many of the candidates to choose, at least 1 and at most all of them.
     estimator : fitted classifier or None
-        The classifier to improve. It has what the strategy's `requires` names.
+        The classifier to improve. It provides what the strategy's `requires` names.
     rng : numpy.random.Generator
         The only source of random numbers. It depends on the strategy's `random_state` and the number of labels.
     pending : ndarray of int of shape (n_pending,)
-        Rows that annotators have been asked about and have not answered yet, or skipped. They are no candidates; a
-        strategy that spreads a batch counts them as chosen.
+        Rows that annotators have been asked about and have not answered yet, or skipped. They are not among the
+        candidates; a strategy that spreads a batch counts them as chosen.
     skipped : ndarray of int of shape (n_skipped,)
-        Those of them that were skipped: no label of theirs will come.
+        The pending rows that were skipped: they will get no label.
     outside : tuple of Samples
         Labelled rows outside this pool: the samples of `ActiveLearner.extend` and, where the query is about another
         pool than that of `fit`, the labelled rows of the pool of `fit`.
     training : callable or None
         Returns the `TrainingSet` of the classifier, for strategies that train it again. None outside a learner.
     params_of : callable or None
-        Maps rows of the pool to the parameters of the classifier's `fit` that have a value per row, such as their
-        ``sample_weight``, should they be labelled next. None outside a learner.
+        Maps rows of the pool to the parameters of the classifier's `fit` that have one value per row, such as
+        ``sample_weight``, for the case that these rows are labelled next. None outside a learner.
     report : Bunch
-        Where the strategy says what it did. It becomes the ``query_report_`` of the strategy.
+        Where the strategy records what it did. It becomes the ``query_report_`` of the strategy.
 
     Examples
     --------
@@ -121,12 +121,12 @@ class Query:
 
     @property
     def n_labels(self) -> int:
-        """How many labels are known, those of samples outside the pool included."""
+        """The number of known labels, including those of samples outside the pool."""
         return len(self.labels.rows) + sum(len(samples.rows) for samples in self.outside)
 
     @property
     def unseen(self) -> list[Any]:
-        """The classes that no row and no sample is labelled with, of those that are known."""
+        """The known classes that no row and no sample is labelled with."""
         seen = np.concatenate(
             [self.labels.codes[self.labels.rows], *(samples.codes for samples in self.outside)]
         )
@@ -134,15 +134,15 @@ class Query:
 
     @property
     def awaited(self) -> Rows:
-        """The pending rows of which a label may come: those that nobody skipped."""
+        """The pending rows that may still get a label: those that nobody skipped."""
         return np.setdiff1d(self.pending, self.skipped)
 
     @property
     def trainee(self) -> Any:
-        """The classifier that `training_set` is for, fitted, to be cloned where it is trained again.
+        """The fitted classifier that belongs to `training_set`: clone it to train it again.
 
-        It is the `estimator`, except for one that takes -1 for unlabelled where -1 is a class: the learner has trained
-        that one on codes, and wrapped it in a classifier that turns codes into labels.
+        It is the `estimator`, with one exception: if -1 is a class and the classifier takes -1 for unlabelled, the
+        learner has trained it on codes and wrapped it in a classifier that turns codes back into labels.
         """
         is_around = getattr(type(self.estimator), "delegates", False)
         if is_around and self.estimator.estimator is self.estimator.estimator_:  # its own `fit` makes a clone
@@ -150,7 +150,7 @@ class Query:
         return self.estimator
 
     def training_set(self) -> TrainingSet:
-        """What the `trainee` is fitted on: as its learner says, or the labelled rows of the pool.
+        """What the `trainee` is fitted on: the training set of its learner, or else the labelled rows of the pool.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class Query:
         return TrainingSet(self.pool.take(rows), plain(self.labels.known), {})
 
     def row_params(self, rows: Rows) -> dict[str, Any]:
-        """What `fit` of the classifier is to be given with rows of the pool, should they be labelled next.
+        """The parameters for `fit` of the classifier that belong to rows of the pool, should they be labelled next.
 
         Parameters
         ----------
@@ -185,14 +185,14 @@ class Query:
         return {} if self.params_of is None else self.params_of(rows)
 
     def restricted_to(self, rows: Rows, n_queries: int | None = None) -> Self:
-        """The same query for a criterion that sees some of the candidates, with a report of its own.
+        """The same query for a criterion that sees only some of the candidates, with its own report.
 
         Parameters
         ----------
         rows : ndarray of int of shape (n_rows,)
             Positions of candidates, in increasing order.
         n_queries : int, default=None
-            How many of them to choose; as many as in this query by default.
+            How many of them to choose; by default as many as in this query.
 
         Returns
         -------

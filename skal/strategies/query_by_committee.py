@@ -21,7 +21,7 @@ from .uncertainty import entropy
 
 
 def vote_shares(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Share of the members that vote for each class, of shape (n_samples, n_classes); the first of equals has a vote.
+    """Share of the members that vote for each class, of shape (n_samples, n_classes); a tie goes to the first class.
 
     Examples
     --------
@@ -49,8 +49,8 @@ class QueryByCommittee(ScoreStrategy):
 
     The committee is the learner's classifier, if that is an ensemble: a `BaggingClassifier`, a forest, a
     `VotingClassifier`, an `AdaBoostClassifier`, or any classifier with a method ``committee_proba(X)``, also within
-    pipelines and searches. Or it is trained at each query, on bootstrap samples of the labels, and the learner's
-    classifier may be any.
+    pipelines and searches. Otherwise, with `n_members`, the committee is trained at each query on bootstrap samples of
+    the labels, and the learner's classifier may be of any kind.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ class QueryByCommittee(ScoreStrategy):
         M, how many clones of the classifier are trained at each query, on labelled rows drawn with replacement. By
         default the members of the ensemble.
     random_state : int, RandomState instance or None, default=None
-        Seeds the bootstrap, and breaks ties: of few members, many rows have equal votes.
+        Seeds the bootstrap, and breaks ties: with few members, many rows have equal votes.
 
     Notes
     -----
-    Members have equal weight, whatever the ensemble's weights. One without probabilities is sure of what it predicts.
-    Scores without a query (`utility`, ``learner.score_samples``) need an ensemble.
+    Members have equal weight, whatever the ensemble's weights. A member without probabilities counts as certain of its
+    prediction. Scores without a query (`utility`, ``learner.score_samples``) need an ensemble.
 
     References
     ----------

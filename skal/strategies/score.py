@@ -25,9 +25,9 @@ _FEW = 0.25
 class ScoreStrategy(QueryStrategy):
     """Base class of the strategies that score each row by itself and take the rows with the highest scores.
 
-    An author writes `_score(X, estimator)`, which returns one score per row; higher is more wanted. `X` is a block of
-    rows of the pool, so no score may depend on the other rows. Ties are broken at random: the order of the pool must
-    not decide which class is queried.
+    An author writes `_score(X, estimator)`, which returns one score per row; rows with higher scores are chosen first.
+    `X` is a block of rows of the pool, so no score may depend on the other rows. Ties are broken at random: the order
+    of the pool must not decide which class is queried.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class ScoreStrategy(QueryStrategy):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Higher is more wanted.
+            Rows with higher scores are chosen first.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class ScoreStrategy(QueryStrategy):
             return self._scores(pool, None, estimator)
 
     def check_utility(self) -> None:
-        """Refuse to score rows outside a query, where that cannot be done; by default it can.
+        """Raise an error if the strategy cannot score rows outside a query; by default it can.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class ScoreStrategy(QueryStrategy):
         return blockwise(score, pool, rows, row_bytes=row_bytes)
 
     def _scorer(self, pool: Pool, estimator: Any) -> tuple[Callable[[Any], NDArray[Any]], float]:
-        """What scores a block, in any process, and the bytes that a row becomes in it."""
+        """The function that scores a block, in any process, and the bytes that a row takes in it."""
         scorer = copy.copy(self)
         scorer._pool = None  # type: ignore[assignment]  # the workers need not be sent it
         return partial(scorer._score, estimator=estimator), working_bytes(estimator, pool)

@@ -45,8 +45,8 @@ class SEALS(EmbeddingStrategy, CandidateStrategy):
         How rows are compared; "cosine" compares the directions of embeddings.
     index : {"exact", "approximate"} or object, default="exact"
         Finds the neighbours if the embedding is that of a transformer: :class:`skal.neighbors.CellIndex`,
-        :class:`skal.neighbors.GraphIndex`, or an object with `fit` and `kneighbors`, or in the place of scikit-learn's
-        `KNeighborsTransformer`, see :func:`skal.neighbors.make_index`.
+        :class:`skal.neighbors.GraphIndex`, or an object with `fit` and `kneighbors`, or with `transform` like
+        scikit-learn's `KNeighborsTransformer`, see :func:`skal.neighbors.make_index`.
     criterion : QueryStrategy, default=None
         The strategy that chooses among the neighbours; margin sampling by default.
     {random_state}

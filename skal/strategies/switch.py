@@ -24,26 +24,27 @@ class Switch(QueryStrategy):
     """Ask one strategy for the first labels of a pool, and another one afterwards.
 
     Typical rows teach a classifier more while it knows little, uncertain ones later. Both strategies are prepared in
-    `fit`; which of them a query asks depends on nothing but the query, so labels that are taken back switch back.
+    `fit`; which of them answers a query depends only on the query, so if labels are taken back, `first` may answer
+    again.
 
     Parameters
     ----------
     first : QueryStrategy, default=None
-        Asked at the beginning; `TypiClust` by default. If it needs no classifier, queries begin without any label.
+        Asked at the beginning; `TypiClust` by default. If it needs no classifier, queries can start without any label.
     then : QueryStrategy, default=None
         Asked from the switch on; margin sampling by default.
     when : int, float, "classes", "covered" or callable, default=50
         When `then` takes over; a batch is never divided.
 
-        - an integer: once so many labels are known, those of samples outside the pool included;
-        - ``"classes"``: once each class that the learner was told by ``classes=`` has a label. A class that nobody
-          named is not waited for;
+        - an integer: once this many labels are known, including those of samples outside the pool;
+        - ``"classes"``: once each class that the learner was told by ``classes=`` has a label. Classes that were not
+          named are not waited for;
         - a float below 1: once `first` reports that it reaches this share of the rows that it looks at;
         - ``"covered"``: once it reaches all of them. `ProbCover` and `DGAL` report that, and so does any strategy with
           ``tells_unreached = True``;
         - a function of the :class:`~skal.strategies.Query` that returns whether `then` is to answer it.
 
-        Where `then` needs a classifier and there is none yet, as all labels are of one class, `first` goes on.
+        If `then` needs a classifier and there is none yet, because all labels are of one class, `first` continues.
     random_state : int, RandomState instance or None, default=None
         Seeds both.
 
@@ -52,12 +53,12 @@ class Switch(QueryStrategy):
     first_, then_ : QueryStrategy
         The fitted strategies.
     query_report_ : Bunch
-        What the strategy that answered the latest query reports, and ``stage``, which is ``"first"`` or ``"then"``.
+        The report of the strategy that answered the latest query, and ``stage``, which is ``"first"`` or ``"then"``.
 
     Notes
     -----
-    It has no scores, as those of two strategies do not compare. With a float or ``"covered"``, `first` is asked at
-    every query, also after the switch.
+    It has no scores, because the scores of two strategies cannot be compared. With a float or ``"covered"``, `first` is
+    asked at every query, also after the switch.
 
     Examples
     --------
@@ -107,7 +108,7 @@ class Switch(QueryStrategy):
 
     @property
     def _asks_first(self) -> bool:
-        """Whether `first` says when it has done its part."""
+        """Whether `first` reports when it has done its part."""
         return (
             isinstance(self.when, str | Real)
             and not isinstance(self.when, Integral)
@@ -142,7 +143,7 @@ class Switch(QueryStrategy):
         self.first_, self.then_ = self.first_.grown(pool), self.then_.grown(pool)
 
     def _check_asked(self, pool: Pool, estimator: Any) -> None:
-        """Refuse another pool that a strategy cannot read; what the classifier must have is asked of the one chosen."""
+        """Refuse another pool that a strategy cannot read; only the chosen strategy checks the classifier."""
         if pool is not self._pool:
             self._check_pool(pool, estimator)
 
@@ -160,7 +161,7 @@ class Switch(QueryStrategy):
         return self._answer("then", query)
 
     def _is_over(self, query: Query) -> bool:
-        """Whether `then` is to answer, where `first` does not say so."""
+        """Whether `then` is to answer, if that does not depend on a report of `first`."""
         if callable(self.when):
             return bool(self.when(query))
         if isinstance(self.when, str):

@@ -62,7 +62,7 @@ class SynthesisStrategy(Strategy):
         Returns
         -------
         samples : ndarray or data frame of shape (n_queries, ...)
-            On the scale and in the shape of the rows of the pool, unless the strategy says otherwise.
+            On the scale and in the shape of the rows of the pool, unless the strategy documents otherwise.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class SynthesisStrategy(Strategy):
         y : ndarray of shape (n_labeled,)
             Their labels.
         params : dict
-            What they come with beside, a value per sample by each name of `sample_params`.
+            Their further parameters: a value per sample for each name in `sample_params`.
         """
         made = as_pool(samples)
         labels = check_partial_labels(annotator(samples), len(made))

@@ -28,26 +28,27 @@ _COMPARED = 4096  # rows of a cluster: all pairs take no longer than an index, w
 class TypiClust(EmbeddingStrategy):
     r"""Choose typical rows of the clusters that have no label, for the first labels of a pool.
 
-    k-means makes as many clusters as there will be labels. The largest clusters without a labelled or pending row give
-    one row each, that of the highest typicality
+    k-means makes as many clusters as there will be labels. Each of the largest clusters without a labelled or pending
+    row gives the row of the highest typicality
 
     .. math:: \left( \frac{1}{K} \sum_{j \in N_K(i)} \lVert h(x_i) - h(x_j) \rVert \right)^{-1}
 
     where N_K(i) are the K nearest other rows of its cluster ([1]_, Algorithm 1). It needs no classifier unless
-    ``embedding="classifier"``; the paper's embedding is one of self-supervised learning.
+    ``embedding="classifier"``; the paper takes an embedding from self-supervised learning.
 
     Parameters
     ----------
     {embedding}
     n_neighbors : int, default=20
-        K; all other rows of a cluster where there are fewer.
+        K; all other rows of a cluster if there are fewer than K.
     index : {"auto", "exact", "approximate"} or object, default="auto"
         Finds the neighbours, see :func:`skal.graph.nearest_neighbors`. An object has ``fit(X)``, for each cluster, and
         ``kneighbors(X, n_neighbors)``, as scikit-learn's ``NearestNeighbors`` has.
     max_clusters : int, default=500
-        The most clusters. Where they are fewer than labels and queries, those with the fewest labels come first.
+        The maximum number of clusters. If labels and queries together are more, clusters with the fewest labels come
+        first.
     max_iter : int, default=100
-        The most rounds of k-means.
+        The maximum number of k-means rounds.
     random_state : int, RandomState instance or None, default=None
         Seeds k-means and the transformer, and decides between equally typical rows.
 
@@ -55,13 +56,15 @@ class TypiClust(EmbeddingStrategy):
     ----------
     {encoder_}
     query_report_ : Bunch
-        About the latest query: ``n_clusters``, and ``n_uncovered``, how many of them had no labelled or pending row.
+        About the latest query: ``n_clusters``, and ``n_uncovered``, the number of clusters that had no labelled or
+        pending row.
 
     Notes
     -----
-    Neither the paper nor its code was at hand: the rule is the published one, details of its experiments may differ.
+    Neither the paper nor its code was at hand: the rule is the published one, but details of its experiments may
+    differ.
 
-    Clusters of fewer than 6 rows, outliers, are asked when no other has candidates left.
+    Clusters of fewer than 6 rows count as outliers: their rows are chosen when no other cluster has candidates left.
 
     References
     ----------

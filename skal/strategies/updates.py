@@ -1,7 +1,8 @@
-"""What classifiers say once one more row is labelled, without training them again.
+"""What classifiers would predict with one more labelled row, found without training them again.
 
-Each function returns another one, which maps a block of candidates to probabilities: class by class, of shape
-(n_block, n_evaluated, n_classes), those of the evaluated rows once each candidate has a label of this class.
+Each function returns another one, which maps a block of candidates to probabilities: for each class, an array of shape
+(n_block, n_evaluated, n_classes) with the probabilities of the evaluated rows if each candidate had this class as its
+label.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Seen:
     codes : ndarray of int of shape (n_labeled,)
         The classes of the labelled rows.
     weights, new_weights : ndarray of shape (n_labeled,), (n_candidates,)
-        What labelled rows, and candidates, weigh in training.
+        The weights of labelled rows, and of candidates, in training.
     """
 
     labeled: Any
@@ -55,7 +56,7 @@ def updates_of(classifier: Any) -> Callable[[Any, Seen], After] | None:
     Parameters
     ----------
     classifier : fitted classifier
-        Of one of the classes themselves: what derives from them may train otherwise.
+        An instance of exactly one of the supported classes: a subclass may train in another way.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def _has_plain_loss(classifier: LogisticRegression) -> bool:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Return the probabilities of logits, over the last axis, in their place."""
+    """Turn logits into probabilities over the last axis, in place."""
     logits -= logits.max(axis=-1, keepdims=True)
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=-1, keepdims=True)
@@ -98,7 +99,7 @@ def softmax(logits: Floats) -> Floats:
 
 
 def gaussian(classifier: GaussianNB, rows: Seen) -> After:
-    r"""Add a row to the means and variances of one class, as retraining does.
+    r"""Add a row to the means and variances of one class, with the same result as training again.
 
     With a weight w in a class of weight n, :math:`\mu' = \mu + \frac{w}{n + w} (x - \mu)` and
     :math:`\sigma'^2 = \frac{n}{n + w} \sigma^2 + \frac{n w}{(n + w)^2} (x - \mu)^2`. The smoothing is a share of the
@@ -145,7 +146,7 @@ def gaussian(classifier: GaussianNB, rows: Seen) -> After:
 
 
 def multinomial(classifier: MultinomialNB, rows: Seen) -> After:
-    r"""Add a row to the feature counts of one class, as retraining does.
+    r"""Add a row to the feature counts of one class, with the same result as training again.
 
     Only the logarithms of this class change: by :math:`\log(1 + w x_j / (n_j + \alpha_j))` where the row has the
     feature j, and by the sum of all.
@@ -250,7 +251,7 @@ def linear(classifier: LogisticRegression, rows: Seen) -> After:
 
 
 def _reduced(rows: Seen, n_most: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Return all rows in few directions, and what these leave of the products of evaluated rows and candidates."""
+    """Return all rows in a few directions, and the remainder of the products of evaluated rows and candidates."""
     parts = rows.labeled, rows.candidates, rows.evaluated
     if rows.labeled.shape[1] <= n_most:
         labeled, X, U = (part.toarray() if sparse.issparse(part) else part for part in parts)

@@ -1,4 +1,4 @@
-"""VAAL: the rows that least look labelled (Sinha, Ebrahimi and Darrell, 2019)."""
+"""VAAL: the rows that look least like labelled ones (Sinha, Ebrahimi and Darrell, 2019)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VAAL(ScoreStrategy):
     The score of a row is minus the probability p that it is labelled. The score 1 - p would round many small
     probabilities to the same number.
 
-    DGAL's experiments [2]_ call it "GANVAE".
+    DGAL's experiments [2]_ call this strategy "GANVAE".
 
     References
     ----------

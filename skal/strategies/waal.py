@@ -1,4 +1,4 @@
-"""WAAL: rows that are uncertain and unlike the labelled ones (Shui, Zhou, Gagné and Wang, 2020)."""
+"""WAAL: rows that are uncertain and differ from the labelled ones (Shui, Zhou, Gagné and Wang, 2020)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .score import ScoreStrategy
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class WAAL(ScoreStrategy):
-    r"""Wasserstein adversarial active learning: choose uncertain rows that a critic tells from the labelled ones.
+    r"""Wasserstein adversarial active learning: choose uncertain rows that a critic can tell from the labelled ones.
 
     The loss of an unlabelled row is at most that of the worst label (Eq. 10), and at most the sum over all labels
     (Eq. 11) [1]_. The rows chosen are those where a mixture of the two bounds is low and the critic g is high
@@ -39,8 +39,8 @@ class WAAL(ScoreStrategy):
         The first bound. "l2" is that of the authors' code: the Euclidean norm of the losses of all labels.
     normalize : bool, default=False
         Whether to take means over the K classes: a factor :math:`1 / K` before the sum, and under the root of "l2".
-        Neither the paper nor its code has it. Without it, the sum grows with the number of classes (it is at least
-        :math:`K \ln K`), so that the same coefficient has less weight where there are many.
+        Neither the paper nor its code has this factor. Without the factor, the sum grows with the number of classes (it
+        is at least :math:`K \ln K`), so that the same coefficient has less weight where there are many.
     {random_state}
 
     See Also
