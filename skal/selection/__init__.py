@@ -1,6 +1,6 @@
 """Batch selectors: top-k, k-center greedy, k-means++ on gradient embeddings, k-medians, k-means, densities, draws.
 
-They take plain arrays, return integer arrays of row positions, and know nothing of labels or estimators.
+They take plain arrays, return integer arrays of row positions, and know nothing about labels or estimators.
 Distances are evaluated in float64, block by block and as late as possible: the distance of a row to its nearest
 pick can only fall, so an old distance is an upper bound, and most rows never need a new one.
 """

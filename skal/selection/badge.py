@@ -47,11 +47,11 @@ def badge_kmeans_plusplus(
 
     Notes
     -----
-    The outer products are never formed: their inner product is that of the residuals times that of
-    the features. The draw is exact rejection sampling: a row is proposed by its last known squared distance, an
-    upper bound, and accepted with the ratio of the present one to it. After too many refusals one matrix product
-    with the latest picks brings all distances up to date. This takes at most
-    O(n_samples * k * (n_features + n_classes)) operations, and two numbers per row beyond the input.
+    The outer products are never formed: the inner product of two of them is the product of the inner products of their
+    residuals and of their features. The draw is exact rejection sampling: a row is proposed with its last known squared
+    distance, an upper bound, and accepted with the ratio of the present distance to this bound. After too many refusals
+    one matrix product with the latest picks brings all distances up to date. This takes at most O(n_samples * k *
+    (n_features + n_classes)) operations, and memory for two numbers per row beyond the input.
 
     References
     ----------
@@ -80,7 +80,7 @@ def badge_kmeans_plusplus(
 
 
 class GradientEmbeddings(Points):
-    """Outer products of residuals and features, measured by the inner products of the two alone."""
+    """Outer products of residuals and features, measured only by the inner products of the two factors."""
 
     def __init__(self, embeddings: Floats, probabilities: Floats, candidates: Positions | None) -> None:
         super().__init__(len(embeddings), embeddings.shape[1], candidates)

@@ -17,7 +17,7 @@ _SAMPLED = 256  # rows that tell how large squares are
 
 
 class BallCover:
-    """Greedy maximum coverage: each pick covers the most rows, by a ball around it, that no other ball covers.
+    """Greedy maximum coverage: each pick is the row whose ball covers the most rows that no earlier ball covers.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ class BallCover:
     Attributes
     ----------
     gains : ndarray of shape (n_candidates,), dtype int64
-        How many rows a ball around each row would cover that are not covered yet.
+        For each row, how many rows a ball around it would cover that are not covered yet.
     covered : ndarray of shape (n_candidates,) of bool
 
     Notes
     -----
-    No graph is kept. A pass over all pairs counts the neighbours of each row; from then on rows count once more, when
-    they become covered: each pair is measured at most twice, whatever the number of picks. Products, in float32 where
-    that has the digits, decide all pairs but those near the radius, whose distances are those of their differences in
-    float64. Memory beyond X is O(n_samples).
+    No graph is kept. One pass over all pairs counts the neighbours of each row. After that, a row is measured only once
+    more, when it becomes covered, so each pair is measured at most twice, whatever the number of picks. Products, in
+    float32 where its precision suffices, decide all pairs except those near the radius, whose distances are computed
+    from differences in float64. Memory beyond X is O(n_samples).
 
     References
     ----------
@@ -78,7 +78,7 @@ class BallCover:
 
     @one_blas_thread
     def add(self, centers: Positions | list[int]) -> None:
-        """Cover what is near some rows.
+        """Cover the rows that are near some centers.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class BallCover:
                 self.gains[where] -= near.sum(axis=0)
 
     def with_centers(self, centers: Positions) -> Self:
-        """A copy in which what is near some more rows is covered.
+        """A copy in which the rows near some more centers are covered.
 
         Parameters
         ----------
@@ -124,15 +124,15 @@ class BallCover:
         candidates : ndarray of int of shape (n_candidates,)
             The rows that may be picked, counted among those that take part, as everywhere here.
         pending : ndarray of int of shape (n_pending,)
-            Rows that were picked before; they cover what is near them, and do not become centers.
+            Rows that were picked before; they cover the rows near them, and do not become centers.
         rng : numpy.random.Generator
-            Decides between rows that would cover equally many. Once all is covered, picks are random.
+            Decides between rows that would cover equally many rows. Once everything is covered, picks are random.
 
         Returns
         -------
         rows : ndarray of shape (k,), dtype intp
         coverage : float
-            The share of all rows that are covered then.
+            The share of all rows that are covered after the picks.
         """
         check_k(k, len(candidates))
         other = self.with_centers(pending)
@@ -199,7 +199,7 @@ def pure_sq_radius(
     candidates: Positions | None = None,
     sample: Positions | None = None,
 ) -> float:
-    """Return the largest squared radius with which a share of the balls hold rows of one label only.
+    """Return the largest squared radius at which a given share of the balls holds rows of one label only.
 
     Parameters
     ----------
@@ -217,12 +217,12 @@ def pure_sq_radius(
     Returns
     -------
     sq_radius : float
-        Infinite where there is one label.
+        Infinite if there is only one label.
 
     Notes
     -----
-    A ball is pure up to the distance of its center to the nearest row of another label. So the radius is a quantile of
-    these distances, and no radius needs to be tried.
+    A ball is pure up to the distance from its center to the nearest row of another label. The radius is therefore a
+    quantile of these distances, and no radius needs to be tried.
 
     Examples
     --------

@@ -14,18 +14,19 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 def bottom_k(values: NDArray[np.float32], k: int, rng: np.random.Generator, without: Positions) -> Positions:
     """Return the positions of the k lowest values, lowest first; equal values in random order.
 
-    It is `Best.of` the negative values of all rows but a few. Three passes read the values and write nothing of their
-    size: two count their upper and lower bits, which tell the k-th, and one collects.
+    It equals `Best.of` the negative values of all rows except a few. Three passes read the values, and none writes an
+    array of their size: two count their upper and lower bits, which gives the k-th value, and one collects the
+    positions.
 
     Parameters
     ----------
     values : ndarray of shape (n,), dtype float32
         Without NaN.
     k : int
-        At most the number of rows that count.
+        At most the number of rows that are not left out.
     rng : numpy.random.Generator
     without : ndarray of int of shape (n_without,)
-        Distinct positions, in increasing order, which do not count.
+        Distinct positions, in increasing order, that are left out.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def bottom_k(values: NDArray[np.float32], k: int, rng: np.random.Generator, with
 
 
 def count(bits, step, shift, known, counts):  # type: ignore[no-untyped-def]
-    """Add a step for each value by some of its bits, in an order of bits that is the order of the floats; -0 is 0."""
+    """Count the values by some of their bits, in an order of bits that is the order of the floats; -0 counts as 0."""
     for i in range(len(bits)):
         value = np.int64(bits[i])
         value = 0x100000000 - value if value >= 0x80000000 else value + 0x80000000
@@ -70,7 +71,7 @@ def count(bits, step, shift, known, counts):  # type: ignore[no-untyped-def]
 
 
 def collect(bits, kth, key, without, lower, equal, ranks):  # type: ignore[no-untyped-def]
-    """Collect the positions of lower values, and of those equal to the k-th that have the lowest ranks."""
+    """Collect the positions of lower values, and among values equal to the k-th those of the lowest ranks."""
     n_lower = skipped = 0
     size = len(ranks)
     for i in range(len(bits)):

@@ -12,8 +12,8 @@ _BLOCK_NUMBERS = 1 << 18  # of distances, or of coordinates, in memory at a time
 def mean_cosine(X: NDArray[np.number]) -> Floats:
     """Mean cosine of the angles between each row of X and all rows, itself included.
 
-    It is the product of the row's direction and the mean direction, in O(n_samples * n_features). A row of zeros
-    has no direction, and cosines of zero.
+    It is the product of the row's direction and the mean direction, in O(n_samples * n_features). A row of zeros has no
+    direction, and its cosines are zero.
 
     Parameters
     ----------

@@ -14,8 +14,9 @@ class FarthestFirst:
     """Farthest-first traversal of the rows of X that remembers the distances to its centers.
 
     `add` declares centers (labelled rows); `pick` returns the k-center greedy picks given those centers and
-    forgets the picks again, so that asking twice gives the same rows. The distances to the centers are kept, and
-    the next round measures only the new centers. Both methods change what is kept: let one thread in at a time.
+    forgets the picks again, so that asking twice gives the same rows. The distances to the centers are kept, and the
+    next round measures only the new centers. Both methods change what is kept, so only one thread may call them at a
+    time.
 
     Parameters
     ----------
@@ -24,12 +25,12 @@ class FarthestFirst:
 
     Notes
     -----
-    Algorithm 1 of Sener & Savarese (2018), the 2-approximation of Gonzalez (1985). Every pick is
-    exactly that of the naive algorithm, and ties go to the lowest position. But rows are compared by an upper bound
-    of their squared distance to the nearest center. Only rows whose bound reaches the best exact
-    distance are measured, against the centers that they have missed. A small active block that holds the
-    farthest rows is kept exact. The worst case is that of the naive algorithm, O(n_samples * n_features) per pick;
-    usual data need a small fraction of it. Memory beyond X: four numbers per row.
+    Algorithm 1 of Sener & Savarese (2018), the 2-approximation of Gonzalez (1985). Every pick is exactly that of the
+    naive algorithm, and ties go to the lowest position. The difference is that rows are first compared by an upper
+    bound of their squared distance to the nearest center. Only rows whose bound reaches the best exact distance are
+    measured, against the centers that they have missed. A small active block that holds the farthest rows is kept
+    exact. The worst case is that of the naive algorithm, O(n_samples * n_features) per pick; typical data need a small
+    fraction of this. Memory beyond X is four numbers per row.
 
     References
     ----------
@@ -89,12 +90,12 @@ class FarthestFirst:
         candidates : array-like of shape (n_samples,) of bool or (n_candidates,) of int, default=None
             The rows that may be picked, by default all that are not centers.
         pending : ndarray of int of shape (n_pending,), default=None
-            Rows that were picked before, and do not become centers: the picks continue from them.
+            Rows that were picked before. They count as picks here, but do not become centers.
 
         Returns
         -------
         rows : ndarray of shape (k,), dtype intp
-            Without any center the first is the row farthest from the mean of X.
+            Without any center, the first pick is the row farthest from the mean of X.
 
         Raises
         ------
@@ -191,7 +192,7 @@ class _ActiveBlock:
 
     @property
     def best(self) -> float:
-        """The largest squared distance, -1 without any row left to pick."""
+        """The largest squared distance; -1 if no row is left to pick."""
         return float(self._sq_distances.max(initial=-1))
 
     def join(self, rows: Positions, sq_distances: Floats) -> None:
@@ -214,7 +215,7 @@ class _ActiveBlock:
         return int(self._rows[best])
 
     def shrink(self, n_rows: int) -> tuple[Positions, Floats]:
-        """Keep the farthest rows only, and return the others with their squared distances."""
+        """Keep only the farthest rows, and return the others with their squared distances."""
         keep = self._sq_distances >= kth_largest(self._sq_distances, n_rows)
         left = self._rows[~keep], self._sq_distances[~keep]
         self._rows, self._sq_distances = self._rows[keep], self._sq_distances[keep]

@@ -1,4 +1,4 @@
-"""BAIT: the batch that leaves least uncertain, by the Fisher information of the last layer (Ash et al., 2021)."""
+"""BAIT: the batch that leaves the least uncertainty, by the Fisher information of the last layer (Ash et al., 2021)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FORMS = 512  # quadratic forms of the features that are computed by one matrix 
 
 
 class FisherSelection(NamedTuple):
-    """What `bait` returns.
+    """The result of `bait`.
 
     Attributes
     ----------
     rows : ndarray of shape (k,), dtype intp
         In the order in which they were added.
     objective : float
-        The trace that they leave.
+        The trace that remains with these rows.
     """
 
     rows: Positions
@@ -33,7 +33,7 @@ class FisherSelection(NamedTuple):
 class FisherRows:
     r"""Rows with their Fisher information about a last linear layer with softmax.
 
-    With the features h and the probabilities p of a row it is, of shape (d C, d C),
+    For a row with features h and probabilities p, the information is a matrix of shape (d C, d C),
 
     .. math:: I(x) = h h^\top \otimes (\mathrm{diag}(p) - p p^\top)
 
@@ -124,27 +124,28 @@ def bait(
     *,
     oversampling: float = 2.0,
 ) -> FisherSelection:
-    r"""Choose rows S such that the information of S, with what is known before, leaves a small trace.
+    r"""Choose rows S such that the information of S, added to the information known before, leaves a small trace.
 
     .. math:: \mathrm{tr}\Big( \big(M + \sum_{x \in S} I(x)\big)^{-1} F \Big)
 
-    Rows are added greedily, more than are asked for, and then those removed greedily that raise it least ([1]_).
+    More rows than are asked for are added greedily, and then those that raise the trace least are removed greedily
+    ([1]_).
 
     Parameters
     ----------
     rows : FisherRows
     inverse : ndarray of shape (d C, d C)
-        Of the positive definite M. It is overwritten.
+        The inverse of the positive definite M. It is overwritten.
     fisher : ndarray of shape (d C, d C)
         F, positive semidefinite.
     k : int
         At most the number of candidates.
     rng : numpy.random.Generator
-        Decides between rows that do the same.
+        Decides between equally good rows.
     candidates : ndarray of int of shape (n_candidates,), default=None
         The rows that may be picked, by default all.
     oversampling : float, default=2.0
-        How many times k rows are added.
+        How many rows are added, as a multiple of k.
 
     Returns
     -------
@@ -153,8 +154,8 @@ def bait(
     Raises
     ------
     ValueError
-        If k is not between 1 and the number of candidates, or rounding makes the trace meaningless: M is nearly
-        singular beside the information of the rows.
+        If k is not between 1 and the number of candidates, or if rounding makes the trace meaningless, because M is
+        nearly singular compared with the information of the rows.
 
     Notes
     -----
@@ -163,9 +164,10 @@ def bait(
 
     .. math:: \mathrm{tr}\big( P^\top A P \, \Lambda (I + P^\top M^{-1} P \, \Lambda)^{-1} \big)
 
-    and removing it, with a minus, raises it (Woodbury). :math:`P^\top M^{-1} P` and :math:`P^\top A P` are kept for
-    each candidate, between the factors of :math:`\Lambda`, of rank C - 1: after a pick, both lose what an update of
-    that rank takes, in O(d C\ :sup:`2` + C\ :sup:`3`) operations per row. The pick takes O((d C)\ :sup:`2` C).
+    and removing it raises the trace by the same expression with a minus (Woodbury). :math:`P^\top M^{-1} P` and
+    :math:`P^\top A P` are kept for each candidate, between the factors of :math:`\Lambda`, of rank C - 1: after a pick,
+    an update of that rank is subtracted from both, in O(d C\ :sup:`2` + C\ :sup:`3`) operations per row. The pick
+    itself takes O((d C)\ :sup:`2` C).
 
     References
     ----------
@@ -218,7 +220,7 @@ def _check_sense(has_sense: bool) -> None:
 
 
 class _State:
-    r"""What the trace depends on, for each of some rows, while rows are added and removed.
+    r"""The quantities on which the trace depends, for each of some rows, while rows are added and removed.
 
     With :math:`\Lambda = R R^\top` (`_Roots`), adding a row lowers the trace by
     :math:`\mathrm{tr}(T (I + S)^{-1})`, where :math:`S = R^\top P^\top M^{-1} P R` and :math:`T = R^\top P^\top A P R`,
@@ -326,7 +328,7 @@ class _Roots:
 
 
 def root_products(values: Floats, below: Floats, diagonal: Floats, others: Floats, products: Floats) -> None:
-    """Write R^T `values` of rows, the last axis."""
+    """Write R^T `values` for rows, which are the last axis."""
     m, width, n_rows = products.shape
     for column in range(width):
         rest = np.zeros(n_rows)
@@ -339,7 +341,7 @@ def root_products(values: Floats, below: Floats, diagonal: Floats, others: Float
 
 
 def trace_changes(own: Floats, seen: Floats, sign: int, changes: Floats) -> None:
-    """Write tr(`seen` (I + sign `own`)^-1) of rows, the last axis."""
+    """Write tr(`seen` (I + sign `own`)^-1) for rows, which are the last axis."""
     m, _, n_rows = own.shape
     lower = np.empty((m, m, n_rows))  # of Cholesky, and in its place the inverse of it
     for j in range(m):
@@ -375,7 +377,7 @@ def trace_changes(own: Floats, seen: Floats, sign: int, changes: Floats) -> None
 
 
 def subtract_products(own: Floats, seen: Floats, left: Floats, right: Floats, sign: int) -> None:
-    """Take left left^T off `own`, and right left^T + left right^T off `seen`: the last axis are rows."""
+    """Subtract left left^T from `own`, and right left^T + left right^T from `seen`; rows are the last axis."""
     m, width, n_rows = left.shape
     for i in range(m):
         for j in range(i + 1):

@@ -15,7 +15,7 @@ _MOST_BLOCKED = 512  # targets at once, so that a block of points has room besid
 
 
 class KernelHerding:
-    r"""Rows that some targets are similar to: each pick adds most to the mean similarity to the nearest pick.
+    r"""Greedy kernel coverage: each pick adds most to the targets' mean similarity to their nearest pick.
 
     The similarity of two rows is :math:`\exp(-\lVert x - x' \rVert^2 / \sigma^2)`.
 
@@ -32,13 +32,14 @@ class KernelHerding:
     ----------
     bandwidth : float
     similarities : ndarray of shape (n_targets,)
-        Of each target to the nearest row that was added, 0 without any.
+        The similarity of each target to the nearest row that was added; 0 without any such row.
 
     Notes
     -----
-    The gain of a row, what it would add, can only fall. An old one is an upper bound, and a pick measures those rows
-    alone whose bounds reach the best gain: lazy greedy, with the picks of the naive algorithm. A pass over all pairs of
-    rows and targets makes the first bounds. Memory beyond X is O(n_samples), and the targets in float64.
+    The gain of a row, which is the similarity that it would add, can only fall. An old gain is therefore an upper
+    bound, and a pick measures only the rows whose bounds reach the best gain: lazy greedy search, with the picks of the
+    naive algorithm. The first bounds come from one pass over all pairs of rows and targets. Memory beyond X is
+    O(n_samples), plus the targets in float64.
 
     References
     ----------
@@ -81,7 +82,7 @@ class KernelHerding:
     def pick(
         self, k: int, candidates: Positions, pending: Positions, rng: np.random.Generator
     ) -> tuple[Positions, float]:
-        """Return the k rows that greedily add most, in order of choice, and forget them again.
+        """Return the k rows that greedily add the most, in order of choice, and forget them again.
 
         Parameters
         ----------
@@ -90,15 +91,15 @@ class KernelHerding:
         candidates : ndarray of int of shape (n_candidates,)
             The rows that may be picked.
         pending : ndarray of int of shape (n_pending,)
-            Rows that were picked before, and are forgotten again, too.
+            Rows that were picked before; they are forgotten again, too.
         rng : numpy.random.Generator
-            Decides between rows that add the same.
+            Decides between rows that add the same similarity.
 
         Returns
         -------
         rows : ndarray of shape (k,), dtype intp
         coverage : float
-            The mean similarity of the targets to the nearest row that was added, is pending or picked.
+            The mean similarity of the targets to the nearest row that was added, is pending or was picked.
         """
         check_k(k, len(candidates))
         similarities = self._with(self.similarities, pending)
@@ -115,7 +116,7 @@ class KernelHerding:
         return np.array(picks, dtype=np.intp), float(similarities.mean())
 
     def _first_bounds(self) -> Floats:
-        """Return what each row would add."""
+        """Return the gain of each row."""
         bounds = np.empty(self._n_rows)
 
         def measure(start: int) -> None:
@@ -149,7 +150,7 @@ class KernelHerding:
         return self._gains(candidates[places], similarities)
 
     def _gains(self, rows: Positions, similarities: Floats) -> Floats:
-        """Return what each row would add to the sum of similarities."""
+        """Return how much each row would add to the sum of similarities."""
         gains = np.zeros(len(rows))
         for part in self._parts():
             found = self._similar(rows, part)

@@ -1,4 +1,4 @@
-"""BatchBALD: the batch whose labels together say most about which member is right (Kirsch et al., 2019)."""
+"""BatchBALD: the batch whose labels together tell most about which member is right (Kirsch et al., 2019)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SETTLED = 0.01  # share of the members' entropy that is left once labels tell t
 
 
 class JointInformation(NamedTuple):
-    """What `batch_bald` returns.
+    """The result of `batch_bald`.
 
     Attributes
     ----------
     rows : ndarray of shape (k,), dtype intp
         In order of choice.
     information : float
-        What the labels of them and of the pending rows say about the members together, in nats.
+        How much their labels, together with those of the pending rows, tell about the members, in nats.
     is_exact : bool
         Whether all combinations of the labels were counted. If not, `information` is an estimate.
     """
@@ -49,18 +49,18 @@ def batch_bald(
     Parameters
     ----------
     probabilities : ndarray of shape (n_samples, n_members, n_classes)
-        By members that are equally likely to be right.
+        The predictions of members that are equally likely to be right.
     k : int
         At most the number of candidates.
     rng : numpy.random.Generator
-        Draws combinations of labels, and decides between rows that add the same.
+        Draws combinations of labels, and decides between rows that add the same information.
     candidates : ndarray of int of shape (n_candidates,), default=None
         The rows that may be picked, by default all.
     pending : ndarray of int of shape (n_pending,), default=None
-        Rows that were picked before, none of them a candidate: what their labels will say is not counted again.
+        Rows that were picked before, none of them a candidate: the information of their labels is not counted again.
     max_combinations : int, default=1024
-        The most combinations of the picks' labels. While there are no more, all are counted, each with its
-        probability. Then so many are drawn.
+        The maximum number of combinations of the picks' labels. Up to this number, all combinations are counted, each
+        with its probability; beyond it, this many are drawn.
 
     Returns
     -------
@@ -79,9 +79,9 @@ def batch_bald(
         - \sum_w r_m(w) H[p_w(y_i)] \Big)
 
     It can only fall as S grows, so old values are upper bounds, and lazy greedy search picks what the naive one
-    does. Means of several posteriors give upper bounds, too, which are measured first. Where combinations are drawn, by
-    systematic sampling, this is a mean over them, and a row counts with the least value measured so far. Once less than
-    a hundredth of the members' entropy is left, the choice starts again among the rest.
+    does. Means of several posteriors give upper bounds, too, which are measured first. If combinations are drawn (by
+    systematic sampling), the value is a mean over them, and a row counts with the least value measured so far. Once
+    less than a hundredth of the members' entropy is left, the choice starts again among the remaining rows.
 
     Memory beyond the input is O(n_samples * n_members + max_combinations * (n_members + n_classes)).
 
@@ -124,7 +124,7 @@ def batch_bald(
 
 @dataclass(frozen=True)
 class _Combinations:
-    """Combinations of some rows' labels: how likely each is, and what it says about the members."""
+    """Combinations of some rows' labels: the probability of each, and what it tells about the members."""
 
     weights: Floats  # of shape (n_combinations,), with the sum one
     posteriors: Floats  # of shape (n_combinations, n_members): the probability of each member after each
@@ -136,11 +136,11 @@ class _Combinations:
 
     @property
     def left(self) -> float:
-        """What the labels leave open about the members: the entropy H(w | y_S), in nats."""
+        """The uncertainty about the members that the labels leave: the entropy H(w | y_S), in nats."""
         return float(self.weights @ _surprises(self.posteriors).sum(axis=1))
 
     def merged(self) -> Self:
-        """Means of those that make the same member the likeliest. They say less, so a row adds at least as much."""
+        """Means of the posteriors with the same likeliest member. They tell less, so a row adds at least as much."""
         groups = (
             np.arange(self.posteriors.shape[1])[:, np.newaxis] == self.posteriors.argmax(axis=1)
         ) * self.weights
@@ -149,7 +149,7 @@ class _Combinations:
         return replace(self, weights=weights, posteriors=groups @ self.posteriors / weights[:, np.newaxis])
 
     def extended(self, p: Floats, n_most: int, rng: np.random.Generator) -> Self:
-        """Combinations with the labels of one more row, of shape (n_members, n_classes); the most are drawn."""
+        """Combinations with the labels of one more row, of shape (n_members, n_classes); `n_most` at most."""
         weights = (self.weights[:, np.newaxis] * (self.posteriors @ p)).ravel()
         kept = np.flatnonzero(weights)
         is_exact = self.is_exact and len(kept) <= n_most
@@ -167,7 +167,7 @@ class _Combinations:
 
 
 class _Members:
-    """What the labels of rows say about the members."""
+    """The information of the labels of rows about the members."""
 
     def __init__(self, probabilities: Floats) -> None:
         n_rows, n_members, n_classes = probabilities.shape
@@ -183,7 +183,7 @@ class _Members:
         return self.gains(known, candidates[places])
 
     def gains(self, known: _Combinations, rows: Positions) -> Floats:
-        """Return what the label of each of some rows would add, in nats."""
+        """Return how much the label of each of some rows would add, in nats."""
         n_combinations, n_members = known.posteriors.shape
         n_classes = self._probabilities.shape[2]
         gains = -self._entropies[rows] @ (known.weights @ known.posteriors)

@@ -1,4 +1,4 @@
-"""Lazy greedy choice: of upper bounds that can only fall, few need to be measured again (Minoux, 1978)."""
+"""Lazy greedy choice: if upper bounds can only fall, few need to be measured again (Minoux, 1978)."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,14 +15,15 @@ def lazy_argmax(
     rng: np.random.Generator,
     together: int = TOGETHER,
 ) -> int:
-    """Return the position of the largest value, and measure only those whose upper bound reaches it.
+    """Return the position of the largest value, measuring only the values whose upper bound reaches it.
 
     Parameters
     ----------
     bounds : ndarray of shape (n,)
-        Upper bounds of the values. What is measured takes their place. Minus infinity takes no part.
+        Upper bounds of the values. They are overwritten by what is measured. Entries of minus infinity take no part.
     measures : sequence of callable
-        They map positions, an array of int, to upper bounds, the cheapest first. The last one gives the values.
+        They map positions, an array of int, to upper bounds; the cheapest comes first, and the last one gives the
+        values.
     rng : numpy.random.Generator
         Decides between equal values.
     together : int, default=128

@@ -26,11 +26,12 @@ _NEAR = 1e-5  # where two rows are nearer, relative to their squares, float32 ha
 def k_means(
     X: Floats, k: int, rng: np.random.Generator, candidates: Positions | None = None, *, max_iter: int = 100
 ) -> tuple[Positions, Floats]:
-    """Cluster rows of X: close to a local minimum of the sum of their squared distances to the means of the clusters.
+    """Cluster rows of X, close to a local minimum of the sum of squared distances to the means of the clusters.
 
     Lloyd's algorithm [1]_ from the seeds of greedy k-means++ [2]_ among some of the rows [4]_, over-relaxed [3]_: at
-    first a center c moves twice as far as to the mean m of its rows, to 2 m - c, where their sum of squares is that of
-    c. So no round raises the sum, and half of the rounds lead as far down. The last rounds are plain ones.
+    first, a center c moves not to the mean m of its rows but twice as far, to 2 m - c, where the sum of squares is the
+    same as at c. So no round raises the sum, and half as many rounds bring it as far down. The last rounds are plain
+    ones.
 
     Parameters
     ----------
@@ -43,15 +44,15 @@ def k_means(
     candidates : ndarray of int of shape (n_candidates,), default=None
         The rows that take part, by default all.
     max_iter : int, default=100
-        The most rounds of either kind, over-relaxed and plain; fewer when one takes less than a 250th or a thousandth
-        off the sum.
+        The maximum number of rounds of each kind, over-relaxed and plain. They end earlier when a round lowers the sum
+        by less than a 250th (over-relaxed) or a thousandth (plain).
 
     Returns
     -------
     labels : ndarray of shape (n_candidates,), dtype intp
-        The cluster of each row. Where rows have duplicates, some clusters may be empty.
+        The cluster of each row. If there are duplicate rows, some clusters may be empty.
     sq_distances : ndarray of shape (n_candidates,)
-        Of each row to the mean of its cluster, in float64.
+        The squared distance of each row to the mean of its cluster, in float64.
 
     Raises
     ------
@@ -61,8 +62,8 @@ def k_means(
     Notes
     -----
     A round takes O(n_samples * k * n_features) operations in blocked matrix products, in float32 except for rows whose
-    nearest center that cannot tell. Memory beyond X is O(n_samples + k * n_features). The seeds take 16 MiB of that at
-    most, or three times k rows where these are more, and the sums of threads another 16 MiB.
+    nearest center cannot be told in this precision. Memory beyond X is O(n_samples + k * n_features). Of this, the
+    seeds take at most 16 MiB, or three times k rows if that is more, and the sums of threads another 16 MiB.
 
     References
     ----------
@@ -90,7 +91,7 @@ def k_means(
 
 
 class _Rounds:
-    """Rounds of Lloyd's algorithm over points, in float32 where that tells which center is the nearest."""
+    """Rounds of Lloyd's algorithm over points, in float32 if its precision tells which center is nearest."""
 
     def __init__(self, points: EuclideanPoints, k: int) -> None:
         self._points = points
@@ -101,7 +102,7 @@ class _Rounds:
     def descend(
         self, centers: Floats, step: float, tolerance: float, max_iter: int
     ) -> tuple[Positions, Floats]:
-        """Return labels and means after rounds in which a center moves so many times as far as to its mean."""
+        """Return labels and means after rounds in which a center moves a multiple of the way to its mean."""
         total = np.inf
         for _ in counted(range(max_iter), "rounds of means"):
             before = total

@@ -26,9 +26,8 @@ def k_medians(
     """Choose rows of X that locally minimise the sum of all rows' distances to the nearest chosen row.
 
     The K-median baseline of Sener & Savarese (2018): a k-medoids search over Euclidean distances. Rows
-    are assigned to their nearest median. The geometric median of each cluster (Weiszfeld's iteration) proposes
-    its nearest member, which replaces the old median where the cluster's sum of distances falls. The
-    objective never rises.
+    are assigned to their nearest median. The member nearest to the geometric median of each cluster (by Weiszfeld's
+    iteration) replaces the old median if this lowers the cluster's sum of distances. The objective never rises.
 
     Parameters
     ----------
@@ -41,14 +40,14 @@ def k_medians(
     candidates : ndarray of int of shape (n_candidates,), default=None
         The rows that take part, by default all.
     pending : ndarray of int of shape (n_pending,), default=None
-        Rows that were chosen before, none of them a candidate: they have clusters, too, and do not move.
+        Rows that were chosen before, none of them a candidate: they are medians of clusters, too, but do not move.
     max_iter : int, default=100
         Rounds of assignment and update; fewer when nothing changes.
 
     Returns
     -------
     rows : ndarray of shape (k,), dtype intp
-        Distinct rows by size of their cluster, largest first, ties by position.
+        Distinct rows in order of the size of their cluster, largest first, ties by position.
 
     Raises
     ------
@@ -57,8 +56,9 @@ def k_medians(
 
     Notes
     -----
-    A round takes O(n_samples * k * n_features) operations in blocked matrix products. Memory beyond X is O(n_samples),
-    and while a median is sought its cluster in float64, if that is a sixteenth of the rows and 32 MiB at most.
+    A round takes O(n_samples * k * n_features) operations in blocked matrix products. Memory beyond X is O(n_samples).
+    While a median is searched, its cluster is also kept in float64 if it has at most a sixteenth of the rows and 32
+    MiB.
 
     References
     ----------

@@ -47,7 +47,7 @@ class Points(ABC):
         return self._n_points
 
     def positions(self, rows: Any) -> Any:
-        """Return where points (an array, a list or a slice) stand in the pool."""
+        """Return the positions of points (an array, a list or a slice) in the pool."""
         return rows if self._candidates is None else self._candidates[rows]
 
     def blocks(self, rows: Positions | None, beside: int) -> Iterator[tuple[slice, Any]]:
@@ -78,7 +78,7 @@ class Points(ABC):
         Parameters
         ----------
         first : iterable of int
-            The first picks, one at least.
+            The first picks, at least one.
         k : int
         rng : numpy.random.Generator
         weight : callable, default=None
@@ -196,9 +196,9 @@ class EuclideanPoints(Points):
 
 
 def middle(X: NDArray[np.number]) -> NDArray[np.float32]:
-    """Return the median of a sample of rows, for a shift that keeps a common offset from drowning the differences.
+    """Return the median of a sample of rows. Shifting by it keeps a common offset from drowning the differences.
 
-    Any shift would do but one that a few far rows have taken away with them. In float32 it is subtracted from float32
+    Any shift would do, except one that a few distant rows have dragged away. In float32 it is subtracted from float32
     or grid-valued data without rounding, and so keeps equal distances equal.
 
     Parameters
@@ -217,7 +217,7 @@ def middle(X: NDArray[np.number]) -> NDArray[np.float32]:
 
 
 def are_close(sq_distances: Floats, norms: Floats) -> NDArray[np.bool_]:
-    """Return which squared distances are small beside the norms of their points, which drown them in products.
+    """Return which squared distances are so small relative to the norms of their points that products drown them.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def are_close(sq_distances: Floats, norms: Floats) -> NDArray[np.bool_]:
 
 
 def measure_close(sq_distances: Floats, points: Floats, norms: Floats, targets: Floats) -> None:
-    """Measure those squared distances by differences that are small beside the norms, which drown them in products.
+    """Measure by differences those squared distances that are so small relative to the norms that products drown them.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def measure_close(sq_distances: Floats, points: Floats, norms: Floats, targets: 
         Sums of products, which are changed in place.
     points : ndarray of shape (n_points, n_features), dtype float64
     norms : ndarray of shape (n_points,)
-        Their squared lengths. Those of targets so close are nearly the same.
+        The squared lengths of the points. Targets that are so close have nearly the same.
     targets : ndarray of shape (n_targets, n_features), dtype float64
     """
     close = np.flatnonzero(are_close(sq_distances, norms))
@@ -250,13 +250,13 @@ def measure_close(sq_distances: Floats, points: Floats, norms: Floats, targets: 
 
 
 def square_dtype(X: Floats) -> type[np.floating[Any]]:
-    """Return the precision in which squares of rows fit: float32 where that does."""
+    """Return the precision in which squares of rows fit: float32 if possible."""
     largest = max(float(X.max()), -float(X.min()))
     return np.float32 if _SMALL < largest < _LARGE else np.float64
 
 
 def blocks(n_rows: int, n_numbers: int) -> Iterator[slice]:
-    """Yield slices of rows that fit into the cache, where each row takes so many numbers."""
+    """Yield slices of rows that fit into the cache, given how many numbers each row takes."""
     step = max(1, BLOCK_SIZE // max(1, n_numbers))
     return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
@@ -278,7 +278,7 @@ def sq_norms(points: Floats) -> Floats:
 
 
 def kth_largest(values: Floats, k: int) -> float:
-    """Return the k-th largest value; the least where there are fewer."""
+    """Return the k-th largest value; the least if there are fewer than k."""
     k = min(k, len(values))
     return float(np.partition(values, len(values) - k)[len(values) - k])
 

@@ -13,8 +13,8 @@ def successive_sample(
 
     .. math:: q(i_m) = \frac{w_{i_m}}{\sum_{i \notin \{i_1, \dots, i_{m-1}\}} w_i}
 
-    Exponential clocks, one per row with its weight as the rate, ring in an order that has this law: O(n) and a sort
-    instead of k draws of O(n) [1]_.
+    Exponential clocks, one per row with its weight as the rate, ring in an order of this distribution: that takes O(n)
+    and a sort instead of k draws of O(n) each [1]_.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def successive_sample(
     positions : ndarray of int of shape (k,)
         In the order in which they were drawn.
     probabilities : ndarray of shape (k,)
-        That of each position, given those before it.
+        The probability of each position, given those before it.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def drawn_key(rng: np.random.Generator) -> int:
     Returns
     -------
     key : int
-        Of 63 bits.
+        A number of 63 bits.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def drawn_key(rng: np.random.Generator) -> int:
 
 
 class Best(NamedTuple):
-    """The k best of some rows, in order: what remains of a block, and of several blocks once they are merged.
+    """The k best of some rows, in order: those of a block, or of several blocks once they are merged.
 
     Equal scores are ordered by a hash of position and key, so that the best rows of a pool are the same however it is
     cut into blocks and in whatever order these are merged; without a key they are ordered by position.
@@ -105,9 +105,9 @@ class Best(NamedTuple):
         positions : ndarray of int of shape (n,)
             Distinct.
         k : int
-            How many, at most.
+            The maximum number of rows.
         key : int, default=None
-            Orders equal scores; by default their positions do.
+            Orders equal scores; by default they are in order of position.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class Best(NamedTuple):
         Raises
         ------
         ValueError
-            If a score is NaN, or there is not one per row.
+            If a score is NaN, or if there is not one score per row.
         """
         if scores.shape != positions.shape:
             raise ValueError(
