@@ -1,4 +1,4 @@
-"""Torch modules as scikit-learn classifiers, and others whose loss belongs to a method."""
+"""Torch modules as scikit-learn classifiers, and classifiers whose loss belongs to an active learning method."""
 
 from .acgan import ACGANClassifier
 from .batch import Batch

@@ -35,7 +35,7 @@ from .prediction import PredictionMixin
 class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     r"""A generator of rows of given classes, and a classifier that shares all but its last layer with the critic.
 
-    An auxiliary-classifier GAN [1]_ as ALCG [2]_ trains it, on labelled rows alone. With G the generator, D the critic
+    An auxiliary-classifier GAN [1]_ as ALCG [2]_ trains it, only on labelled rows. With G the generator, D the critic
     and C the classifier of its features, D and C ascend and G descends (Equations 1 to 5)
 
     .. math::
@@ -44,8 +44,9 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         L_G &= L_{GAN} + E\big[-\log C(y' \mid G(z, y'))\big] \\
         L_{GAN} &= E[\log D(x)] + E[\log(1 - D(G(z, y')))]
 
-    with latents z and classes y' of equal probability. C learns from real rows alone. In adversarial sampling each step
-    generates `candidates` times as many rows as it needs, and both D and G learn from those that D most takes for real.
+    with latents z and classes y' of equal probability. C learns from real rows only. With adversarial sampling, each
+    step generates `candidates` times as many rows as it needs, and both D and G learn from those that look most real to
+    D.
 
     X has images (N, C, H, W), gray images (N, H, W), 2-D rows of images with `image_shape`, or plain 2-D rows, on any
     scale.
@@ -53,33 +54,35 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
     Parameters
     ----------
     base : {"dcgan", "sngan", "wgan_gp"}, default="dcgan"
-        The GAN beneath:
+        The underlying GAN:
 
-        - ``"dcgan"``: the losses above, batch normalisation in the critic where it has that option [3]_;
-        - ``"sngan"``: the same with spectral normalisation of all layers of the critic [4]_, not of the classifier's;
+        - ``"dcgan"``: the losses above, with batch normalisation in the critic if it has that option [3]_;
+        - ``"sngan"``: the same with spectral normalisation of all layers of the critic [4]_, but not of the classifier;
         - ``"wgan_gp"``: the Wasserstein loss E[D(x)] - E[D(G(z, y'))] for :math:`L_{GAN}`, and a gradient penalty [5]_.
     candidates : int, default=4
-        :math:`\gamma`, generated rows for each one that is kept: the highest of them all by D. 1 is regular training.
+        :math:`\gamma`, the number of generated rows per row that is kept. Of all generated rows, those that D scores
+        highest are kept. 1 is regular training.
     stratified : bool, default=False
-        Whether each kept row is the highest of `candidates` rows of its own class instead, so that all classes are as
-        frequent among the kept rows as among the generated ones.
+        Whether each kept row is instead the one with the highest score among `candidates` rows of its own class, so
+        that all classes are as frequent among the kept rows as among the generated ones.
     adversarial_loss : {"non_saturating", "saturating", "hinge"}, default="non_saturating"
-        For "dcgan" and "sngan". G descends :math:`E[\log(1 - D)]` where it is "saturating", as in Equation 5, and
-        :math:`E[-\log D]` where it is not, which has larger gradients while D wins. "hinge" is the hinge loss, for D
-        and G.
+        For "dcgan" and "sngan". With "saturating", G descends :math:`E[\log(1 - D)]`, as in Equation 5; with
+        "non_saturating", it descends :math:`E[-\log D]`, which has larger gradients while D wins. "hinge" is the hinge
+        loss, for D and G.
     architecture : str or tuple of types, default="auto"
         A pair in `skal.nets.GANS`, or the classes of a generator and a critic, as in :class:`~skal.generators.GAN`.
         "auto" chooses by the shape of a row, and "dcgan", the paper's, for colour images of 16x16 to 48x48 pixels.
     n_latent : int, default=128
-        Length of z, standard normal. The generator gets the class behind it, one of `n_classes` numbers being 1.
+        Length of z, standard normal. The generator gets z followed by the class, in one-hot coding with `n_classes`
+        numbers.
     n_iter : int or "auto", default="auto"
         Generator steps of a `fit`. "auto" makes 5 sqrt(rows x columns) of them, at least 200 and at most 3000. The
         paper does not state its own; 10,000 to 20,000 are usual for 32x32 images.
     batch_size : int, default=64
-        Real rows of a critic step, and kept generated ones; all rows where there are fewer.
+        Real rows of a critic step, and the number of generated rows that are kept; all rows if there are fewer.
     n_critic : int, default=None
-        Steps of D and C for each step of G, each with candidates of its own; G learns from the last ones. None is 1,
-        and 5 for "wgan_gp".
+        Steps of D and C for each step of G, each with its own candidates; G learns from those of the last step. None is
+        1, and 5 for "wgan_gp".
     penalty : float, default=10.0
         Weight of the gradient penalty; critics with batch normalisation are refused with it.
     auxiliary_weight, generator_auxiliary_weight : float, default=1.0
@@ -109,15 +112,15 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         Means over each record of up to 100 steps: ``critic_loss`` and its terms ``auxiliary_loss`` and
         ``adversarial_loss``, or ``wasserstein`` and ``gradient_penalty`` (with its weight); ``generator_loss`` and
         its term ``generator_auxiliary_loss``; ``step``, the generator steps made at its end; and ``class_shares``, of
-        shape (n_records, n_classes), how much of the kept rows was generated for each class.
+        shape (n_records, n_classes), the share of the kept rows that was generated for each class.
     generator_, critic_, classifier_ : torch.nn.Module
-        G, D, and the last layer of C, in evaluation mode; rows are on their own scale there.
+        G, D, and the last layer of C, in evaluation mode. They work with rows on the networks' own scale.
     {net_}
     {input_shape_}
     n_iter_ : int
         Generator steps made.
     n_latent_ : int
-        Length of what the generator gets: `n_latent` and the number of classes.
+        Length of the generator's input: `n_latent` plus the number of classes.
     {dtype_, device_, n_features_in_, feature_names_in_}
 
     See Also
@@ -126,13 +129,14 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
 
     Notes
     -----
-    Choices that the paper leaves open: D ranks the candidates in evaluation mode, so that ranking leaves no trace, and
-    one pass of G makes them all, so that batch normalisation has the statistics of all candidates. The highest of all
-    can be of few classes; ``history_["class_shares"]`` tells. Batch normalisation in D uses the statistics of each
-    batch in training. In evaluation it uses those of real rows alone, computed again with the final weights.
+    Choices that the paper leaves open: D ranks the candidates in evaluation mode, so that ranking changes nothing in D,
+    and one pass of G makes all candidates, so that batch normalisation uses the statistics of all of them. The highest
+    scores can all belong to a few classes; ``history_["class_shares"]`` shows this. Batch normalisation in D uses the
+    statistics of each batch in training. In evaluation it uses the statistics of real rows only, computed again with
+    the final weights.
 
-    Ctrl-C ends the training and is raised; what was learned is kept. A callback that raises `KeyboardInterrupt`, which
-    is skorch's way to stop early, is no interrupt.
+    Ctrl-C ends training and is raised again; what has been learned is kept. A callback that raises `KeyboardInterrupt`,
+    which is skorch's way to stop early, does not count as an interrupt.
 
     References
     ----------
@@ -206,9 +210,9 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         Raises
         ------
         ValueError
-            For NaN or infinity, one class only, a shape that does not suit `image_shape` or the networks, other classes
-            than a warm start needs, a device that is not there, a checkpoint with `warm_start` or of another training,
-            a critic with batch normalisation for "wgan_gp"; when a loss diverges.
+            For NaN or infinity, only one class, a shape that does not suit `image_shape` or the networks, other classes
+            than a warm start needs, a device that does not exist, a checkpoint with `warm_start` or of another training
+            run, or a critic with batch normalisation for "wgan_gp"; also if a loss diverges.
         TypeError
             If a network is given as an instance, or a critic has no ``embed`` or `head`.
         """
@@ -237,7 +241,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Before any logistic function, in the networks' numbers.
+            Before any logistic function, in the number type of the networks.
         """
         (scores,) = self._ask(X, lambda net, rows: net.scores_and_features(rows)[:1])
         return scores
@@ -252,7 +256,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_embedding)
-            What `transform` returns too.
+            The same as `transform` returns.
         probabilities : ndarray of shape (n_samples, n_classes)
             See `predict_proba`.
         """
@@ -273,12 +277,12 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
             One label per row, or the number of rows: their classes are then drawn with equal probability, as in
             training.
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`: with an integer there, every call draws the same.
+            None takes the estimator's own `random_state`: if that is an integer, every call draws the same rows.
 
         Returns
         -------
         X : ndarray of shape (n_samples, ...)
-            On the scale and in the shape of the rows that `fit` saw, in the networks' numbers.
+            On the scale and in the shape of the rows that `fit` saw, in the number type of the networks.
 
         Raises
         ------
@@ -287,7 +291,7 @@ class ACGANClassifier(PredictionMixin, AdversarialEstimator):
 
         See Also
         --------
-        decode : Rows of given latents, whose last numbers are the class.
+        decode : Rows from given latents, whose last numbers are the class.
         """
         check_is_fitted(self)
         rng = np.random.default_rng(draw_seed(self.random_state if random_state is None else random_state))

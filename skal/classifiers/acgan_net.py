@@ -33,13 +33,13 @@ class Logits(nn.Module):
 class ACGANNet(GANNet):
     """A skorch net with a generator, a critic, and a linear classifier of the critic's features.
 
-    The last two learn together, by one optimizer.
+    The critic and the classifier learn together, with one optimizer.
 
     Parameters
     ----------
     module : callable
-        Builds the generator of rows from latents: normal numbers, and behind them `n_classes` numbers that are one for
-        the class and zero for the others.
+        Builds the generator of rows from latents: normal numbers, followed by `n_classes` numbers that are one for the
+        class and zero for the others.
     critic : callable
     n_classes : int
     loss : {"dcgan", "sngan", "wgan_gp"}
@@ -65,7 +65,7 @@ class ACGANNet(GANNet):
         return self.n_latent - self.n_classes
 
     def build_modules(self) -> None:
-        """Build the generator, the critic, and the classifier for as many features as this has."""
+        """Build the generator, the critic, and a classifier for the critic's number of features."""
         super().build_modules()
         row = torch.zeros(1, *self.input_shape, dtype=self.dtype)
         with evaluating(self.critic_), torch.no_grad():
@@ -74,7 +74,7 @@ class ACGANNet(GANNet):
 
     @property
     def module_(self) -> Logits:
-        """What predicts, as the other classifiers' nets have it."""
+        """The module that predicts, under the same name as in the nets of the other classifiers."""
         return Logits(self.critic_, self.classifier_)
 
     def weights_of(self, name: str) -> Iterator[nn.Parameter]:
@@ -84,7 +84,7 @@ class ACGANNet(GANNet):
         return super().weights_of(name)
 
     def on_epoch_begin(self, net: Any, *args: Any, **params: Any) -> None:
-        """Begin to count the classes of the generated rows that are kept."""
+        """Start counting the classes of the generated rows that are kept."""
         super().on_epoch_begin(net, *args, **params)
         self._kept = torch.zeros(self.n_classes, dtype=torch.int64, device=self.device)
 
@@ -127,7 +127,7 @@ class ACGANNet(GANNet):
         return {**mean_losses(critic_losses), **{name: loss.detach() for name, loss in losses.items()}}
 
     def generate(self, n_rows: int) -> tuple[Tensor, Tensor]:
-        """Generate `candidates` times as many rows, and return those that the critic takes for real, and their classes.
+        """Generate `candidates` times as many rows, and return the most real ones by the critic, and their classes.
 
         All come from one pass, because with batch normalisation a row depends on the others of its pass: the kept rows
         are those that were ranked, and none is generated again.
@@ -147,9 +147,9 @@ class ACGANNet(GANNet):
         return fake, wanted
 
     def most_real(self, fake: Tensor) -> Tensor:
-        """Return the positions of the generated rows to keep, one of `candidates`: those of the highest scores.
+        """Return the positions of the generated rows to keep, one in `candidates`: those with the highest scores.
 
-        Evaluation mode: the ranking draws nothing and leaves no trace in batch or spectral normalisation.
+        In evaluation mode, the ranking draws nothing at random and changes nothing in batch or spectral normalisation.
         """
         with evaluating(self.critic_), torch.no_grad():
             scores, _ = self._scores(fake)
@@ -220,5 +220,5 @@ class ACGANNet(GANNet):
 
 
 def keeping_statistics(module: nn.Module) -> AbstractContextManager[None]:
-    """Keep the running statistics of batch normalisation, by which evaluation sees real rows, from generated ones."""
+    """Keep generated rows out of the running statistics of batch normalisation, which evaluation uses for real rows."""
     return momentum_of(batch_norms(module), 0.0)

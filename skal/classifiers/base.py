@@ -1,4 +1,4 @@
-"""What our classifiers share: training a torch module on labelled rows, or on all rows, and predicting with it."""
+"""The base of our classifiers: training a torch module on labelled rows, or on all rows, and predicting with it."""
 
 from __future__ import annotations
 
@@ -43,34 +43,35 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     Parameters
     ----------
     max_epochs : int, default=50
-        Passes over the rows; fewer where early stopping ends them.
+        Passes over the rows; fewer if early stopping ends training.
     batch_size : int, default=64
         Rows of a training step. A last batch of a single row joins the one before.
     validation_fraction : float, default=None
         Share of the rows, in (0, 1), that is held out, class by class, and decides when to stop: after `patience`
-        epochs without a cross entropy on it that is smaller by more than 1e-4 of the best before, with the weights of
-        the last epoch that had one. At least one row of every class stays in training. None trains on all rows for
-        `max_epochs`.
+        epochs in a row whose held-out cross entropy does not improve on the best one by more than a share of 1e-4. The
+        weights are then those of the last epoch that did improve. At least one row of every class stays in training.
+        None trains on all rows for `max_epochs`.
     patience : int, default=10
         Epochs without improvement before training stops; needs `validation_fraction`.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Numbers of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
+        Number type of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
         Bytes stay bytes until a batch is cast.
     scale : {"auto", "imagenet"}, pair or None, default="auto"
-        How numbers reach the network. "auto" brings bytes (uint8) to [0, 1] on the device, and leaves all others as
-        they are. "imagenet" also standardises the three channels of images, in bytes or in [0, 1], as most pretrained
-        networks want them. A pair is a mean and a deviation, each a number or one per channel, on the scale of X.
-        None scales nothing. Integers that the module looks up, in a `torch.nn.Embedding`, and the arrays of mappings
-        stay what they are.
+        How numbers are scaled for the network. "auto" scales bytes (uint8) to [0, 1] on the device, and leaves all
+        other numbers unchanged. "imagenet" also standardises the three channels of images, in bytes or in [0, 1], as
+        most pretrained networks expect. A pair is a mean and a deviation, each a number or one per channel, on
+        the scale of X. None scales nothing. Integers that the module looks up, in a `torch.nn.Embedding`, and the
+        arrays of mappings are never scaled.
     augment : callable, default=None
-        Changes the rows of a training step, such as a transform of `torchvision.transforms.v2`: it gets a tensor
-        ``(n_rows, *input_shape)`` in the numbers of X, on the device, and returns one like it. `random_state` decides
-        what it draws from torch's generators. Predictions and held-out rows are not augmented.
+        Changes the rows of a training step, for example a transform of `torchvision.transforms.v2`: it gets a tensor
+        ``(n_rows, *input_shape)`` with the numbers of X, on the device, and returns one like it. `random_state` seeds
+        the torch generators from which it draws. Predictions and held-out rows are not augmented.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, by their labels. "balanced" weighs a class by the inverse of its share of
         the labelled rows. They multiply the sample weights.
     classes : array-like of shape (n_classes,), default=None
-        All classes, for an output each, where the rows are not of all of them. By default those of y.
+        All existing classes, each with its own output, for training rows that do not include all of them. By default
+        the classes in y.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last `fit`, with a fresh optimizer. Classes and shape must be
         those of that fit.
@@ -85,9 +86,9 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     module_ : torch.nn.Module
         The trained module, in evaluation mode after `fit`.
     scale_ : pair or None
-        The mean that is subtracted from the numbers of X, and the deviation by which they are divided.
+        The mean that is subtracted from the numbers of X, and the deviation by which they are then divided.
     takes_bytes_ : bool
-        Whether `fit` saw bytes. If `scale` is a word, predictions take the same kind of numbers only.
+        Whether `fit` saw bytes. If `scale` is a word, predictions accept only the same kind of numbers.
     {input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     """
 
@@ -127,7 +128,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     # Some of torchvision's transforms have a `get_params` of their own, which scikit-learn takes for an estimator's.
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name, as scikit-learn does; `augment` has none of its own.
+        """Return the parameters by name, as scikit-learn does; those of `augment` are not included.
 
         Parameters
         ----------
@@ -154,7 +155,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     # What a subclass may override.
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
-        """Return what builds the module for rows of the given shape."""
+        """Return a builder of the module for rows of the given shape."""
         raise NotImplementedError
 
     def _callbacks(self) -> list[Any]:
@@ -195,8 +196,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
         ------
         ValueError
             For NaN or infinity, fewer than two classes, weights that are negative or all zero, a shape that does not
-            suit `image_shape`, `scale` or the module, other classes than a warm start needs, a device that is not
-            there, a module that returns no logits; when the loss diverges.
+            suit `image_shape`, `scale` or the module, other classes than a warm start needs, a device that does not
+            exist, or a module that returns no logits; also if the loss diverges.
         TypeError
             If a module is given as an instance.
         """
@@ -359,7 +360,7 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     def embed_and_predict_proba(self, X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Compute embeddings and class probabilities in one pass.
 
-        The embeddings are what the module's own ``embed`` returns where it has one, else the input of its last linear
+        The embeddings are the output of the module's own ``embed`` if it has one, else the input of its last linear
         layer with `n_classes` outputs.
 
         Parameters

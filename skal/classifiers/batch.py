@@ -1,4 +1,4 @@
-"""What the loss of a classifier sees of a training step: rows, and what the network says of them."""
+"""The input of a classifier's loss in a training step: rows, and the network's outputs for them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Batch:
     Parameters
     ----------
     rows : Tensor of shape (n_rows, ...)
-        As the network gets them; ``net.infer`` returns the logits of rows like these.
+        The rows in the form that the network gets; ``net.infer`` returns the logits of such rows.
     logits : Tensor of shape (n_rows, n_classes)
     features : Tensor of shape (n_rows, n_features) or None
-        What the classifier's `recorder` recorded; None unless it has ``uses_features = True``.
+        The features that the classifier's `recorder` recorded; None unless the classifier has ``uses_features = True``.
     classes : Tensor of int of shape (n_rows,) or None
         Positions of the labels in ``classes_``; None for unlabelled rows.
     weight : Tensor of shape (n_rows,) or None
-        Sample weights, where `fit` was given some.
+        Sample weights, if `fit` was given any.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Batch:
         return len(self.logits)
 
     def cross_entropy(self) -> Tensor:
-        """Return the mean cross entropy of the labels, weighted where the rows have weights.
+        """Return the mean cross entropy of the labels, weighted if the rows have weights.
 
         Returns
         -------
@@ -64,7 +64,7 @@ class Batch:
         return self.mean(F.cross_entropy(self.logits, self.classes, reduction="none"))
 
     def mean(self, values: Tensor) -> Tensor:
-        """Return the mean over the rows, weighted where they have weights.
+        """Return the mean over the rows, weighted if they have weights.
 
         Parameters
         ----------

@@ -37,7 +37,7 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
     Parameters
     ----------
     alpha : float, default=1.0
-        Weight :math:`\alpha` of the L2 penalty; 1 is that of the authors. The smaller it is, the fewer labelled rows
+        Weight :math:`\alpha` of the L2 penalty; the authors use 1. The smaller it is, the fewer labelled rows
         lie within the margin. It depends on the scale of the rows.
     boundary_weight : float, default=0.5
         Weight :math:`\beta` of the points on the boundary, less than 1.
@@ -59,15 +59,16 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
     Notes
     -----
     The objective is convex. The authors take up to 100 steps of Adam towards its minimum. Here an interior point method
-    finds it to eight digits or so. Its time grows with the number of rows times the square of that of the features,
-    and with the cube of the latter. Where several intercepts are as good, it is one between them. Where no hinge loss
-    is left and alpha is below 1e-12 or so, for rows of unit scale, rounding decides how steep the decision function is.
+    finds the minimum to about eight digits. Its time grows with the number of rows times the square of the number of
+    features, and with the cube of the latter. If several intercepts are equally good, it returns one between them. If
+    no hinge loss is left and alpha is below about 1e-12, for rows of unit scale, rounding decides how steep the
+    decision function is.
 
-    As printed in the paper, the mean of the second term is over the points. The authors' code first fills them up with
-    copies of their mean until they are as many as the labelled rows, and fits the classifier without a penalty while
-    there are none.
+    As printed in the paper, the mean of the second term is over the points. The authors' code first adds copies of the
+    mean point until there are as many points as labelled rows. While there are no points, it fits the classifier
+    without a penalty.
 
-    ``fit`` requests `boundary` of scikit-learn's metadata routing by default.
+    By default, ``fit`` requests `boundary` from scikit-learn's metadata routing.
 
     References
     ----------
@@ -101,7 +102,7 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Labelled rows and points on the boundary.
         y : array-like of shape (n_samples,)
-            Their classes. That of a point on the boundary does not matter, but it must be one of the two.
+            Their classes. The class of a point on the boundary does not matter, but it must be one of the two.
         boundary : array-like of bool of shape (n_samples,), default=None
             Which rows are points on the boundary; by default none.
 
@@ -112,8 +113,8 @@ class BoundarySVC(LinearClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are not two classes among the labelled rows, or `boundary` is no boolean per row, or the squares of
-            `X` overflow.
+            If there are not two classes among the labelled rows, or `boundary` is not one boolean per row, or the
+            squares of `X` overflow.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
         y = np.asarray(y)
@@ -158,7 +159,8 @@ def least_hinge(
 ) -> NDArray[np.float64]:
     r"""Return the v that minimises :math:`\frac{1}{2} v^\top H v + \sum_i \max(0, 1 - a_i^\top v)`.
 
-    A primal-dual interior point method, with predictor and corrector. It needs some twenty steps, whatever the scales.
+    This is a primal-dual interior point method with predictor and corrector. It needs about twenty steps, whatever the
+    scales.
 
     Parameters
     ----------

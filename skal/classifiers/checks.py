@@ -1,4 +1,4 @@
-"""What every classifier refuses."""
+"""Checks of the input that every classifier refuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..labels import is_missing
 
 
 def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
-    """Raise ValueError where the rows to learn from are of fewer than two classes."""
+    """Raise ValueError if the rows to learn from have fewer than two classes."""
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs rows of at least two classes, got one class: "
@@ -22,7 +22,7 @@ def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
 
 
 def check_continues(estimator: Any, classes: NDArray[Any], input_shape: tuple[int, ...]) -> None:
-    """Raise ValueError where a warm start meets other classes or rows than those of the last `fit`."""
+    """Raise ValueError if a warm start gets other classes or rows than those of the last `fit`."""
     if not (np.array_equal(classes, estimator.classes_) and input_shape == estimator.input_shape_):
         raise ValueError(
             f"warm_start=True continues with the classes {estimator.classes_} and rows of shape "
@@ -38,12 +38,12 @@ def coded(labels: NDArray[Any], classes: Any) -> tuple[NDArray[Any], NDArray[np.
     ----------
     labels : ndarray of shape (n_samples,)
     classes : array-like of shape (n_classes,) or None
-        All classes; those of the labels by default.
+        All existing classes; by default those of the labels.
 
     Raises
     ------
     ValueError
-        If the classes can be no labels, or a label is not one of them.
+        If the classes cannot be labels, or a label is not in `classes`.
     """
     seen, codes = np.unique(labels, return_inverse=True)
     if classes is None:
@@ -56,7 +56,7 @@ def coded(labels: NDArray[Any], classes: Any) -> tuple[NDArray[Any], NDArray[np.
 
 
 def _listed(classes: Any) -> NDArray[Any]:
-    """Return classes that were given; what no label can be is refused."""
+    """Return the given classes; values that cannot be labels are refused."""
     try:
         listed = np.asarray(classes)
         if listed.ndim != 1:

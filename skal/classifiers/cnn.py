@@ -25,24 +25,24 @@ _SMALLEST_LENET = 16
 class CNNClassifier(BaseNetClassifier):
     """A convolutional classifier whose architecture is chosen by name or by the size of the images.
 
-    X has images (N, C, H, W), gray images (N, H, W) or 2-D rows. 2-D rows without `image_shape` are read as square
-    gray images where their length is a square number, and as one line of pixels otherwise.
+    X has images (N, C, H, W), gray images (N, H, W) or 2-D rows. 2-D rows without `image_shape` are read as square gray
+    images if their length is a square number, and as one line of pixels otherwise.
 
     Parameters
     ----------
     architecture : str or type, default="auto"
         A name in `skal.nets.ARCHITECTURES`: "lenet", "lenet_waal", "all_cnn", "conv_small", "celeba", "digits",
-        "resnet18", "resnet50", "vgg16_bn" or "vit_small"; any other name of torchvision's classification networks,
-        such as "efficientnet_b0", and with "torchvision:" before it these too; "timm:" and a name of timm's networks,
-        with or without the tag of its weights, such as "timm:convnext_atto.d2_in1k"; or a class of `torch.nn.Module` as
-        in :class:`NetClassifier`. "auto" is "lenet" for images of 16x16 pixels and more, else "digits". The settings of
-        the papers are in the docstrings of their networks, such as :class:`~skal.nets.AllCNN`.
+        "resnet18", "resnet50", "vgg16_bn" or "vit_small"; the name of any other classification network of torchvision,
+        such as "efficientnet_b0", or "torchvision:" and a name that is also in this list; "timm:" and the name of a
+        network in timm, with or without the tag of its weights, such as "timm:convnext_atto.d2_in1k"; or a class of
+        `torch.nn.Module` as in :class:`NetClassifier`. "auto" is "lenet" for images of 16x16 pixels and more, else
+        "digits". The settings of the papers are in the docstrings of the networks, such as :class:`~skal.nets.AllCNN`.
     module_params : dict, default=None
         Further arguments of the architecture, such as ``{"dropout": 0.3}``. A file of pretrained weights, as in
         ``{"weights": "resnet18.pth"}``, is read at each `fit`; `load` does not need it. A network of torchvision also
         takes the name of weights, ``{"weights": "DEFAULT"}``, and one of timm ``{"pretrained": True}``: these packages
-        download them where their caches have none. Pretrained networks want ``scale="imagenet"``, as a rule. Networks
-        of both take any number of channels, and ``{"n_hidden": 50}``, the size of a linear embedding.
+        download weights that are not in their caches. Pretrained networks usually need ``scale="imagenet"``. Networks
+        of both packages accept any number of channels, and ``{"n_hidden": 50}``, the size of a linear embedding.
     {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
     augment, class_weight, classes, amp, device, warm_start, callbacks, verbose, random_state}
 
@@ -98,7 +98,7 @@ class CNNClassifier(BaseNetClassifier):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class AnyRowsClassifier(CNNClassifier):
-    """Base of the classifiers that take plain rows as they are: "auto" is :class:`skal.nets.MLP` for them.
+    """Base of the classifiers that accept plain rows: for these, "auto" is :class:`skal.nets.MLP`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A callback that ends a training without held-out rows, once its loss has converged."""
+"""A callback that ends training without held-out rows once the loss has converged."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from .net import BestEpoch
 
 
 class Converged(BestEpoch):
-    """Ends a training when the loss on its own rows no longer falls, measured in evaluation mode.
+    """Ends training when the loss on the training rows, measured in evaluation mode, no longer falls.
 
     `validation_fraction` needs rows to spare, which the first rounds of active learning do not have. The losses of the
-    training steps, ``train_loss``, are no measure either: they have the noise of dropout and of batch normalisation,
-    which hides the small improvements of a network that is still at chance, and each is of other weights. This takes
-    one more pass over the training rows per epoch.
+    training steps, ``train_loss``, are no good measure either: the noise of dropout and batch normalisation hides the
+    small improvements of a network that is still at chance level, and each loss belongs to different weights. This
+    callback takes one more pass over the training rows per epoch.
 
     Parameters
     ----------
     monitor : str, default="converging_loss"
-        The name under which the history of the net has the loss: the cross entropy, with the weights of the rows.
+        The name of the loss in the history of the net. The loss is the cross entropy, with the weights of the rows.
     patience : int, default=10
         Epochs without a smaller loss before training stops.
     **params
-        Further parameters of skorch's ``EarlyStopping``: ``threshold``, 1e-4 of the loss by default, is how much
-        smaller it must be; ``load_best=True`` returns to the best epoch, with all modules of the classifier.
+        Further parameters of skorch's ``EarlyStopping``: ``threshold``, by default 1e-4 of the loss, is how much the
+        loss must fall to count as an improvement; ``load_best=True`` restores the weights of the best epoch, in all
+        modules of the classifier.
 
     Examples
     --------
@@ -42,7 +43,7 @@ class Converged(BestEpoch):
         super().__init__(monitor, patience=patience, **params)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, **params: Any) -> None:
-        """Measure the loss, and stop where it has not fallen for long enough.
+        """Measure the loss, and stop if it has not fallen for `patience` epochs.
 
         Parameters
         ----------
@@ -50,7 +51,7 @@ class Converged(BestEpoch):
         dataset_train : dataset or tuple
             The labelled rows, and perhaps unlabelled ones.
         **params
-            What skorch tells a callback beside.
+            Further arguments that skorch passes to a callback.
         """
         labeled = dataset_train[0] if isinstance(dataset_train, tuple) else dataset_train
         losses, weights = [], []

@@ -1,10 +1,10 @@
-"""Shares of a training."""
+"""Shares of a number of epochs."""
 
 from __future__ import annotations
 
 
 def share_of_epochs(share: float, n_epochs: int) -> float:
-    """Return a share of a number of epochs: a whole number wherever nothing but rounding keeps it from being one.
+    """Return a share of a number of epochs, rounded if only a rounding error separates it from a whole number.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Any labels for classifiers that take 0, 1, ..., k - 1 only."""
+"""Any labels for classifiers that accept only 0, 1, ..., k - 1."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from ..labels import UNLABELED, encode, is_missing
 
 @dataclass(eq=False, repr=False)
 class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A classifier that is given the labels as 0, 1, ..., k - 1, and whose predictions are labels again.
+    """Give a classifier the labels as 0, 1, ..., k - 1, and turn its predictions back into labels.
 
-    Some, such as xgboost's, refuse any others, and even these where one of them is missing.
+    Some classifiers, such as those of xgboost, refuse all other labels, and even these if one of the numbers is
+    missing.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
     estimator_ : classifier
         Fitted on the codes.
     classes_ : ndarray of shape (n_classes,)
-        The labels of y in increasing order, which are those of the columns of `predict_proba`.
+        The labels of y in increasing order, which is the order of the columns of `predict_proba`.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str of shape (n_features,)
@@ -76,8 +77,8 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If `y` is continuous, a label is missing or of another kind, or the classifier refuses something; for a
-            classifier that learns from unlabelled rows, if -1 is among the labels.
+            If `y` is continuous, a label is missing or of another kind, or the classifier refuses its input; for a
+            classifier that learns from unlabelled rows, also if -1 is among the labels.
         """
         if y is None:
             raise ValueError(
@@ -95,7 +96,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         return self
 
     def _check_known(self, labels: NDArray[Any]) -> None:
-        """Refuse what marks an unlabelled row: as a code, it would be a class."""
+        """Refuse the marker of unlabelled rows, because as a code it would be a class."""
         listed = labels.tolist() if labels.dtype.kind == "O" else []
         missing = [row for row, label in enumerate(listed) if is_missing(label)]
         if missing:
@@ -112,7 +113,7 @@ class LabelEncodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
 
     @classmethod
     def around(cls, estimator: Any, labels: NDArray[Any]) -> Self:
-        """Return a classifier that was fitted on codes already, with labels for what it says.
+        """Wrap a classifier that is already fitted on codes, so that it predicts labels.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Learning loss's classifier: a network, and a small one that predicts its loss (Yoo and Kweon, 2019)."""
+"""Learning loss's classifier: a network, and a small network that predicts its loss (Yoo and Kweon, 2019)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .stages import StageRecorder
 class LearningLossClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` that also predicts the loss of each row [1]_.
 
-    A loss predictor looks at several stages of the network: each is averaged over its pixels and goes through a linear
-    layer and ReLU, and a linear layer makes one number of them all. Network and predictor are trained together
-    (Equations 2 and 3) by
+    A loss predictor looks at several stages of the network: each stage is averaged over its pixels and goes through a
+    linear layer and ReLU, and a last linear layer turns all of them into one number. Network and predictor are trained
+    together (Equations 2 and 3) by
 
     .. math::
 
         E[l(x)] + \lambda \, E\big[\max(0, \xi - \mathrm{sign}(l(x_i) - l(x_j)) (\hat l_i - \hat l_j))\big]
 
     with the cross entropy l of a row, its prediction :math:`\hat l`, and pairs (i, j) of rows of a batch. Only the
-    order of losses is learned, as their scale falls while the network learns.
+    order of losses is learned, because their scale falls while the network learns.
     :class:`skal.strategies.LearningLoss` asks for the rows of the largest predicted loss.
 
     X has images (N, C, H, W), gray images (N, H, W), 2-D rows of images with `image_shape`, or plain 2-D rows, which
@@ -44,8 +44,9 @@ class LearningLossClassifier(AnyRowsClassifier):
     {architecture}
     stages : sequence of str, default=None
         Names of the parts of the network, as in ``module.named_modules()``, whose outputs the predictor sees, such as
-        ``("body.layer1", "body.layer2")``. None takes, of all maps of a size, the last ones with the most channels,
-        which are the four stages of a ResNet for small images, and the activations of each hidden linear layer.
+        ``("body.layer1", "body.layer2")``. None takes, for each size of feature maps, the last maps with the most
+        channels (in a ResNet for small images these are its four stages), and the activations of each hidden linear
+        layer.
     n_hidden : int, default=128
         Units of the predictor's layer for a stage.
     margin : float, default=1.0
@@ -53,8 +54,8 @@ class LearningLossClassifier(AnyRowsClassifier):
     ranking_weight : float, default=1.0
         :math:`\lambda`, the weight of the pairs' loss.
     detach_after : float, default=0.6
-        Share of `max_epochs` after which the pairs' loss reaches the predictor alone and no longer the network: 120 of
-        the paper's 200 epochs. 0 trains the predictor beside the network from the start, 1 never detaches.
+        Share of `max_epochs` after which the pairs' loss trains only the predictor and no longer the network: 120 of
+        200 epochs in the paper. With 0, this loss never trains the network; with 1, it never stops doing so.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
     dtype, scale, augment, class_weight, classes, amp, device, warm_start, callbacks, verbose, random_state}
 
@@ -71,11 +72,11 @@ class LearningLossClassifier(AnyRowsClassifier):
 
     Notes
     -----
-    One optimizer trains both. The paper has SGD with lr 0.1, a tenth of it after epoch 160 of 200, momentum 0.9, weight
-    decay 5e-4 and batches of 128. Early stopping restores both as they were in the best epoch.
+    One optimizer trains network and predictor. The paper uses SGD with lr 0.1, a tenth of it after epoch 160 of 200,
+    momentum 0.9, weight decay 5e-4 and batches of 128. Early stopping restores both to their state in the best epoch.
 
-    Pairs are the first and the second half of a batch; the last row of an odd one has no partner. They have no weights:
-    `sample_weight` is that of the cross entropy.
+    Pairs are formed from the first and the second half of a batch; if a batch has an odd number of rows, the last row
+    has no partner. Pairs are not weighted: `sample_weight` affects only the cross entropy.
 
     References
     ----------
@@ -108,7 +109,7 @@ class LearningLossClassifier(AnyRowsClassifier):
     detach_after: float = 0.6
 
     def recorder(self, module: nn.Module, n_classes: int) -> StageRecorder:
-        """Return what records the stages.
+        """Return the recorder of the stages.
 
         Parameters
         ----------
@@ -199,7 +200,7 @@ def predict_losses(net: Any, stages: list[Tensor]) -> Tensor:
 def ranking_loss(predicted: Tensor, losses: Tensor, margin: float) -> Tensor:
     """Mean hinge loss of pairs of rows whose predicted losses should have the order of their losses (Equation 2).
 
-    The first half of the rows is paired with the second; of an odd number the last has no partner.
+    The first half of the rows is paired with the second half; if their number is odd, the last row has no partner.
 
     Parameters
     ----------
@@ -209,7 +210,7 @@ def ranking_loss(predicted: Tensor, losses: Tensor, margin: float) -> Tensor:
     Returns
     -------
     loss : Tensor of shape ()
-        Zero where there is no pair.
+        Zero if there is no pair.
 
     Examples
     --------

@@ -17,22 +17,22 @@ from .batch import Batch
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class LinearClassifier(BaseNetClassifier):
-    r"""Softmax regression on the flattened row, by one linear layer, :class:`skal.nets.Linear`, or a linear SVM.
+    r"""Softmax regression or a linear SVM on flattened rows, by one linear layer, :class:`skal.nets.Linear`.
 
     Its embeddings are the flattened rows. An L2 penalty is ``optimizer_params={"weight_decay": ...}``.
 
     Parameters
     ----------
     loss : {"cross_entropy", "hinge"}, default="cross_entropy"
-        "hinge" makes a support vector machine of it, for strategies that look at decision values, such as
+        "hinge" makes it a support vector machine, for strategies that look at decision values, such as
         ``ASAL(objective="min_distance")``: the mean of :math:`\max(0, 1 + \max_{j \neq y} f_j(x) - f_y(x))` [1]_. With
-        two classes it is the usual one of the difference of their values. Probabilities are the softmax of decision
-        values then, and not calibrated.
+        two classes this is the usual hinge loss of the difference of their values. Probabilities are then the softmax
+        of decision values, and not calibrated.
     {optimizer, optimizer_params}
     lr : float, default=1e-2
         Learning rate.
     max_epochs : int, default=100
-        Passes over the rows; fewer where early stopping ends them.
+        Passes over the rows; fewer if early stopping ends training.
     {batch_size, validation_fraction, patience, image_shape, dtype, scale, augment, class_weight, classes, amp, device,
     warm_start, callbacks, verbose, random_state}
 

@@ -1,4 +1,4 @@
-"""The skorch net that trains our classifiers: one pass over labelled and unlabelled rows, the classifier's losses."""
+"""The skorch net that trains our classifiers: labelled and unlabelled rows in one pass, the classifier's losses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST = 2**24  # numbers in an array of a row
 
 
 class Net(TrainingNet, NeuralNetClassifier):
-    """A skorch net for a :class:`~skal.classifiers.NetClassifier`, which validates for it.
+    """A skorch net for a :class:`~skal.classifiers.NetClassifier`, which validates its input.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         return self.estimator
 
     def initialize_module(self) -> Net:
-        """Build the module, and those that the classifier has beside it."""
+        """Build the module, and the extra modules of the classifier."""
         super().initialize_module()
         for name, part in self.trained.extra_modules(self).items():
             if name == "module" or not (isinstance(part, tuple) and len(part) == 2):
@@ -69,7 +69,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         return self
 
     def example_features(self) -> Any:
-        """Return the features of one row, for modules that need their shape."""
+        """Return the features of one row (zeros, or a row of a mapping), for modules that need their shape."""
         recorder = self.trained.recorder(in_evaluation(self.module_), self.n_classes)
         with torch.no_grad():
             if self.example is not None or self.arrays is not None:
@@ -96,7 +96,7 @@ class Net(TrainingNet, NeuralNetClassifier):
             return self._checked(called(self.module_, x, **params), x)
 
     def record(self, recorder: Recorder, rows: Tensor) -> tuple[Tensor, Any]:
-        """Return the logits of prepared rows, and what a recorder of the module records in the same pass."""
+        """Return the logits of prepared rows, and the values that a recorder of the module records in the same pass."""
         with self.autocast():
             logits, features = called(recorder, rows)
         features = (
@@ -133,7 +133,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         )
 
     def augmented(self, rows: Any) -> Any:
-        """Return rows of a training step as the classifier's `augment` changes them."""
+        """Return rows of a training step after the classifier's `augment`."""
         augment = self.trained.augment
         if augment is None or not self.module_.training:
             return rows
@@ -166,7 +166,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         return changed
 
     def logits_and_features(self, rows: Tensor) -> tuple[Tensor, Any]:
-        """Return the logits of rows, and the features where the classifier's losses look at them."""
+        """Return the logits of rows, and the features if the classifier's losses use them."""
         if not (self.trained.uses_features and self.module_.training):
             return self.infer(rows), None
         recorder = self._recorder or self.trained.recorder(self.module_, self.n_classes)
@@ -239,8 +239,8 @@ class Net(TrainingNet, NeuralNetClassifier):
         self.estimator = self._recorder = self.example = None
 
 
-def _zeros(arrays: Any) -> Tensor | dict[str, Tensor]:
-    """A row of zeros for a network from a file, which says what arrays a row has."""
+def _zeros(arrays: dict[str, Any]) -> dict[str, Tensor]:
+    """A row of zeros for a network from a file, which records the arrays of a row."""
     if not arrays or any(math.prod(shape) > _MOST for shape, _ in arrays.values()):
         raise ValueError(f"a row has the arrays {str(arrays)[:100]}")
     zeros = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in arrays.items()}
@@ -248,7 +248,7 @@ def _zeros(arrays: Any) -> Tensor | dict[str, Tensor]:
 
 
 class BestEpoch(EarlyStopping):
-    """Early stopping whose `load_best` gives all modules of a net their best weights; skorch's own restores one."""
+    """Early stopping whose `load_best` gives all modules of a net their best weights; skorch's restores only one."""
 
     def on_epoch_end(self, net: Any, **params: Any) -> None:
         """Keep the weights of a better epoch."""

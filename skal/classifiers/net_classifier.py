@@ -22,9 +22,9 @@ class NetClassifier(BaseNetClassifier):
     Parameters
     ----------
     module : type or callable, default=skal.nets.MLP
-        A class of `torch.nn.Module`, not an instance. It is built when the data are known. Of the arguments
-        ``input_shape`` (tuple, the shape of one row) and ``n_classes`` (int) it gets those that it accepts, and
-        `module_params`. It maps rows ``(N, *input_shape)`` to logits ``(N, n_classes)``.
+        A class of `torch.nn.Module`, not an instance. It is built when the data are known. It gets `module_params` and,
+        if it accepts them, ``input_shape`` (tuple, the shape of one row) and ``n_classes`` (int). It maps rows
+        ``(N, *input_shape)`` to logits ``(N, n_classes)``.
     module_params : dict, default=None
         Further arguments of the module.
     {optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape, dtype, scale,
@@ -36,11 +36,11 @@ class NetClassifier(BaseNetClassifier):
 
     Notes
     -----
-    Rows of weight zero are ignored. Within a batch the loss is the weighted mean; whole numbers as weights
-    therefore equal repeated rows as long as one batch holds them all.
+    Rows of weight zero are ignored. Within a batch the loss is the weighted mean; whole numbers as weights therefore
+    equal repeated rows if one batch holds all rows.
 
-    Ctrl-C ends the training and is raised; what was learned is kept. A callback that raises `KeyboardInterrupt`, which
-    is skorch's way to stop early, is no interrupt.
+    Ctrl-C ends training and is raised again; what has been learned is kept. A callback that raises `KeyboardInterrupt`,
+    which is skorch's way to stop early, does not count as an interrupt.
 
     For another loss, of the labelled rows and optionally of unlabelled rows, write a subclass with a method `losses`.
 

@@ -1,4 +1,4 @@
-"""What a classifier with a loss of its own may say: the loss, and what is trained beside the network."""
+"""The methods of a classifier with its own loss: the loss, and the modules that are trained beside the network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OwnLoss:
         return {"loss": labeled.cross_entropy()}
 
     def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
-        """Build the modules that are trained beside the network; override it where there are some.
+        """Build the modules that are trained beside the network; override it if there are any.
 
         Parameters
         ----------
@@ -59,5 +59,5 @@ class OwnLoss:
         return {}
 
     def recorder(self, module: nn.Module, n_classes: int) -> Recorder:
-        """Return what records the features of rows for `losses`; the embeddings, unless a subclass overrides it."""
+        """Return the recorder of the features for `losses`: the embeddings, unless a subclass overrides it."""
         return EmbeddingRecorder(module, n_classes)

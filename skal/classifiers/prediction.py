@@ -1,4 +1,4 @@
-"""What all our classifiers predict, from a net that has logits."""
+"""The predictions of all our classifiers, from the logits of a net."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..training.recording import Recorder
 
 
 class PredictionMixin(ClassifierMixin):
-    """Predictions by the logits of `net_`. They leave no trace in it, so threads may ask for them at once."""
+    """Predictions from the logits of `net_`. They do not change it, so several threads may predict at the same time."""
 
     classes_: NDArray[Any]
     embed_and_predict_proba: Callable[[ArrayLike], tuple[NDArray[np.floating], NDArray[np.floating]]]
@@ -46,13 +46,13 @@ class PredictionMixin(ClassifierMixin):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the network's numbers; columns in the order of `classes_`.
+            In the number type of the network; columns in the order of `classes_`.
         """
         (probabilities,) = self._ask(X, lambda net, rows: (net.infer(rows).softmax(1),))
         return probabilities
 
     def embed(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Compute the penultimate activations, what the last layer of the network sees.
+        """Compute the penultimate activations, which are the input of the network's last layer.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class PredictionMixin(ClassifierMixin):
         Raises
         ------
         TypeError
-            If the network has none.
+            If the network has no such layer.
         """
         return self.embed_and_predict_proba(X)[0]
 
@@ -85,7 +85,7 @@ class PredictionMixin(ClassifierMixin):
     ) -> list[NDArray[Any]]:
         """Apply a function to all rows, block by block.
 
-        It gets the net and the rows or, with a recorder, the net, the logits and what is recorded in the same pass.
+        It gets the net and the rows or, with a recorder, the net, the logits and the values recorded in the same pass.
         """
         check_is_fitted(self)
         rows = self._validate(X, reset=False)

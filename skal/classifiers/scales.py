@@ -1,4 +1,4 @@
-"""How the numbers of X reach a classifier's network."""
+"""How the numbers of X are scaled for a classifier's network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def are_bytes(rows: Any) -> bool:
 
 
 def resolve_scale(scale: Any, rows: Any, input_shape: tuple[int, ...]) -> Scale:
-    """Return what is subtracted from rows and what they are divided by then, or None where that changes nothing.
+    """Return the mean that is subtracted from rows and the deviation that then divides them; None if nothing changes.
 
     Parameters
     ----------

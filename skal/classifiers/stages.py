@@ -1,4 +1,4 @@
-"""The stages of a network: outputs of parts of it, at each size of its maps, from which a loss can be predicted."""
+"""The stages of a network: outputs of its parts, one for each size of feature maps, that can predict the loss."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NO_STAGES = (nn.Flatten, nn.Identity, _DropoutNd, _AdaptiveAvgPoolNd, _Adaptive
 class StageRecorder(Recorder):
     """Records the stages of a network, each averaged over its pixels or tokens.
 
-    These are the outputs of the named parts. Without names they are chosen: for each size of maps the last ones with
-    the most channels, for each number of tokens the last ones, and the output of each linear layer with what follows
-    it, except the logits.
+    The stages are the outputs of the named parts. Without names they are chosen: for each size of feature maps the last
+    maps with the most channels, for each number of tokens the last tokens, and the output of each linear layer together
+    with the layers that follow it, except the logits.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class StageRecorder(Recorder):
     Raises
     ------
     ValueError
-        If the module has no part of a name, or such a part returns no tensor, or there is no stage at all.
+        If the module has no part with one of the names, or such a part returns no tensor, or there is no stage at all.
     """
 
     def __init__(self, module: nn.Module, names: Sequence[str] | None, n_classes: int) -> None:
@@ -59,7 +59,7 @@ class StageRecorder(Recorder):
         return self.view(*inputs, **params), [pooled(stage) for stage in self.stages()]
 
     def stages(self) -> list[Tensor]:
-        """Return the stages of the pass as they were recorded."""
+        """Return the stages that were recorded in the pass."""
         if self.names is not None:
             for name, part in zip(self.names, self.parts, strict=True):
                 if part not in self.outputs:
@@ -100,5 +100,5 @@ class StageRecorder(Recorder):
 
 
 def pooled(stage: Tensor) -> Tensor:
-    """Mean over the pixels of maps (N, C, ...), or over the tokens of (N, tokens, width); rows stay as they are."""
+    """Mean over the pixels of maps (N, C, ...), or over the tokens of (N, tokens, width); rows are unchanged."""
     return stage.mean(dim=1) if stage.ndim == 3 else stage.flatten(2).mean(dim=2) if stage.ndim > 3 else stage

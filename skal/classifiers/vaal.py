@@ -66,9 +66,9 @@ class VAALClassifier(AnyRowsClassifier):
     vae_lr : float, default=5e-4
         Learning rate of the autoencoder, by Adam.
     discriminator_lr : float, default=1e-4
-        Learning rate of the discriminator, by Adam. It is that of DGAL's experiments [2]_; VAAL's is 5e-4.
+        Learning rate of the discriminator, by Adam. The default is from DGAL's experiments [2]_; VAAL uses 5e-4.
     vae_epochs : int, default=100
-        Passes of the two over the unlabelled rows.
+        Passes of autoencoder and discriminator over the unlabelled rows.
     vae_batch_size : int, default=64
         Unlabelled rows per step, and labelled rows per step; all labelled rows if there are fewer.
     {module_params, optimizer, optimizer_params, lr, max_epochs, batch_size, validation_fraction, patience, image_shape,
@@ -94,14 +94,14 @@ class VAALClassifier(AnyRowsClassifier):
     -----
     Optimizer, callbacks and early stopping apply to the network only; number format and device apply to all networks.
 
-    The paper trains the network in the same loop as the other two. They share no weights and no loss, so training
-    them one after the other is the same.
+    The paper trains the network in the same loop as the other two. The network shares no weights and no loss with them,
+    so training it separately gives the same result.
 
     Choices: The discriminator sees the means, as in the authors' code, in training and in prediction; the noise of a
     draw from q(z|x) would only blur the rows. Squared error and divergence are summed per row, which gives the evidence
     lower bound of Eq. 1; the authors' code combines means over pixels with a divergence summed over the batch. Both
-    networks make one step per pair of batches, as in Algorithm 1, where the authors' code makes two steps of the
-    autoencoder, and the discriminator learns from the means of the same pass. The two batches pass through the encoder
+    networks make one step per pair of batches, as in Algorithm 1 (the authors' code makes two steps of the
+    autoencoder), and the discriminator learns from the means of the same pass. The two batches pass through the encoder
     together, so batch normalisation treats both alike, as in prediction.
 
     If all rows are labelled, the terms of unlabelled rows are left out, and an epoch is a pass over the labelled rows.
@@ -189,7 +189,7 @@ class VAALClassifier(AnyRowsClassifier):
         Returns
         -------
         probabilities : ndarray of shape (n_samples,)
-            In float64, so that small ones do not round to zero. Nothing is drawn.
+            In float64, so that small probabilities do not round to zero. Nothing is drawn at random.
         """
         check_is_fitted(self)
         net = self.vae_net_.for_prediction()

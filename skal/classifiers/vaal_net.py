@@ -22,7 +22,7 @@ class PairedBatches(Batches):
     ----------
     labeled, unlabeled : Rows
     batch_size : int
-        Rows of each of the two batches; all labelled rows if there are fewer.
+        The number of rows in each of the two batches; all labelled rows if there are fewer.
     seed : int
     """
 
@@ -40,7 +40,7 @@ class PairedBatches(Batches):
 
 
 class VAALNet(ReconstructionNet):
-    """A skorch net with a VAE and a discriminator of its means, each with its optimizer.
+    """A skorch net with a VAE and a discriminator of its means, each with its own optimizer.
 
     Parameters
     ----------
@@ -99,6 +99,6 @@ class VAALNet(ReconstructionNet):
 
 
 def _sum_of_means(values: Tensor, n_labeled: int) -> Tensor:
-    """Return the mean over the labelled rows plus that over the others, where there are others."""
+    """Return the mean over the labelled rows plus, if there are others, the mean over the others."""
     total = values[:n_labeled].mean()
     return total + values[n_labeled:].mean() if len(values) > n_labeled else total

@@ -31,8 +31,8 @@ from .net import BestEpoch, Net
 class WassersteinClassifier(AnyRowsClassifier):
     r"""A `CNNClassifier` with WAAL's [1]_ loss, which matches the features of labelled and unlabelled rows.
 
-    A critic :math:`g(x) \in [0, 1]` of the network's features learns to be high on the U unlabelled rows and low on
-    the L labelled ones, while the features learn that it cannot be (Eq. 7 and 8):
+    A critic :math:`g(x) \in [0, 1]` of the network's features learns to be high on the U unlabelled rows and low on the
+    L labelled ones, while the features learn to prevent this (Eq. 7 and 8):
 
     .. math::
 
@@ -51,22 +51,22 @@ class WassersteinClassifier(AnyRowsClassifier):
     {architecture}
     divergence : {"wasserstein", "h"}, default="wasserstein"
         "h" is the ablation, the H-divergence (Eq. 20): the critic is a discriminator under the binary cross entropy,
-        the sum of the means of both batches, and the features raise that cross entropy; with :math:`\mu` for
-        :math:`\mu'`, without :math:`C_0` and penalty.
+        the sum of the means of both batches, and the features raise that cross entropy; with :math:`\mu` in place of
+        :math:`\mu'`, and without :math:`C_0` and the penalty.
     mu : float, default=1e-2
-        :math:`\mu`, the weight of the adversarial loss. The default is the paper's; it has 1e-3 for STL-10. 0 is plain
-        training with as many steps, and the critic learns nothing.
+        :math:`\mu`, the weight of the adversarial loss. The default is the paper's, which uses 1e-3 for STL-10. 0 is
+        plain training with the same number of steps; the critic then learns nothing.
     n_queries : int, default=None
-        B, the number of rows of the next query, on which :math:`C_0` depends. None is that of the learner, also where
-        this is part of a pipeline, and 1 without one.
+        B, the number of rows of the next query, on which :math:`C_0` depends. None takes the number from the learner,
+        also within a pipeline, and 1 without a learner.
     bias_coefficient : {"paper", "code", "unbiased"}, default="paper"
         :math:`C_0`, with :math:`\alpha = B / L`. "paper" is :math:`\frac{\gamma - \alpha}{\gamma^2 (1 + \alpha)}`;
-        "code" is :math:`1 / \gamma`, as the authors' code has it; "unbiased" is
-        :math:`\frac{\gamma - \alpha}{\gamma (1 + \alpha)}`, what Eq. 7 comes to with equally large batches.
+        "code" is :math:`1 / \gamma`, as in the authors' code; "unbiased" is
+        :math:`\frac{\gamma - \alpha}{\gamma (1 + \alpha)}`, which follows from Eq. 7 with equally large batches.
     gradient_penalty : float, default=2.0
         Weight of the gradient penalty in the critic's loss; 10 in its reference [2]_. 0 turns it off.
     critic_params : dict, default=None
-        Further arguments of the critic, a :class:`skal.nets.MLP` with a sigmoid behind it;
+        Further arguments of the critic, a :class:`skal.nets.MLP` followed by a sigmoid;
         ``{"hidden": (50,), "dropout": 0.5}`` by default.
     critic_lr : float, default=None
         Learning rate of the critic, whose loss has the factor :math:`\mu'`; `lr` by default.
@@ -82,11 +82,11 @@ class WassersteinClassifier(AnyRowsClassifier):
     max_epochs : int, default=80
         Passes over the larger of the two sets, usually the unlabelled rows.
     batch_size : int, default=64
-        Labelled rows of a step, and as many unlabelled ones.
+        The number of labelled rows in a step, which also has as many unlabelled ones.
     validation_fraction : float, default=None
         Share of the labelled rows, in (0, 1), that is held out, class by class, and decides when to stop: after
-        `patience` epochs without a higher accuracy on it, with the network and the critic of the best epoch. At least
-        one row of every class stays in training. None trains on all rows for `max_epochs`.
+        `patience` epochs without a higher held-out accuracy. Network and critic are then those of the best epoch. At
+        least one row of every class stays in training. None trains on all rows for `max_epochs`.
     {patience}
     {image_shape, dtype, scale, augment, class_weight, classes, amp, device, warm_start, callbacks, verbose,
     random_state}
@@ -104,18 +104,19 @@ class WassersteinClassifier(AnyRowsClassifier):
 
     Notes
     -----
-    The critic sees the flattened output of the network's part ``features``, which most of `skal.nets` have, else what
-    :meth:`embed` returns. It computes in full precision, even with `amp`.
+    The critic sees the flattened output of the network's part ``features``, which most of `skal.nets` have, or else the
+    output of :meth:`embed`. It computes in full precision, even with `amp`.
 
-    The defaults are those of the paper on FashionMNIST (Table 3), whose network is "lenet_waal"; it has momentum 0.3
-    on CIFAR-10 and STL-10. The paper stops early by an unstated rule.
+    The defaults are those of the paper on FashionMNIST (Table 3), with the network "lenet_waal". On CIFAR-10 and STL-10
+    the paper uses momentum 0.3. The paper stops early by an unstated rule.
 
-    Choices: Labelled and unlabelled rows pass through the network together, once in a step, and both optimizers step by
-    the gradients of that pass, where the authors' code makes four passes and lets the critic see the features after
-    their step. Batch normalisation then treats both kinds of rows alike, as it does in prediction. The one optimizer of
-    features and head makes the same steps as two. The critic ascends its loss minus the penalty (that code rewards a
-    slope other than one); the penalty is that of points between labelled and unlabelled rows and of these themselves,
-    without dropout. In Eq. 20 the discriminator would be trained to fail; here it lowers its cross entropy.
+    Choices: Labelled and unlabelled rows pass through the network together, once per step, and both optimizers use the
+    gradients of that pass. The authors' code makes four passes and lets the critic see the features after their step.
+    With one pass, batch normalisation treats both kinds of rows alike, as it does in prediction. The one optimizer of
+    features and head makes the same steps as two would. The critic ascends its loss minus the penalty (the authors'
+    code rewards a slope other than one). The penalty is taken at points between labelled and unlabelled rows and at
+    these rows themselves, without dropout. In Eq. 20 the discriminator would be trained to fail; here it lowers its
+    cross entropy.
 
     If all rows are labelled, this is plain training, and the critic learns nothing.
 
@@ -163,7 +164,7 @@ class WassersteinClassifier(AnyRowsClassifier):
     max_epochs: int = 80
 
     def recorder(self, module: nn.Module, n_classes: int) -> Recorder:
-        """Return what records what the critic sees: the output of the part ``features``, or else the embedding.
+        """Return the recorder of the critic's input: the output of the part ``features``, or else the embedding.
 
         Parameters
         ----------
@@ -175,7 +176,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         return EmbeddingRecorder(module, n_classes)
 
     def extra_modules(self, net: Any) -> dict[str, tuple[nn.Module, float | None]]:
-        """Build the critic for as many features as the network has.
+        """Build the critic for the network's number of features.
 
         Parameters
         ----------
@@ -187,7 +188,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         return {"critic": (critic(), self.critic_lr or self.lr)}
 
     def losses(self, net: Any, labeled: Batch, unlabeled: Batch | None) -> dict[str, Tensor]:
-        """Compute the loss of the network (Eq. 7 and 8), that of the critic, and their terms.
+        """Compute the loss of the network (Eq. 7 and 8), the loss of the critic, and their terms.
 
         Parameters
         ----------
@@ -212,7 +213,7 @@ class WassersteinClassifier(AnyRowsClassifier):
         return losses
 
     def divergence_of(self, net: Any, labeled: Tensor, unlabeled: Tensor) -> Tensor:
-        """Compute what the critic raises and the features lower.
+        """Compute the divergence, which the critic raises and the features lower.
 
         Parameters
         ----------
@@ -241,7 +242,8 @@ class WassersteinClassifier(AnyRowsClassifier):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            In [0, 1], in evaluation mode: nothing is drawn. In float64, so that scores near 1 do not round to it.
+            In [0, 1], in evaluation mode: nothing is drawn at random. In float64, so that scores near 1 do not round to
+            1.
         """
         return self.critic_scores_and_log_proba(X)[0]
 
@@ -296,7 +298,7 @@ class FeatureRecorder(Recorder):
 
 
 class LearningRateDrops(Callback):
-    """Divides all learning rates by ten after given shares of the epochs, and records that of the network.
+    """Divides all learning rates by ten after given shares of the epochs, and records the rate of the network.
 
     Parameters
     ----------
@@ -320,7 +322,7 @@ class LearningRateDrops(Callback):
         net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
 
     def reached(self, epoch: int, n_epochs: int) -> int:
-        """Return how many drops come with an epoch, which are counted from 0."""
+        """Return how many drops come with an epoch; epochs are counted from 0."""
         return [math.ceil(share_of_epochs(share, n_epochs)) for share in self.shares].count(epoch)
 
 
@@ -329,7 +331,7 @@ def bias_of_labeled(n_labeled: int, n_unlabeled: int, n_queries: int, kind: str)
 
     With :math:`\gamma = U / L` and :math:`\alpha = B / L`, it is :math:`(\gamma - \alpha) / (\gamma^2 (1 + \alpha))` in
     the paper, :math:`1 / \gamma` in its code, and :math:`(\gamma - \alpha) / (\gamma (1 + \alpha))` follows from Eq. 7
-    where both batches are as large.
+    if both batches are equally large.
     """
     n_queries = min(n_queries, n_unlabeled)
     gamma, alpha = n_unlabeled / n_labeled, n_queries / n_labeled
