@@ -1,4 +1,4 @@
-"""What the GANs share: a generator and a critic, each with its optimizer."""
+"""The base of the GANs: a generator and a critic, each with its optimizer."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class AdversarialEstimator(GenerativeEstimator):
         Length of a latent vector, standard normal.
     n_iter : int or "auto", default="auto"
         Generator steps. "auto" makes 5 sqrt(rows x columns) of them, at least 200 and at most 3000: 200 for 150 rows
-        of 4 numbers, 1696 for 1797 rows of 64. The papers make 40,000 to 200,000.
+        of 4 numbers, 1696 for 1797 rows of 64. The papers use 40,000 to 200,000 steps.
     penalty : float, default=10.0
         Weight of the gradient penalty. A critic with batch normalisation needs 0.
     generator_params, critic_params : dict, default=None
         Further arguments of the networks.
     compile : bool, default=False
-        Whether to compile the generator, and the critic of "dcgan", with `torch.compile`. torch cannot compile what
-        a gradient penalty differentiates twice.
+        Whether to compile the generator, and the critic of "dcgan", with `torch.compile`. torch cannot compile networks
+        that a gradient penalty differentiates twice.
     checkpoint : str or Path, default=None
-        File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
-        as without the interruption; a larger `n_iter` trains further. The file of another training is refused.
+        File that keeps the whole state of training. If it exists, `fit` continues from it, with the same result as
+        without the interruption; a larger `n_iter` trains further. The file of another training run is refused.
     checkpoint_every : int, default=1000
         Steps between two checkpoints, which are written at the end of a record of 100 steps.
     callbacks : list of skorch callbacks, default=None
-        `fit` uses copies and leaves these as they are. They see a record of 100 steps as an epoch.
+        `fit` uses copies and leaves the originals unchanged. A record of 100 steps counts as an epoch for them.
     n_critic : int, default=None
         Critic steps per generator step. None is the choice of the subclass.
     lr : float, default=None
@@ -59,11 +59,11 @@ class AdversarialEstimator(GenerativeEstimator):
     Attributes
     ----------
     generator_, critic_ : torch.nn.Module
-        The trained networks, in evaluation mode; rows are on their own scale there.
+        The trained networks, in evaluation mode. They work with rows on their own scale.
     n_iter_ : int
         Generator steps made.
     n_latent_ : int
-        Length of what the generator gets.
+        Length of the generator's input.
     {net_, input_shape_, dtype_, device_, n_features_in_, feature_names_in_}
     """
 
@@ -106,7 +106,7 @@ class AdversarialEstimator(GenerativeEstimator):
 
     @property
     def n_latent_(self) -> int:
-        """Length of what the generator gets."""
+        """Length of the generator's input."""
         return self.net_.n_latent
 
     def _length(self, rows: NDArray[Any]) -> dict[str, Any]:
@@ -123,9 +123,10 @@ class AdversarialEstimator(GenerativeEstimator):
         colour: str = "cifar",
         **variant: Any,
     ) -> dict[str, Any]:
-        """Return what `GANNet` needs for any GAN, given what None stands for in the parameters.
+        """Return the arguments of `GANNet` for any GAN, given the values for which None stands in the parameters.
 
-        `colour` is the pair that "auto" takes for 32x32 colour images; critics take of `variant` what they know.
+        `colour` is the pair that "auto" takes for 32x32 colour images; critics get the parts of `variant` that they
+        accept.
         """
         generator, critic = gan_classes(self.architecture, input_shape, colour=colour)
         settings = self.optimizer_params

@@ -25,9 +25,9 @@ class ALI(PosteriorMixin, CodingEstimator):
     r"""Adversarially learned inference [1]_: a GAN with an encoder, trained against one critic of pairs.
 
     The encoder draws a latent for each row, :math:`\hat z \sim E(x) = N(\mu(x), \sigma^2(x))`, and the generator makes
-    a row of each latent, G(z) with :math:`z \sim N(0, 1)`. The critic D, the logistic function s of a score, says
+    a row from each latent, G(z) with :math:`z \sim N(0, 1)`. The critic D, the logistic function s of a score, tells
     which of the two made a pair of row and latent, and they learn to fool it. The critic descends :math:`L_D`, and
-    encoder and generator together :math:`L_{E, G}`:
+    encoder and generator together descend :math:`L_{E, G}`:
 
     .. math::
         L_D &= -\tfrac12 E_x[\log D(x, \hat z)] - \tfrac12 E_z[\log(1 - D(G(z), z))]
@@ -36,19 +36,19 @@ class ALI(PosteriorMixin, CodingEstimator):
                + \lambda E_x \lVert x - G(\hat z) \rVert^2 / (n \sigma^2)
 
     for rows of n numbers with the mean variance :math:`\sigma^2` in a batch. Where the critic cannot tell the pairs
-    apart, the encoder inverts the generator, and the codes of all rows together are standard normal. `transform` gives
-    their means. ADBA [2]_ has it as encoder.
+    apart, the encoder inverts the generator, and the codes of all rows together are standard normal. `transform`
+    returns the means of the codes. ADBA [2]_ uses ALI as its encoder.
 
-    The paper has neither of the last terms, and is ``ALI(penalty=0, cycle=0)``. The first is the penalty R1 [3]_,
-    without which the critic won in each of our trainings. The second is that of ALICE [4]_, without which codes hardly
-    told their rows after 1,000 steps.
+    The paper has neither the penalty nor the cycle term, and is ``ALI(penalty=0, cycle=0)``. The first is the penalty
+    R1 [3]_, without which the critic won in each of our training runs. The second is that of ALICE [4]_, without which
+    codes hardly identified their rows after 1,000 steps.
 
     Parameters
     ----------
     n_latent : int, default=50
         Length of a latent vector.
     architecture : str or type, default="auto"
-        The encoder and the generator, as of `VAE`: a name in `skal.nets.VAES`, "dense" for plain rows, "conv" and
+        The encoder and the generator, as for `VAE`: a name in `skal.nets.VAES`, "dense" for plain rows, "conv" and
         "resnet18" for images. Or a class ``module(input_shape, n_latent)`` with ``encode(x)``, the mean and the
         logarithm of the variance, ``decode(z)``, `n_latent`, and `output_range` if its outputs are bounded. "auto" is
         "conv" for images of 16x16 pixels and more, else "dense".
@@ -56,18 +56,18 @@ class ALI(PosteriorMixin, CodingEstimator):
         Further arguments of the architecture, such as ``{"n_filters": 64}``.
     critic : "auto" or type, default="auto"
         Features of rows for the critic: a class ``critic(input_shape)`` with ``embed(x)``. "auto" is
-        :class:`skal.nets.ConvCritic` with 32, 64 and 128 channels beside "conv" and "resnet18", else
-        :class:`skal.nets.DenseCritic`. Dense layers on them and on the latent make the score.
+        :class:`skal.nets.ConvCritic` with 32, 64 and 128 channels for "conv" and "resnet18", else
+        :class:`skal.nets.DenseCritic`. Dense layers on these features and on the latent give the score.
     critic_params : dict, default=None
         Further arguments of `critic`.
     penalty : float, default=1.0
         The weight :math:`\gamma` of the critic's gradient penalty. A critic with batch normalisation needs 0.
     cycle : float, default=1.0
-        The weight :math:`\lambda` of the error between rows and what is decoded from their codes. Smaller weights leave
-        more noise in the codes: less of a row is kept, and what is kept tells more of what the rows have in common.
+        The weight :math:`\lambda` of the error between rows and their reconstructions from codes. Smaller weights leave
+        more noise in the codes: they keep less of each row, and more of what the rows have in common.
     n_iter : int or "auto", default="auto"
-        Steps, each of encoder, generator and critic. "auto" makes 5 sqrt(rows x columns) of them, at least 200 and at
-        most 3000: 200 for 150 rows of 4 numbers, 1696 for 1797 rows of 64.
+        Training steps; each trains encoder, generator and critic. "auto" makes 5 sqrt(rows x columns) of them, at least
+        200 and at most 3000: 200 for 150 rows of 4 numbers, 1696 for 1797 rows of 64.
     {batch_size}
     {optimizer}
     optimizer_params : dict, default=None
@@ -76,25 +76,25 @@ class ALI(PosteriorMixin, CodingEstimator):
         Learning rate of both optimizers; the paper's is 1e-4.
     {image_shape, dtype, amp}
     compile : bool, default=False
-        Whether to compile encoder and generator with `torch.compile`. torch cannot compile what a gradient penalty
-        differentiates twice.
+        Whether to compile encoder and generator with `torch.compile`. torch cannot compile networks that a gradient
+        penalty differentiates twice.
     checkpoint : str or Path, default=None
-        File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
-        as without the interruption; a larger `n_iter` trains further. The file of another training is refused.
+        File that keeps the whole state of training. If it exists, `fit` continues from it, with the same result as
+        without the interruption; a larger `n_iter` trains further. The file of another training run is refused.
     checkpoint_every : int, default=1000
         Steps between two checkpoints, which are written at the end of a record of 100 steps.
     callbacks : list of skorch callbacks, default=None
-        `fit` uses copies and leaves these as they are. They see a record of 100 steps as an epoch.
+        `fit` uses copies and leaves the originals unchanged. A record of 100 steps counts as an epoch for them.
     {device, verbose, random_state}
 
     Attributes
     ----------
     history_ : dict of ndarray
         Means over each record of up to 100 steps: ``loss`` of encoder and generator, ``critic_loss``, ``cycle`` and
-        ``gradient_penalty``, weighted; and ``step``, the steps made at its end. Without the two terms, both
-        losses are log 2 where neither side can win.
+        ``gradient_penalty``, weighted; and ``step``, the steps made at its end. Without the two terms, both losses are
+        log 2 when neither side can win.
     module_ : torch.nn.Module
-        Encoder and generator, in evaluation mode; rows are on their own scale there.
+        Encoder and generator, in evaluation mode. They work with rows on their own scale.
     critic_ : torch.nn.Module
         The critic of pairs.
     n_iter_ : int
@@ -105,17 +105,17 @@ class ALI(PosteriorMixin, CodingEstimator):
 
     See Also
     --------
-    VAE : Trains faster; its codes leave out what is faint in the rows, and its images are blurred.
+    VAE : Trains faster; its codes leave out faint details of the rows, and its images are blurred.
     GANInversion : Codes for the generator of a GAN without an encoder.
 
     Notes
     -----
     For MNIST's fives and sevens, with networks of half the width and 1,500 steps, a linear support vector machine on
-    the codes of 1,000 rows was right for 99.4 % of them in two folds, on as many principal components for 98.6 %, and
-    on the codes of a `VAE` of as many steps for 99.7 %; the squared error of a pixel, in [0, 1], was 0.0067, 0.0096
-    and 0.0198. With the labels of 20 rows it was right for 87.5, 93.9 and 93.3 %: these codes have the same variance in
-    all directions. With ``cycle=0.1`` it was 95.7 % after 500 steps, and the error 0.044; with ``cycle=0`` the error
-    stayed above that of the mean image.
+    the codes of 1,000 rows was right for 99.4 % of them in two folds. On the same number of principal components it was
+    right for 98.6 %, and on the codes of a `VAE` with the same number of steps for 99.7 %. The squared errors of a
+    pixel, in [0, 1], were 0.0067, 0.0096 and 0.0198. With the labels of 20 rows, the accuracies were 87.5, 93.9 and
+    93.3 %: the codes of ALI have the same variance in all directions. With ``cycle=0.1``, the accuracy was 95.7 % after
+    500 steps, and the error 0.044; with ``cycle=0``, the error stayed above that of the mean image.
 
     References
     ----------

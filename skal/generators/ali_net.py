@@ -21,12 +21,12 @@ _LATENT_UNITS, _PAIR_UNITS = (128, 128), (256, 256)
 
 
 class PairCritic(nn.Module):
-    """Scores pairs of rows and latents: features of each, joined, and dense layers on them.
+    """Scores pairs of rows and latents, by dense layers on the joined features of both.
 
     Parameters
     ----------
     rows : torch.nn.Module
-        A critic of rows, with ``embed(x)``; its own last layer goes.
+        A critic of rows, with ``embed(x)``; its own last layer is dropped.
     n_features : int
         Length of what ``embed`` returns.
     n_latent : int
@@ -41,7 +41,7 @@ class PairCritic(nn.Module):
         self.head = nn.Linear(_PAIR_UNITS[-1], 1)
 
     def forward(self, rows: Tensor, latents: Tensor) -> Tensor:
-        """Return the scores, shape (n_rows,): high where the latents seem to be encoded rows."""
+        """Return the scores, shape (n_rows,): high if the latents seem to be encoded rows."""
         features = torch.cat([self.rows.embed(rows), self.latents(latents)], dim=1)  # type: ignore[operator]
         return self.head(self.pairs(features)).squeeze(1)
 
@@ -58,7 +58,7 @@ class ALINet(SteppedNet):
     penalty, cycle : float
         Weights of the critic's gradient penalty and of the error of reconstructions.
     **params
-        Parameters of `SteppedNet`; `rates` has that of the critic.
+        Parameters of `SteppedNet`; `rates` has the learning rate of the critic.
     """
 
     critic: Callable[[], nn.Module]
@@ -79,7 +79,7 @@ class ALINet(SteppedNet):
         self.critic_ = self.prepare_module(PairCritic(rows, n_features, self.module_.n_latent))
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        """Return the loss of encoder and generator, that of the critic, and the terms that are weighted."""
+        """Return the loss of encoder and generator, the loss of the critic, and the weighted terms."""
         rows = self.prepare_rows(batch)
         with self.autocast():
             mean, log_variance = self.module_.encode(rows)
@@ -107,6 +107,6 @@ class ALINet(SteppedNet):
 
 
 def relative_error(rows: Tensor, reconstructions: Tensor) -> Tensor:
-    """Return the mean squared error of reconstructions by the mean variance of the numbers of a row."""
+    """Return the mean squared error of reconstructions divided by the mean variance of the numbers of a row."""
     variance = rows.var(dim=0).mean()
     return F.mse_loss(reconstructions, rows) / torch.where(variance > 0, variance, 1)

@@ -1,4 +1,4 @@
-"""What generators and encoders share: training on rows of any scale, features of rows, rows of latents."""
+"""The base of generators and encoders: training on rows of any scale, features of rows, and rows from latents."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ class GenerativeEstimator(
 ):
     """Base of the estimators that learn from rows without labels.
 
-    A subclass says what is trained in `_make_net`, and what is computed with it in `_encoder` and `_decoder`.
+    A subclass defines the trained networks in `_make_net`, and what they compute in `_encoder` and `_decoder`.
 
     Parameters
     ----------
     image_shape : tuple of int, default=None
-        Shape of a row, such as (C, H, W), where X has 2-D rows of images. N-D X brings its own shape.
+        Shape of a row, such as (C, H, W), if X has 2-D rows of images. N-D X brings its own shape.
     amp : bool, default=False
         Whether to run the networks under bfloat16 autocast. Faster on GPUs.
     compile : bool, default=False
         Whether to compile the parts of the network with `torch.compile`.
     checkpoint : str or Path, default=None
-        File that keeps the whole state of the training. If it exists, `fit` continues from it, with the same result
-        as without the interruption. The file of another training is refused.
+        File that keeps the whole state of training. If it exists, `fit` continues from it, with the same result as
+        without the interruption. The file of another training run is refused.
     checkpoint_every : int, default=1000
         Steps between two checkpoints; they are written at the end of epochs.
     {optimizer, optimizer_params, lr, batch_size, dtype, device, callbacks, verbose, random_state}
@@ -106,7 +106,7 @@ class GenerativeEstimator(
         return (1, *shape) if len(shape) == 2 else shape
 
     def _deciding_params(self) -> dict[str, Any]:
-        """Return the parameters that decide a training step; a checkpoint fits only a training with the same ones."""
+        """Return the parameters that decide a training step; a checkpoint fits only training with the same ones."""
         params = self.get_params(deep=False)
         return {name: value for name, value in params.items() if name not in _LENGTH | _SETTING}
 
@@ -135,7 +135,7 @@ class GenerativeEstimator(
         ------
         ValueError
             If X has NaN, infinity or fewer than two rows, its shape does not suit `image_shape` or the networks, the
-            device does not exist, the checkpoint belongs to another training, or a loss diverges.
+            device does not exist, the checkpoint belongs to another training run, or a loss diverges.
         TypeError
             If a network is given as an instance.
         """
@@ -196,7 +196,7 @@ class GenerativeEstimator(
     def _run_epochs(self, net: ScaledNet, parts: list[Rows], task: dict[str, Any]) -> None:
         """Train for the epochs that remain, and tell scikit-learn's callbacks of each.
 
-        `parts` are the training rows and, if any, the held-out ones; `task` is what the callbacks get.
+        `parts` are the training rows and, if any, the held-out ones; `task` is passed to the callbacks.
         """
         start, before = time.perf_counter(), net.n_steps
         _log.info(
@@ -234,7 +234,7 @@ class GenerativeEstimator(
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out)
-            In the networks' numbers.
+            In the number type of the networks.
         """
         check_is_fitted(self)
         (features,) = self._run(X, self._forward(self._encoder()))
@@ -246,7 +246,7 @@ class GenerativeEstimator(
         """Length of a latent vector."""
 
     def decode(self, Z: ArrayLike) -> NDArray[np.floating]:
-        """Decode latent vectors to rows.
+        """Decode latent vectors into rows.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class GenerativeEstimator(
         Returns
         -------
         X : ndarray of shape (n_samples, ...)
-            On the scale and in the shape of the rows that `fit` saw, in the networks' numbers.
+            On the scale and in the shape of the rows that `fit` saw, in the number type of the networks.
 
         See Also
         --------
@@ -273,7 +273,7 @@ class GenerativeEstimator(
         -------
         decoder : torch.nn.Module
             Maps latents of shape (n_samples, n_latent) to rows on the scale and in the shape of X. It is a frozen
-            copy in evaluation mode, so nothing done to it changes the estimator.
+            copy in evaluation mode, so no change to it affects the estimator.
 
         See Also
         --------

@@ -1,4 +1,4 @@
-"""An encoder whose codes are kept in files, so that a long encoding that was interrupted continues where it was."""
+"""An encoder whose codes are kept in files, so that a long encoding continues where it was interrupted."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ from .encoders import takes_images
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CachedEncoder(TransformerMixin, BaseEstimator):
-    """Keep the codes of each block of rows in a folder, and read them where the same block comes again.
+    """Keep the codes of each block of rows in a folder, and read them when the same block comes again.
 
-    A pool is encoded block by block. An encoding that was interrupted, by Ctrl-C or a power cut, continues with the
-    first block that is not in the folder, and so does another process or another worker of a cluster that shares the
-    folder. Blocks are known by their rows, in whatever memory order, and by the fitted encoder: another one has other
-    files. An encoder that is loaded in another process, from a pickle or by its `load`, finds its codes again.
+    A pool is encoded block by block. If an encoding of hours is interrupted, by Ctrl-C or a power cut, it continues
+    with the first block that is not in the folder. So does another process, or another worker of a cluster, that has
+    access to the folder. A block is identified by its rows, in any memory order, and by the fitted encoder: another
+    encoder has other files. An encoder that is loaded in another process, from a pickle or by its `load`, finds its
+    codes again.
 
     Parameters
     ----------
     encoder : transformer
-        A ``FrozenEstimator`` is used as it is. Any other is trained again in each `fit`, and finds its codes again only
-        if training is repeatable: train a network first, and freeze it.
+        A ``FrozenEstimator`` is not trained again. Any other encoder is trained again in each `fit`, and finds its
+        codes only if training is repeatable. So train a network first, and freeze it.
     folder : str or path-like, default=None
-        Where the codes are kept, made if it is not there. None keeps nothing. Remove it when the codes are not needed
-        any more: they take 4 bytes per row and code, or 8 where the encoder makes float64.
+        Where the codes are kept; it is created if it does not exist. None keeps nothing. Remove the folder when the
+        codes are no longer needed: each number takes 4 bytes, or 8 if the encoder returns float64.
 
     Attributes
     ----------
@@ -46,11 +47,11 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A file is complete or not there. One that is damaged, or is no file of codes, is written again.
+    A file is either complete or absent. A file that is damaged, or does not hold codes, is written again.
 
-    An encoder is known by what a pickle of it holds, where tensors count by their values, and what a network needs only
-    for its training does not count. Functions and classes are known by their names: where you edit the code of an
-    encoder of your own, give another folder, or a version among its parameters.
+    An encoder is identified by the content of its pickle. Tensors count by their values; parts that a network needs
+    only for training do not count. Functions and classes are identified by their names: if you edit the code of your
+    own encoder, use another folder, or a version among its parameters.
 
     Examples
     --------
@@ -83,7 +84,7 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : container of shape (n_samples, ...)
-            Whatever the encoder takes.
+            Any rows that the encoder accepts.
         y : None
             Ignored.
 
@@ -94,7 +95,7 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If the encoder cannot be told from others, because it holds something that cannot be pickled.
+            If the encoder cannot be identified, because it holds something that cannot be pickled.
         """
         key = None if self.folder is None else self._known_by(self.encoder)  # before a training of hours
         self.encoder_ = clone(self.encoder).fit(X, y)
@@ -117,7 +118,7 @@ class CachedEncoder(TransformerMixin, BaseEstimator):
         OSError
             If the codes cannot be written.
         TypeError
-            If the rows cannot be told from others, because they cannot be pickled.
+            If the rows cannot be identified, because they cannot be pickled.
         """
         check_is_fitted(self)
         if self.folder is None:
@@ -191,7 +192,7 @@ def _write(file: Path, codes: NDArray[Any]) -> None:
 
 
 def _digest(file: Path, codes: NDArray[Any]) -> bytes:
-    """A digest of codes and of what they are codes of, since a file may be given another name."""
+    """A digest of codes and of the rows that they encode, since a file may be given another name."""
     digest = sha256(f"{file.name} {codes.dtype.str} {codes.shape}".encode())
     digest.update(np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data)
     return digest.digest()

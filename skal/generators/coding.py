@@ -1,4 +1,4 @@
-"""What the estimators with an encoder and a decoder share: one module that has both."""
+"""The base of the estimators with an encoder and a decoder in one module."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .scaled_net import ScaledNet, check_generated, check_parts
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CodingEstimator(GenerativeEstimator):
-    """Base of the estimators that have a module with an encoder to latents and a decoder back.
+    """Base of the estimators whose module has an encoder to latents and a decoder back to rows.
 
     Attributes
     ----------
     module_ : torch.nn.Module
-        The trained network, in evaluation mode; rows are on its own scale there.
+        The trained network, in evaluation mode. It works with rows on its own scale.
     """
 
     _architectures: ClassVar[dict[str, type[nn.Module]]]
@@ -42,7 +42,7 @@ class CodingEstimator(GenerativeEstimator):
 
     @property
     def module_(self) -> nn.Module:
-        """The trained module, in evaluation mode; rows are on its own scale there."""
+        """The trained module, in evaluation mode. It works with rows on its own scale."""
         return self.net_.module_
 
     @property
@@ -51,7 +51,7 @@ class CodingEstimator(GenerativeEstimator):
         return self.module_.n_latent  # type: ignore[return-value]
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
-        """Compute the rows of latent vectors; the same as `decode`.
+        """Compute the rows for latent vectors; the same as `decode`.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class CodingEstimator(GenerativeEstimator):
         """Return the name of the architecture for rows of the given shape."""
 
     def _module_class(self, input_shape: tuple[int, ...]) -> Callable[..., nn.Module]:
-        """Return what builds the module for rows of the given shape."""
+        """Return a builder of the module for rows of the given shape."""
         name = self._choose(input_shape) if self.architecture == "auto" else self.architecture
         return self._architectures[name] if isinstance(name, str) else name
 
@@ -84,7 +84,7 @@ class CodingEstimator(GenerativeEstimator):
 
 
 def check_coder(net: ScaledNet) -> None:
-    """Raise if the module of a net does not encode, or does not decode latents to rows of X."""
+    """Raise an error if the module of a net does not encode, or does not decode latents to rows of X."""
     check_parts(net.module_, "module", "encode", "decode", "n_latent")
     with evaluating(net.module_), torch.no_grad():
         rows = net.module_.decode(torch.zeros(1, net.module_.n_latent, dtype=net.dtype))
@@ -92,7 +92,7 @@ def check_coder(net: ScaledNet) -> None:
 
 
 class PosteriorMixin(GeneratorMixin):
-    """Adds what generators have whose encoder gives the posterior of `n_latent` latents, by a module of `VAES`."""
+    """Mixin of generators whose encoder gives the posterior of `n_latent` latents, by a module of `VAES`."""
 
     _architectures: ClassVar[dict[str, type[nn.Module]]] = VAES
     _parameter_constraints: ClassVar[dict[str, Any]] = {

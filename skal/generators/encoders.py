@@ -1,4 +1,4 @@
-"""Any transformer as an encoder of a pool: fitted with a seed of its own, and applied block by block."""
+"""Any transformer as an encoder of a pool: fitted with its own seed, and applied block by block."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def fit_encoder(encoder: Any, X: Any, seed: int) -> Any:
     Parameters
     ----------
     encoder : transformer
-        Left as it is. A ``FrozenEstimator`` stays fitted.
+        It is not changed. A ``FrozenEstimator`` stays fitted.
     X : array-like of shape (n_samples, ...)
-        The rows, in any container that the encoder takes; a ``FrozenEstimator`` reads none. Images come flattened,
-        unless the encoder's tags have ``input_tags.three_d_array``, as :func:`encode` says.
+        The rows, in any container that the encoder takes; a ``FrozenEstimator`` reads none. Images are flattened,
+        unless the encoder's tags have ``input_tags.three_d_array``, see :func:`encode`.
     seed : int
         Seeds every nested ``random_state`` of the clone that is None.
 
     Returns
     -------
     encoder : transformer
-        Fitted on all rows. Of a pool of more than 256 MiB that is on disk or an array of dask, one with
-        ``partial_fit``, such as ``IncrementalPCA``, gets all rows block by block; any other gets 100,000 random rows,
-        except for a memory map, which it gets as it is.
+        Fitted on all rows, except for a pool of more than 256 MiB that is on disk or is a dask array. From such a pool,
+        an encoder with ``partial_fit``, such as ``IncrementalPCA``, gets all rows block by block; any other encoder
+        gets 100,000 random rows, or the whole memory map if the pool is one.
 
     See Also
     --------
@@ -92,7 +92,7 @@ def _fitted_in_parts(encoder: Any, pool: Pool, seed: int) -> Any:
 
 @contextmanager
 def _told(encoder: Any, n_rows: int) -> Iterator[None]:
-    """Tell how many rows `partial_fit` has seen, also where it is called by `fit`, as that of IncrementalPCA is."""
+    """Report how many rows `partial_fit` has seen, even if `fit` calls it, as in IncrementalPCA."""
     if not (is_shown() and hasattr(encoder, "partial_fit")):
         yield
         return
@@ -117,16 +117,16 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
     Parameters
     ----------
     encoder : transformer
-        Fitted. It gets images flattened, of shape (n_rows, C * H * W), as most transformers want them. It gets them in
-        their own shape where its tags, or those of a pipeline's first step, have ``input_tags.three_d_array``, as those
-        of skal's networks do; a ``FunctionTransformer`` always does.
+        Fitted. It gets images flattened, of shape (n_rows, C * H * W), as most transformers expect. It gets them in
+        their own shape if its tags, or those of a pipeline's first step, have ``input_tags.three_d_array``, as those of
+        skal's networks do; a ``FunctionTransformer`` always does.
     X : array-like of shape (n_samples, ...)
         The rows, in any container that the encoder takes.
 
     Returns
     -------
     codes : ndarray of shape (n_samples, n_codes)
-        In float32, or float16 where the encoder makes that. Codes with more dimensions are flattened.
+        In float32, or in float16 if the encoder returns that. Codes with more dimensions are flattened.
 
     Examples
     --------
@@ -161,7 +161,8 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
 def check_encodable(encoder: Any, pool: Pool) -> None:
     """Refuse rows that an encoder cannot read, as far as that can be told before anything is trained.
 
-    Networks tell it. An encoder that is trained already is tried on a row. Any other refuses rows in its own `fit`.
+    Networks check their own rows. An encoder that is already trained is tried on one row. Any other encoder refuses
+    rows in its own `fit`.
 
     Parameters
     ----------
@@ -191,17 +192,17 @@ def check_encodable(encoder: Any, pool: Pool) -> None:
 
 
 def takes_images(encoder: Any) -> bool:
-    """Return whether an encoder gets images in their own shape: its tags, or those of its first step, say so.
+    """Return whether an encoder gets images in their own shape, by its tags or those of its first step.
 
     Parameters
     ----------
     encoder : transformer
-        Or a wrapper or pipeline.
+        A transformer, or a wrapper or pipeline of one.
 
     Returns
     -------
     takes_images : bool
-        Also of a ``FunctionTransformer``, whose function may take anything, and whose tags do not know it.
+        Also True for a ``FunctionTransformer``, whose function may take anything although its tags do not tell.
 
     Examples
     --------
@@ -243,7 +244,7 @@ def shaped(encoder: Any, rows: Any) -> Any:
 
 @contextmanager
 def _explained(encoder: Any, pool: Pool) -> Iterator[None]:
-    """Say at an encoder's error what it was given, where that was no numbers."""
+    """Add to an encoder's error what it was given, if that was not numbers."""
     try:
         yield
     except (TypeError, ValueError, AttributeError) as error:

@@ -27,8 +27,8 @@ class GAN(GeneratorMixin, AdversarialEstimator):
 
         - ``"wgan_gp"``: E[D(G(z))] - E[D(x)] + `penalty` E[(||grad D(x')|| - 1)^2], with x' on the lines between real
           and generated rows; the generator descends -E[D(G(z))];
-        - ``"wgan_ct"``: the same with dropout in the critic, and a term that pulls the answers for a real row under
-          two dropout masks together;
+        - ``"wgan_ct"``: the same with dropout in the critic, and a term that pulls together the scores of a real row
+          under two dropout masks;
         - ``"dcgan"``: half of -E[log s(D(x))] - E[log(1 - s(D(G(z))))] with the logistic function s; the generator
           descends -E[log s(D(G(z)))].
     architecture : str or tuple of types, default="auto"
@@ -36,7 +36,7 @@ class GAN(GeneratorMixin, AdversarialEstimator):
         for images of about 8x8, 28x28, 32x32, 32x32, 32x32 and 64x64 pixels. Or the classes of a generator and a
         critic: ``generator(input_shape, n_latent)`` with an `output_range` if its outputs are bounded,
         ``critic(input_shape)`` with ``embed(x)`` and a linear layer `head`, and no batch normalisation under a gradient
-        penalty. "auto" chooses by the shape of a row, and never "residual" or "dcgan".
+        penalty. "auto" chooses by the shape of a row, but never "residual" or "dcgan".
     {n_latent, n_iter}
     batch_size : int, default=64
         Real rows per critic step; all rows if there are fewer.
@@ -51,15 +51,16 @@ class GAN(GeneratorMixin, AdversarialEstimator):
         Further arguments of the optimizers; None is the paper's ``betas`` for Adam: (0.5, 0.9), (0.5, 0.999) for
         "dcgan", (0.0, 0.9) for "residual".
     lr : float, default=None
-        Learning rate; None is the paper's for images, 1e-4, and 2e-4 for "dcgan" and "residual"; 1e-3 for plain rows.
+        Learning rate. For images, None is that of the papers: 1e-4, or 2e-4 for "dcgan" and "residual". For plain rows
+        it is 1e-3.
     {image_shape, dtype}
     amp : bool, default=False
         Whether to run the networks under bfloat16 autocast; the gradient penalty stays in full precision. Faster on
         GPUs.
     {compile}
     cuda_graph : bool, default=False
-        Whether to capture a step as a CUDA graph, which saves small networks the time of launching their kernels.
-        Needs a GPU.
+        Whether to capture a step as a CUDA graph, which saves small networks the time that launching kernels takes. It
+        needs a GPU.
     {device}
     {checkpoint, checkpoint_every, callbacks}
     {verbose}
@@ -73,7 +74,7 @@ class GAN(GeneratorMixin, AdversarialEstimator):
         E[D(G(z))]), ``gradient_penalty`` and ``consistency`` (with their weights); and ``step``, the generator steps
         made at its end.
     generator_, critic_ : torch.nn.Module
-        The trained networks, in evaluation mode; rows are on their own scale there.
+        The trained networks, in evaluation mode. They work with rows on their own scale.
     {net_, input_shape_}
     n_iter_ : int
         Generator steps made.
@@ -84,15 +85,15 @@ class GAN(GeneratorMixin, AdversarialEstimator):
     See Also
     --------
     ALI : Its generator is trained together with an encoder of rows.
-    VAE : Has an encoder too. It trains faster and its images are blurred.
+    VAE : Also has an encoder. It trains faster, and its images are blurred.
 
     Notes
     -----
-    "residual" follows its reference code: the learning rate falls linearly to zero over `n_iter` steps, the real rows
-    get uniform noise, and a generator step has twice the `batch_size`.
+    "residual" follows its reference code: the learning rate falls linearly to zero over `n_iter` steps, uniform noise
+    is added to the real rows, and a generator step has twice the `batch_size`.
 
-    Ctrl-C ends the training and is raised; what was learned is kept. A callback that raises `KeyboardInterrupt`, which
-    is skorch's way to stop early, is no interrupt.
+    Ctrl-C ends training and is raised again; what has been learned is kept. A callback that raises `KeyboardInterrupt`,
+    which is skorch's way to stop early, does not count as an interrupt.
 
     References
     ----------

@@ -23,7 +23,7 @@ _SETTLING_BATCHES = 100
 
 
 class GANNet(SteppedNet):
-    """A skorch net with a generator and a critic, each with its optimizer.
+    """A skorch net with a generator and a critic, each with its own optimizer.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class GANNet(SteppedNet):
         Whether the learning rate falls linearly to zero.
     cuda_graph : bool
     **params
-        Parameters of `SteppedNet`; a step is one of the generator.
+        Parameters of `SteppedNet`; a step is one generator step.
     """
 
     critic: Callable[[], nn.Module]
@@ -59,7 +59,7 @@ class GANNet(SteppedNet):
 
     @property
     def batches_per_step(self) -> int:
-        """One for each critic step."""
+        """One batch for each critic step."""
         return self.n_critic
 
     def build_modules(self) -> None:
@@ -130,9 +130,9 @@ class GANNet(SteppedNet):
     def settle(self, data: Rows) -> None:
         """Give batch normalisation in the critic the statistics of real rows under the final weights.
 
-        Training leaves averages over the last steps, of generated rows too, when the weights may have been far from the
-        final ones: the features of `transform` would be on a scale that the critic never learned from, and predictions
-        of an `ACGANClassifier` can be near chance.
+        Training leaves averages over the last steps, over generated rows too, when the weights may have been far from
+        the final ones. The features of `transform` would then be on a scale that the critic never learned from, and
+        predictions of an `ACGANClassifier` can be near chance level.
         """
         norms = batch_norms(self.critic_)
         if not norms:
@@ -147,7 +147,7 @@ class GANNet(SteppedNet):
                 self._scores(self.prepare_rows(self.rows_of(batch)))
 
     def rows_of(self, batch: Any) -> Tensor:
-        """Return the rows of a batch, which has nothing else here."""
+        """Return the rows of a batch, which contains nothing else here."""
         rows: Tensor = batch
         return rows
 
@@ -181,7 +181,7 @@ class GANNet(SteppedNet):
         return {"critic_loss": loss, **terms}
 
     def generator_loss(self, latents: Tensor) -> Tensor:
-        """Return the generator's loss, which is low where generated rows score high."""
+        """Return the generator's loss, which is low if generated rows score high."""
         with self.autocast():
             scores, _ = self._scores(self.generator_(latents))
         return F.softplus(-scores).mean() if self.loss == "dcgan" else -scores.mean()
@@ -227,7 +227,7 @@ def batch_norms(module: nn.Module) -> list[BatchNorm]:
 
 @contextmanager
 def momentum_of(norms: list[BatchNorm], momentum: float | None) -> Iterator[None]:
-    """Give a batch another weight in the running statistics inside; None averages all of them."""
+    """Within the context, give a batch another weight in the running statistics; None averages all batches."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = momentum

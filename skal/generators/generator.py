@@ -1,4 +1,4 @@
-"""What the generators share: standard normal latents, and rows generated from them."""
+"""The mixin of the generators: standard normal latents, and rows generated from them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..utils.random import draw_seed
 
 
 class GeneratorMixin:
-    """Adds to an estimator what generators with standard normal latents have.
+    """Adds to an estimator the methods of generators with standard normal latents.
 
-    It is no dataclass, nor a subclass of one: in a dataclass with several bases, the defaults of the first would hide
-    those of the others.
+    It is neither a dataclass nor a subclass of one: in a dataclass with several bases, the defaults of the first base
+    would hide those of the others.
     """
 
     n_latent_: int
@@ -31,7 +31,7 @@ class GeneratorMixin:
         ----------
         n_samples : int, default=1
         random_state : int, RandomState instance or None, default=None
-            None is the estimator's own `random_state`; if that is an integer, every call draws the same.
+            None is the estimator's own `random_state`; if that is an integer, every call draws the same latents.
 
         Returns
         -------

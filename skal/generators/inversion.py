@@ -31,19 +31,20 @@ from .gan import GAN
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    r"""Latent codes of rows by gradient descent: the latents whose generated rows are closest to them.
+    r"""Latent codes of rows by gradient descent: for each row, the latent whose generated row is closest to it.
 
     .. math:: z(x) = \arg\min_z \frac{\lVert G(z) - x \rVert^2}{n\,\sigma^2} + \lambda \frac{\lVert z \rVert^2}{d}
 
-    for rows of n numbers, whose mean variance over the pool is :math:`\sigma^2`, and latents of length d; by Adam, from
-    the nearest of `n_starts` latents. The best point of the path is kept. A row's code does not depend on other rows.
-    :class:`skal.strategies.ADBA` needs codes of the pool, and the WGAN of ASAL ([1]_, Section 5.3) has no encoder.
+    for rows of n numbers, whose mean variance over the pool is :math:`\sigma^2`, and latents of length d. Adam searches
+    the minimum from the nearest of `n_starts` latents, and the best point of the path is kept. A row's code does not
+    depend on other rows. :class:`skal.strategies.ADBA` needs codes of the pool, and the WGAN of ASAL ([1]_, Section
+    5.3) has no encoder.
 
     Parameters
     ----------
     generator : estimator, default=None
         Anything with `fit`, `n_latent_` and `torch_decoder`; ``GAN()`` by default. A clone of it is trained on the
-        rows. A fitted one in a ``FrozenEstimator`` is used as it is.
+        rows. A fitted generator in a ``FrozenEstimator`` is not trained again.
     n_steps : int, default=200
         Steps of Adam.
     learning_rate : float, default=0.1
@@ -68,7 +69,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     n_features_in_ : int
         Numbers in a row: the product of its shape.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X has string names.
+        Names of the features, if X has string names.
 
     See Also
     --------
@@ -161,7 +162,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         Z : ndarray of shape (n_samples, n_latent)
-            In the generator's numbers.
+            In the number type of the generator.
         """
         check_is_fitted(self)
         rows = _dense(self, X, reset=False)
@@ -197,7 +198,7 @@ class GANInversion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return best.numpy(force=True)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
-        """Generate the rows of latent codes.
+        """Generate rows from latent codes.
 
         Parameters
         ----------

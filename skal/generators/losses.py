@@ -1,4 +1,4 @@
-"""The terms of the generators' losses, each beside its equation."""
+"""The terms of the generators' losses, each with its equation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tens
     Parameters
     ----------
     critic : callable
-        Maps rows to scores of shape (n_rows,), each of its own row alone: no batch normalisation.
+        Maps rows to scores of shape (n_rows,), each of which depends only on its own row: no batch normalisation.
     points : Tensor of shape (n_rows, ...)
 
     Returns
@@ -73,9 +73,9 @@ def squared_slope(critic: Callable[..., Tensor], *points: Tensor) -> Tensor:
     Parameters
     ----------
     critic : callable
-        Maps points to scores of shape (n_rows,), each of its own row alone: no batch normalisation.
+        Maps points to scores of shape (n_rows,), each of which depends only on its own row: no batch normalisation.
     *points : Tensor of shape (n_rows, ...)
-        The critic's arguments; the gradient is that with respect to all of them together.
+        The critic's arguments; the gradient is taken with respect to all of them together.
 
     Returns
     -------
@@ -110,9 +110,9 @@ def consistency_term(
 ) -> Tensor:
     r"""Return the consistency term of WGAN-CT [1]_ between two dropout passes over the same real rows.
 
-    It is the mean over the rows of :math:`\max(0, \lambda_2 [(D - D')^2 + 0.1 \, d(f, f')] - M')` with the mean
-    squared difference :math:`d` of the features before the critic's last layer (Eq. 4 and 5; the form is that of the
-    reference code).
+    It is the mean over the rows of :math:`\max(0, \lambda_2 [(D - D')^2 + 0.1 \, d(f, f')] - M')` with the mean squared
+    difference :math:`d` of the features before the critic's last layer (Eq. 4 and 5, in the form of the reference
+    code).
 
     Parameters
     ----------

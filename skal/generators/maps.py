@@ -8,7 +8,7 @@ from .scaled_net import ScaledNet
 
 
 class _Map(nn.Module):
-    """A method of one of a net's modules, with what lies between X and the module."""
+    """A method of one of a net's modules, with the maps between X and the module."""
 
     def __init__(self, module: nn.Module, method: str, net: ScaledNet) -> None:
         super().__init__()

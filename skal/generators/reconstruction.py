@@ -1,4 +1,4 @@
-"""What autoencoders share: a module that is trained to reconstruct rows, epoch by epoch, and early stopping."""
+"""The base of the autoencoders: a module that is trained to reconstruct rows, epoch by epoch, with early stopping."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Reconstructor(CodingEstimator):
     Parameters
     ----------
     max_epochs : int, default=40
-        Passes over the rows; fewer where early stopping ends them.
+        Passes over the rows; fewer if early stopping ends training.
     validation_fraction : float, default=None
-        Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs without a
-        loss on it that is smaller by more than 1e-4 of the best before, with the weights of the last epoch that had
-        one. None trains on all rows for `max_epochs`.
+        Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs in a row whose
+        held-out loss does not improve on the best one by more than a share of 1e-4. The weights are then those of the
+        last epoch that did improve. None trains on all rows for `max_epochs`.
     patience : int, default=10
         Epochs without improvement before training stops; needs `validation_fraction`.
     """

@@ -16,7 +16,7 @@ from ..training.scaling import Scaling
 
 
 class ScaledNet(TrainingNet):
-    """A `TrainingNet` whose modules have a scale of their own for the rows.
+    """A `TrainingNet` whose modules have their own scale for the rows.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ScaledNet(TrainingNet):
     Attributes
     ----------
     scaling : tuple
-        Arguments of `Scaling`, the map from the scale of X to that of the modules. Set them before `initialize`.
+        Arguments of `Scaling`, the map from the scale of X to the scale of the modules. Set them before `initialize`.
     """
 
     output_range: tuple[float, float] | None
@@ -38,7 +38,7 @@ class ScaledNet(TrainingNet):
     scaling: tuple[Any, Any] = (0.0, 1.0)
 
     def expect(self, tensors: dict[str, Tensor]) -> None:
-        """Take the scale from saved weights: it has as many numbers as the rows need."""
+        """Take the scale from saved weights, which hold as many numbers as the rows need."""
         shift, scale = (tensors[f"scaling/{name}"].double().numpy() for name in ("shift", "scale"))
         self.scaling = shift, scale
         shapes = {(), self.input_shape} if len(self.input_shape) == 1 else {()}
@@ -65,10 +65,10 @@ class ScaledNet(TrainingNet):
         return [self.module_]
 
     def settle(self, data: Rows) -> None:
-        """Finish the modules with the training rows once they are trained; nothing by default."""
+        """Finish the trained modules with the training rows; by default nothing is done."""
 
     def prepare_rows(self, rows: Tensor) -> Tensor:
-        """Return rows on the modules' scale, in their numbers and layout."""
+        """Return rows on the modules' scale, in their number type and memory layout."""
         return self.scaling_(super().prepare_rows(rows))
 
 
@@ -83,7 +83,7 @@ def check_parts(module: nn.Module, kind: str, *names: str) -> None:
 
 
 def check_generated(rows: Tensor, input_shape: tuple[int, ...]) -> None:
-    """Raise ValueError if what was generated is not one row of the shape of those of X."""
+    """Raise ValueError if the generated output is not one row with the shape of the rows of X."""
     if rows.shape != (1, *input_shape):
         raise ValueError(
             f"the network generated shape {tuple(rows.shape)} for one row; it must generate "
@@ -92,7 +92,7 @@ def check_generated(rows: Tensor, input_shape: tuple[int, ...]) -> None:
 
 
 def compile_parts(module: nn.Module) -> None:
-    """Compile the parts of a module in place: its methods call these, and not always through ``forward``."""
+    """Compile the parts of a module in place: its methods call the parts, and not always through ``forward``."""
     for part in module.children():
         # As `part.compile()`, but from a frame of ours: torch skips those of its own modules, such as `Sequential`.
         part._compiled_call_impl = torch.compile(partial(_called, part._call_impl))

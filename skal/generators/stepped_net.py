@@ -1,4 +1,4 @@
-"""The skorch net of what is trained by steps instead of epochs, as GANs are."""
+"""The skorch net for networks that are trained by steps instead of epochs, as GANs are."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ RECORD_STEPS = 100
 
 
 class SteppedNet(ScaledNet):
-    """A `ScaledNet` whose length is a number of steps; an epoch is a record of up to `RECORD_STEPS` of them.
+    """A `ScaledNet` that trains for a number of steps; an epoch is a record of up to `RECORD_STEPS` of them.
 
     Parameters
     ----------
     n_iter : int, default=0
-        Steps to make; a net that is loaded needs none.
+        Steps to make; a loaded net needs none.
     **params
         Parameters of `ScaledNet`.
     """
@@ -34,12 +34,12 @@ class SteppedNet(ScaledNet):
 
     @property
     def remaining_epochs(self) -> int:
-        """Records of steps still to make; negative where too many are made."""
+        """Records of steps still to make; negative if too many have been made."""
         steps = self.n_iter - self.n_steps
         return -(-steps // RECORD_STEPS) if steps >= 0 else -1
 
     def length(self, n_epochs: int) -> tuple[str, int]:
-        """Return that the length is told in steps, which are what `n_iter` counts."""
+        """Return that the length is counted in steps, as in `n_iter`."""
         return "steps", self.n_iter - self.n_steps
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Stream:
@@ -48,7 +48,7 @@ class SteppedNet(ScaledNet):
         return Stream(dataset, *sizes, self.seed, start=self.n_steps, stop=self.n_iter)
 
     def on_batch_end(self, net: Any, *args: Any, **params: Any) -> None:
-        """Say that a step is done, whoever made it."""
+        """Report that a step is done, whichever code made it."""
         super().on_batch_end(net, *args, **params)
         advance("steps")
 

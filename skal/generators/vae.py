@@ -20,7 +20,7 @@ from .reconstruction import Losses, Reconstructor, RowLosses
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class VAE(PosteriorMixin, Reconstructor):
-    r"""Variational autoencoder [1]_: latents of rows that are normally distributed, and rows from such latents.
+    r"""Variational autoencoder [1]_: normally distributed latents of rows, and rows from such latents.
 
     An encoder gives the mean and variance of each row's latents, q(z|x); the loss is the negative evidence lower bound
     up to a constant,
@@ -28,16 +28,16 @@ class VAE(PosteriorMixin, Reconstructor):
     .. math:: E_{z \sim q(z|x)} \|x - \hat x(z)\|_2^2 + \beta \, KL(q(z|x) \| N(0, 1)),
 
     with the squared error summed over the numbers of a row, on the network's scale (pixels in [0, 1], or standardised
-    features), and the divergence over the latent dimensions. With means instead of sums the posterior would
-    collapse. It is the encoder of DGAL [2]_, whose settings are the defaults.
+    features), and the divergence over the latent dimensions. With means instead of sums, the posterior would collapse.
+    The VAE is the encoder of DGAL [2]_, whose settings are the defaults.
 
     Parameters
     ----------
     n_latent : int, default=50
         Length of a latent vector.
     beta : float, default=1.0
-        Weight of the divergence. Smaller values keep more of small or faint images. If ``kl`` in `history_` falls to
-        nearly zero, the latents carry no information.
+        Weight of the divergence. Smaller values keep more detail of small or faint images. If ``kl`` in `history_`
+        falls to nearly zero, the latents carry no information.
     architecture : str or type, default="auto"
         A name in `skal.nets.VAES`: "dense" for plain rows, "conv" and "resnet18" for images. Or a class
         ``module(input_shape, n_latent)`` with ``encode(x)``, the mean and the logarithm of the variance, ``decode(z)``,
@@ -49,12 +49,12 @@ class VAE(PosteriorMixin, Reconstructor):
     lr : float, default=5e-4
         Learning rate.
     max_epochs : int, default=300
-        Passes over the rows; fewer where early stopping ends them.
+        Passes over the rows; fewer if early stopping ends training.
     {batch_size}
     validation_fraction : float, default=0.1
-        Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs without a
-        loss on it that is smaller by more than 1e-4 of the best before, with the weights of the last epoch that had
-        one. None trains on all rows for `max_epochs`.
+        Share of the rows, in (0, 1), that is held out and decides when to stop: after `patience` epochs in a row whose
+        held-out loss does not improve on the best one by more than a share of 1e-4. The weights are then those of the
+        last epoch that did improve. None trains on all rows for `max_epochs`.
     patience : int, default=20
         Epochs without improvement before training stops; needs `validation_fraction`.
     {image_shape, dtype, amp, compile, device, checkpoint, checkpoint_every, callbacks, verbose, random_state}
@@ -71,7 +71,7 @@ class VAE(PosteriorMixin, Reconstructor):
     See Also
     --------
     ALI : A GAN with an encoder.
-    GAN : Its images are sharper and it trains longer.
+    GAN : Its images are sharper, and training takes longer.
 
     References
     ----------
@@ -104,7 +104,7 @@ class VAE(PosteriorMixin, Reconstructor):
     def score_samples(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return minus the loss of each row: with ``beta=1`` a lower bound of its log-likelihood, up to a constant.
 
-        The expectation over the latents is estimated from one draw and its mirror image, which all rows share.
+        The expectation over the latents is estimated from one draw and its mirror image; all rows share both.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ def elbo_terms(
     noise : Tensor of shape (n_rows, n_latent) or (n_latent,), default=None
         Standard normal; drawn from torch's own generator by default.
     posterior : tuple of Tensor, default=None
-        What ``encode`` returns for the rows, if that is known.
+        The output of ``encode`` for the rows, if it is already known.
 
     Returns
     -------
