@@ -1,4 +1,4 @@
-"""The answers of other people's indexes, checked before they lead anywhere."""
+"""Checks of the answers of third-party indexes, before they are used."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def checked_answer(
     answer: Any, n_queries: int, k: int, n_samples: int
 ) -> tuple[NDArray[np.floating], NDArray[np.integer]]:
-    """Return what an index has found, in order of distance.
+    """Return the neighbours that an index has found, in order of distance.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def checked_answer(
     Raises
     ------
     ValueError
-        If it is no pair of such arrays, some distances are negative or not finite, or positions are missing, repeated
-        or not in the pool.
+        If the answer is not a pair of such arrays, distances are negative or not finite, or positions are missing,
+        repeated or not in the pool.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the indexes share: the checks of rows and of numbers of neighbours."""
+"""The base of the indexes: checks of rows and of numbers of neighbours."""
 
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ MOST_INT32 = 2**31 - 1
 
 
 class NeighborIndex(BaseEstimator):
-    """Base class of the indexes: a query changes nothing, and several threads may ask at a time."""
+    """Base class of the indexes: a query changes nothing, and several threads may query at the same time."""
 
     n_features_in_: int
     random_state: Any
@@ -63,7 +63,7 @@ class NeighborIndex(BaseEstimator):
         distances : ndarray of shape (n_queries, n_neighbors), dtype float64
             Euclidean distances, ascending.
         indices : ndarray of shape (n_queries, n_neighbors), dtype intp
-            Distinct positions in the pool; of equal distances the lower position first.
+            Distinct positions in the pool; among equal distances, the lower position comes first.
 
         Raises
         ------
@@ -91,12 +91,12 @@ class NeighborIndex(BaseEstimator):
 
 
 def positions_dtype(n_samples: int) -> type[np.integer]:
-    """Return the type of positions in a pool: int32 as long as it has room for them."""
+    """Return the type of positions in a pool: int32 if they fit into it."""
     return np.int32 if n_samples <= MOST_INT32 else np.int64
 
 
 def as_float32(X: NDArray[Any]) -> Floats:
-    """Return finite rows in float32, without a copy where they are; ValueError where float32 cannot hold them."""
+    """Return finite rows in float32, without a copy if they already are; ValueError if float32 cannot hold them."""
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(X, dtype=np.float32)
     if cast is not X and not np.isfinite(cast).all():

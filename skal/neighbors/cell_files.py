@@ -1,4 +1,4 @@
-"""The files of a `CellIndex`: what makes one, and checksums that are compared no later than a search reads the data."""
+"""The files of a `CellIndex`: its data, and checksums that are compared at the latest when a search reads the data."""
 
 import json
 import os
@@ -29,9 +29,9 @@ _REMEDY = "copy it again from its source, or fit and save the index again"
 
 
 class Checksums:
-    """The checksums of the chunks in a file, each compared when a search first reads its chunk.
+    """The checksums of the chunks in a file; each is compared when a search first reads its chunk.
 
-    Threads that search at the same time may compare one twice.
+    Threads that search at the same time may compare a checksum twice.
     """
 
     def __init__(self, path: str, sums: NDArray[np.uint64]) -> None:
@@ -53,7 +53,7 @@ class Checksums:
 def write_cells(
     path: str | os.PathLike[str], kind: str, params: dict[str, Any], n_samples: int, arrays: Arrays
 ) -> None:
-    """Write an index with its checksums; ValueError for arrays that are none."""
+    """Write an index with its checksums; ValueError for arrays that are not an index."""
     _check_arrays(arrays, n_samples)
     sums = _checksums(arrays, np.arange(len(arrays["rows_"])))
     arrays = {**arrays, _SUMS: sums}
@@ -130,7 +130,7 @@ def _checksums(arrays: Arrays, chunks: NDArray[np.intp]) -> NDArray[np.uint64]:
 
 
 def _check_arrays(arrays: Arrays, n_samples: Any) -> None:
-    """Raise ValueError for arrays that are no index of `n_samples` rows."""
+    """Raise ValueError for arrays that are not an index of `n_samples` rows."""
     centers, first_chunk, shells, features, rows = (arrays[name] for name in ARRAYS)
     if type(n_samples) is not int:
         raise ValueError(f"its number of rows is {n_samples!r}")

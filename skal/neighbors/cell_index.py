@@ -27,18 +27,19 @@ _QUICK = 1 << 30
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CellIndex(NeighborIndex):
-    """Exact nearest rows in less than linear time, by cells that the triangle inequality rules out.
+    """Exact nearest rows in less than linear time, because the triangle inequality rules out most cells.
 
     The pool is cut into k-means cells. A query measures its distance to all centers and searches the nearest cells
-    first. Of the other cells it skips all parts that the best distance found so far cannot reach. It gives up on the
-    rest column by column, so features whose variance falls from the first on, like those of a PCA, are the fastest.
-    All bounds leave room for rounding: the answer is that of a comparison of all distances in float64.
+    first. Of the other cells it skips all parts that the best distance found so far cannot reach. It rules out further
+    rows column by column, so features whose variance decreases from the first one on, like those of a PCA, are the
+    fastest. All bounds leave room for rounding: the answer is that of a comparison of all distances in float64.
 
     Parameters
     ----------
     n_cells : int or "auto", default="auto"
         Number of k-means cells; empty ones are dropped. "auto" takes the square root of the number of rows.
-        Any number gives the same answers. More than 1024 are about so many: they are cut in two steps.
+        Any number gives the same answers. Above 1024, the actual number is only approximately this, because cells are
+        then cut in two steps.
     random_state : int, RandomState instance or None, default=None
         Draws the rows that k-means sees. Any value gives the same answers.
 
@@ -58,7 +59,7 @@ class CellIndex(NeighborIndex):
         The rows, ordered by cell and by distance to its center, in chunks of 32 that lie column by column. The last
         chunk of a cell is filled up with infinity.
     rows_ : ndarray of shape (n_chunks, 32), dtype int32 or int64
-        Positions in the pool, -1 where a chunk is filled up.
+        Positions in the pool; -1 where a chunk is filled up.
 
     Notes
     -----
@@ -67,7 +68,7 @@ class CellIndex(NeighborIndex):
     `fit` reads its rows three times, block by block, also from a `numpy.memmap`, and makes no other copy of them.
 
     Distances are the roots of sums in float64, column after column, of squared differences of float32 features.
-    Equal distances are in order of position.
+    Rows at equal distances are in order of position.
 
     Examples
     --------
@@ -183,9 +184,9 @@ class CellIndex(NeighborIndex):
         ----------
         path : str or path-like
         mmap_mode : {None, "r"}, default=None
-            "r" leaves the arrays in the file, and queries read the parts that they search. What every search reads,
-            and that each row is there once, is checked here; 32 rows at a time have a checksum of their own, which is
-            compared when a query first reads them.
+            "r" leaves the arrays in the file, and queries read the parts that they search. The data that every search
+            reads, and that each row is present once, are checked here. Each chunk of 32 rows has its own checksum,
+            which is compared when a query first reads the chunk.
 
         Returns
         -------
@@ -195,8 +196,8 @@ class CellIndex(NeighborIndex):
         Raises
         ------
         ModelFileError
-            If the file does not hold an index of skal, is truncated or damaged, or comes from a newer skal. Later a
-            query, and `save`, raise it for damaged rows.
+            If the file does not hold an index of skal, is truncated or damaged, or comes from a newer skal. Later
+            queries, and `save`, raise it for damaged rows.
         ValueError
             For another `mmap_mode`.
         OSError

@@ -47,7 +47,7 @@ def cut(X: NDArray[Any], n_cells: int, rng: np.random.Generator) -> tuple[NDArra
 def _k_means(
     points: torch.Tensor, n_cells: int
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
-    """Return the means of points in random order, and what finds the cells of others."""
+    """Return the means of points in random order, and a function that finds the cells of others."""
     if n_cells <= _FLAT_CELLS:
         means = lloyd(points, points[:n_cells], _N_LLOYD)
         return means, lambda block: nearest(block, means)
@@ -94,7 +94,7 @@ def nearest(points: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
 
 
 def float_blocks(X: NDArray[Any], unit: str) -> Iterator[tuple[Floats, slice]]:
-    """Yield blocks of rows in float32, and where they are; how many rows are done is told as `unit`."""
+    """Yield blocks of rows in float32, and their places; progress is reported in units of `unit`."""
     places = (slice(start, start + _BLOCK_ROWS) for start in range(0, len(X), _BLOCK_ROWS))
     blocks = ((as_float32(X[where]), where) for where in places)
     return reported(blocks, len(X), lambda pair: len(pair[0]), unit)

@@ -29,25 +29,25 @@ def principal_components(
 
     .. math:: C_{A \cup B} = C_A + C_B + \frac{n_A n_B}{n_A + n_B} (\mu_B - \mu_A)(\mu_B - \mu_A)^\top
 
-    Its eigenvectors are those that scikit-learn's ``PCA(svd_solver="full")`` finds, with the same signs. More than
-    8192 features are not multiplied with each other: an orthonormal basis is multiplied with the centred features and
-    back, pass after pass, until its variances change by less than 1e-7 of themselves.
+    Its eigenvectors are those that scikit-learn's ``PCA(svd_solver="full")`` finds, with the same signs. For more than
+    8192 features, this matrix is not formed: an orthonormal basis is multiplied with the centred features and back,
+    pass after pass, until the relative change of its variances is below 1e-7.
 
     Parameters
     ----------
     X : Pool, ndarray, sparse matrix, data frame or another container of shape (n_samples, ...)
     n_components : int
-        At most as many as there are rows, and features.
+        At most the number of rows, and the number of features.
     features : callable, default=None
         Maps a block of rows to an array with an entry per row. By default the rows themselves.
     seed : int, default=0
-        Draws the basis that begins, for more than 8192 features.
+        Draws the initial basis, for more than 8192 features.
 
     Returns
     -------
     pca : PCA
-        A fitted one, for its `transform`. Its components have the number type of the features, if they are floats, and
-        float32 at least.
+        A fitted PCA, for its `transform`. Its components have the number type of the features if these are floats, and
+        at least float32.
 
     References
     ----------

@@ -27,7 +27,7 @@ _ONE_AT_A_TIME = Turns()
 
 @contextmanager
 def _pynndescent() -> Iterator[None]:
-    """Enter pynndescent alone, and leave torch its number of threads: numba gives OpenMP its own."""
+    """Let only one thread into pynndescent, and keep torch's number of threads: numba sets OpenMP's."""
     n_threads = torch.get_num_threads()
     with _ONE_AT_A_TIME, forgiving_caches():
         try:
@@ -41,16 +41,16 @@ def _pynndescent() -> Iterator[None]:
 class GraphIndex(NeighborIndex):
     """Approximate nearest rows by a neighbour graph, with pynndescent.
 
-    It is faster than `CellIndex` where thousands of queries meet one pool, and misses a few of the nearest rows. The
-    graph is always asked for ten neighbours at least, because asking for one finds the nearest in only half of the
+    It is faster than `CellIndex` for thousands of queries to one pool, but misses a few of the nearest rows. The graph
+    is always asked for at least ten neighbours, because a search for one finds the nearest row in only half of the
     cases. The distances of the rows that it finds are computed again.
 
     Parameters
     ----------
     epsilon : float, default=0.3
-        How much farther than the farthest neighbour found so far the search still looks, as a share of that distance.
-        A larger value misses less and takes longer. pynndescent's own 0.1 misses a tenth of the nearest rows in high
-        dimensions.
+        How far beyond the farthest neighbour found so far the search still looks, as a share of that neighbour's
+        distance. A larger value misses less and takes longer. pynndescent's own 0.1 misses a tenth of the nearest rows
+        in high dimensions.
     random_state : int, RandomState instance or None, default=None
         Decides the graph.
 
@@ -65,9 +65,9 @@ class GraphIndex(NeighborIndex):
 
     Notes
     -----
-    The first `fit` on a machine compiles, for a minute or, with pynndescent 0.7, for three; the first of a process
-    takes seconds. The pool is kept in float32 twice, beside the graph. Of several threads that query the graph, one
-    searches it at a time.
+    The first `fit` on a machine compiles, which takes a minute or, with pynndescent 0.7, three minutes; the first `fit`
+    of a process takes seconds. Two copies of the pool in float32 are kept, beside the graph. If several threads query
+    the graph, only one searches it at a time.
 
     References
     ----------

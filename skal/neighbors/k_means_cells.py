@@ -1,4 +1,4 @@
-"""Cells of a pool within which its rows are compared, from k-means, and the cells beside each."""
+"""k-means cells of a pool: rows are compared within their own cell and the nearest cells."""
 
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ class KMeansCells:
     points : Centered
         The rows as they are compared.
     width : int
-        With how many rows each is compared.
+        The number of rows with which each row is compared.
     rng : numpy.random.Generator
         Draws the rows that k-means sees.
 
@@ -64,9 +64,9 @@ class KMeansCells:
         X : ndarray of shape (n_samples, n_features)
             The rows, whose distances count.
         scale : float
-            What makes the distances of `points` of them, at most.
+            An upper bound of the factor from distances in X to distances in `points`.
         n_measured : int
-            How many of the rows that are the nearest among `points` are measured, per row.
+            How many of the nearest rows among `points` are measured, per row.
         sq, found : ndarray of shape (n_samples, k)
             The lists: squared distances and positions, changed in place.
         """

@@ -1,4 +1,4 @@
-"""Indexes by name, and of other packages."""
+"""Indexes by name, and indexes of other packages."""
 
 from itertools import pairwise
 from typing import Any, Self
@@ -21,19 +21,18 @@ def make_index(index: Any, random_state: Any = None) -> Any:
     index : "exact", "approximate" or object
         `CellIndex`, `GraphIndex`, or an object with ``fit(X)`` and
 
-        - ``kneighbors(X, n_neighbors)``, such as `sklearn.neighbors.NearestNeighbors` and what wraps faiss or cuVS
-          in this way, or
+        - ``kneighbors(X, n_neighbors)``, such as `sklearn.neighbors.NearestNeighbors` and wrappers of faiss or cuVS, or
         - ``transform(X)``, which returns a sparse matrix of distances to the rows of `fit`, such as
-          `pynndescent.PyNNDescentTransformer`, or any other in the place of scikit-learn's `KNeighborsTransformer`.
+          `pynndescent.PyNNDescentTransformer`, or any other that can replace scikit-learn's `KNeighborsTransformer`.
 
-        It is cloned where it has parameters.
+        It is cloned if it has parameters.
     random_state : int, RandomState instance or None, default=None
-        Seeds the two named ones, and a ``random_state`` of an object that is None.
+        Seeds the two named indexes, and a ``random_state`` of an object that is None.
 
     Returns
     -------
     index : object
-        With `fit` and `kneighbors`.
+        It has `fit` and `kneighbors`.
 
     Raises
     ------

@@ -28,8 +28,8 @@ def match(
         Fitted on the pool.
     queries : array-like of shape (n_queries, n_features)
     available : array-like of bool of shape (n_samples,), or Candidates
-        False for rows that must not be taken, such as labelled rows. Candidates that are all rows but a few need no
-        mask, and the time does not grow with the pool then.
+        False for rows that must not be taken, such as labelled rows. Candidates that are all rows except a few need no
+        mask, and then the time does not grow with the pool.
     n_neighbors : int, default=1
         Rows per query.
 
@@ -46,7 +46,7 @@ def match(
     Raises
     ------
     ValueError
-        If `available` does not go with the rows of the index, or `n_neighbors` is not an integer of at least 1.
+        If `available` does not match the rows of the index, or `n_neighbors` is not an integer of at least 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Exact nearest other rows by blocked matrix products on a device of torch."""
+"""Exact nearest other rows by blocked matrix products on a torch device."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ _COARSE = {"highest": 0.0, "high": 2.0**-9, "medium": 2.0**-6}
 
 
 def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[Floats, NDArray[Any]]:
-    """Find the nearest other rows of all rows, of equal distances those with the lower positions.
+    """Find the nearest other rows of all rows; among equal distances, those with the lower positions.
 
-    Products in float32 with a running top k choose some more rows than are asked for, which are measured in float64.
-    Where the farthest of them may be no farther than a row that was not chosen, as among many equal distances, the
-    search is that of `nearest_by_products`.
+    Products in float32 with a running top k choose a few more rows than are asked for, which are measured in float64.
+    If a row that was not chosen may be as near as the farthest of them, as with many equal distances,
+    `nearest_by_products` does the search.
 
     Parameters
     ----------

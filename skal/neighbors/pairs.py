@@ -1,7 +1,8 @@
 """Kernels of the searches among all rows of a pool by matrix products, which numba compiles.
 
-`products` are those of some queries and some rows, both centred and scaled alike and perhaps projected, in float32, and
-`halves` half the squared norms. So ``halves[j] - products[i, j]`` is half a squared distance, less that of the query.
+`products` are products of queries and rows in float32, both centred and scaled alike and perhaps projected, and
+`halves` are half the squared norms. So ``halves[j] - products[i, j]`` is half a squared distance, minus half the
+squared norm of the query.
 """
 
 import numpy as np
@@ -26,8 +27,8 @@ def gather(X, rows, shift, scale, points, halves):  # type: ignore[no-untyped-de
 def scan(X, rows, ids, products, own, halves, scale, slack, sq, found):  # type: ignore[no-untyped-def]
     """Put the candidates that are nearer than the farthest found so far into the lists of the queries.
 
-    The lists are in order of distance and position, and the candidates are in no list yet. What rounding can have
-    made of a product is less than `slack` times the norms, so that no nearer row is passed over.
+    The lists are in order of distance and position, and no candidate is in a list yet. The rounding error of a product
+    is less than `slack` times the norms, so that no nearer row is missed.
     """
     k = sq.shape[1]
     n_candidates = len(ids)
@@ -64,9 +65,9 @@ def scan(X, rows, ids, products, own, halves, scale, slack, sq, found):  # type:
 
 
 def select(X, rows, ids, products, own, halves, scale, n_measured, sq, found):  # type: ignore[no-untyped-def]
-    """Measure the candidates that are the nearest by their products, and put those that are nearer into the lists.
+    """Measure the candidates that are nearest by their products, and put those that are nearer into the lists.
 
-    The lists are in order of distance, and may have some of the candidates already.
+    The lists are in order of distance, and may already contain some of the candidates.
     """
     k = sq.shape[1]
     n_candidates = len(ids)
@@ -119,7 +120,7 @@ def select(X, rows, ids, products, own, halves, scale, n_measured, sq, found):  
 
 
 def reverse(found, place, hearers, counts):  # type: ignore[no-untyped-def]
-    """List the rows that have a row at some place of their own lists, as far as there is room."""
+    """For each row, list the rows that have it in their own lists, as far as there is room."""
     for row in range(len(found)):
         other = found[row, place]
         if other >= 0 and counts[other] < hearers.shape[1]:
@@ -128,7 +129,7 @@ def reverse(found, place, hearers, counts):  # type: ignore[no-untyped-def]
 
 
 def refine(X, rows, sq, found, hearers, n_nearest, table_size, new_sq, new_found):  # type: ignore[no-untyped-def]
-    """Look among the neighbours of a row's neighbours, and of the rows whose neighbour it is."""
+    """Search among the neighbours of a row's neighbours, and of the rows that have it as a neighbour."""
     k = sq.shape[1]
     seen = np.empty(table_size, found.dtype)  # a hash table of the rows that were looked at
     mask = table_size - 1
@@ -174,7 +175,7 @@ def refine(X, rows, sq, found, hearers, n_nearest, table_size, new_sq, new_found
 
 
 def measure(X, rows, found, sq):  # type: ignore[no-untyped-def]
-    """Compute squared distances column after column, and put the rows found into order of distance and position."""
+    """Compute squared distances column by column, and sort the found rows by distance and position."""
     for i in range(len(rows)):
         query, distances, best = X[rows[i]], sq[i], found[i]
         for place in range(found.shape[1]):

@@ -29,18 +29,18 @@ _PART_ROWS = 4096
 
 
 def least_width(k: int) -> int:
-    """Return with how many rows each is compared in a partition."""
+    """Return the number of rows with which each row is compared in a partition."""
     return max(1024, 16 * k)
 
 
 def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[Floats, NDArray[Any]]:
     """Find nearly all of the nearest other rows of all rows.
 
-    k-means cuts the rows into cells, and each row is compared with those of its own and of the nearest cells, by
-    matrix products of the rows, or of their first principal components where they have many columns. The nearest of
-    these are measured in the given space. Partitions from different samples cut different neighbours apart. Between
-    them, each row is compared with the neighbours of its neighbours. More and wider partitions follow until a sample
-    of rows, whose neighbours are searched for exactly, has 0.96 of them.
+    k-means cuts the rows into cells, and each row is compared with the rows of its own and of the nearest cells, by
+    matrix products of the rows, or of their first principal components if they have many columns. The nearest of these
+    rows are measured in the given space. Partitions from different samples cut different neighbours apart. Between
+    them, each row is compared with the neighbours of its neighbours. More and wider partitions follow until a sample of
+    rows, whose neighbours are also searched exactly, has found 0.96 of them.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[Floats, NDArray
     Warns
     -----
     UserWarning
-        If each row was compared with 65,536 others, and fewer were found, as among independent columns of equal
-        variance. Up to four times as many rows the search is exact then.
+        If each row was compared with 65,536 others and fewer neighbours than this share were found, as with independent
+        columns of equal variance. For up to four times as many rows, the search is then exact.
     """
     rng, n_samples = np.random.default_rng(seed), len(X)
     kept, width = min(max(k, _LEAST_K), n_samples - 1), least_width(k)

@@ -17,7 +17,7 @@ _QUERIES, _CANDIDATES = 1024, 512  # of a product, which fits into a core's cach
 
 
 class Centered:
-    """Rows less their mean, in units of their largest coordinate, so that squares and products fit into float32.
+    """Rows minus their mean, in units of their largest coordinate, so that squares and products fit into float32.
 
     Parameters
     ----------
@@ -69,22 +69,23 @@ def distances_by_products(X: Floats, k: int) -> tuple[Floats, NDArray[Any]]:
 
 
 def rounding(n_features: int) -> float:
-    """Return what centring, norms and a product in float32 can be wrong by, as a share of the norms; twice that."""
+    """Return twice the largest error of centring, norms and a product in float32, as a share of the norms."""
     return (n_features + 32) * 2.0**-23
 
 
 def padded(rows: Positions) -> Positions:
-    """Return rows and as many -1 as the kernels want."""
+    """Return rows, padded with as many -1 as the kernels need."""
     return np.append(rows, np.full(-len(rows) % LANES, -1, rows.dtype))
 
 
 @one_blas_thread
 def nearest_by_products(X: Floats, rows: Positions, k: int) -> tuple[NDArray[np.float64], Positions]:
-    r"""Find the nearest other rows of some rows, of equal distances those with the lower positions.
+    r"""Find the nearest other rows of some rows; among equal distances, those with the lower positions.
 
     .. math:: \lVert x_i - x_j \rVert^2 = \lVert x_i \rVert^2 + \lVert x_j \rVert^2 - 2 x_i \cdot x_j
 
-    rules out nearly all rows, by products in float32 and a bound of their rounding. The others are measured in float64.
+    rules out nearly all rows, by products in float32 and a bound of their rounding error. The others are measured in
+    float64.
 
     Parameters
     ----------

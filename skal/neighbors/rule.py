@@ -1,4 +1,4 @@
-"""Which search is the fastest: fixed rules of rows, columns and neighbours, the same on every machine.
+"""The choice of the fastest search, by fixed rules on rows, columns and neighbours, the same on every machine.
 
 The constants are nanoseconds per row, measured once on two cores of 2.3 GHz with AVX-512.
 """
@@ -11,7 +11,7 @@ _FEW_COLUMNS = 16
 def exact_is_fast(n_samples: int, n_features: int, k: int) -> bool:
     """Return whether to compare all rows rather than to search approximately.
 
-    Both times grow smoothly, so that no size is far slower than the next.
+    Both times grow smoothly, so that no size is much slower than the next.
 
     Parameters
     ----------

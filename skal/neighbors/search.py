@@ -10,15 +10,15 @@ _NEAREST_CELLS = 8  # searched first, in order of distance; they nearly always h
 def search(  # type: ignore[no-untyped-def]
     centers, first_chunk, shells, features, rows, n_samples, excluded, queries, sq_distances, found, read
 ):  # fmt: skip
-    """Find the nearest available rows of each query, of equal distances those with the lower positions.
+    """Find the nearest available rows of each query; among equal distances, those with the lower positions.
 
     The arrays are those of a `CellIndex`, but the centers come as columns, shape (n_features, n_cells). All rows are
-    available but those in `excluded`, in increasing order. `sq_distances` and `found` come with infinity and -1, and
-    are filled in any order. `read` is set to True for each chunk that is read; once its last entry, one more, is True,
-    the search ends.
+    available except those in `excluded`, which are in increasing order. `sq_distances` and `found` start with infinity
+    and -1, and are filled in any order. `read` is set to True for each chunk that is read; it has one extra entry at
+    the end, and the search ends once that is True.
 
     It returns -1, or the cell at which it ended because it leads outside the arrays, or the number of cells if a query
-    found too few rows, which happens where rows are not finite.
+    found too few rows, which happens if rows are not finite.
     """
     n_features, n_cells = centers.shape
     n_queries, k = found.shape
