@@ -13,7 +13,7 @@ from .nearest import Floats, Ints
 
 
 class DeviceSteps:
-    """Diffuses labels by products of a sparse matrix, which is copied to the device by the first diffusion."""
+    """Diffuses labels by products with a sparse matrix, which the first diffusion copies to the device."""
 
     def __init__(self, matrix: Any, n_steps: int, device: torch.device) -> None:
         self._walks = matrix
@@ -22,7 +22,7 @@ class DeviceSteps:
         self._on_device: dict[str, Any] | None = None
 
     def diffuse(self, rows: Any, codes: Ints, n_classes: int) -> tuple[torch.Tensor, None]:
-        """Return the hit probabilities after all steps, and None for all rows, which are computed."""
+        """Return the hit probabilities after all steps, and None because all rows are computed."""
         if self._on_device is None:
             self._on_device = self._copy()
         known = torch.from_numpy(rows).to(self._device)

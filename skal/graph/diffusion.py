@@ -29,8 +29,8 @@ _ARRAYS = ("order", "starts", "columns", "entries")
 class LabelDiffusion:
     r"""Diffusion of labels on a graph, by steps of a random walk that ends at labelled rows (DGAL [1]_, Section 4.1).
 
-    It diffuses :math:`q_{ic}^{(t)}`, the probability that a walk of t steps from row i meets a row of class c
-    as its first labelled one (Equation 3):
+    It diffuses :math:`q_{ic}^{(t)}`, the probability that the first labelled row on a walk of t steps from row i has
+    class c (Equation 3):
 
     .. math:: q^{(t)}_{i} = \begin{cases} e_{y_i} & i \text{ labelled} \\ (M q^{(t-1)})_i & \text{else,}
         \end{cases} \qquad q^{(0)}_i = 0 \text{ where unlabelled.}
@@ -48,27 +48,27 @@ class LabelDiffusion:
         T, between 1 and 254.
     incremental : bool or "auto", default="auto"
         Whether to keep all steps, so that `diffuse` computes only the rows within `n_steps` hops of labels that have
-        changed, with the same result. The steps take 4 bytes per row, class and step; "auto" keeps up to 2 GiB, or
-        a quarter of the machine's memory where this is more.
-        Otherwise two steps are in memory at a time, and all rows that labels reach are computed again.
+        changed, with the same result. The steps take 4 bytes per row, class and step; "auto" keeps them up to 2 GiB, or
+        up to a quarter of the machine's memory if this is more. Otherwise two steps are in memory at a time, and all
+        rows that labels reach are computed again.
     device : str or torch.device, default="cpu"
-        On another device than the CPU, torch computes whole steps.
+        On any device other than the CPU, torch computes whole steps.
 
     Attributes
     ----------
     n_classes_ : int
-        C, of the latest labels.
+        C for the latest labels.
     n_updated_ : int
-        How many rows the latest `diffuse` has computed.
+        The number of rows that the latest `diffuse` has computed.
 
     Notes
     -----
-    A copy or a pickle has the graph alone, and diffuses again. A diffusion holds the answers for its latest labels:
-    where several threads share one, let one thread at a time diffuse and read.
+    A copy or a pickle holds only the graph, and diffuses again. A diffusion holds the results for its latest labels: if
+    several threads share one, let only one thread at a time diffuse and read.
 
     Most of the time goes into reading rows of q at random. The rows are renumbered so that neighbours lie close in
-    memory (reverse Cuthill-McKee), which is two to three times faster at a million rows; above 2**31 - 1 entries,
-    some 100 million rows, they keep their order. The first step reads only the labels.
+    memory (reverse Cuthill-McKee), which is two to three times faster at a million rows; above 2**31 - 1 entries, about
+    100 million rows, they keep their order. The first step reads only the labels.
 
     References
     ----------
@@ -143,7 +143,7 @@ class LabelDiffusion:
         incremental: bool | str = "auto",
         device: str | torch.device = "cpu",
     ) -> Self:
-        """A diffusion on a graph that `to_arrays` gave.
+        """A diffusion on a graph from `to_arrays`.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class LabelDiffusion:
         Raises
         ------
         ValueError
-            If the arrays are no such graph.
+            If the arrays do not form such a graph.
 
         Examples
         --------
@@ -189,7 +189,7 @@ class LabelDiffusion:
         Parameters
         ----------
         labels : array-like of int of shape (n_samples,)
-            Class of each row, from 0 on, or -1.
+            Class of each row, counted from 0, or -1.
         n_classes : int, default=None
             C; by default one more than the largest label, and at least two.
 
@@ -220,7 +220,7 @@ class LabelDiffusion:
         rows : array-like of int of shape (n_labeled,)
             Distinct positions.
         labels : array-like of int of shape (n_labeled,)
-            Their classes, from 0 on.
+            Their classes, counted from 0.
         n_classes : int, default=None
             As in `diffuse`.
 
@@ -231,7 +231,7 @@ class LabelDiffusion:
         Raises
         ------
         ValueError
-            For rows that are not distinct positions, other labels, or an `n_classes` of less than 2.
+            For rows that are not distinct positions, invalid labels, or an `n_classes` of less than 2.
 
         Examples
         --------
@@ -285,9 +285,9 @@ class LabelDiffusion:
         Parameters
         ----------
         measure : {"min", "norm", "confidence", "margin", "entropy"} or float, default="min"
-            - ``"min"``: :math:`\min_c |\chi_{ic}|` (Equation 9), small where nothing arrived and between two classes;
-            - a number p from 1 to infinity: :math:`\lVert \chi_i \rVert_p`, small where little arrived, and ``"norm"``,
-              which is that of 2;
+            - ``"min"``: :math:`\min_c |\chi_{ic}|` (Equation 9), small where no label arrived and between two classes;
+            - a number p from 1 to infinity: :math:`\lVert \chi_i \rVert_p`, small where little arrived; ``"norm"`` is
+              the norm with p = 2;
             - ``"confidence"``, ``"margin"``, ``"entropy"``: largest probability, difference of the two largest, and
               negative entropy of the probability vectors, small where little arrived and between classes (appendix C).
 
@@ -305,16 +305,16 @@ class LabelDiffusion:
     def least_certain(
         self, n_rows: int, measure: str | float = "min", *, without: Positions, rng: np.random.Generator
     ) -> tuple[Positions, Floats, int]:
-        """Return the rows about which the diffusion is the least certain, of which only the changed ones are measured.
+        """Return the rows about which the diffusion is least certain; only rows that have changed are measured.
 
         Parameters
         ----------
         n_rows : int
-            At most the number of rows that count.
+            At most the number of rows that are not left out.
         measure : str or float, default="min"
             As in `uncertainty`.
         without : ndarray of int
-            Distinct positions of the rows that do not count, in increasing order.
+            Distinct positions of the rows that are left out, in increasing order.
         rng : numpy.random.Generator
             Orders rows that are equally certain.
 
@@ -324,7 +324,7 @@ class LabelDiffusion:
             The least certain first.
         uncertainty : ndarray of shape (n_rows,), dtype float32
         n_unreached : int
-            How many of the rows that count no label has reached.
+            How many of the rows that are not left out have been reached by no label.
         """
         values, is_reached = self._latest(measure), self._latest("reached")
         rows = bottom_k(values, n_rows, rng, without)
@@ -332,7 +332,7 @@ class LabelDiffusion:
         return rows, values[rows], int(n_unreached)
 
     def _latest(self, measure: str | float) -> NDArray[Any]:
-        """What was computed for the labels before, with the rows that have changed since."""
+        """The values computed for the previous labels, updated for the rows that have changed since."""
         if measure not in self._kept:
             self._kept[measure] = self._rowwise(_function(measure))
         return self._kept[measure]
@@ -380,7 +380,7 @@ def _n_classes(labels: NDArray[np.integer], n_classes: int | None, least: int) -
 
 
 def _checked(matrix: Any) -> Any:
-    """Refuse a matrix that is no transition matrix."""
+    """Refuse a matrix that is not a transition matrix."""
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"transitions has the shape {matrix.shape}; give a square matrix")
     if not (np.isfinite(matrix.data).all() and (matrix.data >= 0).all()):

@@ -1,6 +1,6 @@
 """The inner loops of a diffusion on the CPU, which numba compiles.
 
-Each call computes its own rows. Where several threads write to the same entry of `hops`, they write the same number.
+Each call computes its own rows. If several threads write to the same entry of `hops`, they write the same number.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ UNREACHED = 255
 
 
 def tell(rows, indptr, indices, labels, hops, t):  # type: ignore[no-untyped-def]
-    """Mark the unlabelled rows that hear of the given rows."""
+    """Mark the unlabelled rows that depend on the given rows."""
     for row in rows:
         for entry in range(indptr[row], indptr[row + 1]):
             hearer = indices[entry]
@@ -18,7 +18,7 @@ def tell(rows, indptr, indices, labels, hops, t):  # type: ignore[no-untyped-def
 
 
 def reach(rows, indptr, indices, labels, hops, t, found):  # type: ignore[no-untyped-def]
-    """Mark the unlabelled rows that hear of the given rows, list them, and return how many they are."""
+    """Mark the unlabelled rows that depend on the given rows, list them, and return their number."""
     n_found = 0
     for row in rows:
         for entry in range(indptr[row], indptr[row + 1]):
@@ -31,7 +31,7 @@ def reach(rows, indptr, indices, labels, hops, t, found):  # type: ignore[no-unt
 
 
 def hear(rows, indptr, indices, labels, hops, t):  # type: ignore[no-untyped-def]
-    """Mark the given rows that hear of a row marked before."""
+    """Mark the given rows that depend on a row marked before."""
     for row in rows:
         if labels[row] >= 0:
             continue

@@ -40,16 +40,16 @@ def nearest_neighbors(
     X : array-like of shape (n_samples, n_features)
         Finite rows, compared in float32.
     n_neighbors : int
-        Neighbours per row, which does not count itself. All other rows where there are fewer.
+        Neighbours per row, without the row itself. All other rows if there are fewer.
     method : {"auto", "exact", "approximate"} or object, default="auto"
-        "exact" compares all rows, by matrix products or, where they have few columns, by a `CellIndex`. "approximate"
-        finds more than 0.95 of the neighbours on average; up to about 4000 rows it is exact as well. "auto" is exact
-        where this takes no longer (see Notes). An object is an index or a transformer, see
-        :func:`skal.neighbors.make_index`; its distances are those of its own metric.
+        "exact" compares all rows, by matrix products or, if they have few columns, by a `CellIndex`. "approximate"
+        finds more than 0.95 of the neighbours on average; up to about 4000 rows it is exact as well. "auto" is exact if
+        this takes no longer (see Notes). An object is an index or a transformer, see :func:`skal.neighbors.make_index`;
+        its distances are in its own metric.
     random_state : int, RandomState instance or None, default=None
         Decides the approximate neighbours.
     device : str or torch.device, default="cpu"
-        Where exact neighbours are searched; they are the same on each.
+        The device that searches exact neighbours; they are the same on every device.
 
     Returns
     -------
@@ -62,14 +62,14 @@ def nearest_neighbors(
     ------
     ValueError
         For NaN or infinity, numbers that float32 cannot hold, no rows, another `method`, an `n_neighbors` that is
-        not a positive integer, or an object that finds too few neighbours, or something else than rows of the pool.
+        not a positive integer, or an object that finds too few neighbours, or positions that are not rows of the pool.
     TypeError
-        For an object that is no index.
+        For an object that is not an index.
 
     Warns
     -----
     UserWarning
-        If approximate neighbours are too few, which is known from a sample of the rows.
+        If the search finds too few of the nearest rows, estimated from a sample of the rows.
 
     Notes
     -----
@@ -77,12 +77,12 @@ def nearest_neighbors(
 
     .. math:: N (0.5 + 0.012 d) \le 6000 + 4 w (1 + 0.01 \min(d, 64)) + K (350 + 6 d), \quad w = \max(1024, 16 K).
 
-    Both sides are nanoseconds per row, as they were measured once on two cores, so that the choice is the same on
-    every machine: about 17,000 rows of 50 columns, 6,400 of 768 for K = 10.
+    Both sides are nanoseconds per row, measured once on two cores; they are fixed, so that the choice is the same on
+    every machine. For K = 10, the limit is about 17,000 rows of 50 columns, or 6,400 rows of 768.
 
-    Approximate neighbours are compared in several partitions of the pool by k-means, those of many columns by their
-    principal components, and measured in the given space. A sample of the rows, whose neighbours are searched exactly,
-    tells when enough have been found.
+    For approximate neighbours, rows are compared within several k-means partitions of the pool, by their principal
+    components if they have many columns, and then measured in the given space. A sample of the rows, whose neighbours
+    are searched exactly, tells when enough have been found.
 
     Examples
     --------

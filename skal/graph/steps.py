@@ -1,4 +1,4 @@
-"""The steps of a diffusion on the CPU, of which only those that new labels change are computed."""
+"""The steps of a diffusion on the CPU; only the rows that new labels change are computed."""
 
 import os
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class KeptSteps:
         self._hearers = self._walks[:2] if same else _parts(heard)[:2]
 
     def diffuse(self, known: Positions, codes: Ints, n_classes: int) -> tuple[torch.Tensor, Positions | None]:
-        """Return the hit probabilities after all steps, and the rows that were computed, None for any."""
+        """Return the hit probabilities after all steps, and the computed rows; None if any may have changed."""
         shape = (self._n_rows, -(-n_classes // 4) * 4)  # vector instructions take four numbers and more
         keep = self._incremental
         if keep == "auto":

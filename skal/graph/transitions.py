@@ -32,7 +32,7 @@ def transition_matrix(
 
     .. math:: M = T^{-1} W, \quad T = \mathrm{diag}(\sum_j W_{ij}), \quad W = (A + A^\top) / 2
 
-    (DGAL [1]_, Equation 2), where A has an entry for each neighbour j of a row i, of one of the kernels
+    (DGAL [1]_, Equation 2), where A has an entry for each neighbour j of a row i, given by one of the kernels
 
     - ``"self_tuning"``: :math:`\exp(-d_{ij}^2 / (\sigma_i \sigma_j))` [2]_,
     - ``"graph_learning"``: :math:`\exp(-4 d_{ij}^2 / \sigma_i^2)`, that of the package GraphLearning [3]_,
@@ -43,10 +43,10 @@ def transition_matrix(
     Parameters
     ----------
     distances, indices : array-like of shape (n_samples, n_neighbors)
-        What `nearest_neighbors` returns.
+        The result of `nearest_neighbors`.
     kernel : {"self_tuning", "graph_learning"}, default="self_tuning"
     symmetric : bool, default=True
-        False leaves :math:`W = A`: a row walks to its own neighbours alone, and fewer rows are reached.
+        False uses :math:`W = A`: a walk goes from a row only to the row's own neighbours, and reaches fewer rows.
 
     Returns
     -------
@@ -61,8 +61,9 @@ def transition_matrix(
 
     Notes
     -----
-    Exponents end at -80, so that an edge between a dense and a sparse region keeps a positive weight: in float32 it
-    would become zero and cut the sparse row off. Duplicates are at distance 0 and have the weight 1.
+    Exponents are cut off at -80, so that an edge between a dense and a sparse region keeps a positive weight. In
+    float32 the weight would otherwise become zero and cut the sparse row off. Duplicates are at distance 0 and have the
+    weight 1.
 
     References
     ----------

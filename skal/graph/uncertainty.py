@@ -13,7 +13,7 @@ def signals(hits: torch.Tensor) -> torch.Tensor:
 
 
 def simplex(hits: torch.Tensor) -> torch.Tensor:
-    """Return hit probabilities with the mass that has met no label spread over all classes."""
+    """Return hit probabilities, with the mass that has met no label spread over all classes."""
     return hits + (1 - hits.sum(dim=1, keepdim=True)) / hits.shape[1]
 
 
@@ -42,7 +42,7 @@ UNCERTAINTIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def measure_of(measure: str | float) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return what maps hit probabilities to how certain they are: a measure by its name, or the norm of an order p.
+    """Return a function from hit probabilities to certainty: a measure by its name, or the norm of an order p.
 
     Raises
     ------
