@@ -1,4 +1,4 @@
-"""The Frechet distance between the features of real and of generated rows, and the statistics it needs."""
+"""The Frechet distance between the features of real and of generated rows, and the statistics that it needs."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,8 +13,8 @@ from .judges import BLOCK_BYTES, as_rows, feature_function, name_of
 class FeatureStatistics:
     """Mean and covariance of the features of rows, one block of rows at a time.
 
-    Given to :func:`frechet_distance` as one side, they save computing the features of the real rows again for every
-    set of generated ones.
+    If you give them to :func:`frechet_distance` as one side, the features of the real rows are not computed again for
+    every set of generated rows.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class FeatureStatistics:
         Raises
         ------
         ValueError
-            If a feature is NaN or infinite, or there are not as many features as before. Nothing is added then.
+            If a feature is NaN or infinite, or there are not as many features as before. In this case nothing is added.
         """
         function, new = feature_function(self.features), FeatureStatistics()
         for block, _ in row_blocks(as_rows(X), max_bytes=BLOCK_BYTES):
@@ -93,7 +93,7 @@ class FeatureStatistics:
         Parameters
         ----------
         other : FeatureStatistics
-            Of the same features; it is left alone.
+            Statistics of the same features; they are not changed.
 
         Returns
         -------
@@ -146,7 +146,7 @@ class FrechetDistance:
     name : str
         See :class:`FeatureStatistics`: distances over other features are other quantities.
     n_real, n_generated : int
-        Number of rows on either side, on which the distance depends.
+        Number of rows on each side, on which the distance depends.
     n_features : int
 
     Examples
@@ -171,25 +171,25 @@ def frechet_distance(real: Any, generated: Any, features: Any = None) -> Frechet
 
     .. math:: \|\mu_r - \mu_g\|^2 + \operatorname{Tr}(\Sigma_r + \Sigma_g - 2 (\Sigma_r \Sigma_g)^{1/2})
 
-    It is the FID [1]_ where `features` is the Inception network of that paper. The trace of the root is the sum of the
+    It is the FID [1]_ if `features` is the Inception network of that paper. The trace of the root is the sum of the
     singular values of :math:`\Sigma_r^{1/2} \Sigma_g^{1/2}`, the roots of the eigenvalues of the symmetric
     :math:`\Sigma_r^{1/2} \Sigma_g \Sigma_r^{1/2}`, so that singular covariances, such as those of fewer rows than
-    features, lose no accuracy and bring in no imaginary part.
+    features, lose no accuracy and cause no imaginary part.
 
-    The distance of few rows is too large, and much too large for fewer rows than features: compare distances of equal
-    numbers of rows. The result has these numbers.
+    With few rows the estimated distance is too large, and with fewer rows than features much too large. Compare only
+    distances that were computed from equal numbers of rows. The result contains these numbers.
 
     Parameters
     ----------
     real, generated : array-like, sparse matrix or data frame of shape (n_samples, ...), or FeatureStatistics
-        Rows, at least two, or the statistics of rows, to be used more than once.
+        At least two rows, or the statistics of rows, which can be used more than once.
     features : callable, fitted transformer, fitted classifier or None, default=None
         As in :class:`FeatureStatistics`. Statistics bring their own, and the other side's rows go through them.
 
     Returns
     -------
     result : FrechetDistance
-        With `distance` (0 where rounding makes it negative), `name`, `n_real`, `n_generated` and `n_features`.
+        With `distance` (0 if rounding makes it negative), `name`, `n_real`, `n_generated` and `n_features`.
 
     Raises
     ------

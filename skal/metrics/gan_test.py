@@ -46,7 +46,7 @@ class GANTestScore:
 
 
 def gan_test_score(classifier: Any, generated: Any, y: ArrayLike) -> GANTestScore:
-    """Accuracy on generated rows of a classifier that was trained on real ones, the GAN-test [1]_.
+    """The GAN-test [1]_: the accuracy, on generated rows, of a classifier that was trained on real rows.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def gan_test_score(classifier: Any, generated: Any, y: ArrayLike) -> GANTestScor
 
 
 class RecognizedRows:
-    """Generated rows of known classes, and what a classifier takes them for."""
+    """Generated rows of known classes, and the classes that a classifier predicts for them."""
 
     name = "GAN-test accuracy"
 

@@ -19,7 +19,8 @@ class InceptionFeatures:
     """Features and class probabilities of torchvision's Inception v3 [1]_, with weights from a file.
 
     These are torchvision's ImageNet weights, not those of the published FID and inception scores: figures are close
-    to, but not comparable with, the published ones. To get those, give a function that runs that network.
+    to, but not comparable with, the published ones. To get the published ones, pass a function that runs the original
+    network.
 
     Images are scaled to 299 x 299 pixels; a gray one becomes three equal channels. The features, 2048 numbers, are the
     input of the last layer.
@@ -32,7 +33,7 @@ class InceptionFeatures:
     image_shape : tuple of int, default=None
         Shape of one image, (C, H, W) or (H, W), where the rows are flat.
     pixel_range : tuple of two floats, default=None
-        Black and white. By default 0 and 255 for integers, 0 and 1 for floats.
+        The values of black and white. By default 0 and 255 for integers, 0 and 1 for floats.
     device : str, default="auto"
         As in :class:`skal.classifiers.NetClassifier`.
     batch_size : int, default=32
@@ -40,7 +41,7 @@ class InceptionFeatures:
     Raises
     ------
     FileNotFoundError
-        If there is no file `weights`.
+        If the file `weights` does not exist.
     ValueError
         If the file holds no weights or those of another network, `batch_size` is not a positive integer, or
         `pixel_range` is empty; at the call, if rows are not images of one or three channels, or have pixels beyond

@@ -21,7 +21,7 @@ class InceptionScore:
     mean, std : float
         Over the splits.
     name : str
-        "classifier inception score" where a classifier judged, else "inception score".
+        "classifier inception score" if the judge was a classifier, else "inception score".
     n_samples, n_splits : int
 
     Examples
@@ -44,19 +44,19 @@ class InceptionScore:
 def inception_score(
     generated: Any, judge: Any = None, *, n_splits: int = 10, shuffle: bool = True, random_state: Any = None
 ) -> InceptionScore:
-    r"""How certain a judge is of generated rows, and of how many classes it finds them [1]_.
+    r"""How certain a judge is about generated rows, and how many classes it finds among them [1]_.
 
     .. math:: \exp \mathbb{E}_x \operatorname{KL}(p(y|x) \,\|\, p(y))
 
-    with p(y) the mean over a split of the rows, between 1 and the number of classes. Mean and standard deviation over
-    the splits are returned.
+    with p(y) the mean over a split of the rows. The score is between 1 and the number of classes. Its mean and standard
+    deviation over the splits are returned.
 
     Parameters
     ----------
     generated : array-like, sparse matrix or data frame of shape (n_samples, ...)
     judge : fitted classifier, InceptionFeatures, callable or None, default=None
         Gives the probabilities p(y|x) of a block of rows, shape (n_rows, n_classes): a classifier's or Inception's
-        `predict_proba`, or a function. None: the rows of `generated` are such probabilities themselves.
+        `predict_proba`, or a function. None means that the rows of `generated` are already such probabilities.
     n_splits : int, default=10
     shuffle : bool, default=True
         Whether the rows of a split are drawn at random. Published programs split the rows in their order, which is
@@ -72,7 +72,8 @@ def inception_score(
     Raises
     ------
     ValueError
-        If there are fewer rows than splits, the judge knows one class, or returns something other than probabilities.
+        If there are fewer rows than splits, the judge knows only one class, or it returns something other than
+        probabilities.
     TypeError
         If `judge` is neither a classifier with `predict_proba` nor a callable.
 

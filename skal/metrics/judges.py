@@ -1,4 +1,4 @@
-"""What looks at rows for a metric: features or class probabilities from a function, a transformer or a classifier."""
+"""The judges of rows for a metric: features or class probabilities from a function, a transformer or a classifier."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ BLOCK_BYTES = 8 * 2**20
 
 
 def feature_function(features: Any) -> Callable[[Any], Any]:
-    """Check what turns rows into features, and return it as a function."""
+    """Check the source of features, and return it as a function of rows."""
     if hasattr(features, "transform") and not _is_classifier(features):
         check_is_fitted(features)
         return features.transform
@@ -24,7 +24,7 @@ def feature_function(features: Any) -> Callable[[Any], Any]:
 
 
 def probability_function(judge: Any) -> Callable[[Any], Any]:
-    """Check what gives the class probabilities of rows, and return it as a function."""
+    """Check the source of class probabilities, and return it as a function of rows."""
     if hasattr(judge, "predict_proba") and not _is_classifier(judge):
         return judge.predict_proba
     return _function(judge, predict_proba, "predict_proba")
@@ -45,7 +45,7 @@ def _function(source: Any, ask: Callable[[Any, Any], Any], needed: str) -> Calla
 
 
 def as_seen_by(classifier: Any, rows: Any) -> Any:
-    """Generated rows as bytes where the classifier was fitted on bytes, and as they are where it was not."""
+    """Generated rows as bytes if the classifier was fitted on bytes, otherwise unchanged."""
     takes_bytes = getattr(open_pipeline(classifier)[1], "takes_bytes_", False)
     if not takes_bytes or getattr(rows, "dtype", np.uint8) == np.uint8:
         return rows
@@ -57,14 +57,14 @@ def _is_classifier(value: Any) -> bool:
 
 
 def name_of(quantity: str, source: Any) -> str:
-    """What a quantity is called that comes from some source of features or probabilities."""
+    """The name of a quantity that comes from some source of features or probabilities."""
     if hasattr(source, "metric_names"):
         return source.metric_names[quantity]
     return f"classifier {quantity}" if _is_classifier(source) else quantity
 
 
 def as_rows(X: Any) -> Any:
-    """Rows in their container, which must be one at least."""
+    """Rows in their container, of which there must be at least one."""
     X = as_pool(X).X
     if not hasattr(X, "shape"):
         raise TypeError(

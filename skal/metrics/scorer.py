@@ -20,17 +20,17 @@ _BLOCK_ROWS = 1024
 class GenerationScorer:
     """A scorer, as in scikit-learn, of classifiers that generate rows of the classes they were trained on.
 
-    It asks for `n_samples` rows, equally many of each class, by ``estimator.sample(y, random_state=...)``, one block at
-    a time, and measures them. Every call takes the same labels and seeds.
+    It requests `n_samples` rows, equally many of each class, from ``estimator.sample(y, random_state=...)``, one block
+    at a time, and measures them. Every call uses the same labels and seeds.
 
-    As the `scoring` of :class:`skal.SimulatedLearner` it puts its metrics into `history_` as ``score_<name>``, with or
-    without validation rows. In ``GridSearchCV``, `refit` has to name the metric. Smaller distances are better,
-    which a search does not know.
+    As the `scoring` of :class:`skal.SimulatedLearner`, it adds its metrics to `history_` as ``score_<name>``, with or
+    without validation rows. In ``GridSearchCV``, `refit` must name the metric. Note that smaller distances are better,
+    but a search assumes that larger scores are.
 
     Parameters
     ----------
     reference : FeatureStatistics, default=None
-        Of the real rows, for the Frechet distance.
+        Statistics of the real rows, for the Frechet distance.
     classifier : fitted classifier, default=None
         Trained on real rows: for the GAN-test, and for the inception score if there is no `judge`.
     judge : fitted classifier, InceptionFeatures or callable, default=None
@@ -39,12 +39,12 @@ class GenerationScorer:
     n_splits : int, default=10
         As in :func:`inception_score`.
     random_state : int, RandomState instance or None, default=None
-        Used once, here.
+        Used only once, when the scorer is created.
 
     Raises
     ------
     ValueError
-        If there is nothing to measure by, or a number is out of range.
+        If no reference, classifier or judge is given, or a number is out of range.
     TypeError
         If `reference` is not a FeatureStatistics, or `classifier` has no `predict` or no classes.
 
@@ -103,7 +103,7 @@ class GenerationScorer:
         self.names = [meter.name.lower().replace(" ", "_").replace("-", "_") for meter in self._meters()]
 
     def _meters(self, labels: Any = ()) -> list[Any]:
-        """What takes the generated rows and tells the metrics, in the order of their names."""
+        """The objects that take the generated rows and return the metrics, in the order of their names."""
         meters: list[Any] = []
         if self.reference is not None:
             meters.append(FeatureStatistics(self.reference.features))
