@@ -27,14 +27,15 @@ class AllCNN(FeatureNet):
     linear 192 x `n_classes`                 `n_classes`
     =======================================  ===============
 
-    The tables have a 1x1 convolution to `n_classes` channels and then the mean over the pixels. Both are linear and
-    may change places: the penultimate activations are the means of the 192 channels. [1]_ has a ReLU between the
-    two, the table of [2]_ has not. The tables state no padding either: the mean is "over 6x6 spatial dimensions" in
-    [1]_, which leaves the seventh convolution without any.
+    The tables have a 1x1 convolution to `n_classes` channels and then the mean over the pixels. Both are linear and can
+    be swapped: the penultimate activations are the means of the 192 channels. [1]_ has a ReLU between the two, but the
+    table of [2]_ does not. The tables do not state the padding: the mean is "over 6x6 spatial dimensions" in [1]_, so
+    the seventh convolution has none.
 
-    Other sizes change the mean only: 1,369,738 parameters for three channels and ten classes at any size. Without
-    batch norm, the initial weights have to carry the signal through: they are those of He et al. (2015). From torch's
-    own, which leave a thousandth of it, the training below does not start on a few hundred images.
+    Other sizes change only the mean: there are 1,369,738 parameters for three channels and ten classes at any size.
+    Without batch norm, the initial weights have to carry the signal through, so they are those of He et al. (2015).
+    With torch's own, which leave a thousandth of the signal, the training below makes no progress on a few hundred
+    images.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class AllCNN(FeatureNet):
     Notes
     -----
     ASAL trains for 150 epochs by SGD with momentum 0.9, batches of 128 and a learning rate of 0.01, divided by 10 at
-    the 130th and the 140th epoch (A.4); the example below does. The weight decay is that of [1]_; [2]_ states none.
+    the 130th and the 140th epoch (A.4); the example below does. The weight decay is from [1]_; [2]_ states none.
 
     References
     ----------

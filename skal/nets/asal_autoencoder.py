@@ -53,16 +53,16 @@ class MNISTAutoEncoder(_ConvAutoEncoder):
     5x5 deconv, stride 2, sigmoid          1 x 28 x 28
     =====================================  ===============
 
-    Not in the table: padding 2, slope 0.2. Other sizes are halved rounding up, and the deconvolutions pad their
-    output by the pixel it may lack.
+    Not in the table: padding 2, slope 0.2. Other sizes are halved, rounding up, and the deconvolutions pad their output
+    if a pixel is missing.
 
     Parameters
     ----------
     input_shape : tuple of int
         Shape of one image, (C, H, W) or (H, W); any size.
     channels : sequence of int, default=(3, 6, 12)
-        Channels of each convolution. ASAL's experiments on two digits take a third of them, (1, 2, 4), whose
-        code has 64 numbers.
+        Channels of each convolution. ASAL's experiments on two digits use a third of them, (1, 2, 4), for a code of 64
+        numbers.
 
     Attributes
     ----------
@@ -112,8 +112,8 @@ class CIFARAutoEncoder(_ConvAutoEncoder):
     3x3 deconv, stride 2, batch norm, sigmoid           3 x 32 x 32
     ==================================================  ===============
 
-    Not in the table: padding 1. Other sizes are halved rounding up, and the deconvolutions pad their output by the
-    pixel it may lack. No layer before a batch norm has a bias, which the batch norm would take away.
+    Not in the table: padding 1. Other sizes are halved, rounding up, and the deconvolutions pad their output if a pixel
+    is missing. No layer before a batch norm has a bias, because the batch norm would remove it.
 
     Parameters
     ----------
@@ -174,8 +174,8 @@ class CelebAAutoEncoder(_ConvAutoEncoder):
     5x5 deconv, stride 2, tanh                          3 x 64 x 64
     ==================================================  ===============
 
-    Not in the table: padding 2. Other sizes are halved rounding up, and the deconvolutions pad their output by the
-    pixel it may lack. No layer before a batch norm has a bias, which the batch norm would take away.
+    Not in the table: padding 2. Other sizes are halved, rounding up, and the deconvolutions pad their output if a pixel
+    is missing. No layer before a batch norm has a bias, because the batch norm would remove it.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ from .shapes import as_image_shape
 class ConvGenerator(MapGenerator):
     """Generator: a linear layer, then 5x5 transposed convolutions that each double the sides.
 
-    The sides of the maps are those of the image halved again and again, rounded up: 28, 14, 7, 4. Where a side
-    is odd, the transposed convolution that makes it leaves its last line out.
+    The sides of the maps are those of the image, halved repeatedly and rounded up: 28, 14, 7, 4. If a side is odd, the
+    transposed convolution that makes it leaves out its last line.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class ConvGenerator(MapGenerator):
     n_latent : int, default=128
         Length of a latent vector.
     channels : tuple of int, default=(256, 128, 64)
-        Channels of the maps, from the smallest on; each but the last is followed by one of twice the sides.
+        Channels of the maps, from the smallest on; each map except the last is followed by one with twice the sides.
     batch_norm : bool, default=False
-        Whether batch normalisation follows each layer but the last.
+        Whether batch normalisation follows each layer except the last.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class ConvCritic(Critic):
     channels : tuple of int, default=(64, 128, 256)
         Channels of the convolutions.
     batch_norm : bool, default=False
-        Whether batch normalisation follows all convolutions but the first; a gradient penalty forbids it.
+        Whether batch normalisation follows all convolutions except the first; a gradient penalty forbids it.
     dropout : float, default=0.0
         Share of the activations dropped in training after each LeakyReLU, for the consistency term.
 
@@ -310,7 +310,7 @@ class CelebACritic(ConvCritic):
     input_shape : tuple of int
         Shape of one image, (C, H, W) or (H, W).
     batch_norm : bool, default=False
-        Whether batch normalisation follows all convolutions but the first, as in the DCGAN.
+        Whether batch normalisation follows all convolutions except the first, as in the DCGAN.
     dropout : float, default=0.0
         Share of the activations dropped in training after each LeakyReLU, for the consistency term.
 
@@ -331,7 +331,7 @@ class CelebACritic(ConvCritic):
 
 
 class DigitsGenerator(ConvGenerator):
-    """Generator for images as small as scikit-learn's 8x8 digits, of our own.
+    """Our own generator for images as small as scikit-learn's 8x8 digits.
 
     ======================================  =============
     layer                                   output at 8x8
@@ -361,7 +361,7 @@ class DigitsGenerator(ConvGenerator):
 
 
 class DigitsCritic(ConvCritic):
-    """Critic for images as small as scikit-learn's 8x8 digits, of our own.
+    """Our own critic for images as small as scikit-learn's 8x8 digits.
 
     ======================================  =============
     layer                                   output at 8x8

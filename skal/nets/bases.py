@@ -1,4 +1,4 @@
-"""What the architectures share: a last layer on features, and rows made of latents."""
+"""The bases of the architectures: a last layer on features, and rows made from latents."""
 
 import math
 from typing import ClassVar
@@ -64,7 +64,7 @@ class Critic(FeatureNet):
 
 
 class LatentNet(nn.Module):
-    """A network that makes rows of latent vectors, by its `layers` unless a subclass has other ways."""
+    """A network that makes rows from latent vectors, by its `layers` unless a subclass does it differently."""
 
     layers: nn.Module
     output_range: ClassVar[tuple[float, float] | None] = None
@@ -75,7 +75,7 @@ class LatentNet(nn.Module):
         self.n_latent = n_latent
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of latent vectors, shape ``(N, *input_shape)``."""
+        """Return the rows for latent vectors, shape ``(N, *input_shape)``."""
         return self.as_rows(self.layers(z))
 
     def as_rows(self, x: torch.Tensor) -> torch.Tensor:
@@ -103,7 +103,7 @@ class MapGenerator(LatentNet):
         self.linear = nn.Sequential(nn.Linear(n_latent, n_units), *norm, nn.ReLU())
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the images of latent vectors, shape ``(N, *input_shape)``."""
+        """Return the images for latent vectors, shape ``(N, *input_shape)``."""
         return self.as_rows(self.maps(self.linear(z).unflatten(1, self.first_shape)))
 
 
@@ -114,7 +114,7 @@ class Coder(LatentNet):
     decoder: nn.Module
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the rows of codes, shape ``(N, *input_shape)``."""
+        """Return the rows for codes, shape ``(N, *input_shape)``."""
         return self.as_rows(self.decoder(z))
 
 
@@ -139,5 +139,5 @@ class PosteriorNet(Coder):
         return mean, log_variance
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reconstructions from the means; nothing is drawn."""
+        """Return the reconstructions from the means; nothing is drawn at random."""
         return self.decode(self.encode(x)[0])

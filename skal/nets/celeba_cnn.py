@@ -21,8 +21,9 @@ class CelebACNN(HiddenNet):
     linear 1024 x `n_classes`    `n_classes`
     ===========================  ===============
 
-    The table ends in one logit for its two classes; ours is the difference of two. It does not state the padding: 1
-    is what makes 4096 of 64x64 pixels. Other sizes and channels change the first linear layer only.
+    The table ends in one logit for its two classes; here there are two logits, whose difference corresponds to it. The
+    table does not state the padding: 1 is the padding that turns 64x64 pixels into 4096 features. Other sizes and
+    channels change only the first linear layer.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ class ConvSmall(FeatureNet):
     Batch norm and a leaky ReLU of slope 0.1 follow each convolution. The batch norm on the logits that [1]_ has for
     SVHN is left out: [2]_ does not mention it.
 
-    For LSUN's 64x64 pixels ASAL makes the first convolution 5x5 with stride 2 (supplement A.7),
-    ``first_stride=2`` here, and the table holds from there on. Other sizes change the mean only.
+    For LSUN's 64x64 pixels, ASAL makes the first convolution 5x5 with stride 2 (supplement A.7). Here this is
+    ``first_stride=2``, and the table holds from there on. Other sizes change only the mean.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ class ConvSmall(FeatureNet):
     dropout : float, default=0.5
         Share of the activations dropped in training after each pooling.
     n_filters : int, default=64
-        Channels of the first three convolutions, half those of the others: 64 is the network of [1]_ for SVHN, 96
-        the one for CIFAR-10.
+        Channels of the first three convolutions; the others have twice as many. 64 gives the network of [1]_ for SVHN,
+        and 96 the one for CIFAR-10.
     first_stride : int, default=1
         Stride of the first convolution, whose kernel has ``2 * first_stride + 1`` pixels to a side.
 

@@ -1,4 +1,4 @@
-"""The standard DCGAN generator and the SN-DCGAN critic for 32x32 images, which ALCG's experiments have."""
+"""The standard DCGAN generator and the SN-DCGAN critic for 32x32 images, which ALCG's experiments use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DCGANGenerator(MapGenerator):
     3x3 conv, tanh                                  3 x 32 x 32
     ==============================================  ===============
 
-    Images of other sizes, of 8x8 pixels and more, start from maps of an eighth of their sides, rounded down.
+    Images of other sizes, from 8x8 pixels on, start from maps with an eighth of their sides, rounded down.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class DCGANCritic(Critic):
     linear 8192 x 1                                 1
     ==============================================  ===============
 
-    The slope is 0.2. What trains it adds the spectral normalisation.
+    The slope is 0.2. The estimator that trains the critic adds the spectral normalisation.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ class DCGANCritic(Critic):
     channels : tuple of int, default=(64, 128, 256, 512)
         Channels of the maps, from the largest on.
     batch_norm : bool, default=False
-        Whether batch normalisation follows all convolutions but the first, as in the DCGAN; a gradient penalty forbids
-        it.
+        Whether batch normalisation follows all convolutions except the first, as in the DCGAN; a gradient penalty
+        forbids it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Generative networks for plain feature rows, of our own."""
+"""Our own generative networks for plain feature rows."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class DenseGenerator(LatentNet):
     linear                                  `input_shape`
     ======================================  ===============
 
-    The output is linear, of any range: meant for standardised features.
+    The output is linear and unbounded, which suits standardised features.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class DenseGenerator(LatentNet):
     output_range : None
         The output has no bounds.
     default_lr : float
-        A learning rate that suits: a tenth of it, the papers' for images, needs ten times the steps.
+        A suitable learning rate. A tenth of it, which the papers use for images, needs ten times as many steps.
 
     Examples
     --------
@@ -112,15 +112,15 @@ class DenseAutoEncoder(CodeNet):
     linear                                       `input_shape`
     ===========================================  ===============
 
-    Code and output are linear, of any range: meant for standardised features.
+    Code and output are linear and unbounded, which suits standardised features.
 
     Parameters
     ----------
     input_shape : tuple of int
         Shape of one row.
     n_latent : int, default=None
-        Length of a code. None is 16, or the number of features where that is smaller: a code as long as the row
-        can be the row itself.
+        Length of a code. None is 16, or the number of features if that is smaller: a code as long as the row can be the
+        row itself.
     hidden : sequence of int, default=(128, 128)
         Units of each hidden layer of the encoder.
 
@@ -161,14 +161,14 @@ class DenseVAE(PosteriorNet):
     linear                                       `input_shape`
     ===========================================  ===============
 
-    The output is linear, of any range: meant for standardised features.
+    The output is linear and unbounded, which suits standardised features.
 
     Parameters
     ----------
     input_shape : tuple of int
         Shape of one row.
     n_latent : int, default=50
-        Length of a latent vector. The Kullback-Leibler term switches off what the rows do not need.
+        Length of a latent vector. The Kullback-Leibler term switches off the latents that the rows do not need.
     hidden : sequence of int, default=(128, 128)
         Units of each hidden layer of the encoder.
 

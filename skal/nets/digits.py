@@ -8,7 +8,7 @@ from .shapes import as_image_shape
 
 
 class DigitsNet(FeatureNet):
-    """Small convolutional network for images as small as scikit-learn's 8x8 digits, of our own.
+    """Our own small convolutional network for images as small as scikit-learn's 8x8 digits.
 
     =============================  =============
     layer                          output at 8x8
@@ -21,7 +21,7 @@ class DigitsNet(FeatureNet):
     linear 256 x `n_classes`       `n_classes`
     =============================  =============
 
-    It has no dropout, so weighted rows train exactly as repeated ones do.
+    It has no dropout, so training with weighted rows is exactly the same as with repeated rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Layers that several architectures have."""
+"""Layers that several architectures share."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ from .shapes import as_image_shape
 class LeakyReLU(nn.Module):
     """``x`` where it is positive and ``negative_slope * x`` elsewhere, as `torch.nn.LeakyReLU`.
 
-    This and `ReLU` are ``x`` times a mask that autograd takes for a constant, so that a gradient penalty can
-    differentiate them twice at no extra cost. The second derivative, zero wherever it exists, is then no term at
-    all. torch's own give it as a tensor of zeros, which the second backward pass of a penalty carries through every
-    layer below.
+    This and `ReLU` are ``x`` times a mask that autograd treats as a constant, so that a gradient penalty can
+    differentiate them twice at no extra cost. The second derivative, zero wherever it exists, then does not appear as a
+    term. torch's own layers return it as a tensor of zeros, which the second backward pass of a penalty carries through
+    every layer below.
 
     Parameters
     ----------

@@ -19,8 +19,8 @@ class LeNet(HiddenNet):
     linear 1024 x `n_classes`    `n_classes`
     ===========================  ===============
 
-    The table does not state the padding: 2 is what makes 3136 of 28x28 pixels. Other sizes and channels change
-    the first linear layer only.
+    The table does not state the padding: 2 is the padding that turns 28x28 pixels into 3136 features. Other sizes and
+    channels change only the first linear layer.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ from .bases import HeadNet
 class Linear(HeadNet):
     """One linear layer on the flattened row: the network of softmax regression.
 
-    The weights start at zero. The loss is convex, so nothing is lost, and rows on any scale start from
-    equal class probabilities.
+    The weights start at zero. The loss is convex, so this start loses nothing, and rows on any scale start from equal
+    class probabilities.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm by name; both packages are imported where a name asks for them."""
+"""Networks of torchvision and timm by name; each package is imported only if a name asks for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .torchvision_net import TorchvisionNet, load_weights, read_body, read_weigh
 
 
 def package_network(name: str, asker: str, own: Iterable[str]) -> Callable[..., TorchvisionNet]:
-    """Return what builds a network of torchvision or timm for images of some shape and a number of classes.
+    """Return a builder of a torchvision or timm network for images of some shape and a number of classes.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def package_network(name: str, asker: str, own: Iterable[str]) -> Callable[..., 
     asker : str
         Named in errors.
     own : iterable of str
-        Other names that the asker takes, which errors may propose.
+        Other names that the asker accepts, which errors may suggest.
 
     Raises
     ------
     ValueError
-        If there is no such network. The error has names that are close.
+        If there is no such network. The error suggests similar names.
     ImportError
         If timm is not installed.
 
@@ -98,7 +98,7 @@ def _proposal(short: str, own: Iterable[str]) -> str:
 
 
 class _PackageModel(TorchvisionNet):
-    """A linear head on a network of a package; what remains of it may have any shape."""
+    """A linear head on a network of a package; the rest of the network may have any shape."""
 
     def __init__(
         self, body: nn.Module, name: str, shape: tuple[int, ...], n_classes: int, n_hidden: int | None
@@ -141,7 +141,7 @@ def _sample_convolutions(body: nn.Module) -> None:
 
 
 class TorchvisionModel(_PackageModel):
-    """A classification network of torchvision, with a linear head of our own.
+    """A classification network of torchvision, with skal's own linear head.
 
     Parameters
     ----------
@@ -154,9 +154,9 @@ class TorchvisionModel(_PackageModel):
     n_hidden : int, default=None
         Size of a linear layer, without activation, before the last one: the embedding.
     weights : str or path-like, default=None
-        A file of pretrained weights, as in :class:`skal.nets.ResNet18`, or the name of weights that torchvision has
-        for this network, such as "DEFAULT", which torchvision downloads unless they are in its cache. The last layer is
-        left out. Gray images take the sum of the first kernels over the three channels.
+        A file of pretrained weights, as in :class:`skal.nets.ResNet18`, or the name of weights that torchvision has for
+        this network, such as "DEFAULT", which torchvision downloads unless they are in its cache. The last layer is
+        left out. For gray images, the first kernels are summed over the three channels.
     **params
         Further arguments of torchvision's network.
 
@@ -232,7 +232,7 @@ def _weights_of(
 
 
 class TimmModel(_PackageModel):
-    """A network of timm, with a linear head of our own.
+    """A network of timm, with skal's own linear head.
 
     Parameters
     ----------
@@ -244,15 +244,15 @@ class TimmModel(_PackageModel):
         A file of pretrained weights, as in :class:`skal.nets.ResNet18`, which timm adapts to the channels, and to the
         size of the images. The last layer is left out.
     pretrained : bool, default=False
-        Whether timm gets the weights itself, which it downloads unless they are in its cache.
+        Whether timm provides the weights, which it downloads unless they are in its cache.
     **params
-        Further arguments of ``timm.create_model``, such as `drop_path_rate`. `img_size` is that of the images where
-        the network needs it.
+        Further arguments of ``timm.create_model``, such as `drop_path_rate`. `img_size` is set to the size of the
+        images if the network needs it.
 
     Raises
     ------
     FileNotFoundError
-        If there is no file `weights`.
+        If the file `weights` does not exist.
     ValueError
         If the file does not suit the network, or the network does not take images of this shape.
     """

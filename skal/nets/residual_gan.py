@@ -76,9 +76,9 @@ class ResidualGenerator(LatentNet):
     batch norm, ReLU, 3x3 conv, tanh               3 x 32 x 32
     =============================================  ===============
 
-    A block is batch norm, ReLU, nearest upsampling, 3x3 conv, batch norm, ReLU, 3x3 conv, beside a shortcut of
-    upsampling and 1x1 conv. The table leaves out the batch norm and ReLU before the last convolution, which the
-    reference has. Other sizes are those that three halvings, rounded up, start from.
+    A block is batch norm, ReLU, nearest upsampling, 3x3 conv, batch norm, ReLU, 3x3 conv, with a shortcut of upsampling
+    and 1x1 conv. The table leaves out the batch norm and ReLU before the last convolution, which the reference has. For
+    other sizes, the first maps have the sides after three halvings, rounded up.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class ResidualGenerator(LatentNet):
     n_latent : int, default=128
         Length of a latent vector.
     n_filters : int, default=128
-        Filters of every convolution but the last.
+        Filters of every convolution except the last.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class ResidualCritic(Critic):
     =============================================  ===============
 
     A block is ReLU, 3x3 conv, ReLU, 3x3 conv, without the first ReLU in the first block. A block "down" then takes
-    means of 2x2 pixels, beside a shortcut of the same and a 1x1 conv. The table shows three blocks; the reference
+    means of 2x2 pixels, with a shortcut of the same means and a 1x1 conv. The table shows three blocks; the reference
     has these four.
 
     Parameters
@@ -150,8 +150,8 @@ class ResidualCritic(Critic):
         Share of the numbers dropped in training after the second, third and fourth block, for the consistency term.
         One number d stands for (0.4 d, d, d), so that 0.5 gives WGAN-CT's (0.2, 0.5, 0.5).
     batch_norm : bool, default=False
-        Whether a batch norm precedes each ReLU of the blocks but the first block's. It ties the images of a batch
-        together, so a gradient penalty forbids it; the papers have none.
+        Whether a batch norm precedes each ReLU of the blocks, except in the first block. It makes the images of a batch
+        depend on each other, so a gradient penalty forbids it; the papers have none.
     n_filters : int, default=128
         Filters of every convolution.
 

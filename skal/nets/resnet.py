@@ -56,7 +56,7 @@ class _ResNet(TorchvisionNet):
 
 
 class SampledConv2d(nn.Module):
-    """A strided 1x1 convolution, with its weight: takes every stride-th pixel first.
+    """A strided 1x1 convolution, computed by taking every stride-th pixel first, with the same weight.
 
     torch 2.6 to 2.13 corrupt memory in the backward pass of the convolution itself, on CPUs, with few channels last.
     """
@@ -97,21 +97,21 @@ class ResNet18(_ResNet):
     n_classes : int
         Number of logits.
     stem : {"auto", "small", "imagenet"}, default="auto"
-        The first layers. "auto" is "small" where a side has fewer than 64 pixels, else "imagenet".
+        The first layers. "auto" is "small" if a side has fewer than 64 pixels, else "imagenet".
     n_hidden : int, default=None
         Size of a linear layer, without activation, before the last one: the embedding. DGAL's appendix A has 50. None
         is the plain network, whose embedding is the mean over the pixels.
     weights : str or path-like, default=None
         A file with pretrained weights under torchvision's or timm's names: a state dict that torch has saved, or one
-        of safetensors with the suffix ".safetensors". The last layer is left out. Gray images take the sum of the
-        first kernels over the three channels. 7x7 kernels cannot go into the small stem: its 3x3 convolution stays
-        random, and all other layers take their weights. The published weights expect pixels that were scaled to the
-        means and deviations of ImageNet's channels.
+        of safetensors with the suffix ".safetensors". The last layer is left out. For gray images, the first kernels
+        are summed over the three channels. 7x7 kernels do not fit into the small stem: its 3x3 convolution stays
+        random, and all other layers take their weights. The published weights expect pixels that are standardised by
+        the means and deviations of ImageNet's channels.
 
     Raises
     ------
     FileNotFoundError
-        If there is no file `weights`.
+        If the file `weights` does not exist.
     ValueError
         If the file holds no weights or those of another network, or `stem` is unknown.
 
@@ -135,8 +135,9 @@ class ResNet18(_ResNet):
 class ResNet50(_ResNet):
     """ResNet-50 [1]_, torchvision's module with a stem for small images: the classifier of DGAL [2]_ for CIFAR-10.
 
-    The stems and stages of :class:`ResNet18` with 3, 4, 6 and 3 blocks, each of a 1x1, a 3x3 and a 1x1 convolution
-    (the 3x3 one has the stride), to 256, 512, 1024 and 2048 channels: 2048 features. DGAL trains it on SVHN too.
+    It has the stems and stages of :class:`ResNet18`, but with 3, 4, 6 and 3 blocks, each of a 1x1, a 3x3 and a 1x1
+    convolution (the 3x3 one has the stride), and with 256, 512, 1024 and 2048 channels, so 2048 features. DGAL also
+    trains it on SVHN.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the convolutional networks halve an image and double it back to its exact size."""
+"""How convolutional networks halve an image and double it back to its exact size."""
 
 import math
 
@@ -19,11 +19,10 @@ def halvings(size: Size, times: int, *, ceil: bool = True) -> list[Size]:
 def deconvolution(
     n_in: int, n_out: int, kernel_size: int, size: Size, output_size: Size, *, bias: bool = True
 ) -> nn.ConvTranspose2d:
-    """Return a deconvolution of stride 2 that makes images of ``output_size`` of ones of ``size``.
+    """Return a deconvolution of stride 2 that makes images of ``output_size`` from images of ``size``.
 
-    ``output_size`` is about twice ``size``, one of `halvings`: rounded up where ``kernel_size`` is odd, down where
-    it is even. Side n becomes 2n - 1 (odd kernels) or 2n (even ones); the output padding adds a pixel where one is
-    missing.
+    ``output_size`` is about twice ``size``, one of `halvings`: rounded up if ``kernel_size`` is odd, down if it is
+    even. Side n becomes 2n - 1 (odd kernels) or 2n (even ones); the output padding adds a pixel if one is missing.
     """
     padding = (kernel_size - 1) // 2
     height, width = (
@@ -36,8 +35,8 @@ def deconvolution(
 def keep_variance(module: nn.Module) -> None:
     """Initialize the convolutions so that activations keep their variance through ReLUs (He et al., 2015).
 
-    torch's own initial weights more than halve it at each layer, so that nothing of the input is left after the six
-    layers of a narrow autoencoder.
+    torch's own initial weights more than halve the variance at each layer, so that nothing of the input is left after
+    the six layers of a narrow autoencoder.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

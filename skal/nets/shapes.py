@@ -26,7 +26,7 @@ def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[
 
 
 def architecture_for(input_shape: tuple[int, ...]) -> str:
-    """Return the name under which the tables of generative networks have the one for rows of a shape."""
+    """Return the name, in the tables of generative networks, of the network for rows of a shape."""
     if len(input_shape) != 3:
         return "dense"
     n_channels, *sides = input_shape
@@ -38,5 +38,5 @@ def architecture_for(input_shape: tuple[int, ...]) -> str:
 
 
 def as_images(x: torch.Tensor) -> torch.Tensor:
-    """Give gray images ``(N, H, W)`` their channel axis; leave ``(N, C, H, W)`` as it is."""
+    """Give gray images ``(N, H, W)`` their channel axis; leave ``(N, C, H, W)`` unchanged."""
     return x.unsqueeze(1) if x.ndim == 3 else x

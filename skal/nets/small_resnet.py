@@ -7,7 +7,7 @@ from torch import nn
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch norm, and a shortcut around them.
 
-    The shortcut is the input itself, or a 1x1 convolution of it where stride or channels change the shape.
+    The shortcut is the input itself, or a 1x1 convolution of it if stride or channels change the shape.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:

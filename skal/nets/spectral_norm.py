@@ -1,6 +1,6 @@
 """Spectral normalisation: layers whose largest singular value is one.
 
-Modules with torch's own cannot be pickled.
+Modules with torch's own spectral normalisation cannot be pickled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the networks with a torchvision body share: the head, pickling, and weights from a file."""
+"""The base of the networks with a torchvision body: the head, pickling, and weights from a file."""
 
 import os
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it holds anything else.
+        If the file holds anything else.
     """
     path = Path(weights)
     if not path.is_file():
@@ -92,9 +92,9 @@ def read_body(
     Parameters
     ----------
     file : str, path-like or dict
-        As in `read_weights`, or what it returns.
+        As in `read_weights`, or its result.
     head : str or tuple of str
-        What the keys of the head start with.
+        The prefixes of the keys of the head.
     first : str
         New name of the first convolution's kernels. For gray images they are summed over three channels, as if all
         three were equal.
@@ -115,7 +115,7 @@ def load_weights(body: nn.Module, state: dict[str, torch.Tensor], file: str | os
     Raises
     ------
     ValueError
-        If keys or shapes are not those of the body.
+        If keys or shapes do not match those of the body.
     """
     own = body.state_dict()
     problems = [

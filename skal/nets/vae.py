@@ -47,7 +47,7 @@ class _ConvVAE(PosteriorNet):
 
 
 class ConvVAE(_ConvVAE):
-    """Convolutional variational autoencoder in the manner of VAAL's [1]_, narrower.
+    """Convolutional variational autoencoder like that of VAAL [1]_, but narrower.
 
     =====================================================  ===============  ===============
     layer                                                  output at 28x28  output at 32x32
@@ -64,11 +64,11 @@ class ConvVAE(_ConvVAE):
     4x4 deconv, stride 2, padding 1, sigmoid               1 x 28 x 28      3 x 32 x 32
     =====================================================  ===============  ===============
 
-    VAAL's has 128-256-512-1024 filters, ``n_filters=128`` here, sixteen times the arithmetic. DGAL [2]_ has "a
-    CNN-based VAE" and states no layers.
+    VAAL's has 128-256-512-1024 filters, which is ``n_filters=128`` here and takes sixteen times the arithmetic. DGAL
+    [2]_ has "a CNN-based VAE" and does not state the layers.
 
-    Images are halved up to four times, rounding down, while two pixels to a side remain: four times from 32x32,
-    three times from 16x16, twice from 8x8. The deconvolutions pad their output where a pixel is missing.
+    Images are halved up to four times, rounding down, while two pixels to a side remain: four times from 32x32, three
+    times from 16x16, twice from 8x8. The deconvolutions pad their output if a pixel is missing.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class ConvVAE(_ConvVAE):
     n_latent : int, default=50
         Length of a latent vector.
     n_filters : int, default=32
-        Filters of the first convolution; each further one has twice as many as the one before.
+        Filters of the first convolution; each further convolution has twice as many as the one before.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class ConvVAE(_ConvVAE):
 
 
 class ResNetVAE(_ConvVAE):
-    """Variational autoencoder whose encoder is ResNet-18 [1]_, as DGAL's [2]_ for CIFAR-100 and Mini-ImageNet.
+    """Variational autoencoder whose encoder is ResNet-18 [1]_, as in DGAL [2]_ for CIFAR-100 and Mini-ImageNet.
 
     ==============================================================  ===============
     layer                                                           output at 32x32

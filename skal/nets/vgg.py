@@ -26,8 +26,8 @@ class VGG16BN(TorchvisionNet):
     linear `n_hidden` x `n_classes`                      `n_classes`
     ===================================================  ===============
 
-    The head is the paper's, in place of two layers of 4096 units on 7x7 pixels. Larger images and other channels change
-    the first linear layer and the first convolution only.
+    The head is that of the WAAL paper, in place of two layers of 4096 units on 7x7 pixels. Larger images and other
+    channels change only the first linear layer and the first convolution.
 
     Parameters
     ----------
@@ -36,19 +36,19 @@ class VGG16BN(TorchvisionNet):
     n_classes : int
         Number of logits.
     n_hidden : int, default=50
-        Units of the hidden layer, the embedding. The paper has 100 for the larger images of STL-10.
+        Units of the hidden layer, the embedding. The paper uses 100 for the larger images of STL-10.
     dropout : float, default=0.5
         Share of the hidden units dropped in training.
     weights : str or path-like, default=None
         A file with pretrained weights under torchvision's names: a state dict that torch has saved, or one of
-        safetensors with the suffix ".safetensors". Its linear layers are left out. Gray images take the sum of the
-        first kernels over the three channels. The published weights expect pixels that were scaled to the means and
+        safetensors with the suffix ".safetensors". Its linear layers are left out. For gray images, the first kernels
+        are summed over the three channels. The published weights expect pixels that are standardised by the means and
         deviations of ImageNet's channels.
 
     Raises
     ------
     FileNotFoundError
-        If there is no file `weights`.
+        If the file `weights` does not exist.
     ValueError
         If the file holds no weights or those of another network, or the images are too small.
 
@@ -100,5 +100,5 @@ class VGG16BN(TorchvisionNet):
 
     @property
     def features(self) -> nn.Module:
-        """All before the head: what WAAL's critic looks at."""
+        """All layers before the head, whose output WAAL's critic sees."""
         return self.body

@@ -44,7 +44,7 @@ class ViTSmall(TorchvisionNet):
     linear                                         `n_classes`  `n_classes`  `n_classes`
     =============================================  ===========  ===========  ============
 
-    DGAL trains it on Mini-ImageNet (84x84) too, both times from pretrained weights, and states no patch size.
+    DGAL also trains it on Mini-ImageNet (84x84), both times from pretrained weights, and does not state a patch size.
 
     Parameters
     ----------
@@ -53,11 +53,10 @@ class ViTSmall(TorchvisionNet):
     n_classes : int
         Number of logits.
     patch_size : int or "auto", default="auto"
-        Side of a patch in pixels, a divisor of the image's side. "auto" is the smallest one from 4 on that makes at
-        most 14x14 patches.
+        Side of a patch in pixels, a divisor of the image's side. "auto" is the smallest such divisor from 4 on that
+        makes at most 14x14 patches.
     resize : int, default=None
-        Side to which images are first resized, bilinearly: 224 for most pretrained weights. None takes them as they
-        are.
+        Side to which images are first resized, bilinearly: 224 for most pretrained weights. None does not resize them.
     n_layers : int, default=12
         Number of encoder layers.
     n_heads : int, default=6
@@ -65,7 +64,7 @@ class ViTSmall(TorchvisionNet):
     width : int, default=384
         Size of a token; the MLPs have four times as many hidden units.
     dropout : float, default=0.0
-        Share of activations dropped in training, behind the position embeddings, attentions and MLP layers.
+        Share of activations dropped in training, after the position embeddings, attentions and MLP layers.
     n_hidden : int, default=None
         Size of a linear layer, without activation, before the last one: the embedding. DGAL's appendix A has 50. None
         is the plain network, whose embedding is the class token.
@@ -73,13 +72,13 @@ class ViTSmall(TorchvisionNet):
         A file with pretrained weights under torchvision's or timm's names, such as those of timm's
         vit_small_patch16_224: a state dict that torch has saved, or one of safetensors with the suffix ".safetensors".
         The last layer is left out. Position embeddings are interpolated (bicubic) to the network's grid of patches; the
-        patches must have the same size. Gray images take the sum of the first kernels over the three channels. Scale
-        the pixels as the weights expect it.
+        patches must have the same size. For gray images, the first kernels are summed over the three channels. Scale
+        the pixels as the weights expect.
 
     Raises
     ------
     FileNotFoundError
-        If there is no file `weights`.
+        If the file `weights` does not exist.
     ValueError
         If the images cannot be cut into such patches, or the file holds no weights or those of another network.
 

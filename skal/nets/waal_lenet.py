@@ -21,8 +21,8 @@ class WAALLeNet(HiddenNet):
     linear 50 x `n_classes`      `n_classes`
     ===========================  ===============
 
-    The paper's appendix states the head; the widths 10 and 20 are those of its code (and make the 320). Other
-    sizes and channels change the first linear layer only.
+    The paper's appendix states the head; the widths 10 and 20 are from its code (and give the 320 features). Other
+    sizes and channels change only the first linear layer.
 
     Parameters
     ----------
