@@ -1,4 +1,4 @@
-"""Data sets that a class of torchvision reads whole."""
+"""Data sets that a torchvision class reads as a whole."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class ArrayFiles(NamedTuple):
 
 
 def load_arrays(files: ArrayFiles, *options: Any, variant: str | None = None) -> Result:
-    """Read a data set whole, select rows, resize them. The options are those of a `Request`, from `split` on."""
+    """Read a whole data set, select rows, and resize them. The options are those of a `Request`, from `split` on."""
     title = files.loader
     request = Request(title, [*files.splits, "validation"], *options)
     stored = "train" if request.split == "validation" else request.split

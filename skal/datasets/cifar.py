@@ -34,8 +34,8 @@ def load_cifar10(
     ASAL's two-class task is ``subset=("automobile", "horse")``, WAAL's split ``n_validation=5000``.
 
     Where torchvision's ``cifar-10-batches-py`` is absent, image files in ``cifar10-images/{train,test}/<class>/``
-    are decoded. Their order is not the original one: rows alternate between the ten classes, so that the last rows
-    hold all of them too.
+    are decoded. Their order is not the original one: rows alternate between the ten classes, so that the last rows also
+    contain all of them.
 
     Parameters
     ----------

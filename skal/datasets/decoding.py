@@ -22,7 +22,7 @@ def pixels(item: Any, channels: int, size: tuple[int, int] | None) -> NDArray[np
 def in_8_bits(image: Any) -> Any:
     """Return an image of Pillow with grey values of more than 8 bits stretched from the darkest to the brightest.
 
-    Pillow itself would show all above 255 as white. Other images stay what they are.
+    Pillow itself would show all values above 255 as white. Other images are unchanged.
     """
     from PIL import Image
 

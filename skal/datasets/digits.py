@@ -1,4 +1,4 @@
-"""MNIST and what has its form."""
+"""MNIST and data sets of the same form."""
 
 from .arrays import ArrayFiles, load_arrays
 from .request import Folder, ImageSize, Result, Subset, check_choice
@@ -33,11 +33,12 @@ def load_mnist(
     split : {"train", "validation", "test"}, default="train"
         Which rows to load.
     n_validation : int, default=0
-        The last `n_validation` rows of the training set are the split "validation", and not in the split "train".
+        The last `n_validation` rows of the training set form the split "validation", and are left out of the split
+        "train".
     subset : class or iterable of classes, default=None
-        Numbers or names of the classes whose rows are kept, in their order. Class numbers stay as they are.
+        Numbers or names of the classes whose rows are kept, in the order of the data. Class numbers do not change.
     image_size : int or (height, width), default=None
-        Resize the images, cut to this aspect ratio about their centre.
+        Resize the images, after cutting them around their centre to this aspect ratio.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
     data_home : path-like, default=None
@@ -52,7 +53,7 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        If the data set is not there; the message says where it should be and how to get it.
+        If the data set is missing; the message tells where it should be and how to get it.
     ValueError
         For an argument that is not allowed, and for damaged files.
 

@@ -20,32 +20,34 @@ def load_image_folder(
 ) -> Result:
     """Load image files from a folder, which may have a folder for each class.
 
-    The files are decoded once, a few at a time, into a file of the cache, and later calls only map that file. It is
-    written again when the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
-    .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class. Photos come upright, as their
-    metadata has it.
+    The files are decoded once, a few at a time, into a cache file, and later calls only map that file. The cache file
+    is written again if the names, sizes or times of the image files have changed. Files end in .jpg, .jpeg, .png, .ppm,
+    .bmp, .pgm, .tif, .tiff or .webp and may lie deeper in the folder of their class. Photos are turned upright
+    according to their metadata.
 
-    Photos that are too many to keep decoded, or are to be decoded again each time, are a torch dataset instead:
-    :class:`skal.pool.DatasetPool` reads rows when they are asked for. The guide to data sets shows how.
+    If there are too many photos to keep decoded, or if they should be decoded again each time, use a torch dataset
+    instead: :class:`skal.pool.DatasetPool` reads rows on demand. The guide to data sets shows how.
 
     Parameters
     ----------
     path : path-like
         The folder.
     classes : bool, default=None
-        Whether its folders, in alphabetical order, are the classes 0, 1, .... Images beside them are unlabelled then.
-        Without classes all images are unlabelled, however deep they lie. None means classes where there are folders.
+        Whether the subfolders, in alphabetical order, are the classes 0, 1, .... Images beside these folders are then
+        unlabelled. Without classes all images are unlabelled, however deep they lie. None means classes if there are
+        subfolders.
     subset : class or iterable of classes, default=None
-        Numbers or names of the classes whose rows are kept, in their order. Class numbers stay as they are.
+        Numbers or names of the classes whose rows are kept, in the order of the data. Class numbers do not change.
     image_size : int or (height, width), default=None
-        Resize the images, cut to this aspect ratio about their centre. None requires images of equal size.
+        Resize the images, after cutting them around their centre to this aspect ratio. None requires images of equal
+        size.
     channels : {1, 3}, default=3
         Grey or RGB images.
     cache : bool or path-like, default=True
         Folder for the decoded images; True is ``skal-cache`` in ``SKAL_DATA``, else in ``~/skal_data``. False decodes
-        into memory, at each call.
+        into memory at each call.
     n_jobs : int, default=None
-        Threads that decode. None is 1, -1 all processors.
+        Number of threads that decode. None is 1, and -1 means all processors.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
 
@@ -60,7 +62,8 @@ def load_image_folder(
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, no image in it or in a class, or no folder where there should be classes.
+        If the folder does not exist, it or a class contains no image, or it has no subfolders although there should be
+        classes.
     OSError
         If the cache cannot be written.
     ValueError

@@ -27,11 +27,11 @@ def load_mini_imagenet(
     Parameters
     ----------
     split : {"all", "train", "validation", "test"}, default="all"
-        Which rows to load. The splits were made for few-shot learning and have 64, 16 and 20 classes of their own;
-        active learning, as in DGAL, uses all of them.
+        Which rows to load. The splits were made for few-shot learning and have separate classes, 64, 16 and 20 of them;
+        active learning, as in DGAL, uses all.
     subset : class or iterable of classes, default=None
-        Numbers or names of the classes whose rows are kept, in their order. Numbers are positions among the sorted
-        names of all 100 classes.
+        Numbers or names of the classes whose rows are kept, in the order of the data. Numbers are positions among the
+        sorted names of all 100 classes.
     image_size, return_X_y, data_home
         As in :func:`load_mnist`.
     cache, n_jobs
@@ -102,8 +102,8 @@ def load_tiny_imagenet(
     split : {"train", "validation"}, default="train"
         Which rows to load.
     subset : class or iterable of classes, default=None
-        Numbers or names of the classes whose rows are kept, in their order. Numbers are positions among the sorted
-        names of all 200 classes.
+        Numbers or names of the classes whose rows are kept, in the order of the data. Numbers are positions among the
+        sorted names of all 200 classes.
     image_size, return_X_y, data_home
         As in :func:`load_mnist`.
     cache, n_jobs

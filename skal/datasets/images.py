@@ -94,7 +94,7 @@ def class_folders(root: Path) -> list[str]:
 
 
 def list_images(root: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
-    """Image files in folders named like the classes: class by class, each in the order of their names; none hidden."""
+    """Image files in folders named like the classes: class by class, in order of their names, without hidden files."""
     folder = import_torchvision().datasets.folder
     numbers = {name: number for number, name in enumerate(classes)}
     endings = image_endings()
@@ -111,7 +111,7 @@ def list_images(root: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def list_unlabeled(root: Path, *, deep: bool) -> list[str]:
-    """Image files in a folder, and if wanted in the folders below: folder by folder, in the order of their names."""
+    """Image files in a folder and optionally in the folders below it: folder by folder, in the order of their names."""
     endings = image_endings()
     files = []
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -121,12 +121,12 @@ def list_unlabeled(root: Path, *, deep: bool) -> list[str]:
 
 
 def image_endings() -> tuple[str, ...]:
-    """What the names of image files end in."""
+    """The endings of the names of image files."""
     return import_torchvision().datasets.folder.IMG_EXTENSIONS  # type: ignore[no-any-return]
 
 
 def _stamp(title: str, items: Sequence[Any]) -> str:
-    """Digest of names, sizes and times of image files, by which a cache knows what it was made from."""
+    """Digest of names, sizes and times of image files, by which a cache is matched to the files."""
     digest = hashlib.blake2b(digest_size=8)
     for item in items:
         try:

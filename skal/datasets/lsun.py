@@ -35,8 +35,8 @@ def load_lsun(
     split : {"train", "validation"}, default="train"
         Which rows to load.
     subset : category or iterable of categories, default=None
-        Numbers or names of the categories, such as ``("bedroom", "tower")``; the others need not be there.
-        Their numbers are positions among all ten, in alphabetical order.
+        Numbers or names of the categories, such as ``("bedroom", "tower")``; the others need not be present. Numbers
+        are positions among all ten categories, in alphabetical order.
     image_size, return_X_y, data_home
         As in :func:`load_mnist`.
     cache, n_jobs

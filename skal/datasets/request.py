@@ -1,4 +1,4 @@
-"""What a caller wants of a data set, and the folder it comes from."""
+"""A caller's request for a data set, and the folder that it comes from."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -29,9 +29,9 @@ class Request:
     title : str
         Name of the data set in errors.
     splits : iterable of str
-        The splits it has.
+        The splits of the data set.
     split, n_validation, subset, image_size, return_X_y, data_home, cache, n_jobs
-        As in the loaders. `n_validation` is None where the split "validation" has rows of its own. `subset` becomes a
+        As in the loaders. `n_validation` is None if the split "validation" has its own rows. `subset` becomes a
         list and `image_size` a pair (height, width), unless None.
     """
 
@@ -81,14 +81,14 @@ class Request:
             raise self.not_found(", no ".join(missing) + (f" (nor {otherwise})" if otherwise else ""), source)
 
     def not_found(self, missing: str, source: str) -> FileNotFoundError:
-        """The error for files that are not there, and where to get them."""
+        """The error for missing files, which tells where to get them."""
         return FileNotFoundError(
             f"{self.title} was not found in {self.home}: no {missing}. skal downloads nothing: get it with {source}, "
             "or name the folder that has it by data_home or the environment variable SKAL_DATA"
         )
 
     def read(self, source: str, read: Callable[[Any], Any]) -> Any:
-        """Call `read` with torchvision's data sets; whatever it raises, the files are damaged."""
+        """Call `read` with torchvision's data sets; any error that it raises means that the files are damaged."""
         datasets = import_torchvision().datasets
         try:
             return read(datasets)
@@ -101,7 +101,7 @@ class Request:
             ) from error
 
     def rows(self, target: NDArray[Any], names: Sequence[str]) -> slice | NDArray[np.intp]:
-        """Rows of the split and the subset: a slice, where a view will do."""
+        """Rows of the split and the subset; a slice if a view is enough."""
         part = slice(None)
         if self.n_validation and self.split in ("train", "validation"):
             boundary = len(target) - self.n_validation
@@ -118,7 +118,7 @@ class Request:
         return np.arange(len(target))[part][np.isin(labels, wanted)]
 
     def classes(self, names: Sequence[str], present: Iterable[int]) -> list[int]:
-        """Numbers of the classes in the subset, all of which must be present; without a subset, of all that are."""
+        """Numbers of the classes in the subset, which must be present; without a subset, of all classes present."""
         numbers = {names[number]: number for number in present}
         if self.subset is None:
             return list(numbers.values())
@@ -136,7 +136,7 @@ class Request:
         return wanted
 
     def result(self, images: NDArray[Any], target: NDArray[Any], names: Sequence[str], **more: Any) -> Result:
-        """What the loader returns."""
+        """The result of the loader."""
         if self.return_X_y:
             return images, target
         return Bunch(data=images, target=target, target_names=np.array(names, dtype=str), **more)

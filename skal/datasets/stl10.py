@@ -24,7 +24,7 @@ def load_stl10(
 ) -> Result:
     """Load STL-10: 5,000 + 8,000 colour images, 96 x 96 pixels, and 100,000 without labels.
 
-    ALCG resizes them: ``image_size=32``.
+    ALCG resizes the images: ``image_size=32``.
 
     Parameters
     ----------

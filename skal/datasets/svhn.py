@@ -25,7 +25,7 @@ def load_svhn(
 ) -> Result:
     """Load SVHN: 73,257 + 26,032 colour images of house numbers' digits, 32 x 32 pixels, and 531,131 easier ones.
 
-    WAAL's split of 40k/33k/26k is ``n_validation=33_257``. The digit 0 is class 0, where the files have 10.
+    WAAL's split of 40k/33k/26k is ``n_validation=33_257``. The digit 0 is class 0; in the files it is 10.
 
     Parameters
     ----------
