@@ -1,1 +1,1 @@
-"""The training layer under every network estimator: rows on the device, skorch's loop, checkpoints."""
+"""The training layer under every network estimator: rows on the device, skorch's loop, and checkpoints."""

@@ -56,12 +56,12 @@ def map_parts(function: Callable[..., Any], rows: Any, *others: Any) -> Any:
 
 
 def as_tensors(rows: Any) -> Any:
-    """Return rows in memory as a tensor, or as tensors by name; those of a dataset are decoded."""
+    """Return rows in memory as a tensor, or as tensors by name; rows of a dataset are decoded."""
     return _decoded(rows.read()) if isinstance(rows, DatasetRows) else map_parts(as_tensor, rows)
 
 
 def tensor_blocks(rows: Any, places: Iterable[Any]) -> Iterator[Any]:
-    """Return the rows of each place, a slice or positions, as tensors; one loader decodes those of a dataset, ahead."""
+    """Return the rows at each place, a slice or positions, as tensors; one loader decodes rows of a dataset ahead."""
     if isinstance(rows, DatasetRows):
         return map(_decoded, rows.batches(places))
     return (as_tensors(rows[place]) for place in places)
@@ -75,14 +75,14 @@ def _decoded(rows: Any) -> Any:
 
 
 class Rows:
-    """Training rows as a tensor: on the device where they fit, no wider than the network's numbers.
+    """Training rows as a tensor: on the device if they fit, in a number type no wider than the network's.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ...), mapping of arrays, or DatasetRows
         Rows of a dataset are decoded batch by batch.
     dtype : torch.dtype
-        What the network computes in. Narrower numbers, such as the bytes of images, and integers stay what they are.
+        The number type of the network. Narrower numbers, such as the bytes of images, and integers keep their type.
     device : torch.device
     """
 
@@ -117,7 +117,7 @@ class Rows:
         return (map_parts(lambda part, index=index: part[index], self.X) for index in indices)
 
     def _index(self, place: torch.Tensor | slice) -> torch.Tensor | slice:
-        """Return what indexes the rows of all, where they are."""
+        """Return the index of the rows among all rows, on their device."""
         if isinstance(place, torch.Tensor):
             place = place.to(self.device)
         return place if self.positions is None else self.positions[place]
@@ -172,7 +172,7 @@ class Batches:
     batch_size : int
     seed : int, default=None
     epoch : int, default=0
-        Passes that were made before; the order of a pass depends on its number and the seed alone.
+        The number of earlier passes; the order of a pass depends only on its number and the seed.
     """
 
     def __init__(self, rows: Rows, batch_size: int, seed: int | None = None, epoch: int = 0) -> None:
@@ -199,15 +199,15 @@ class Batches:
 class RedundantBatches(Batches):
     """Equally large batches of labelled and of unlabelled rows.
 
-    A pass goes over the larger set once. The smaller set is repeated to its length, in its own random order, and no two
-    of its rows differ by more than one in how often they come.
+    A pass goes over the larger set once. The smaller set is repeated to the same length, in its own random order; the
+    numbers of times that its rows come differ by at most one.
 
     Parameters
     ----------
     labeled : LabeledRows
     unlabeled : Rows
     batch_size : int
-        Rows of each of the two.
+        Rows of each kind in a batch.
     seed : int
     """
 
@@ -229,23 +229,23 @@ class RedundantBatches(Batches):
 
 @dataclass(eq=False, repr=False)
 class Stream:
-    """A stream of equally large batches, those of `n_steps` steps at each iteration, all of a step together.
+    """A stream of equally large batches: an iteration gives those of `n_steps` steps, all batches of a step together.
 
-    The rows run through in a new random order again and again; those that fill no batch wait for another pass.
-    What a step gets depends on its number and the seed alone.
+    The rows are passed again and again, each time in a new random order; rows that do not fill a batch wait for another
+    pass. The batches of a step depend only on its number and the seed.
 
     Parameters
     ----------
     rows : Rows
     batch_size : int
-        All rows where there are fewer.
+        All rows if there are fewer.
     n_batches : int
         Batches of one step.
     n_steps : int
         Steps of one iteration.
     seed : int
     start, stop : int
-        Steps that were made before, and the number of the step after the last; endless by default.
+        The number of earlier steps, and the number of the step after the last; by default the stream has no end.
     """
 
     rows: Rows
@@ -280,6 +280,6 @@ class Stream:
 
 
 def row_order(n_rows: int, seed: int, epoch: int) -> torch.Tensor:
-    """Return a random order of the rows, which the seed and the number of the pass decide."""
+    """Return a random order of the rows, decided by the seed and the number of the pass."""
     state = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
     return torch.randperm(n_rows, generator=torch.Generator().manual_seed(state))

@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a training in one file, from which it continues as if never interrupted."""
+"""Checkpoints: the whole state of training in one file, from which it continues as if never interrupted."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ class Checkpoint(Callback):
     It holds the weights, the optimizers, the history, the counters of early stopping and the states of torch's random
     generators. The order of the batches follows from the seed and the step.
 
-    Of other callbacks it holds nothing. skorch's ``LRScheduler`` goes on as before with ``ExponentialLR``, ``LambdaLR``
-    and ``CosineAnnealingLR``; ``StepLR`` and ``MultiStepLR`` drop twice if the checkpoint was written at a drop, and
-    ``ReduceLROnPlateau`` counts again. Of two callbacks ``EarlyStopping`` both continue with the counters of the last.
+    It holds nothing of other callbacks. skorch's ``LRScheduler`` continues as before with ``ExponentialLR``,
+    ``LambdaLR`` and ``CosineAnnealingLR``; ``StepLR`` and ``MultiStepLR`` drop twice if the checkpoint was written at a
+    drop, and ``ReduceLROnPlateau`` starts counting again. If there are two ``EarlyStopping`` callbacks, both continue
+    with the counters of the last one.
 
     Parameters
     ----------
@@ -50,24 +51,25 @@ class Checkpoint(Callback):
         self.every = every
 
     def open(self, estimator: Any, rows: NDArray[Any], seed: int, labels: NDArray[Any] | None = None) -> int:
-        """Read the checkpoint if it exists, and return the seed of its training, else the one given.
+        """Read the checkpoint if it exists, and return the seed of its training run; otherwise return the given seed.
 
         Parameters
         ----------
         estimator : estimator
-            Its `_deciding_params`, and a `random_state` that is an integer, must be those of the checkpoint's training.
-            Functions and classes are recognised by their names, lambdas by their code.
+            Its `_deciding_params`, and a `random_state` that is an integer, must be those of the checkpoint's training
+            run. Functions and classes are recognised by their names, lambdas by their code.
         rows : ndarray
             Recognised by their digest.
         seed : int
-            The seed of a new training.
+            The seed of a new training run.
         labels : ndarray, default=None
-            Labels of the rows, if any; recognised by their digest too.
+            Labels of the rows, if any; also recognised by their digest.
 
         Raises
         ------
         ValueError
-            If the file belongs to another training. It is a `ModelFileError` if the file is not a whole checkpoint.
+            If the file belongs to another training run. It is a `ModelFileError` if the file is not a complete
+            checkpoint.
         """
         self.identity = _identity(estimator, rows, labels)
         self.tensors: dict[str, torch.Tensor] = {}
@@ -96,8 +98,8 @@ class Checkpoint(Callback):
         Raises
         ------
         ValueError
-            If that training has made more steps than the net is asked for. It is a `ModelFileError` if the state is
-            none of this net.
+            If that training run has made more steps than the net is asked for. It is a `ModelFileError` if the state is
+            not one of this net.
         """
         if not self.found:
             return
@@ -153,7 +155,7 @@ class Checkpoint(Callback):
             self._write(net)
 
     def on_train_end(self, net: TrainingNet, **_: Any) -> None:
-        """Write the last checkpoint if training stopped early; Ctrl-C leaves the one before."""
+        """Write the last checkpoint if training stopped early; after Ctrl-C the previous one remains."""
         if any(stopping.misses_ >= stopping.patience for stopping in _early_stopping(net)):
             self._write(net, stopped=True)
 
@@ -182,7 +184,7 @@ class Checkpoint(Callback):
 
 
 def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -> dict[str, Any]:
-    """Return what decides a training, except its seed, as JSON."""
+    """Return everything that decides a training run, except its seed, as JSON."""
     identity: dict[str, Any] = {
         "estimator": type(estimator).__name__,
         "X": repr(as_pool(rows).digest(_MAX_BYTES)),
@@ -197,7 +199,7 @@ def _identity(estimator: Any, rows: NDArray[Any], labels: NDArray[Any] | None) -
 
 
 def _told(value: Any) -> Any:
-    """What tells a value from others once it is printed; functions and classes by name, as code may be mended."""
+    """A printable identifier of a value; functions and classes are identified by name, because code may be mended."""
     if isinstance(value, np.ndarray | torch.Tensor):
         return fingerprint(value)
     if type(value) is dict:
@@ -211,7 +213,7 @@ def _told(value: Any) -> Any:
 
 
 def _check_history(rows: Any) -> None:
-    """Refuse a history that training cannot continue from."""
+    """Refuse a history from which training cannot continue."""
     steps = [row["step"] for row in rows]
     if any(type(step) is not int for step in steps) or steps != sorted({*steps}) or min(steps, default=1) < 1:
         raise ModelFileError(f"has a history of the steps {steps[:5]}")

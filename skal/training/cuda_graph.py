@@ -1,4 +1,4 @@
-"""Training steps as CUDA graphs: small networks are bound by the launches of their kernels, a graph launches once."""
+"""Training steps as CUDA graphs: kernel launches dominate the time of small networks, and a graph launches once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _WARMUP_STEPS = 3
 class CUDAGraph:
     """A training step, captured once and then replayed.
 
-    The first calls run the step as it is, on a stream of their own as a capture demands, and count as steps. All
-    inputs must have the same shape, and optimizers be built with ``capturable=True``.
+    The first calls run the step directly, on their own stream as a capture requires, and count as steps. All inputs
+    must have the same shape, and optimizers must be built with ``capturable=True``.
 
     Parameters
     ----------

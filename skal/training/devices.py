@@ -1,4 +1,4 @@
-"""Devices by name, and what is random on them."""
+"""Devices by name, and their random generators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GENERATORS = Turns()
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device that a parameter names, with its number where it is a GPU."""
+    """Return the device that a parameter names, with its number if it is a GPU."""
     available = torch.cuda.is_available()
     if device == "auto":
         device = "cuda" if available else "cpu"
@@ -39,15 +39,15 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 @contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators of the CPU and the device inside, and give them their old states back.
+    """Within the context, seed torch's generators of the CPU and the device; restore their old states afterwards.
 
-    The generators belong to the process: one thread at a time is inside, so that trainings side by side take turns
-    and draw what each of them draws alone.
+    The generators belong to the process, so only one thread enters at a time: parallel training runs take turns, and
+    each draws the same numbers as it would alone.
 
     Parameters
     ----------
     seed : int or None
-        None lets the generators continue from where they are.
+        None leaves the generators in their present state.
     device : torch.device
     """
     on_gpu = device.type == "cuda"

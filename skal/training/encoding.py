@@ -1,4 +1,4 @@
-"""Parameters in JSON, which are restored with their exact types and without running code."""
+"""Parameters in JSON, from which they are restored with their exact types and without running code."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def decode(value: Any) -> Any:
     """Return the value that `encode` was given.
 
     Only constructors of the plain types in `encode` are called. A class is looked up among the modules, optimizers
-    and estimators that torch and skal define, and no other package is imported. Arrays are never larger than what holds
-    their elements.
+    and estimators that torch and skal define, and no other package is imported. Arrays are never larger than the data
+    of their elements.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def decode(value: Any) -> Any:
     Raises
     ------
     ModelFileError
-        If `encode` never returns such a value, or it names anything but those classes.
+        If `encode` never returns such a value, or it names anything except those classes.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def array_dtype(name: str, shape: list[int]) -> np.dtype[Any]:
     Parameters
     ----------
     name : str
-        As ``dtype.str`` has it.
+        As in ``dtype.str``.
     shape : list of int
 
     Raises
@@ -183,7 +183,7 @@ def array_dtype(name: str, shape: list[int]) -> np.dtype[Any]:
     ValueError
         If no array of a file has this type, or the array would take no bytes in the file and some in memory.
     TypeError
-        If the name is no text, or the shape no list of integers.
+        If the name is not a text, or the shape is not a list of integers.
 
     Examples
     --------
@@ -206,14 +206,14 @@ def _decode_dtype(name: str) -> torch.dtype:
 
 
 def _class_name(value: type) -> str | None:
-    """Return the shortest name under which a class of torch or skal is found, None if there is none."""
+    """Return the shortest name under which a class of torch or skal is found; None if there is no such name."""
     packages = value.__module__.split(".")
     names = (".".join([*packages[:n], value.__qualname__]) for n in range(1, len(packages) + 1))
     return next((name for name in names if _find_class(name) is value), None)
 
 
 def _find_class(name: str) -> type | None:
-    """Return the module, optimizer or estimator that torch or skal define under a name, None if there is none."""
+    """Return the module, optimizer or estimator that torch or skal define under a name, or None."""
     module_name, _, attribute = name.rpartition(".")
     if not re.fullmatch(r"(skal|torch)(\.\w+)*", module_name):
         return None

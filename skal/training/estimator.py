@@ -1,4 +1,4 @@
-"""What our estimators that hold networks share: their parameters, shapes of rows, computing block by block."""
+"""The base of our estimators with networks: their parameters, shapes of rows, and computing block by block."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BLOCK_ROWS = {"cpu": (128, 1024), "cuda": (2048, 65536)}
 
 
 def keeping_what_is_fitted(fit: _Method) -> _Method:
-    """Decorate a `fit` that, where it ends without a new net, leaves the features of the old one."""
+    """Decorate a `fit` so that, if it ends without a new net, the features of the old one are kept."""
 
     @wraps(fit)
     def guarded(estimator: Any, *args: Any, **kwargs: Any) -> Any:
@@ -59,54 +59,54 @@ class NetworkEstimator(SavedEstimator):
     """Base of the estimators whose work is done by networks in a skorch net.
 
     A subclass is a dataclass too: its fields are its parameters, and a field of the same name changes a default. Its
-    docstring takes the texts of inherited parameters by name, see :class:`skal.utils.inheriting.Inheriting`. Instead,
-    a subclass may have its own ``__init__``, as in scikit-learn.
+    docstring takes the texts of inherited parameters by name, see :class:`skal.utils.inheriting.Inheriting`.
+    Alternatively, a subclass may have its own ``__init__``, as in scikit-learn.
 
     Parameters
     ----------
     optimizer : type or callable, default=torch.optim.Adam
         A class of `torch.optim.Optimizer`.
     optimizer_params : dict, default=None
-        Further arguments of the optimizer, such as ``{"weight_decay": 1e-4}``. ``fused=True`` is the default where the
-        optimizer has it.
+        Further arguments of the optimizer, such as ``{"weight_decay": 1e-4}``. ``fused=True`` is the default if the
+        optimizer supports it.
     lr : float, default=1e-3
         Learning rate.
     batch_size : int, default=64
         Rows of a training step.
     image_shape : tuple of int, default=None
-        Shape of a row, such as (C, H, W), where X has 2-D rows and the network wants images. N-D X brings its own
-        shape; both give the same answer.
+        Shape of a row, such as (C, H, W), if X has 2-D rows and the network expects images. N-D X brings its own shape;
+        both give the same results.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Numbers of the network. "auto" follows X: rows of float64, or of integers beyond 2**24, train a float64 network,
-        all others a float32 one. Bytes stay bytes until a batch is cast.
+        Number type of the network. "auto" follows X: rows of float64, or of integers beyond 2**24, train a float64
+        network, all others a float32 one. Bytes stay bytes until a batch is cast.
     amp : bool, default=False
         Whether to train and predict under bfloat16 autocast, with about three significant digits; "auto" then means
-        float32. Faster on GPUs and on CPUs with bfloat16 arithmetic (AVX-512 BF16, AMX), several times slower on CPUs
-        without.
+        float32. This is faster on GPUs and on CPUs with bfloat16 arithmetic (AVX-512 BF16, AMX), and several times
+        slower on other CPUs.
     device : str or torch.device, default="auto"
-        "auto" is the GPU where CUDA has one, else the CPU.
+        "auto" is a CUDA GPU if there is one, else the CPU.
     callbacks : list of skorch callbacks, default=None
-        `fit` uses copies and leaves these as they are.
+        `fit` uses copies and leaves the originals unchanged.
     verbose : int, default=0
         Whether skorch prints a line for each epoch.
     random_state : int, RandomState instance or None, default=None
-        Decides all that is random in `fit`: initial weights, the order of the rows, dropout, the rows held out. With
-        None each `fit` is different.
+        Decides everything that is random in `fit`: initial weights, the order of the rows, dropout, and which rows are
+        held out. With None each `fit` is different.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The trained net; ``net_.history`` has the losses of each epoch.
     input_shape_ : tuple of int
-        Shape in which the networks get a row.
+        The shape of a row as the networks get it.
     dtype_ : torch.dtype
-        Numbers of the networks.
+        Number type of the networks.
     device_ : torch.device
-        Where the networks are; another device after a GPU's networks are loaded without one.
+        The device of the networks. It changes if networks from a GPU are loaded on a machine without one.
     n_features_in_ : int
         Numbers per row: the product of its shape.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X has string names.
+        Names of the features, if X has string names.
     """
 
     _min_samples: ClassVar[int] = 1  # in `fit`
@@ -239,7 +239,7 @@ class NetworkEstimator(SavedEstimator):
         return checked
 
     def _validate_pool(self, pool: MappingPool | DatasetPool, *y: Any, reset: bool) -> Any:
-        """Validate rows that are mappings or in a dataset, which stay what they are."""
+        """Validate rows that are mappings or in a dataset, which are not converted."""
         if pool.obstacle is not None and not self._takes_mappings:
             raise TypeError(f"{type(self).__name__} takes rows of numbers, and {pool.obstacle}.")
         check_features(self, pool, reset=reset)
@@ -296,7 +296,7 @@ class NetworkEstimator(SavedEstimator):
 
 
 def _is_wide(rows: NDArray[Any]) -> bool:
-    """Whether rows are float64, or integers of which float32 would make equal ones, such as times in seconds."""
+    """Whether rows are float64, or integers that float32 would merge, such as times in seconds."""
     if rows.dtype.newbyteorder("=") == np.float64:
         return True
     if rows.dtype.kind not in "iu" or rows.dtype.itemsize < 4 or not rows.size:
@@ -307,7 +307,7 @@ def _is_wide(rows: NDArray[Any]) -> bool:
 def optimizer_params(
     optimizer: Callable[..., Any], params: dict[str, Any] | None, name: str = "optimizer"
 ) -> dict[str, Any]:
-    """Return an optimizer's parameters as skorch takes them; fused where it can be and nothing else is asked."""
+    """Return an optimizer's parameters as skorch takes them; fused if possible and nothing else is asked for."""
     params = params or {}
     options = inspect.signature(optimizer).parameters
     if "fused" in options and not {"foreach", "fused", "differentiable"} & params.keys():
@@ -318,7 +318,7 @@ def optimizer_params(
 def module_builder(
     module: Callable[..., torch.nn.Module], params: dict[str, Any] | None, name: str = "module", **known: Any
 ) -> Callable[[], torch.nn.Module]:
-    """Return what builds a module with those of the known arguments that it takes, and with `params`.
+    """Return a builder of a module, with `params` and those of the known arguments that the module accepts.
 
     Raises
     ------
@@ -338,7 +338,7 @@ def module_builder(
 
 @contextmanager
 def frozen(module: torch.nn.Module) -> Iterator[None]:
-    """Ask no gradients of a module's weights inside."""
+    """Within the context, a module's weights need no gradients."""
     module.requires_grad_(False)
     try:
         yield
@@ -348,7 +348,7 @@ def frozen(module: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
-    """Put modules in evaluation mode inside, and each of their parts back afterwards."""
+    """Put modules in evaluation mode within the context, and restore the mode of each part afterwards."""
     training = [each for module in modules for each in module.modules() if each.training]
     for module in modules:
         module.eval()

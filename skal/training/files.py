@@ -69,14 +69,14 @@ def write_file(
         Dense tensors on any device, in any memory layout. They are copied to the CPU one at a time; tensors that
         share memory are written separately.
     content : dict of str to object
-        What `encode` takes.
+        Values that `encode` accepts.
 
     Raises
     ------
     TypeError
         If a tensor is sparse or of a type that safetensors does not support, or `encode` refuses the content.
     ValueError
-        If a tensor is named "__metadata__", or the content is longer than 100 MB or a crowd of tiny values.
+        If a tensor is named "__metadata__", or the content is longer than 100 MB or consists of very many tiny values.
     OSError
         If the file cannot be written; a folder that does not exist is a FileNotFoundError.
 
@@ -106,7 +106,7 @@ def write_file(
 
 
 def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what `write_file` has written.
+    """Read a file that `write_file` has written.
 
     Parameters
     ----------
@@ -162,7 +162,8 @@ def map_file(
     path : str or path-like
         The file. It must not change while the arrays are used.
     verify : bool, default=True
-        Whether to check the digest, for which the whole file is read once. A truncated file is noticed without.
+        Whether to check the digest, for which the whole file is read once. A truncated file is noticed even without
+        this check.
 
     Returns
     -------
@@ -259,18 +260,18 @@ def _header_stop(data: NDArray[np.uint8]) -> int:
 
 @contextmanager
 def parsing(path: str | os.PathLike[str], although: str = "") -> Iterator[None]:
-    """Raise `ModelFileError` with the file's name for whatever a forged file makes a parser raise.
+    """Raise `ModelFileError` with the file's name for any error that a forged file causes in a parser.
 
     Parameters
     ----------
     path : str or path-like
     although : str, default=""
-        Goes behind the reason.
+        Appended to the reason.
 
     Raises
     ------
     ModelFileError
-        For all errors but those of the machine.
+        For all errors except those of the machine.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What tells an object from others: what it holds, the same in every process."""
+"""Fingerprints that identify objects by their content, the same in every process."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _OF_TRAINING = re.compile(
 
 
 def fingerprint(*objects: Any) -> str:
-    """A hash of what objects hold, the same in every process and for any order of arrays in memory.
+    """A hash of the content of objects, the same in every process and for any memory order of arrays.
 
-    Tensors are known by their numbers, and networks without what only their training needs; functions and classes by
-    their names, not by their code.
+    Tensors are identified by their numbers, networks without the parts that only training needs, and functions and
+    classes by their names, not by their code.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def fingerprint(*objects: Any) -> str:
     Raises
     ------
     Exception
-        Whatever an object raises that cannot be pickled.
+        Any error that an object raises if it cannot be pickled.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class _Fingerprint(ContentHasher):
 
 
 def _parts(obj: Any) -> Any:
-    """What tells an object from others, where its pickle does not; None where it does."""
+    """An identifier of an object whose pickle does not identify it; None if the pickle does."""
     match obj:
         case torch.Tensor():
             return "tensor", *_numbers(obj)
@@ -115,7 +115,7 @@ def _name(obj: Any) -> tuple[str | None, str]:
 
 
 def _lasting(network: Any) -> list[tuple[str, Any]]:
-    """What a network holds that its answers may depend on."""
+    """The content of a network on which its answers may depend."""
     of_training = {f"{name}_" for name in getattr(network, "_optimizers", ())}
     made = set(getattr(network, "_modules", ()))  # what its modules, which have an underscore, were made of
     names = sorted(vars(network).keys() - of_training - made)

@@ -17,7 +17,7 @@ def fitted_attributes(cls: type) -> dict[str, Any]:
     Returns
     -------
     types : dict
-        Without class variables, and without what a class defines, such as properties.
+        Without class variables, and without attributes that a class defines, such as properties.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def fitted_attributes(cls: type) -> dict[str, Any]:
 
 
 def check_attribute(cls: type, name: str, value: Any) -> None:
-    """Raise TypeError unless a class declares a fitted attribute, for such a value.
+    """Raise TypeError unless a class declares a fitted attribute of a type that suits the value.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def check_attribute(cls: type, name: str, value: Any) -> None:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value has a type; of what containers hold, tuples are looked into."""
+    """Whether a value has a type; of containers, only the elements of tuples are checked."""
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(_fits(value, each) for each in args)

@@ -1,4 +1,4 @@
-"""Ctrl-C in the training of a net, which skorch keeps to itself."""
+"""Ctrl-C during training of a net, which skorch swallows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skorch import NeuralNet
 
 @contextmanager
 def noticing_interrupt(net: NeuralNet) -> Iterator[None]:
-    """Remember as ``net.interrupt`` that Ctrl-C ended a training, and not a callback, whose way to stop is the same.
+    """Remember in ``net.interrupt`` that Ctrl-C ended training, not a callback that raises the same exception.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def _is_raised_by_code(error: KeyboardInterrupt) -> bool:
 
 
 def raise_interrupt(net: NeuralNet) -> None:
-    """Raise the interrupt that a net remembers, once."""
+    """Raise the interrupt that a net remembers, but only once."""
     error = vars(net).pop("interrupt", None)
     if error is not None:
         raise error

@@ -1,4 +1,4 @@
-"""Networks with weights from a file, for which nothing is allocated before their names and shapes agree."""
+"""Networks with weights from a file; nothing is allocated before names and shapes agree."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def with_weights(
 ) -> TrainingNet:
     """Return an initialized net with weights that `TrainingNet.state_dict` has returned.
 
-    Its modules are built on the meta device, where tensors have no numbers, and get those of the file if all names,
-    shapes and types agree. Where that is not all of them, they are then built a second time, in memory: tensors that
-    are not in the state dict, and two names of one tensor.
+    The modules are built on the meta device, where tensors have no numbers, and get the tensors of the file if all
+    names, shapes and types agree. If the file does not cover all of their tensors (some are not in the state dict, or
+    one tensor has two names), the modules are then built a second time, in memory.
 
     Parameters
     ----------
     make_net : callable
         ``make_net(device=...)`` returns the net, not initialized.
     tensors : dict of str to Tensor
-        Become the weights.
+        The tensors that become the weights.
     device : torch.device
     own_code : bool
-        Whether a module may look at numbers while it is built, so that it cannot be built without: only modules that no
-        file can name.
+        Whether a module may look at numbers while it is built, so that it cannot be built without them. This holds only
+        for modules that no file can name.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def with_weights(
 
 
 def check_same(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> None:
-    """Raise ModelFileError where tensors differ in a name, a shape or a type.
+    """Raise ModelFileError if tensors differ in a name, a shape or a type.
 
     Parameters
     ----------
     own : mapping of str to Tensor
-        Lazy parameters, which have no shape yet, take any.
+        Lazy parameters, which have no shape yet, accept any.
     given : mapping of str to Tensor
 
     Examples
@@ -147,7 +147,7 @@ class _Plan(TorchFunctionMode):
         return made
 
     def is_left(self) -> bool:
-        """Whether tensors without numbers are somewhere in the modules."""
+        """Whether the modules still contain tensors without numbers."""
         if self._are_left():
             gc.collect()
         return self._are_left()

@@ -20,25 +20,26 @@ Scale = tuple[float | tuple[float, ...], float | tuple[float, ...]] | None
 
 
 class TrainingNet(NeuralNet):
-    """A skorch net that trains on `Rows`, for an estimator that validates for it.
+    """A skorch net that trains on `Rows`, for an estimator that validates its input.
 
-    What it and its subclasses declare beside skorch's parameters are keyword arguments, kept as attributes.
+    The fields that it and its subclasses declare beside skorch's parameters are keyword arguments, kept as attributes.
 
     Parameters
     ----------
     module : callable
         Builds the module; takes no arguments.
     input_shape : tuple of int
-        Shape in which the module gets a row.
+        The shape of a row as the module gets it.
     dtype : torch.dtype
     scale : pair of float or of tuples of float, or None
-        What is subtracted from rows, and what they are divided by then; a value, or one per channel.
+        The number that is subtracted from rows, and the number that then divides them; one value each, or one per
+        channel.
     amp : bool
         Whether to run the modules under bfloat16 autocast.
     seed : int
         Seed of the order of the batches.
     criterion : type, default=torch.nn.Identity
-        What `predict` and `predict_proba` of skorch ask about the outputs; `losses` computes the losses.
+        Used only by skorch's `predict` and `predict_proba` to interpret the outputs; `losses` computes the losses.
     rates : dict of str to float, default={}
         Learning rates of the modules that have their own optimizer and loss.
     **params
@@ -81,7 +82,7 @@ class TrainingNet(NeuralNet):
             ) from error
 
     def finish(self) -> None:
-        """Leave training: check the weights, of which the last step has no loss, and evaluate from now on."""
+        """Leave training: check the weights, which no loss has checked since the last step, and start evaluation."""
         for module in self.modules:
             if not all(torch.isfinite(weight).all() for weight in module.parameters()):
                 raise ValueError(
@@ -91,7 +92,7 @@ class TrainingNet(NeuralNet):
             module.eval()
 
     def for_prediction(self) -> Self:
-        """Return the net, or a view of it in evaluation mode where someone has put a module in training mode."""
+        """Return the net, or a view of it in evaluation mode if a module is in training mode."""
         modules = {f"{name}_": in_evaluation(getattr(self, f"{name}_")) for name in self._modules}
         if all(module is getattr(self, name) for name, module in modules.items()):
             return self
@@ -108,7 +109,7 @@ class TrainingNet(NeuralNet):
         }
 
     def load_state_dict(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Load what `state_dict` returned, among other tensors."""
+        """Load the tensors that `state_dict` returned, which may be among others."""
         for name in self._modules:
             getattr(self, f"{name}_").load_state_dict(part(tensors, name))
 
@@ -116,7 +117,7 @@ class TrainingNet(NeuralNet):
         """Prepare an uninitialized net for the weights that it will get; ValueError if they cannot be its own."""
 
     def take(self, tensors: dict[str, torch.Tensor], device: torch.device) -> None:
-        """Make tensors the weights of modules that were built on the meta device, and go to another one."""
+        """Make tensors the weights of modules that were built on the meta device, and move the net to a device."""
         self.device = str(device)
         for name in self._modules:
             module = getattr(self, f"{name}_")
@@ -128,7 +129,7 @@ class TrainingNet(NeuralNet):
         self.initialized_ = True
 
     def saved_history(self) -> list[dict[str, Any]]:
-        """Return the history of the epochs, without that of their batches."""
+        """Return the history of the epochs, without the history of their batches."""
         return [{name: value for name, value in row.items() if name != "batches"} for row in self.history]
 
     @property
@@ -161,7 +162,7 @@ class TrainingNet(NeuralNet):
         return module
 
     def prepare_rows(self, rows: Any) -> Any:
-        """Return rows of any number format and shape in those of the modules, on their device."""
+        """Return rows of any number format and shape in the format and shape of the modules, on their device."""
         rows = map_parts(lambda part: part.to(self.device), rows)
         rows = prepared(rows, self.dtype, self.input_shape, self.scale, keeps_integers=self.keeps_integers)
         is_image = isinstance(rows, torch.Tensor) and rows.ndim == 4
@@ -175,7 +176,7 @@ class TrainingNet(NeuralNet):
             return self.infer(self.prepare_rows(rows))
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which the modules run: bfloat16 where `amp` asks for it."""
+        """Return the context in which the modules run: bfloat16 if `amp` asks for it."""
         kind = torch.device(self.device).type.replace("meta", "cpu")  # the meta device has none
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp)
 
@@ -185,7 +186,7 @@ class TrainingNet(NeuralNet):
         return training, validation[0] if validation else None
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Let rows and tuples pass as they are, and skorch wrap anything else."""
+        """Pass rows and tuples through unchanged, and let skorch wrap anything else."""
         return X if isinstance(X, Rows | tuple) else super().get_dataset(X, y)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
@@ -221,7 +222,7 @@ class TrainingNet(NeuralNet):
         raise NotImplementedError
 
     def backward(self, losses: dict[str, torch.Tensor]) -> None:
-        """Compute the gradients: each optimizer's weights have that of their own loss."""
+        """Compute the gradients: the weights of each optimizer get the gradients of their own loss."""
         if not self.rates:
             losses["loss"].backward()
             return
@@ -232,9 +233,9 @@ class TrainingNet(NeuralNet):
                 loss.backward(inputs=weights, retain_graph=True)  # losses may share a part of it
 
     def resume_training(self) -> None:
-        """Return to the mode of training that the epoch began in, if a callback of a batch left it for a whole module.
+        """Return to the training mode in which the epoch began, if a batch callback changed the mode of a whole module.
 
-        To visit all layers at each step would take up to a tenth of the time of a small network.
+        Visiting all layers at each step would take up to a tenth of the time of a small network.
         """
         parts = (getattr(self, f"{name}_") for name in (*self._modules, *self._criteria))
         if not all(part.training for part in parts if isinstance(part, torch.nn.Module)):
@@ -265,7 +266,7 @@ class TrainingNet(NeuralNet):
         return len(batch)
 
     def length(self, n_epochs: int) -> tuple[str, int]:
-        """Return in which unit the length of a training is told, and that length."""
+        """Return the unit in which the length of training is counted, and that length."""
         return "epochs", n_epochs
 
     def fit_loop(self, *args: Any, **params: Any) -> TrainingNet:
@@ -331,14 +332,14 @@ class TrainingNet(NeuralNet):
 
 
 def takes_integers(module: torch.nn.Module) -> bool:
-    """Whether a module looks integers up, such as tokens."""
+    """Whether a module looks up integers, such as tokens."""
     return any(isinstance(part, torch.nn.Embedding | torch.nn.EmbeddingBag) for part in module.modules())
 
 
 def prepared(
     rows: Any, dtype: torch.dtype, shape: tuple[int, ...] | None, scale: Scale, *, keeps_integers: bool
 ) -> Any:
-    """Return rows as a module takes them: in its numbers, its shape and on its scale.
+    """Return rows as a module takes them: in its number type, its shape and on its scale.
 
     Parameters
     ----------
@@ -350,7 +351,7 @@ def prepared(
     scale : pair, or None
         See `TrainingNet`.
     keeps_integers : bool
-        Whether integers stay integers, as a module with embeddings wants them.
+        Whether integers stay integers, as a module with embeddings needs them.
     """
     if isinstance(rows, dict):
         return {name: prepared(part, dtype, None, None, keeps_integers=True) for name, part in rows.items()}

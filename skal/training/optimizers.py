@@ -1,4 +1,4 @@
-"""The states of optimizers in files, which continue training only if they are those of the same optimizer."""
+"""The states of optimizers in files, which continue training only with the same optimizer."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def load_optimizer(
 ) -> None:
     """Give an optimizer that has made no step the state that `optimizer_state` returned.
 
-    Compiled steps trust the shapes of a state. So these are compared with what a copy of the optimizer has after a
-    step, and the copy makes a step with the new state before the optimizer gets it.
+    Compiled steps trust the shapes of a state. Therefore the shapes are compared with those that a copy of the
+    optimizer has after a step, and the copy makes a step with the new state before the optimizer gets it.
 
     Raises
     ------
     ModelFileError
-        If the state is that of another optimizer.
+        If the state belongs to another optimizer.
     Exception
-        Whatever a step with an impossible state raises.
+        Any error that a step with an impossible state raises.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def load_optimizer(
 
 
 def _step(optimizer: torch.optim.Optimizer) -> bool:
-    """Make a step without gradients, if the optimizer can make one of its own."""
+    """Make a step without gradients, if the optimizer can make such a step."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)

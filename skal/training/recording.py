@@ -1,4 +1,4 @@
-"""What the parts of a module get and return, recorded without touching the module.
+"""Recording the inputs and outputs of a module's parts, without touching the module.
 
 Every thread that runs a module sees its hooks and flags. Here they are set on a private view, which shares only the
 weights: make one for each call, or for each training, and drop it afterwards.
@@ -21,16 +21,16 @@ def private_view(module: nn.Module) -> nn.Module:
     Parameters
     ----------
     module : torch.nn.Module
-        Nothing in it changes. A compiled one gives a view of the module that was compiled.
+        Nothing in it changes. A compiled module gives a view of the module that was compiled.
 
     Returns
     -------
     view : torch.nn.Module
         Copies of the module and its parts, under the same names. Parameters and buffers are those of `module`:
-        gradients, and the statistics of batch normalisation in training, reach it. Hooks that are there run in the
-        view too; a hook or a ``training`` flag that is set on the view stays in the view, and so does any other
+        gradients, and the statistics of batch normalisation in training, reach `module`. Its existing hooks run in the
+        view, too; a hook or a ``training`` flag that is set on the view stays in the view, and so does any other
         attribute that ``forward`` sets. Parts that lie in lists, tuples, dicts or bound methods are copies as well.
-        Parts that only a closure knows, and TorchScript's, are those of `module`.
+        Parts that only a closure refers to, and TorchScript parts, are those of `module`.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def private_view(module: nn.Module) -> nn.Module:
 
 
 def in_evaluation(module: nn.Module) -> nn.Module:
-    """Return a module in evaluation mode: itself, or a private view where a part of it is in training mode."""
+    """Return a module in evaluation mode: itself, or a private view if a part of it is in training mode."""
     for part in module.modules():
         if part.training:
             return private_view(module).eval()
@@ -57,25 +57,25 @@ def in_evaluation(module: nn.Module) -> nn.Module:
 
 
 def called(module: Any, rows: Any, **params: Any) -> Any:
-    """Return what a module returns for rows; those that are mappings are its keyword arguments."""
+    """Return the output of a module for rows; rows that are mappings become its keyword arguments."""
     return module(**rows, **params) if isinstance(rows, dict) else module(rows, **params)
 
 
 def logits_in(outputs: Any) -> Any:
-    """Return the logits in what a module returns: itself, or the part of that name as in models of transformers."""
+    """Return the logits in a module's output: the output itself, or its part `logits` as in models of transformers."""
     return outputs["logits"] if isinstance(outputs, dict) else getattr(outputs, "logits", outputs)
 
 
 class Recorder:
-    """A function that returns what a module does, and beside it what was recorded in the same pass.
+    """A function that returns a module's output together with the values that were recorded in the same pass.
 
-    Call `record_output` or `record_input` with parts of its ``view``. One recorder serves one thread. Of several parts,
-    the last to run counts.
+    Call `record_output` or `record_input` with parts of its ``view``. One recorder serves one thread. If several parts
+    are recorded, the last one to run counts.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Runs as a `private_view`, the attribute ``view``.
+        It runs as a `private_view`, which is the attribute ``view``.
 
     Examples
     --------
@@ -98,12 +98,12 @@ class Recorder:
         return self
 
     def record_output(self, part: nn.Module) -> None:
-        """Record what a part returns.
+        """Record the output of a part.
 
         Parameters
         ----------
         part : torch.nn.Module
-            Of the ``view``.
+            A part of the ``view``.
         """
         part.register_forward_hook(lambda _, inputs, output: self.record(output))
 
@@ -113,7 +113,7 @@ class Recorder:
         Parameters
         ----------
         part : torch.nn.Module
-            Of the ``view``.
+            A part of the ``view``.
         """
         part.register_forward_pre_hook(lambda _, inputs: self.record(inputs[0]))
 
@@ -127,12 +127,12 @@ class Recorder:
         self.last[:] = [value]
 
     def __call__(self, *inputs: Any, **params: Any) -> tuple[Any, Any]:
-        """Run the view; return its output, and what was recorded."""
+        """Run the view; return its output, and the recorded value."""
         self.last.clear()
         return self.view(*inputs, **params), self.recorded()
 
     def recorded(self) -> Any:
-        """Return what was recorded in the pass."""
+        """Return the value that was recorded in the pass."""
         if not self.last:
             raise RuntimeError(
                 f"{type(self.view).__name__} ran none of the parts to record; its forward must call each of them"
@@ -143,8 +143,8 @@ class Recorder:
 class EmbeddingRecorder(Recorder):
     """Records the penultimate embeddings, flattened, so that logits and embeddings cost one pass.
 
-    These are what the module's own ``embed`` returns where it has one, else the input of its last linear layer with
-    `n_classes` outputs.
+    The embeddings are the output of the module's own ``embed`` if it has one, else the input of its last linear layer
+    with `n_classes` outputs.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class EmbeddingRecorder(Recorder):
 
 
 def _viewed(value: Any, memo: dict[int, nn.Module]) -> Any:
-    """Return a value with views in place of the modules in it; what holds none by its type is shared."""
+    """Return a value with views in place of the modules in it; values whose type cannot hold modules are shared."""
     kind = type(value)
     if kind is dict or kind is OrderedDict:  # most of them are empty
         return kind((key, _viewed(item, memo)) for key, item in value.items()) if value else kind()

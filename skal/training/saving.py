@@ -26,8 +26,8 @@ class SavedEstimator(Inheriting):
     """Base of the estimators with networks, which are saved to a file and loaded from it.
 
     Attributes whose names end in an underscore are saved with the networks; the class declares each with its type, such
-    as ``temperature_: float``, and a file can set no others. A subclass builds a net, not initialized, in
-    ``_make_net``; another net, such as ``vae_net_``, has a method of its own, ``_make_vae_net``.
+    as ``temperature_: float``, and a file cannot set any others. A subclass builds its net, not initialized, in
+    ``_make_net``; any other net, such as ``vae_net_``, has its own method, ``_make_vae_net``.
     """
 
     _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all
@@ -36,7 +36,7 @@ class SavedEstimator(Inheriting):
         """Save the fitted estimator: weights as safetensors, parameters as JSON, in one file.
 
         The file is written completely or not at all, and is safe to load because it contains no code. Parameters that
-        are code of yours, such as `callbacks` or the class of your own module, are left out; `load` asks for them.
+        hold your own code, such as `callbacks` or the class of your own module, are left out; give them to `load`.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class SavedEstimator(Inheriting):
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it has a fitted attribute that its class does not declare, or of another type.
+            If it has a fitted attribute that its class does not declare, or one of another type.
         OSError
             If the file cannot be written.
         """
@@ -84,8 +84,8 @@ class SavedEstimator(Inheriting):
         ----------
         path : str or path-like
         **params
-            Parameters that replace the saved ones, and those that were left out. Without `device`, the networks of a
-            GPU are loaded to the CPU if there is no GPU.
+            Parameters that replace the saved ones, and those that were left out. Without `device`, networks that were
+            saved from a GPU are loaded onto the CPU if there is no GPU.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class SavedEstimator(Inheriting):
         ModelFileError
             If skal did not write the file, it is truncated or damaged, or does not fit the networks of this version.
         TypeError
-            If it holds another estimator, or a parameter that was left out is missing.
+            If the file holds another kind of estimator, or a parameter that was left out is missing.
         OSError
             If the file cannot be read.
         """
@@ -181,7 +181,7 @@ class SavedEstimator(Inheriting):
 
 
 def written_params(estimator: BaseEstimator) -> dict[str, Any]:
-    """The parameters of an estimator as a file has them, and the names of those that are code of somebody's.
+    """The parameters of an estimator in the form for a file, and the names of those that are user code.
 
     Parameters
     ----------
@@ -212,14 +212,14 @@ def written_params(estimator: BaseEstimator) -> dict[str, Any]:
 def read_params(
     cls: Any, content: dict[str, Any], path: str | os.PathLike[str], given: dict[str, Any]
 ) -> dict[str, Any]:
-    """The parameters for an estimator of a class: those in a file, and those that are given in their place.
+    """The parameters for an estimator of a class: those in a file, and those given in their place.
 
     Parameters
     ----------
     cls : type
         With ``_parameter_constraints``.
     content : dict
-        Of the file, with what `written_params` returned.
+        The content of the file, with the result of `written_params`.
     path : str or path-like
         The file, for errors.
     given : dict
@@ -231,9 +231,9 @@ def read_params(
     Raises
     ------
     ModelFileError
-        If the file has parameters that the class has not, or invalid ones.
+        If the file has invalid parameters, or parameters that the class does not have.
     TypeError
-        If one that was left out is not given.
+        If a parameter that was left out is not given.
 
     Examples
     --------

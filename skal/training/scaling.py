@@ -1,4 +1,4 @@
-"""Between the scale of X and that of a network."""
+"""Maps between the scale of X and the scale of a network."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ class Scaling(torch.nn.Module):
         return (x - self.shift) / self.scale
 
     def inverse(self, x: torch.Tensor) -> torch.Tensor:
-        """Return rows of the network's scale in X's own."""
+        """Return rows on the network's scale in the scale of X."""
         return x * self.scale + self.shift
 
 
 def learn_scaling(
     X: NDArray[Any], output_range: tuple[float, float] | None, is_image: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Learn the map that a network with a range of outputs needs, reading X block by block.
+    """Learn the map for a network with a given range of outputs, reading X block by block.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ...)
     output_range : tuple of float or None
-        X's extreme values are mapped onto it; bytes count from 0 to 255. Without a range, X is standardised.
+        X's extreme values are mapped onto this range; for bytes they are 0 and 255. Without a range, X is standardised.
     is_image : bool
-        All pixels of images share one map; the features of flat rows have one each.
+        All pixels of images share one map; each feature of flat rows has its own.
 
     Returns
     -------
