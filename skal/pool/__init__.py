@@ -1,4 +1,4 @@
-"""The one idea of a pool: rows of any container, validated once, never copied."""
+"""Pools: the rows of any container, validated once and never copied."""
 
 from .base import Pool
 from .blocks import as_pool, dense, first_flawed, owned, row_blocks

@@ -24,9 +24,9 @@ _FINGERPRINT_BYTES = 1 << 26
 class ArrayPool(Pool):
     """An array of shape (n_rows, ...), in memory or memory-mapped.
 
-    A mapped one pickles as a place in its file, from which it is mapped again if the file still has the rows. One that
-    is mapped read-only is known by file, place, type, shape and the time of the last change; its rows are not read for
-    that.
+    A mapped array is pickled as a place in its file, and mapped again from there if the file still has the rows. A
+    read-only mapped array is identified by file, place, type, shape and the time of the last change; its rows are not
+    read for that.
     """
 
     def __init__(self, X: Any) -> None:
@@ -36,7 +36,7 @@ class ArrayPool(Pool):
 
     @property
     def is_scanned(self) -> bool:  # type: ignore[override]
-        """Whether numbers are looked at unasked; objects are numbers only for those who read them."""
+        """Whether numbers are checked in any case; objects become numbers only if somebody reads them as such."""
         return self.X.dtype.kind != "O"
 
     @staticmethod
@@ -85,7 +85,7 @@ class ArrayPool(Pool):
         return rows.reshape(-1, *self.row_shape).astype(dtype, copy=False)
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows in the numbers of the pool's; a network would take bytes and floats for different things."""
+        """Other rows in the number type of the pool, because a network treats bytes and floats differently."""
         rows, dtype = super().matching(other).X, self.X.dtype
         are_flat = 1 in (len(self.row_shape), len(other.row_shape))
         if other.row_shape != self.row_shape and not are_flat:  # images may be flat
@@ -166,7 +166,7 @@ def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_no_bytes(given: np.dtype[Any], own: np.dtype[Any]) -> None:
-    """Refuse bytes for a pool of floats: a network scales bytes, and has seen none."""
+    """Refuse bytes for a pool of floats, because a network scales bytes, and has seen none."""
     if given == np.uint8 and own.kind == "f":
         raise ValueError(
             f"Bytes (uint8) were given, and the pool holds {own}; bring them to its scale first, such as X / 255."

@@ -1,4 +1,4 @@
-"""What every kind of pool has in common."""
+"""The base of all kinds of pools."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _SAMPLED_ROWS = 1000
 
 
 class Pool(Watched):
-    """The rows of a pool in one kind of container, and nothing else: no labels.
+    """The rows of a pool in one kind of container, without labels.
 
     Parameters
     ----------
     X : container of shape (n_rows, ...)
-        It is referred to, never copied.
+        The pool keeps a reference and never copies it.
 
     Attributes
     ----------
     remark : str or None
-        How the pool differs from that of `fit`, which it nearly is.
+        How the pool differs from that of `fit`, if the two are nearly the same.
 
     Notes
     -----
-    A new kind of container is a subclass with `take` and what else is abstract here, listed in `skal.pool.blocks`.
-    Pools pickle; a memory-mapped one by the name of its file.
+    A new kind of container is a subclass with `take` and the other abstract methods, listed in `skal.pool.blocks`.
+    Pools can be pickled; a memory-mapped pool is pickled by the name of its file.
     """
 
     is_scanned: ClassVar[bool] = True  # for NaN and infinity, also where no strategy reads the rows
@@ -71,12 +71,12 @@ class Pool(Watched):
 
     @cached_property
     def obstacle(self) -> str | None:
-        """Why the rows are no numbers, such as "its rows are texts"; None where they can be read as numbers."""
+        """Why the rows are not numbers, such as "its rows are texts"; None if they can be read as numbers."""
         return None
 
     @property
     def float_bytes(self) -> float:
-        """Bytes that a row takes once its integers are float64, which most estimators make of them."""
+        """Bytes that a row takes once its integers are float64, to which most estimators convert them."""
         dtype = getattr(self.X, "dtype", None)
         if isinstance(dtype, np.dtype) and dtype.kind in "fc" and dtype.itemsize >= 4:
             return self.row_bytes
@@ -84,20 +84,20 @@ class Pool(Watched):
 
     @cached_property
     def dtype(self) -> np.dtype[Any] | None:
-        """Type of the numbers that the rows are read as; None where there is an `obstacle`."""
+        """Type of the numbers as which the rows are read; None if there is an `obstacle`."""
         return None if self.obstacle is not None else self.dense(slice(1)).dtype
 
     @property
     def numbers(self) -> Hashable:
-        """Kind of the numbers: "bytes", "integers", "floats", or None where there is an `obstacle`.
+        """Kind of the numbers: "bytes", "integers", "floats", or None if there is an `obstacle`.
 
-        The same values in another kind are other rows for a network, which scales bytes and looks integers up.
+        The same values of another kind are different rows for a network, which scales bytes and looks up integers.
         """
         return kind_of_numbers(self.dtype)
 
     @abstractmethod
     def take(self, rows: Rows | slice) -> Any:
-        """Rows at some positions, in a container like `X`; a view of it where that is possible.
+        """Rows at some positions, in a container like `X`; a view of it if possible.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Pool(Watched):
         """
 
     def read(self, rows: Rows | slice) -> Any:
-        """What `take` returns, in memory, as a classifier is asked about it.
+        """The result of `take`, in memory, in the form in which a classifier gets it.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Pool(Watched):
         return self.take(rows)
 
     def whole(self) -> Any:
-        """All rows in a container that any estimator can be fitted on; `X` itself wherever that is one."""
+        """All rows in a container that any estimator can be fitted on; `X` itself if it is one."""
         return self.X
 
     def dense(self, rows: Rows | slice = slice(None)) -> NDArray[Any]:
@@ -176,7 +176,7 @@ class Pool(Watched):
         """
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows in a container that `stack` takes, and in the numbers of the pool's.
+        """Other rows in a container that `stack` takes, and in the number type of the pool.
 
         Parameters
         ----------
@@ -189,8 +189,8 @@ class Pool(Watched):
         Raises
         ------
         ValueError
-            If they are in another kind of container, have other columns or arrays, or have values that the numbers of
-            the pool cannot hold.
+            If they are in another kind of container, have other columns or arrays, or have values that the number type
+            of the pool cannot hold.
         """
         if type(other) is not type(self):
             raise self._unlike(other)
@@ -215,7 +215,7 @@ class Pool(Watched):
 
     @property
     def columns(self) -> list[list[str]]:
-        """Name and type of each column of a table, as they print; nothing of other containers."""
+        """Name and type of each column of a table, as they are printed; empty for other containers."""
         return []
 
     @abstractmethod
@@ -224,23 +224,23 @@ class Pool(Watched):
 
     @property
     def is_open(self) -> bool:
-        """Whether the rows can be read: somebody may have closed their file."""
+        """Whether the rows can be read; their file may have been closed."""
         return True
 
     @property
     def is_in_file(self) -> bool:
-        """Whether the rows are in a file, where their container says so."""
+        """Whether the rows are in a file, as far as their container tells."""
         return self.storage is not None
 
     def _storage(self, file: str, *place: Hashable) -> Hashable | None:
-        """What identifies rows at a place of a file or folder; None once it is another than at first, of any name."""
+        """An identifier of rows at a place in a file or folder; None once the file or folder has been replaced."""
         stamp = stamp_of(file)
         self._stamp = self._stamp or stamp
         return (*place, stamp) if self._stamp == stamp else None
 
     @cached_property
     def overflow(self) -> str | None:
-        """Why squares of the numbers overflow, as "its numbers reach 1e+160, ..."; None where squared distances fit."""
+        """Why squares of the numbers overflow, as "its numbers reach 1e+160, ..."; None if squared distances fit."""
         largest, dtype = 0.0, None
         for _, numbers in self._numbers():
             if not squares_fit(numbers):
@@ -251,7 +251,7 @@ class Pool(Watched):
 
     @cached_property
     def flaw(self) -> str | None:
-        """What keeps the rows from being finite: "NaN", "infinity" or None. The pool is scanned for it once."""
+        """Why the rows are not finite: "NaN" or "infinity"; None if they are. The pool is scanned for it once."""
         # No NaN is among numbers whose squares fit.
         if get_config()["assume_finite"] or self.overflow is None:
             return None
@@ -265,7 +265,7 @@ class Pool(Watched):
 
     @property
     def known_flaw(self) -> str | None:
-        """The `flaw`, or None where nobody has looked for one and to look is expensive."""
+        """The `flaw`; None if the pool has not been scanned yet and a scan is expensive."""
         return self.flaw if self._knows_flaw else None
 
     @property
@@ -278,7 +278,7 @@ class Pool(Watched):
         return self.is_scanned or "flaw" in vars(self)
 
     def assert_finite(self, *, allow_nan: bool, estimator: Any = None) -> None:
-        """Raise for infinity, and for NaN unless it is allowed.
+        """Raise an error for infinity, and for NaN unless it is allowed.
 
         Parameters
         ----------
@@ -309,14 +309,15 @@ class Pool(Watched):
         rows : array-like of int of shape (n_positions,), default=None
             Positions of the wanted rows, in any order. By default all of them.
         max_bytes : float, default=None
-            The most bytes that a block becomes, by default 32 MiB (but at least one row, and no more than 65,536).
+            The maximum number of bytes that a block takes, by default 32 MiB (but at least one row, and no more than
+            65,536).
         row_bytes : float, default=None
-            What a row becomes where it is used, by default its `float_bytes`.
+            The bytes that a row takes where it is used, by default its `float_bytes`.
 
         Yields
         ------
         block : container like `X`
-            A view where the block's rows are consecutive rows of an array, a copy otherwise.
+            A view if the rows of the block are consecutive rows of an array, a copy otherwise.
         where : slice
             The block holds the rows ``rows[where]``, or ``where`` without `rows`.
         """
@@ -334,14 +335,14 @@ class Pool(Watched):
             yield self.read(as_slice(wanted[where])), where
 
     def block_rows(self, row_bytes: float | None = None, max_bytes: float | None = None) -> int:
-        """How many rows a block has.
+        """The number of rows of a block.
 
         Parameters
         ----------
         row_bytes : float, default=None
-            What a row becomes where it is used, by default its `float_bytes`.
+            The bytes that a row takes where it is used, by default its `float_bytes`.
         max_bytes : float, default=None
-            The most bytes that a block becomes, by default 32 MiB.
+            The maximum number of bytes that a block takes, by default 32 MiB.
 
         Returns
         -------
@@ -352,24 +353,24 @@ class Pool(Watched):
         return min(max(1, int(most // (row_bytes or self.float_bytes))), _BLOCK_ROWS)
 
     def spans(self, step: int) -> Iterator[slice]:
-        """Cut the pool into rows that are read at a time.
+        """Cut the pool into ranges of rows that are read at a time.
 
         Parameters
         ----------
         step : int
-            How many, at most. A larger chunk of a lazy pool is read at once nevertheless.
+            The maximum number of rows. A larger chunk of a lazy pool is still read at once.
 
         Yields
         ------
         span : slice
-            From `start` to `stop`, one after another.
+            A range from `start` to `stop`; each begins where the previous one ends.
         """
         return cut(len(self), step)
 
     def same_as(self, other: Pool) -> bool:
         """Whether another pool has the same rows, compared block by block up to the first difference.
 
-        Images and their flat rows are the same, a data frame and its array too, and so are the rows of this pool
+        Images and their flat rows count as the same, as do a data frame and its array, and the rows of this pool
         rounded to a narrower floating-point type.
 
         Parameters
@@ -400,7 +401,8 @@ class Pool(Watched):
         Returns
         -------
         n_differ, n_differ_much, n_rows : int
-            Of `n_rows` rows that were looked at; those that differ by more than a rounding are counted again.
+            The number of rows that differ, the number of those that differ by more than rounding, and the number of
+            rows that were compared.
         """
         row_bytes = max(self.float_bytes, other.float_bytes, 8 * float(np.prod(self.row_shape)))
         step = -(-len(self) // min(max(1, int(BLOCK_BYTES // row_bytes)), _SAMPLED_ROWS))

@@ -1,4 +1,4 @@
-"""The pool of any container."""
+"""Making pools from any container."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KINDS: tuple[type[Pool], ...] = (
 
 
 def as_pool(X: Any) -> Pool:
-    """The pool of a container's rows, which are not validated; a pool is returned as it is.
+    """The pool of a container's rows, which are not validated; a pool is returned unchanged.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def dense(X: Any) -> NDArray[Any]:
     Returns
     -------
     rows : ndarray of shape (n_rows, ...)
-        An array is returned as it is.
+        An array is returned unchanged.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def dense(X: Any) -> NDArray[Any]:
 
 
 def owned(block: Any) -> Any:
-    """A block of a pool as a transformer may have it, which may work in place, as with ``copy=False``.
+    """A block of a pool for a transformer that may work in place, as with ``copy=False``.
 
     Parameters
     ----------
@@ -143,7 +143,8 @@ def owned(block: Any) -> Any:
     Returns
     -------
     block : container of rows
-        A copy of an array, a sparse matrix or a pandas frame; nothing writes to others.
+        A copy of an array, a sparse matrix or a pandas frame; the container itself if it is of another kind, since
+        nothing writes to these.
 
     Examples
     --------
@@ -170,13 +171,13 @@ def row_blocks(
     rows : array-like of int of shape (n_rows,), default=None
         Positions of the wanted rows, in any order. By default all of them.
     max_bytes : float, default=None
-        The most bytes that a block takes once its integers are float64, by default 32 MiB (but at least one row, and no
-        more than 65,536).
+        The maximum number of bytes that a block takes once its integers are float64, by default 32 MiB (but at least
+        one row, and no more than 65,536).
 
     Yields
     ------
     block : same type as `X`
-        A view of an array where the block's rows lie one after another, a copy of them otherwise.
+        A view of an array if the rows of the block are consecutive, a copy of them otherwise.
     where : slice
         The block is ``X[rows[where]]``, or ``X[where]`` without `rows`.
 

@@ -1,4 +1,4 @@
-"""Checksums of arrays, by which a pool is known again and a change in place is noticed."""
+"""Checksums of arrays, by which a pool is recognised and a change in place is noticed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SCRIPT = ("__main__", "__mp_main__")  # in the process that runs it, and in thos
 
 
 def checksum(X: NDArray[Any], max_bytes: int, value: int = 0) -> int:
-    """A checksum of evenly spaced rows of an array, and of its last one, of about `max_bytes` in all.
+    """A checksum of evenly spaced rows of an array, and of its last row, about `max_bytes` in all.
 
-    It continues from `value`, that of the part before.
+    It continues from `value`, the checksum of the previous part.
     """
     step = max(1, -(-X.nbytes // max_bytes))
     block = max(1, _BLOCK_BYTES * len(X) // max(X.nbytes, 1)) * step
@@ -46,7 +46,7 @@ def _bytes(X: NDArray[Any]) -> bytes | memoryview:
 
 
 def as_text(objects: list[Any]) -> str:
-    """A text that is another one where an object holds something else, the same in every process."""
+    """A text that differs if an object holds something else, and is the same in every process."""
     types = set(map(type, objects))
     if types <= {list, tuple}:  # lists of tokens, say
         types = set(map(type, chain.from_iterable(objects)))
@@ -54,7 +54,7 @@ def as_text(objects: list[Any]) -> str:
 
 
 def object_checksum(objects: Any) -> str:
-    """A checksum of what objects hold, the same in every process; none where they cannot be pickled.
+    """A checksum of the content of objects, the same in every process; empty if they cannot be pickled.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def what_differs(then: str | None, now: str) -> str:
     Parameters
     ----------
     then, now : str
-        The pools' descriptions; None where none was kept.
+        The descriptions of the pools; None if none was kept.
 
     Examples
     --------
@@ -92,15 +92,15 @@ def what_differs(then: str | None, now: str) -> str:
 
 
 def how_columns_differ(then: list[list[str]], now: list[list[str]]) -> str | None:
-    """How the columns of a table differ from those that were expected, and what to do; None where they do not.
+    """How the columns of a table differ from those that were expected, and what to do; None if they do not differ.
 
-    Their checksums alone do not tell a category from its text, or yes and no from 1 and 0. Integers of another width,
-    and numbers in a nullable or sparse column, are the same; but bytes, which networks scale, are of their own.
+    Checksums alone do not tell a category from its text, or yes and no from 1 and 0. Integers of another width, and
+    numbers in a nullable or sparse column, count as the same; bytes, which networks scale, do not.
 
     Parameters
     ----------
     then, now : list of [str, str]
-        The pools' `columns`. Nothing is said where one of them has none.
+        The `columns` of the pools. The result is None if one of them has none.
 
     Examples
     --------
@@ -148,8 +148,8 @@ def _some(items: list[str], most: int = 5) -> str:
 class ContentHasher(NumpyHasher):  # type: ignore[misc]
     """A hash of values, the same after pickling and in every process.
 
-    joblib's own knows tensors by their memory, arrays by their strides, some sets and dicts by the order of their
-    items, and classes of a script by the name that the script has in the process.
+    joblib's own hash depends on the memory of tensors, the strides of arrays, the order of items in some sets and
+    dicts, and, for classes of a script, the name that the script has in the process.
 
     Examples
     --------
@@ -160,7 +160,7 @@ class ContentHasher(NumpyHasher):  # type: ignore[misc]
     """
 
     def save(self, obj: Any) -> None:
-        """Take one object into the hash, whatever it is."""
+        """Add one object of any kind to the hash."""
         if isinstance(obj, torch.Tensor):
             obj = "tensor", obj.numpy(force=True)
         elif isinstance(obj, type) and obj.__module__ in SCRIPT:

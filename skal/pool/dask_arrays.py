@@ -1,4 +1,4 @@
-"""Pools that are arrays of dask: rows that are computed, here or on a cluster, when they are asked for."""
+"""Pools that are dask arrays: rows that are computed on demand, here or on a cluster."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TASKS_AT_A_TIME = 32
 
 
 class DaskPool(LazyPool):
-    """An array of dask, of shape (n_rows, ...), whose chunks have all columns and are known in size.
+    """A dask array of shape (n_rows, ...), whose chunks have all columns and known sizes.
 
-    It is known by its name, which dask derives from how it is computed. Passes over it are tasks for the scheduler that
-    is active, one for each chunk of rows, or for neighbouring small ones.
+    It is identified by its name, which dask derives from how it is computed. Passes over it are tasks for the active
+    scheduler, one for each chunk of rows, or for several small neighbouring chunks.
     """
 
     def __init__(self, X: Any) -> None:
@@ -163,7 +163,7 @@ class _Work:
 
 
 def _worked(block: NDArray[Any], call: _Work, block_id: tuple[int, ...]) -> NDArray[Any]:
-    """What a worker makes of a chunk, in an array of one element."""
+    """A worker's result for a chunk, in an array of one element."""
     start, share = call.shares[block_id[0]]
     answers = np.empty((1,) * block.ndim, dtype=object)
     answers.flat[0] = list(answered(call.function, np.asarray(block)[_shifted(share.rows, -start)], share))
@@ -171,7 +171,7 @@ def _worked(block: NDArray[Any], call: _Work, block_id: tuple[int, ...]) -> NDAr
 
 
 def answered(function: Callable[[Any, Part], Any], read: Any, share: Share) -> list[tuple[Any, Part]]:
-    """The answers of a function about the blocks of a share.
+    """The answers of a function for the blocks of a share.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""When rows are equal, whatever types hold their values."""
+"""Equality of rows, whatever types hold their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOTHING = 1e-6  # of the largest number of a column: what may have been zero
 
 
 def same_values(array: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether arrays have the same values row by row, where need be rounded to the floating-point type of `other`.
+    """Whether arrays have the same values row by row, if necessary rounded to the floating-point type of `other`.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def same_values(array: NDArray[Any], other: NDArray[Any]) -> bool:
 
 
 def differing_rows(array: NDArray[Any], other: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which rows of equally large arrays differ as `same_values` sees them, and which differ by more than rounding.
+    """Which rows of equally large arrays differ, as in `same_values`, and which differ by more than rounding.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ def _same_cells(array: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def is_rounded(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
-    """Whether numbers are compared with others in the floating-point type of these."""
+    """Whether numbers are compared with others in the floating-point type of the others."""
     return other.kind in "fc" and np.can_cast(dtype, other, "same_kind")
 
 
 def kind_of_numbers(dtype: np.dtype[Any] | None) -> str | None:
-    """Kind of the numbers of a type, as networks tell them apart.
+    """Kind of the numbers of a type, as networks distinguish them.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _same_object(one: Any, other: Any) -> bool:
 
 
 def cells_of(column: Any) -> NDArray[Any]:
-    """The cells of a column as objects; None where one is missing, which every type of columns writes in its own way.
+    """The cells of a column as objects, with None for missing cells, which every column type writes in its own way.
 
     Parameters
     ----------

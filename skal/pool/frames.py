@@ -23,7 +23,7 @@ _NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal") 
 
 
 class FramePool(Pool):
-    """A data frame of shape (n_rows, n_columns); its columns may hold what only the classifier understands."""
+    """A data frame of shape (n_rows, n_columns); its columns may hold values that only the classifier understands."""
 
     @staticmethod
     def holds(X: Any) -> bool:
@@ -173,7 +173,7 @@ def _holds_numbers(column: Any) -> bool:
 
 
 def _cast(column: Any, dtype: Any) -> Any:
-    """A column in another type that has its values; numbers as they are where it has not; else None."""
+    """A column in another type if that holds its values; otherwise numbers unchanged, and None for other values."""
     if column.dtype == dtype:
         return column
     with suppress(Exception):  # polars has its own, pandas TypeError and ValueError

@@ -1,4 +1,4 @@
-"""What pools have in common whose rows are read or computed in chunks, each time they are asked for."""
+"""The base of pools whose rows are read or computed in chunks, each time they are requested."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .rows import Rows
 
 
 class LazyPool(Pool):
-    """Rows of shape (n_rows, ...) in chunks; it is read for NaN only if a strategy reads its rows.
+    """Rows of shape (n_rows, ...) in chunks, which are checked for NaN only if a strategy reads the rows.
 
-    Where all its rows are wanted as numbers, they are in memory up to 1 GiB, above it in a temporary file.
+    If all rows are requested as numbers, they are kept in memory up to 1 GiB, and in a temporary file above that.
     """
 
     is_scanned = False
@@ -29,7 +29,7 @@ class LazyPool(Pool):
     @property
     @abstractmethod
     def chunk_ends(self) -> NDArray[np.intp]:
-        """Where each chunk ends, in increasing order; the last at the number of rows."""
+        """The positions where the chunks end, in increasing order; the last is the number of rows."""
 
     @cached_property
     def obstacle(self) -> str | None:
@@ -44,7 +44,7 @@ class LazyPool(Pool):
         return max(1, self.X.dtype.itemsize * int(np.prod(self.row_shape)))
 
     def spans(self, step: int) -> Iterator[slice]:
-        """Neighbouring chunks of at most `step` rows together; a larger one alone."""
+        """Neighbouring chunks of at most `step` rows together; a larger chunk alone."""
         start = end = 0
         for chunk_end in self.chunk_ends.tolist():
             if end > start and chunk_end - start > step:

@@ -1,4 +1,4 @@
-"""Where in a file an array is mapped from, and back."""
+"""The place in a file from which an array is mapped, and mapping it again from there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PASSING = "joblib_memmapping_folder_"
 
 
 def place_of(X: Any) -> dict[str, Any] | None:
-    """Where a file holds an array that is mapped from it, or a view of one; None where no file does.
+    """The place in a file from which an array, or a view of one, is mapped; None if it is not mapped from a file.
 
     Returns
     -------
     place : dict or None
-        File, mode, position in bytes of the first element, type, shape and strides: what `mapped` takes.
+        File, mode, position of the first element in bytes, type, shape and strides, as `mapped` takes them.
     """
     owner: Any = X
     while isinstance(owner, np.ndarray) and getattr(owner, "_mmap", None) is None:
@@ -41,7 +41,7 @@ def place_of(X: Any) -> dict[str, Any] | None:
 
 
 def outlives_the_process(filename: str) -> bool:
-    """Whether a file is more than a means of joblib to hand an array to a process."""
+    """Whether a file is more than joblib's means of passing an array to a process."""
     return _PASSING not in filename
 
 
@@ -51,9 +51,9 @@ def mapped(place: dict[str, Any], size: int) -> NDArray[Any]:
     Parameters
     ----------
     place : dict
-        As `place_of` returned it.
+        The result of `place_of`.
     size : int
-        The size that the file had then, in bytes. A longer one will do.
+        The size that the file had then, in bytes. The file may be longer now.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def mapped(place: dict[str, Any], size: int) -> NDArray[Any]:
     Raises
     ------
     FileNotFoundError
-        If the file is not there.
+        If the file does not exist.
     ValueError
-        If it is shorter.
+        If the file is shorter.
     """
     filename, offset, dtype = place["filename"], place["offset"], place["dtype"]
     if not os.path.exists(filename):

@@ -1,8 +1,8 @@
-"""Passes over a pool: a function of a block of rows, called wherever the pool's work is done.
+"""Passes over a pool: a function of a block of rows, called wherever the work of the pool is done.
 
-What a pass does is a *function*, picklable by cloudpickle, of a block and of which rows that are; what comes back is
-small, or one entry per row, and is put together in any order. `executed` is the one place that decides who calls it:
-this process, the workers of a joblib backend, or the dask scheduler that a lazy pool belongs to.
+A pass calls a *function*, picklable by cloudpickle, with a block and the positions of its rows. Its results are small,
+or one entry per row, and are put together in any order. `executed` is the one place that decides who calls the
+function: this process, the workers of a joblib backend, or the dask scheduler to which a lazy pool belongs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def blockwise(
 ) -> Any:
     """Apply a function of rows to the wanted rows of a pool, a block at a time.
 
-    Where most rows of `X` are wanted, `function` sees contiguous views of `X`, and the answers for
-    the other rows are dropped: copying rows costs as much as a linear model's prediction.
+    If most rows of `X` are wanted, `function` gets contiguous views of `X`, and the answers for the other rows are
+    dropped, because copying rows costs as much as a linear model's prediction.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ def blockwise(
     rows : array-like of int of shape (n_rows,), default=None
         Positions of the wanted rows, in any order. By default all of them.
     row_bytes : float, default=None
-        What a row becomes in `function`, its answer included; a block becomes at most 32 MiB. By default the row's own
-        numbers, integers as float64.
+        The bytes that a row takes in `function`, its answer included; a block takes at most 32 MiB. By default the
+        row's own numbers count, with integers as float64.
 
     Returns
     -------
     answers : ndarray of shape (n_rows, ...) or tuple of such arrays
-        In the order of `rows`. Above 1 GiB it is a memory map of a temporary file.
+        In the order of `rows`. Above 1 GiB they are a memory map of a temporary file.
 
     Raises
     ------
@@ -133,26 +133,26 @@ def executed(
 ) -> Iterator[tuple[Any, Part]]:
     """Call a function with blocks of the wanted rows of a pool, wherever the pool's work is done.
 
-    Pools of dask are worked on by the scheduler that is active; inside ``joblib.parallel_config(backend, n_jobs=n)``
-    other pools are by its workers; else by this thread.
+    The active scheduler works on dask pools. Inside ``joblib.parallel_config(backend, n_jobs=n)``, the workers of this
+    backend work on other pools; otherwise this thread does.
 
     Parameters
     ----------
     function : callable
-        Called as ``function(block, part)``, perhaps in another process, and perhaps again there after a worker was
-        lost: it must change nothing.
+        Called as ``function(block, part)``, possibly in another process, and possibly again after a worker was lost. It
+        must not change anything.
     pool : Pool
     rows : ndarray of int of shape (n_rows,), default=None
         Positions of the wanted rows. By default all of them.
     row_bytes : float, default=None
-        What a row becomes in `function`; a block becomes at most 32 MiB.
+        The bytes that a row takes in `function`; a block takes at most 32 MiB.
 
     Yields
     ------
     answer : object
-        What `function` returned.
+        The result of `function`.
     part : Part
-        Which rows it was about, in any order.
+        The rows that it belongs to; the parts come in any order.
 
     Examples
     --------
@@ -200,12 +200,12 @@ def plan(pool: Pool, wanted: Rows | None, row_bytes: float | None = None) -> lis
     wanted : ndarray of int of shape (n_rows,) or None
         Positions, in any order; None for all of them.
     row_bytes : float, default=None
-        What a row becomes where it is used, by default its `float_bytes`.
+        The bytes that a row takes where it is used, by default its `float_bytes`.
 
     Returns
     -------
     shares : list of Share
-        The rows of each lie in neighbouring chunks of a lazy pool, unless there is one share alone.
+        The rows of each share lie in neighbouring chunks of a lazy pool, unless there is only one share.
     """
     step = pool.block_rows(row_bytes)
     if wanted is None:
@@ -222,7 +222,7 @@ def plan(pool: Pool, wanted: Rows | None, row_bytes: float | None = None) -> lis
     ascending, shares = wanted[order], []
 
     def within(rows: slice) -> slice:
-        """Which of the wanted rows, in increasing order, are among these."""
+        """Which of the wanted rows, in increasing order, are among the given ones."""
         return slice(*np.searchsorted(ascending, (rows.start, rows.stop)))
 
     for span in pool.spans(step):

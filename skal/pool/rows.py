@@ -25,7 +25,7 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False, rem
     distinct : bool, default=False
         Whether to refuse positions that are given more than once.
     remedy : str, default=""
-        What else to say where a position is out of range.
+        A hint that the error adds if a position is out of range.
 
     Returns
     -------
@@ -34,7 +34,8 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False, rem
     Raises
     ------
     ValueError
-        If `rows` is not a 1-D array of integers from 0 to ``n_rows - 1``, or holds one twice where it may not.
+        If `rows` is not a 1-D array of integers from 0 to ``n_rows - 1``, or if it repeats a position although they
+        must be distinct.
 
     Examples
     --------
@@ -66,7 +67,7 @@ def check_positions(rows: ArrayLike, n_rows: int, *, distinct: bool = False, rem
 
 
 def as_slice(positions: Rows) -> Rows | slice:
-    """Positions that follow one another as a slice, which indexes without a copy."""
+    """Consecutive positions as a slice, which indexes without a copy."""
     first, last = positions[0], positions[-1]
     if last - first + 1 == len(positions) and (np.diff(positions) == 1).all():
         return slice(int(first), int(last) + 1)
@@ -74,16 +75,16 @@ def as_slice(positions: Rows) -> Rows | slice:
 
 
 class Part(NamedTuple):
-    """A block of a pass over a pool: which rows it has, and what of the answers about them is wanted.
+    """A block of a pass over a pool: which rows it has, and which of their answers are wanted.
 
     Attributes
     ----------
     rows : slice or ndarray of int
         Positions in the pool of the rows of the block.
     keep : slice or ndarray of int
-        Which of them are wanted.
+        Which of these rows are wanted.
     where : slice or ndarray of int
-        Places of these among all wanted rows.
+        Places of the wanted rows of the block among all wanted rows.
     """
 
     rows: Rows | slice
@@ -98,17 +99,17 @@ class Part(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """How many rows are wanted."""
+        """The number of wanted rows."""
         return n_positions(self.where)
 
 
 class Share(NamedTuple):
-    """Rows that are read at a time, such as a chunk of a file, and the blocks that they are cut into.
+    """Rows that are read together, such as a chunk of a file, and the blocks into which they are cut.
 
     Attributes
     ----------
     rows : slice or ndarray of int
-        Positions in the pool, those of the parts one after another.
+        Positions in the pool: those of all parts in order.
     parts : list of Part
     """
 
@@ -128,7 +129,7 @@ def cut(n_rows: int, step: int, start: int = 0) -> Iterator[slice]:
 
 
 class Candidates:
-    """The positions that a query may choose from: some rows of a pool, or all but a few.
+    """The positions that a query may choose from: some rows of a pool, or all except a few.
 
     The complement of a small set is never written out unless it is asked for: a query that looks at few rows of a
     large pool needs no array of its size.
@@ -138,7 +139,7 @@ class Candidates:
     rows : ndarray of int of shape (n_positions,)
         Distinct positions, in increasing order.
     complement_in : int, default=None
-        The number of rows of a pool; all of them but `rows` are candidates then.
+        The number of rows of a pool. If it is given, all rows except `rows` are candidates.
 
     Examples
     --------
@@ -160,7 +161,7 @@ class Candidates:
 
     @property
     def excluded(self) -> Rows | None:
-        """The rows that are no candidates, in increasing order; None where it is the candidates that were given."""
+        """The rows that are not candidates, in increasing order; None if the candidates themselves were given."""
         return None if self._n_rows is None else self._given
 
     @cached_property
@@ -206,7 +207,7 @@ class Candidates:
         Parameters
         ----------
         n_rows : int
-            How many, at most all.
+            How many to draw, at most all of them.
         rng : numpy.random.Generator
 
         Returns
@@ -222,7 +223,7 @@ class Candidates:
         return ranks + np.searchsorted(before, ranks, side="right")
 
     def without(self, rows: Rows) -> Self:
-        """The candidates except for some positions.
+        """The candidates without some positions.
 
         Parameters
         ----------

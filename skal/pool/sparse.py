@@ -19,7 +19,7 @@ _RUN = 64  # entries that are read together
 
 
 class SparsePool(Pool):
-    """A sparse matrix or array of scipy, of shape (n_rows, n_features); one in another format becomes CSR once."""
+    """A scipy sparse matrix or array, of shape (n_rows, n_features), converted to CSR once if necessary."""
 
     def __init__(self, X: Any) -> None:
         super().__init__(X.tocsr())
@@ -57,12 +57,12 @@ class SparsePool(Pool):
         return sparse.vstack([self.X, *others], format="csr")
 
     def matching(self, other: Pool) -> Pool:
-        """Other rows as sparse ones, which dense ones become."""
+        """Other rows as sparse rows; dense rows are converted."""
         is_dense = isinstance(other.X, np.ndarray) and other.X.ndim == 2
         return SparsePool(self.like(other.X)) if is_dense else super().matching(other)
 
     def digest(self, max_bytes: int) -> Hashable:
-        """A checksum of evenly spaced rows, whatever the order of the entries in each."""
+        """A checksum of evenly spaced rows, whatever the order of the entries in each row."""
         step = max(1, -(-int(self.row_bytes * len(self)) // max_bytes))
         X = _canonical(self.X[::step])
         places = (checksum(part.astype(np.int64), max_bytes) for part in (X.indptr, X.indices))
@@ -89,7 +89,7 @@ class SparsePool(Pool):
         super().watch(max_bytes)
 
     def is_unchanged(self) -> bool:
-        """Whether the rows still look as they did; solvers of scikit-learn sort the entries of a row in place."""
+        """Whether the rows are unchanged; solvers of scikit-learn may sort the entries of a row in place."""
         if super().is_unchanged():
             return True
         max_bytes = self._seen[0]  # type: ignore[index]

@@ -23,10 +23,10 @@ _SAMPLED_ROWS = 100  # from which the size of texts is estimated
 
 
 class StoredPool(LazyPool):
-    """An array of h5py or zarr, of shape (n_rows, ...): rows are read when they are asked for.
+    """An h5py or zarr array of shape (n_rows, ...), whose rows are read on demand.
 
-    It is known by its file, or the files of its store, or else by its rows: all of a small pool, evenly spaced ones of
-    a large one. One of h5py pickles by its name.
+    It is identified by its file, by the files of its store, or else by its rows: all rows of a small pool, evenly
+    spaced rows of a large one. An h5py array is pickled by its name.
     """
 
     _n_rows = 0  # until it is known; others may append to the array later
@@ -90,7 +90,7 @@ class StoredPool(LazyPool):
 
     @property
     def is_in_file(self) -> bool:
-        """Whether other processes can open it: a file of h5py that is only read, or a store of zarr on disk."""
+        """Whether other processes can open it: an h5py file that is only read, or a zarr store on disk."""
         # One of h5py that is written is locked.
         return self._file is not None and (not hasattr(self.X, "file") or self.X.file.mode == "r")
 
@@ -105,7 +105,7 @@ class StoredPool(LazyPool):
 
     @property
     def _file(self) -> str | None:
-        """The file of an h5py array, or the folder of one of zarr, where it is on disk."""
+        """The file of an h5py array, or the folder of a zarr array, if it is on disk."""
         if hasattr(self.X, "file"):
             file = os.path.abspath(self.X.file.filename)
         else:

@@ -1,4 +1,4 @@
-"""Pools that are torch datasets, whose rows are decoded when they are asked for."""
+"""Pools that are torch datasets, whose rows are decoded on demand."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class DatasetPool(Pool):
     """A torch dataset with ``__len__`` and ``__getitem__``.
 
     An item is a row, or a pair of a row and a label, which is ignored: labels are given beside the pool. A row is an
-    array, a tensor, an image, or a dict of arrays. Rows are decoded by a `DataLoader` when somebody asks for them, and
-    never to know the dataset again: it is known by `key`, by the paths, sizes and times of its files (in an attribute
+    array, a tensor, an image, or a dict of arrays. Rows are decoded by a `DataLoader` on demand, and never only to
+    recognise the dataset. It is recognised by `key`, by the paths, sizes and times of its files (in an attribute
     `samples`, `imgs`, `paths`, `files` or `filenames`), or by being the same object.
 
     Parameters
@@ -176,10 +176,9 @@ class DatasetPool(Pool):
 
 
 class DatasetRows(Dataset):
-    """Rows at some positions of a dataset, which are decoded when they are asked for.
+    """Rows at some positions of a dataset, which are decoded on demand.
 
-    Indexed by a number it gives an item, as a dataset does; indexed as an array is, it gives the rows at these
-    positions.
+    An integer index gives an item, as in a dataset; a slice or an array of positions gives the rows at these positions.
 
     Parameters
     ----------
@@ -211,12 +210,12 @@ class DatasetRows(Dataset):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of rows, and their shape."""
+        """The number of rows, and their shape."""
         return len(self), *self.first.shape[1:]
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Numbers of the rows; those that are mappings have none, as in a `SliceDict`."""
+        """Number type of the rows; rows that are mappings have none, as in a `SliceDict`."""
         return self.first.dtype  # type: ignore[no-any-return]
 
     def read(self) -> Any:
@@ -231,7 +230,7 @@ class DatasetRows(Dataset):
         return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
     def batches(self, places: Iterable[Any]) -> Iterator[Any]:
-        """Decode batches of rows, by the positions or slices of each."""
+        """Decode batches of rows, each given by its positions or slice."""
         loader = DataLoader(
             self.dataset,
             batch_sampler=[self.positions[each].tolist() for each in places],
@@ -282,7 +281,7 @@ def _as_array(row: Any) -> NDArray[Any]:
 
 
 def _paths_in(dataset: Any) -> tuple[str, Callable[[int], Any] | None]:
-    """The kind of a dataset, and what returns the path of a row's file; None where it lists no files."""
+    """The kind of a dataset, and a function that returns the path of a row's file; None if it lists no files."""
     if isinstance(dataset, Subset | DatasetRows):
         kind, path_of = _paths_in(dataset.dataset)
         positions = dataset.indices if isinstance(dataset, Subset) else dataset.positions

@@ -1,4 +1,4 @@
-"""Validation of a pool for the estimator that is given it: once, and before anything is trained."""
+"""Validation of a pool for an estimator: once, and before anything is trained."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def check_pool(
     known: Pool | None = None,
     tells_numbers: Callable[[], bool] | None = None,
 ) -> Pool:
-    """Validate the container of a pool, which is kept.
+    """Validate a pool, and keep its container.
 
-    Data frames stay data frames (their columns may hold what only the classifier's own pipeline understands), N-D
-    arrays stay N-D, memory maps and arrays of h5py or zarr stay on disk; lists of numbers become arrays, sparse
-    matrices CSR. Whether the rows are finite, and numbers at all, is for those to check who read them.
+    Data frames stay data frames (their columns may hold values that only the classifier's own pipeline understands),
+    N-D arrays stay N-D, and memory maps and arrays of h5py or zarr stay on disk. Lists of numbers become arrays, and
+    sparse matrices become CSR. Whether the rows are finite, or numbers at all, is left to those who read the rows.
 
     Parameters
     ----------
     estimator : estimator
-        Gets or holds `n_features_in_` and `feature_names_in_`, where rows have features.
+        It gets `n_features_in_` and `feature_names_in_`, or already has them, if rows have features.
     X : Pool or container of n_rows rows
-        See `as_pool`. A pool is validated already; only its features are recorded or checked.
+        See `as_pool`. A `Pool` is already validated; only its features are recorded or checked.
     reset : bool
         Whether to record the features (in `fit`) or to check them.
     known : Pool, default=None
-        A validated pool, which is returned if `X` has the same rows. One that is nearly the same gets a `remark`.
+        A validated pool, which is returned if `X` has the same rows. A pool that is nearly the same gets a `remark`.
     tells_numbers : callable, default=None
-        Returns whether the same values are other rows as bytes, integers or floats, as they are for networks. By
-        default they are the same.
+        Returns whether the same values count as different rows if they are bytes, integers or floats, as for networks.
+        By default they count as the same.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def check_pool(
         For no rows, a single column of numbers without a second dimension, or another number of features than in
         `fit`.
     TypeError
-        For sparse rows that the estimator does not take.
+        For sparse rows that the estimator does not accept.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _nearly(known: Pool, pool: Pool) -> str | None:
 
 
 def warn_of(pool: Pool) -> None:
-    """Warn of what is remarkable about a pool that was answered; one that is refused needs no warning.
+    """Warn if an answered query has a pool with a `remark`; a refused pool needs no warning.
 
     Warns
     -----
@@ -121,7 +121,7 @@ def warn_of(pool: Pool) -> None:
 
 
 def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
-    """Check everything but the rows themselves."""
+    """Check everything except the rows themselves."""
     if not len(pool):
         raise ValueError(
             f"Found a pool with 0 sample(s) while a minimum of 1 is required by {type(estimator).__name__}."
@@ -149,7 +149,7 @@ def _checked(estimator: Any, pool: Pool, X: Any) -> Pool:
 
 
 def check_features(estimator: Any, pool: Pool, *, reset: bool) -> None:
-    """Record or check the number of an estimator's features and their names, without a look at the rows.
+    """Record or check the number of an estimator's features and their names, without looking at the rows.
 
     Parameters
     ----------
@@ -191,19 +191,19 @@ def check_readable(
     Parameters
     ----------
     estimator : estimator
-        Its tags say whether NaN and sparse rows are allowed.
+        Its tags tell whether NaN and sparse rows are allowed.
     pool : Pool
     remedy : str, default=""
-        What to do about rows that are no numbers.
+        What to do about rows that are not numbers.
     filling : str, default="Fill it in first, as a SimpleImputer does."
         What to do about NaN.
 
     Raises
     ------
     TypeError
-        If the rows are no numbers, or sparse and the estimator takes no sparse rows.
+        If the rows are not numbers, or if they are sparse and the estimator does not accept sparse rows.
     ValueError
-        If the pool holds infinity, or NaN that the estimator does not take, or numbers whose squares overflow.
+        If the pool holds infinity, or NaN that the estimator does not accept, or numbers whose squares overflow.
 
     Examples
     --------
@@ -237,7 +237,7 @@ def check_readable(
 
 
 def check_sparse(estimator: Any, pool: Pool) -> None:
-    """Refuse sparse rows that an estimator does not take, by its tags."""
+    """Refuse sparse rows that an estimator does not accept, by its tags."""
     if isinstance(pool, SparsePool) and not get_tags(estimator).input_tags.sparse:
         raise TypeError(
             f"Sparse data was passed, and {type(estimator).__name__} takes dense rows only. Use X.toarray(), or a "
@@ -246,5 +246,5 @@ def check_sparse(estimator: Any, pool: Pool) -> None:
 
 
 def assuming_finite(pool: Pool) -> AbstractContextManager[None]:
-    """Let scikit-learn's estimators trust the rows of a pool that was scanned, in this thread."""
+    """Let scikit-learn's estimators trust, in this thread, the rows of a pool that has been scanned."""
     return config_context(assume_finite=True) if pool.is_finite else nullcontext()

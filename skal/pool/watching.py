@@ -1,4 +1,4 @@
-"""How a change of a pool in place is noticed."""
+"""Noticing when a pool is changed in place."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _FEW_BYTES = 2**18  # of the rows that `Watched.seems_unchanged` reads
 
 
 class Watched(ABC):
-    """Base of pools: what they remember of their rows.
+    """Base of pools: the checks whether their rows are unchanged.
 
-    A query reads evenly spaced rows, up to 64 MiB of them. What happens between queries, such as a label, reads a few.
+    A query reads evenly spaced rows, up to 64 MiB of them. Calls between queries, such as a label, read only a few.
     """
 
     _seen: tuple[int, Hashable, Hashable] | None = None
@@ -35,7 +35,7 @@ class Watched(ABC):
 
     @property
     def storage(self) -> Hashable | None:
-        """What identifies rows in storage that cannot have changed unnoticed; None for rows in memory."""
+        """An identifier of rows in storage that cannot have changed unnoticed; None for rows in memory."""
         return None
 
     @abstractmethod
@@ -45,7 +45,7 @@ class Watched(ABC):
         Parameters
         ----------
         max_bytes : int
-            About how much is read: all rows of a smaller pool, evenly spaced ones of a larger.
+            About how much is read: all rows of a smaller pool, evenly spaced rows of a larger one.
 
         Returns
         -------
@@ -57,24 +57,24 @@ class Watched(ABC):
         return digest == repr(self.digest(max_bytes))
 
     def _look(self, max_bytes: int) -> Hashable:
-        """What a query compares with that of the first: `digest`, or a faster one of rows as they are stored."""
+        """The checksum that a query compares with the first: `digest`, or a faster one of rows in their stored form."""
         return self.digest(max_bytes)
 
     def watch(self, max_bytes: int) -> None:
-        """Remember how the rows look now, unless that was done, so that `is_unchanged` can tell.
+        """Remember how the rows look now, if that has not been done, so that `is_unchanged` can tell.
 
         Parameters
         ----------
         max_bytes : int
-            About how much is read. A smaller pool is read whole; of a larger one evenly spaced rows are, so that a
-            query on a large pool never scans it.
+            About how much is read. A smaller pool is read whole. From a larger one, only evenly spaced rows are read,
+            so that a query never scans a large pool.
         """
         if self._seen is None:
             self._seen = max_bytes, self.storage, self._look(max_bytes)
             self._few, self._n_watched = self._glance(), len(self)
 
     def is_unchanged(self) -> bool:
-        """Whether the rows still look as they did when they were watched first."""
+        """Whether the rows still look as they did when they were first watched."""
         if self._seen is None:
             return True
         if self._has_other_length:
@@ -83,10 +83,10 @@ class Watched(ABC):
         return (storage is not None and storage == self.storage) or digest == self._look(max_bytes)
 
     def seems_unchanged(self) -> bool:
-        """Whether what the rows are stored in looks as it did when they were watched first, or a few rows in memory do.
+        """Whether the storage of the rows, or a few rows in memory, look as they did when they were first watched.
 
-        It reads far less than `is_unchanged`, which belongs to a query: a reordering or another number of rows is
-        noticed, a changed row is not.
+        It reads far less than `is_unchanged`, which a query uses. It notices a new order or number of rows, but not a
+        changed row.
         """
         if self._seen is None:
             return True
@@ -103,11 +103,11 @@ class Watched(ABC):
         return self._n_watched not in (None, len(self))
 
     def _glance(self) -> int | None:
-        """What tells a few rows in memory from others; None where rows are objects, or read, made or decoded."""
+        """An identifier of a few rows in memory; None if rows are objects, or are read, computed or decoded."""
         return None
 
     def _checksum_of_few(self, values: Callable[[Rows], NDArray[Any]]) -> int | None:
-        """A checksum of what evenly spaced rows hold, for `_glance`."""
+        """A checksum of the content of evenly spaced rows, for `_glance`."""
         if self.storage is not None or not len(self):
             return None
         n_rows = min(len(self), max(2, int(_FEW_BYTES // self.row_bytes)))
