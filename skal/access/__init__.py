@@ -1,7 +1,7 @@
 """What a strategy may ask of any fitted classifier: probabilities, embeddings, a differentiable view.
 
 Every function works through the pool in blocks, so that nothing copies a whole pool, and opens pipelines,
-`FrozenEstimator`, searches and learners by itself. The questions are in a table, `QUESTIONS`.
+`FrozenEstimator`, searches and learners itself. The questions are in a table, `QUESTIONS`.
 """
 
 from ..pool import blockwise, row_blocks

@@ -1,4 +1,4 @@
-"""The functions that ask: each works through the pool in blocks and checks what comes back."""
+"""The functions that ask: each works through the pool in blocks and checks the answers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     Parameters
     ----------
     name : str
-        Of a question in `skal.access.QUESTIONS`, or of a method that maps rows to an array with one entry per row.
+        The name of a question in `skal.access.QUESTIONS`, or of a method that maps rows to an array with one entry per
+        row.
     estimator : fitted classifier
-        Or a pipeline that ends in one, or a wrapper.
+        A classifier, a pipeline that ends in one, or a wrapper.
     X : Pool, ndarray, memmap, sparse matrix or data frame of shape (n_samples, ...)
     rows : array-like of int of shape (n_rows,), default=None
         Positions of the wanted rows, in any order. By default all of them.
@@ -44,11 +45,12 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     Raises
     ------
     TypeError
-        If the classifier has no answer. The error says which classifiers have.
+        If the classifier has no answer. The error names the classifiers that have.
     NotFittedError
         If the classifier is not fitted.
     ValueError
-        If the answer is no numbers, has NaN or infinity in it or the wrong shape, or `rows` are no positions in `X`.
+        If the answer is not numbers, contains NaN or infinity, or has the wrong shape, or if `rows` are not positions
+        in `X`.
 
     Examples
     --------
@@ -65,7 +67,7 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
 
 
 def opened(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
-    """A question, the classifier inside wrappers and pipelines, and its answer for a block of what reaches it."""
+    """A question, the classifier inside wrappers and pipelines, and its answer for a block of rows that reach it."""
     question = QUESTIONS.get(name, Question(name))
     classifier = open_pipeline(estimator)[1]
     answer = question.answered_by(classifier)
@@ -76,7 +78,7 @@ def opened(name: str, estimator: Any) -> tuple[Question, Any, Answer]:
 
 
 def in_blocks(estimator: Any, function: Answer, X: Any, rows: ArrayLike | None, *, beside: float = 0) -> Any:
-    """What a function of what reaches the classifier returns for the wanted rows, in blocks."""
+    """The values of a function, applied to the wanted rows as they reach the classifier, in blocks."""
     transformers = open_pipeline(estimator)[0]
     in_place = any(works_in_place(transformer) for transformer in transformers)
 
@@ -126,7 +128,7 @@ def decision_function(estimator: Any, X: Any, rows: ArrayLike | None = None) -> 
     Returns
     -------
     values : ndarray of shape (n_rows,) or (n_rows, n_columns)
-        One value per row where there are two classes.
+        One value per row if there are two classes.
 
     Examples
     --------
@@ -246,7 +248,7 @@ def predicted_loss(estimator: Any, X: Any, rows: ArrayLike | None = None) -> NDA
     Returns
     -------
     losses : ndarray of shape (n_rows,)
-        On a scale of their own.
+        On their own scale.
 
     Examples
     --------
@@ -272,8 +274,8 @@ def dropout_proba(
 ) -> NDArray[np.floating]:
     """Class probabilities in several passes with dropout. It asks as `ask` does, with the same errors.
 
-    The passes are samples from the network's posterior. Dropout layers drop as in training, each pass with masks of its
-    own that all rows share. Everything else, such as batch normalisation, works as in prediction. A copy makes the
+    The passes are samples from the network's posterior. Dropout layers drop as in training; each pass has its own
+    masks, which all rows share. Everything else, such as batch normalisation, works as in prediction. A copy makes the
     passes; the classifier itself does not change.
 
     Networks with dropout layers answer, of skal or of skorch, and classifiers with a method
@@ -324,7 +326,7 @@ def dropout_proba(
 def embed(
     estimator: Any, X: Any, rows: ArrayLike | None = None, *, keep_integers: bool = False
 ) -> NDArray[Any]:
-    """Penultimate embeddings: what the last linear layer sees. It asks as `ask` does, and raises the same errors.
+    """Penultimate embeddings: the input of the last linear layer. It asks as `ask` does, and raises the same errors.
 
     For a network or `MLPClassifier` they are the last hidden activations, for a raw skorch net the input of the last
     `torch.nn.Linear` that runs, and for a linear model the features themselves. A classifier with a method ``embed(X)``
@@ -334,15 +336,15 @@ def embed(
     ----------
     {estimator, X, rows}
     keep_integers : bool, default=False
-        Whether embeddings that are integers stay so: for those who turn them into floats block by block.
+        Whether embeddings that are integers stay integers, for callers that turn them into floats block by block.
 
     Returns
     -------
     embeddings : ndarray of shape (n_rows, n_embedding)
         Dense rows of floats, in float32 if that holds the numbers of `X`. Features that are images are flattened,
         sparse ones become dense, and integers become floats. If the embeddings are the features of a floating-point
-        array and all rows are wanted, this is that array itself: ask for all rows rather than for most of them, and do
-        not write to the answer.
+        array and all rows are wanted, the answer is that array itself: ask for all rows rather than for most of them,
+        and do not write to the answer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Values of classes that are what they are taken for: probabilities, and decision values with a column per class."""
+"""Checked values of classes: probabilities, and decision values with a column per class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROUNDING = 1e-6
 
 
 def as_probabilities(values: NDArray[Any]) -> NDArray[Any] | None:
-    """Return probabilities, or None if they are none: not finite, negative, or with a sum other than one.
+    """Return probabilities, or None if the values are not probabilities: not finite, negative, or not summing to one.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def as_probabilities(values: NDArray[Any]) -> NDArray[Any] | None:
     Returns
     -------
     values : ndarray of shape (n_rows, ..., n_classes) or None
-        What rounding made negative is zero, as an entropy has the logarithm of it.
+        Values that rounding made negative become zero, because an entropy takes their logarithm.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def _distance_from_one(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def no_probabilities(values: NDArray[Any], classifier: Any, returned: str) -> ValueError:
-    """Return the error for values that are no probabilities.
+    """Return the error for values that are not probabilities.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def no_probabilities(values: NDArray[Any], classifier: Any, returned: str) -> Va
     classifier : classifier
         The one that answered.
     returned : str
-        How the error begins.
+        The beginning of the error message.
 
     Returns
     -------
@@ -93,13 +93,13 @@ def _remedy(classifier: Any) -> str:
 
 
 def decision_function(classifier: Any) -> Any:
-    """Return the function of rows that gives a classifier's decision values, a column per class if more than two.
+    """Return the function of rows that gives a classifier's decision values, one column per class for more than two.
 
     Parameters
     ----------
     classifier : classifier
-        Whose decision values may be those of pairs of classes, as those of ``SVC(decision_function_shape="ovo")`` are:
-        they are counted into values of classes as scikit-learn does it for ``"ovr"``.
+        Its decision values may be for pairs of classes, as with ``SVC(decision_function_shape="ovo")``: they are then
+        combined into values of classes, as scikit-learn does for ``"ovr"``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What each member of an ensemble says of rows, as probabilities of the ensemble's classes."""
+"""The predictions of each member of an ensemble, as probabilities of the ensemble's classes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def committee(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     Returns
     -------
     answer : callable or None
-        Its values have the shape (n_rows, n_members, n_classes). A member without probabilities is sure of what it
-        predicts.
+        Its values have the shape (n_rows, n_members, n_classes). A member without probabilities counts as certain of
+        its prediction.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def _filled(ensemble: Any, answers: Any, X: Any) -> NDArray[Any]:
 
 
 def _among(n_classes: int, member: Any, X: Any, classes: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Return what a member says, in columns of all classes, of which it may have seen some.
+    """Return a member's probabilities in columns of all classes, of which it may have seen only some.
 
     It was fitted on the positions of the classes, or on the `classes` themselves.
     """

@@ -43,7 +43,7 @@ def unit_norm(rows: Tensor, order: float) -> Tensor:
 
 
 def two_columns(values: Tensor) -> Tensor:
-    """Return the logits ``[0, f]`` for one decision value `f` per row; several are left as they are."""
+    """Return the logits ``[0, f]`` for one decision value `f` per row; several values per row are unchanged."""
     values = values.reshape(len(values), -1)
     return F.pad(values, (1, 0)) if values.shape[1] == 1 else values
 
@@ -66,7 +66,7 @@ def log_modified_huber(values: Tensor) -> Tensor:
 
 @torch_module.register
 def linear(estimator: LinearClassifierMixin, logits: nn.Module | None = None) -> nn.Module:
-    """Return the decision values of a fitted linear classifier, followed by what makes logits of them."""
+    """Return the decision values of a fitted linear classifier, followed by what makes them logits."""
     # Sparse after `sparsify`, or where an SVC was fitted on sparse rows.
     coef = estimator.coef_.toarray() if bool(sparse.issparse(estimator.coef_)) else estimator.coef_
     values = RowFunction(affine, weight=np.atleast_2d(coef), bias=estimator.intercept_)

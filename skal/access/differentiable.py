@@ -35,9 +35,9 @@ def as_torch(estimator: Any) -> nn.Module:
     -------
     module : torch.nn.Module
         Maps a tensor of shape (n_samples, ...) to logits of shape (n_samples, n_classes), with
-        columns in the order of `classes_`. A frozen copy in evaluation mode: nothing done to it
-        reaches the estimator. Modules made of scikit-learn estimators flatten the rows and compute
-        in float64 whatever the dtype of the rows; ``module.to(torch.float32)`` computes in float32.
+        columns in the order of `classes_`. It is a frozen copy in evaluation mode: no change to it affects the
+        estimator. Modules made of scikit-learn estimators flatten the rows and compute in float64 whatever the dtype of
+        the rows; ``module.to(torch.float32)`` computes in float32.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def as_torch(estimator: Any) -> nn.Module:
 
     Notes
     -----
-    The softmax of the logits is `predict_proba` wherever the estimator has it:
+    The softmax of the logits equals `predict_proba` if the estimator has that method:
 
     ====================================================  ===========================================
     classifier                                            logits
@@ -98,8 +98,8 @@ def check_differentiable(estimator: Any) -> None:
     Raises
     ------
     TypeError
-        If the estimator, or a step of the pipeline, which is then named, cannot be differentiated. What only `fit`
-        decides, such as the number of classes of an `SVC`, is left to `as_torch`.
+        If the estimator, or a step of the pipeline, which is then named, cannot be differentiated. Properties that only
+        `fit` decides, such as the number of classes of an `SVC`, are left to `as_torch`.
 
     Examples
     --------

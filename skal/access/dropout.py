@@ -37,7 +37,7 @@ def dropout_layers(module: nn.Module) -> list[nn.Module]:
 
 
 class DropoutPasses:
-    """Several passes of the same rows through a module, each with dropout masks of its own.
+    """Several passes of the same rows through a module, each with its own dropout masks.
 
     All rows share the masks of a pass: each pass is one network, drawn from the posterior that dropout approximates
     [1]_. The answer for a row does not depend on the other rows. Only instances of torch's dropout classes drop
@@ -46,7 +46,7 @@ class DropoutPasses:
     Parameters
     ----------
     module : torch.nn.Module
-        In evaluation mode. It is changed during the passes, and transformers in it lose their fast path for good:
+        In evaluation mode. It is changed during the passes, and transformers in it lose their fast path permanently:
         give a copy that nothing else uses.
     n_passes : int
     seed : int

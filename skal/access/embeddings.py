@@ -1,4 +1,4 @@
-"""Penultimate embeddings of each kind of classifier: what its last linear layer sees."""
+"""Penultimate embeddings of each kind of classifier: the input of its last linear layer."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def embeds_as_rows(estimator: Any) -> bool:
 
 
 def are_narrow(pool: Pool) -> bool:
-    """Return whether float32 holds what the numbers of a pool tell."""
+    """Return whether float32 holds the information in the numbers of a pool."""
     return pool.dtype is None or np.can_cast(pool.dtype, np.float32)
 
 
 def narrowed(embeddings: NDArray[Any], narrow: bool) -> NDArray[Any]:
-    """Return embeddings in float32 where that is enough; integers stay as they are."""
+    """Return embeddings in float32 if that is enough; integers are unchanged."""
     narrow = narrow and embeddings.dtype.kind == "f"
     return embeddings.astype(np.float32, copy=False) if narrow else embeddings
 
 
 def features(classifier: Any, X: Any) -> NDArray[Any]:
-    """Return rows as a 2-D array of floats, which is `X` itself where it is one."""
+    """Return rows as a 2-D array of floats; this is `X` itself if it is one."""
     check_n_features(classifier, X)
     X = dense(X)
     dtype = np.result_type(X.dtype, np.float32) if X.dtype.kind in "biuf" else np.float64
@@ -61,7 +61,7 @@ def features(classifier: Any, X: Any) -> NDArray[Any]:
 
 
 def check_n_features(classifier: Any, X: Any) -> None:
-    """Check that rows have as many features as those of `fit`."""
+    """Check that rows have as many features as the rows of `fit`."""
     given, fitted = int(np.prod(X.shape[1:])), getattr(classifier, "n_features_in_", None)
     if fitted is not None and given != fitted:
         raise ValueError(

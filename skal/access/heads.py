@@ -1,4 +1,4 @@
-"""The last linear layer of each kind of classifier, which sees its embeddings."""
+"""The last linear layer of each kind of classifier, whose input is the embeddings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def head(classifier: Any) -> Callable[[], Layer] | None:
     Returns
     -------
     answer : callable or None
-        Its weights have a row for each class, also where there are two classes.
+        Its weights have a row for each class, even if there are only two classes.
 
     Examples
     --------

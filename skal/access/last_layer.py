@@ -1,4 +1,4 @@
-"""The last layer of a classifier, by which it predicts from embeddings."""
+"""The last layer of a classifier, which predicts from embeddings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .answers import opened
 
 
 def linear_head(estimator: Any) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Weights and intercepts of a fitted classifier's last linear layer, which sees what `embed` returns.
+    """Weights and intercepts of a fitted classifier's last linear layer, whose input is what `embed` returns.
 
     Linear models, linear SVMs of two classes, `MLPClassifier` and networks that end in a `torch.nn.Linear` answer, and
     classifiers with a method ``linear_head()``. Pipelines, `FrozenEstimator`, searches and learners are opened.
@@ -29,7 +29,7 @@ def linear_head(estimator: Any) -> tuple[NDArray[np.floating], NDArray[np.floati
     Raises
     ------
     TypeError
-        If the classifier has none. The error says which classifiers have.
+        If the classifier has no such layer. The error names the classifiers that have.
     NotFittedError
         If the classifier is not fitted.
 

@@ -1,4 +1,4 @@
-"""What the members of an ensemble say of a pool."""
+"""The predictions of the members of an ensemble for a pool."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def committee_proba(
 ) -> NDArray[np.floating]:
     """Class probabilities by each member of an ensemble. It asks as `ask` does, with the same errors.
 
-    Bagging, forests, `VotingClassifier` and `AdaBoostClassifier` answer, their members with equal weight, and
-    classifiers with a method ``committee_proba(X)``. A member without probabilities is sure of what it predicts.
+    Bagging, forests, `VotingClassifier` and `AdaBoostClassifier` answer, with equal weight for each member, and so do
+    classifiers with a method ``committee_proba(X)``. A member without probabilities counts as certain of its
+    prediction.
 
     Parameters
     ----------

@@ -35,13 +35,13 @@ class Network(nn.Module):
     ----------
     module : torch.nn.Module
     logits : callable, default=None
-        Turns what the network returns into logits.
+        Turns the output of the network into logits.
     row_shape : tuple of int, default=None
         By default rows keep their shape.
     scale : pair, default=None
         See :class:`skal.training.net.TrainingNet`.
     keeps_booleans : bool, default=False
-        Whether boolean arrays of a mapping, such as masks, stay what they are.
+        Whether boolean arrays of a mapping, such as masks, stay boolean.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ def _(net: NeuralNet) -> nn.Module:
 
 
 def input_dtype(module: nn.Module) -> torch.dtype | None:
-    """Return the dtype of the rows that a module takes, or None if rows are to stay as they are.
+    """Return the dtype of the rows that a module takes, or None if rows are not to be converted.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def weight_dtype(module: nn.Module) -> torch.dtype:
 
 
 def batch_rows(estimator: Any, X: Any) -> int:
-    """Return how many rows of `X` a classifier's network takes at a time, on the device where it is.
+    """Return how many rows of `X` a classifier's network takes at a time on its device.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def batch_rows(estimator: Any, X: Any) -> int:
     Returns
     -------
     n_rows : int
-        Fewer where rows are images.
+        Fewer if rows are images.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What equally likely classifiers say: the members of an ensemble, or passes with dropout."""
+"""The predictions of equally likely classifiers: the members of an ensemble, or passes with dropout."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ def posterior_proba(
 ) -> NDArray[np.floating]:
     """Class probabilities by samples from a posterior. It asks as `ask` does, with the same errors.
 
-    They are the members of an ensemble, as in `committee_proba`, or else passes with dropout, as in `dropout_proba`.
+    The samples are the members of an ensemble, as in `committee_proba`, or else passes with dropout, as in
+    `dropout_proba`.
 
     Parameters
     ----------
     {estimator, X, rows}
     n_passes : int, default=100
-        Of a network with dropout; an ensemble answers once per member.
+        The number of passes through a network with dropout; an ensemble answers once per member.
     seed : int, default=0
-        Decides the masks of the dropout.
+        Decides the dropout masks.
     summary : callable, default=None
         Maps the probabilities of a block, of shape (n_block, n_members, n_classes), to an array with one entry per row.
         By default they are returned.

@@ -1,4 +1,4 @@
-"""The table of questions: what a strategy may ask of a classifier, who answers, and what to do where nobody does."""
+"""The table of questions: what a strategy may ask of a classifier, who answers, and what to do if nobody does."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ Answer = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Question:
-    """What a strategy may ask of a classifier about rows; the classifier's method of the same name answers.
+    """A question that a strategy may ask a classifier about rows; the classifier's method of the same name answers.
 
-    Put a question of your own into `QUESTIONS` under its name; a name that is not in the table is a question too,
-    which only a method answers.
+    Put your own question into `QUESTIONS` under its name. A name that is not in the table is also a question, which
+    only a method answers.
 
     Parameters
     ----------
     name : str
         The name of the method, which strategies list in `requires`.
     asks_for : str, default=""
-        What errors say that a classifier needs. By default the name.
+        What a classifier needs, for error messages. By default the name.
     remedy : str
-        What errors tell people to do who have another classifier.
+        What users of another classifier can do, for error messages.
     shape : tuple of str, default=()
         The shape of the answer, which is checked unless it is empty: ``("n_rows", "n_classes")``. The latter stands for
         a column for each of the classifier's `classes_`.
@@ -51,7 +51,7 @@ class Question:
         Maps a classifier to the function of a block of rows that answers for its kind, which takes precedence over the
         method; or to None.
     are_probabilities : bool, default=False
-        Whether the answer is probabilities of classes, along its last axis: they are checked to be such.
+        Whether the answer is probabilities of classes along its last axis, and is checked as such.
     parts : tuple of Question, default=()
         Questions that answer this one together, for a classifier without a method that answers it in one pass.
 
@@ -124,7 +124,7 @@ class Question:
         classifier : classifier
             The one that answered.
         keep_integers : bool, default=False
-            Whether integers that are no probabilities stay integers.
+            Whether integers that are not probabilities stay integers.
 
         Returns
         -------
@@ -133,8 +133,8 @@ class Question:
         Raises
         ------
         ValueError
-            If it is sparse or no numbers, the shape is wrong, NaN or infinity is in it, or probabilities are negative
-            or do not sum to one.
+            If the answer is sparse or not numbers, has the wrong shape, or contains NaN or infinity, or if
+            probabilities are negative or do not sum to one.
         """
         if self.parts:
             return tuple(
@@ -299,7 +299,7 @@ def provides(estimator: Any, need: str) -> bool:
 
 
 def _completed(classifier: Any) -> Any:
-    """Return a classifier with the final estimators that `StackingClassifier` has by default, in `fit` alone."""
+    """Return a classifier with the final estimators that `StackingClassifier` by default creates only in `fit`."""
     params = classifier.get_params() if isinstance(classifier, BaseEstimator) else {}
     parts = {"": classifier} | {f"{name}__": part for name, part in params.items()}
     frozen = tuple(
@@ -330,7 +330,7 @@ def check_requirements(asker: Any, requires: Iterable[str], estimator: Any) -> N
     Raises
     ------
     TypeError
-        If it lacks one of them. The error names strategy, need, classifier and remedy.
+        If the classifier lacks one of them. The error names strategy, need, classifier and remedy.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Raw skorch nets, whose answers change flags and generators that all threads share: they are asked through a view."""
+"""Raw skorch nets are asked through a view, because their answers change flags and generators that threads share."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from .networks import weight_dtype
 
 @contextmanager
 def asked(estimator: Any, X: Any) -> Iterator[Any]:
-    """Yield what to ask about rows in place of a fitted estimator, so that no other thread notices.
+    """Yield a stand-in for a fitted estimator that can be asked about rows without affecting other threads.
 
     For a raw skorch net, which toggles the training flags of its modules and draws from torch's generators in each
-    prediction, this is a net of the same class: its modules are private views, which share nothing but the weights,
-    and its loader has a generator of its own. A net that draws random numbers even so, or that has TorchScript parts,
-    is asked by one thread at a time, and flags and generators are restored. Any other estimator is yielded itself.
+    prediction, this is a net of the same class: its modules are private views, which share only the weights, and its
+    loader has its own generator. A net that still draws random numbers, or that has TorchScript parts, is asked by one
+    thread at a time, and flags and generators are restored. Any other estimator is yielded itself.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class _NoDraws(TorchDispatchMode):
 
 
 def as_input(estimator: Any, X: Any) -> Any:
-    """Return rows as a raw skorch net takes them, which converts nothing itself; any other estimator's as they are.
+    """Return rows as a raw skorch net takes them, since it converts nothing itself; for other estimators, unchanged.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def as_input(estimator: Any, X: Any) -> Any:
     X : array-like
         Numbers, in an array, tensor, list or data frame, become an array in the type of the parameters: float32 before
         the net is initialised. Integers that the module looks up become int64. The arrays of a mapping keep integers
-        and booleans. A data frame of pandas whose columns the module takes by name stays what it is, as do sparse rows
-        and whatever has no numbers.
+        and booleans. A pandas data frame whose columns the module takes by name is unchanged, as are sparse rows and
+        anything without numbers.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def net_predict_proba(net: NeuralNet, X: Any) -> NDArray[Any]:
 
 
 def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the class probabilities of a raw net, and before them what the last linear layer that ran got."""
+    """Return the input of the last linear layer of a raw net that ran, and the class probabilities."""
     X = _cast(net, X)
     batches: list[NDArray[Any]] = []
     with asked(net, X) as view:

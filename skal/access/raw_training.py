@@ -1,4 +1,4 @@
-"""How raw skorch nets are trained: on the type of numbers and labels that they take, and on few labels."""
+"""Training of raw skorch nets: with the types of numbers and labels that they take, and on few labels."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .raw_nets import as_input
 
 
 def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any], seed: int) -> None:
-    """Fit a skorch net that no `NetClassifier` wraps; torch's global generators are as before afterwards.
+    """Fit a skorch net that no `NetClassifier` wraps; torch's global generators are restored afterwards.
 
     Parameters
     ----------
     net : skorch net
-        Is fitted itself. Where its ``train_split`` is a `ValidSplit` that is not possible with so few labels, it is
-        trained on all of them.
+        It is fitted itself. If its ``train_split`` is a `ValidSplit` that is not possible with so few labels, the net
+        is trained on all of them.
     X : array-like of shape (n_samples, ...)
-        Is converted to what the module takes, see :func:`skal.access.raw_nets.as_input`.
+        Converted to the types that the module takes, see :func:`skal.access.raw_nets.as_input`.
     y : ndarray of int of shape (n_samples,)
         Class indices; a `NeuralNetBinaryClassifier` gets them as floats.
     params : dict
-        Of its `fit`.
+        Parameters of its `fit`.
     seed : int
         Seeds the initial weights and the order of the batches.
 
@@ -44,7 +44,7 @@ def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any],
     Warns
     -----
     UserWarning
-        If no rows are held out because labels are too few.
+        If no rows are held out because there are too few labels.
 
     Examples
     --------
@@ -92,20 +92,20 @@ def fit_raw_net(net: NeuralNet, X: Any, y: NDArray[Any], params: dict[str, Any],
 
 
 def seeding_nets(estimator: Any, seed: int) -> AbstractContextManager[None]:
-    """Return a context that seeds torch where a raw net is a part, such as a step of a pipeline.
+    """Return a context that seeds torch if an estimator has a raw net as a part, such as a step of a pipeline.
 
     Skorch's nets have no `random_state`.
 
     Parameters
     ----------
     estimator : estimator
-        What is fitted in the context.
+        The estimator that is fitted in the context.
     seed : int
 
     Returns
     -------
     context : context manager
-        It leaves torch's global generators as they were, and does nothing where there is no raw net.
+        It restores torch's global generators, and does nothing if there is no raw net.
     """
     nets = [part for part in estimator.get_params(deep=True).values() if isinstance(part, NeuralNet)]
     return seeded(seed, torch.device(nets[0].device or "cpu")) if nets else nullcontext()
@@ -123,7 +123,7 @@ def _having(net: NeuralNet, attributes: dict[str, Any]) -> Iterator[None]:
 
 
 def _can_hold_out(split: Any, y: NDArray[Any]) -> bool:
-    """Whether skorch can hold out a part of so many labels; anybody's own function is left to decide itself."""
+    """Whether skorch can hold out a part of this many labels; a user's own function is left to decide itself."""
     if not isinstance(split, ValidSplit) or not isinstance(split.cv, int | float):
         return True
     if float(split.cv).is_integer():

@@ -21,7 +21,7 @@ def unwrap(estimator: Any) -> Any:
     """Return the estimator that does the work inside wrappers that only delegate to it.
 
     Opens `FrozenEstimator`, scikit-learn's searches (`best_estimator_`), skal's learners and `LabelEncodedClassifier`
-    (`estimator_`). What is not fitted yet gives its parameter `estimator`.
+    (`estimator_`). A wrapper that is not fitted yet gives its parameter `estimator`.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def open_pipeline(estimator: Any) -> tuple[list[Any], Any]:
 
 
 def first_step(estimator: Any) -> Any:
-    """Return what gets the rows first inside wrappers and pipelines.
+    """Return the estimator that gets the rows first inside wrappers and pipelines.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def first_step(estimator: Any) -> Any:
 
 
 def last_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, in whatever wrapper it is, or the estimator itself.
+    """Return the last step of a pipeline, inside any wrapper, or the estimator itself.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def last_step(estimator: Any) -> Any:
 
 
 def uses_unlabeled(estimator: Any) -> bool:
-    """Return whether `fit` of an estimator, alone or at the end of a pipeline, wants unlabelled rows, marked by -1.
+    """Return whether `fit` of an estimator, alone or at the end of a pipeline, uses unlabelled rows, marked by -1.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def uses_unlabeled(estimator: Any) -> bool:
 
 
 def has_network(estimator: Any) -> bool:
-    """Return whether a network gets the rows as they are, in an estimator, its parts, or a list of estimators.
+    """Return whether a network in an estimator, its parts, or a list of estimators gets the rows unchanged.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def has_network(estimator: Any) -> bool:
 
 
 def working_bytes(estimator: Any, X: Any) -> float:
-    """Return what a row of `X` takes while an estimator answers about it: its numbers, and one for each class.
+    """Return the bytes that a row of `X` takes while an estimator answers: its numbers, and one for each class.
 
     Networks of skal take batches of a block themselves; other estimators turn all its integers into float64.
 
@@ -216,7 +216,7 @@ def working_bytes(estimator: Any, X: Any) -> float:
 
 
 def works_in_place(transformer: Any) -> bool:
-    """Return whether a part of a transformer writes to the rows that it is given, as ``copy=False`` lets it."""
+    """Return whether a part of a transformer writes to the rows that it is given, as with ``copy=False``."""
     inside = transformer.get_params().values() if hasattr(transformer, "get_params") else ()
     return getattr(transformer, "copy", None) is False or any(
         works_in_place(part) for part in inside if hasattr(part, "get_params") and not isinstance(part, type)
@@ -224,10 +224,10 @@ def works_in_place(transformer: Any) -> bool:
 
 
 def rows_for(estimator: Any, X: Any) -> Any:
-    """Return all rows of a container in one that an estimator can be fitted on.
+    """Return all rows of a container in a form that an estimator can be fitted on.
 
-    Networks of skal decode a dataset and read stored arrays themselves; all other estimators get them in memory, or
-    mapped from a temporary file where they are stored or computed and take more than 1 GiB.
+    Networks of skal decode a dataset and read stored arrays themselves; all other estimators get the rows in memory, or
+    mapped from a temporary file if they are stored or computed and take more than 1 GiB.
 
     Parameters
     ----------
