@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks where the installed scikit-learn has them (1.9), and nothing where it has not."""
+"""scikit-learn's callbacks if the installed scikit-learn has them (from 1.9 on), and nothing otherwise."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ except ImportError:
 
 
 class EpochTasks(Callback):
-    """A skorch callback that tells scikit-learn's of each epoch: a progress bar, for one.
+    """A skorch callback that reports each epoch to scikit-learn's callbacks, such as a progress bar.
 
     Parameters
     ----------
     estimator : estimator
-        The one in whose `fit` the net is trained.
+        The estimator in whose `fit` the net is trained.
     context : callback context of that `fit`
     **task : object
-        What is said of each epoch: the data and the attributes that make up a fitted estimator.
+        What is reported for each epoch: the data and the attributes that make up a fitted estimator.
     """
 
     def __init__(self, estimator: Any, context: Any, **task: Any) -> None:
@@ -54,7 +54,7 @@ class EpochTasks(Callback):
         self.epoch.call_on_fit_task_begin(estimator=self.estimator)
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """End the task, and the training where a callback wants that."""
+        """End the task, and end training if a callback asks for that."""
         if self.epoch.call_on_fit_task_end(estimator=self.estimator, **self.task):
             raise KeyboardInterrupt  # skorch's way to end a training and keep what was learned
 

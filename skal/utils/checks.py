@@ -1,4 +1,4 @@
-"""Checks of what is given to a method, where scikit-learn's constraints of parameters do not reach."""
+"""Checks of the arguments of methods, which scikit-learn's constraints of parameters do not cover."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK_SIZE = 2**20  # numbers that are squared together
 
 
 class InstanceParams(BaseEstimator):
-    """An estimator that has others as parameters, and says so where a class was given in place of one.
+    """An estimator with estimators as parameters, which reports if a class was given in place of an instance.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def check_integer(name: str, value: Any, least: int = 1, most: float = inf) -> i
 
 
 def check_share(name: str, value: float) -> None:
-    """ValueError unless a number lies between 0 and 1, neither included."""
+    """Raise ValueError unless a number lies between 0 and 1, both excluded."""
     if not 0 < value < 1:
         raise ValueError(f"{name}={value!r} was given; it must lie between 0 and 1.")
 
@@ -56,12 +56,12 @@ def squares_fit(rows: NDArray[Any]) -> bool:
     Parameters
     ----------
     rows : ndarray of shape (n_rows, ...)
-        Read once; where all is well, at the speed of the memory.
+        Read once; if all is well, at the speed of memory.
 
     Returns
     -------
     fit : bool
-        False also where a number is not finite.
+        Also False if a number is not finite.
 
     Examples
     --------

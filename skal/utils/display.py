@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """A text that any font and any file takes: half of a surrogate pair, which has no UTF-8, becomes a question mark.
+    """A text for any font and file: half of a surrogate pair, which has no UTF-8, becomes a question mark.
 
     Examples
     --------
@@ -16,13 +16,13 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text in one line, cut off where it is too long for its place.
+    """A text in one line, cut off if it is too long.
 
     Parameters
     ----------
     text : str
     longest : int
-        Characters that there is room for, the ellipsis among them.
+        The maximum number of characters, including the ellipsis.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Parameter texts that are written once: a docstring takes them from another by name."""
+"""Parameter texts that are written once: a docstring takes them from another docstring by name."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ _PLACEHOLDER = re.compile(r"^\{(\w+(?:,\s+\w+)*)\}$", re.MULTILINE)
 
 
 def inherits_doc(*sources: object, strict: bool = True) -> Callable[[C], C]:
-    """Fill in the docstring of a class or function what others document: a decorator.
+    """Decorate a class or function so that its docstring takes entries from other docstrings.
 
     A line such as ``{lr, batch_size}`` among the parameters, or the attributes, is replaced by the entries of these
-    names. It may go over several lines, and is the only text in them.
+    names. It may span several lines, which contain no other text.
 
     Parameters
     ----------
     *sources : object
-        What has docstrings with these entries; the first that has one counts, and those of the base classes come
-        last.
+        Objects whose docstrings have these entries. The first one with an entry counts; the base classes come last.
     strict : bool, default=True
-        Whether a name without an entry is an error; otherwise its line stays as it is.
+        Whether a name without an entry is an error; otherwise its line is left unchanged.
 
     Raises
     ------
     LookupError
-        If none of them has an entry, and it is `strict`.
+        If none of the sources has an entry, and `strict` is true.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Results as data frames, of pandas or polars."""
+"""Results as pandas or polars data frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn import get_config
 
 
 class Table(ABC):
-    """Base class of results that are a table, too. An author writes ``_columns()``."""
+    """Base class of results that are also a table. An author writes ``_columns()``."""
 
     def to_frame(self, library: str | None = None) -> Any:
         """The result as a data frame.
@@ -18,7 +18,7 @@ class Table(ABC):
         Parameters
         ----------
         library : {"pandas", "polars"} or None, default=None
-            None stands for polars where ``sklearn.set_config(transform_output="polars")`` asks for it, and else for
+            None stands for polars if ``sklearn.set_config(transform_output="polars")`` asks for it, and otherwise for
             pandas.
 
         Returns

@@ -1,4 +1,4 @@
-"""What the subclasses of an estimator write of their own parameters alone: constraints and texts."""
+"""Constraints and texts of parameters, which subclasses write only for their own parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Inheriting(BaseEstimator):
     """An estimator whose subclasses inherit the constraints of parameters, and their texts.
 
     A line such as ``{random_state}`` of a docstring stands for the text of a base class, as in
-    :func:`~skal.utils.docstrings.inherits_doc`; one that names what none documents stays as it is.
+    :func:`~skal.utils.docstrings.inherits_doc`; a name that no base class documents is left unchanged.
 
     Examples
     --------

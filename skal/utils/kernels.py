@@ -1,4 +1,4 @@
-"""Functions that numba compiles when they are first called, and keeps on disk where it can."""
+"""Functions that numba compiles when they are first called, and keeps on disk if possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _warned = False
 
 @cache
 def compiled(kernel: Callable[..., Any], *, any_order: bool = False) -> Callable[..., Any]:
-    """Return a function as machine code, which numba keeps on disk where it can.
+    """Return a function as machine code, which numba keeps on disk if possible.
 
     It runs without the GIL but serially: several Python threads at a time must not enter numba's own threads.
 
@@ -32,7 +32,7 @@ def compiled(kernel: Callable[..., Any], *, any_order: bool = False) -> Callable
     Warns
     -----
     UserWarning
-        Once per process, if no machine code can be kept on disk. It is compiled all the same.
+        Once per process, if no machine code can be kept on disk. The function is compiled nevertheless.
     """
     import numba  # takes a second, and only the first call needs it
 
@@ -43,7 +43,7 @@ def compiled(kernel: Callable[..., Any], *, any_order: bool = False) -> Callable
 
 
 def readonly(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain view that cannot be written to: arrays in memory and in a file are one type to the compiler."""
+    """Return a plain read-only view: to the compiler, arrays in memory and in a file then have the same type."""
     view = np.asarray(array).view()
     view.setflags(write=False)
     return view
@@ -51,9 +51,9 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
 
 @contextmanager
 def forgiving_caches() -> Iterator[None]:
-    """Let other packages' functions, which numba is told to keep on disk, work where it cannot.
+    """Let functions of other packages that numba is told to keep on disk work even if it cannot.
 
-    It is for the import and the calls of such a package, by one thread at a time.
+    Use it for the import and the calls of such a package, by one thread at a time.
     """
     from numba.core import caching, dispatcher
     from numba.np.ufunc import ufuncbuilder

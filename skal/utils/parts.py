@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 
 
 def parts(estimator: Any) -> Iterator[Any]:
-    """Yield an estimator and the estimators among its parameters, except those that are trained already.
+    """Yield an estimator and the estimators among its parameters, except those that are already trained.
 
     Examples
     --------

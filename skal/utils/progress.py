@@ -1,4 +1,4 @@
-"""How far long work is, told to whoever listens in this thread: passes over a pool, trainings, simulations, picks."""
+"""The progress of long work, told to a listener in this thread: passes over a pool, training, simulations, picks."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _BAR = 12  # characters, so that most lines fit into a terminal of 80 columns
 
 @dataclass(frozen=True)
 class Task:
-    """How far some work is.
+    """The progress of some work.
 
     Parameters
     ----------
     unit : str
         What is counted: "rows", "epochs", "steps", "rounds", ....
     n_done, n_all : int
-        So many of so many; work may end early.
+        How many units are done, and how many there are in all; work may end early.
     seconds : float
-        Since it began.
+        Seconds since the work began.
     seconds_left : float, default=None
-        Those that are left if it goes on at this pace; None before one unit is done, and at the end.
+        Seconds that are left if the work continues at this pace; None before one unit is done, and at the end.
     is_over : bool, default=False
     outer : Task, default=None
-        The work that this is a part of.
+        The work of which this is a part.
 
     Examples
     --------
@@ -62,20 +62,20 @@ Listener = Callable[[Task], object]
 
 @contextmanager
 def show_progress(listener: Listener | None = None, *, file: TextIO | None = None) -> Iterator[None]:
-    """Show how far long work is: `fit`, `query`, `simulate` and everything else inside the ``with`` statement.
+    """Show the progress of long work: `fit`, `query`, `simulate` and everything else inside the ``with`` statement.
 
-    Passes over a pool, trainings of networks and encoders, rounds of simulations, indexes, searches for neighbours,
-    picks of a strategy and the like speak once they have taken two seconds. In terminals and notebooks one line with a
-    bar is written over; in a log there are lines at growing distances. Only this thread's work is shown, and nothing
-    without a ``with`` statement.
+    Passes over a pool, training of networks and encoders, rounds of simulations, building of indexes, searches for
+    neighbours, picks of a strategy and the like are reported once they have taken two seconds. Terminals and notebooks
+    show one line with a bar, which is overwritten; a log gets lines at growing intervals. Only the work of this thread
+    is shown, and nothing outside a ``with`` statement.
 
     Parameters
     ----------
     listener : callable, default=None
-        Called as ``listener(task)`` from time to time, and at the end of what has spoken, with a
-        :class:`~skal.utils.progress.Task`. By default lines are written to `file`.
+        Called as ``listener(task)`` with a :class:`~skal.utils.progress.Task`, from time to time and at the end of work
+        that has been reported. By default lines are written to `file`.
     file : text file, default=None
-        By default the standard error.
+        By default standard error.
 
     Raises
     ------
@@ -107,18 +107,18 @@ def show_progress(listener: Listener | None = None, *, file: TextIO | None = Non
 
 
 def is_shown() -> bool:
-    """Whether somebody listens."""
+    """Whether anyone listens."""
     return _SHOWN.get() is not None
 
 
 @contextmanager
 def progress(unit: str, n_all: int) -> Iterator[Callable[[int], None]]:
-    """Tell how far the work inside the ``with`` statement is.
+    """Report the progress of the work inside the ``with`` statement.
 
     Yields
     ------
     advance : callable
-        To be called with the number of units that are done more.
+        To be called with the number of further units that are done.
     """
     shown = _SHOWN.get()
     if shown is None:
@@ -137,7 +137,7 @@ def progress(unit: str, n_all: int) -> Iterator[Callable[[int], None]]:
 
 
 def advance(unit: str, n: int = 1) -> None:
-    """Say that the innermost work of a unit, begun elsewhere with `progress`, has got on."""
+    """Report progress of the innermost work with a unit, which was begun elsewhere with `progress`."""
     shown = _SHOWN.get()
     if shown is not None:
         work = next((work for work in reversed(shown.works) if work.unit == unit), None)
@@ -146,14 +146,14 @@ def advance(unit: str, n: int = 1) -> None:
 
 
 def counted(parts: Iterable[T], unit: str, n_all: int | None = None) -> Iterator[T]:
-    """The parts of some work, which is told one after the other.
+    """The parts of some work, with progress reported part by part.
 
     Parameters
     ----------
     parts : iterable
     unit : str
     n_all : int, default=None
-        How many parts there are; by default their length. What has none is not told.
+        The number of parts; by default their length. Progress of parts without a length is not reported.
     """
     n_all = length_hint(parts) if n_all is None else n_all
     if not n_all:
@@ -164,15 +164,15 @@ def counted(parts: Iterable[T], unit: str, n_all: int | None = None) -> Iterator
 def reported(
     parts: Generator[T, None, None], n_all: int, length: Callable[[T], int], unit: str = "rows"
 ) -> Iterator[T]:
-    """The parts of a pass, which is reported to whoever listens.
+    """The parts of a pass, whose progress is reported to the listener.
 
     Parameters
     ----------
     parts : generator
     n_all : int
-        Units of the whole pass.
+        The number of units of the whole pass.
     length : callable
-        Units of a part.
+        Returns the number of units of a part.
     unit : str, default="rows"
     """
     if _SHOWN.get() is None:
@@ -213,7 +213,7 @@ class _Work:
             self._speak(time.monotonic(), is_over=True)
 
     def seconds_left(self, now: float) -> float | None:
-        """How long it goes on, where something is done by which to tell."""
+        """Seconds until the work ends, if enough is done to estimate it."""
         if not self.n_done:
             return None
         pace = (self.advanced - self.began) / self.n_done

@@ -1,4 +1,4 @@
-"""Seeds: `random_state` decides everything, and nothing global is drawn from."""
+"""Seeds: `random_state` decides everything, and no global generator is used."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def draw_seed(random_state: Any) -> int:
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        An integer is the seed itself. A `numpy.random.RandomState` moves on by one draw. None gives fresh entropy and
-        leaves NumPy's global state alone.
+        An integer is the seed itself. A `numpy.random.RandomState` advances by one draw. None uses fresh entropy and
+        does not touch NumPy's global state.
 
     Returns
     -------
@@ -37,12 +37,12 @@ def draw_seed(random_state: Any) -> int:
 
 
 def seed_random_states(estimator: Any, seed: int) -> None:
-    """Give every ``random_state`` of an estimator and its parts that is None a seed of its own.
+    """Give each ``random_state`` of an estimator and its parts that is None its own seed.
 
     Parameters
     ----------
     estimator : estimator
-        Changed in place; a ``random_state`` other than None stays.
+        Changed in place; a ``random_state`` other than None is kept.
     seed : int
         Decides the seeds, which are drawn in the order of the parameters' names.
 

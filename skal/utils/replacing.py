@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, and leave nothing behind."""
+"""Files that are written completely or not at all, with nothing left behind."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ _TEMPORARY = re.compile(r"\.skal-[0-9a-f]{16}\.tmp")
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a new file that replaces another one when the block ends, and is removed if the block fails.
 
-    A process that is killed inside leaves its temporary file. The next one that writes to the folder removes it: a file
-    is locked as long as it is written, so one that can be locked has no writer any more. On Windows it stays.
+    A process that is killed inside the block leaves its temporary file. The next process that writes to the folder
+    removes it: a file is locked while it is being written, so a file that can be locked no longer has a writer. On
+    Windows the file stays.
 
     Parameters
     ----------
     path : str or path-like
-        An existing file is replaced at the very end, by one with the same permissions; of a link, its target.
+        An existing file is replaced at the very end, by one with the same permissions. If it is a link, its target is
+        replaced.
 
     Raises
     ------
@@ -98,12 +100,12 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Be alone among those that write to a folder several files that belong together.
+    """Keep other writers out while several files that belong together are written to a folder.
 
     Parameters
     ----------
     folder : Path
-        Gets a hidden file, which is locked. On Windows nobody waits.
+        It gets a hidden file, which is locked. On Windows there is no lock.
 
     Examples
     --------

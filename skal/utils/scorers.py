@@ -1,4 +1,4 @@
-"""What scikit-learn's scorers are called, and what to give where they do not know the positive class."""
+"""Names of scikit-learn's scorers, and advice for scorers that do not know the positive class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.metrics import get_scorer
 
 
 def scorer_name(scoring: Any) -> str:
-    """What a score is called: the name of the scorer, or of its metric where it is one of scikit-learn's.
+    """The name of a score: the name of the scorer, or of its metric if it is one of scikit-learn's.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def scorer_name(scoring: Any) -> str:
 
 
 def sklearn_scorer(scoring: Any) -> Any:
-    """The scorer, also of a name, that computes a metric of scikit-learn's; None where it is someone else's.
+    """The scorer (or that of a name) if it computes one of scikit-learn's metrics; None if it is another scorer.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def sklearn_scorer(scoring: Any) -> Any:
 
 @contextmanager
 def naming_positives(scoring: Any, y: Any) -> Iterator[None]:
-    """Add what to give to the errors of scikit-learn's scorers that take 1 to be the positive class, and it is none.
+    """Add advice to errors of scikit-learn's scorers that assume a positive class 1 where there is no such class.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Arrays of the size of a pool: in memory up to a bound, above it in a temporary file that goes with them."""
+"""Arrays of the size of a pool: in memory up to a bound, above it in a temporary file that is removed with them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scratch_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     -------
     array : ndarray of this shape
         Above 1 GiB a memory map of a file without a name, in the folder that ``tempfile.gettempdir()`` returns (set
-        ``TMPDIR`` for another). The file is gone when the array is.
+        ``TMPDIR`` for another). The file disappears together with the array.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What threads share: a value under a lock, one BLAS thread for all, and a pool of threads for the parts of a query."""
+"""Tools for threads: a value under a lock, one BLAS thread for all, and a pool of threads for the parts of a query."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 
 class Turns:
-    """A ``with`` statement that one thread enters at a time; pickles, copies and deep copies are new ones.
+    """A lock, as a ``with`` statement that one thread enters at a time; pickles, copies and deep copies are new locks.
 
-    So are those of a forked process that another thread was in: it is not there to leave them.
+    So is the lock in a forked process if another thread held it, because that thread is not there to release it.
 
     Examples
     --------
@@ -72,12 +72,12 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 class Kept(Turns, Generic[T]):
     """A value that the queries of one object share, under a lock.
 
-    It holds what can be computed again: pickles, copies and deep copies are empty.
+    It holds something that can be computed again: pickles, copies and deep copies are empty.
 
     Attributes
     ----------
     value : object or None
-        None until it is set. Read and set it inside the ``with`` statement only, which one thread enters at a time.
+        None until it is set. Read and set it only inside the ``with`` statement, which one thread enters at a time.
 
     Examples
     --------
@@ -150,18 +150,18 @@ def in_threads(
 ) -> None:
     """Call a function that releases the GIL with each part, in as many threads as torch uses.
 
-    After an error or an interrupt, such as Ctrl-C, no further part is begun.
+    After an error or an interrupt, such as Ctrl-C, no further part is started.
 
     Parameters
     ----------
     function : callable
-        What it returns is dropped.
+        Its return value is dropped.
     parts : iterable
         Its arguments, one per call.
     stop : ndarray of shape (1,), default=None
         Becomes True after an error or an interrupt; `function` looks at it and ends early. Python notices an interrupt
-        only between calls of compiled code: with `stop` even a single call gets a thread of its own, so that this one
-        is free to notice.
+        only between calls of compiled code: with `stop`, even a single call runs in its own thread, so that the calling
+        thread is free to notice.
     unit : str, default="blocks of rows"
         What the parts are, for `show_progress`.
 

@@ -1,4 +1,4 @@
-"""The one way in which skal imports torchvision."""
+"""The only place where skal imports torchvision."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import torch
 
 
 def import_torchvision() -> Any:
-    """Import `torchvision`, also where its compiled operators cannot load.
+    """Import `torchvision`, even if its compiled operators cannot be loaded.
 
-    Modules of torchvision can be imported as usual afterwards. It takes a second: call this where it is needed.
+    Modules of torchvision can be imported as usual afterwards. The import takes a second, so call this only where it is
+    needed.
     """
     try:
         import torchvision

@@ -1,4 +1,4 @@
-"""Where a warning points."""
+"""The place to which a warning points."""
 
 from __future__ import annotations
 
