@@ -54,8 +54,8 @@ class BaseNetClassifier(OwnLoss, PredictionMixin, NetworkEstimator):
     patience : int, default=10
         Epochs without improvement before training stops; needs `validation_fraction`.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Number type of the network. "auto" follows X: float64 rows train a float64 network, all others a float32 one.
-        Bytes stay bytes until a batch is cast.
+        Number type of the network. "auto" follows X: rows of float64, or of integers beyond 2**24, train a float64
+        network, all others a float32 one. Bytes stay bytes until a batch is cast.
     scale : {"auto", "imagenet"}, pair or None, default="auto"
         How numbers are scaled for the network. "auto" scales bytes (uint8) to [0, 1] on the device, and leaves all
         other numbers unchanged. "imagenet" also standardises the three channels of images, in bytes or in [0, 1], as

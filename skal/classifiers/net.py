@@ -69,7 +69,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         return self
 
     def example_features(self) -> Any:
-        """Return the features of one row (zeros, or a row of a mapping), for modules that need their shape."""
+        """Return the features of one row, for modules that need their shape."""
         recorder = self.trained.recorder(in_evaluation(self.module_), self.n_classes)
         with torch.no_grad():
             if self.example is not None or self.arrays is not None:
