@@ -1,4 +1,4 @@
-"""Deep active learning with scikit-learn's manners."""
+"""Deep active learning with scikit-learn's interface."""
 
 from .labels import UNLABELED
 from .learner import ActiveLearner, RowState
