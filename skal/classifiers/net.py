@@ -239,7 +239,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         self.estimator = self._recorder = self.example = None
 
 
-def _zeros(arrays: dict[str, Any]) -> dict[str, Tensor]:
+def _zeros(arrays: Any) -> Tensor | dict[str, Tensor]:
     """A row of zeros for a network from a file, which records the arrays of a row."""
     if not arrays or any(math.prod(shape) > _MOST for shape, _ in arrays.values()):
         raise ValueError(f"a row has the arrays {str(arrays)[:100]}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..utils.progress import counted
 from ..utils.threads import one_blas_thread
-from .lazy import lazy_argmax
+from .lazy import LazyMaximum
 from .points import Floats, Positions, blocks, check_k
 
 _SETTLED = 0.01  # share of the members' entropy that is left once labels tell them apart
@@ -109,13 +109,13 @@ def batch_bald(
         lambda known, row: known.extended(members.of(row), max_combinations, rng), pending, nothing
     )
     picks: list[int] = []
-    bounds, recent = alone.copy(), known
+    search, recent = LazyMaximum(alone.copy()), known
     for _ in counted(range(k), "picks"):
         if recent.left <= _SETTLED * nothing.left:
-            bounds, recent = alone.copy(), nothing
+            search, recent = LazyMaximum(alone.copy()), nothing
         measures = [partial(members.gains_at, each, candidates) for each in (recent.merged(), recent)]
-        picked = lazy_argmax(bounds, measures, rng)
-        bounds[picked] = alone[picked] = -np.inf
+        picked = search.argmax(measures, rng)
+        search.bounds[picked] = alone[picked] = -np.inf
         picks.append(picked)
         p = members.of(candidates[picked])
         known, recent = (each.extended(p, max_combinations, rng) for each in (known, recent))

@@ -71,11 +71,11 @@ def test_rows_in_one_place_are_all_similar():
 
 def test_rows_are_measured_once_after_the_labels(monkeypatch):
     X, measured = embedding(600, 0, "clusters"), []
-    gains = KernelHerding._gains
+    bounds = KernelHerding._bounds_of
     monkeypatch.setattr(
         KernelHerding,
-        "_gains",
-        lambda self, rows, known: measured.append(len(rows)) or gains(self, rows, known),
+        "_bounds_of",
+        lambda self, rows, known: measured.append(len(rows)) or bounds(self, rows, known),
     )
     known = KernelHerding(X)
     known.add(np.arange(100))
@@ -93,3 +93,16 @@ def test_far_rows_do_not_drown_the_differences_of_the_others(far):
     everyone, rng = np.arange(200), np.random.default_rng(0)
     picks, coverage = KernelHerding(X, 1.0).pick(10, everyone, everyone[:0], rng)
     assert_allclose(coverage, check_greedy(similar(X, X, 1.0), [], everyone, picks), rtol=1e-9)
+
+
+@given(st.integers(0, 1000), st.sampled_from([1e-30, 1e-8, 1, 1e8, 1e30]), st.sampled_from([1e-3, 1, 30]))
+def test_bounds_are_bounds_and_close(seed, scale, width):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(150, 3)) + rng.integers(-3, 4, size=(150, 1))
+    X[:3] *= 1e5
+    herding = KernelHerding(X * scale, width * scale, rng.choice(150, 60, replace=False))
+    herding.add(rng.choice(150, 4, replace=False))
+    rows = np.arange(150)
+    bounds, gains = (measure(rows, herding.similarities) for measure in (herding._bounds_of, herding._gains))
+    assert (bounds >= gains).all()
+    assert np.median(bounds - gains) < 1e-2

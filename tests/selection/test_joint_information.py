@@ -43,7 +43,7 @@ def test_each_pick_adds_most(p, seed, together):
     k = int(rng.integers(1, len(candidates) + 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joint_information, "_SETTLED", -1)  # no second choice
-        patch.setattr(lazy.lazy_argmax, "__defaults__", (together,))
+        patch.setattr(lazy.LazyMaximum.__init__, "__defaults__", (together,))
         joint = batch_bald(p, k, rng, candidates, pending, max_combinations=3**6)
     chosen = pending.tolist()
     for pick in joint.rows:
