@@ -172,7 +172,7 @@ def net_predict_proba(net: NeuralNet, X: Any) -> NDArray[Any]:
 
 
 def net_embed_and_predict_proba(net: NeuralNet, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the input of the last linear layer of a raw net that ran, and the class probabilities."""
+    """Return the input of the last linear layer that ran in a raw net, and the class probabilities."""
     X = _cast(net, X)
     batches: list[NDArray[Any]] = []
     with asked(net, X) as view:

@@ -76,7 +76,7 @@ class LearningLossClassifier(AnyRowsClassifier):
     momentum 0.9, weight decay 5e-4 and batches of 128. Early stopping restores both to their state in the best epoch.
 
     Pairs are formed from the first and the second half of a batch; if a batch has an odd number of rows, the last row
-    has no partner. Pairs are not weighted: `sample_weight` affects only the cross entropy.
+    has no partner. Pairs are not weighted: `sample_weight` weighs only the cross entropy.
 
     References
     ----------

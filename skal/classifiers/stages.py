@@ -19,8 +19,8 @@ class StageRecorder(Recorder):
     """Records the stages of a network, each averaged over its pixels or tokens.
 
     The stages are the outputs of the named parts. Without names they are chosen: for each size of feature maps the last
-    maps with the most channels, for each number of tokens the last tokens, and the output of each linear layer together
-    with the layers that follow it, except the logits.
+    output with the most channels, for each number of tokens the last output, and the output of each linear layer after
+    the layers that follow it, such as its activation, except the logits.
 
     Parameters
     ----------

@@ -107,8 +107,8 @@ class WassersteinClassifier(AnyRowsClassifier):
     The critic sees the flattened output of the network's part ``features``, which most of `skal.nets` have, or else the
     output of :meth:`embed`. It computes in full precision, even with `amp`.
 
-    The defaults are those of the paper on FashionMNIST (Table 3), with the network "lenet_waal". On CIFAR-10 and STL-10
-    the paper uses momentum 0.3. The paper stops early by an unstated rule.
+    The defaults are those of the paper on FashionMNIST (Table 3), where its network is "lenet_waal". On CIFAR-10 and
+    STL-10 the paper uses momentum 0.3. The paper stops early by an unstated rule.
 
     Choices: Labelled and unlabelled rows pass through the network together, once per step, and both optimizers use the
     gradients of that pass. The authors' code makes four passes and lets the critic see the features after their step.

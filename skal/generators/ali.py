@@ -64,7 +64,8 @@ class ALI(PosteriorMixin, CodingEstimator):
         The weight :math:`\gamma` of the critic's gradient penalty. A critic with batch normalisation needs 0.
     cycle : float, default=1.0
         The weight :math:`\lambda` of the error between rows and their reconstructions from codes. Smaller weights leave
-        more noise in the codes: they keep less of each row, and more of what the rows have in common.
+        more noise in the codes: they keep less of each row, and what they keep tells more of what the rows have in
+        common.
     n_iter : int or "auto", default="auto"
         Training steps; each trains encoder, generator and critic. "auto" makes 5 sqrt(rows x columns) of them, at least
         200 and at most 3000: 200 for 150 rows of 4 numbers, 1696 for 1797 rows of 64.

@@ -25,7 +25,7 @@ from .encoders import takes_images
 class CachedEncoder(TransformerMixin, BaseEstimator):
     """Keep the codes of each block of rows in a folder, and read them when the same block comes again.
 
-    A pool is encoded block by block. If an encoding of hours is interrupted, by Ctrl-C or a power cut, it continues
+    A pool is encoded block by block. If an encoding is interrupted, by Ctrl-C or a power cut, it continues
     with the first block that is not in the folder. So does another process, or another worker of a cluster, that has
     access to the folder. A block is identified by its rows, in any memory order, and by the fitted encoder: another
     encoder has other files. An encoder that is loaded in another process, from a pickle or by its `load`, finds its

@@ -44,7 +44,7 @@ class KeptSteps:
         self._hearers = self._walks[:2] if same else _parts(heard)[:2]
 
     def diffuse(self, known: Positions, codes: Ints, n_classes: int) -> tuple[torch.Tensor, Positions | None]:
-        """Return the hit probabilities after all steps, and the computed rows; None if any may have changed."""
+        """Return the hit probabilities after all steps, and the computed rows; None if all rows may have changed."""
         shape = (self._n_rows, -(-n_classes // 4) * 4)  # vector instructions take four numbers and more
         keep = self._incremental
         if keep == "auto":

@@ -22,7 +22,7 @@ def nearest_on_device(X: Floats, k: int, device: torch.device) -> tuple[Floats, 
     """Find the nearest other rows of all rows; among equal distances, those with the lower positions.
 
     Products in float32 with a running top k choose a few more rows than are asked for, which are measured in float64.
-    If a row that was not chosen may be as near as the farthest of them, as with many equal distances,
+    If a row that was not chosen may be as near as the farthest neighbour found, as with many equal distances,
     `nearest_by_products` does the search.
 
     Parameters

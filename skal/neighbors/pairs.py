@@ -120,7 +120,7 @@ def select(X, rows, ids, products, own, halves, scale, n_measured, sq, found):  
 
 
 def reverse(found, place, hearers, counts):  # type: ignore[no-untyped-def]
-    """For each row, list the rows that have it in their own lists, as far as there is room."""
+    """For each row, list the rows that have it at a given place of their own lists, as far as there is room."""
     for row in range(len(found)):
         other = found[row, place]
         if other >= 0 and counts[other] < hearers.shape[1]:

@@ -59,7 +59,7 @@ def nearest_by_partitions(X: Floats, k: int, seed: int) -> tuple[Floats, NDArray
     Warns
     -----
     UserWarning
-        If each row was compared with 65,536 others and fewer neighbours than this share were found, as with independent
+        If each row was compared with 65,536 others and less than 0.96 of the neighbours were found, as with independent
         columns of equal variance. For up to four times as many rows, the search is then exact.
     """
     rng, n_samples = np.random.default_rng(seed), len(X)

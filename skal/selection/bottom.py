@@ -61,7 +61,7 @@ def bottom_k(values: NDArray[np.float32], k: int, rng: np.random.Generator, with
 
 
 def count(bits, step, shift, known, counts):  # type: ignore[no-untyped-def]
-    """Count the values by some of their bits, in an order of bits that is the order of the floats; -0 counts as 0."""
+    """Add `step` to the counts by some bits of each value, in an order of bits that is that of the floats; -0 is 0."""
     for i in range(len(bits)):
         value = np.int64(bits[i])
         value = 0x100000000 - value if value >= 0x80000000 else value + 0x80000000

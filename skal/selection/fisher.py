@@ -164,10 +164,10 @@ def bait(
 
     .. math:: \mathrm{tr}\big( P^\top A P \, \Lambda (I + P^\top M^{-1} P \, \Lambda)^{-1} \big)
 
-    and removing it raises the trace by the same expression with a minus (Woodbury). :math:`P^\top M^{-1} P` and
-    :math:`P^\top A P` are kept for each candidate, between the factors of :math:`\Lambda`, of rank C - 1: after a pick,
-    an update of that rank is subtracted from both, in O(d C\ :sup:`2` + C\ :sup:`3`) operations per row. The pick
-    itself takes O((d C)\ :sup:`2` C).
+    and removing it raises the trace by the same expression with a minus in place of the plus (Woodbury).
+    :math:`P^\top M^{-1} P` and :math:`P^\top A P` are kept for each candidate, between the factors of
+    :math:`\Lambda`, of rank C - 1: after a pick, an update of that rank is subtracted from both, in
+    O(d C\ :sup:`2` + C\ :sup:`3`) operations per row. The pick itself takes O((d C)\ :sup:`2` C).
 
     References
     ----------

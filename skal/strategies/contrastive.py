@@ -44,8 +44,9 @@ class ContrastiveAL(EmbeddingStrategy):
 
     Notes
     -----
-    The divergences of a row from its neighbours need no logarithm per pair: their sum follows from the neighbours'
-    entropies and their mean. A probability of zero counts as the smallest normal number.
+    The divergences of a row from its neighbours need no logarithm per pair: their sum follows from the entropies of the
+    neighbours' probabilities and from the mean of these probabilities. A probability of zero counts as the smallest
+    normal number.
 
     References
     ----------

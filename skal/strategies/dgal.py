@@ -47,8 +47,8 @@ class DGAL(CandidateStrategy):
     n_neighbors : int, default=10
         K, the neighbours of a row in the graph.
     index : {"auto", "exact", "approximate"} or object, default="auto"
-        Finds the neighbours, see :func:`skal.graph.nearest_neighbors`: "auto" is exact for up to some tens of thousands
-        of rows, by a fixed rule. An object has scikit-learn's ``fit(X)`` and either ``kneighbors(X, n_neighbors)``,
+        Finds the neighbours, see :func:`skal.graph.nearest_neighbors`: "auto" is exact for up to about 17,000 rows of
+        50 columns, by a fixed rule. An object has scikit-learn's ``fit(X)`` and either ``kneighbors(X, n_neighbors)``,
         like ``NearestNeighbors`` and wrappers of faiss, hnswlib or cuVS, or ``transform(X)``, like
         ``KNeighborsTransformer``; the kernel uses its distances.
     n_steps : int or "auto", default="auto"

@@ -27,8 +27,8 @@ class MaxHerding(EmbeddingStrategy):
 
     where L are the labelled rows, U the unlabelled rows and S those chosen so far ([1]_): the generalized coverage, of
     which `ProbCover` uses a form with hard balls and `KMedian` one with distances. It needs no classifier unless
-    ``embedding="classifier"``. While the embedding stays the same, later queries reuse the similarities to labelled
-    rows.
+    ``embedding="classifier"``. While the embedding stays the same, later queries reuse the similarities and the
+    bounds of all gains that were computed before.
 
     Parameters
     ----------

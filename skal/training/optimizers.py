@@ -78,7 +78,7 @@ def load_optimizer(
 
 
 def _step(optimizer: torch.optim.Optimizer) -> bool:
-    """Make a step without gradients, if the optimizer can make such a step."""
+    """Make a step with gradients of zero, and return whether the optimizer can make one by itself."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)

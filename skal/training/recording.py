@@ -199,7 +199,7 @@ class EmbeddingRecorder(Recorder):
 
 
 def _viewed(value: Any, memo: dict[int, nn.Module]) -> Any:
-    """Return a value with views in place of the modules in it; values whose type cannot hold modules are shared."""
+    """Return a value with views of the modules in it, also in dicts, lists, tuples and methods; others are shared."""
     kind = type(value)
     if kind is dict or kind is OrderedDict:  # most of them are empty
         return kind((key, _viewed(item, memo)) for key, item in value.items()) if value else kind()

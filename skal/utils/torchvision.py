@@ -1,4 +1,4 @@
-"""The only place where skal imports torchvision."""
+"""The function through which skal first imports torchvision."""
 
 from typing import Any
 
