@@ -7,10 +7,11 @@ import numpy as np
 from ..utils.progress import counted
 from ..utils.threads import in_threads, one_blas_thread
 from .lazy import LazyMaximum
-from .points import EuclideanPoints, Floats, Positions, check_k, measure_close, sq_norms, square_dtype
+from .points import EuclideanPoints, Floats, Positions, check_k, measure_close, sq_norms
 
 _TOGETHER = 128  # rows whose gains are computed together
 _LOST = 1e-10  # of the squared bandwidth: what rounding may take from squared distances
+_LOOSE = 1e-2  # how far rounding in float32 may loosen the exponents of bounds
 _SUMMED = 1e-5  # relative to a sum of similarities in float32: more than rounding takes from it
 _MOST_BLOCKED = 512  # targets at once, so that a block of points has room beside them
 
@@ -71,10 +72,13 @@ class KernelHerding:
         # bandwidths. The squares are shrunk by more than rounding may add to it.
         with np.errstate(over="ignore"):
             scaled = self._targets / bandwidth
-            dtype = square_dtype(scaled)
-            self._shrunk = 1 - 2 * (scaled.shape[1] + 8) * float(np.finfo(dtype).eps)
-            norms = self._shrunk * sq_norms(scaled)
-            self._weights = np.vstack([2 * scaled.T, -np.ones(len(scaled)), -norms]).astype(dtype)
+            norms = sq_norms(scaled)
+            n_rounded = 2 * (scaled.shape[1] + 8)
+            is_close = n_rounded * np.finfo(np.float32).eps * norms.mean() < _LOOSE
+            dtype = np.float32 if is_close else np.float64
+            self._shrunk = 1 - n_rounded * float(np.finfo(dtype).eps)
+            weights = np.vstack([2 * scaled.T, -np.ones(len(scaled)), -self._shrunk * norms])
+            self._weights: Floats = weights.astype(dtype)
         self._n_rows = len(X)
         self._bounds: Floats | None = None
 
@@ -141,7 +145,7 @@ class KernelHerding:
         return bounds
 
     def _bounds_of(self, rows: Positions, similarities: Floats) -> Floats:
-        """Return bounds of the gains of some rows, little above them, in float32 where the squares fit."""
+        """Return bounds of the gains of some rows, little above them, in float32 where it has enough digits."""
         dtype = self._weights.dtype.type
         bounds, known = np.zeros(len(rows)), np.nextafter(similarities.astype(dtype), dtype(-1))
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
