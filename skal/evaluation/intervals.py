@@ -98,14 +98,15 @@ def mean_interval(
 def weighted_interval(
     share: Risk, n: int, effective_n: float, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    r"""The interval of a proportion that was estimated from weighted rows, as Korn and Graubard have it [1]_.
+    r"""The interval of a proportion that was estimated from weighted rows, in the manner of Korn and Graubard [1]_.
 
     It is the exact one for as many rows as would vary like the estimate :math:`\hat R`,
 
     .. math:: n^* = \frac{\hat R (1 - \hat R)}{\mathrm{var}(\hat R)}
        \Big( \frac{z_{1 - \alpha/2}}{t_{1 - \alpha/2, n - 1}} \Big)^2,
 
-    1.5 n at most, as a variance that was estimated from few errors may be small by luck.
+    1.5 n at most, as a variance that was estimated from few errors may be small by luck. That bound and the last factor
+    are not theirs: they make the interval wider where rows are few.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation import labels_needed
-from ..simulation.histories import History, by_repeat, check_metric
+from ..simulation.histories import History, check_metric
 from ..utils.checks import check_integer, check_share
 from ..utils.frames import Table
 from ..utils.random import draw_seed
@@ -165,12 +165,15 @@ def labels_saved(
     for name, history in histories.items():
         check_metric(history, metric, name)
     needed = {name: labels_needed(history, score, metric=metric) for name, history in histories.items()}
+    at_least = {name: _last_scored(history, metric) for name, history in histories.items()}
     n_repeats = len(needed[baseline])
     rng = np.random.default_rng(draw_seed(random_state))
     draws = rng.integers(n_repeats, size=(n_resamples, n_repeats))  # the same for all learners
     found = [
-        _interval(*_bounds(history, needed[name], histories[baseline], needed[baseline]), draws, confidence)
-        for name, history in others.items()
+        _interval(
+            *_bounds(at_least[name], needed[name], at_least[baseline], needed[baseline]), draws, confidence
+        )
+        for name in others
     ]
     saved, low, high = np.array(found).T
     return LabelsSaved(
@@ -199,14 +202,20 @@ def _told(best: float, n_reached: int) -> str:
     return "" if n_reached or np.isnan(best) else f" (its highest score was {best:g})"
 
 
+def _last_scored(history: History, metric: str) -> NDArray[np.float64]:
+    """The labels of each repeat's last round with a score: more are needed for a score that no round has."""
+    return np.array([max(n_labeled, default=0) for n_labeled, _ in curves(history, metric)], dtype=np.float64)
+
+
 def _bounds(
-    history: History, needed: NDArray[np.float64], base: History, base_needed: NDArray[np.float64]
+    scored: NDArray[np.float64],
+    needed: NDArray[np.float64],
+    base_scored: NDArray[np.float64],
+    base_needed: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Between which numbers lies what each repeat saved."""
-    at_least, base_at_least = (
-        np.where(np.isnan(found), np.nanmax(by_repeat(of)["n_labeled"], axis=1), found)
-        for found, of in ((needed, history), (base_needed, base))
-    )
+    at_least = np.where(np.isnan(needed), scored, needed)
+    base_at_least = np.where(np.isnan(base_needed), base_scored, base_needed)
     low, high = base_at_least - at_least, base_at_least - at_least
     low[np.isnan(needed)], high[np.isnan(base_needed)] = -np.inf, np.inf
     return low, high

@@ -126,7 +126,8 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
     Returns
     -------
     codes : ndarray of shape (n_samples, n_codes)
-        In float32, or in float16 if the encoder returns that. Codes with more dimensions are flattened.
+        In float32, or in float16 if the encoder returns that: columns that differ by less than a millionth of their
+        size, such as times in seconds, have to be scaled in the encoder. Codes with more dimensions are flattened.
 
     Examples
     --------

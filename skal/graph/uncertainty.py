@@ -23,7 +23,10 @@ def reached(hits: torch.Tensor) -> torch.Tensor:
 
 
 def _norm(hits: torch.Tensor, p: float = 2.0) -> torch.Tensor:
-    return torch.linalg.vector_norm(signals(hits), p, dim=1)
+    found = signals(hits)
+    largest = found.abs().amax(dim=1, keepdim=True)  # the powers of small signals would be zero
+    scaled = found / largest.clamp_min(torch.finfo(found.dtype).tiny)
+    return torch.linalg.vector_norm(scaled, p, dim=1) * largest[:, 0]
 
 
 def _entropy(hits: torch.Tensor) -> torch.Tensor:

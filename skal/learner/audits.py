@@ -198,15 +198,14 @@ def _n_out_by_chance(state: State) -> int:
 
 
 def _expected_loss(estimator: Any, surrogate: Any, pool: Pool, rows: Rows) -> NDArray[np.float64]:
-    """The probability of each row that the estimator's prediction is wrong, as the surrogate has it."""
+    """The probability of each row that the estimator's prediction is wrong, as the surrogate, or itself, has it."""
+    judge = estimator if surrogate is None else surrogate
 
     def of_block(block: Any) -> NDArray[np.float64]:
-        if surrogate is None:
-            right = predict_proba(estimator, block).max(axis=1)
-        else:
-            shares, predicted = predict_proba(surrogate, block), answer(estimator, "predict", block)
-            columns = np.asarray(predicted)[:, None] == np.asarray(surrogate.classes_)
-            right = np.where(columns, shares, 0).sum(axis=1)
-        return np.clip(1 - np.asarray(right, dtype=np.float64), 0, 1)
+        # What it predicts need not be what is most probable: the threshold may have been tuned.
+        shares, predicted = predict_proba(judge, block), answer(estimator, "predict", block)
+        columns = np.asarray(predicted)[:, None] == np.asarray(judge.classes_)
+        right = np.where(columns, shares, 0).sum(axis=1, dtype=np.float64)
+        return np.clip(1 - right, 0, 1)
 
     return blockwise(of_block, pool, rows, row_bytes=working_bytes(estimator, pool))

@@ -25,7 +25,8 @@ Floats = NDArray[np.float64]
 After = Callable[[slice], Iterator[Floats]]
 
 MOST_PARAMETERS = 2048  # of a linear model, whose second derivatives are a matrix
-_N_STEPS = 4
+_N_STEPS, _N_HALVED = 20, 30  # at most, until the residuals of all rows are so small
+_SOLVED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,17 +238,44 @@ def linear(classifier: LogisticRegression, rows: Seen) -> After:
         S += own[block, np.newaxis, np.newaxis] / penalty * np.eye(n_values)
         for code in range(n_classes):
             target = np.eye(n_values)[code] if n_values > 1 else np.array([float(code)])
-            a = np.zeros((len(x), n_values))
-            for _ in range(_N_STEPS):
-                now = z - np.einsum("bij,bj->bi", S, a)
-                residual = a - weight * (_proba(now) - target)
-                slope = np.eye(n_values) + weight[:, :, np.newaxis] * (_second_derivatives(now) @ S)
-                a -= np.linalg.solve(slope, residual[:, :, np.newaxis])[:, :, 0]
+            a = _solved(S, z, weight, target)
             change = np.einsum("ifbj,bj->bfi", moved, a, optimize=True)
             logits = Z - U @ change - beside[:, block].T[:, :, np.newaxis] * (a / penalty)[:, np.newaxis]
             yield softmax(logits if n_values > 1 else np.concatenate([np.zeros_like(logits), logits], axis=2))
 
     return after
+
+
+def _solved(S: Floats, z: Floats, weight: Floats, target: Floats) -> Floats:
+    """Solve a = w (p(z - S a) - e_c) for each row.
+
+    By Newton's method. A step is halved while it raises the function that is minimal there, a^T S a / 2 and the loss of
+    z - S a: for a row far from all others whole steps go back and forth for ever.
+    """
+
+    def risen(a: Floats) -> Floats:
+        moved = np.einsum("bij,bj->bi", S, a)
+        now = z - moved
+        loss = np.logaddexp(0, now) if now.shape[1] == 1 else np.logaddexp.reduce(now, axis=1, keepdims=True)
+        return (a * moved).sum(axis=1) / 2 + weight[:, 0] * (loss[:, 0] - now @ target)
+
+    a = np.zeros_like(z)
+    value = risen(a)
+    for _ in range(_N_STEPS):
+        now = z - np.einsum("bij,bj->bi", S, a)
+        residual = a - weight * (_proba(now) - target)
+        if np.abs(residual).max(initial=0) <= _SOLVED:
+            break
+        slope = np.eye(len(target)) + weight[:, :, np.newaxis] * (_second_derivatives(now) @ S)
+        step = np.linalg.solve(slope, residual[:, :, np.newaxis])[:, :, 0]
+        for _ in range(_N_HALVED):
+            after = risen(a - step)
+            is_higher = after > value + _SOLVED * np.abs(value)
+            if not is_higher.any():
+                break
+            step[is_higher] /= 2
+        a, value = a - step, after
+    return a
 
 
 def _reduced(rows: Seen, n_most: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:

@@ -128,6 +128,12 @@ def test_repeats_that_ended_early_are_bounded_by_their_own_labels():
     assert_array_equal([found.low[0], found.high[0]], [-np.inf, 90 - 40])
 
 
+def test_a_round_without_a_score_may_have_reached_it():
+    base, ours = history([[0.5, 0.6, 0.9]] * 3), history([[0.5, np.nan, np.nan]] * 3)
+    found = labels_saved({"random": base, "m": ours}, 0.9, baseline="random", random_state=0)
+    assert_array_equal([found.low[0], found.high[0]], [-np.inf, 30 - 10])
+
+
 def test_one_repeat_bounds_nothing():
     found = labels_saved({"random": reaching([3]), "m": reaching([1])}, 0.9, baseline="random")
     assert_array_equal([found.saved[0], found.low[0], found.high[0]], [20, -np.inf, np.inf])

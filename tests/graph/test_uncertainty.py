@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skal.graph import UNCERTAINTIES, LabelDiffusion
+from skal.graph.uncertainty import measure_of
 
 from .walks import diffusions, probability_vectors, signals
 
@@ -35,6 +37,19 @@ def test_uncertainties_are_those_of_their_formulas(setting):
             exact = measure in ("min", "norm", "margin")
             np.testing.assert_allclose(uncertainty[~reached], least, atol=0 if exact else 1e-6)
             assert uncertainty.min() >= least - (0 if exact else 1e-5)
+
+
+@pytest.mark.parametrize("p", [1, 2, 20, 300, np.inf])
+@pytest.mark.parametrize("size", [1, 1e-6, 1e-30])
+def test_norms_of_small_signals_are_not_zero(p, size):
+    """Powers of them are, in float32."""
+    hits = size * np.random.default_rng(0).dirichlet(np.ones(4), size=50)
+    chi = 2 * hits - hits.sum(axis=1, keepdims=True)
+    found = measure_of(p)(torch.tensor(hits, dtype=torch.float32)).numpy()
+    largest = np.abs(chi).max(axis=1)
+    expected = largest * np.linalg.norm(chi / largest[:, None], p, axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert measure_of(p)(torch.zeros(1, 4)).item() == 0
 
 
 @given(diffusions(), st.sampled_from([1, 1.5, 2, 3, np.inf]))

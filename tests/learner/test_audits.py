@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
@@ -99,6 +100,17 @@ def test_probabilities_of_an_active_draw(surrogate):
     assert (sample["how"][10:] == "active").all()
 
 
+def test_a_prediction_may_be_wrong_although_its_class_is_not_the_most_probable():
+    """The threshold of a classifier may have been tuned."""
+    plan = FixedThresholdClassifier(logistic(), threshold=0.05, response_method="predict_proba")
+    fitted = learner(estimator=plan).fit(X, np.where(Y > 0, 1, Y))
+    assert (fitted.predict(X) != fitted.classes_[fitted.predict_proba(X).argmax(axis=1)]).any()
+    twin = learner(estimator=plan).fit(X, np.where(Y > 0, 1, Y))
+    rows = fitted.audit(100, how="active")
+    assert_array_equal(twin.audit(100, how="active", surrogate=twin.estimator_), rows)
+    assert_array_equal(twin.audit_sample_["probability"], fitted.audit_sample_["probability"])
+
+
 def test_an_active_draw_prefers_the_rows_in_doubt():
     doubts = []
     for seed in range(20):
@@ -113,6 +125,9 @@ def test_a_classifier_that_is_never_in_doubt_is_audited_uniformly():
     class Sure(GaussianNB):
         def predict_proba(self, X):
             return np.tile([1.0, 0.0, 0.0], (len(X), 1))
+
+        def predict(self, X):
+            return np.full(len(X), self.classes_[0])
 
     fitted = learner(estimator=Sure()).fit(X, Y)
     fitted.audit(5, how="active")

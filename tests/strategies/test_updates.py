@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB, GaussianNB, MultinomialNB
 
@@ -128,6 +129,34 @@ def test_logistic_regression_changes_by_its_derivative_where_a_label_weighs_litt
     now = classifier.predict_proba(seen.evaluated)
     change = trained_again(classifier, seen) - now
     assert_allclose(updated(classifier, seen) - now, change, rtol=0.01, atol=1e-3 * np.abs(change).max())
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_row_far_from_all_others_is_learned(n_classes):
+    """Whole Newton steps go back and forth, and left the label that was added with a probability below a half."""
+    pixels, digits = load_digits(n_class=n_classes, return_X_y=True)
+    few = np.concatenate([np.flatnonzero(digits == c)[:3] for c in range(n_classes)])
+    new = np.arange(100, 140)
+    seen = Seen(pixels[few], pixels[new], pixels[new], digits[few], np.ones(len(few)), np.ones(40))
+    classifier = fitted(LogisticRegression(max_iter=5000), seen)
+    after = np.stack(list(updates_of(classifier)(classifier, seen)(slice(None))), axis=1)
+    each, codes = np.arange(40)[:, np.newaxis], np.arange(n_classes)
+    own, trained = (p[each, codes, each, codes] for p in (after, trained_again(classifier, seen)))
+    assert own.min() > 0.9
+    assert_allclose(own, trained, atol=0.1)
+
+
+@given(st.integers(0, 1000), st.integers(1, 4), st.sampled_from([1e-3, 1, 100, 1e4]))
+def test_the_equation_of_a_row_is_solved(seed, n_values, leverage):
+    rng = np.random.default_rng(seed)
+    root, z = rng.normal(size=(7, n_values, n_values)), 4 * rng.normal(size=(7, n_values))
+    S, weight = leverage * root @ root.transpose(0, 2, 1), rng.uniform(0.1, 3, (7, 1))
+    target = (
+        np.eye(n_values)[rng.integers(n_values)] if n_values > 1 else rng.integers(2, size=1).astype(float)
+    )
+    a = updates._solved(S, z, weight, target)
+    now = z - np.einsum("bij,bj->bi", S, a)
+    assert_allclose(a, weight * (updates._proba(now) - target), atol=1e-5)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
