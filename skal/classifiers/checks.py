@@ -51,7 +51,7 @@ def coded(labels: NDArray[Any], classes: Any) -> tuple[NDArray[Any], NDArray[np.
     known = np.unique(_listed(classes))
     others = sorted(set(seen.tolist()) - set(known.tolist()))
     if others:
-        raise ValueError(f"y has the labels {others[:5]}, which are none of classes={known.tolist()}")
+        raise ValueError(f"y has the labels {others[:5]}, which are not in classes={known.tolist()}")
     return known, np.searchsorted(known, seen)[codes]
 
 

@@ -233,7 +233,7 @@ class ActiveLearner(Saving):
             others = sorted(set(self.estimator.classes_.tolist()) - set(known.tolist()))
             if others:
                 raise ValueError(
-                    f"The pretrained classifier knows {others[:5]}, which are none of classes={known.tolist()}; give "
+                    f"The pretrained classifier knows {others[:5]}, which are not in classes={known.tolist()}; give "
                     "all that it knows."
                 )
         names = Ids.of(ids, pool)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
 
 from ..classifiers.base import BaseNetClassifier
 from ..labels import Labels, encode, is_numeric, plain, read_labels
@@ -45,14 +47,17 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
     others = sorted(set(labels.in_use.tolist()) - set(known.tolist()))
     if others:
         raise ValueError(
-            f"y has the labels {others[:5]}, which are none of classes={known.tolist()}; correct them, or give more "
+            f"y has the labels {others[:5]}, which are not in classes={known.tolist()}; correct them, or give more "
             "classes."
         )
     return known
 
 
 def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
-    """Give skal's networks, alone or in a pipeline, the classes that there are, as far as they were given none.
+    """Give skal's networks the classes that there are, as far as they were given none.
+
+    A network is told alone, as the last step of a pipeline, or inside a search. Ensembles and other wrappers give their
+    parts codes of the labels, or count on the classes that these were trained on.
 
     Parameters
     ----------
@@ -60,14 +65,12 @@ def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
         Changed in place.
     classes : ndarray of shape (n_classes,)
     """
-    parts = {"": estimator, **{f"{name}__": part for name, part in estimator.get_params(deep=True).items()}}
-    wanted = {
-        f"{name}classes": plain(classes)
-        for name, part in parts.items()
-        if isinstance(part, BaseNetClassifier) and part.classes is None
-    }
-    if wanted:
-        estimator.set_params(**wanted)
+    path, part = "", estimator
+    while isinstance(part, Pipeline | BaseSearchCV):
+        name, part = part.steps[-1] if isinstance(part, Pipeline) else ("estimator", part.estimator)
+        path += f"{name}__"
+    if isinstance(part, BaseNetClassifier) and part.classes is None:
+        estimator.set_params(**{f"{path}classes": plain(classes)})
 
 
 def for_all_classes(
@@ -91,14 +94,16 @@ def for_all_classes(
     answer : object
         Of shape (n_samples, n_classes), where the answer is one value per row and class.
     """
-    if method not in _UNSEEN or len(seen) == len(known):
+    if method not in _UNSEEN or np.array_equal(seen, plain(known)):
         return answer
     if method == "decision_function" and len(seen) > 2 and is_one_vs_one:
         return answer
-    if np.ndim(answer) == 1 and len(seen) == 2:  # a decision between two classes
+    was_one_column = np.ndim(answer) == 1 and len(seen) == 2
+    if was_one_column:  # a decision between two classes
         answer = np.column_stack([-answer, answer])
     if np.ndim(answer) != 2 or answer.shape[1] != len(seen):
         return answer
     full = np.full((len(answer), len(known)), _UNSEEN[method], dtype=answer.dtype)
     full[:, np.searchsorted(plain(known), seen)] = answer
-    return full
+    # A decision between two classes is that for the second one.
+    return full[:, 1] if was_one_column and len(known) == 2 else full

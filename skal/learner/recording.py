@@ -141,7 +141,7 @@ class Recording(Knowledge):
             where = [label in others for label in labels.tolist()]
             of_rows = "" if rows is None else f" of {self._told(rows[where])}"
             raise ValueError(
-                f"The labels {sorted(others)[:5]}{of_rows} are none of classes={known.tolist()}. Correct "
+                f"The labels {sorted(others)[:5]}{of_rows} are not in classes={known.tolist()}. Correct "
                 "them; where there is a new class, call set_params(classes=...) with it, and refit() afterwards."
             )
         if is_prefitted(self.estimator):
