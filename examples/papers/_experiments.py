@@ -103,7 +103,7 @@ def argument_parser(
         "--seeds",
         type=whole(0),
         nargs="+",
-        help="run only these; by default as many as the setting has, from 0 on; processes can share the folder",
+        help="run only these; by default as many as the setting has, from 0 on; several processes can share the folder",
     )
     parser.add_argument(
         "--output",

@@ -4,7 +4,7 @@
 runs it with fewer steps, for two cores without a GPU. The data sets are read from the folder that SKAL_DATA names. The
 weights of networks that the paper pretrained are read from the file ``--weights``. With ``--quick`` each method took
 two minutes per seed on two busy cores, or seven if it scans the pool, and the VAE of MNIST took ten; with
-``--resnet18`` a method took 12 to 36 minutes, on about half of a core. The VAE is trained when a method or a figure
+``--resnet18`` it took 12 to 36 minutes per seed, on about half of a core. The VAE is trained when a method or a figure
 first needs it. With the paper's settings one of its epochs took 5 s on an H100, which makes 25 minutes for all 300. T
 is the paper's log_10 N, which is 5 for each data set.
 
