@@ -103,6 +103,7 @@ def for_all_classes(
         answer = np.column_stack([-answer, answer])
     if np.ndim(answer) != 2 or answer.shape[1] != len(seen):
         return answer
+    answer = np.asarray(answer)  # of a frame, too
     full = np.full((len(answer), len(known)), _UNSEEN[method], dtype=answer.dtype)
     full[:, np.searchsorted(plain(known), seen)] = answer
     # A decision between two classes is that for the second one.

@@ -89,6 +89,18 @@ def test_columns_are_in_the_order_of_the_classes(n_classes):
     assert_array_equal(ours.query(n_queries=5), plain.query(n_queries=5))
 
 
+def test_probabilities_in_a_frame_have_their_columns_too():
+    class Framed(LogisticRegression):
+        def predict_proba(self, X):
+            return pd.DataFrame(super().predict_proba(X), columns=self.classes_)
+
+    pd = pytest.importorskip("pandas")
+    learner = ActiveLearner(Framed(), UncertaintySampling(), classes=[0, 1, 2]).fit(X, WITHOUT_ONE)
+    p = learner.predict_proba(X)
+    assert p.shape == (len(X), 3)
+    assert (p[:, 1] == 0).all()
+
+
 def test_a_simulation_scores_columns_in_the_order_of_the_classes():
     scored = {
         "initial": "balanced",
