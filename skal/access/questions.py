@@ -23,7 +23,7 @@ from .dropout import dropout_passes
 from .embeddings import embedder
 from .heads import head
 from .raw_nets import net_embed_and_predict_proba, net_predict_proba
-from .wrappers import open_pipeline
+from .wrappers import open_pipeline, overrides
 
 # Maps a block of rows to an array with one entry per row, or to a tuple of such arrays.
 Answer = Callable[..., Any]
@@ -53,7 +53,10 @@ class Question:
     are_probabilities : bool, default=False
         Whether the answer is probabilities of classes along its last axis, and is checked as such.
     parts : tuple of Question, default=()
-        Questions that answer this one together, for a classifier without a method that answers it in one pass.
+        Questions that answer this one together, for a classifier without a method that answers it in one pass, or with
+        one that a subclass has made stale: it overrides the method of a part.
+    method : str, default=""
+        The method that `answer` asks, if it is not `name`.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Question:
     answer: Callable[[Any], Answer | None] | None = None
     are_probabilities: bool = False
     parts: tuple[Question, ...] = ()
+    method: str = ""
 
     def answered_by(self, classifier: Any) -> Answer | None:
         """Return the function of a block of rows that answers, or None.
@@ -89,11 +93,17 @@ class Question:
         answer : callable or None
         """
         answer = self.answer(classifier) if self.answer else None
-        answer = answer or getattr(classifier, self.name, None)
+        answer = answer or self._method_of(classifier)
         answers = [part.answered_by(classifier) for part in self.parts]
         if answer is None and answers and None not in answers:
             return lambda block: tuple(answer(block) for answer in answers if answer)
         return answer
+
+    def _method_of(self, classifier: Any) -> Answer | None:
+        """Return the classifier's method, or None if its class or a subclass overrides the method of a part."""
+        owner = next((kind for kind in type(classifier).__mro__ if self.name in vars(kind)), None)
+        is_stale = overrides(classifier, owner, *(part.method or part.name for part in self.parts))
+        return None if is_stale else getattr(classifier, self.name, None)
 
     def refusal(self, asker: Any, classifier: Any) -> TypeError:
         """Return the error for a classifier that cannot answer.
@@ -179,6 +189,9 @@ def _raw_nets(function: Callable[[NeuralNet, Any], Any]) -> Callable[[Any], Answ
     return lambda classifier: partial(function, classifier) if isinstance(classifier, NeuralNet) else None
 
 
+_embed_raw_net = _raw_nets(net_embed_and_predict_proba)
+
+
 def _finite_log(classifier: Any) -> Answer | None:
     probabilities = PREDICT_PROBA.answered_by(classifier)
 
@@ -203,7 +216,12 @@ PREDICT_PROBA = Question(
     are_probabilities=True,
 )
 LOG_PROBA = replace(
-    PREDICT_PROBA, name="log_proba", asks_for="predict_proba", answer=_finite_log, are_probabilities=False
+    PREDICT_PROBA,
+    name="log_proba",
+    asks_for="predict_proba",
+    answer=_finite_log,
+    are_probabilities=False,
+    method="predict_proba",
 )
 EMBED = Question(
     "embed",
@@ -262,7 +280,7 @@ _TABLE = (
     ),
     Question(
         "embed_and_predict_proba",
-        answer=_raw_nets(net_embed_and_predict_proba),
+        answer=lambda classifier: None if hasattr(classifier, "embed") else _embed_raw_net(classifier),
         parts=(EMBED, PREDICT_PROBA),
     ),
     Question("critic_scores_and_log_proba", parts=(CRITIC_SCORES, LOG_PROBA)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,19 @@ from skorch import NeuralNet
 
 from ..pool import DaskPool, Pool, as_pool
 from ..training.estimator import NetworkEstimator
+
+# Where one of them overrides a method, the answers stay those of what it wraps.
+_LIBRARIES = ("sklearn", "skorch", "skal", "imblearn")
+
+
+def overrides(estimator: Any, kind: type | None, *names: str) -> bool:
+    """Return whether a class below `kind`, its base, has its own version of one of the named methods.
+
+    Classes of libraries that skal knows do not count. Without a `kind`, all bases are below it.
+    """
+    lower = takewhile(lambda each: each is not kind, type(estimator).__mro__)
+    foreign = [each for each in lower if each.__module__.partition(".")[0] not in _LIBRARIES]
+    return any(name in vars(each) for each in foreign for name in names)
 
 
 def unwrap(estimator: Any) -> Any:

@@ -1,6 +1,7 @@
 """The table of questions: who answers, what is refused, and the checks of the answers."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -76,6 +77,74 @@ def test_scores_and_logarithms_are_checked():
         critic_scores_and_log_proba(Critic(), np.array([[0, -np.inf, 0]]))
     with pytest.raises(ValueError, match=r"Critic\.critic_scores returned NaN or inf"):
         critic_scores_and_log_proba(Critic(), np.array([[np.nan, 0, 0]]))
+
+
+class Tempered:
+    """Flattens the probabilities of another class."""
+
+    def predict_proba(self, X):
+        probabilities = super().predict_proba(X) ** 0.1
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+class Shifted:
+    """Moves the embeddings of another class."""
+
+    def embed(self, X):
+        return super().embed(X) + 100
+
+
+class TemperedNet(Tempered, NetClassifier):
+    pass
+
+
+class ShiftedNet(Shifted, NetClassifier):
+    pass
+
+
+class TemperedRawNet(Tempered, NeuralNetClassifier):
+    def embed(self, X):
+        return X[:, :2] + 100
+
+
+class TemperedCritic(Tempered, WassersteinClassifier):
+    pass
+
+
+class ShiftedCritic(WassersteinClassifier):
+    def critic_scores(self, X):
+        return super().critic_scores(X) + 100
+
+
+RAW_NET = partial(TemperedRawNet, nn.Sequential(nn.Linear(6, 3), nn.Softmax(dim=1)), verbose=0)
+
+
+@pytest.mark.parametrize("make", [TemperedNet, ShiftedNet, RAW_NET])
+def test_an_overridden_part_takes_precedence_over_both_in_one_pass(make):
+    rows, codes = X.astype(np.float32), np.unique(Y, return_inverse=True)[1]
+    classifier = make(max_epochs=2).fit(rows, codes)
+    embeddings, probabilities = embed_and_predict_proba(classifier, rows)
+    assert_array_equal(embeddings, classifier.embed(rows))
+    assert_array_equal(probabilities, classifier.predict_proba(rows))
+
+
+@pytest.mark.parametrize("kind", [TemperedCritic, ShiftedCritic])
+def test_an_overridden_part_takes_precedence_over_critic_and_probabilities_in_one_pass(kind):
+    partial_labels = np.where(np.arange(60) % 2, np.unique(Y, return_inverse=True)[1], -1)
+    classifier = kind(max_epochs=2, random_state=0).fit(X, partial_labels)
+    scores, log_probabilities = critic_scores_and_log_proba(classifier, X)
+    assert_array_equal(scores, classifier.critic_scores(X))
+    assert_array_equal(log_probabilities, np.log(classifier.predict_proba(X)))
+
+
+def test_both_in_one_pass_below_an_overridden_part_count():
+    class Both(TemperedNet):
+        def embed_and_predict_proba(self, X):
+            return np.zeros((len(X), 1)), np.eye(3)[[0] * len(X)]
+
+    embeddings, probabilities = embed_and_predict_proba(Both(max_epochs=1).fit(X, Y), X)
+    assert embeddings.shape == (60, 1)
+    assert_array_equal(probabilities[:, 0], 1)
 
 
 def test_probabilities_need_a_column_per_class():
