@@ -54,13 +54,12 @@ def unwrap(estimator: Any) -> Any:
     LinearSVC()
     """
     while True:
-        own = getattr(estimator, "__dict__", {})
         if isinstance(estimator, FrozenEstimator):  # it lends out the attributes of its estimator
-            estimator = own["estimator"]
+            estimator = vars(estimator)["estimator"]
         elif isinstance(estimator, BaseSearchCV):
             estimator = getattr(estimator, "best_estimator_", estimator.estimator)
-        elif {"strategy", "estimator"} <= own.keys() or getattr(type(estimator), "delegates", False):
-            estimator = getattr(estimator, "estimator_", own["estimator"])
+        elif getattr(type(estimator), "delegates", False):
+            estimator = getattr(estimator, "estimator_", estimator.estimator)
         else:
             return estimator
 

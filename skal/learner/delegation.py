@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -66,6 +66,7 @@ class Delegation(MetaEstimatorMixin, ClassifierMixin, InstanceParams):
     estimator: Any
     strategy: Any
     unlabeled: Any
+    delegates: ClassVar[bool] = True  # `skal.access.unwrap` opens it
     _state: Any = None  # a State, once `fit` has begun
 
     @property

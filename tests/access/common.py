@@ -61,6 +61,8 @@ class Given(ClassifierMixin, BaseEstimator):
 class Learner:
     """The attributes by which a learner is known."""
 
+    delegates = True
+
     def __init__(self, estimator, strategy=None):
         self.estimator, self.strategy = estimator, strategy
 

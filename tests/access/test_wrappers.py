@@ -1,7 +1,12 @@
 """What is inside wrappers and pipelines."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -9,8 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skal import ActiveLearner
-from skal.access import unwrap, working_bytes
+from skal import ActiveLearner, SimulatedLearner
+from skal.access import predict_proba, unwrap, working_bytes
 from skal.access.wrappers import open_pipeline
 from skal.classifiers import NetClassifier
 from skal.pool import as_pool
@@ -32,6 +37,39 @@ def test_the_classifier_of_a_learner_of_skal_is_found():
     assert unwrap(learner) is learner.estimator.estimator
     learner = ActiveLearner(LogisticRegression(max_iter=1000), RandomSampling()).fit(X, y)
     assert unwrap(FrozenEstimator(learner)) is learner.estimator_
+
+
+def test_parameters_named_as_those_of_a_learner_make_no_learner():
+    @dataclass(eq=False, repr=False)
+    class Resampled(ClassifierMixin, BaseEstimator):
+        estimator: Any
+        strategy: str = "prior"
+
+        def fit(self, X, y):
+            self.estimator_ = clone(self.estimator).fit(X, y)
+            self.classes_ = self.estimator_.classes_
+            return self
+
+        def predict_proba(self, X):
+            return self.estimator_.predict_proba(X)[:, ::-1]
+
+    X, y = data(2)
+    classifier = Resampled(LogisticRegression(max_iter=1000)).fit(X, y)
+    assert unwrap(classifier) is classifier
+    assert_array_equal(predict_proba(classifier, X), classifier.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", [ActiveLearner, SimulatedLearner])
+def test_learners_and_their_subclasses_are_opened(kind):
+    class Own(kind):
+        pass
+
+    for learner in (
+        kind(LogisticRegression(), RandomSampling()),
+        Own(LogisticRegression(), RandomSampling()),
+    ):
+        assert unwrap(learner) is learner.estimator
+        assert "delegates" not in learner.get_params()
 
 
 def test_what_a_row_takes_while_a_classifier_answers():
