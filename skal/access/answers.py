@@ -24,7 +24,8 @@ def ask(name: str, estimator: Any, X: Any, rows: ArrayLike | None = None) -> Any
     """Ask a fitted classifier any question, in blocks, so that nothing copies a whole pool.
 
     Pipelines, `FrozenEstimator`, searches and learners are opened: rows go through the transformers, and the
-    classifier inside is asked.
+    classifier inside is asked. A subclass of one of them that overrides `predict_proba` or `decision_function`, or has
+    a method `embed`, is asked itself.
 
     Parameters
     ----------

@@ -14,10 +14,13 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 from .raw_nets import net_predict_proba
+from .wrappers import overrides
 
 
 def committee(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     """Return the function of rows that gives the probabilities of all members, or None for a single classifier.
+
+    A subclass of an ensemble that overrides `predict_proba` needs a method `committee_proba`.
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def committee(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     if hasattr(classifier, "committee_proba"):
         return classifier.committee_proba
     for kind, answer in _ANSWERS.items():
-        if isinstance(classifier, kind):
+        # With other probabilities than those of its members, it has to say what theirs are.
+        if isinstance(classifier, kind) and not overrides(classifier, kind, "predict_proba"):
             return partial(answer, classifier)
     return None
 

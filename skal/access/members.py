@@ -26,8 +26,8 @@ def committee_proba(
     """Class probabilities by each member of an ensemble. It asks as `ask` does, with the same errors.
 
     Bagging, forests, `VotingClassifier` and `AdaBoostClassifier` answer, with equal weight for each member, and so do
-    classifiers with a method ``committee_proba(X)``. A member without probabilities counts as certain of its
-    prediction.
+    classifiers with a method ``committee_proba(X)``, which a subclass that overrides `predict_proba` needs. A member
+    without probabilities counts as certain of its prediction.
 
     Parameters
     ----------

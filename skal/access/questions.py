@@ -256,8 +256,9 @@ _TABLE = (
     Question(
         "committee_proba",
         "members",
-        "Use an ensemble: BaggingClassifier around the classifier, a forest, a VotingClassifier of several; or "
-        "QueryByCommittee(n_members=10), which trains such members itself.",
+        "Use an ensemble: BaggingClassifier around the classifier, a forest, a VotingClassifier of several, "
+        "with a method committee_proba(X) if it overrides predict_proba; or QueryByCommittee(n_members=10), which "
+        "trains such members itself.",
         ("n_rows", "n_members", "n_classes"),
         committee,
         are_probabilities=True,

@@ -19,6 +19,8 @@ from ..training.estimator import NetworkEstimator
 
 # Where one of them overrides a method, the answers stay those of what it wraps.
 _LIBRARIES = ("sklearn", "skorch", "skal", "imblearn")
+# A wrapper or pipeline with its own version of one of them is asked itself.
+_ANSWERS = ("predict_proba", "decision_function", "embed")
 
 
 def overrides(estimator: Any, kind: type | None, *names: str) -> bool:
@@ -35,7 +37,8 @@ def unwrap(estimator: Any) -> Any:
     """Return the estimator that does the work inside wrappers that only delegate to it.
 
     Opens `FrozenEstimator`, scikit-learn's searches (`best_estimator_`), skal's learners and `LabelEncodedClassifier`
-    (`estimator_`). A wrapper that is not fitted yet gives its parameter `estimator`.
+    (`estimator_`). A wrapper that is not fitted yet gives its parameter `estimator`. A subclass that overrides
+    `predict_proba` or `decision_function`, or has a method `embed`, does more than delegate and stays closed.
 
     Parameters
     ----------
@@ -53,19 +56,25 @@ def unwrap(estimator: Any) -> Any:
     >>> unwrap(FrozenEstimator(LinearSVC()))
     LinearSVC()
     """
-    while True:
-        if isinstance(estimator, FrozenEstimator):  # it lends out the attributes of its estimator
+    while (kind := _wrapper(type(estimator))) and not overrides(estimator, kind, *_ANSWERS):
+        if kind is FrozenEstimator:  # it lends out the attributes of its estimator
             estimator = vars(estimator)["estimator"]
-        elif isinstance(estimator, BaseSearchCV):
-            estimator = getattr(estimator, "best_estimator_", estimator.estimator)
-        elif getattr(type(estimator), "delegates", False):
-            estimator = getattr(estimator, "estimator_", estimator.estimator)
         else:
-            return estimator
+            fitted = "best_estimator_" if kind is BaseSearchCV else "estimator_"
+            estimator = getattr(estimator, fitted, estimator.estimator)
+    return estimator
+
+
+def _wrapper(kind: type) -> type | None:
+    """Return the base of a class that makes it a wrapper which only delegates."""
+    known = (FrozenEstimator, BaseSearchCV)
+    return next((base for base in kind.__mro__ if base in known or vars(base).get("delegates")), None)
 
 
 def open_pipeline(estimator: Any) -> tuple[list[Any], Any]:
     """Return the transformers and the classifier inside wrappers and pipelines.
+
+    A subclass of `Pipeline` that overrides their answers is the classifier itself, as in `unwrap`.
 
     Parameters
     ----------
@@ -88,6 +97,8 @@ def open_pipeline(estimator: Any) -> tuple[list[Any], Any]:
     """
     transformers = []
     while isinstance(estimator := unwrap(estimator), Pipeline):
+        if overrides(estimator, Pipeline, *_ANSWERS):
+            break
         # Neither "passthrough" nor a sampler (of imbalanced-learn) changes rows at prediction.
         transformers += [step for _, step in estimator.steps[:-1] if hasattr(step, "transform")]
         estimator = estimator.steps[-1][1]

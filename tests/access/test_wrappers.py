@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.ensemble import BaggingClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -15,9 +15,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skal import ActiveLearner, SimulatedLearner
-from skal.access import predict_proba, unwrap, working_bytes
+from skal.access import committee_proba, predict_proba, unwrap, working_bytes
 from skal.access.wrappers import open_pipeline
-from skal.classifiers import NetClassifier
+from skal.classifiers import LabelEncodedClassifier, NetClassifier
 from skal.pool import as_pool
 from skal.strategies import RandomSampling
 
@@ -70,6 +70,86 @@ def test_learners_and_their_subclasses_are_opened(kind):
     ):
         assert unwrap(learner) is learner.estimator
         assert "delegates" not in learner.get_params()
+
+
+class Reversed:
+    """Gives the probabilities of another class to the wrong classes."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, ::-1]
+
+
+class ReversedPipeline(Reversed, Pipeline):
+    pass
+
+
+class ReversedSearch(Reversed, GridSearchCV):
+    pass
+
+
+class ReversedLearner(Reversed, ActiveLearner):
+    pass
+
+
+class ReversedEncoded(Reversed, LabelEncodedClassifier):
+    pass
+
+
+class ReversedFrozen(FrozenEstimator):
+    def predict_proba(self, X):
+        return self.estimator.predict_proba(X)[:, ::-1]
+
+
+class ReversedForest(Reversed, RandomForestClassifier):
+    pass
+
+
+LOGISTIC = LogisticRegression(max_iter=1000)
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        ReversedPipeline([("scale", StandardScaler()), ("classify", LOGISTIC)]),
+        ReversedSearch(LOGISTIC, {"C": [1]}, cv=2),
+        ReversedLearner(LOGISTIC, RandomSampling()),
+        ReversedEncoded(LOGISTIC),
+        ReversedFrozen(clone(LOGISTIC).fit(*data(2))),
+    ],
+)
+def test_wrappers_with_their_own_answers_are_asked_themselves(wrapper):
+    X, y = data(2)
+    wrapper.fit(X, y)
+    assert unwrap(wrapper) is wrapper
+    transformers, classifier = open_pipeline(make_pipeline(StandardScaler(), FrozenEstimator(wrapper)))
+    assert len(transformers) == 1
+    assert classifier is wrapper
+    assert_array_equal(predict_proba(FrozenEstimator(wrapper), X), wrapper.predict_proba(X))
+
+
+def test_a_wrapper_that_overrides_no_answer_is_opened():
+    class Loud(Pipeline):
+        def fit(self, X, y):
+            return super().fit(X, y)
+
+    pipeline = Loud([("scale", StandardScaler()), ("classify", LOGISTIC)])
+    assert open_pipeline(pipeline) == ([pipeline["scale"]], LOGISTIC)
+
+
+def test_pipelines_of_imbalanced_learn_are_opened():
+    members = {"__module__": "imblearn.pipeline", "predict_proba": Pipeline.predict_proba}
+    pipeline = type("Pipeline", (Pipeline,), members)([("classify", LOGISTIC)])
+    assert open_pipeline(pipeline) == ([], LOGISTIC)
+
+
+def test_members_of_a_forest_with_its_own_answers_are_not_asked():
+    X, y = data(2)
+    forest = ReversedForest(3, random_state=0).fit(X, y)
+    with pytest.raises(
+        TypeError, match=r"members and ReversedForest has none\..*committee_proba\(X\) if it overrides"
+    ):
+        committee_proba(forest, X)
+    assert_array_equal(predict_proba(forest, X), forest.predict_proba(X))
 
 
 def test_what_a_row_takes_while_a_classifier_answers():
