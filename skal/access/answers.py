@@ -280,7 +280,7 @@ def dropout_proba(
     passes; the classifier itself does not change.
 
     Networks with dropout layers answer, of skal or of skorch, and classifiers with a method
-    ``dropout_proba(X, n_passes, seed)``.
+    ``dropout_proba(X, n_passes, seed)``, which a subclass of a network that overrides `predict_proba` needs.
 
     Parameters
     ----------

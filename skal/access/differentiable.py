@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .wrappers import unwrap
+from .wrappers import overrides, unwrap
 
 
 def as_torch(estimator: Any) -> nn.Module:
@@ -42,7 +42,8 @@ def as_torch(estimator: Any) -> nn.Module:
     Raises
     ------
     TypeError
-        If the estimator, or a step of the pipeline, which is then named, cannot be differentiated.
+        If the estimator, or a step of the pipeline, which is then named, cannot be differentiated. This includes a
+        subclass that overrides `predict_proba`, `decision_function` or, of a transformer, `transform`.
     NotFittedError
         If the estimator is not fitted.
 
@@ -124,6 +125,7 @@ def check_differentiable(estimator: Any) -> None:
         raise refusal(estimator)
     if converter is torch_module.dispatch(LinearClassifierMixin) and hasattr(estimator, "predict_proba"):
         raise refusal(estimator, ", as its predict_proba is not known to follow its decision values")
+    _check_not_overridden(estimator, converter)
     if converter is torch_module.dispatch(SVC):
         if estimator.kernel != "linear":
             raise refusal(
@@ -133,6 +135,17 @@ def check_differentiable(estimator: Any) -> None:
             raise refusal(estimator, " with probability=True, as its probabilities are calibrated separately")
     if converter is torch_module.dispatch(FunctionTransformer) and estimator.func is not None:
         raise refusal(estimator, f" with func={estimator.func!r}, only with func=None")
+
+
+def _check_not_overridden(estimator: Any, converter: Any) -> None:
+    """Refuse a subclass with its own answers, as its module would be that of the class which is registered."""
+    mro = type(estimator).__mro__
+    kind = next((each for each in mro if torch_module.registry.get(each) is converter), None)
+    if kind is None:  # registered for an abstract class that is no base
+        return
+    for name in ("predict_proba", "decision_function") if hasattr(estimator, "predict") else ("transform",):
+        if overrides(estimator, kind, name):
+            raise refusal(estimator, f", as its {name} is not the one of {kind.__name__}")
 
 
 @singledispatch

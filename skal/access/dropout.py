@@ -18,6 +18,7 @@ from ..training.batches import as_tensors, map_parts
 from ..training.estimator import NetworkEstimator
 from .differentiable import as_torch
 from .embeddings import check_n_features
+from .wrappers import overrides
 
 # AlphaDropout sets what it drops to the value of a saturated unit of a SELU network.
 _SATURATED = -1.7580993408473766
@@ -146,9 +147,15 @@ class DropoutPasses:
 
 
 def dropout_passes(classifier: Any) -> Callable[..., NDArray[Any]] | None:
-    """Return the function of rows, `n_passes` and `seed` that makes the passes; None without dropout layers."""
+    """Return the function of rows, `n_passes` and `seed` that makes the passes; None without dropout layers.
+
+    A subclass of a network that overrides `predict_proba` needs a method `dropout_proba`.
+    """
     if hasattr(classifier, "dropout_proba"):
         return classifier.dropout_proba
+    for kind in (NetworkEstimator, NeuralNet):
+        if isinstance(classifier, kind) and overrides(classifier, kind, "predict_proba"):
+            return None
     net = classifier if isinstance(classifier, NeuralNet) else getattr(classifier, "net_", None)
     if isinstance(net, NeuralNet) and net.initialized_:
         drops = bool(dropout_layers(net.module_))

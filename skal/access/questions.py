@@ -248,7 +248,8 @@ _TABLE = (
         "dropout_proba",
         "dropout layers",
         "Use a network with torch.nn.Dropout at a rate above 0, such as CNNClassifier('lenet') or "
-        "NetClassifier(module_params={'dropout': 0.5}), or UncertaintySampling(), which does without.",
+        "NetClassifier(module_params={'dropout': 0.5}), with a method dropout_proba(X, n_passes, seed) if it overrides "
+        "predict_proba; or UncertaintySampling(), which does without.",
         ("n_rows", "n_passes", "n_classes"),
         dropout_passes,
         are_probabilities=True,

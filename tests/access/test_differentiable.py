@@ -22,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, PolynomialFea
 from sklearn.svm import SVC, LinearSVC
 from skorch import NeuralNetClassifier
 
-from skal.access import RowFunction, as_torch, check_differentiable
+from skal.access import RowFunction, as_torch, check_differentiable, torch_module
 from skal.classifiers import NetClassifier
 
 from ..networks import generator_states
@@ -206,6 +206,91 @@ def test_unfitted(estimator):
 def test_refused_before_anything_is_fitted(estimator, message):
     with pytest.raises(TypeError, match=message):
         check_differentiable(estimator)
+
+
+class LogScaler(StandardScaler):
+    def transform(self, X, copy=None):
+        return super().transform(np.log1p(X))
+
+
+class Tempered:
+    """Flattens the probabilities of another class."""
+
+    def predict_proba(self, X):
+        probabilities = super().predict_proba(X) ** 0.1
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+class TemperedNet(Tempered, NetClassifier):
+    pass
+
+
+class TemperedRawNet(Tempered, NeuralNetClassifier):
+    pass
+
+
+class TemperedLinear(Tempered, LogisticRegression):
+    pass
+
+
+class TemperedPipeline(Tempered, Pipeline):
+    pass
+
+
+class Shifted(LinearSVC):
+    def decision_function(self, X):
+        return super().decision_function(X) + 1
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (
+            LogScaler(),
+            "LogScaler cannot be differentiated, as its transform is not the one of StandardScaler",
+        ),
+        (
+            make_pipeline(LogScaler(), LinearSVC()),
+            "Step 'logscaler' of the pipeline: LogScaler .*its transform",
+        ),
+        (TemperedNet(), "TemperedNet .* its predict_proba is not the one of NetworkEstimator"),
+        (TemperedRawNet(Net), "TemperedRawNet .* its predict_proba is not the one of NeuralNet"),
+        (
+            TemperedLinear(),
+            "TemperedLinear .* its predict_proba .* LogisticRegression.*torch_module.register",
+        ),
+        (
+            TemperedPipeline([("svm", LogisticRegression())]),
+            "TemperedPipeline .* its predict_proba .* Pipeline",
+        ),
+        (Shifted(), "Shifted .* its decision_function is not the one of LinearClassifierMixin"),
+    ],
+)
+def test_subclasses_with_their_own_answers_are_refused(estimator, message):
+    with pytest.raises(TypeError, match=message):
+        check_differentiable(estimator)
+
+
+def test_a_conversion_of_a_subclass_with_its_own_answers_counts():
+    class Doubled(StandardScaler):
+        def transform(self, X, copy=None):
+            return 2 * super().transform(X)
+
+    @torch_module.register
+    def _(scaler: Doubled):
+        return RowFunction(lambda rows: 2 * (rows - torch.tensor(scaler.mean_)) / torch.tensor(scaler.scale_))
+
+    X, _y = data(2)
+    scaler = Doubled().fit(X)
+    assert_allclose(logits_of(as_torch(scaler), X), scaler.transform(X))
+
+
+def test_subclasses_with_the_answers_of_their_base_are_taken():
+    class Own(NetClassifier):
+        def transform(self, X):
+            return self.embed(X)
+
+    check_differentiable(make_pipeline(StandardScaler(), Own()))
 
 
 @pytest.mark.parametrize(

@@ -299,6 +299,15 @@ def test_what_has_no_dropout_is_refused(fitted):
         ):
             dropout_proba(classifier, X)
 
+    class Tempered(NetClassifier):
+        def predict_proba(self, X):
+            return super().predict_proba(X) ** 0.5
+
+    with pytest.raises(
+        TypeError, match=r"Tempered has none.*dropout_proba\(X, n_passes, seed\) if it overrides"
+    ):
+        dropout_proba(Tempered(module_params={"dropout": 0.5}, max_epochs=1).fit(X, Y), X)
+
     class Idle(nn.Module):
         def __init__(self, n_classes):
             super().__init__()
