@@ -305,7 +305,7 @@ class Verbs(Changing):
         Returns
         -------
         rows : ndarray of int of shape (n_rows,)
-            The rows of the step that was undone; empty if there is nothing left to undo.
+            The rows of the step that was undone; empty if there was none.
 
         Raises
         ------

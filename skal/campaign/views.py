@@ -159,7 +159,7 @@ class Views(Verbs):
         annotator : str, default=None
             The annotator whose answers to return; by default everyone's.
         last : int, default=None
-            Number of latest answers; by default all.
+            Number of latest actions, of whatever kind; by default all.
 
         Returns
         -------

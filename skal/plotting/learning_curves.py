@@ -86,7 +86,7 @@ class LearningCurveDisplay:
             What the band around the mean shows: one standard deviation, or the extremes.
         baseline : str, default=None
             Name of the history that the others are tested against at each number of labels. The tests are paired by
-            repeat and have Holm's correction for the number of curves; filled points mark where the curves differ.
+            repeat and have Holm's correction for the number of curves; a filled point marks where a curve differs.
         test : {"t", "wilcoxon"}, default="t"
             As in :func:`skal.evaluation.paired_test`.
         level : float, default=0.05

@@ -233,7 +233,7 @@ class Pool(Watched):
         return self.storage is not None
 
     def _storage(self, file: str, *place: Hashable) -> Hashable | None:
-        """An identifier of rows at a place in a file or folder; None once the file or folder has been replaced."""
+        """An identifier of rows at a place in a file or folder; None once that has been written or replaced."""
         stamp = stamp_of(file)
         self._stamp = self._stamp or stamp
         return (*place, stamp) if self._stamp == stamp else None

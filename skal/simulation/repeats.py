@@ -39,8 +39,9 @@ def simulate(
     Parameters
     ----------
     learners : dict of str to SimulatedLearner, or iterable of SimulatedLearner
-        The learners of an iterable are named by the class of their strategy. In each repeat, their own ``random_state``
-        is replaced by a seed that all learners share. Initial rows that a learner names are used in every repeat.
+        The learners of an iterable are named by the class of their strategy. In each repeat, the ``random_state`` of
+        every learner is replaced by a seed that all of them share. Initial rows that a learner names are used in every
+        repeat.
     X : array-like, sparse matrix or data frame of shape (n_samples, ...)
     y : array-like of shape (n_samples,)
         The oracle.
