@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..access import working_bytes
 from ..pool import Part, Pool, Rows, assuming_finite, blockwise, executed, kept
@@ -41,7 +41,7 @@ class ScoreStrategy(QueryStrategy):
 
     @abstractmethod
     def _score(self, X: Any, estimator: Any) -> NDArray[np.floating[Any]]:
-        """The utility of each row of `X`, of shape (n_rows,)."""
+        """The utility of each row of `X`, of shape (n_rows,): real numbers, as an array or a column of a frame."""
 
     def utility(self, X: Any, *, estimator: Any = None) -> NDArray[np.floating[Any]]:
         """Score every row, whether labelled or not.
@@ -84,7 +84,26 @@ class ScoreStrategy(QueryStrategy):
         """The function that scores a block, in any process, and the bytes that a row takes in it."""
         scorer = copy.copy(self)
         scorer._pool = None  # type: ignore[assignment]  # the workers need not be sent it
-        return partial(scorer._score, estimator=estimator), working_bytes(estimator, pool)
+        return partial(scorer._block_scores, estimator=estimator), working_bytes(estimator, pool)
+
+    def _block_scores(self, X: Any, estimator: Any) -> NDArray[Any]:
+        """The answer of `_score` as an array; an author's mistake must not reach the annotators."""
+        answer, n_rows = self._score(X, estimator), _num_samples(X)
+        returned = f"{type(self).__name__}._score returned"
+        wanted = f"it must return a 1-D array of {n_rows} real numbers, one per row of its X"
+        try:
+            scores = np.asarray(answer)
+        except (TypeError, ValueError, RuntimeError) as error:  # a ragged list, a tensor with a gradient
+            raise RuntimeError(
+                f"{returned} {type(answer).__name__}; {wanted}, and numpy says: {error}"
+            ) from error
+        if np.ma.is_masked(answer):
+            raise RuntimeError(
+                f"{returned} masked values; {wanted}: fill them, as scores.filled(-np.inf) does."
+            )
+        if scores.dtype.kind not in "biuf" or scores.shape != (n_rows,):
+            raise RuntimeError(f"{returned} dtype {scores.dtype} and shape {scores.shape}; {wanted}.")
+        return scores
 
     def _query_scorer(self, query: Query) -> tuple[Callable[[Any], NDArray[Any]], float]:
         """The same for a query, for a strategy whose scores depend on more than the classifier."""

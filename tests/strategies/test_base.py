@@ -6,7 +6,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -24,6 +27,7 @@ from skal.pool import as_pool
 from skal.strategies import (
     ASAL,
     CoreSet,
+    CostAware,
     Query,
     QueryStrategy,
     RandomSampling,
@@ -312,6 +316,67 @@ def test_scores_of_all_rows_and_ties():
     chosen = [tuple(Sized(random_state=seed).fit(equal).query(equal, Y, 4)) for seed in range(5)]
     assert len(set(chosen)) == 5
     assert min(map(min, chosen)) >= 10
+
+
+class First(ScoreStrategy):
+    """A column of a frame, changed as asked."""
+
+    def __init__(self, change=None, *, random_state=None):
+        super().__init__(random_state=random_state)
+        self.change = change
+
+    def _score(self, X, estimator):
+        return X["a"] if self.change is None else self.change(X["a"])
+
+
+def _frames():
+    values, rng = X[:, 0], np.random.default_rng(1)
+    for index in (np.arange(100, 140), rng.permutation(40), np.zeros(40, int), [f"r{i}" for i in range(40)]):
+        yield pd.DataFrame({"a": values}, index=index)
+    yield pd.DataFrame({"a": pd.array(values, dtype="Float64")})
+    yield pl.DataFrame({"a": values})
+
+
+def ones(block):
+    return np.ones(len(block))
+
+
+@pytest.mark.parametrize("change", [None, list, lambda column: torch.tensor(np.array(column))])
+def test_scores_may_be_a_column_of_the_frame(change):
+    expected = 10 + np.argsort(-X[10:, 0])[:4]
+    for frame in _frames():
+        strategy = First(change).fit(frame)
+        assert_array_equal(strategy.query(frame, Y, 4), expected)
+        assert type(strategy.utility(frame)) is np.ndarray
+        assert_array_equal(strategy.utility(frame), X[:, 0])
+        assert_array_equal(CostAware(First(change), ones).fit(frame).query(frame, Y, 4), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "returned"),
+    [
+        (pd.Series.to_frame, r"dtype float64 and shape \(40, 1\)"),
+        (lambda column: column[:9], r"dtype float64 and shape \(9,\)"),
+        (np.sum, r"dtype float64 and shape \(\)"),
+        (lambda column: column.astype(object), "dtype object"),
+        (lambda column: column.astype(str), "dtype"),
+        (lambda column: np.array(column) + 1j, "dtype complex128"),
+        (lambda column: np.ma.masked_less(column, 0), "masked values"),
+        (lambda column: [[1.0], [1.0, 2.0]], "list"),
+        (lambda column: torch.tensor(np.array(column), requires_grad=True), "Tensor"),
+        (lambda column: None, "dtype object"),
+    ],
+)
+def test_scores_that_are_no_numbers_per_row_are_refused(change, returned):
+    frame = pd.DataFrame({"a": X[:, 0]})
+    strategy = First(change).fit(frame)
+    message = (
+        rf"First\._score returned {returned}.*; it must return a 1-D array of 40 real numbers, one per row"
+    )
+    with pytest.raises(RuntimeError, match=message):
+        strategy.query(frame, n_queries=4)
+    with pytest.raises(RuntimeError, match=message):
+        strategy.utility(frame)
 
 
 def test_the_answer_of_an_author_may_be_any_integers():
