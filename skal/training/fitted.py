@@ -63,9 +63,11 @@ def check_attribute(cls: type, name: str, value: Any) -> None:
     """
     types = fitted_attributes(cls)
     if name not in types:
+        # Under `@dataclass` a bare annotation would be a parameter, and elsewhere a field would be its value.
+        field = " = field(init=False)" if "__dataclass_fields__" in vars(cls) else ""
         raise TypeError(
             f"{cls.__name__} declares no fitted attribute {name}; annotate it in the class, such as "
-            f"{name}: {type(value).__name__}"
+            f"{name}: {type(value).__name__}{field}"
         )
     if not _fits(value, types[name]):
         kind = getattr(types[name], "__name__", types[name]) if not get_args(types[name]) else types[name]

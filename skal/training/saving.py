@@ -26,8 +26,9 @@ class SavedEstimator(Inheriting):
     """Base of the estimators with networks, which are saved to a file and loaded from it.
 
     Attributes whose names end in an underscore are saved with the networks; the class declares each with its type, such
-    as ``temperature_: float``, and a file cannot set any others. A subclass builds its net, not initialized, in
-    ``_make_net``; any other net, such as ``vae_net_``, has its own method, ``_make_vae_net``.
+    as ``temperature_: float = field(init=False)`` under ``@dataclass``, and a file cannot set any others. A subclass
+    builds its net, not initialized, in ``_make_net``; any other net, such as ``vae_net_``, has its own method,
+    ``_make_vae_net``.
     """
 
     _nets: ClassVar[tuple[str, ...]] = ("net_",)  # attributes that hold a net; `save` writes them all

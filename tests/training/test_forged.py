@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from sklearn.base import clone
 from torch import nn
 
 from skal.classifiers import NetClassifier
@@ -170,6 +172,31 @@ def test_attributes_of_a_subclass_are_declared(tmp_path):
     with pytest.raises(TypeError, match=r"declares no fitted attribute temperature_; .* temperature_: float"):
         Undeclared(max_epochs=1).fit(X, Y).save(tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class UndeclaredField(NetClassifier):
+    lr: float = 0.01
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.temperature_ = 2.0
+        return self
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class DeclaredField(UndeclaredField):
+    temperature_: float = field(init=False)
+
+
+def test_attributes_of_a_dataclass_are_declared_as_the_error_says(tmp_path):
+    with pytest.raises(TypeError) as caught:
+        UndeclaredField(max_epochs=1).fit(X, Y).save(tmp_path / "model")
+    assert str(caught.value).endswith("such as temperature_: float = field(init=False)")
+    fitted = clone(DeclaredField(max_epochs=1, random_state=0)).fit(X, Y)
+    fitted.save(tmp_path / "model")
+    assert DeclaredField.load(tmp_path / "model").temperature_ == 2.0
+    assert "temperature_" not in fitted.get_params()
 
 
 def test_the_declared_attributes():
