@@ -53,6 +53,35 @@ class Scaling(QueryStrategy):
         return query.candidates.rows[: query.n_queries]
 
 
+class Clipping(QueryStrategy):
+    """Overwrites the pool with what a second query would not change."""
+
+    reads_rows = True
+
+    def _query(self, query):
+        rows = query.pool.dense(slice(None))
+        np.maximum(rows, 0, out=rows)
+        candidates = query.candidates.rows
+        return candidates[np.argsort(-rows[candidates].sum(axis=1), kind="stable")[: query.n_queries]]
+
+
+class ClippingInFit(Clipping):
+    def _prepare(self, pool):
+        rows = pool.dense(slice(None))
+        np.maximum(rows, 0, out=rows)
+
+
+class OfTheFittedRows(QueryStrategy):
+    """Keeps what belongs to the rows of one pool, and answers for another with it."""
+
+    def _fit(self, X, y):
+        self.norms_ = np.linalg.norm(X, axis=1)
+
+    def _query(self, query):
+        rows = query.candidates.rows
+        return rows[np.argsort(-self.norms_[rows], kind="stable")[: query.n_queries]]
+
+
 class Refitting(QueryStrategy):
     requires = ("predict_proba",)
 
@@ -85,6 +114,8 @@ class Centred(ScoreStrategy):
         (CallCounting(), "a second query differs"),
         (Remembering(), "a query set the attribute 'asked_'"),
         (Scaling(), "changed: X|changed in place|differs"),
+        (Clipping(), "changed: X|changed in place"),
+        (ClippingInFit(), "fit changed X|changed in place"),
         (Refitting(), "changed: classifier"),
         (Batchwise(), "check_query_permutation"),
         (
@@ -97,6 +128,12 @@ class Centred(ScoreStrategy):
 def test_broken_strategies_are_caught(strategy, message):
     with pytest.raises((AssertionError, ValueError), match=message):
         check_strategy(strategy)
+
+
+def test_values_of_the_fitted_rows_do_not_do_for_another_pool():
+    with pytest.raises(IndexError) as caught:
+        check_strategy(OfTheFittedRows())
+    assert "check_other_pool" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize(
