@@ -7,7 +7,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 from sklearn.metrics import check_scoring, get_scorer
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metadata_routing import (
+    MetadataRequest,
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    get_routing_for_object,
+)
 from sklearn.utils.validation import _check_method_params
 
 from ..labels import Labels, plain
@@ -30,7 +36,8 @@ def labeled_scorer(scoring: Any = None, *, unlabeled: Any = None) -> LabeledScor
     -------
     scorer : callable
         ``scorer(estimator, X, y)``, for partial labels `y`. Parameters with a value per row, such as ``sample_weight``,
-        are masked as `y` is.
+        are masked as `y` is. Under scikit-learn's metadata routing each scorer gets what it requests; without
+        `scoring`, ``sample_weight`` reaches an estimator that requests it for `score`.
 
     Raises
     ------
@@ -74,15 +81,29 @@ class LabeledScorer:
         """Score a fitted estimator on the labelled rows."""
         X, y, params = labeled_part(X, y, params, unlabeled=self.unlabeled)
         with naming_positives(self.scoring, y):
-            return check_scoring(estimator, scoring=self.scoring)(estimator, X, y, **params)
+            scorer = check_scoring(estimator, scoring=self.scoring)
+            if self.scoring is None and _routing_enabled():
+                params = _requested_by_score(estimator, params)
+            return scorer(estimator, X, y, **params)
 
     def get_metadata_routing(self) -> Any:
-        """What the scorer inside asks for."""
-        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        return get_routing_for_object(scorer)
+        """What the scorer inside asks for; where it is the estimator's `score`, the estimator decides in each call."""
+        if self.scoring is None:
+            request = MetadataRequest(owner=self)
+            request.score.add_request(param="sample_weight", alias=True)
+            return request
+        return get_routing_for_object(check_scoring(scoring=self.scoring))
 
     def __repr__(self) -> str:
         return f"labeled_scorer({self.scoring!r}{'' if self.unlabeled is None else f', unlabeled={self.unlabeled!r}'})"
+
+
+def _requested_by_score(estimator: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what an estimator requests for its `score`, as the default scorer of scikit-learn's searches gets it."""
+    mapping = MethodMapping().add(caller="score", callee="score")
+    router = MetadataRouter(owner="labeled_scorer").add(estimator=estimator, method_mapping=mapping)
+    routed: dict[str, Any] = router.route_params(caller="score", params=params).estimator.score
+    return routed
 
 
 def labeled_part(

@@ -55,6 +55,30 @@ def test_weights_are_masked_and_routed():
     assert_array_equal(scores, 1)  # the first class stands apart
 
 
+@pytest.mark.parametrize("is_weighted", [True, False])
+@pytest.mark.parametrize("is_several", [True, False])
+def test_several_scorers_and_the_own_score_get_the_weights_that_they_request(is_several, is_weighted):
+    weight = np.where(TRUTH, 1.0, 9.0) * np.random.default_rng(0).uniform(0.1, 1, 150)
+    asked = {"cv": KFold(3, shuffle=True, random_state=0), "params": {"sample_weight": weight}}
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = LogisticRegression(C=0.001).set_fit_request(sample_weight=True)
+        model.set_score_request(sample_weight=is_weighted)
+        scorers = {
+            "a": make_scorer(accuracy_score).set_score_request(sample_weight=is_weighted),
+            "plain": make_scorer(f1_score, average="macro").set_score_request(sample_weight=False),
+        }
+        scoring = scorers if is_several else None
+        expected = cross_validate(model, X, TRUTH, scoring=scoring, **asked)
+        found = cross_validate(model, X, TRUTH, scoring=labeled_scorer(scoring), **asked)
+        for name in expected.keys() - {"fit_time", "score_time"}:
+            assert_array_equal(found[name], expected[name])
+        scorers["a"].set_score_request(
+            sample_weight=not is_weighted
+        )  # which tells a weighted score from another
+        other = cross_validate(model, X, TRUTH, scoring=scorers, **asked)["test_a"]
+        assert not np.array_equal(other, found["test_a" if is_several else "test_score"])
+
+
 @pytest.mark.parametrize("y", [Y, NAMES], ids=["int", "str"])
 def test_in_a_search_with_folds_of_all_rows(y):
     cv = KFold(3, shuffle=True, random_state=0)
