@@ -66,7 +66,7 @@ class EmbeddingStrategy(QueryStrategy):
         return (*own, *super().requires)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the strategy and its parts; they take effect at the next query.
+        """Set parameters of the strategy and its parts; its own take effect at the next query.
 
         Parameters
         ----------
@@ -76,8 +76,8 @@ class EmbeddingStrategy(QueryStrategy):
         Returns
         -------
         self : EmbeddingStrategy
-            Values that earlier queries kept for later ones are dropped. A new transformer takes effect at the next
-            `fit`.
+            Values that earlier queries kept for later ones are dropped. Parts that `fit` trains or clones, such as a
+            transformer, an index or a criterion, and their parameters take effect at the next `fit`.
         """
         super().set_params(**params)
         if hasattr(self, "_kept"):
