@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 from .raw_nets import net_predict_proba
-from .wrappers import overrides
+from .wrappers import overrides, own_method
 
 
 def committee(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
@@ -45,8 +45,8 @@ def committee(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     array([[[1., 0.],
             [1., 0.]]])
     """
-    if hasattr(classifier, "committee_proba"):
-        return classifier.committee_proba
+    if own := own_method(classifier, "committee_proba"):
+        return own
     for kind, answer in _ANSWERS.items():
         # With other probabilities than those of its members, it has to say what theirs are.
         if isinstance(classifier, kind) and not overrides(classifier, kind, "predict_proba"):

@@ -18,7 +18,7 @@ from ..training.batches import as_tensors, map_parts
 from ..training.estimator import NetworkEstimator
 from .differentiable import as_torch
 from .embeddings import check_n_features
-from .wrappers import overrides
+from .wrappers import overrides, own_method
 
 # AlphaDropout sets what it drops to the value of a saturated unit of a SELU network.
 _SATURATED = -1.7580993408473766
@@ -151,8 +151,8 @@ def dropout_passes(classifier: Any) -> Callable[..., NDArray[Any]] | None:
 
     A subclass of a network that overrides `predict_proba` needs a method `dropout_proba`.
     """
-    if hasattr(classifier, "dropout_proba"):
-        return classifier.dropout_proba
+    if own := own_method(classifier, "dropout_proba"):
+        return own
     for kind in (NetworkEstimator, NeuralNet):
         if isinstance(classifier, kind) and overrides(classifier, kind, "predict_proba"):
             return None

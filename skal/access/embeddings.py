@@ -17,13 +17,13 @@ from skorch import NeuralNet
 
 from ..pool import Pool, dense
 from .raw_nets import linear_layers, net_embed_and_predict_proba
-from .wrappers import open_pipeline
+from .wrappers import open_pipeline, own_method
 
 
 def embedder(classifier: Any) -> Callable[[Any], NDArray[Any]] | None:
     """Return the function of rows that embeds them, or None for a kind of classifier without an embedding."""
-    if hasattr(classifier, "embed"):
-        return classifier.embed
+    if own := own_method(classifier, "embed"):
+        return own
     if isinstance(classifier, NeuralNet):
         lacks = classifier.initialized_ and not linear_layers(classifier.module_)
         return None if lacks else lambda X: net_embed_and_predict_proba(classifier, X)[0]

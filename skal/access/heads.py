@@ -16,6 +16,7 @@ from skorch import NeuralNet
 
 from ..training.estimator import NetworkEstimator
 from .raw_nets import linear_layers
+from .wrappers import own_method
 
 # Weights of shape (n_classes, n_embedding), intercepts of shape (n_classes,).
 Layer = tuple[NDArray[Any], NDArray[Any]]
@@ -42,8 +43,8 @@ def head(classifier: Any) -> Callable[[], Layer] | None:
     array([[0.],
            [1.]])
     """
-    if hasattr(classifier, "linear_head"):
-        return classifier.linear_head
+    if own := own_method(classifier, "linear_head"):
+        return own
     if isinstance(classifier, NeuralNet | NetworkEstimator):
         net = getattr(classifier, "net_", classifier)
         lacks = isinstance(net, NeuralNet) and net.initialized_ and not linear_layers(net.module_)

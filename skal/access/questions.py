@@ -23,7 +23,7 @@ from .dropout import dropout_passes
 from .embeddings import embedder
 from .heads import head
 from .raw_nets import net_embed_and_predict_proba, net_predict_proba
-from .wrappers import open_pipeline, overrides
+from .wrappers import open_pipeline, overrides, own_method
 
 # Maps a block of rows to an array with one entry per row, or to a tuple of such arrays.
 Answer = Callable[..., Any]
@@ -103,7 +103,7 @@ class Question:
         """Return the classifier's method, or None if its class or a subclass overrides the method of a part."""
         owner = next((kind for kind in type(classifier).__mro__ if self.name in vars(kind)), None)
         is_stale = overrides(classifier, owner, *(part.method or part.name for part in self.parts))
-        return None if is_stale else getattr(classifier, self.name, None)
+        return None if is_stale else own_method(classifier, self.name)
 
     def refusal(self, asker: Any, classifier: Any) -> TypeError:
         """Return the error for a classifier that cannot answer.
@@ -313,7 +313,7 @@ def provides(estimator: Any, need: str) -> bool:
     question, classifier = QUESTIONS.get(need, Question(need)), open_pipeline(estimator)[1]
     return (
         question.answered_by(classifier) is not None
-        or hasattr(estimator, need)
+        or own_method(estimator, need) is not None
         or question.answered_by(_completed(classifier)) is not None
     )
 

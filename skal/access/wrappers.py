@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from itertools import takewhile
 from typing import Any
 
@@ -69,6 +71,23 @@ def _wrapper(kind: type) -> type | None:
     """Return the base of a class that makes it a wrapper which only delegates."""
     known = (FrozenEstimator, BaseSearchCV)
     return next((base for base in kind.__mro__ if base in known or vars(base).get("delegates")), None)
+
+
+def own_method(estimator: Any, name: str) -> Callable[..., Any] | None:
+    """Return a method of an estimator, or None; a parameter of the same name is no method.
+
+    Examples
+    --------
+    >>> from sklearn.svm import LinearSVC
+    >>> from skal.access.wrappers import own_method
+    >>> own_method(LinearSVC(), "predict") is None, own_method(LinearSVC(), "C") is None
+    (False, True)
+    """
+    own = getattr(estimator, name, None)
+    if not callable(own):
+        return None
+    is_param = name in getattr(estimator, "__dict__", ()) and name in signature(type(estimator)).parameters
+    return None if is_param else own
 
 
 def open_pipeline(estimator: Any) -> tuple[list[Any], Any]:

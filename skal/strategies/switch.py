@@ -153,6 +153,11 @@ class Switch(QueryStrategy):
         if not self._asks_first:
             return self._answer("then" if self._is_over(query) else "first", query)
         rows = self._answer("first", query)
+        if "n_unreached" not in query.report:
+            raise RuntimeError(
+                f"{type(self.first_).__name__} has tells_unreached=True and reported no n_unreached, by which "
+                f"when={self.when!r} decides; its _query must call query.report.update(n_unreached=...) each time."
+            )
         n_seen = len(query.labels.rows) + len(query.pending) + len(query.candidates)
         share = 1.0 if isinstance(self.when, str) else self.when
         if (n_seen - query.report.n_unreached) / n_seen < share:

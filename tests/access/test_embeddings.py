@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
-from sklearn.decomposition import TruncatedSVD
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -23,11 +23,37 @@ from sklearn.svm import SVC, LinearSVC
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skal.access import embed, embed_and_predict_proba, has_embedding
+from skal.access import embed, embed_and_predict_proba, has_embedding, provides
+from skal.strategies import BADGE, CoreSet, DropQuery
 
 from .common import ROWS, Given, X, Y, softmax, wanted
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
+
+
+class WithParts(LogisticRegression):
+    """A classifier whose parameters have the names of methods that strategies ask for."""
+
+    def __init__(self, embed=None, linear_head=None, committee_proba=None, dropout_proba=None):
+        super().__init__()
+        self.embed = embed
+        self.linear_head = linear_head
+        self.committee_proba = committee_proba
+        self.dropout_proba = dropout_proba
+
+
+@pytest.mark.parametrize("part", [PCA(2), "yes", nn.Linear(4, 2)], ids=lambda part: type(part).__name__)
+def test_a_parameter_is_no_method(part):
+    classifier, plain = WithParts(part, part, part, part).fit(X, Y), LogisticRegression().fit(X, Y)
+    assert_array_equal(embed(classifier, X), embed(plain, X))
+    for strategy in (BADGE(), DropQuery(), CoreSet(), CoreSet("classifier")):
+        asked = [
+            strategy.set_params(random_state=0).fit(X).query(X, estimator=each)
+            for each in (classifier, plain)
+        ]
+        assert_array_equal(*asked)
+    for need in ("committee_proba", "dropout_proba"):
+        assert not provides(classifier, need)
 
 
 @cache

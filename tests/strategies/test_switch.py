@@ -57,6 +57,16 @@ class Reaching(First):
         return super()._query(query)
 
 
+class Silent(First):
+    tells_unreached = True
+
+
+def test_a_strategy_that_promises_a_report_has_to_make_it():
+    message = r"Silent has tells_unreached=True and reported no n_unreached, by which when='covered' decides"
+    with pytest.raises(RuntimeError, match=message):
+        Switch(Silent(), Last(), "covered").fit(X).query(X, estimator=LogisticRegression().fit(X, TRUTH))
+
+
 def learner(strategy, y=NOBODY, **params):
     return ActiveLearner(LogisticRegression(), strategy, n_queries=4, random_state=0, **params).fit(X, y)
 
