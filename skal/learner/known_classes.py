@@ -56,8 +56,9 @@ def known_classes(classes: Any, labels: Labels) -> NDArray[Any]:
 def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
     """Give skal's networks the classes that there are, as far as they were given none.
 
-    A network is told alone, as the last step of a pipeline, or inside a search. Ensembles and other wrappers give their
-    parts codes of the labels, or count on the classes that these were trained on.
+    A network is told alone, as the last step of a pipeline, or inside a search that scores by accuracy, its default.
+    Ensembles and other wrappers give their parts codes of the labels, or count on the classes that these were trained
+    on. So do scorers of probabilities in a search.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def tell_classes(estimator: Any, classes: NDArray[Any]) -> None:
     classes : ndarray of shape (n_classes,)
     """
     path, part = "", estimator
-    while isinstance(part, Pipeline | BaseSearchCV):
+    while isinstance(part, Pipeline) or (isinstance(part, BaseSearchCV) and part.scoring is None):
         name, part = part.steps[-1] if isinstance(part, Pipeline) else ("estimator", part.estimator)
         path += f"{name}__"
     if isinstance(part, BaseNetClassifier) and part.classes is None:

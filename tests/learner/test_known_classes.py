@@ -53,6 +53,16 @@ def test_a_network_is_told_where_it_gets_the_labels_themselves(classifier, is_to
     assert margin[row] == margin[WITHOUT_ONE < 0].min()
 
 
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc"])
+def test_a_search_scores_the_columns_of_the_classes_that_it_has(scoring):
+    search = GridSearchCV(NET, {"lr": [0.01, 0.05]}, cv=2, scoring=scoring)
+    learner = ActiveLearner(search, UncertaintySampling(), classes=[0, 1, 2]).fit(X, WITHOUT_ONE)
+    assert np.isfinite(learner.estimator_.cv_results_["mean_test_score"]).all()
+    p = learner.predict_proba(X)
+    assert p.shape == (len(X), 3)
+    assert (p[:, 1] == 0).all()
+
+
 class InAnyOrder(ClassifierMixin, BaseEstimator):
     """A classifier whose classes are in another order than the sorted one."""
 
