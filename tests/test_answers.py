@@ -198,7 +198,7 @@ def test_an_annotator_has_a_new_class():
     assert (named.decision_function(X)[:, 2] == np.finfo(float).min).all()
     assert_array_equal(named.decision_function(X).argmax(axis=1), named.predict(X))
     assert log_loss(TRUTH, named.predict_proba(X)) > 1
-    with pytest.raises(ValueError, match=r"\[3\] of rows \[120\] are none of classes"):
+    with pytest.raises(ValueError, match=r"\[3\] of rows \[120\] are not in classes"):
         named.teach([120], [3])
     assert named.y_[120] == UNLABELED
 

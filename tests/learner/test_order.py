@@ -172,7 +172,7 @@ def test_errors_name_rows_by_their_ids(kind):
     fitted = clone(PLAN).set_params(classes=[0, 1, 2]).fit(X, Y, ids=ids)
     row = fitted.query()[:1]
     told = re.escape(f"rows {row.tolist()}" + ("" if ids is None else f" (ids {ids[row].tolist()})"))
-    with pytest.raises(ValueError, match=f"labels \\[7\\] of {told} are none of"):
+    with pytest.raises(ValueError, match=f"labels \\[7\\] of {told} are not in"):
         fitted.teach(row, [7])
     with pytest.raises(ValueError, match=f"{told} have no label to forget"):
         fitted.forget(row)

@@ -180,7 +180,7 @@ class Campaign(RuleBasedStateMachine):
         wrong = [([99], [0]), ([0], [7]), ([0, 0], [1, 1]), ([1], ["a"]), ([2], [])]
         with pytest.raises(
             ValueError,
-            match=r"out of range|none of classes|more than once|as numbers|one label per row|a minimum of 1",
+            match=r"out of range|not in classes|more than once|as numbers|one label per row|a minimum of 1",
         ):
             self.learner.teach(*data.draw(st.sampled_from(wrong)), overwrite=True)
 
