@@ -282,7 +282,7 @@ _TABLE = (
     ),
     Question(
         "embed_and_predict_proba",
-        answer=lambda classifier: None if hasattr(classifier, "embed") else _embed_raw_net(classifier),
+        answer=lambda classifier: None if own_method(classifier, "embed") else _embed_raw_net(classifier),
         parts=(EMBED, PREDICT_PROBA),
     ),
     Question("critic_scores_and_log_proba", parts=(CRITIC_SCORES, LOG_PROBA)),

@@ -38,10 +38,8 @@ class LazyMaximum:
 
     def __init__(self, bounds: Floats, together: int = TOGETHER) -> None:
         self.bounds, self.together = bounds, together
-        self._leading, self._others = (
-            np.empty(0, np.intp),
-            np.inf,
-        )  # the largest bound of those that do not lead
+        # `_others` is the largest bound of those that do not lead.
+        self._leading, self._others = np.empty(0, np.intp), np.inf
 
     def argmax(self, measures: Sequence[Callable[[Positions], Floats]], rng: np.random.Generator) -> int:
         """Return the position of the largest value, measuring only the values whose upper bound reaches it.
@@ -65,6 +63,7 @@ class LazyMaximum:
         return int(rng.choice(values[self.bounds[values] == best]))
 
     def _find_leading(self) -> None:
+        """Let those lead that have the largest bounds now."""
         rest = np.flatnonzero(self.bounds > -np.inf)
         n_leading = int(max(_LEADING * len(rest), _LEAST * self.together))
         self._leading, self._others = rest, -np.inf
