@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
 
 from ..access import predict_proba, working_bytes
+from ..access.wrappers import open_pipeline
 from ..exceptions import PoolExhaustedWarning
 from ..pool import Candidates, Pool, Rows, blockwise
 from ..selection import successive_sample
+from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
 from ..utils.warnings import callers_level
 from .answers import Answers
@@ -200,12 +203,16 @@ def _n_out_by_chance(state: State) -> int:
 def _expected_loss(estimator: Any, surrogate: Any, pool: Pool, rows: Rows) -> NDArray[np.float64]:
     """The probability of each row that the estimator's prediction is wrong, as the surrogate, or itself, has it."""
     judge = estimator if surrogate is None else surrogate
+    # Others may predict what is not most probable: their threshold may have been tuned.
+    is_most_probable = surrogate is None and isinstance(
+        open_pipeline(estimator)[1], NetworkEstimator | NeuralNet
+    )
 
     def of_block(block: Any) -> NDArray[np.float64]:
-        # What it predicts need not be what is most probable: the threshold may have been tuned.
-        shares, predicted = predict_proba(judge, block), answer(estimator, "predict", block)
-        columns = np.asarray(predicted)[:, None] == np.asarray(judge.classes_)
-        right = np.where(columns, shares, 0).sum(axis=1, dtype=np.float64)
-        return np.clip(1 - right, 0, 1)
+        shares = np.asarray(predict_proba(judge, block), dtype=np.float64)
+        if is_most_probable:
+            return np.clip(1 - shares.max(axis=1), 0, 1)
+        columns = np.asarray(answer(estimator, "predict", block))[:, None] == np.asarray(judge.classes_)
+        return np.clip(1 - np.where(columns, shares, 0).sum(axis=1), 0, 1)
 
     return blockwise(of_block, pool, rows, row_bytes=working_bytes(estimator, pool))

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
 from skal import UNLABELED, ActiveLearner, RowState
+from skal.classifiers import NetClassifier
 from skal.exceptions import PoolExhaustedWarning
 from skal.strategies import CoreSet, RandomSampling
 from tests.selection.test_successive import chances
@@ -109,6 +111,22 @@ def test_a_prediction_may_be_wrong_although_its_class_is_not_the_most_probable()
     rows = fitted.audit(100, how="active")
     assert_array_equal(twin.audit(100, how="active", surrogate=twin.estimator_), rows)
     assert_array_equal(twin.audit_sample_["probability"], fitted.audit_sample_["probability"])
+
+
+def test_a_network_passes_over_the_rows_once():
+    class Counted(NetClassifier):
+        n_rows: ClassVar[int] = 0
+
+        def predict(self, X):
+            Counted.n_rows += len(X)
+            return super().predict(X)
+
+    fitted = learner(estimator=Counted(max_epochs=1, random_state=0)).fit(X, Y)
+    Counted.n_rows = 0
+    rows = fitted.audit(20, how="active")
+    assert Counted.n_rows == 0
+    twin = learner(estimator=Counted(max_epochs=1, random_state=0)).fit(X, Y)
+    assert_array_equal(twin.audit(20, how="active", surrogate=twin.estimator_), rows)
 
 
 def test_an_active_draw_prefers_the_rows_in_doubt():
