@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 
 from skal.labels import UNLABELED, Labels, check_new_labels, check_partial_labels, labeled_mask, read_labels
 
@@ -93,7 +94,13 @@ def test_labels_without_marker_are_all_known(y):
         ([0.0, np.nan, 1.0], "NaN"),
         ([0.0, np.inf, 1.0], "infinity"),
         ([0.5, 0.25, 1.0], "continuous"),
-        ([[0, 1], [1, 0], [1, 1]], "1d array"),
+        ([[0, 1], [1, 0], [1, 1]], r"y has \[0, 1\] for one of its rows, and a row has one label"),
+        ([["a", "b"], ["a"], []], r"y has \['a', 'b'\] for one of its rows.*consensus"),
+        ([{"a", "b"}, {"a"}, set()], "for one of its rows"),
+        (np.ones((3, 2)), r"y has shape \(3, 2\), and a row has one label"),
+        (np.ones((3, 2, 2)), r"y has shape \(3, 2, 2\)"),
+        (csr_array((3, 2)), r"y has shape \(3, 2\).*multi-label"),
+        (pd.DataFrame({"a": [1, 2, 3], "b": [1, 2, 3]}), r"y has shape \(3, 2\)"),
         (np.array([1, 2, 3], dtype=complex), "Complex"),
         (["a", "b\0", "c"], r"'b\\x00', whose end NumPy's strings lose"),
         ([b"a", None, b"b"], "of type bytes"),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -308,7 +308,7 @@ class LearningRateDrops(Callback):
 
     def __init__(self, shares: Sequence[float]) -> None:
         if not all(isinstance(share, Real) and 0 < share < 1 for share in shares):
-            raise ValueError(
+            raise InvalidParameterError(
                 f"lr_drops must hold shares of the epochs in (0, 1), got {shares}; try (0.5, 0.75)"
             )
         self.shares = shares

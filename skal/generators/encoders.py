@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import _num_samples
 
 from ..access.wrappers import first_step, rows_for, working_bytes, works_in_place
-from ..pool import Pool, as_pool, blockwise, check_readable, dense, owned
+from ..pool import Pool, as_pool, blockwise, check_readable, check_texts, dense, owned
 from ..training.estimator import NetworkEstimator
 from ..utils.progress import is_shown, progress
 from ..utils.random import seed_random_states
@@ -162,8 +162,8 @@ def encode(encoder: Any, X: Any) -> NDArray[np.floating]:
 def check_encodable(encoder: Any, pool: Pool) -> None:
     """Refuse rows that an encoder cannot read, as far as that can be told before anything is trained.
 
-    Networks check their own rows. An encoder that is already trained is tried on one row. Any other encoder refuses
-    rows in its own `fit`.
+    Networks check their own rows, and vectorizers of texts refuse tables. An encoder that is already trained is tried
+    on one row. Any other encoder refuses rows in its own `fit`.
 
     Parameters
     ----------
@@ -185,6 +185,7 @@ def check_encodable(encoder: Any, pool: Pool) -> None:
     TypeError: VAE reads rows as numbers, and its rows are texts. Give it an encoder that reads them, ...
     """
     first = first_step(encoder)
+    check_texts(first, pool)
     if isinstance(first, NetworkEstimator):
         check_readable(first, pool, remedy=f"Give it an encoder that reads them, such as {_ENCODER}.")
     if isinstance(encoder, FrozenEstimator):

@@ -59,6 +59,7 @@ def read_labels(
             "np.full(len(X), UNLABELED)."
         )
     y = _as_array(y)
+    _check_one_each(y)
     if not (type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "bi"):
         y = column_or_1d(y, warn=True)  # which takes a while on small pools
     if n_samples is not None and len(y) != n_samples:
@@ -86,6 +87,23 @@ def read_labels(
     if y.dtype.kind == "f" and known.any():  # no other kind can be continuous
         check_classification_targets(y[known])
     return y, known
+
+
+def _check_one_each(y: Any) -> None:
+    """Refuse several labels per row, in the forms that they have elsewhere."""
+    shape = getattr(y, "shape", None)
+    several = (
+        f"y has shape {tuple(shape)}" if shape is not None and len(shape) > 1 and shape[1:] != (1,) else None
+    )
+    if several is None and isinstance(y, list | tuple):
+        example = next((each for each in y if isinstance(each, list | tuple | set) and len(each) != 1), None)
+        several = None if example is None else f"y has {example!r} for one of its rows"
+    if several is not None:
+        raise ValueError(
+            f"{several}, and a row has one label, of two classes or more. For the labels of several annotators give "
+            "their consensus, as majority and dawid_skene of skal.campaign find it, or use a Campaign. Several labels "
+            "per row at once (multi-label) are not supported: a learner per label is a way."
+        )
 
 
 def _as_array(y: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, is_regressor
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_method_params
 
 from ..access.wrappers import first_step, has_network, last_step, uses_unlabeled
 from ..labels import Labels
-from ..pool import Pool, Rows, as_pool, check_pool
+from ..pool import Pool, Rows, as_pool, check_pool, check_texts
 from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
 from ..training.estimator import NetworkEstimator
@@ -29,10 +29,19 @@ from ..utils.warnings import callers_level
 from .extending import has_length
 from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
-from .order import has_rows_of, places_of
+from .order import has_rows_of, places_of, warn_of_rest
 from .refit import check_gets_unlabeled, explaining, is_prefitted, wanted_codes
 from .saving import Saving
 from .state import State
+
+
+def _scores_rows(learner: ActiveLearner) -> bool:
+    if not isinstance(learner.strategy, ScoreStrategy):
+        raise AttributeError(
+            f"{type(learner.strategy).__name__} scores no rows one by one; a ScoreStrategy does, such as "
+            "UncertaintySampling."
+        )
+    return True
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -209,10 +218,16 @@ class ActiveLearner(Saving):
         self, pool: Pool, labels: Labels, fit_params: dict[str, Any], *, classes: Any, ids: Any = None
     ) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
+        last, first = last_step(self.estimator), first_step(self.estimator)
+        if is_regressor(last):
+            raise TypeError(
+                f"{type(last).__name__} is a regressor, and a learner needs a classifier: labels are classes, also "
+                "where they are whole numbers, and -1 marks an unlabelled row."
+            )
+        check_texts(first, pool)
         self.strategy.check(pool, self.estimator, **self._route_to_strategy(fit_params))
         self._check_cold_start(pool, self.strategy)
         check_gets_unlabeled(self.estimator)
-        last, first = last_step(self.estimator), first_step(self.estimator)
         if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
             pool.assert_finite(allow_nan=False, estimator=first)
         if isinstance(last, NetworkEstimator) and getattr(last, "checkpoint", None) is not None:
@@ -292,7 +307,8 @@ class ActiveLearner(Saving):
         PoolExhaustedWarning
             If fewer than `n_queries` rows are left; all of them are returned.
         PoolWarning
-            If `X_pool` is almost, but not exactly, the pool of `fit`, and was treated as a different one.
+            If `X_pool` is almost, but not exactly, the pool of `fit`, and was treated as a different one; or the pool
+            of `fit` without its labelled rows, whose positions are none for `teach`.
         """
         if isinstance(self.strategy, SynthesisStrategy):
             raise TypeError(
@@ -304,6 +320,8 @@ class ActiveLearner(Saving):
         n_queries = self._n_queries(n_queries)
         state = self._state
         pool = self._pool(state, X_pool)
+        if pool is not state.pool:
+            warn_of_rest(pool, state.pool, state.labels.rows, state.skipped)
         ids = state.ids if pool is state.pool else None
         pending, excluded = (named_rows(rows, ids, len(pool)) for rows in (pending, exclude))
         return self._ask(state, pool, n_queries, pending=pending, excluded=excluded)
@@ -396,7 +414,7 @@ class ActiveLearner(Saving):
                 "X_pool.loc[learner.X_.index[rows]]."
             )
 
-    @available_if(lambda self: isinstance(self.strategy, ScoreStrategy))
+    @available_if(_scores_rows)
     def score_samples(self, X: Any) -> NDArray[Any]:
         """The utility of each row, where higher is more wanted, if the strategy is a `ScoreStrategy`.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exceptions import PoolWarning
 from ..labels import is_missing
-from ..pool import Pool, Rows, as_pool
+from ..pool import Candidates, Pool, Rows, as_pool
 from ..utils.warnings import callers_level
 from .ids import Ids, comparable
 
@@ -52,6 +52,31 @@ def has_rows_of(pool: Pool, names: Ids, own: Pool, own_names: Ids) -> bool:
         )
         for name, row in rows.items()
     )
+
+
+def warn_of_rest(pool: Pool, own: Pool, known: Rows, skipped: Rows) -> None:
+    """Warn where a pool is the pool of `fit` without its labelled rows, as far as twenty rows tell.
+
+    Parameters
+    ----------
+    pool, own : Pool
+        The one of a query, and that of `fit`.
+    known, skipped : ndarray of int
+        The labelled and the skipped rows of `own`, in increasing order.
+    """
+    n_gone = len(own) - len(pool)
+    gone = known if n_gone == len(known) else np.union1d(known, skipped)
+    if not n_gone or n_gone != len(gone):
+        return
+    some = np.unique(np.linspace(0, len(pool) - 1, 20).astype(np.intp))
+    left = Candidates(gone, complement_in=len(own)).at(some)
+    if as_pool(own.take(left)).same_as(as_pool(pool.take(some))):
+        warnings.warn(
+            "X_pool is the pool of fit without its labelled rows. The rows returned are positions in X_pool, and teach "
+            "takes positions in the pool of fit. Call query() without it: labelled rows are not asked for again.",
+            PoolWarning,
+            stacklevel=callers_level(),
+        )
 
 
 def has_other_index(pool: Pool, ids: Ids | None) -> bool:

@@ -34,6 +34,13 @@ from .delegation import answer
 from .known_classes import tell_classes
 from .state import State
 
+# What scikit-learn says of rows that it cannot read, however many they are.
+_ABOUT_ROWS = (
+    "inconsistent numbers of samples",
+    "Found array with dim",
+    "Expected 2D array",
+    "could not convert string to float",
+)
 _FEW = 5  # labels of a class: scikit-learn's folds, and skorch's
 
 
@@ -91,11 +98,7 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
         if is_scarce(state, estimator):  # neighbours, for one, are missed in predictions only
             answer(estimator, "predict", as_pool(X).read(slice(1)))
     except ValueError as error:
-        if (
-            not is_scarce(state, estimator)
-            or isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
-            or as_pool(X).flaw is not None
-        ):
+        if not is_scarce(state, estimator) or as_pool(X).flaw is not None or _has_other_cause(error):
             raise
         warnings.warn(
             f"{type(estimator).__name__} cannot be trained on so few labels yet, {state.counts}: {error} The labels "
@@ -144,6 +147,12 @@ def is_scarce(state: State, estimator: Any) -> bool:
             share = min(share, value) if stops is True else share
     most = max(value for value in wanted if isinstance(value, Integral))
     return min(numbers, default=0) < most or share * sum(numbers) < len(numbers)
+
+
+def _has_other_cause(error: ValueError) -> bool:
+    """Whether more labels would not help."""
+    is_invalid = isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
+    return is_invalid or any(words in str(error) for words in _ABOUT_ROWS)
 
 
 def _numbers_in(grid: Any) -> list[Any]:

@@ -8,7 +8,15 @@ from .passes import blockwise, executed, kept
 from .rows import NO_ROWS, Candidates, Part, Rows, check_positions
 from .stored import StoredPool
 from .torch_datasets import DatasetPool, DatasetRows
-from .validation import assuming_finite, check_features, check_pool, check_readable, check_sparse, warn_of
+from .validation import (
+    assuming_finite,
+    check_features,
+    check_pool,
+    check_readable,
+    check_sparse,
+    check_texts,
+    warn_of,
+)
 
 __all__ = [
     "NO_ROWS",
@@ -29,6 +37,7 @@ __all__ = [
     "check_positions",
     "check_readable",
     "check_sparse",
+    "check_texts",
     "dense",
     "executed",
     "first_flawed",

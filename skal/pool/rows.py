@@ -215,7 +215,19 @@ class Candidates:
         rows : ndarray of int of shape (n_rows,)
             In random order.
         """
-        ranks = rng.choice(len(self), n_rows, replace=False)
+        return self.at(rng.choice(len(self), n_rows, replace=False))
+
+    def at(self, ranks: Rows) -> Rows:
+        """Return the candidates of some ranks, of which the first candidate has rank 0.
+
+        Parameters
+        ----------
+        ranks : ndarray of int of shape (n_ranks,)
+
+        Returns
+        -------
+        rows : ndarray of int of shape (n_ranks,)
+        """
         if self._n_rows is None:
             return self._given[ranks]
         # The candidate of rank r has r candidates before it, and every excluded row that has no more than r.

@@ -245,6 +245,19 @@ def check_sparse(estimator: Any, pool: Pool) -> None:
         )
 
 
+def check_texts(estimator: Any, pool: Pool) -> None:
+    """Refuse a table where an estimator reads one text per row, by its tags, as a TfidfVectorizer does.
+
+    It would take the names of the columns for the texts.
+    """
+    tags = get_tags(estimator).input_tags
+    if tags.string and not tags.two_d_array and pool.row_shape:
+        raise ValueError(
+            f"{type(estimator).__name__} reads one text per row, and the rows of X have the shape {pool.row_shape}. "
+            "Pass the column of the texts, as in table['text'], or choose it with a ColumnTransformer."
+        )
+
+
 def assuming_finite(pool: Pool) -> AbstractContextManager[None]:
     """Let scikit-learn's estimators trust, in this thread, the rows of a pool that has been scanned."""
     return config_context(assume_finite=True) if pool.is_finite else nullcontext()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from sklearn.utils._param_validation import InvalidParameterError
 
 from ..utils.threads import Turns
 
@@ -21,17 +22,17 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         device = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(
+        raise InvalidParameterError(
             f'device={device!r} is not a device of torch; use "auto", "cpu", "cuda" or "cuda:1"'
         ) from error
     if device.type != "cuda":
         try:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, ImportError) as error:
-            raise ValueError(f'device="{device}" is not there; use "auto" or "cpu"') from error
+            raise InvalidParameterError(f'device="{device}" is not there; use "auto" or "cpu"') from error
         return device
     if not available or (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
+        raise InvalidParameterError(
             f'device="{device}" is not there (number of GPUs: {torch.cuda.device_count()}); use "auto" or "cpu"'
         )
     return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)

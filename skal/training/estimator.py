@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset
@@ -267,14 +267,14 @@ class NetworkEstimator(SavedEstimator):
         image_shape = self._checked_image_shape()
         if image_shape is None:
             if len(row_shape) == 3 and row_shape[2] in _CHANNELS and row_shape[0] not in _CHANNELS:
-                raise ValueError(
+                raise InvalidParameterError(
                     f"the rows of X have shape {row_shape}, which looks like images with the channels last; give "
                     "np.moveaxis(X, -1, 1), which is a view, or the rows' shape as image_shape if they are none"
                 )
             return row_shape
         agree = len(row_shape) == 1 or row_shape[-2:] == image_shape[-2:]
         if math.prod(image_shape) != math.prod(row_shape) or not agree:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"image_shape={image_shape} holds {math.prod(image_shape)} numbers, but the rows of X have shape "
                 f"{row_shape}; give the shape (C, H, W) of one row"
             )
@@ -283,12 +283,16 @@ class NetworkEstimator(SavedEstimator):
     def _checked_image_shape(self) -> tuple[int, ...] | None:
         image_shape = None if self.image_shape is None else tuple(self.image_shape)
         if not all(isinstance(side, Integral) and side > 0 for side in image_shape or ()):
-            raise ValueError(f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)")
+            raise InvalidParameterError(
+                f"image_shape must hold positive integers, got {image_shape}; try (1, 28, 28)"
+            )
         return image_shape
 
     def _network_dtype(self, X: NDArray[Any]) -> torch.dtype:
         if self.amp and self.dtype == "float64":
-            raise ValueError('amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"')
+            raise InvalidParameterError(
+                'amp=True computes in bfloat16, got dtype="float64"; use "auto" or "float32"'
+            )
         follows_X = self.dtype == "auto" and not self.amp
         rows = X.first if isinstance(X, DatasetRows) else X
         wide = any(map(_is_wide, parts(rows))) if follows_X else self.dtype == "float64"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 from numbers import Integral
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,14 @@ class InstanceParams(BaseEstimator):
             super()._validate_params()
         except InvalidParameterError as error:
             for name, value in self.get_params(deep=False).items():
-                if isinstance(value, type) and f"The {name!r} parameter" in str(error):
+                if f"The {name!r} parameter" not in str(error):
+                    continue
+                if isinstance(value, type):
                     raise InvalidParameterError(f"{error} It is a class; write {value.__name__}().") from None
+                if isinstance(value, FunctionType) and name == "strategy":
+                    raise InvalidParameterError(
+                        f"{error} A function that scores rows becomes the _score of a ScoreStrategy of your own."
+                    ) from None
             raise
 
 

@@ -282,6 +282,37 @@ def test_pools_that_are_clearly_others_are_answered_in_silence(other):
         assert len(learner().fit(X, Y).query(other)) == 5
 
 
+SHORTENED = {
+    "array": X,
+    "frame": FRAME,
+    "CSR": sparse.csr_array(COUNTS),
+    "other floats": X.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("kind", SHORTENED)
+@pytest.mark.parametrize("with_skipped", [False, True], ids=["labelled", "labelled and skipped"])
+def test_the_pool_without_its_labelled_rows_is_another_one_and_said_to_be(kind, with_skipped):
+    pool = SHORTENED[kind]
+    fitted = learner(CoreSet("input"), LogisticRegression(tol=0.1)).fit(pool, Y).teach([40, 77], [0, 1])
+    gone = fitted.labels_ != -1
+    if with_skipped:
+        fitted.skip([3 + 12, 50])
+        gone[[15, 50]] = True
+    left = np.flatnonzero(~gone)
+    rest = as_pool(pool).take(left)
+    with pytest.warns(
+        PoolWarning, match=r"without its labelled rows.*positions in X_pool.*query\(\)"
+    ) as caught:
+        fitted.query(rest)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.query(as_pool(pool).take(left[1:]))  # another number of rows
+        fitted.query(as_pool(pool).take(np.flatnonzero(gone)[::-1]))
+        fitted.query(as_pool(pool).take(np.arange(len(left))))  # as many, and others
+
+
 def test_texts_and_mappings_are_compared_row_by_row():
     texts = list(map(str, range(80)))
     for pool, near in (

@@ -2,17 +2,22 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skal import ActiveLearner, SimulatedLearner
-from skal.classifiers import BoundarySVC
-from skal.strategies import BADGE, RandomSampling, RandomSubset, UncertaintySampling
+from skal.classifiers import BoundarySVC, CNNClassifier, NetClassifier
+from skal.strategies import BADGE, CoreSet, RandomSampling, RandomSubset, UncertaintySampling
 from tests.learner.common import TRUTH, Noise, X, Y, learner, logistic
 
 
@@ -28,6 +33,68 @@ def test_a_classifier_that_lacks_what_the_strategy_requires_is_not_trained():
 
     with pytest.raises(TypeError, match="predict_proba"):
         learner(estimator=Silent()).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [Ridge(), make_pipeline(StandardScaler(), RandomForestRegressor(2))],
+    ids=["alone", "pipeline"],
+)
+def test_a_regressor_is_no_classifier(regressor):
+    with pytest.raises(TypeError, match="is a regressor, and a learner needs a classifier"):
+        learner(estimator=regressor, strategy=CoreSet()).fit(X, Y)
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+def test_a_table_in_place_of_its_column_of_texts(table):
+    texts = ["good film", "poor film", "nice day", "bad day"] * 5
+    frame, y = table({"text": texts}), ["p", "n", *[None] * 18]
+    reader, latent = (make_pipeline(TfidfVectorizer(), last) for last in (logistic(), TruncatedSVD(2)))
+    for estimator, strategy in [(reader, RandomSampling()), (reader, CoreSet(latent))]:
+        with pytest.raises(ValueError, match=r"TfidfVectorizer reads one text per row.*table\['text'\]"):
+            learner(estimator=estimator, strategy=strategy).fit(frame, y)
+        assert len(learner(estimator=estimator, strategy=strategy).fit(frame["text"], y).query()) == 5
+    with pytest.raises(ValueError, match="TfidfVectorizer reads one text per row"):
+        CoreSet(latent).fit(frame)
+    chosen = make_pipeline(ColumnTransformer([("words", TfidfVectorizer(), "text")]), logistic())
+    assert len(learner(estimator=chosen).fit(frame, y).query()) == 5
+
+
+@pytest.mark.parametrize(
+    ("classifier", "message"),
+    [
+        (NetClassifier(device="cuda:99"), "is not there"),
+        (NetClassifier(device="gpu"), "is not a device"),
+        (NetClassifier(amp=True, dtype="float64"), "bfloat16"),
+        (CNNClassifier(image_shape=(1, 9, 9)), "holds 81 numbers"),
+        (CNNClassifier(image_shape=(1, 0, 9)), "positive integers"),
+        (CNNClassifier("lenet_waal", image_shape=(1, 2, 2)), "needs images of at least"),
+        (make_pipeline(FunctionTransformer(lambda rows: rows[:2]), logistic()), "inconsistent numbers"),
+        (make_pipeline(FunctionTransformer(lambda rows: rows[:, None, None]), logistic()), "with dim 4"),
+        (
+            make_pipeline(FunctionTransformer(lambda rows: np.full((len(rows), 1), "a")), logistic()),
+            "to float",
+        ),
+    ],
+    ids=str,
+)
+def test_more_labels_would_not_help(classifier, message):
+    with pytest.raises(ValueError, match=message):
+        learner(estimator=classifier, strategy=CoreSet("input")).fit(
+            X, np.where(np.arange(150) % 70, -1, TRUTH)
+        )
+
+
+def test_a_function_in_place_of_a_strategy():
+    with pytest.raises(ValueError, match="A function that scores rows becomes the _score of a ScoreStrategy"):
+        learner(strategy=lambda classifier, X: X[:, 0]).fit(X, Y)
+
+
+def test_a_strategy_that_scores_no_rows_says_so():
+    fitted = learner(strategy=BADGE()).fit(X, Y)
+    with pytest.raises(AttributeError) as caught:
+        fitted.score_samples(X)
+    assert "BADGE scores no rows" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("n_queries", [0, -1, 2.5])

@@ -41,6 +41,13 @@ def test_a_sample_is_the_draw_from_the_plain_array(drawn, seed, data):
     assert_array_equal(sample, np.random.default_rng(seed).choice(expected, n_drawn, replace=False))
 
 
+@given(drawn=candidates(), data=st.data())
+def test_candidates_by_rank(drawn, data):
+    _, given_, expected = drawn
+    ranks = data.draw(st.lists(st.integers(0, len(expected) - 1)) if len(expected) else st.just([]))
+    assert_array_equal(given_.at(np.array(ranks, dtype=np.intp)), expected[np.array(ranks, dtype=np.intp)])
+
+
 def test_a_sample_of_a_large_complement_needs_no_array_of_its_size():
     few = np.array([3, 10**9])
     sample = Candidates(few, complement_in=10**12).sample(1000, np.random.default_rng(0))
