@@ -37,6 +37,7 @@ from .reader import Reader
 from .refit import is_prefitted, refitted, untrained
 from .restorable import PART
 from .state import State
+from .trained_again import predictions, warn_of_other_predictions
 from .writer import Writer
 
 _FILE = "learner.skal"
@@ -54,7 +55,9 @@ _CONTENT = {
     "version": int, "params": dict, "seed": int, "pool": str, "is_trained_again": bool, "nodes": list, "parts": dict
 }  # fmt: skip
 # What files of earlier versions lack.
-_LATER = {"defaults": list, "n_rows": int, "container": str, "columns": list, "is_named_by_index": bool}
+_LATER = {
+    "defaults": list, "n_rows": int, "container": str, "columns": list, "is_named_by_index": bool, "predicted": list
+}  # fmt: skip
 
 
 class Saving(Changes):
@@ -145,6 +148,7 @@ class Saving(Changes):
                 "ids": writer.add(state.ids, "ids_"),
                 "is_named_by_index": not has_other_index(state.pool, state.ids),
                 "is_trained_again": is_again,
+                "predicted": predictions(state) if is_again else [],
                 "state": reference,
                 "nodes": writer.nodes,
                 "parts": {file: _digest(place / file) for file in writer.files},
@@ -203,8 +207,9 @@ class Saving(Changes):
         PoolWarning
             If a frame came in another order, or the pool has new rows.
         UserWarning
-            If a library has changed a default of its parameters since the learner was saved; or if skops no longer
-            knows a part of the classifier to be safe, and the classifier is trained again for that reason.
+            If a library has changed a default of its parameters since the learner was saved; if skops no longer knows a
+            part of the classifier to be safe, and the classifier is trained again for that reason; or if a classifier
+            that is trained again, or a ``FrozenEstimator``, predicts otherwise than the one of then.
         """
         place = Path(folder)
         if mmap_mode not in (None, "r"):
@@ -251,6 +256,7 @@ class Saving(Changes):
                     f"The classifier cannot be trained again on X and the labels of {place}, which is intact: {error}. "
                     "Give X as it was when the learner was saved, its columns with their types of then."
                 ) from error
+            warn_of_other_predictions(state, content.get("predicted", []))
         for strategy in (state.strategy, state.cold_start):
             if strategy is not None:
                 pool.watch(strategy.watched_bytes)

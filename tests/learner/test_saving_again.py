@@ -2,12 +2,16 @@
 
 import warnings
 from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -169,3 +173,62 @@ def test_a_class_that_looks_like_a_marker(tmp_path):
     again = loaded(fitted, tmp_path)
     assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
     assert_array_equal(again.classes_, [-1, 0, 1])
+
+
+class OwnLoop(ClassifierMixin, BaseEstimator):
+    """A loop of one's own around a module, which no file of skal can hold."""
+
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(next(SEEDS) if self.seed is None else self.seed)
+            self.net = nn.Linear(X.shape[1], len(self.classes_))  # some planes, which is enough here
+        return self
+
+    def predict_proba(self, X):
+        with torch.no_grad():
+            return self.net(torch.as_tensor(X, dtype=torch.float32)).softmax(dim=1).double().numpy()
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+SEEDS = count()
+
+
+def test_a_training_that_nothing_seeds_is_said_to_have_another_result(tmp_path):
+    fitted = plan(OwnLoop()).fit(X, Y)
+    with pytest.warns(
+        UserWarning, match=r"not the one of then: .* for \d+ of 100 rows.*random_state"
+    ) as caught:
+        again = loaded(fitted, tmp_path)
+    assert caught[0].filename == __file__
+    assert_array_equal(again.labels_, fitted.labels_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted = plan(OwnLoop(3)).fit(X, Y).teach([51], [1])
+        assert_same(loaded(fitted, tmp_path), fitted)
+
+
+def test_another_pretrained_classifier_is_noticed(tmp_path):
+    one, other = (FrozenEstimator(LogisticRegression(tol=0.1).fit(X, y)) for y in (TRUTH, TRUTH[::-1]))
+    plan(one).fit(X, Y).save(tmp_path)
+    with pytest.warns(UserWarning, match="the FrozenEstimator of then"):
+        ActiveLearner.load(tmp_path, X, plan(other))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ActiveLearner.load(tmp_path, X, plan(one))
+
+
+def test_a_classifier_that_predicts_for_no_small_part_is_saved(tmp_path):
+    class Whole(RandomForestClassifier):
+        def predict(self, X):
+            if len(X) != 150:
+                raise RuntimeError("all rows, please")
+            return super().predict(X)
+
+    fitted = plan(Whole(5)).fit(X, Y).teach([51], [1])
+    assert_same(loaded(fitted, tmp_path), fitted)
