@@ -141,12 +141,12 @@ class Database:
             if not self._is_wal:  # which stays so in the file
                 connection.execute("PRAGMA journal_mode = WAL")
                 self._is_wal = True
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            try:  # Ctrl-C while it waits for others is told when the transaction has begun
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has rolled it back already
+                with suppress(sqlite3.Error):  # it never began, or a full disk has rolled it back already
                     connection.execute("ROLLBACK")
                 raise
 

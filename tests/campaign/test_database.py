@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,27 @@ def test_a_full_disk_loses_nothing(folder):
             connection.execute("PRAGMA max_page_count = 1000000")
         campaign.correct("bob", 0, int(written % 2 == 0))
         assert len(campaign.answers()["row"]) == n_before + written + 1
+
+
+def test_an_interrupt_while_a_transaction_waits_to_begin_leaves_none_open(folder, monkeypatch):
+    class Interrupted(sqlite3.Connection):
+        is_interrupted = False
+
+        def execute(self, statement, *values):
+            found = super().execute(statement, *values)
+            if statement == "BEGIN IMMEDIATE" and Interrupted.is_interrupted:  # Python tells of Ctrl-C then
+                Interrupted.is_interrupted = False
+                raise KeyboardInterrupt
+            return found
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
+    with Campaign.open(folder, training=None) as campaign, Campaign.open(folder, training=None) as other:
+        Interrupted.is_interrupted = True
+        with pytest.raises(KeyboardInterrupt):
+            campaign.answer("bob", 1, 1)
+        campaign.answer("bob", 2, 1)
+        other.answer("bob", 3, 1)
+        assert campaign.progress().by_annotator["bob"]["n_labels"] == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of POSIX")
