@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..learner import ActiveLearner
 from . import journal
-from .checks import check_settings, checked_learner, checked_name, plain_classes
+from .checks import checked_learner, checked_name, checked_settings, plain_classes
 from .description import describe
 from .journal import Settings
 from .opened import Opened
@@ -42,9 +42,9 @@ class Changing(Opened):
         if unknown := sorted(changes.keys() - set(names)):
             raise ValueError(f"{unknown} are no settings; there are {names}.")
         with self._database.writing() as connection:
-            new = replace(journal.settings(connection), **changes)
-            check_settings(new)
-            event = journal.add_event(connection, self._clock(), "settings", **changes)
+            new = checked_settings(replace(journal.settings(connection), **changes))
+            told = {name: getattr(new, name) for name in changes}
+            event = journal.add_event(connection, self._clock(), "settings", **told)
             journal.add_settings(connection, event, new)
         return self
 

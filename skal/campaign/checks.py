@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -51,18 +53,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (do you mean {found[0]!r}?)" if found else ""
 
 
-def check_settings(new: Settings) -> None:
-    """Refuse settings that are out of their range."""
-    check_integer("n_annotators_per_row", new.n_annotators_per_row)
-    check_integer("n_prepared", new.n_prepared)
-    if new.retrain_every is not None:
-        check_integer("retrain_every", new.retrain_every)
-    if not isinstance(new.lease_seconds, Real) or not 0 < new.lease_seconds < float("inf"):
-        raise ValueError(f"lease_seconds={new.lease_seconds!r} was given; it must be a positive number.")
+def checked_settings(given: Settings) -> Settings:
+    """Settings as plain values, as SQLite would keep the bytes of NumPy's; those out of their range are refused."""
+    values = vars(given).items()
+    new = Settings(**{name: each.item() if isinstance(each, np.generic) else each for name, each in values})
+    numbers = ["n_annotators_per_row", "n_prepared", *["retrain_every"] * (new.retrain_every is not None)]
+    plain: dict[str, Any] = {name: check_integer(name, getattr(new, name)) for name in numbers}
+    lease = new.lease_seconds
+    if not isinstance(lease, Real) or not sys.float_info.min <= lease <= sys.float_info.max:
+        raise ValueError(f"lease_seconds={lease!r} was given; it must be a positive number.")
     check_consensus(new.consensus)
     for name in ("disagreements_first", "is_closed"):
         if not isinstance(getattr(new, name), bool):
             raise ValueError(f"{name}={getattr(new, name)!r} was given; it must be True or False.")
+    return replace(new, **plain, lease_seconds=float(lease))
 
 
 def check_consensus(how: Any, name: str = "consensus") -> None:

@@ -141,7 +141,7 @@ def settings(connection: Connection, cut: int | None = None) -> Settings:
         f"SELECT {_SETTINGS} FROM settings WHERE event <= coalesce(?, event) ORDER BY event DESC LIMIT 1",
         (cut,),
     ).fetchone()
-    values = dict(zip(_SETTINGS.split(", "), row, strict=True))
+    values = {name: _number(name, each) for name, each in zip(_SETTINGS.split(", "), row, strict=True)}
     flags = {name: bool(values[name]) for name in ("disagreements_first", "is_closed")}
     return Settings(**{**values, **flags})
 
@@ -187,10 +187,10 @@ def annotator_names(connection: Connection) -> list[str]:
 
 def request_if_due(connection: Connection, now: float) -> bool:
     """Ask for a training if as many labels were given since the last request as one is due after."""
-    n_new, every = connection.execute(
-        "SELECT (SELECT count(*) FROM entries WHERE state = 'labelled' AND event >"
-        " coalesce((SELECT max(id) FROM events WHERE kind = 'request'), 1)), retrain_every"
-        " FROM settings ORDER BY event DESC LIMIT 1"
+    every = settings(connection).retrain_every
+    (n_new,) = connection.execute(
+        "SELECT count(*) FROM entries WHERE state = 'labelled' AND event >"
+        " coalesce((SELECT max(id) FROM events WHERE kind = 'request'), 1)"
     ).fetchone()
     is_due = every is not None and n_new >= every
     if is_due:
@@ -294,6 +294,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _number(name: str, value: Any) -> Any:
+    """A setting; of a number of NumPy, skal 0.1.dev has kept the bytes."""
+    if not isinstance(value, bytes):
+        return value
+    is_real = name == "lease_seconds" and len(value) in (2, 4, 16)  # a float64 is a number to SQLite
+    return np.frombuffer(value, f"<f{len(value)}")[0].item() if is_real else int.from_bytes(value, "little")
 
 
 def _inserted(connection: Connection, statement: str, values: tuple[Any, ...]) -> int:

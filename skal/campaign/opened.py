@@ -21,9 +21,10 @@ from ..labels import check_new_labels
 from ..learner import ActiveLearner
 from ..learner.ids import Ids, named_rows
 from ..pool import as_pool
+from ..utils.checks import check_integer
 from . import journal
 from .background import Background, Elsewhere, Foreground
-from .checks import check_settings, check_training, checked_learner, checked_name, nearest, plain_classes
+from .checks import check_training, checked_learner, checked_name, checked_settings, nearest, plain_classes
 from .database import Database
 from .description import describe, differences, restore
 from .identity import check_identity, identity
@@ -59,17 +60,19 @@ class Opened:
     ) -> None:
         check_training(training)
         if n_prepared is None:
-            n_prepared = max(100, _PREPARED * (retrain_every or 0))
-        chosen = Settings(
-            n_annotators_per_row=n_annotators_per_row,
-            lease_seconds=lease_seconds,
-            retrain_every=retrain_every,
-            n_prepared=n_prepared,
-            consensus=consensus,
-            disagreements_first=disagreements_first,
-            is_closed=annotators is not None,
+            every = 0 if retrain_every is None else check_integer("retrain_every", retrain_every)
+            n_prepared = max(100, _PREPARED * every)
+        chosen = checked_settings(
+            Settings(
+                n_annotators_per_row=n_annotators_per_row,
+                lease_seconds=lease_seconds,
+                retrain_every=retrain_every,
+                n_prepared=n_prepared,
+                consensus=consensus,
+                disagreements_first=disagreements_first,
+                is_closed=annotators is not None,
+            )
         )
-        check_settings(chosen)
         names = [checked_name(name) for name in annotators or ()]
         template = checked_learner(learner, X, classes)
         chosen_classes = learner.classes if classes is None else classes

@@ -1,12 +1,14 @@
 """Classes that are added and learners that are changed while a campaign is running."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
-from skal.campaign import Campaign, Told
+from skal.campaign import Campaign, Told, journal
 from skal.campaign.database import Database
 from skal.campaign.schema import MIGRATIONS
 from skal.campaign.trainer import Trainer
@@ -216,3 +218,48 @@ def test_done_rows_stay_so_where_more_annotators_are_wanted(tmp_path):
     with begun(tmp_path) as campaign:
         campaign.answer("anna", 1, 1).set(n_annotators_per_row=2).train()
         assert 1 not in campaign.next("bob", 60)
+
+
+NUMPYS = {
+    "n_annotators_per_row": np.int64(2),
+    "lease_seconds": np.float32(30),
+    "retrain_every": np.int8(100),
+    "n_prepared": np.uint16(7),
+    "consensus": np.str_("majority"),
+    "disagreements_first": np.bool_(True),
+}
+
+
+def test_settings_that_numpy_made_are_those_that_they_equal(tmp_path):
+    with begun(tmp_path / "begun", **NUMPYS) as campaign, begun(tmp_path / "set") as other:
+        other.set(**NUMPYS, is_closed=np.bool_(False))
+        for each in (campaign, other):
+            assert vars(each.settings) == vars(journal.Settings(**NUMPYS, is_closed=False))
+            types = [type(value) for value in vars(each.settings).values()]
+            assert types == [int, float, int, int, str, bool, bool]
+            with each._database.glance() as connection:
+                row = connection.execute("SELECT * FROM settings ORDER BY event DESC").fetchone()
+            assert {type(value) for value in row} == {int, float, str}
+    with begun(tmp_path / "more", retrain_every=np.int8(100)) as campaign:
+        assert campaign.settings.n_prepared == 500
+        campaign.set(n_annotators_per_row=np.int64(1)).answer("anna", 0, 1)
+        assert 0 not in campaign.next("bob", 60)
+        for wrong in ({"lease_seconds": 10**400}, {"lease_seconds": np.float32(-1)}, {"n_prepared": True}):
+            with pytest.raises(ValueError, match="must be a") as caught:
+                campaign.set(**wrong)
+            assert "np." not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["n_annotators_per_row", "lease_seconds", "retrain_every", "n_prepared"])
+def test_bytes_of_numpy_in_an_older_journal_are_numbers_again(tmp_path, name):
+    with begun(tmp_path) as campaign:
+        with campaign._database.writing() as connection:
+            event = journal.add_event(connection, 0.0, "settings")
+            new = replace(campaign.settings, **{name: NUMPYS[name]})
+            journal.add_settings(connection, event, new)
+        assert vars(campaign.settings) == vars(new)
+        campaign.next("anna")
+        assert campaign.answer("anna", 0, 1).set().progress().n_labelled == 1
+        with campaign._database.glance() as connection:
+            row = connection.execute("SELECT * FROM settings ORDER BY event DESC").fetchone()
+        assert bytes not in map(type, row)
