@@ -82,7 +82,7 @@ class Opened:
                 f"classes={values} were given; give two or more, or none of them: then any label is welcome."
             )
         facts = {"learner": describe(template), "pool": identity(X, items), "classes": values is not None}
-        folder = Path(path)
+        folder = Path(path).absolute()  # wherever the process goes later
         folder.mkdir(parents=True, exist_ok=True)
         self._open(folder, Database(folder, create=True), clock)
         if not self._database.is_new:
@@ -144,7 +144,7 @@ class Opened:
         """
         check_training(training)
         self = cls.__new__(cls)
-        folder = Path(path)
+        folder = Path(path).absolute()
         self._open(folder, Database(folder), clock)
         try:
             if X is not None:
@@ -261,7 +261,7 @@ class Opened:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder, as an absolute path."""
         return self._folder
 
     @property

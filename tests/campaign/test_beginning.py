@@ -134,3 +134,20 @@ def test_an_index_that_counts_the_rows_is_none(tmp_path):
 
 def begun_over(folder, pool):
     return Campaign(folder, learner(), pool, classes=[0, 1], training=None)
+
+
+def test_a_relative_folder_is_the_same_one_wherever_the_process_goes(tmp_path, monkeypatch):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    begun("c").answer("zoe", [7, 8], [1, 1]).close()
+    monkeypatch.chdir(tmp_path / "one")
+    with begun("c") as begins, Campaign.open("c", X, training="foreground") as opens:
+        monkeypatch.chdir(tmp_path / "other")
+        assert begins.path == opens.path == tmp_path / "one" / "c"
+        begins.answer("anna", 0, 1).close()
+        opens.answer("anna", 1, 0).train()
+        assert np.flatnonzero(begins.answer("anna", 2, 1).labels() >= 0).tolist() == [0, 1, 2]
+        assert not (tmp_path / "other" / "c" / "models").exists()
+    with Campaign.open("c") as other:
+        assert np.flatnonzero(other.labels() >= 0).tolist() == [7, 8]

@@ -71,7 +71,7 @@ def begin(
     (['yes', 'no'], {'anna': 'no'})
     >>> folder.cleanup()
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     pool = items.pool(folder) if X is None else X
     if (folder / FILE).exists():
         campaign = Campaign.open(folder, pool, learner, training=training)

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    folder = campaign_folder(options.path.expanduser()) if options.folder is None else options.folder
+    folder = (options.folder or campaign_folder(options.path.expanduser())).absolute()
     items = read_items(options.path, folder=folder, column=options.column, kind=options.kind)
     host = options.host or "127.0.0.1"
     with _listening(host, options.port) as listening, _campaign(options, folder, items) as campaign:

@@ -63,7 +63,7 @@ def read_items(
     >>> items.kind, len(items), items.name(1)
     ('table', 2, '5, 200')
     """
-    root = Path(path).expanduser()
+    root = Path(path).expanduser().absolute()  # images are read later
     if kind not in (None, "image", "text", "table"):
         raise ValueError(f"kind={kind!r} was given; it must be 'image', 'text' or 'table'.")
     if not root.exists():

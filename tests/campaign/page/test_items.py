@@ -38,6 +38,18 @@ def test_images_are_found_in_folders_of_folders(tmp_path):
         assert data.startswith(b"\x89PNG")
 
 
+def test_relative_folders_are_the_same_ones_wherever_the_process_goes(tmp_path, monkeypatch):
+    image_folder(tmp_path, 3)
+    monkeypatch.chdir(tmp_path)
+    items = read_items("photos")
+    with begin("campaign", items, classes=["cat", "dog"], training=None) as campaign:
+        monkeypatch.chdir("photos")
+        assert items.image(0) is not None
+        assert len(campaign.answer("anna", 0, "cat").next("anna", 3)) == 2
+        assert items.pool(campaign.path).take(np.arange(3)).shape[0] == 3
+    assert [path.name for path in (tmp_path / "photos").iterdir() if path.is_dir()] == []
+
+
 def test_large_images_are_sent_smaller(tmp_path):
     save_image(tmp_path / "photos" / "large.jpg", 0, size=(3000, 1500))
     data, media_type = read_items(tmp_path / "photos").image(0)
