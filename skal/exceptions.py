@@ -82,7 +82,7 @@ class UnsavableError(TypeError):
 
 
 class JournalError(ValueError):
-    """A folder holds no campaign journal that skal can read: it is foreign, truncated, damaged, or from a newer skal.
+    """A folder has no campaign journal that skal can use: it is foreign, truncated, damaged, moved, or of a newer skal.
 
     Examples
     --------

@@ -48,6 +48,7 @@ class Database:
         self._left: list[sqlite3.Connection] = []  # of a process that was forked: not to be closed here
         self._process = os.getpid()
         self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)  # the device and the number of the one that the connection has open
         if not self._path.exists() and not create:
             raise JournalError(
                 f"{folder} holds no campaign: {FILE} is not there. Give the folder of one, or begin one with "
@@ -95,6 +96,7 @@ class Database:
             self._connection = None
         if self._connection is None:
             self._connection, self._process = self._connect(), os.getpid()
+            self._file = _identity(self._path)
         return self._connection
 
     def _version(self) -> int | None:
@@ -143,12 +145,25 @@ class Database:
                 self._is_wal = True
             try:  # Ctrl-C while it waits for others is told when the transaction has begun
                 connection.execute("BEGIN IMMEDIATE")
+                self._check_place()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # it never began, or a full disk has rolled it back already
                     connection.execute("ROLLBACK")
                 raise
+
+    def _check_place(self) -> None:
+        """Refuse to write to a file that nobody will find: a backup that is put in its place leaves it open here."""
+        try:
+            found = _identity(self._path)
+        except FileNotFoundError:
+            found = (-1, -1)
+        if found != self._file and found[1] and self._file[1]:  # Windows may have no numbers
+            raise JournalError(
+                f"{self._path} was renamed, removed or replaced since it was opened: nothing of this call was "
+                "recorded. Open the campaign again, by Campaign.open(folder, X), to go on with what is there now."
+            )
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -193,6 +208,8 @@ class Database:
         except OSError as error:
             if error.filename != str(self._path.parent / ".lock"):
                 raise
+            if isinstance(error, FileNotFoundError):  # the folder is gone
+                self._check_place()
             raise self._refusal(error.strerror) from error
 
     def _refusal(self, reason: object) -> PermissionError:
@@ -212,6 +229,13 @@ class Database:
                 "before is safe. Free some space, and try again",
                 str(self._path),
             )
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return OSError(
+                errno.EBUSY,
+                "Another program holds the journal, such as a backup or the sqlite3 shell. Nothing of this call was "
+                "recorded. Try again, or end that program",
+                str(self._path),
+            )
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             return self._refusal(error)
         if code == sqlite3.SQLITE_IOERR:
@@ -224,6 +248,11 @@ class Database:
                 f"with {FILE}-wal if there is one; `sqlite3 {FILE} .recover` saves what can be read."
             )
         return error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _statements(script: str) -> Iterator[str]:

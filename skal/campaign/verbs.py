@@ -197,6 +197,8 @@ class Verbs(Changing):
             If rows are out of range or repeated, a label is missing or not among the classes, the annotator is unknown
             and only known ones are accepted, or the annotator has given a row another label (repeating the same label
             is no error). Nothing is recorded then.
+        JournalError
+            If the folder was renamed, removed or replaced since it was opened. Nothing of the call is recorded then.
         OSError
             If the journal cannot be written. Nothing of the call is recorded then.
         """

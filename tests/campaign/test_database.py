@@ -1,6 +1,8 @@
 """The file of a journal: what is refused, and that nothing is lost when the disk or the folder refuses."""
 
+import errno
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -132,6 +134,17 @@ def test_an_interrupt_while_a_transaction_waits_to_begin_leaves_none_open(folder
         assert campaign.progress().by_annotator["bob"]["n_labels"] == 2
 
 
+def test_a_journal_that_another_program_holds_is_an_error_of_the_system(folder, monkeypatch):
+    monkeypatch.setattr("skal.campaign.database._PATIENCE", 0.1)
+    with Campaign.open(folder, training=None) as campaign, closing(sqlite3.connect(folder / FILE)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OSError, match=r"Another program holds .* Nothing .* Try again") as caught:
+            campaign.answer("bob", 1, 1)
+        assert (caught.value.errno, caught.value.filename) == (errno.EBUSY, str(folder / FILE))
+        shell.rollback()
+        assert campaign.answer("bob", 2, 1).progress().by_annotator["bob"]["n_labels"] == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of POSIX")
 def test_a_disk_that_takes_no_more(folder, tmp_path):
     """A limit of the file's size, which the system's own calls refuse to pass."""
@@ -200,6 +213,26 @@ def test_a_read_only_folder(training):
             path.chmod(0o755)
         with Campaign.open(folder) as campaign:
             assert campaign.progress().n_labelled == 8
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_journal_that_was_moved_away_takes_no_answers(folder, tmp_path_factory, is_replaced):
+    """A backup is put in place while a page has the campaign open; nobody would find what it writes."""
+    away = tmp_path_factory.mktemp("away") / "old"
+    with Campaign.open(folder, training=None) as campaign:
+        campaign.answer("bob", 1, 1)
+        shutil.copytree(folder, away.with_name("copy"))
+        folder.rename(away)
+        if is_replaced:
+            away.with_name("copy").rename(folder)
+        for _ in range(2):
+            with pytest.raises(
+                JournalError, match=r"renamed, removed or replaced .* Campaign\.open\(folder, X\)"
+            ):
+                campaign.answer("bob", 2, 1)
+    with Campaign.open(folder if is_replaced else away, training=None) as campaign:
+        campaign.answer("bob", 3, 1)
+        assert campaign.progress().by_annotator["bob"]["n_labels"] == 2
 
 
 def test_a_migration_is_whole_or_not_there(folder):
