@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -37,13 +38,24 @@ def turn(path: Path) -> Iterator[bool]:
     """
     with ExitStack() as stack:
         is_mine = False
-        with suppress(sqlite3.OperationalError):  # it is taken, or the folder cannot be written
-            connection = stack.enter_context(
-                closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False))
-            )
-            connection.execute("BEGIN EXCLUSIVE")
+        with suppress(sqlite3.OperationalError, OSError):  # it is taken, or the folder cannot be written
+            try:
+                stack.enter_context(_locked(path))
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:  # it is damaged, so that nobody has the turn
+                os.truncate(path, 0)  # it holds nothing; a new file could be a second turn
+                stack.enter_context(_locked(path))
             is_mine = True
         yield is_mine  # the lock ends with the connection
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    made = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    with closing(made) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 def is_taken(path: Path) -> bool:
