@@ -155,7 +155,8 @@ class Saving(Changes):
             }
             write_file(place / _FILE, writer.tensors, content)
         except BaseException as error:
-            writer.discard()
+            if not _names_any(place / _FILE, writer.files):  # else Ctrl-C came once all was in place
+                writer.discard()
             if isinstance(error, UnsavableError):
                 error.add_note(f"Nothing was saved. {_remedy(error)}")
             raise
@@ -328,6 +329,13 @@ def _remedy(error: UnsavableError) -> str:
         "Give the learner another part in its place; a classifier that random_state seeds is trained again on the "
         "answers that it was trained on, unless its parameters were changed since: call refit() then."
     )
+
+
+def _names_any(path: Path, files: list[str]) -> bool:
+    """Whether the first file of a learner names one of some others."""
+    with suppress(OSError, *MALFORMED):
+        return not map_file(path, verify=False)[1]["parts"].keys().isdisjoint(files)
+    return False
 
 
 def _digest(path: Path) -> str:

@@ -1,6 +1,7 @@
 """A learner in a folder: the next query in another process is the one that would have been."""
 
 import copy
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -400,3 +401,28 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
     assert not (tmp_path / "0123456789abcdef-0.skal").exists()
     assert (tmp_path / "notes-1.skal").exists()
     assert_same(ActiveLearner.load(tmp_path, X, planned), fitted)
+
+
+@pytest.mark.parametrize("interrupted", ["learner.skal", "-0.skal"], ids=["the last file", "a part"])
+def test_a_save_that_is_interrupted_leaves_a_whole_folder(tmp_path, monkeypatch, interrupted):
+    planned, rename = plan(NetClassifier(max_epochs=1), UncertaintySampling()), os.replace
+    fitted = taught(planned)
+    fitted.save(tmp_path)
+    before = ActiveLearner.load(tmp_path, X, planned)
+    fitted.teach(fitted.query(n_queries=2), [0, 1])
+
+    def renamed(old, new):
+        rename(old, new)
+        if str(new).endswith(interrupted):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", renamed)
+        with pytest.raises(KeyboardInterrupt):
+            fitted.save(tmp_path)
+    expected = fitted if interrupted == "learner.skal" else before
+    assert_same(ActiveLearner.load(tmp_path, X, planned), expected)
+    fitted.save(tmp_path)
+    assert_same(ActiveLearner.load(tmp_path, X, planned), fitted)
+    saves = {path.name.partition("-")[0] for path in tmp_path.glob("*-*.skal")}
+    assert len(saves) == 1
