@@ -6,10 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition, get_ident
+from threading import Condition, RLock, get_ident
 
 _PATIENCE = 60.0  # seconds that a fork waits
-_change = Condition()
+_lock = RLock()  # taken as such, as Ctrl-C may come inside `Condition.__enter__`, which is Python
+_change = Condition(_lock)
 _inside: Counter[int] = Counter()  # in how many sections each thread is
 _forking: set[int] = set()  # the threads whose fork waits, so that no section begins
 
@@ -26,16 +27,19 @@ def unforked() -> Iterator[None]:
     short
     """
     me = get_ident()
-    with _change:
-        _change.wait_for(lambda: not _forking or me in _inside)
-        _inside[me] += 1
+    before = _inside[me]
     try:
+        with _lock:
+            _change.wait_for(lambda: not _forking or me in _inside)
+            _inside[me] = before + 1
         yield
     finally:
-        with _change:
-            _inside[me] -= 1
-            if not _inside[me]:
-                del _inside[me]
+        # At once and as it was: Ctrl-C may have come before it was counted, and may come while the lock is awaited.
+        if before:
+            _inside[me] = before
+        else:
+            _inside.pop(me, None)
+            with _lock:
                 _change.notify_all()
 
 

@@ -4,7 +4,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -39,6 +40,12 @@ def forked(act):
     os.kill(child, 9)
     os.waitpid(child, 0)
     return "it hangs"
+
+
+@contextmanager
+def nothing_of(section):
+    with section:
+        yield
 
 
 class Inside:
@@ -173,6 +180,48 @@ def test_a_fork_that_is_interrupted_keeps_nobody_waiting():
         signal.signal(signal.SIGALRM, before)
     in_another_thread()
     other.leave()
+
+
+def test_who_is_interrupted_while_entering_is_not_inside(monkeypatch):
+    class Interrupted(Counter):
+        def __setitem__(self, thread, n):
+            super().__setitem__(thread, n)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(forks, "_inside", Interrupted())
+    with pytest.raises(KeyboardInterrupt), forks.unforked():
+        pass
+    assert not forks._inside
+    assert forks._change.acquire(blocking=False)
+    forks._change.release()
+
+
+@pytest.mark.parametrize("n_outer", [0, 1])
+def test_who_is_interrupted_while_leaving_is_outside(n_outer):
+    """The lock is taken meanwhile."""
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    outer = [forks.unforked() for _ in range(n_outer)]
+    for each in outer:
+        each.__enter__()
+    inner = forks.unforked()
+    inner.__enter__()
+    other = Inside(lambda: nothing_of(forks._change))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with suppress(KeyboardInterrupt):
+            inner.__exit__(None, None, None)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        other.leave()
+    assert sum(forks._inside.values()) == n_outer
+    for each in outer:
+        each.__exit__(None, None, None)
+    assert not forks._inside
 
 
 def test_a_fork_does_not_wait_for_ever(monkeypatch):
