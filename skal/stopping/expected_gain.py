@@ -22,7 +22,9 @@ class ExpectedGain(StoppingCriterion):
 
     The threshold is the price of a label: with `threshold` 1e-4, a hundred labels have to raise the accuracy by one
     point. In [1]_, the change of the F measure is predicted from the predictions of successive classifiers in the same
-    manner. A classifier that is overconfident overestimates its gain, and stops late.
+    manner. A classifier that is overconfident overestimates its gain, and stops late. One that does not predict the
+    most probable class, such as ``TunedThresholdClassifierCV``, may give up accuracy where its predictions change: the
+    value is negative then, and labelling stops early. `StabilizingPredictions` looks at its predictions alone.
 
     Parameters
     ----------
@@ -69,9 +71,9 @@ class ExpectedGain(StoppingCriterion):
         if not len(moved):
             return 0.0
         probabilities = look.learner.predict_proba(look.X)[moved]
-        column = {label: j for j, label in enumerate(look.learner.classes_.tolist())}
-        now = probabilities.max(axis=1)
-        was = [column.get(label, -1) for label in look.before[moved].tolist()]
         # A class whose labels were all taken back has no probability any more.
-        then = np.where(np.array(was) >= 0, probabilities[np.arange(len(moved)), was], 0)
+        now, then = (
+            np.where(labels[moved][:, np.newaxis] == look.learner.classes_, probabilities, 0).sum(axis=1)
+            for labels in (look.predicted, look.before)
+        )
         return float((now - then).sum() / len(look.predicted) / look.n_new)

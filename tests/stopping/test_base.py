@@ -86,9 +86,10 @@ def test_where_no_trend_can_be_told(values, threshold):
     assert "no trend" in str(criterion.report_)
 
 
-def test_a_round_of_zero_is_on_no_line():
+@pytest.mark.parametrize("value", [0, -0.1])
+def test_a_round_that_is_not_above_zero_is_on_no_line(value):
     n_labeled = np.array([10, 20, 30, 40, 80, 160])
-    values = np.where(n_labeled == 30, 0, 8 * n_labeled**-1.5)
+    values = np.where(n_labeled == 30, value, 8 * n_labeled**-1.5)
     assert measured(values, n_labeled, threshold=8 * 250**-1.5).labels_left_ == pytest.approx(90)
 
 

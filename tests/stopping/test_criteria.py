@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.svm import LinearSVC
 
 from skal import ActiveLearner, SimulatedLearner
@@ -59,6 +60,26 @@ def test_gain_over_a_class_that_is_not_known_any_more():
     first, probabilities = {"predicted": list("cb")}, [[0.8, 0.2], [0.4, 0.6]]
     then = {"predicted": list("ab"), "probabilities": probabilities, "classes": ("a", "b")}
     assert value(ExpectedGain(), first, then) == pytest.approx(0.8 / 2 / 2)
+
+
+def test_gain_where_the_predicted_class_is_not_the_most_probable_one():
+    X = np.linspace(-3, 3, 60)[:, np.newaxis]
+    classifier = FixedThresholdClassifier(
+        LogisticRegression(), threshold=0.2, pos_label="yes", response_method="predict_proba"
+    )
+    learner = ActiveLearner(classifier, RandomSampling(), random_state=0)
+    learner.fit(X, [None] * 60).teach([0, 29, 50, 59], ["no", "no", "yes", "yes"])
+    criterion = ExpectedGain(n_rounds=1).update(learner)
+    before = learner.predict(X)
+    criterion.update(learner.teach([20, 25, 33, 36], ["no", "yes", "yes", "yes"]))
+    of = {label: learner.predict_proba(X)[:, i] for i, label in enumerate(learner.classes_.tolist())}
+    pairs = zip(before.tolist(), learner.predict(X).tolist(), strict=True)
+    expected = sum(of[now][i] - of[then][i] for i, (then, now) in enumerate(pairs)) / 60 / 4
+    assert expected < -0.01
+    assert criterion.history_["value"][-1] == pytest.approx(expected)
+    assert criterion.should_stop_
+    assert criterion.labels_left_ == 0
+    assert str(criterion.report_).endswith("Stop: the criterion has fallen to its threshold.")
 
 
 @pytest.mark.parametrize("statistic", ["max", "mean"])
