@@ -322,6 +322,8 @@ def _accuracy(
         value = risk.value / among
         residual = lure_estimate((wrong - value * labeled) / among, audited.probability, audited.n_left)
         risk = Risk(value, residual.variance)
+    if audited.n_left[-1] == 1:  # the last one was drawn: all rows are known
+        return 1 - risk.value, 1 - risk.value, 1 - risk.value
     low, high = weighted_interval(risk, n, effective_n, confidence=confidence)
     return 1 - risk.value, 1 - high, 1 - low
 

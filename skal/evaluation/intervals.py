@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
+from math import inf, isnan
 
 import numpy as np
 from scipy.stats import beta, norm, t
@@ -127,12 +127,11 @@ def weighted_interval(
     .. [1] Korn, Graubard. Confidence intervals for proportions with small expected number of positive counts
        estimated from survey data. Survey Methodology 24, 1998.
     """
-    value = min(max(share.value, 0.0), 1.0)
-    varies = 0 < value < 1 and not isnan(share.variance)
-    if varies and share.variance == 0:  # all rows are known
-        return value, value
-    if varies:
+    value = min(max(round(share.value, 12), 0.0), 1.0)  # a sum of weights may be 1 but for rounding
+    if 0 < value < 1 and not isnan(share.variance):
         upper = (1 + confidence) / 2
-        effective_n = value * (1 - value) / share.variance * float(norm.ppf(upper) / t.ppf(upper, n - 1)) ** 2
+        smaller = float(norm.ppf(upper) / t.ppf(upper, n - 1)) ** 2
+        # Rows that are all wrong, and of equal weight, do not vary.
+        effective_n = value * (1 - value) / share.variance * smaller if share.variance else inf
     effective_n = min(effective_n, _MOST_PER_ROW * n)
     return binomial_interval(value * effective_n, effective_n, confidence=confidence)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.naive_bayes import GaussianNB
 
@@ -82,6 +83,36 @@ def test_parts_of_a_pool_that_grew_count_by_their_sizes():
     n_labelable = 600 * is_new.sum() / (is_new.sum() + 3)
     expected = (400 * is_right[~is_new].mean() + n_labelable * is_right[is_new].mean()) / (400 + n_labelable)
     assert audit_report(learner).score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_pool_that_grew_and_is_all_right_has_an_interval(seed):
+    """In some the shares of the parts add up to a little less than one."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(250) % 2
+    pool, y = np.column_stack([truth, truth]).astype(float), np.where(np.arange(250) < 2, truth, UNLABELED)
+    ends = 60 + np.cumsum(rng.integers(20, 60, 3))
+    learner = ActiveLearner(Right(), RandomSampling(), random_state=seed).fit(pool[: ends[0]], y[: ends[0]])
+    for end in ends:
+        rows = learner.grow(pool[:end]).audit(20) if end > ends[0] else learner.audit(20)
+        learner.teach(rows, truth[rows], audit=True)
+    report = audit_report(learner)
+    assert report.score == pytest.approx(1)
+    assert 0.8 < report.low < 1 == report.high
+
+
+def test_rows_that_are_all_wrong_leave_the_others_unknown():
+    X, truth = np.repeat([-3.0, 3.0, -0.2], [40, 40, 20])[:, np.newaxis], np.repeat([0, 1], [40, 60])
+    y = np.where(np.isin(np.arange(100), [0, 40]), truth, UNLABELED)
+    learner = ActiveLearner(LogisticRegression(), RandomSampling(), random_state=12).fit(X, y)
+    rows = learner.audit(4, how="active")
+    assert (rows >= 80).all()  # of equal expected loss
+    report = audit_report(learner.teach(rows, truth[rows], audit=True))
+    assert report.low + 0.2 < report.score < report.high - 0.2
+    rows = learner.audit(94, how="active")
+    report = audit_report(learner.teach(rows, truth[rows], audit=True))
+    assert report.score == pytest.approx(78 / 98)
+    assert report.low == report.score == report.high, "all rows are known"
 
 
 def test_rows_that_came_after_the_draws_are_told():

@@ -66,9 +66,21 @@ def test_weighted_rows_count_for_as_many_as_vary_like_them():
     assert_allclose(weighted_interval(Risk(0.0, 0.0), n, 250.0), binomial_interval(0, 250))
     assert_allclose(weighted_interval(Risk(1.2, 0.1), n, 250.0), binomial_interval(250, 250))
     assert_allclose(weighted_interval(Risk(1.0, np.nan), 1, 1.0), binomial_interval(1, 1))
-    assert weighted_interval(Risk(0.3, 0.0), 3, 3.0) == (0.3, 0.3)
+    assert weighted_interval(Risk(0.3, 0.0), 3, 3.0) == binomial_interval(0.3 * 4.5, 4.5)
     wide, narrow = (weighted_interval(Risk(0.2, 1e-3), n, n, confidence=each) for each in (0.99, 0.9))
     assert wide[0] < narrow[0] < 0.2 < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize(
+    ("exact", "rounded"),
+    [((0.4, 0.0), (0.4, 1e-33)), ((1.0, 0.0), (1 - 2e-16, 1e-33)), ((1.0, 1e-3), (1 - 2e-16, 1e-3))],
+    ids=["no variance", "all of them", "all of them, of strata"],
+)
+def test_rounding_changes_no_interval(exact, rounded):
+    expected = weighted_interval(Risk(*exact), 40, 30.0)
+    assert_allclose(weighted_interval(Risk(*rounded), 40, 30.0), expected)
+    value, _ = exact
+    assert_allclose(weighted_interval(Risk(1 - value, rounded[1]), 40, 30.0), 1 - np.array(expected[::-1]))
 
 
 @pytest.mark.parametrize(
