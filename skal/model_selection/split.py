@@ -29,7 +29,7 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
     ----------
     cv : int, splitter or None, default=5
         Splits the labelled rows: the number of stratified folds (None: 5), or any splitter with scikit-learn's
-        interface, whose positions refer to the labelled rows.
+        interface, or an iterable of folds, whose positions refer to the labelled rows.
     unlabeled : int, float or str, default=None
         What marks an unlabelled row, as in :class:`~skal.ActiveLearner`.
 
@@ -59,7 +59,8 @@ class LabeledSplit(GroupsConsumerMixin, BaseCrossValidator):
     """
 
     def __init__(self, cv: Any = 5, *, unlabeled: Any = None) -> None:
-        self.cv, self.unlabeled = cv, unlabeled
+        # Folds that are generated last for one pass, and a search takes several.
+        self.cv, self.unlabeled = list(cv) if isinstance(cv, Iterator) else cv, unlabeled
 
     def split(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Iterator[Fold]:
         """Generate the positions of the training and test rows of each fold.

@@ -156,6 +156,15 @@ def test_what_is_refused(cv, y, groups, message):
         list(LabeledSplit(cv).split(X, y, groups))
 
 
+def test_folds_that_are_generated_last_for_several_passes():
+    splitter = LabeledSplit(StratifiedKFold(3).split(KNOWN, TRUTH[KNOWN]))
+    search = GridSearchCV(learner(), {"estimator__C": [0.1, 1]}, cv=splitter, scoring="accuracy")
+    expected = GridSearchCV(learner(), {"estimator__C": [0.1, 1]}, cv=LabeledSplit(3), scoring="accuracy")
+    for _ in range(2):
+        assert clone(search).fit(X, Y).best_score_ == expected.fit(X, Y).best_score_
+    assert splitter.get_n_splits() == splitter.get_n_splits(X, Y) == 3
+
+
 def test_folds_that_are_lists():
     y = np.array([0, -1, 1, 0, 1])
     folds = [([0, 1], [2, 3]), (range(2, 4), [0, 1])]
