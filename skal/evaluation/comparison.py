@@ -13,7 +13,7 @@ from ..simulation.histories import History, by_repeat
 from ..utils.frames import Table
 from .curves import check_baseline, scores_at, shared_numbers
 from .measures import Measure, measured
-from .significance import holm, paired_test
+from .significance import differences_of, holm, paired_test
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +228,7 @@ def _ends(history: History) -> tuple[int, int]:
 def _tests(
     values: Mapping[Any, NDArray[np.float64]], baseline: Any, base: NDArray[np.float64], test: str
 ) -> PairedTests:
-    differences = [one - base for one in values.values()]
+    differences = [differences_of(one, base) for one in values.values()]
     p_values = np.array([paired_test(one, base, test=test) for one in values.values()])
     n_pairs = np.array([np.count_nonzero(~np.isnan(pairs)) for pairs in differences])
     means = [np.nansum(pairs) / n if n else np.nan for pairs, n in zip(differences, n_pairs, strict=True)]

@@ -14,7 +14,7 @@ from ..utils.checks import check_share
 from ..utils.frames import Table
 from .curves import scores_at, shared_numbers
 from .experiments import Experiments, as_experiments, matrix_columns
-from .significance import paired_test
+from .significance import differences_of, paired_test
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +83,10 @@ def penalty_matrix(
     alpha : float, default=0.05
         A learner is better if the p-value is below this level. There is no correction, as in the paper.
     between : tuple of (float, float), default=None
-        The smallest and largest number of labels that count. By default all numbers count at which both learners of a
-        pair have a score, after the first round of both, whose labels no strategy has chosen. Where all curves have
-        met, no learner beats another, so end before that.
+        The smallest and largest number of labels that count, of those at which both learners of a pair have a score; by
+        default all of these. The first round never counts, wherever the range begins: up to where both learners have
+        begun, no strategy has chosen the labels. Where all curves have met, no learner beats another, so end before
+        that.
 
     Returns
     -------
@@ -145,4 +146,4 @@ def penalty_matrix(
 
 def _beats(ours: NDArray[np.float64], theirs: NDArray[np.float64], alpha: float) -> bool:
     is_different = paired_test(ours, theirs) < alpha  # not where it is NaN
-    return bool(is_different and np.nansum(ours - theirs) > 0)
+    return bool(is_different and np.nansum(differences_of(ours, theirs)) > 0)

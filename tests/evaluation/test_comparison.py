@@ -85,6 +85,23 @@ def test_repeats_that_ended_early_are_left_out():
     assert 40 not in paired_tests_by_labels({"a": early, "random": HISTORIES["random"]}, baseline="random")
 
 
+def test_equal_infinite_scores_are_a_pair_without_a_difference():
+    ours, theirs = np.full((2, 4, 2), [-np.inf, 0.5])
+    ours[1:, 0], theirs[1:, 0] = [0.4, 0.5, 0.7], [0.3, 0.35, 0.4]
+    ours[:, 1] += [0.1, 0.2, 0.2, 0.3]
+    histories = {"a": history(ours), "random": history(theirs)}
+    for test, p_value in (("t", stats.ttest_1samp([0, 0.1, 0.15, 0.3], 0).pvalue), ("wilcoxon", 0.25)):
+        found = paired_tests_by_labels(histories, baseline="random", test=test)[10]
+        assert found.n_pairs == [4]
+        assert_allclose(found.differences, [0.55 / 4])
+        assert_allclose(found.p_values, [p_value])
+    assert_allclose(
+        penalty_matrix({"a": histories["random"], "b": histories["a"]}).penalties, [[0, 0], [1, 0]]
+    )
+    late = {name: history(scores[:, ::-1]) for name, scores in (("a", ours), ("b", theirs))}
+    assert_allclose(penalty_matrix(late, alpha=0.2).penalties, [[0, 1], [0, 0]])
+
+
 def test_numbers_of_labels_that_one_lacks():
     other = history(np.ones((5, 2)), [20, 35])
     found = paired_tests_by_labels(HISTORIES | {"other": other}, baseline="random")
