@@ -398,7 +398,9 @@ def _naive(learner: ActiveLearner, scorer: Any, cv: int, seed: int) -> float:
                 fitted = LabelEncodedClassifier.around(fitted, classes)
             else:
                 fitted.fit(pool.take(train), y[fold != held_out])
-            scores.append(scorer(fitted, pool.take(test), y[fold == held_out]))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)  # of a class that a fold is without
+                scores.append(scorer(fitted, pool.take(test), y[fold == held_out]))
         except ValueError:  # such as of a class that is missed
             return np.nan
     return float(np.mean(scores))

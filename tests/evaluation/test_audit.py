@@ -301,6 +301,11 @@ def test_the_naive_score_is_that_of_the_labels_that_are_trained_on():
     assert np.isnan(audit_report(one, cv=2).naive), "without the first class one class is left to learn"
 
 
+def test_folds_without_a_class_warn_of_nothing():
+    """A fold of one row, for which the classifier predicts another class, has no recall of that class."""
+    assert 0 < audit_report(audited()[0], scoring="recall_macro", cv=15).naive < 1
+
+
 @pytest.mark.parametrize("scoring", ["accuracy", "f1_macro", "neg_log_loss"])
 @pytest.mark.parametrize(
     "names", [[-1, 0, 1], [-1.0, 0.0, 1.0], ["a", "b", "c"]], ids=["integers", "floats", "words"]
