@@ -9,10 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
-from inspect import signature
 from pathlib import Path
-from types import MethodType
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +27,7 @@ from ..utils.threads import Turns
 from ..utils.warnings import callers_level
 from .changes import Changes
 from .credible import check_state
+from .described import check_params, defaults_of, described, is_same_value
 from .draws import Draws
 from .ids import Ids
 from .order import has_other_index, in_saved_order
@@ -138,8 +136,8 @@ class Saving(Changes):
                     )
             content = {
                 "version": _VERSION,
-                "params": _described(self),
-                "defaults": _defaults(self),
+                "params": described(self),
+                "defaults": defaults_of(self),
                 "seed": self._seed,
                 "pool": repr(state.pool.digest(_COMPARED_BYTES)),
                 "n_rows": len(state.pool),
@@ -224,7 +222,7 @@ class Saving(Changes):
                 "written, to the class that wrote it, and update skal if it is newer"
             )
         fitted = clone(learner)
-        _check_params(content["params"], content.get("defaults", []), fitted)
+        check_params(content["params"], content.get("defaults", []), fitted)
         with _reading(place / _FILE):
             ids = Reader(place, content["nodes"], tensors, {}, mmap_mode=mmap_mode).get(content["ids"])
             if ids is not None and not (isinstance(ids, Ids) and len(ids) == ids.names.size):
@@ -287,7 +285,9 @@ class Saving(Changes):
         given, used = (each.get_params() for each in (estimator, fitted))
         drawn = [value for name, value in used.items() if name.rpartition("__")[2] == "random_state"]
         are_seeded = all(isinstance(seed, int | np.integer) for seed in drawn)
-        are_same = given.keys() == used.keys() and all(_is_same(given[name], used[name]) for name in given)
+        are_same = given.keys() == used.keys() and all(
+            is_same_value(given[name], used[name]) for name in given
+        )
         return are_same and (are_seeded or isinstance(fitted, NeuralNet))
 
 
@@ -374,71 +374,6 @@ def _is_whole(content: dict[str, Any]) -> bool:
     if not all(type(each) is list and list(map(type, each)) == [str, str] for each in columns):
         return False
     return content.get("n_rows", 1) > 0 and all(isinstance(each, str) for each in words)
-
-
-def _described(estimator: Any) -> dict[str, str]:
-    """The parameters in words, as far as these are the same in every process."""
-    return {name: _words(value) for name, value in estimator.get_params(deep=True).items()}
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple | range):
-        return f"[{', '.join(map(_words, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key!r}: {_words(each)}' for key, each in value.items())}}}"
-    return repr(value) if isinstance(value, bool | int | float | str | None) else type(value).__qualname__
-
-
-def _defaults(estimator: Any) -> list[str]:
-    """Names of the parameters that have the default of their class, which another version of a library may change."""
-    params, found = estimator.get_params(deep=True), []
-    for name, value in params.items():
-        owner_name, _, own_name = name.rpartition("__")
-        owner = params.get(owner_name) if owner_name else estimator
-        known = signature(type(owner)).parameters if hasattr(owner, "get_params") else {}
-        if own_name in known and _words(known[own_name].default) == _words(value):
-            found.append(name)
-    return found
-
-
-def _check_params(then: dict[str, str], defaults: list[str], given: Any) -> None:
-    now, defaults_now = _described(given), _defaults(given)
-    changed = [name for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
-    others = [
-        name
-        for name in changed
-        if (name in then and name not in defaults) or (name in now and name not in defaults_now)
-    ]
-    if changed and not others:
-        changes = ", ".join(
-            f"{name} from {then.get(name, 'nothing')} to {now.get(name, 'nothing')}" for name in changed
-        )
-        warnings.warn(
-            f"The learner was saved with another version of a library, where defaults were different: {changes}. "
-            "Trainings from now on use the new ones.",
-            stacklevel=callers_level(),
-        )
-    if others:
-        name = others[0]
-        raise ValueError(
-            f"The learner was saved with {name}={then.get(name)}, and {name}={now.get(name)} was given; give what "
-            "it was saved with, and change it afterwards: by use(strategy), or set_params and refit()."
-            + (f" Others: {others[1:6]}." if others[1:] else "")
-        )
-
-
-def _is_same(given: Any, used: Any) -> bool:
-    """Whether a value of a parameter is that of a clone; what has a name, a class or a function, is never copied."""
-    if type(given) is not type(used):
-        return False
-    if isinstance(given, MethodType):  # has a name, and is copied with its object
-        return given.__func__ is used.__func__ and _is_same(given.__self__, used.__self__)
-    if isinstance(given, partial):
-        arguments = [(each.args, each.keywords) for each in (given, used)]
-        return _is_same(given.func, used.func) and _is_same(*arguments)
-    return given is used if hasattr(given, "__name__") else _words(given) == _words(used)
 
 
 def _basis(state: State) -> State:
