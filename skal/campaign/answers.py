@@ -153,6 +153,11 @@ def _last(connection: Connection, annotator: int) -> tuple[int | None, list[tupl
     return None, []
 
 
+def says(connection: Connection, annotator: int, row: int) -> bool:
+    """Whether an annotator says anything of a row."""
+    return standings_of(connection, annotator, [row])[row][0] in _SAID
+
+
 def standings_of(connection: Connection, annotator: int, rows: Sequence[int]) -> dict[int, Standing]:
     known = "SELECT state, class FROM standings WHERE row = ? AND annotator = ?"
     return {row: connection.execute(known, (row, annotator)).fetchone() or ("open", None) for row in rows}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -45,6 +46,18 @@ def checked_name(name: Any) -> str:
 def plain_name(name: str) -> str:
     """A name as it is in the journal, whether it is a good one or not."""
     return unicodedata.normalize("NFC", name.strip())
+
+
+def checked_seconds(seconds: Any, n_rows: int) -> Sequence[float | None]:
+    """How long each answer took; None where nobody says so."""
+    if seconds is None:
+        return [None] * n_rows
+    took = [float(each) for each in np.atleast_1d(np.asarray(seconds, dtype=float))]
+    if len(took) != n_rows or not all(math.isfinite(each) and each >= 0 for each in took):
+        raise ValueError(
+            f"seconds={seconds!r} were given for {n_rows} rows; give one number per row, none negative."
+        )
+    return took
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -65,6 +65,7 @@ class Settings:
 
 _SETTINGS = ", ".join(each.name for each in fields(Settings))
 _LONGEST_LABEL = 1000  # characters
+_REQUESTS = 500  # of an annotator that are looked through for one that comes twice; a page sends 100 at once
 
 
 class Standings(NamedTuple):
@@ -133,6 +134,19 @@ def add_entries(
             for row, label, time in zip(rows, labels, took, strict=True)
         ],
     )
+
+
+def is_first(connection: Connection, time: float, annotator: int, request: str) -> bool:
+    """Write that a request came, unless it is among the last ones of its annotator."""
+    last = (
+        "SELECT detail FROM events INDEXED BY events_by_annotator WHERE annotator = ?"
+        " AND kind NOT IN ('lease', 'return') AND kind = 'receipt' ORDER BY id DESC LIMIT ?"
+    )
+    told = (annotator, _REQUESTS, as_json({"request": request}))
+    is_new = connection.execute(f"SELECT 1 FROM ({last}) WHERE detail = ?", told).fetchone() is None
+    if is_new:
+        add_event(connection, time, "receipt", annotator, request=request)
+    return is_new
 
 
 def settings(connection: Connection, cut: int | None = None) -> Settings:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from sqlite3 import Connection
 from typing import Any, Self
@@ -16,6 +15,7 @@ from ..utils.checks import check_integer
 from . import answers, jobs, journal, leases
 from .background import wait_for
 from .changing import Changing
+from .checks import checked_seconds
 from .offers import add_batch, random_rows
 
 _PATIENCE = 20.0  # seconds that an annotator waits for the first rows, before any row is better than none
@@ -168,7 +168,14 @@ class Verbs(Changing):
         return random_rows(len(self), out, n, [self._seed, cut, *stream])
 
     def answer(
-        self, annotator: str, rows: ArrayLike, labels: Any, *, seconds: Any = None, overwrite: bool = False
+        self,
+        annotator: str,
+        rows: ArrayLike,
+        labels: Any,
+        *,
+        seconds: Any = None,
+        overwrite: bool = False,
+        request: str | None = None,
     ) -> Self:
         """Record labels.
 
@@ -186,6 +193,9 @@ class Verbs(Changing):
         overwrite : bool, default=False
             Whether to replace another label of the annotator, as can be necessary for answers read from another
             program.
+        request : str, default=None
+            An identifier of this call, for a program that may send it twice, also after a restart of this one: it is
+            recorded once.
 
         Returns
         -------
@@ -203,15 +213,23 @@ class Verbs(Changing):
             If the journal cannot be written. Nothing of the call is recorded then.
         """
         rows = self._rows(rows)
-        given, took = self._labels(labels, len(rows)), _checked_seconds(seconds, len(rows))
+        given, took = self._labels(labels, len(rows)), checked_seconds(seconds, len(rows))
 
         def record(connection: Connection, number: int, now: float) -> int | None:
             classes = self._class_numbers(connection, given)
             return answers.answer(connection, number, rows, classes, now, took, overwrite=overwrite)
 
-        return self._recorded(annotator, record)
+        return self._recorded(annotator, record, request)
 
-    def skip(self, annotator: str, rows: ArrayLike, *, seconds: Any = None, overwrite: bool = False) -> Self:
+    def skip(
+        self,
+        annotator: str,
+        rows: ArrayLike,
+        *,
+        seconds: Any = None,
+        overwrite: bool = False,
+        request: str | None = None,
+    ) -> Self:
         """Record that an annotator cannot label rows.
 
         A row that somebody skips and nobody labels is no longer offered once as many annotators as required have seen
@@ -224,6 +242,8 @@ class Verbs(Changing):
         seconds : float or array-like of shape (n_rows,), default=None
         overwrite : bool, default=False
             Whether the skip replaces a label of the annotator.
+        request : str, default=None
+            As in `answer`.
 
         Returns
         -------
@@ -237,9 +257,11 @@ class Verbs(Changing):
             As in `answer`.
         """
         rows = self._rows(rows)
-        took = _checked_seconds(seconds, len(rows))
+        took = checked_seconds(seconds, len(rows))
         return self._recorded(
-            annotator, lambda c, number, now: answers.skip(c, number, rows, now, took, overwrite=overwrite)
+            annotator,
+            lambda c, number, now: answers.skip(c, number, rows, now, took, overwrite=overwrite),
+            request,
         )
 
     def correct(self, annotator: str, rows: ArrayLike, labels: Any) -> Self:
@@ -326,6 +348,39 @@ class Verbs(Changing):
         self._recorded(annotator, record)
         return np.array(undone, dtype=np.intp) if undone else NO_ROWS.copy()
 
+    def take_back(self, annotator: str, row: int, *, request: str | None = None) -> Self:
+        """Take back what an annotator says of a row, if that is anything.
+
+        If it was the annotator's last step, it is undone, and the row stays with the annotator; else it is withdrawn.
+
+        Parameters
+        ----------
+        annotator : str
+        row : int
+        request : str, default=None
+            As in `answer`.
+
+        Returns
+        -------
+        self : Campaign
+
+        Raises
+        ------
+        ValueError
+            If the row is out of range.
+        OSError
+            As in `answer`.
+        """
+        (place,) = rows = self._rows(row)
+
+        def record(connection: Connection, number: int, now: float) -> int | None:
+            if not answers.says(connection, number, place):
+                return None
+            event, _ = answers.undo(connection, number, now, journal.settings(connection), only_row=place)
+            return event or answers.withdraw(connection, number, rows, now)
+
+        return self._recorded(annotator, record, request)
+
     def give_back(self, annotator: str) -> Rows:
         """End the leases of an annotator who leaves; others may have the rows at once.
 
@@ -370,11 +425,18 @@ class Verbs(Changing):
             add_batch(connection, self._clock(), rows, strategy="audit", n_asked=n, is_audit=True)
         return rows
 
-    def _recorded(self, annotator: str, record: Callable[[Connection, int, float], int | None]) -> Self:
+    def _recorded(
+        self,
+        annotator: str,
+        record: Callable[[Connection, int, float], int | None],
+        request: str | None = None,
+    ) -> Self:
         """Write in one transaction what is said, and that a training is due if it is."""
         with self._database.writing() as connection:
             now = self._clock()
             number = self._annotator(connection, annotator)
+            if request is not None and not journal.is_first(connection, now, number, request):
+                return self
             leases.end_impossible(connection, now)
             event = record(connection, number, now)
             is_due = event is not None and journal.request_if_due(connection, now)
@@ -386,14 +448,3 @@ class Verbs(Changing):
         """Begin the training; if it cannot begin now, it stays due, and what was said is recorded."""
         with suppress(OSError):
             self._place.wake()
-
-
-def _checked_seconds(seconds: Any, n_rows: int) -> Sequence[float | None]:
-    if seconds is None:
-        return [None] * n_rows
-    took = [float(each) for each in np.atleast_1d(np.asarray(seconds, dtype=float))]
-    if len(took) != n_rows or not all(math.isfinite(each) and each >= 0 for each in took):
-        raise ValueError(
-            f"seconds={seconds!r} were given for {n_rows} rows; give one number per row, none negative."
-        )
-    return took

@@ -303,6 +303,29 @@ def test_undo_leaves_what_another_program_said_since(campaign, tmp_path):
     assert campaign.labels()[3] == 1
 
 
+def test_what_is_said_of_a_row_is_taken_back_however_long_ago(campaign):
+    campaign.answer("anna", [1, 2], [1, 1]).skip("anna", 3)
+    assert campaign.take_back("anna", 3).next("anna").tolist() == [3]
+    assert campaign.take_back("anna", 1).take_back("anna", 1).take_back("anna", 3).said(1) == {}
+    assert campaign.labels()[[1, 2]].tolist() == [-1, 1]
+    assert campaign.answers()["action"].tolist() == ["answer", "answer", "skip", "undo", "withdraw"]
+
+
+def test_a_request_that_comes_twice_is_recorded_once(campaign):
+    def both():
+        campaign.answer("anna", 1, 1, request="1").skip("anna", 2, request="2")
+        campaign.take_back("anna", 1, request='3"').take_back("anna", 4, request="4")
+
+    both()
+    with pytest.raises(ValueError, match="cannot skip"):
+        campaign.answer("anna", 4, 1).skip("anna", 4, request="5")
+    campaign.answer("anna", 1, 0).correct("anna", 2, 1)
+    both()
+    assert campaign.answer("bob", 5, 1, request="1").labels()[[1, 2, 4, 5]].tolist() == [0, 1, 1, 1]
+    campaign.withdraw("anna", 4).skip("anna", 4, request="5")  # what was refused was not recorded
+    assert campaign.said(4) == {"anna": None}
+
+
 def test_undo_of_one_row_takes_back_no_other(campaign):
     campaign.answer("anna", 1, 1).answer("anna", [2, 3], [1, 1])
     for row in (1, 2):

@@ -23,7 +23,7 @@ class Talk:
     """Records what a page sends, each once and in order, and gives it rows.
 
     A page sends an operation again until it knows that it was recorded. One that was recorded before is not recorded
-    again; after a restart it is, which changes nothing: a page sends them in order, and the last word on a row holds.
+    again, not even after a restart: the journal has its id.
 
     Parameters
     ----------
@@ -113,20 +113,13 @@ class Talk:
         if kind == "answer":
             if not isinstance(label, str | int | float):
                 raise TypeError("a label is a text or a number")
-            self._campaign.answer(annotator, row, label, seconds=seconds, overwrite=True)
+            self._campaign.answer(annotator, row, label, seconds=seconds, overwrite=True, request=op["id"])
         elif kind == "skip":
-            self._campaign.skip(annotator, row, seconds=seconds, overwrite=True)
+            self._campaign.skip(annotator, row, seconds=seconds, overwrite=True, request=op["id"])
         elif kind == "undo":
-            self._undo(annotator, row)
+            self._campaign.take_back(annotator, row, request=op["id"])
         else:
             raise ValueError(f"{str(kind)[:20]!r} is no operation")
-
-    def _undo(self, annotator: str, row: int) -> None:
-        """Take back what an annotator says of a row; nothing where that is nothing, as after the same request."""
-        if annotator not in self._campaign.said(row):
-            return
-        if not len(self._campaign.undo(annotator, only_row=row)):  # then the row stays with the annotator
-            self._campaign.withdraw(annotator, row)
 
     def _is_row(self, row: Any) -> TypeGuard[int]:
         return type(row) is int and 0 <= row < len(self._campaign)

@@ -85,6 +85,23 @@ def test_after_a_restart_the_last_word_holds(texts, n_lost):
         assert after.campaign.said(3) == {}
 
 
+def test_after_a_restart_nothing_is_recorded_again(texts):
+    """Two tabs have no receipt: neither takes back, or overwrites, what the other has said."""
+    before = Browser(*texts)
+    first, second = before.op("answer", 3, label="dog"), before.op("answer", 3, label="cat")
+    nothing, undo = before.op("undo", 3), before.op("undo", 3)
+    same = before.op("answer", 3, label="dog")
+    before.sync(nothing, first, second, undo, same)
+    assert before.campaign.said(3) == {"anna": "dog"}
+    for op in (undo, first, second, nothing, same):
+        assert Browser(*texts).sync(op)["done"] == [op["id"]]
+        assert before.campaign.said(3) == {"anna": "dog"}
+    assert before.campaign.answers()["action"].tolist() == ["answer", "answer", "undo"]
+    bob = Browser(*texts, annotator="bob")
+    bob.sync({**first, "label": "cat"})  # an id of anna's
+    assert bob.campaign.said(3) == {"anna": "dog", "bob": "cat"}
+
+
 def test_an_undone_row_stays_with_its_annotator(texts):
     anna, bob = Browser(*texts), Browser(*texts, annotator="bob")
     row = rows_of(anna.sync(n=1))[0]
@@ -107,15 +124,14 @@ def test_an_undo_that_is_sent_twice_at_once_takes_back_one_answer(browser, monke
     browser.sync(browser.op("answer", 3, label="dog"))
     browser.sync(browser.op("answer", 4, label="cat"), browser.op("answer", 4, label="dog"))
     undo, campaign, both = browser.op("undo", 4), browser.campaign, threading.Barrier(2)
-    said = campaign.said
+    take_back = campaign.take_back
 
-    def slow(row):
-        found = said(row)
+    def slow(*args, **kwargs):
         with suppress(threading.BrokenBarrierError):
-            both.wait(0.5)  # until the other one has looked, too, where it may
-        return found
+            both.wait(0.5)  # until the other one is about to, too, where it may
+        return take_back(*args, **kwargs)
 
-    monkeypatch.setattr(campaign, "said", slow)
+    monkeypatch.setattr(campaign, "take_back", slow)
     with ThreadPoolExecutor(2) as pool:
         told = list(pool.map(lambda _: browser.sync(undo), range(2)))
     assert [each["done"] for each in told] == [[undo["id"]]] * 2
@@ -124,18 +140,12 @@ def test_an_undo_that_is_sent_twice_at_once_takes_back_one_answer(browser, monke
 
 
 def test_an_undo_takes_back_no_other_answer(texts):
-    """Somebody undoes the same answer elsewhere, just after the page has looked."""
+    """Somebody undoes the same answer elsewhere, just before."""
     browser = Browser(*texts)
     browser.sync(browser.op("answer", 3, label="dog"), browser.op("answer", 4, label="cat"))
-    campaign, undo = browser.campaign, browser.campaign.undo
-
-    def second(name, **params):
-        undo(name)
-        return undo(name, **params)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "undo", second)
-        browser.sync(browser.op("undo", 4))
+    campaign = browser.campaign
+    campaign.undo("anna")
+    browser.sync(browser.op("undo", 4))
     assert (campaign.said(3), campaign.said(4)) == ({"anna": "dog"}, {})
 
 
