@@ -74,8 +74,9 @@ def _deviations(means: NDArray[Any], mean_squares: NDArray[Any]) -> NDArray[Any]
 class BALD(ScoreStrategy):
     r"""Choose the rows on which passes with dropout disagree: deep Bayesian active learning (DBAL).
 
-    Dropout at prediction draws networks from an approximate posterior. The score is the mutual information between
-    the label of a row and the network ([1]_, Equation 2, over T passes with dropout, Section 4),
+    Dropout at prediction, or Monte Carlo (MC) dropout, draws networks from an approximate posterior. The score is the
+    mutual information between the label of a row and the network ([1]_, Equation 2, over T passes with dropout,
+    Section 4),
 
     .. math:: H\Big[\frac{1}{T} \sum_t p_t(y \mid x)\Big] - \frac{1}{T} \sum_t H[p_t(y \mid x)]
 
