@@ -23,6 +23,7 @@ from ..utils.random import draw_seed
 from .journal import Settings, check_label_texts
 
 _LONGEST_NAME = 200
+_MOST = 2**63 - 1  # that SQLite holds
 
 
 def check_training(training: Any) -> None:
@@ -71,9 +72,9 @@ def checked_settings(given: Settings) -> Settings:
     values = vars(given).items()
     new = Settings(**{name: each.item() if isinstance(each, np.generic) else each for name, each in values})
     numbers = ["n_annotators_per_row", "n_prepared", *["retrain_every"] * (new.retrain_every is not None)]
-    plain: dict[str, Any] = {name: check_integer(name, getattr(new, name)) for name in numbers}
+    plain: dict[str, Any] = {name: check_integer(name, getattr(new, name), most=_MOST) for name in numbers}
     lease = new.lease_seconds
-    if not isinstance(lease, Real) or not sys.float_info.min <= lease <= sys.float_info.max:
+    if not isinstance(lease, Real) or isinstance(lease, bool) or not sys.float_info.min <= lease <= sys.float_info.max:
         raise ValueError(f"lease_seconds={lease!r} was given; it must be a positive number.")
     check_consensus(new.consensus)
     for name in ("disagreements_first", "is_closed"):

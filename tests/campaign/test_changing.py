@@ -244,9 +244,11 @@ def test_settings_that_numpy_made_are_those_that_they_equal(tmp_path):
         assert campaign.settings.n_prepared == 500
         campaign.set(n_annotators_per_row=np.int64(1)).answer("anna", 0, 1)
         assert 0 not in campaign.next("bob", 60)
-        for wrong in ({"lease_seconds": 10**400}, {"lease_seconds": np.float32(-1)}, {"n_prepared": True}):
+        leases, numbers = (10**400, np.float32(-1), True), (True, 2**63)
+        wrong = [("lease_seconds", value) for value in leases] + [("n_prepared", value) for value in numbers]
+        for name, value in wrong:
             with pytest.raises(ValueError, match="must be a") as caught:
-                campaign.set(**wrong)
+                campaign.set(**{name: value})
             assert "np." not in str(caught.value)
 
 
