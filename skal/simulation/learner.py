@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import entr
 from sklearn.base import _fit_context, clone
 from sklearn.exceptions import NotFittedError
@@ -31,6 +31,7 @@ from ..utils.random import draw_seed, seed_random_states
 from .annotating import annotated
 from .histories import History, NamedHistory
 from .initial import DRAWS, draw_initial, named_initial
+from .loop import Loop
 from .scoring import Scoring
 
 
@@ -181,47 +182,28 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         NotFittedError
             If the annotator is not fitted.
         """
-        annotate = self._check_annotator()
-        pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
-        self._check_initial(pool)
-        classes = oracle.classes if self.classes is None else self.classes
-        state = self._start(
-            pool,
-            Labels.none(len(pool), oracle.classes.dtype, unlabeled=self.unlabeled),
-            fit_params,
-            classes=classes,
-        )
-        self._check_known_classes(oracle.classes)
-        stopping = self._checked_stopping()
-        scoring = Scoring(self, self.scoring, X_val, y_val)
-        others = sorted(state.per_row - state.others.keys())
-        if annotate is not None and others:
-            raise ValueError(
-                f"fit was given {others} with a value per row, which synthetic samples do not have; "
-                "leave it out."
-            )
-        budget = self.budget if annotate is not None else min(self.budget, len(pool))
-        initial = self._initial_rows(oracle.codes, len(np.asarray(y)), budget)
+        loop = self._opened(X, y, X_val, y_val, fit_params)
+        oracle, stopping, pool, budget = loop.oracle, loop.stopping, self._state.pool, loop.budget
+        initial = self._initial_rows(loop)
         n_rounds = 1 + math.ceil((budget - len(initial)) / self.n_queries)
         callbacks = self._init_callback_context(max_subtasks=n_rounds)
         callbacks.call_on_fit_task_begin(estimator=self)
 
-        self._state = self._with_strategy(state, fit_params)
+        self._state = self._with_strategy(self._state, loop.fit_params)
         self.__dict__.pop("stopping_", None)  # of an earlier fit
-        loop = _Loop(oracle, scoring, records=[], labeled=NO_ROWS)
         for _ in counted(range(n_rounds), "rounds"):
             task = callbacks.subcontext(task_name="round")
             task.call_on_fit_task_begin(estimator=self)
             if not loop.records:
                 self._reveal(loop, initial, query_time=0.0, query_entropy=np.nan)
-            elif annotate is None:
+            elif loop.annotate is None:
                 self._query_round(loop, min(self.n_queries, budget - loop.n_labeled))
             else:
-                self._synthesis_round(loop, annotate, min(self.n_queries, budget - loop.n_labeled))
-            if X_val is None:  # what a callback may score then: the rows labelled so far
+                self._synthesis_round(loop, loop.annotate, min(self.n_queries, budget - loop.n_labeled))
+            if loop.scoring.X is None:  # what a callback may score then: the rows labelled so far
                 seen = {"X": pool.take(loop.labeled), "y": loop.labels_of(loop.labeled)}
             else:
-                seen = {"X": X_val, "y": y_val}
+                seen = {"X": loop.scoring.X, "y": loop.scoring.y}
             is_enough = stopping is not None and stopping.update(self).should_stop_
             asks_to_stop = task.call_on_fit_task_end(
                 estimator=self, reconstruction_attributes=self._reconstruction, **seen
@@ -239,7 +221,38 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         callbacks.call_on_fit_task_end(estimator=self, reconstruction_attributes=self._reconstruction, **seen)
         return self
 
-    def _query_round(self, loop: _Loop, n_queries: int) -> None:
+    def _opened(self, X: Any, y: Any, X_val: Any, y_val: Any, fit_params: dict[str, Any]) -> Loop:
+        """Check everything that can be refused, and take up the pool, before anything is trained."""
+        annotate = self._check_annotator()
+        pool, oracle, X_val, y_val, fit_params = self._split(X, y, X_val, y_val, fit_params)
+        self._check_initial(pool)
+        state = self._start(
+            pool,
+            Labels.none(len(pool), oracle.classes.dtype, unlabeled=self.unlabeled),
+            fit_params,
+            classes=oracle.classes if self.classes is None else self.classes,
+        )
+        self._check_known_classes(oracle.classes)
+        others = sorted(state.per_row - state.others.keys())
+        if annotate is not None and others:
+            raise ValueError(
+                f"fit was given {others} with a value per row, which synthetic samples do not have; "
+                "leave it out."
+            )
+        loop = Loop(
+            oracle,
+            stopping=self._checked_stopping(),
+            scoring=Scoring(self, self.scoring, X_val, y_val),
+            annotate=annotate,
+            budget=self.budget if annotate is not None else min(self.budget, len(pool)),
+            n_given=len(np.asarray(y)),
+            fit_params=fit_params,
+        )
+        if not isinstance(self.initial, str | QueryStrategy):
+            self._initial_rows(loop)
+        return loop
+
+    def _query_round(self, loop: Loop, n_queries: int) -> None:
         """Ask for rows of the pool, and reveal their labels."""
         started = time.perf_counter()
         rows = self.query(n_queries=n_queries)
@@ -247,7 +260,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         entropy = self._mean_entropy(self.X_, rows)
         self._reveal(loop, rows, query_time=query_time, query_entropy=entropy)
 
-    def _reveal(self, loop: _Loop, rows: Rows, **measured: float) -> None:
+    def _reveal(self, loop: Loop, rows: Rows, **measured: float) -> None:
         """Refit the classifier on the labels of more rows."""
         started = time.perf_counter()
         state = self._state
@@ -260,7 +273,7 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
         loop.labeled = np.append(loop.labeled, rows)
         loop.record(self, len(rows), loop.oracle.codes[rows], measured)
 
-    def _synthesis_round(self, loop: _Loop, annotate: Callable[[Any], Any], n_queries: int) -> None:
+    def _synthesis_round(self, loop: Loop, annotate: Callable[[Any], Any], n_queries: int) -> None:
         """Have samples made and annotated, and refit the classifier on those that got a label."""
         started = time.perf_counter()
         state = self._state
@@ -348,11 +361,12 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
                 "strategy that needs none, such as TypiClust(), CoreSet('input') or KMedian('input')."
             )
 
-    def _initial_rows(self, codes: NDArray[Any], n_given: int, budget: int) -> Rows:
+    def _initial_rows(self, loop: Loop) -> Rows:
         """Where the first labels are."""
-        n_initial = min(self.n_initial, budget)
+        n_initial = min(self.n_initial, loop.budget)
         if isinstance(self.initial, str):
-            return draw_initial(self.initial, codes, n_initial, np.random.default_rng([self._seed, 0]))
+            rng = np.random.default_rng([self._seed, 0])
+            return draw_initial(self.initial, loop.oracle.codes, n_initial, rng)
         if isinstance(self.initial, QueryStrategy):
             if not n_initial:
                 return NO_ROWS
@@ -360,10 +374,10 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
             return self._prepared(self.initial, state).answer(
                 state.query(state.pool, n_initial, with_unlabeled=False)
             )
-        rows = named_initial(self.initial, self.pool_rows_, n_given)
-        if len(rows) > budget:
+        rows = named_initial(self.initial, self.pool_rows_, loop.n_given)
+        if len(rows) > loop.budget:
             raise ValueError(
-                f"initial names {len(rows)} rows, and the budget is {budget}; raise the budget, or name fewer."
+                f"initial names {len(rows)} rows, and the budget is {loop.budget}; raise the budget, or name fewer."
             )
         return rows
 
@@ -411,34 +425,3 @@ class SimulatedLearner(CallbackSupportMixin, ActiveLearner):
 
     def _reconstruction(self) -> dict[str, Any] | None:
         return {"_state": self._state} if hasattr(self, "estimator_") else None
-
-
-@dataclass
-class _Loop:
-    """What a run of the loop has seen so far."""
-
-    oracle: Labels
-    scoring: Scoring
-    records: list[dict[str, Any]]
-    labeled: Rows
-
-    @property
-    def n_labeled(self) -> int:
-        """Annotations made so far."""
-        return self.records[-1]["n_labeled"] if self.records else 0
-
-    def labels_of(self, rows: Rows) -> NDArray[Any]:
-        """What the oracle says of some rows."""
-        return plain(self.oracle.classes[self.oracle.codes[rows]])
-
-    def record(
-        self, learner: SimulatedLearner, n_annotated: int, codes: NDArray[Any], measured: dict[str, float]
-    ) -> None:
-        """Record a round: the number of annotations, the classes that they gave, and what was measured."""
-        counts = np.bincount(codes, minlength=len(self.oracle.classes))
-        if self.records:
-            counts = counts + self.records[-1]["class_counts"]
-        scores = self.scoring.scores(learner)
-        self.records.append(
-            {"n_labeled": self.n_labeled + n_annotated, **scores, **measured, "class_counts": counts}
-        )

@@ -36,6 +36,8 @@ def simulate(
 ) -> Histories:
     """Run several simulated learners, repeatedly, on shared initial labels.
 
+    What `fit` of any of them refuses is refused before one of them is trained.
+
     Parameters
     ----------
     learners : dict of str to SimulatedLearner, or iterable of SimulatedLearner
@@ -117,6 +119,12 @@ def simulate(
         for name, learner in learners.items()
         for seed in seeds
     ]
+    for learner, params in runs[
+        n_repeats::n_repeats
+    ]:  # or what they refuse would cost the runs before theirs
+        other = clone(learner)
+        other._validate_params()
+        other._opened(X, y, X_val, y_val, params)
     places = [(name, repeat) for name in learners for repeat in range(n_repeats)]
     started, histories = time.perf_counter(), []
     # One by one, so that the progress of other processes is told in this one, where a notebook shows it. Not every

@@ -9,10 +9,12 @@ from joblib.parallel import ThreadingBackend
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from skal import ActiveLearner, simulate
 from skal.simulation import labels_needed
-from skal.strategies import CoreSet, RandomSampling
+from skal.stopping import ExpectedGain
+from skal.strategies import CoreSet, RandomSampling, UncertaintySampling
 from tests.simulation.common import X, Y, learner
 
 
@@ -59,6 +61,33 @@ def test_a_number_of_repeats_that_is_none(n_repeats):
 def test_what_is_no_learner(learners, message):
     with pytest.raises(TypeError, match=message):
         simulate(learners, X, Y)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"n_queries": 0}, "n_queries"),
+        ({"strategy": UncertaintySampling("nothing")}, "measure"),
+        ({"estimator": LinearSVC()}, "needs a classifier with predict_proba"),
+        (
+            {"estimator": LinearSVC(), "strategy": RandomSampling(), "stopping": ExpectedGain()},
+            "predict_proba",
+        ),
+        ({"scoring": "nothing"}, "scoring"),
+        ({"initial": [0, 500]}, r"rows \[500\] are out of range"),
+        ({"budget": 3, "n_initial": 3, "initial": range(5)}, "names 5 rows, and the budget is 3"),
+        ({"validation_fraction": 0.3}, "X_val was given"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_a_later_learner_refuses_costs_no_run(bad, message):
+    class Untrained(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            raise AssertionError("trained")
+
+    learners = {"good": learner(estimator=Untrained()), "bad": learner(**bad)}
+    with pytest.raises((TypeError, ValueError), match=message):
+        simulate(learners, X, Y, X_val=X, y_val=Y, n_repeats=2)
 
 
 def test_progress_is_told_run_by_run(capsys):
