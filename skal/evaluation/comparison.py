@@ -133,7 +133,8 @@ def paired_tests(
     ------
     ValueError
         If there are fewer than two repeats, or not equally many, if there is no such baseline, a history lacks the
-        metric, or no repeat has a number for the baseline and any other learner.
+        metric, a measure returns no number for each repeat, or no repeat has one for the baseline and any other
+        learner.
 
     Examples
     --------
@@ -228,8 +229,8 @@ def _ends(history: History) -> tuple[int, int]:
 def _tests(
     values: Mapping[Any, NDArray[np.float64]], baseline: Any, base: NDArray[np.float64], test: str
 ) -> PairedTests:
-    differences = [differences_of(one, base) for one in values.values()]
     p_values = np.array([paired_test(one, base, test=test) for one in values.values()])
+    differences = [differences_of(one, base) for one in values.values()]
     n_pairs = np.array([np.count_nonzero(~np.isnan(pairs)) for pairs in differences])
     means = [np.nansum(pairs) / n if n else np.nan for pairs, n in zip(differences, n_pairs, strict=True)]
     return PairedTests(baseline, tuple(values), np.array(means), n_pairs, p_values, holm(p_values), test)

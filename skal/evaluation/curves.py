@@ -42,6 +42,19 @@ def shared_numbers(histories: Mapping[Any, History], metric: str) -> NDArray[np.
     return np.asarray(reduce(np.intersect1d, found), dtype=np.intp)
 
 
+def check_between(between: Any, *, may_be_one: bool = False) -> None:
+    """ValueError unless a range is None, or two numbers of labels in increasing order."""
+    if between is None:
+        return
+    given = np.asarray(between).tolist()
+    are_two = isinstance(given, list) and len(given) == 2
+    if not are_two or not (given[0] < given[1] or (may_be_one and given[0] == given[1])):
+        raise ValueError(
+            f"between={tuple(given) if are_two else given} was given; give two numbers of labels, of which the first "
+            f"must be less than the second{', or the same' if may_be_one else ''}."
+        )
+
+
 def check_histories(histories: Mapping[Any, Any]) -> None:
     """ValueError where one history was given in place of several."""
     arrays = [name for name, history in histories.items() if not isinstance(history, Mapping)]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..simulation.histories import History
-from .curves import Curve, curves
+from ..simulation.histories import History, by_repeat
+from .curves import Curve, check_between, curves
 
 Measure = str | Callable[[History], NDArray[Any]]
 
@@ -51,8 +51,7 @@ def area_under_curve(
     >>> area_under_curve(history).round(3), area_under_curve(history, between=(10, 20)).round(3)
     (array([0.733]), array([0.6]))
     """
-    if between is not None and not between[0] < between[1]:
-        raise ValueError(f"between={between} was given; the first number must be less than the second.")
+    check_between(between)
     return np.array([_area(curve, between) for curve in curves(history, metric)])
 
 
@@ -109,4 +108,11 @@ def measured(history: History, measure: Measure, metric: str) -> NDArray[np.floa
             f"measure={measure!r} was given; it must be 'area', 'final', or a function of a history that returns a "
             "number for each repeat."
         )
-    return np.asarray(measure(history), dtype=np.float64)
+    values = np.asarray(measure(history), dtype=np.float64)
+    n_repeats = len(by_repeat(history)["n_labeled"])
+    if values.shape != (n_repeats,):
+        raise ValueError(
+            f"measure={measure!r} returned an array of shape {values.shape} for a history of {n_repeats} repeats; it "
+            "must return a number for each."
+        )
+    return values

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..simulation.histories import by_repeat
 from ..utils.checks import check_share
 from ..utils.frames import Table
-from .curves import scores_at, shared_numbers
+from .curves import check_between, scores_at, shared_numbers
 from .experiments import Experiments, as_experiments, matrix_columns
 from .significance import differences_of, paired_test
 
@@ -96,7 +96,7 @@ def penalty_matrix(
     ------
     ValueError
         If there are fewer than two repeats or learners, the learners of two data sets differ, a history lacks the
-        metric, or no number of labels is left.
+        metric, the numbers are not in increasing order, or no number of labels is left.
 
     Notes
     -----
@@ -121,6 +121,7 @@ def penalty_matrix(
            [0.5, 0. ]])
     """
     check_share("alpha", alpha)
+    check_between(between, may_be_one=True)
     found = as_experiments(experiments)
     names = tuple(next(iter(found.values())))
     penalties = np.zeros((len(names), len(names)))

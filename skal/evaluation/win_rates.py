@@ -73,8 +73,8 @@ def win_rates(experiments: Experiments, *, measure: Measure = "area", metric: st
     Raises
     ------
     ValueError
-        If there are fewer than two learners, those of two data sets differ, a history lacks the metric, or a learner
-        has no number at all on a data set.
+        If there are fewer than two learners, those of two data sets differ, a history lacks the metric, a measure
+        returns no number for each repeat, or a learner has no number at all on a data set.
 
     Examples
     --------

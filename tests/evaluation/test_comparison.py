@@ -164,5 +164,12 @@ def test_bad_input():
         paired_tests({"a": HISTORIES["a"], "random": one["random"]}, baseline="random")
     with pytest.raises(ValueError, match="measure='mean' was given"):
         paired_tests(HISTORIES, baseline="random", measure="mean")
+    for values, shape in ((3, r"\(\)"), ([1, 2], r"\(2,\)"), (np.ones((5, 4)), r"\(5, 4\)")):
+        for call in (
+            partial(paired_tests, baseline="random"),
+            lambda histories, **how: win_rates({"d": histories}, **how),
+        ):
+            with pytest.raises(ValueError, match=f"of shape {shape} for a history of 5 repeats; it must"):
+                call(HISTORIES, measure=lambda history, values=values: values)
     with pytest.raises(ValueError, match="has no 'f1'"):
         paired_tests_by_labels(HISTORIES, baseline="random", metric="f1")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skal.evaluation import area_under_curve, final_score
+from skal.evaluation import area_under_curve, final_score, penalty_matrix
 
 from .common import history
 
@@ -60,3 +60,11 @@ def test_bad_input():
         final_score(history([[1, 2]]), metric="f1")
     with pytest.raises(ValueError, match=r"between=\(20, 20\) was given"):
         area_under_curve(history([[1, 2]]), between=(20, 20))
+    for between, told in (
+        (np.array([30, 10]), r"\(30, 10\)"),
+        (20, "20"),
+        ((10, 20, 30), r"\[10, 20, 30\]"),
+    ):
+        for call in (area_under_curve, penalty_matrix):
+            with pytest.raises(ValueError, match=f"between={told} was given; give two numbers of labels"):
+                call(history([[1, 2]]), between=between)
