@@ -74,7 +74,8 @@ def checked_settings(given: Settings) -> Settings:
     numbers = ["n_annotators_per_row", "n_prepared", *["retrain_every"] * (new.retrain_every is not None)]
     plain: dict[str, Any] = {name: check_integer(name, getattr(new, name), most=_MOST) for name in numbers}
     lease = new.lease_seconds
-    if not isinstance(lease, Real) or isinstance(lease, bool) or not sys.float_info.min <= lease <= sys.float_info.max:
+    is_number = isinstance(lease, Real) and not isinstance(lease, bool)
+    if not is_number or not sys.float_info.min <= lease <= sys.float_info.max:
         raise ValueError(f"lease_seconds={lease!r} was given; it must be a positive number.")
     check_consensus(new.consensus)
     for name in ("disagreements_first", "is_closed"):

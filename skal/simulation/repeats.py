@@ -119,9 +119,8 @@ def simulate(
         for name, learner in learners.items()
         for seed in seeds
     ]
-    for learner, params in runs[
-        n_repeats::n_repeats
-    ]:  # or what they refuse would cost the runs before theirs
+    # What the others refuse would cost the runs before theirs.
+    for learner, params in runs[n_repeats::n_repeats]:
         other = clone(learner)
         other._validate_params()
         other._opened(X, y, X_val, y_val, params)
