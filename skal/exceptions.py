@@ -82,7 +82,7 @@ class UnsavableError(TypeError):
 
 
 class JournalError(ValueError):
-    """A folder has no campaign journal that skal can use: it is foreign, truncated, damaged, moved, or of a newer skal.
+    """A campaign journal that skal cannot use: it is foreign, truncated, damaged, moved, or of a newer skal.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from ..labels import read_labels
 from ..learner import ActiveLearner
+from ..learner.refit import check_classifier
 from ..pool import check_pool
 from ..strategies import QueryStrategy
 from ..utils.checks import check_integer
@@ -68,14 +69,16 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def checked_settings(given: Settings) -> Settings:
-    """Settings as plain values, as SQLite would keep the bytes of NumPy's; those out of their range are refused."""
+    """Settings as plain values, because SQLite would keep the bytes of NumPy's; refuses those out of their range."""
     values = vars(given).items()
     new = Settings(**{name: each.item() if isinstance(each, np.generic) else each for name, each in values})
-    numbers = ["n_annotators_per_row", "n_prepared", *["retrain_every"] * (new.retrain_every is not None)]
+    numbers = ["n_annotators_per_row", "n_prepared"]
+    if new.retrain_every is not None:
+        numbers.append("retrain_every")
     plain: dict[str, Any] = {name: check_integer(name, getattr(new, name), most=_MOST) for name in numbers}
     lease = new.lease_seconds
     is_number = isinstance(lease, Real) and not isinstance(lease, bool)
-    if not is_number or not sys.float_info.min <= lease <= sys.float_info.max:
+    if not is_number or not 0 < lease <= sys.float_info.max:
         raise ValueError(f"lease_seconds={lease!r} was given; it must be a positive number.")
     check_consensus(new.consensus)
     for name in ("disagreements_first", "is_closed"):
@@ -121,7 +124,9 @@ def checked_learner(learner: Any, X: Any, classes: Any, seed: int | None = None)
     if (known := own or given) is not None:
         template.set_params(classes=sorted(known))  # plain values, which the journal can hold
     template.strategy.check_params()
-    template.strategy.check(check_pool(clone(template), X, reset=True), template.estimator)
+    pool = check_pool(clone(template), X, reset=True)
+    check_classifier(template.estimator, pool)
+    template.strategy.check(pool, template.estimator)
     return template
 
 

@@ -95,6 +95,7 @@ class Database:
             self._left.append(self._connection)
             self._connection = None
         if self._connection is None:
+            self._check_place()  # or SQLite makes an empty file where there is none any more
             self._connection, self._process = self._connect(), os.getpid()
             self._file = _identity(self._path)
         return self._connection
@@ -154,12 +155,13 @@ class Database:
                 raise
 
     def _check_place(self) -> None:
-        """Refuse to write to a file that nobody will find: a backup that is put in its place leaves it open here."""
+        """Refuse a file that nobody else will find: a backup that is put in its place leaves it open here."""
+        known = (0, 0) if self._connection is None else self._file
         try:
             found = _identity(self._path)
         except FileNotFoundError:
-            found = (-1, -1)
-        if found != self._file and found[1] and self._file[1]:  # Windows may have no numbers
+            found, known = (-1, -1), self._file
+        if found != known and found[1] and known[1]:  # Windows may have no numbers
             raise JournalError(
                 f"{self._path} was renamed, removed or replaced since it was opened: nothing of this call was "
                 "recorded. Open the campaign again, by Campaign.open(folder, X), to go on with what is there now."
@@ -168,6 +170,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """What is committed now, in a connection of its own: a long look keeps nobody waiting."""
+        self._check_place()
         with self._reporting(), unforked(), closing(self._connect()) as connection:
             connection.execute("BEGIN")
             yield connection
@@ -177,6 +180,7 @@ class Database:
     def glance(self) -> Iterator[sqlite3.Connection]:
         """What is committed now, for a short question."""
         with self._reporting(), unforked(), self._lock:
+            self._check_place()
             yield self._own
 
     def asked(self, question: Callable[..., T], *args: Any) -> T:

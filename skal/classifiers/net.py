@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping
 from torch import Tensor
@@ -108,7 +109,7 @@ class Net(TrainingNet, NeuralNetClassifier):
         logits = logits_in(logits)
         n_rows = len(parts(rows)[0])
         if logits.shape != (n_rows, self.n_classes):
-            raise ValueError(
+            raise InvalidParameterError(
                 f"the module returned shape {tuple(logits.shape)} for {n_rows} rows; it must return logits of "
                 f"shape (n_rows, n_classes) = {(n_rows, self.n_classes)}"
             )
@@ -148,18 +149,18 @@ class Net(TrainingNet, NeuralNetClassifier):
                 for each in (rows, changed)
             )
             if sizes != found:
-                raise ValueError(
+                raise InvalidParameterError(
                     f"augment returned {found} for arrays of {sizes} rows; it must return a mapping with the same "
                     "names, and a tensor of as many rows for each"
                 )
         elif isinstance(changed, Tensor) and changed.is_floating_point() and rows.dtype == torch.uint8:
-            raise ValueError(
+            raise InvalidParameterError(
                 "augment was given bytes (uint8) and returned floating-point numbers; it must return bytes, which are "
                 "scaled after it"
             )
         elif not isinstance(changed, Tensor) or changed.shape != (len(rows), *shape):
             given = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
-            raise ValueError(
+            raise InvalidParameterError(
                 f"augment returned {given} for rows of shape {(len(rows), *shape)}; it must return a tensor of the "
                 "same shape"
             )
@@ -210,7 +211,7 @@ class Net(TrainingNet, NeuralNetClassifier):
                 )
         missing = [name for name in self.rates if has_all and f"{name}_loss" not in losses]
         if missing:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"{method} returned the terms {sorted(losses)}, and none is called '{missing[0]}_loss', by which the "
                 f"module {missing[0]!r} with a learning rate of its own is trained."
             )

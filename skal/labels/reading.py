@@ -14,6 +14,12 @@ from ..utils.arrays import as_objects
 
 UNLABELED = -1
 
+_CONTAINERS = {list, tuple, set, frozenset, np.ndarray}
+_ONE_EACH = (
+    "Each row has exactly one label: y.argmax(axis=1) of a one-hot matrix; for several annotators their consensus, as "
+    "majority and dawid_skene of skal.campaign find it; for several labels at once (multi-label), use one learner per "
+    "label."
+)
 _PLAIN = {bool, int, float, str, bytes, type(None)}
 
 
@@ -90,20 +96,14 @@ def read_labels(
 
 
 def _check_one_each(y: Any) -> None:
-    """Refuse several labels per row, in the forms that they have elsewhere."""
-    shape = getattr(y, "shape", None)
-    several = (
-        f"y has shape {tuple(shape)}" if shape is not None and len(shape) > 1 and shape[1:] != (1,) else None
-    )
-    if several is None and isinstance(y, list | tuple):
-        example = next((each for each in y if isinstance(each, list | tuple | set) and len(each) != 1), None)
-        several = None if example is None else f"y has {example!r} for one of its rows"
-    if several is not None:
-        raise ValueError(
-            f"{several}, and a row has one label, of two classes or more. For the labels of several annotators give "
-            "their consensus, as majority and dawid_skene of skal.campaign find it, or use a Campaign. Several labels "
-            "per row at once (multi-label) are not supported: a learner per label is a way."
-        )
+    """Refuse several labels per row, where NumPy and scikit-learn would have other words for it."""
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    if len(shape) > 1 and shape[0] != 1 and shape[1] > 1:
+        raise ValueError(f"y has the shape {tuple(shape)}. {_ONE_EACH}")
+    if isinstance(y, list | tuple) and set(map(type, y)) & _CONTAINERS:
+        several = [label for label in y if type(label) in _CONTAINERS and len(label) != 1]
+        if several:
+            raise _refusal(several[0])
 
 
 def _as_array(y: Any) -> Any:
@@ -181,7 +181,10 @@ def _from_objects(y: NDArray[Any], unlabeled: Any) -> tuple[NDArray[Any], NDArra
 
 
 def _refusal(label: Any) -> ValueError:
-    return ValueError(f"y has the label {label!r} of type {type(label).__name__}; give strings or integers.")
+    advice = f" {_ONE_EACH}" if type(label) in _CONTAINERS else ""
+    return ValueError(
+        f"y has the label {label!r} of type {type(label).__name__}; give strings or integers.{advice}"
+    )
 
 
 def _numbers(distinct: list[Any], y: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:

@@ -10,18 +10,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context, is_regressor
+from sklearn.base import _fit_context
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params
 
-from ..access.wrappers import first_step, has_network, last_step, uses_unlabeled
+from ..access.wrappers import first_step, has_network, uses_unlabeled
 from ..labels import Labels
-from ..pool import Pool, Rows, as_pool, check_pool, check_texts
+from ..pool import Pool, Rows, as_pool, check_pool
 from ..strategies import QueryStrategy, ScoreStrategy, SynthesisStrategy
 from ..strategies.base import Strategy
-from ..training.estimator import NetworkEstimator
 from ..utils.checks import check_integer
 from ..utils.random import draw_seed
 from ..utils.threads import Turns
@@ -30,7 +29,7 @@ from .extending import has_length
 from .ids import Ids, check_orders, named_rows
 from .known_classes import known_classes
 from .order import has_rows_of, places_of, warn_of_rest
-from .refit import check_gets_unlabeled, explaining, is_prefitted, wanted_codes
+from .refit import check_classifier, explaining, is_prefitted, wanted_codes
 from .saving import Saving
 from .state import State
 
@@ -218,23 +217,9 @@ class ActiveLearner(Saving):
         self, pool: Pool, labels: Labels, fit_params: dict[str, Any], *, classes: Any, ids: Any = None
     ) -> State:
         """Check everything that can be refused, and take up the pool, before anything is trained."""
-        last, first = last_step(self.estimator), first_step(self.estimator)
-        if is_regressor(last):
-            raise TypeError(
-                f"{type(last).__name__} is a regressor, and a learner needs a classifier: labels are classes, also "
-                "where they are whole numbers, and -1 marks an unlabelled row."
-            )
-        check_texts(first, pool)
+        check_classifier(self.estimator, pool)
         self.strategy.check(pool, self.estimator, **self._route_to_strategy(fit_params))
         self._check_cold_start(pool, self.strategy)
-        check_gets_unlabeled(self.estimator)
-        if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
-            pool.assert_finite(allow_nan=False, estimator=first)
-        if isinstance(last, NetworkEstimator) and getattr(last, "checkpoint", None) is not None:
-            raise ValueError(
-                f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
-                "a learner trains it again whenever labels are added. Use checkpoint=None."
-            )
         defaults = self.strategy.sample_params
         params = self._route(self._completed(fit_params, len(labels), defaults))
         # What has a value per row is masked with y, and asked for again by extend.
@@ -307,8 +292,9 @@ class ActiveLearner(Saving):
         PoolExhaustedWarning
             If fewer than `n_queries` rows are left; all of them are returned.
         PoolWarning
-            If `X_pool` is almost, but not exactly, the pool of `fit`, and was treated as a different one; or the pool
-            of `fit` without its labelled rows, whose positions are none for `teach`.
+            If `X_pool` is almost, but not exactly, the pool of `fit`, and was treated as a different one; or if it is
+            the pool of `fit` without its labelled rows, so that positions in it are not valid for `teach`. Torch
+            datasets are not compared.
         """
         if isinstance(self.strategy, SynthesisStrategy):
             raise TypeError(

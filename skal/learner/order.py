@@ -65,15 +65,17 @@ def warn_of_rest(pool: Pool, own: Pool, known: Rows, skipped: Rows) -> None:
         The labelled and the skipped rows of `own`, in increasing order.
     """
     n_gone = len(own) - len(pool)
+    if not n_gone or not len(known) <= n_gone <= len(known) + len(skipped):
+        return
     gone = known if n_gone == len(known) else np.union1d(known, skipped)
-    if not n_gone or n_gone != len(gone):
+    if n_gone != len(gone):
         return
     some = np.unique(np.linspace(0, len(pool) - 1, 20).astype(np.intp))
     left = Candidates(gone, complement_in=len(own)).at(some)
     if as_pool(own.take(left)).same_as(as_pool(pool.take(some))):
         warnings.warn(
-            "X_pool is the pool of fit without its labelled rows. The rows returned are positions in X_pool, and teach "
-            "takes positions in the pool of fit. Call query() without it: labelled rows are not asked for again.",
+            "X_pool is the pool of fit without its labelled rows, and the rows returned are positions in X_pool; teach "
+            "takes positions in the pool of fit. query() without X_pool returns these, and never labelled rows.",
             PoolWarning,
             stacklevel=callers_level(),
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
@@ -22,10 +22,11 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 
 from ..access.raw_training import fit_raw_net, seeding_nets
-from ..access.wrappers import last_step, rows_for, uses_unlabeled, works_in_place
+from ..access.wrappers import first_step, last_step, rows_for, uses_unlabeled, works_in_place
 from ..classifiers import LabelEncodedClassifier
 from ..labels import UNLABELED, is_numeric, plain
-from ..pool import as_pool, assuming_finite, owned
+from ..pool import Pool, as_pool, assuming_finite, check_texts, owned
+from ..pool.frames import FramePool
 from ..training.estimator import NetworkEstimator
 from ..utils.random import seed_random_states
 from ..utils.warnings import callers_level
@@ -98,7 +99,11 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
         if is_scarce(state, estimator):  # neighbours, for one, are missed in predictions only
             answer(estimator, "predict", as_pool(X).read(slice(1)))
     except ValueError as error:
-        if not is_scarce(state, estimator) or as_pool(X).flaw is not None or _has_other_cause(error):
+        if (
+            not is_scarce(state, estimator)
+            or as_pool(X).flaw is not None
+            or _has_other_cause(error, state.pool)
+        ):
             raise
         warnings.warn(
             f"{type(estimator).__name__} cannot be trained on so few labels yet, {state.counts}: {error} The labels "
@@ -149,10 +154,15 @@ def is_scarce(state: State, estimator: Any) -> bool:
     return min(numbers, default=0) < most or share * sum(numbers) < len(numbers)
 
 
-def _has_other_cause(error: ValueError) -> bool:
+def _has_other_cause(error: ValueError, pool: Pool) -> bool:
     """Whether more labels would not help."""
-    is_invalid = isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
-    return is_invalid or any(words in str(error) for words in _ABOUT_ROWS)
+    is_about_rows = any(words in str(error) for words in _ABOUT_ROWS)
+    if is_about_rows and isinstance(pool, FramePool):
+        error.add_note(
+            "X is a table. What reads texts takes one column: table['text'] alone, and in a ColumnTransformer 'text' "
+            "instead of ['text']."
+        )
+    return is_about_rows or isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
 
 
 def _numbers_in(grid: Any) -> list[Any]:
@@ -194,6 +204,25 @@ def _is_alone(estimator: Any) -> bool:
     if not isinstance(estimator, Pipeline):
         return True
     return is_prefitted(estimator[:-1]) and _is_alone(estimator.steps[-1][1])
+
+
+def check_classifier(estimator: Any, pool: Pool) -> None:
+    """Refuse what a learner cannot train on a pool, as far as that can be told before any training."""
+    last, first = last_step(estimator), first_step(estimator)
+    if is_regressor(last):
+        raise TypeError(
+            f"{type(last).__name__} is a regressor, and a learner needs a classifier: labels are classes, also where "
+            "they are whole numbers, and -1 marks an unlabelled row."
+        )
+    check_texts(first, pool)
+    check_gets_unlabeled(estimator)
+    if isinstance(first, NetworkEstimator) and pool.known_flaw is not None:
+        pool.assert_finite(allow_nan=False, estimator=first)
+    if isinstance(last, NetworkEstimator) and getattr(last, "checkpoint", None) is not None:
+        raise ValueError(
+            f"{type(last).__name__} was given checkpoint={last.checkpoint!r}, which belongs to one training; "
+            "a learner trains it again whenever labels are added. Use checkpoint=None."
+        )
 
 
 def check_gets_unlabeled(estimator: Any) -> None:

@@ -208,7 +208,7 @@ class Saving(Changes):
         UserWarning
             If a library has changed a default of its parameters since the learner was saved; if skops no longer knows a
             part of the classifier to be safe, and the classifier is trained again for that reason; or if a classifier
-            that is trained again, or a ``FrozenEstimator``, predicts otherwise than the one of then.
+            that is trained again, or a ``FrozenEstimator``, predicts otherwise than the one that was saved.
         """
         place = Path(folder)
         if mmap_mode not in (None, "r"):

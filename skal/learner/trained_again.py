@@ -1,4 +1,4 @@
-"""Whether a classifier that a learner's folder does not hold is the one of then, as far as its predictions tell."""
+"""Whether a classifier that a learner's folder does not hold is the one that was saved, as its predictions tell."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from ..access.wrappers import rows_for
 from ..pool import as_pool
 from ..utils.warnings import callers_level
 from .delegation import answer
+from .refit import is_prefitted
 from .state import State
 
 _N_ROWS = 100
 
 
 def predictions(state: State) -> list[str]:
-    """What the classifier predicts for some rows of the pool, in words; nothing where there is none.
+    """What the classifier predicts for some rows of the pool, in words; nothing where it does not always say the same.
 
     Parameters
     ----------
@@ -25,19 +26,23 @@ def predictions(state: State) -> list[str]:
     Returns
     -------
     predicted : list of str
+        Empty where there is no classifier, or it does not answer.
     """
     if (estimator := state.guide) is None or not hasattr(estimator, "predict"):
         return []
     some = np.linspace(0, len(state.pool) - 1, min(len(state.pool), _N_ROWS)).astype(np.intp)
-    rows = as_pool(state.pool.take(some))
+    rows = rows_for(estimator, as_pool(state.pool.take(some)))
     try:
-        return list(map(str, np.ravel(answer(estimator, "predict", rows_for(estimator, rows))).tolist()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nobody has asked for these predictions
+            once, again = (np.ravel(answer(estimator, "predict", rows)).tolist() for _ in range(2))
     except Exception:  # whatever it is, labels are saved
         return []
+    return list(map(str, once)) if once == again else []
 
 
 def warn_of_other_predictions(state: State, before: list[str]) -> None:
-    """Warn where the classifier predicts otherwise than the one of then.
+    """Warn where the classifier differs from the one that was saved.
 
     Parameters
     ----------
@@ -47,11 +52,15 @@ def warn_of_other_predictions(state: State, before: list[str]) -> None:
     """
     now = predictions(state)
     n_others = sum(one != other for one, other in zip(before, now, strict=False))
-    if n_others:
-        warnings.warn(
-            f"The classifier is not the one of then: it predicts another class for {n_others} of {len(now)} rows. All "
-            "labels are there, and queries may choose other rows than they would have. A classifier that no file can "
-            "hold is trained again: let random_state decide its training. Give load the FrozenEstimator of then.",
-            UserWarning,
-            stacklevel=callers_level(),
-        )
+    if not n_others:
+        return
+    if is_prefitted(state.estimator):
+        why = "Give load the FrozenEstimator that the learner had."
+    else:
+        why = "It was trained again, as no file can hold it: let its random_state decide its training."
+    warnings.warn(
+        f"The classifier differs from the one that was saved: it predicts another class for {n_others} of {len(now)} "
+        f"rows. {why} All labels are there, and queries may choose other rows.",
+        UserWarning,
+        stacklevel=callers_level(),
+    )

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from ..utils.torchvision import import_torchvision
@@ -51,7 +52,7 @@ def package_network(name: str, asker: str, own: Iterable[str]) -> Callable[..., 
         return partial(TimmModel, short)
     if package in ("", "torchvision") and short in _torchvision_names():
         return partial(TorchvisionModel, short)
-    raise ValueError(
+    raise InvalidParameterError(
         f"The 'architecture' parameter of {asker} was {name!r}, which names no network. {_proposal(short, own)} "
         'Allowed are "auto", the names in skal.nets.ARCHITECTURES, those of torchvision.models.list_models(), also as '
         '"torchvision:NAME", those of timm.list_models() as "timm:NAME", and a class of torch.nn.Module.'
@@ -119,7 +120,7 @@ def _n_features(body: nn.Module, name: str, shape: tuple[int, ...]) -> int:
         with torch.no_grad():
             features = body(weight.new_zeros(1, *shape))
     except Exception as error:  # each network has its own way
-        raise ValueError(
+        raise InvalidParameterError(
             f"{name} cannot take images of shape {shape} ({str(error).partition(chr(10))[0]}); resize them, or choose "
             "another architecture"
         ) from error
@@ -297,7 +298,7 @@ def _with_weights(create: Callable[..., Any], settings: Any, weights: str | os.P
             body = create(pretrained=True, num_classes=n_classes, pretrained_cfg_overlay=overlay)
         except (RuntimeError, KeyError) as error:
             reason = re.sub(r"\s+", " ", str(error))[:300]
-            problem = ValueError(
+            problem = InvalidParameterError(
                 f"{os.fspath(weights)} does not fit this network ({reason}); give weights of the same architecture, "
                 "with timm's names, or weights=None"
             )

@@ -4,6 +4,7 @@ import os
 
 import torch
 import torch.nn.functional as F
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from ..utils.torchvision import import_torchvision
@@ -33,7 +34,7 @@ class _ResNet(TorchvisionNet):
 
         channels, height, width = as_image_shape(input_shape)
         if stem not in ("auto", "small", "imagenet"):
-            raise ValueError(f'stem={stem!r} was given; pass "auto", "small" or "imagenet"')
+            raise InvalidParameterError(f'stem={stem!r} was given; pass "auto", "small" or "imagenet"')
         small = stem == "small" or (stem == "auto" and min(height, width) < _SMALLEST_IMAGENET)
         body = resnet.ResNet(getattr(resnet, self._block), list(self._n_blocks))
         n_features = body.fc.in_features

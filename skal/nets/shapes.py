@@ -1,6 +1,7 @@
 """How the convolutional networks read the shape of one row."""
 
 import torch
+from sklearn.utils._param_validation import InvalidParameterError
 
 
 def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[int, int, int]:
@@ -12,13 +13,13 @@ def as_image_shape(input_shape: tuple[int, ...], *, smallest: int = 1) -> tuple[
         If the shape is not that of an image, or a side has fewer than ``smallest`` pixels.
     """
     if len(input_shape) not in (2, 3):
-        raise ValueError(
+        raise InvalidParameterError(
             f"a convolutional network needs images of shape (C, H, W) or (H, W), got rows of shape "
             f"{tuple(input_shape)}; reshape X, or pass image_shape=(C, H, W) with 2-D rows"
         )
     channels, height, width = (1, *input_shape)[-3:]
     if min(height, width) < smallest:
-        raise ValueError(
+        raise InvalidParameterError(
             f"this network needs images of at least {smallest}x{smallest} pixels, got {height}x{width}; "
             "use one for small images, such as DigitsNet, or a dense one"
         )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import safetensors.torch
 import torch
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from ..utils.torchvision import import_torchvision
@@ -25,7 +26,7 @@ class TorchvisionNet(HeadNet):
     def __init__(self, body: nn.Module, n_features: int, n_classes: int, n_hidden: int | None) -> None:
         super().__init__()
         if n_hidden is not None and n_hidden < 1:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"n_hidden={n_hidden} was given; pass a positive integer, or None for no such layer"
             )
         self.body = body
@@ -73,7 +74,7 @@ def read_weights(weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
         raise
     except Exception as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(
+        raise InvalidParameterError(
             f"{path} holds no weights ({type(error).__name__}: {reason}); give what torch.save(module.state_dict(), "
             'path) writes, or a safetensors file with the suffix ".safetensors"'
         ) from error
@@ -129,7 +130,7 @@ def load_weights(body: nn.Module, state: dict[str, torch.Tensor], file: str | os
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ValueError(
+        raise InvalidParameterError(
             f"{os.fspath(file)} does not fit this network: it {', '.join(problems[:3])}{more}; "
             "give weights of the same architecture and channels, with torchvision's or timm's names, or weights=None"
         )

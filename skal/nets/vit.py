@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from ..utils.torchvision import import_torchvision
@@ -115,14 +116,14 @@ class ViTSmall(TorchvisionNet):
 
         channels, *sides = as_image_shape(input_shape)
         if resize is None and sides[0] != sides[1]:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"a vision transformer needs square images, got {sides[0]}x{sides[1]}; crop or pad them, or pass "
                 f"resize={_roundest(max(sides))} to stretch them to that side"
             )
         side = sides[0] if resize is None else resize
         patch_size = _patch_size(side, patch_size)
         if width % n_heads:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"n_heads={n_heads} does not divide width={width}; pass a divisor, such as {math.gcd(n_heads, width)}"
             )
         body = VisionTransformer(side, patch_size, n_layers, n_heads, width, 4 * width, dropout)
@@ -149,14 +150,14 @@ def _patch_size(side: int, patch_size: int | str) -> int:
     if patch_size == "auto":
         sizes = [size for size in divisors if size >= _MIN_PATCH and 1 < side // size <= _MAX_GRID]
         if not sizes:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"images of {side}x{side} pixels cannot be cut into 2x2 to {_MAX_GRID}x{_MAX_GRID} patches of "
                 f"{_MIN_PATCH}x{_MIN_PATCH} pixels or more; pass a patch_size out of {divisors}, or "
                 f"resize={_roundest(side)}"
             )
         return sizes[0]
     if patch_size not in divisors:
-        raise ValueError(
+        raise InvalidParameterError(
             f"patch_size={patch_size!r} was given for images of {side}x{side} pixels; pass a divisor of the side, "
             f'{divisors}, or "auto", or a multiple of the patch size as resize'
         )
@@ -174,7 +175,7 @@ def _load(
     first, positions = "conv_proj.weight", "encoder.pos_embedding"
     state = read_body(file, ("head.", "heads."), first, n_channels, _name)
     if first in state and state[first].ndim == 4 and (size := state[first].shape[-1]) != patch_size:
-        raise ValueError(
+        raise InvalidParameterError(
             f"the weights in {os.fspath(file)} are for patches of {size}x{size} pixels, this network has "
             f"{patch_size}x{patch_size}; pass patch_size={size}, and resize={_MAX_GRID * size} for small images"
         )

@@ -18,6 +18,7 @@ from ..utils.warnings import callers_level
 from .arrays import NUMBERS, ArrayPool
 from .base import Pool
 from .blocks import as_pool, is_number
+from .frames import FramePool
 from .items import ItemPool
 from .sparse import SparsePool
 from .torch_datasets import DatasetPool
@@ -250,12 +251,14 @@ def check_texts(estimator: Any, pool: Pool) -> None:
 
     It would take the names of the columns for the texts.
     """
-    tags = get_tags(estimator).input_tags
-    if tags.string and not tags.two_d_array and pool.row_shape:
-        raise ValueError(
-            f"{type(estimator).__name__} reads one text per row, and the rows of X have the shape {pool.row_shape}. "
-            "Pass the column of the texts, as in table['text'], or choose it with a ColumnTransformer."
-        )
+    if isinstance(pool, FramePool):
+        tags = get_tags(estimator).input_tags
+        if tags.string and not tags.two_d_array:
+            raise ValueError(
+                f"{type(estimator).__name__} reads one text per row, and X is a table with the columns "
+                f"{list(pool.X.columns)[:5]}. Pass the column of the texts, as in table['text'], or "
+                "choose it with a ColumnTransformer."
+            )
 
 
 def assuming_finite(pool: Pool) -> AbstractContextManager[None]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import torch
-from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 
@@ -149,15 +148,8 @@ class TrainingNet(NeuralNet):
         return self.max_epochs - len(self.history)
 
     def initialize_module(self) -> TrainingNet:
-        """Build the module in its number format and memory layout.
-
-        A module refuses its parameters, or the shape of the rows: a learner tells by the error's type that no labels
-        are missing.
-        """
-        try:
-            super().initialize_module()
-        except ValueError as error:
-            raise InvalidParameterError(str(error)) from error
+        """Build the module in its number format and memory layout."""
+        super().initialize_module()
         self.keeps_integers = takes_integers(self.module_)
         self.prepare_module(self.module_)
         return self

@@ -1,11 +1,16 @@
 """What a campaign is begun or opened again with, and what is refused before anything is written."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 
+from skal import ActiveLearner
 from skal.campaign import Campaign
 from skal.campaign.identity import check_identity, identity
+from skal.classifiers import ACGANClassifier
 from skal.strategies import RandomSampling
 
 from .common import TRUTH, X, begun, learner
@@ -26,6 +31,25 @@ from .common import TRUTH, X, begun, learner
 def test_bad_parameters_leave_nothing(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         begun(tmp_path / "c", **change)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "pool", "message"),
+    [
+        (Ridge(), X, "is a regressor"),
+        (
+            make_pipeline(TfidfVectorizer(), LogisticRegression()),
+            pd.DataFrame({"text": ["a b", "c"]}),
+            "one text per row",
+        ),
+        (ACGANClassifier(checkpoint="file"), X, "belongs to one training"),
+    ],
+    ids=["regressor", "table of texts", "checkpoint"],
+)
+def test_a_classifier_that_no_training_takes_leaves_nothing(tmp_path, estimator, pool, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Campaign(tmp_path / "c", ActiveLearner(estimator, RandomSampling()), pool)
     assert not (tmp_path / "c").exists()
 
 

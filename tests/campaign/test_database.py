@@ -235,6 +235,28 @@ def test_a_journal_that_was_moved_away_takes_no_answers(folder, tmp_path_factory
         assert campaign.progress().by_annotator["bob"]["n_labels"] == 2
 
 
+@pytest.mark.parametrize("what", ["folder", "journal", "replaced"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+def test_a_journal_that_was_moved_away_is_not_read(folder, tmp_path_factory, what, is_closed):
+    """Labels of one journal and settings of another would be mixed; and no empty journal is left there."""
+    away = tmp_path_factory.mktemp("away")
+    with Campaign.open(folder, training=None) as campaign:
+        shutil.copytree(folder, away / "copy")
+        if is_closed:
+            campaign.close()
+        (folder / FILE if what == "journal" else folder).rename(away / "old")
+        if what == "replaced":
+            (away / "copy").rename(folder)
+        if what == "replaced" and is_closed:
+            assert campaign.progress().n_labelled == 8  # there is what it left
+            return
+        asked = (campaign.progress, campaign.labels, campaign.answers, lambda: campaign.settings)
+        for question in (*asked, lambda: campaign.answer("bob", 2, 1)):
+            with pytest.raises(JournalError, match="renamed, removed or replaced"):
+                question()
+        assert (folder / FILE).exists() == (what == "replaced")
+
+
 def test_a_migration_is_whole_or_not_there(folder):
     good = "CREATE TABLE notes (note TEXT);\nINSERT INTO notes VALUES ('one');\n"
     bad = good + "INSERT INTO no_such_table VALUES (1);\n"

@@ -9,11 +9,13 @@ from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.exceptions import FitFailedWarning
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from torch import nn
 
 from skal import ActiveLearner, SimulatedLearner
 from skal.classifiers import BoundarySVC, CNNClassifier, NetClassifier
@@ -51,13 +53,31 @@ def test_a_table_in_place_of_its_column_of_texts(table):
     frame, y = table({"text": texts}), ["p", "n", *[None] * 18]
     reader, latent = (make_pipeline(TfidfVectorizer(), last) for last in (logistic(), TruncatedSVD(2)))
     for estimator, strategy in [(reader, RandomSampling()), (reader, CoreSet(latent))]:
-        with pytest.raises(ValueError, match=r"TfidfVectorizer reads one text per row.*table\['text'\]"):
+        with pytest.raises(ValueError, match=r"reads one text per row.*columns \['text'\].*table\['text'\]"):
             learner(estimator=estimator, strategy=strategy).fit(frame, y)
         assert len(learner(estimator=estimator, strategy=strategy).fit(frame["text"], y).query()) == 5
     with pytest.raises(ValueError, match="TfidfVectorizer reads one text per row"):
         CoreSet(latent).fit(frame)
-    chosen = make_pipeline(ColumnTransformer([("words", TfidfVectorizer(), "text")]), logistic())
+    chosen, listed = (
+        make_pipeline(ColumnTransformer([("words", TfidfVectorizer(), columns)]), logistic())
+        for columns in ("text", ["text"])
+    )
     assert len(learner(estimator=chosen).fit(frame, y).query()) == 5
+    if table is pd.DataFrame:  # polars fails by itself
+        with pytest.raises(ValueError, match="inconsistent numbers of samples") as caught:
+            learner(estimator=listed).fit(frame, y)
+        assert "'text' instead of ['text']" in caught.value.__notes__[0]
+
+
+def test_arrays_of_words_are_no_tables():
+    words = np.array([["a", "b"], ["a", "c"]] * 10, dtype=object)
+    reader = make_pipeline(CountVectorizer(analyzer=list), logistic())
+    assert len(learner(estimator=reader).fit(words, ["p", "n", *[None] * 18]).query()) == 5
+
+
+class SevenLogits(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 7)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +88,8 @@ def test_a_table_in_place_of_its_column_of_texts(table):
         (NetClassifier(amp=True, dtype="float64"), "bfloat16"),
         (CNNClassifier(image_shape=(1, 9, 9)), "holds 81 numbers"),
         (CNNClassifier(image_shape=(1, 0, 9)), "positive integers"),
+        (NetClassifier(augment=lambda rows: rows[:1]), "augment returned"),
+        (NetClassifier(SevenLogits), "the module returned shape"),
         (CNNClassifier("lenet_waal", image_shape=(1, 2, 2)), "needs images of at least"),
         (make_pipeline(FunctionTransformer(lambda rows: rows[:2]), logistic()), "inconsistent numbers"),
         (make_pipeline(FunctionTransformer(lambda rows: rows[:, None, None]), logistic()), "with dim 4"),
@@ -83,6 +105,27 @@ def test_more_labels_would_not_help(classifier, message):
         learner(estimator=classifier, strategy=CoreSet("input")).fit(
             X, np.where(np.arange(150) % 70, -1, TRUTH)
         )
+
+
+class Three(nn.Module):
+    """More labels cure what this one refuses."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        if n_classes < 3:
+            raise ValueError("three classes or more, please")
+        self.linear = nn.Linear(4, n_classes)
+
+    def forward(self, rows):
+        return self.linear(rows)
+
+
+def test_more_labels_help_a_module_that_wants_more_classes():
+    y = np.where(np.arange(150) % 70 < 1, TRUTH, -1)
+    y[TRUTH == 2] = -1
+    with pytest.warns(FitFailedWarning, match="three classes or more"):
+        fitted = learner(estimator=NetClassifier(Three, max_epochs=1), strategy=CoreSet("input")).fit(X, y)
+    assert fitted.teach([149], [2]).predict(X).shape == (150,)
 
 
 def test_a_function_in_place_of_a_strategy():

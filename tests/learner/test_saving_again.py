@@ -5,10 +5,12 @@ from functools import partial
 from itertools import count
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -201,9 +203,7 @@ SEEDS = count()
 
 def test_a_training_that_nothing_seeds_is_said_to_have_another_result(tmp_path):
     fitted = plan(OwnLoop()).fit(X, Y)
-    with pytest.warns(
-        UserWarning, match=r"not the one of then: .* for \d+ of 100 rows.*random_state"
-    ) as caught:
+    with pytest.warns(UserWarning, match=r"differs .* for \d+ of 100 rows.*random_state") as caught:
         again = loaded(fitted, tmp_path)
     assert caught[0].filename == __file__
     assert_array_equal(again.labels_, fitted.labels_)
@@ -216,7 +216,7 @@ def test_a_training_that_nothing_seeds_is_said_to_have_another_result(tmp_path):
 def test_another_pretrained_classifier_is_noticed(tmp_path):
     one, other = (FrozenEstimator(LogisticRegression(tol=0.1).fit(X, y)) for y in (TRUTH, TRUTH[::-1]))
     plan(one).fit(X, Y).save(tmp_path)
-    with pytest.warns(UserWarning, match="the FrozenEstimator of then"):
+    with pytest.warns(UserWarning, match="the FrozenEstimator that the learner had"):
         ActiveLearner.load(tmp_path, X, plan(other))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -232,3 +232,24 @@ def test_a_classifier_that_predicts_for_no_small_part_is_saved(tmp_path):
 
     fitted = plan(Whole(5)).fit(X, Y).teach([51], [1])
     assert_same(loaded(fitted, tmp_path), fitted)
+
+
+def test_a_classifier_that_predicts_at_random_is_not_compared(tmp_path):
+    guess = FrozenEstimator(DummyClassifier(strategy="stratified").fit(X, TRUTH))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded(plan(guess).fit(X, Y), tmp_path)
+
+
+def test_warnings_of_a_classifier_are_not_those_of_save(tmp_path):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    one, other = (FrozenEstimator(LogisticRegression(tol=0.1).fit(X, y)) for y in (TRUTH, TRUTH[::-1]))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X has feature names")
+        fitted = plan(one).fit(frame, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.save(tmp_path)
+    with pytest.warns(UserWarning, match="differs") as caught:
+        ActiveLearner.load(tmp_path, frame, plan(other))
+    assert len(caught) == 1
