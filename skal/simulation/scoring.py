@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import check_scoring
 
-from ..access import unwrap
-from ..utils.scorers import naming_positives, sklearn_scorer
+from ..access import check_requirements, unwrap
+from ..utils.scorers import naming_positives, scorer_name, sklearn_scorer
 
 
 class Scoring:
@@ -63,6 +63,10 @@ class Scoring:
                     )
         if self.X is not None:
             for single in scoring if isinstance(scoring, list | tuple) else given.values():
+                if getattr(sklearn_scorer(single), "_response_method", None) == "predict_proba":
+                    check_requirements(
+                        f"scoring={scorer_name(single)!r}", ("predict_proba",), learner.estimator
+                    )
                 self._check_positives(single)
             return scorer
         given = {name: single for name, single in given.items() if _does_without_rows(single)}

@@ -5,14 +5,16 @@ import pytest
 import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score, make_scorer
+from sklearn.metrics import accuracy_score, f1_score, get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from skal import simulate
 from skal.metrics import FeatureStatistics, GenerationScorer
+from skal.model_selection import labeled_scorer
 from skal.strategies import RandomSampling
 from tests.simulation.common import X, Y, learner
 
@@ -95,6 +97,24 @@ def test_a_positive_class_that_is_to_be_told_is_asked_for_before_any_training(mo
     monkeypatch.setattr(LogisticRegression, "fit", lambda *_: pytest.fail("it was trained"))
     with pytest.raises(ValueError, match=r"make_scorer\((f1|recall)_score, pos_label='fraud'\)"):
         learner(scoring=scoring).fit(X, names, X_val=X, y_val=names)
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        "neg_log_loss",
+        ["accuracy", "neg_log_loss"],
+        {"mine": get_scorer("neg_log_loss")},
+        labeled_scorer("neg_log_loss"),
+    ],
+    ids=["name", "list", "dict", "of the labelled rows"],
+)
+def test_probabilities_that_a_classifier_lacks_are_asked_for_before_any_training(scoring, monkeypatch):
+    monkeypatch.setattr(LinearSVC, "fit", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(
+        TypeError, match="scoring='neg_log_loss' needs a classifier with predict_proba and LinearSVC"
+    ):
+        learner(RandomSampling(), estimator=LinearSVC(), scoring=scoring).fit(X, Y, X_val=X, y_val=Y)
 
 
 def test_metrics_of_the_user_are_not_tried_before():
