@@ -2,7 +2,7 @@
 
 ``python examples/papers/waal.py fashion-mnist`` runs a data set with the paper's settings (Tables 2 and 3). ``--quick``
 runs it with fewer epochs and rounds, for two cores without a GPU. With ``--quick``, ``--parts initial`` took six
-minutes per seed; ``rounds`` took one to two and a half minutes per method and seed on an H100 that twenty runs shared.
+minutes per seed; ``rounds`` took one and a half to seven minutes per method and seed, on one core of two busy ones.
 ``cifar10`` took 14 minutes per seed for random rows and 13 to 49 for WAAL and its like, each on about half of a core.
 With the paper's settings a step of WAAL took 9 ms on an H100 of its own: 8 minutes per training run, of which one run
 has eleven. The data sets are read from the folder that SKAL_DATA names.
