@@ -75,7 +75,7 @@ def warn_of_rest(pool: Pool, own: Pool, known: Rows, skipped: Rows) -> None:
     if as_pool(own.take(left)).same_as(as_pool(pool.take(some))):
         warnings.warn(
             "X_pool is the pool of fit without its labelled rows, and the rows returned are positions in X_pool; teach "
-            "takes positions in the pool of fit. query() without X_pool returns these, and never labelled rows.",
+            "takes positions in the pool of fit. Call query() without X_pool: it leaves out labelled rows by itself.",
             PoolWarning,
             stacklevel=callers_level(),
         )

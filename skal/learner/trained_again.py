@@ -31,8 +31,8 @@ def predictions(state: State) -> list[str]:
     if (estimator := state.guide) is None or not hasattr(estimator, "predict"):
         return []
     some = np.linspace(0, len(state.pool) - 1, min(len(state.pool), _N_ROWS)).astype(np.intp)
-    rows = rows_for(estimator, as_pool(state.pool.take(some)))
     try:
+        rows = rows_for(estimator, as_pool(state.pool.take(some)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nobody has asked for these predictions
             once, again = (np.ravel(answer(estimator, "predict", rows)).tolist() for _ in range(2))
