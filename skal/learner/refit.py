@@ -99,11 +99,15 @@ def refitted(state: State, estimator: Any, seed: int, *, seeds: bool, n_queries:
         if is_scarce(state, estimator):  # neighbours, for one, are missed in predictions only
             answer(estimator, "predict", as_pool(X).read(slice(1)))
     except ValueError as error:
-        if (
-            not is_scarce(state, estimator)
-            or as_pool(X).flaw is not None
-            or _has_other_cause(error, state.pool)
-        ):
+        is_about_rows = any(words in str(error) for words in _ABOUT_ROWS)
+        if is_about_rows and isinstance(state.pool, FramePool):
+            error.add_note(
+                "X is a table. What reads texts takes one column: table['text'] alone, and in a ColumnTransformer "
+                "'text' instead of ['text']."
+            )
+        is_invalid = isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
+        more_labels_help = not (is_about_rows or is_invalid or as_pool(X).flaw is not None)
+        if not (more_labels_help and is_scarce(state, estimator)):
             raise
         warnings.warn(
             f"{type(estimator).__name__} cannot be trained on so few labels yet, {state.counts}: {error} The labels "
@@ -152,17 +156,6 @@ def is_scarce(state: State, estimator: Any) -> bool:
             share = min(share, value) if stops is True else share
     most = max(value for value in wanted if isinstance(value, Integral))
     return min(numbers, default=0) < most or share * sum(numbers) < len(numbers)
-
-
-def _has_other_cause(error: ValueError, pool: Pool) -> bool:
-    """Whether more labels would not help."""
-    is_about_rows = any(words in str(error) for words in _ABOUT_ROWS)
-    if is_about_rows and isinstance(pool, FramePool):
-        error.add_note(
-            "X is a table. What reads texts takes one column: table['text'] alone, and in a ColumnTransformer 'text' "
-            "instead of ['text']."
-        )
-    return is_about_rows or isinstance(error, InvalidParameterError | UnsetMetadataPassedError)
 
 
 def _numbers_in(grid: Any) -> list[Any]:

@@ -64,9 +64,10 @@ def test_a_table_in_place_of_its_column_of_texts(table):
     )
     assert len(learner(estimator=chosen).fit(frame, y).query()) == 5
     if table is pd.DataFrame:  # polars fails by itself
-        with pytest.raises(ValueError, match="inconsistent numbers of samples") as caught:
-            learner(estimator=listed).fit(frame, y)
-        assert "'text' instead of ['text']" in caught.value.__notes__[0]
+        for labels in (y, ["p", "n"] * 10):  # few, and enough
+            with pytest.raises(ValueError, match="inconsistent numbers of samples") as caught:
+                learner(estimator=listed).fit(frame, labels)
+            assert "'text' instead of ['text']" in caught.value.__notes__[0]
 
 
 def test_arrays_of_words_are_no_tables():
