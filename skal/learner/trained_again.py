@@ -50,7 +50,7 @@ def warn_of_other_predictions(state: State, before: list[str]) -> None:
     before : list of str
         Of `predictions`; empty where they are not known.
     """
-    now = predictions(state)
+    now = predictions(state) if before else []
     n_others = sum(one != other for one, other in zip(before, now, strict=False))
     if not n_others:
         return
