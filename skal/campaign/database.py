@@ -96,8 +96,11 @@ class Database:
             self._connection = None
         if self._connection is None:
             self._check_place()  # or SQLite makes an empty file where there is none any more
-            self._connection, self._process = self._connect(), os.getpid()
-            self._file = _identity(self._path)
+            made = self._connect()
+            self._file = _identity(
+                self._path
+            )  # first: other threads compare it as soon as there is a connection
+            self._connection, self._process = made, os.getpid()
         return self._connection
 
     def _version(self) -> int | None:
